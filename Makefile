@@ -1,0 +1,63 @@
+# Two commands on a fresh machine: `make demo` and `make test`. Needed: Python 3.11 or later, make, a package index.
+# Another Python:       make test PYTHON=python3.13 VENV=.venv-3.13
+# Some of the tests:    make test TESTS=tests/contract
+
+PYTHON ?= python3
+VENV ?= .venv
+TESTS ?= tests
+DEMO ?= .demo
+
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+SEARCH := examples/stdlib_search
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test check format stress soak coverage clean
+
+help: ## what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# A stamp for each set of extras, so that what is installed is installed once.
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; v = sys.version.split()[0]; sys.exit(f"tasker needs Python 3.11 or later; $(PYTHON) is {v}. Try: make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "no virtual environment could be made; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+
+$(VENV)/.installed-%: pyproject.toml | $(BIN)/python
+	$(PIP) install --quiet --editable '.[$*]'
+	@touch $@
+
+demo: $(VENV)/.installed-cli ## index and search the standard library's own sources with `tasker run`
+	@rm -rf $(DEMO) && mkdir -p $(DEMO)
+	$(BIN)/python $(SEARCH)/sources.py > $(DEMO)/sources.txt
+	$(BIN)/tasker run $(SEARCH)/index.py $(DEMO)/sources.txt --workers 4 --set database=$(DEMO)/stdlib.db --output $(DEMO)/indexed.jsonl
+	$(BIN)/tasker run $(SEARCH)/search.py $(SEARCH)/queries.txt --workers 4 --set database=$(DEMO)/stdlib.db --output $(DEMO)/found.jsonl
+	@$(BIN)/python $(SEARCH)/show.py $(DEMO)/found.jsonl
+
+test: $(VENV)/.installed-test ## all tests (TESTS=tests/contract: some of them)
+	$(BIN)/python -m pytest -m 'not soak' $(TESTS)
+
+check: $(VENV)/.installed-dev ## everything else that a machine can check
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	PATH="$(abspath $(BIN)):$$PATH" pyright --verifytypes tasker --ignoreexternal # it looks for the first python on PATH
+	$(BIN)/python -m pytest tests/docs
+	$(BIN)/python tools/check_wheel.py
+
+format: $(VENV)/.installed-dev ## put the code into the house format
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+stress: $(VENV)/.installed-test ## the stress tests alone
+	$(BIN)/python -m pytest -m stress tests
+
+soak: $(VENV)/.installed-test ## minutes of load
+	$(BIN)/python -m pytest -m soak tests
+
+coverage: $(VENV)/.installed-test ## all tests, with a report of what they do not reach
+	$(BIN)/python -m pytest -m 'not soak' --cov --cov-report=term-missing $(TESTS)
+
+clean: ## remove what these commands made
+	rm -rf .venv .venv-* $(DEMO) build dist .coverage .coverage.* htmlcov .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find src tests examples tools -name __pycache__ -type d -prune -exec rm -rf {} +
