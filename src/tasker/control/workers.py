@@ -1,0 +1,74 @@
+"""The table of workers: which seats are taken, and how far each worker is."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+
+from .events import Seat
+
+
+class WorkerState(enum.Enum):
+    """How far a worker is."""
+
+    STARTING = "starting"
+    """Makes its resource."""
+    READY = "ready"
+    ENDING = "ending"
+    """Destroys its resource."""
+
+
+class WorkerMove(enum.Enum):
+    """What changes a worker's state."""
+
+    CREATED = "created"
+    CREATION_FAILED = "creation failed"
+    BEGAN_ENDING = "began ending"
+    ENDED = "ended"
+    LOST = "lost"
+
+
+GONE = None
+
+WORKER_MOVES: dict[tuple[WorkerState, WorkerMove], WorkerState | None] = {
+    (WorkerState.STARTING, WorkerMove.CREATED): WorkerState.READY,
+    (WorkerState.STARTING, WorkerMove.CREATION_FAILED): GONE,
+    (WorkerState.STARTING, WorkerMove.LOST): GONE,
+    (WorkerState.READY, WorkerMove.BEGAN_ENDING): WorkerState.ENDING,
+    (WorkerState.READY, WorkerMove.LOST): GONE,
+    (WorkerState.ENDING, WorkerMove.ENDED): GONE,
+    (WorkerState.ENDING, WorkerMove.LOST): GONE,
+}
+
+
+@dataclass(slots=True)
+class WorkersTable:
+    """Not more than a dict of states; asks for the moves above."""
+
+    states: dict[Seat, WorkerState] = field(default_factory=dict)
+    _generation: int = 0
+
+    def seat_new(self) -> Seat:
+        """Takes the lowest free slot for a worker that starts."""
+        taken = {seat.slot for seat in self.states}
+        slot = next(number for number in range(1, len(taken) + 2) if number not in taken)
+        self._generation += 1
+        seat = Seat(slot, self._generation)
+        self.states[seat] = WorkerState.STARTING
+        return seat
+
+    def move(self, seat: Seat, move: WorkerMove) -> bool:
+        """Makes a move; False where the seat is no longer known, because the report came late."""
+        state = self.states.get(seat)
+        if state is None:
+            return False
+        after = WORKER_MOVES[state, move]
+        if after is GONE:
+            del self.states[seat]
+        else:
+            self.states[seat] = after
+        return True
+
+    def count(self, *states: WorkerState) -> int:
+        """How many workers are in one of these states."""
+        return sum(1 for state in self.states.values() if state in states)

@@ -1,0 +1,306 @@
+"""A model of the threaded engine on virtual time: queue, workers, run_task's pool, an inbox.
+
+It carries out what the supervisor asks for as `tasker.engine` does, and asserts at each action that
+it might be asked for. The inbox may lag behind what workers do.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any
+
+from tasker.control import actions as act
+from tasker.control import events as ev
+from tasker.control.lifecycle import Phase
+from tasker.control.supervisor import Plan, Supervisor
+
+RETIRE = object()
+STARTING, IDLE, BUSY, ENDING = "starting", "idle", "busy", "ending"
+GRACE = ev.StopRequested("").grace
+SERVING = (Phase.RUNNING, Phase.DRAINING)
+
+
+@dataclass(eq=False)
+class Task:
+    """A task that was accepted."""
+
+    number: int
+    once: bool
+    level: int
+    queued_at: float
+    starts: int = 0
+    reported: int = 0
+    """How many `AttemptFailed` of it lie in the inbox."""
+    outcomes: list[str] = field(default_factory=list)
+
+    def end(self, outcome: str) -> None:
+        """It has this outcome, unless it already had one (as in the future's log)."""
+        if not self.outcomes:
+            self.outcomes.append(outcome)
+
+
+@dataclass(eq=False)
+class Worker:
+    """A worker that lives."""
+
+    seat: ev.Seat
+    state: str = STARTING
+    task: Task | None = None
+
+
+class Model:
+    """The engine, and the world around it."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.now = 0.0
+        self.supervisor = Supervisor(plan, random.Random(5), self.now)
+        self.base, self.most = plan.worker_count, plan.max_worker_count
+        self.tasks: list[Task] = []
+        self.levels: tuple[deque[Task], ...] = (deque(), deque(), deque())
+        self.tokens: deque[object] = deque()
+        self.workers: dict[ev.Seat, Worker] = {}
+        self.ghosts: list[Worker] = []
+        """Workers that were abandoned."""
+        self.former: list[ev.Seat] = []
+        """Seats whose workers are gone."""
+        self.inbox: deque[ev.Event] = deque()
+        self.lagging = False
+        self.inline = 0
+        """Tasks of run_task that run."""
+        self.lost = self.replaced = 0
+        self.refilling = False
+        self.closed = self.killed = self.finished = self.drain_reported = False
+        self.limit = math.inf
+        """When what is under way must have become a kill, or be over."""
+        self.broken = False
+        self.report(ev.Started())
+
+    # -- the inbox --------------------------------------------------------------------------------
+
+    def report(self, event: ev.Event) -> None:
+        """Put an event into the inbox; it is handled at once unless the supervisor lags."""
+        self.inbox.append(event)
+        if not self.lagging:
+            self.deliver()
+
+    def deliver(self) -> None:
+        """The supervisor handles what lies in its inbox."""
+        while self.inbox:
+            self._handle(self.inbox.popleft())
+            self._look_idle()
+
+    def _look_idle(self) -> None:
+        if self.closed and not self.inbox and not self.drain_reported and not self.outstanding():
+            self.drain_reported = True
+            self.inbox.append(ev.Drained())
+
+    def _handle(self, event: ev.Event) -> None:
+        if isinstance(event, ev.AttemptFailed):
+            assert isinstance(event.task, Task)
+            event.task.reported -= 1
+        self.broken = True  # until this step has come to its end
+        before = self.supervisor.phase
+        actions = self.supervisor.handle(event, self.now)
+        self.supervisor.check()
+        for action in actions:
+            getattr(self, f"_do_{type(action).__name__}")(action)
+        phase = self.supervisor.phase
+        self._check_deadline(event, before, phase)
+        if any(isinstance(action, act.StartWorker) for action in actions):
+            self._check_starts(phase)
+        moment = self.supervisor.wakeup(self.now)
+        if isinstance(event, ev.Wakeup) and not actions:
+            assert moment is None or moment > self.now, "it asks for a wakeup that does nothing"
+        self.broken = False
+
+    def _check_deadline(self, event: ev.Event, before: Phase, after: Phase) -> None:
+        """A stop is a kill from its deadline on, and a kill is over at its own."""
+        killing = before is Phase.KILLING
+        if isinstance(event, ev.KillRequested):
+            assert event.deadline is not None
+            self.limit = min(event.deadline, self.limit) if killing else event.deadline
+            killing = True
+        elif isinstance(event, ev.StopRequested) and event.deadline is not None and not killing:
+            self.limit = min(event.deadline, self.limit)
+        if self.now >= self.limit:
+            assert after is Phase.STOPPED or (after is Phase.KILLING and not killing), after
+            self.limit = self.now + GRACE
+
+    def _check_starts(self, phase: Phase) -> None:
+        view = self.supervisor.view()
+        assert phase in SERVING, f"a worker is started while {phase}"
+        assert view.starting + view.ready + view.ending <= self.most
+        if view.failing_creations:
+            assert view.starting == 1, "several workers start while creation fails"
+
+    # -- actions ----------------------------------------------------------------------------------
+
+    def _do_StartWorker(self, action: act.StartWorker) -> None:  # noqa: N802
+        slots = {seat.slot for seat in self.supervisor.table.states}
+        assert len(slots) == len(self.supervisor.table.states)
+        assert action.seat not in self.workers
+        assert action.seat not in self.former
+        self.workers[action.seat] = Worker(action.seat)
+
+    def _do_Retire(self, action: act.Retire) -> None:  # noqa: N802
+        assert action.count > 0
+        self.tokens.extend([RETIRE] * action.count)
+
+    def _do_Requeue(self, action: act.Requeue) -> None:  # noqa: N802
+        task = self._returned(action.task)
+        assert not self.killed
+        assert not task.once
+        assert task.starts <= self.plan.max_retries
+        if not task.outcomes:
+            self.levels[0].append(task)
+            self.tokens.append(None)
+
+    def _do_FailTask(self, action: act.FailTask) -> None:  # noqa: N802
+        task = self._returned(action.task)
+        assert action.own is task.once
+        assert action.own or task.starts == self.plan.max_retries + 1
+        task.end("own error" if action.own else "exhausted")
+
+    def _do_DropTask(self, action: act.DropTask) -> None:  # noqa: N802
+        assert self.killed
+        self._returned(action.task).end("killed")
+
+    def _do_FailQueued(self, action: act.FailQueued) -> None:  # noqa: N802
+        assert action.error
+        for level in self.levels:
+            for task in level:
+                if action.before is None or task.queued_at <= action.before:
+                    task.end("no resource")
+
+    def _do_RefuseTasks(self, action: act.RefuseTasks) -> None:  # noqa: N802
+        self.closed = True
+
+    def _do_DropQueued(self, action: act.DropQueued) -> None:  # noqa: N802
+        self.killed = True
+        for level in self.levels:
+            while level:
+                level.popleft().end("killed")
+        self.tokens = deque(token for token in self.tokens if token is RETIRE)
+
+    def _do_CancelRunning(self, action: act.CancelRunning) -> None:  # noqa: N802
+        assert self.killed
+
+    def _do_Abandon(self, action: act.Abandon) -> None:  # noqa: N802
+        assert self.killed
+        for seat in action.seats:
+            worker = self.workers.pop(seat, None)
+            if worker is not None:
+                self.ghosts.append(worker)
+                if worker.task is not None:
+                    worker.task.end("killed")
+
+    def _do_RefillPool(self, action: act.RefillPool) -> None:  # noqa: N802
+        assert not self.refilling, "two refills at once"
+        self.refilling = True
+
+    def _do_Finish(self, action: act.Finish) -> None:  # noqa: N802
+        assert not self.finished
+        assert self.closed
+        self.finished = True
+
+    def _do_Log(self, action: act.Log) -> None:  # noqa: N802
+        assert action.message % action.args
+
+    def _returned(self, task: Any) -> Task:
+        assert isinstance(task, Task)
+        return task
+
+    # -- the data plane ---------------------------------------------------------------------------
+
+    def outstanding(self) -> int:
+        """Accepted tasks without an outcome, those of run_task included."""
+        return self.inline + sum(1 for task in self.tasks if not task.outcomes)
+
+    def submit(self, level: int, once: bool) -> None:
+        """A task is accepted."""
+        task = Task(len(self.tasks) + 1, once, level, self.now)
+        self.tasks.append(task)
+        self.levels[level].append(task)
+        self.tokens.append(None)
+
+    def take(self, worker: Worker) -> None:
+        """An idle worker takes a token."""
+        if self.tokens.popleft() is RETIRE:
+            worker.state = ENDING
+            self.report(ev.WorkerRetiring(worker.seat))
+            return
+        task = next(level for level in self.levels if level).popleft()
+        if task.outcomes:
+            return
+        assert not (task.once and task.starts), "a once task is started a second time"
+        task.starts += 1
+        worker.task, worker.state = task, BUSY
+
+    def finish_task(self, worker: Worker, outcome: str) -> None:
+        """The worker's task has its outcome; the worker serves on."""
+        assert worker.task is not None
+        worker.task.end(outcome)
+        worker.task, worker.state = None, IDLE
+        self.deliver_if_prompt()
+
+    def fail_unhealthily(self, worker: Worker) -> None:
+        """The worker's task failed for its resource's sake."""
+        task = worker.task
+        assert task is not None
+        worker.task, worker.state = None, ENDING
+        task.reported += 1
+        self.replaced += worker.seat in self.workers
+        self.report(ev.AttemptFailed(worker.seat, task, task.starts, task.once))
+
+    def created(self, worker: Worker) -> None:
+        """The worker has its resource."""
+        worker.state = IDLE
+        self.report(ev.WorkerReady(worker.seat))
+
+    def gone(self, worker: Worker, event: ev.Event) -> None:
+        """The worker is no more; this is its last report."""
+        if worker.task is not None:
+            worker.task.end("worker lost")
+        self.workers.pop(worker.seat, None)
+        self.former.append(worker.seat)
+        self.lost += isinstance(event, ev.WorkerLost)
+        self.report(event)
+
+    def deliver_if_prompt(self) -> None:
+        """Let the supervisor see what happened, unless it lags."""
+        if not self.lagging:
+            self._look_idle()
+            self.deliver()
+
+    # -- invariants -------------------------------------------------------------------------------
+
+    def check(self) -> None:
+        """What holds after each step."""
+        for task in self.tasks:
+            places = sum(level.count(task) for level in self.levels)
+            running = [w for w in self.workers.values() if w.task is task]
+            assert len(task.outcomes) <= 1
+            assert not task.once or task.starts <= 1
+            assert task.starts <= self.plan.max_retries + 1
+            where = places + len(running) + task.reported
+            assert where == 1 or (task.outcomes and where <= 1), f"{task} is in {where} places"
+        waiting = sum(map(len, self.levels))
+        assert waiting == sum(token is not RETIRE for token in self.tokens)
+        if self.finished:
+            assert self.supervisor.phase is Phase.STOPPED
+            assert not self.workers
+        elif not self.inbox:
+            self._check_agreement()
+
+    def _check_agreement(self) -> None:
+        """When the inbox is empty, the supervisor's table is what the workers are."""
+        names = {seat: state.value for seat, state in self.supervisor.table.states.items()}
+        own = {IDLE: "ready", BUSY: "ready"}
+        assert names == {seat: own.get(w.state, w.state) for seat, w in self.workers.items()}
+        assert self.supervisor._retiring == sum(token is RETIRE for token in self.tokens)
+        view = self.supervisor.view()
+        assert (view.lost, view.replaced) == (self.lost, self.replaced)
