@@ -1,0 +1,139 @@
+"""Carries out the supervisor's actions for the threaded engine, in its supervisor thread, with no lock held."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from .control import actions as act
+from .control import events as ev
+from .errors import MaxRetriesExceeded, ResourceError, TaskKilled
+from .logs import describe
+from .tasks import Ending, Priority, TaskFuture
+from .workers import Worker
+
+if TYPE_CHECKING:
+    from .engine import Engine
+
+
+class Effects:
+    """One method for each kind of action."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._carry_out: dict[type, Callable[[Any], None]] = {
+            act.StartWorker: self._start_worker,
+            act.Retire: lambda action: engine.queue.retire(action.count),
+            act.Requeue: self._requeue,
+            act.FailTask: self._fail_task,
+            act.DropTask: lambda action: engine.drop(action.task),
+            act.FailQueued: self._fail_queued,
+            act.RefuseTasks: lambda action: engine.close(action.reason),
+            act.DropQueued: self._drop_queued,
+            act.CancelRunning: lambda _: engine.root.cancel(TaskKilled(engine.refusal)),
+            act.Abandon: self._abandon,
+            act.RefillPool: self._refill_pool,
+            act.Finish: self._finish,
+            act.Log: lambda action: engine.log.log(action.level, action.message, *action.args),
+        }
+
+    def carry_out(self, action: act.Action) -> None:
+        """Does it. A fault on the way must not end the supervisor's thread: it is logged, and the next action
+        follows."""
+        try:
+            self._carry_out[type(action)](action)
+        except BaseException as error:
+            self._engine.log.fault(type(action).__name__, error)
+
+    def _start_worker(self, action: act.StartWorker) -> None:
+        engine = self._engine
+        worker = Worker(engine, action.seat)
+        engine.workers[action.seat] = worker
+        try:
+            worker.thread.start()
+        except RuntimeError as error:  # no more threads, or the interpreter is going down
+            engine.creation_failed(action.seat, error)
+
+    def _requeue(self, action: act.Requeue) -> None:
+        engine = self._engine
+        future = action.task
+        assert isinstance(future, TaskFuture)
+        if future.done():
+            return
+        engine.books.note("retried")
+        engine.hooks.retry()
+        engine.queue.put(future, Priority.HIGH)
+
+    def _fail_task(self, action: act.FailTask) -> None:
+        engine = self._engine
+        future = action.task
+        assert isinstance(future, TaskFuture)
+        cause = future._failure
+        assert cause is not None
+        if action.own:
+            future._end(Ending(cause))
+            return
+        text = f"max retries exceeded: {future.label} failed {future.attempts} times (max_retries={engine.config.max_retries})"
+        error = MaxRetriesExceeded(f"{text}, last with {describe(cause)}", future.attempts)
+        error.__cause__ = cause
+        future._end(Ending(error))
+
+    def _fail_queued(self, action: act.FailQueued) -> None:
+        engine = self._engine
+        for future in engine.queue.waiting():
+            if action.before is None or future._queued_at <= action.before:
+                error = ResourceError(f"no resource could be made for {future.label}: {action.error}")
+                error.__cause__ = engine.creation_error
+                future._end(Ending(error))
+        engine.look_idle()
+
+    def _drop_queued(self, action: act.DropQueued) -> None:
+        engine = self._engine
+        engine.killed = True
+        for future in engine.queue.take_all():
+            engine.drop(future)
+
+    def _abandon(self, action: act.Abandon) -> None:
+        engine = self._engine
+        for seat in action.seats:
+            worker = engine.workers.pop(seat, None)
+            if worker is None:
+                continue
+            future = worker.shard.future
+            doing = "in on_create or on_destroy" if future is None else future.label
+            engine.abandoned.append(f"{worker.name} ({doing})")
+            if future is not None:
+                error = TaskKilled(f"{future.label} did not end when it was killed: {engine.refusal}")
+                if future._end(Ending(error, cancelled=True, forced=True)):
+                    engine.killed_tasks += 1
+        if engine.abandoned:
+            engine.log.log("warning", "left behind: %s", ", ".join(engine.abandoned))
+
+    def _refill_pool(self, action: act.RefillPool) -> None:
+        engine = self._engine
+        thread = threading.Thread(target=self._refill, name=f"{engine.config.name}-refill", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:  # no more threads
+            engine.report(ev.PoolRefillFailed(describe(error)))
+        else:
+            engine.remember(thread)
+
+    def _refill(self) -> None:
+        engine = self._engine
+        try:
+            engine.pool.refill()
+        except BaseException as error:
+            engine.report(ev.PoolRefillFailed(describe(error)))
+        else:
+            engine.report(ev.PoolRefilled())
+
+    def _finish(self, action: act.Finish) -> None:
+        engine = self._engine
+        engine.forget_parent()
+        if not engine.patient:
+            engine.pool.close()
+        engine.ended_at = monotonic()
+        engine.finished.set()

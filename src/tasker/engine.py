@@ -1,0 +1,326 @@
+"""The threaded engine: drives workers as the supervisor says.
+
+One thread, ``<name>-supervisor``, takes events from ``inbox`` one at a time, asks the supervisor, and carries the
+actions out in order. Nothing of the user's runs in it but the logger (guarded), and, at the very end, ``on_destroy``
+for the resources of ``run_task``. It holds no lock while it does.
+
+The engine knows nothing of the ``TaskManager`` in front of it, so a manager that nobody refers to any more is
+collected, and its ``__del__`` can put a kill into the inbox (``SimpleQueue.put`` may be called from finalizers and
+signal handlers).
+
+Closing, and how no task gets lost in the door: ``submit`` queues its task and *then* looks at ``closed``; the engine
+sets ``closed`` and *then* looks whether anything is outstanding. A task that found the door closed behind it is taken
+back by its own submitter (an ending appended to its log, so a worker that got there first wins), who raises
+``ShutdownError``.
+"""
+
+from __future__ import annotations
+
+import queue
+import random
+import threading
+from collections.abc import Callable
+from time import monotonic
+from typing import Any
+
+from .books import Books, Flow
+from .config import Config
+from .context import RootContext
+from .control import events as ev
+from .control.rates import SlidingRate
+from .control.scaling import RatePolicy
+from .control.supervisor import Plan, Supervisor, View
+from .effects import Effects
+from .errors import DeadlockError, ShutdownError, TaskKilled
+from .hooks import Hooks
+from .inline import InlineRunner
+from .logs import GuardedLogger, describe, formatted
+from .metrics.protocol import MetricsCollector, TaskLifecycleTimestamps
+from .places import Places
+from .queues import TaskQueue
+from .resources import InlinePool, Maker
+from .stats import StopReport
+from .tasks import Ending, Priority, TaskFuture
+from .waits import Waits
+from .workers import Worker, here
+
+_LOOK_IDLE = object()
+_HOUSEKEEPING = 1.0
+
+
+class Engine:
+    """See the module's docstring."""
+
+    def __init__(self, config: Config[Any]) -> None:
+        now = monotonic()
+        self.config = config
+        self.collector: MetricsCollector | None = config.collector
+        self.books: Books = Books()
+        self.log: GuardedLogger = GuardedLogger(config.logger, config.name, lambda: self.books.note("user_errors"))
+        self.hooks: Hooks = Hooks(config, self.log)
+        self.maker: Maker = Maker(config, self.books, self.log)
+        self.pool: InlinePool = InlinePool(self.maker, config.pool_size, config.max_temporary_resources)
+        self.queue: TaskQueue = TaskQueue()
+        self.places: Places | None = None if config.max_queue_size is None else Places(config.max_queue_size)
+        self.root: RootContext = RootContext(config.ctx)
+        self.waits: Waits = Waits(self)
+        self.inline: InlineRunner = InlineRunner(self)
+        self.supervisor: Supervisor = Supervisor(_plan(config), random.Random(), now)
+        self.view: View = self.supervisor.view()
+        self.arrivals: SlidingRate = SlidingRate(config.rate_window, now)
+        self.completions: SlidingRate = SlidingRate(config.rate_window, now)
+        self.closed = False
+        self.draining = False
+        self.killed = False
+        self.forked = False
+        self.careful = self.places is not None or self.collector is not None
+        """Whether ``submit`` has more to do than to queue."""
+        self.refusal = ""
+        self.finished: threading.Event = threading.Event()
+        self.patient = False
+        """Whether a thread waits for the end without a limit. It then ends ``run_task``'s idle resources, since it is
+        most often the thread that made them, and some resources insist on that; else the supervisor's thread does."""
+        self.workers: dict[ev.Seat, Worker] = {}
+        self._inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self.creation_error: BaseException | None = None
+        self._leaving: list[threading.Thread] = []
+        self.ended_at = now
+        self.abandoned: list[str] = []
+        self.killed_tasks = 0
+        self.forget_parent: Callable[[], None] = lambda: None
+        self._thread = threading.Thread(target=self._supervise, name=f"{config.name}-supervisor", daemon=True)
+        self._effects = Effects(self)
+
+    def start(self) -> None:
+        """Fills ``run_task``'s pool here, then starts the threads."""
+        self.pool.fill()
+        self._thread.start()
+        self.report(ev.Started())
+        if self.config.ctx is not None:
+            self.forget_parent = self.config.ctx.on_cancel(self._parent_ended)
+
+    # -- the supervisor's thread ----------------------------------------------------------------------------------
+
+    def report(self, event: ev.Event) -> None:
+        """Tells the supervisor. From any thread, finalizers and signal handlers included."""
+        self._inbox.put(event)
+
+    def look_idle(self) -> None:
+        """Asks, after a stop or kill, whether anything is still outstanding."""
+        self._inbox.put(_LOOK_IDLE)
+
+    def _supervise(self) -> None:
+        interval = self.config.burst_interval or _HOUSEKEEPING
+        next_tick = monotonic() + interval
+        while not self.finished.is_set():
+            try:
+                event = self._inbox.get(True, self._patience(next_tick))
+            except queue.Empty:
+                event = ev.Wakeup()
+            now = monotonic()
+            if event is not _LOOK_IDLE:
+                self._step(event, now)
+            elif self.draining and not self.books.flow().outstanding:
+                self._step(ev.Drained(), now)
+            if now >= next_tick:
+                next_tick = now + interval
+                self._step(ev.Tick(self._load(now)), now)
+        self._drop_late()
+
+    def _drop_late(self) -> None:
+        """What came in behind the last event. A worker that reports later than this finds ``finished`` set, and drops
+        its task itself."""
+        while True:
+            try:
+                event = self._inbox.get_nowait()
+            except queue.Empty:
+                return
+            if event is not _LOOK_IDLE:
+                self._step(event, monotonic())
+
+    def _patience(self, next_tick: float) -> float:
+        now = monotonic()
+        moments = [next_tick, self.supervisor.wakeup(now)]
+        parent = self.config.ctx
+        if parent is not None and not self.closed:
+            moments.append(parent.deadline)
+            if parent.cancelled:
+                self._parent_ended()
+        return max(0.0, min(moment for moment in moments if moment is not None) - now)
+
+    def _step(self, event: ev.Event, now: float) -> None:
+        if isinstance(event, ev.WorkerEnded | ev.WorkerLost | ev.CreationFailed):
+            worker = self.workers.pop(event.seat, None)
+            if worker is not None:
+                self.remember(worker.thread)
+            if self.draining:
+                self.look_idle()
+        actions = self.supervisor.handle(event, now)
+        self.view = self.supervisor.view()
+        for action in actions:
+            self._effects.carry_out(action)
+
+    def remember(self, thread: threading.Thread) -> None:
+        """Remembers a thread that is about to end, for whoever stops the manager."""
+        self._leaving = [other for other in self._leaving if other.is_alive()]
+        self._leaving.append(thread)
+
+    def _load(self, now: float) -> ev.Load:
+        flow = self.sample_rates(now)
+        return ev.Load(queued=flow.queued, running=flow.running, arrived=flow.accepted, ended=flow.done)
+
+    def sample_rates(self, now: float) -> Flow:
+        """Brings the two rates up to date."""
+        with self.books.lock:
+            flow = self.books.flow()
+            self.arrivals.sample(now, flow.accepted)
+            self.completions.sample(now, flow.done)
+        return flow
+
+    def close(self, reason: str) -> None:
+        """No more tasks. Harmless when repeated; the first reason stays."""
+        with self.books.lock:
+            if not self.closed:
+                self.refusal = f"task manager {self.config.name!r} is shutting down: {reason}"
+            self.closed = self.careful = self.draining = True
+        if self.places is not None:
+            self.places.wake_all()
+        self.look_idle()
+
+    def drop(self, future: TaskFuture[Any]) -> None:
+        """Ends a task that is not running as killed."""
+        if future._end(
+            Ending(TaskKilled(f"{future.label} was killed before it started: {self.refusal}"), cancelled=True)
+        ):
+            self.killed_tasks += 1
+
+    def creation_failed(self, seat: ev.Seat, error: BaseException) -> None:
+        """A worker could not get its resource, or its thread."""
+        self.creation_error = error
+        self.log.log("debug", "on_create raised %s\n%s", describe(error), formatted(error))
+        self.report(ev.CreationFailed(seat, describe(error)))
+
+    # -- for the data plane ---------------------------------------------------------------------------------------
+
+    def release_place(self, future: TaskFuture[Any]) -> None:
+        """The task waits no longer: its place in a bounded queue is free."""
+        if self.places is not None and future._holds_place:
+            future._holds_place = False
+            self.places.release()
+
+    def level(self, priority: int) -> Callable[[TaskFuture[Any]], None]:
+        """Where to append a task of this priority."""
+        try:
+            return self.queue.levels[Priority(priority)].append
+        except ValueError:
+            raise ValueError(f"priority must be one of {', '.join(map(str, Priority))}, got {priority!r}") from None
+
+    def admit(self, block: bool, timeout: float | None) -> None:
+        """What ``submit`` has to ask for before it may queue, where that is anything."""
+        if self.closed:
+            raise self.shutdown_error()
+        if timeout is not None and (isinstance(timeout, bool) or not isinstance(timeout, int | float)):
+            raise TypeError(f"queue_timeout must be a number of seconds or None, got {timeout!r}")
+        if self.places is not None:
+            self.places.acquire(block, timeout, self.waits.enter, self.waits.leave)
+            if self.closed:
+                raise self.shutdown_error()
+        if self.collector is not None:
+            self.hooks.arrival()
+
+    def take_back(self, future: TaskFuture[Any]) -> bool:
+        """Called by ``submit`` that found the door closed behind its task. True if the task was not accepted."""
+        return future._end(Ending(self.shutdown_error()))
+
+    def shutdown_error(self) -> ShutdownError:
+        """Why no task is taken."""
+        return ShutdownError(self.refusal)
+
+    # -- the owner of futures -------------------------------------------------------------------------------------
+
+    def ended_in_queue(self, future: TaskFuture[Any], ending: Ending) -> None:
+        """See ``tasks.Owner``. Takes no lock: it may be called from a signal handler or a finalizer."""
+        if isinstance(ending.error, ShutdownError):
+            self.books.note("refused")
+        elif ending.cancelled:
+            self.books.note("ended_in_queue", "cancelled_in_queue")
+        else:
+            self.books.note("ended_in_queue")
+            now = future._finished_at = monotonic()
+            started = getattr(future, "_started_at", now)
+            self.hooks.failure(TaskLifecycleTimestamps(future._queued_at, started, now))
+        self.release_place(future)
+        self.queue.discard(future)
+        if self.draining:
+            self.look_idle()
+
+    def callback_fault(self, future: TaskFuture[Any], error: BaseException) -> None:
+        """See ``tasks.Owner``."""
+        self.log.fault(f"callback of {future.label}", error)
+
+    def enter_wait(self, future: TaskFuture[Any]) -> object:
+        """See ``tasks.Owner``."""
+        return self.waits.enter(future)
+
+    def leave_wait(self, ticket: object) -> None:
+        """See ``tasks.Owner``."""
+        self.waits.leave(ticket)
+
+    # -- the end --------------------------------------------------------------------------------------------------
+
+    def _parent_ended(self) -> None:
+        self.close("its parent context ended")
+        self.report(ev.StopRequested("its parent context ended"))
+
+    def request_stop(self, reason: str, timeout: float | None = None) -> None:
+        """Begins a graceful stop; does not wait. From any thread."""
+        if timeout is None:
+            self.report(ev.StopRequested(reason))
+            return
+        grace = min(0.1, timeout / 5)
+        self.report(ev.StopRequested(reason, monotonic() + timeout - grace, grace))
+
+    def request_kill(self, reason: str, timeout: float) -> None:
+        """Begins a kill; does not wait. From any thread."""
+        self.report(ev.KillRequested(reason, monotonic() + timeout))
+
+    def wait_finished(self, since: float, limit: float | None) -> StopReport:
+        """Waits for the end, and for the threads; ``limit`` seconds at most."""
+        end = None if limit is None else since + limit + 0.5
+        self.finished.wait(None if end is None else max(0.0, end - monotonic()))
+        for thread in (self._thread, *self._leaving):
+            if thread.ident is not None:
+                thread.join(None if end is None else max(0.0, end - monotonic()))
+        if end is None:
+            self.pool.close()
+        return StopReport(
+            killed=self.killed,
+            killed_tasks=self.killed_tasks,
+            abandoned=tuple(self.abandoned),
+            seconds=max(0.0, self.ended_at - since),
+        )
+
+    def forbid_inside(self, what: str) -> None:
+        """``DeadlockError`` where this thread runs a task or callback of this manager."""
+        worker = here.worker
+        if worker is not None and worker.engine is self:
+            inside = f"{worker.shard.future or 'a callback'} in worker {worker.name}"
+        elif self in here.inline:
+            inside = "a task in run_task"
+        elif threading.current_thread() is self._thread:
+            inside = "its supervisor"
+        else:
+            return
+        raise DeadlockError(f"{what} was called from inside {inside}, which it would wait for")
+
+
+def _plan(config: Config[Any]) -> Plan:
+    return Plan(
+        worker_count=config.worker_count,
+        max_worker_count=config.most_workers,
+        max_retries=config.max_retries,
+        scales=config.burst_interval > 0,
+        creation_timeout=config.creation_timeout,
+        creation_backoff=config.creation_backoff,
+        policy=config.scaling or RatePolicy(),
+    )

@@ -1,0 +1,340 @@
+"""TaskManager: the threaded face."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor
+from contextlib import AbstractContextManager
+from contextvars import copy_context
+from time import monotonic
+from types import TracebackType
+from typing import Any, Generic, TypeVar, TypeVarTuple
+
+from .config import Config
+from .context import Context
+from .control.events import Resized
+from .control.workers import WorkerState
+from .engine import Engine
+from .errors import ConfigError, ShutdownError
+from .executor import ManagerExecutor
+from .exits import watch
+from .mapping import as_they_come, in_order
+from .metrics.meter import merged, summary
+from .metrics.protocol import TaskMetrics
+from .signals import Received, stop_on_signals
+from .stats import ResourceLedger, StopReport, TaskStats
+from .tasks import Ending, Priority, TaskFuture
+
+R = TypeVar("R")
+T = TypeVar("T")
+A = TypeVar("A")
+Ts = TypeVarTuple("Ts")
+
+_NORMAL = Priority.NORMAL
+
+
+class TaskManager(Generic[R]):
+    """Runs tasks over a pool of threads, each of which owns a resource.
+
+    A task is ``task(ctx, resource, *args)``. All methods are thread-safe. Use it as a context manager: leaving it
+    stops gracefully; leaving it by an exception kills.
+
+    Raises ``ResourceError`` if the pool of ``run_task`` (``Config.resource_pool_size``) can't be made.
+    """
+
+    def __init__(self, config: Config[R]) -> None:
+        if not isinstance(config, Config):
+            raise ConfigError(f"TaskManager takes a Config, got {config!r}")
+        engine = Engine(config)
+        engine.start()
+        self._engine = engine
+        self._config = config
+        self._next_number = engine.books.numbers.next
+        self._append_normal = engine.queue.levels[_NORMAL].append
+        self._put_token = engine.queue.tokens.put
+        watch(engine)
+
+    # -- tasks ----------------------------------------------------------------------------------------------------
+
+    def submit(
+        self,
+        task: Callable[[Context, R, *Ts], T],
+        *args: *Ts,
+        priority: Priority = _NORMAL,
+        once: bool = False,
+        callback: Callable[[T | None, BaseException | None], object] | None = None,
+        block: bool = True,
+        queue_timeout: float | None = None,
+    ) -> TaskFuture[T]:
+        """Queues ``task(ctx, resource, *args)`` and returns its future at once.
+
+        ``priority``: started before all of lower priority; in the order of submission inside one.
+        ``once``: never started a second time, even if the resource was at fault.
+        ``callback(result, error)``: called exactly once, in the worker's thread; what it raises is logged.
+        ``block``, ``queue_timeout``: with ``Config.max_queue_size``, whether and for how many seconds to wait for a
+        place; ``QueueFull`` otherwise.
+
+        Raises ``ShutdownError`` when the manager takes no more tasks; with a ``callback`` that gets the error
+        instead, and the returned future has failed.
+        """
+        engine = self._engine
+        append = self._append_normal if priority is _NORMAL else engine.level(priority)
+        if not callable(task):
+            raise TypeError(f"task must be callable, got {task!r}")
+        if engine.careful:
+            try:
+                engine.admit(block, queue_timeout)
+            except ShutdownError as error:
+                if callback is None:
+                    raise
+                return _refused(engine, (task, args), callback, error)
+        work = (copy_context().run, task, args)
+        future: TaskFuture[T] = TaskFuture(engine, self._next_number(), work, once, monotonic())
+        if engine.places is not None:
+            future._holds_place = True
+        if callback is not None:
+            future.add_done_callback(_with_outcome(callback))
+        append(future)
+        self._put_token(None)
+        if engine.closed and engine.take_back(future) and callback is None:
+            raise engine.shutdown_error()
+        return future
+
+    def queue_task(
+        self,
+        task: Callable[[Context, R, *Ts], T],
+        *args: *Ts,
+        priority: Priority = _NORMAL,
+        once: bool = False,
+        block: bool = True,
+        queue_timeout: float | None = None,
+    ) -> T:
+        """``submit``, then waits for the result and returns it; raises what the task raised."""
+        return self.submit(task, *args, priority=priority, once=once, block=block, queue_timeout=queue_timeout).result()
+
+    def run_task(self, task: Callable[[Context, R, *Ts], T], *args: *Ts) -> T:
+        """Runs the task now, in this thread, past the queue, and returns its result.
+
+        It gets an idle resource of the pool (``Config.resource_pool_size``), or a temporary one that is destroyed
+        afterwards. It is not retried; an unhealthy error destroys the resource.
+
+        Raises what the task raises; ``ResourceError`` if there is no resource and none can be made, or
+        ``Config.max_temporary_resources`` are in use; ``ShutdownError``.
+        """
+        if not callable(task):
+            raise TypeError(f"task must be callable, got {task!r}")
+        return self._engine.inline.run(task, args)  # type: ignore[no-any-return]
+
+    def map(
+        self,
+        task: Callable[[Context, R, A], T],
+        inputs: Iterable[A],
+        *,
+        ordered: bool = True,
+        look_ahead: int | None = None,
+        priority: Priority = _NORMAL,
+        once: bool = False,
+    ) -> Iterator[T]:
+        """Yields ``task(ctx, resource, item)`` for each item, in the order of the inputs, or as they end.
+
+        Lazy: at most ``look_ahead`` inputs (default: 1,000) are read and submitted ahead of what was yielded, so the
+        inputs may be endless. The first task that fails raises here, at its place; then, and when the iterator is
+        closed, what has not started is cancelled. Nothing is submitted before the first ``next``.
+        """
+        if look_ahead is None:
+            look_ahead = 1000
+        if isinstance(look_ahead, bool) or not isinstance(look_ahead, int) or look_ahead < 1:
+            raise ValueError(f"look_ahead must be a positive integer, got {look_ahead!r}")
+        iter(inputs)
+
+        def submit(item: A) -> TaskFuture[T]:
+            return self.submit(task, item, priority=priority, once=once)
+
+        return (in_order if ordered else as_they_come)(submit, inputs, look_ahead)
+
+    def as_executor(self, *, priority: Priority = _NORMAL, once: bool = False) -> Executor:
+        """This manager as a ``concurrent.futures.Executor`` whose callables need no resource; its ``shutdown`` closes
+        the view and waits for what came through it, not for the manager."""
+        return ManagerExecutor(self, priority, once)
+
+    # -- the end --------------------------------------------------------------------------------------------------
+
+    def stop(self, timeout: float | None = None) -> StopReport:
+        """Takes no more tasks, runs all that were accepted, destroys the resources, and returns when all that is
+        done.
+
+        After ``timeout`` seconds it becomes a ``kill``, and returns. A second call waits for the first.
+        Raises ``DeadlockError`` inside a task or callback of this manager.
+        """
+        _check_timeout(timeout)
+        return self._end("stop", timeout)
+
+    def kill(self, timeout: float | None = None) -> StopReport:
+        """Takes no more tasks, ends the queued ones with ``TaskKilled``, cancels the contexts of those that run,
+        waits ``timeout`` seconds (default: ``Config.cancel_grace``) for them, destroys the resources, and returns.
+
+        A thread stuck in user code can't be ended: its task ends with ``TaskKilled``, it is counted as abandoned and
+        named in the report; should it return, its resource is destroyed then. A kill during a stop ends that.
+        Raises ``DeadlockError`` inside a task or callback of this manager.
+        """
+        _check_timeout(timeout)
+        return self._end("kill", self._config.cancel_grace if timeout is None else timeout)
+
+    def _end(self, what: str, timeout: float | None) -> StopReport:
+        engine = self._engine
+        if engine.forked:
+            return StopReport(killed=False, killed_tasks=0, abandoned=(), seconds=0.0)
+        engine.forbid_inside(what)
+        since = monotonic()
+        reason = f"{what}() was called"
+        engine.patient = engine.patient or timeout is None
+        engine.close(reason)
+        if what == "stop":
+            engine.request_stop(reason, timeout)
+        else:
+            assert timeout is not None
+            engine.request_kill(reason, timeout)
+        return engine.wait_finished(since, timeout)
+
+    def stop_on_signals(self, *signums: int) -> AbstractContextManager[Received]:
+        """While in this context manager, the first SIGTERM or SIGINT (or of ``signums``) begins a graceful stop, the
+        second kills. The handlers return at once; ``submit`` then raises ``ShutdownError``, and leaving the manager
+        waits.
+
+        Main thread only (``ValueError``); the former handlers are put back at the end.
+        """
+        return stop_on_signals(self._engine, signums)
+
+    def resize(self, *, worker_count: int | None = None, max_worker_count: int | None = None) -> None:
+        """Changes the bounds of the number of workers; what is not given stays. Surplus workers end once idle.
+
+        Raises ``ConfigError`` for a bad value.
+        """
+        view = self._engine.view
+        base = view.base if worker_count is None else worker_count
+        most = view.most if max_worker_count is None else max_worker_count
+        for field, value, least in (("worker_count", base, 1), ("max_worker_count", most, base)):
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                raise ConfigError(f"{field} must be an integer of at least {least}, got {value!r}")
+        self._engine.report(Resized(base, most))
+
+    def __enter__(self) -> TaskManager[R]:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self.stop()
+        else:
+            self.kill()
+
+    def __del__(self) -> None:
+        engine: Engine | None = getattr(self, "_engine", None)
+        if engine is None or engine.draining or engine.forked:
+            return
+        engine.request_kill("it was collected without stop()", engine.config.cancel_grace)
+        warnings.warn(f"{self!r} was collected without stop() or kill()", ResourceWarning, stacklevel=1, source=self)
+
+    # -- what it shows --------------------------------------------------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        """``Config.name``."""
+        return self._config.name
+
+    @property
+    def config(self) -> Config[R]:
+        """The configuration it was made with."""
+        return self._config
+
+    @property
+    def closed(self) -> bool:
+        """Whether it takes no more tasks."""
+        return self._engine.closed
+
+    def stats(self) -> TaskStats:
+        """Workers, tasks and resources at this moment; true at every moment. Costs O(workers)."""
+        engine = self._engine
+        with engine.books.lock:
+            flow = engine.books.flow()
+            books, ledger = engine.books, engine.books.ledger
+            resources = ResourceLedger(
+                created=ledger.created,
+                destroyed=ledger.destroyed,
+                alive=ledger.created - ledger.destroyed - ledger.lost,
+                lost=ledger.lost,
+            )
+        view = engine.view
+        states = [worker.state for worker in list(engine.workers.values())]
+        ready = states.count(WorkerState.READY)
+        urgent = min(len(engine.queue.levels[Priority.HIGH]), flow.queued)
+        return TaskStats(
+            base_workers=min(ready, view.base),
+            active_workers=ready,
+            burst_workers=max(0, ready - view.base),
+            queued_tasks=flow.queued - urgent,
+            priority_tasks=urgent,
+            available_resources=engine.pool.available,
+            running_tasks=flow.running,
+            done_tasks=flow.done,
+            accepted_tasks=flow.accepted,
+            starting_workers=states.count(WorkerState.STARTING),
+            lost_workers=view.lost,
+            replaced_workers=view.replaced,
+            abandoned_workers=view.abandoned,
+            resources=resources,
+            failing_creations=view.failing_creations,
+            creation_error=view.creation_error,
+            user_errors=books.user_errors,
+        )
+
+    def metrics(self) -> TaskMetrics:
+        """Times, rates and totals of the tasks so far. Costs O(workers). With ``Config.collector``, its
+        ``metrics()``."""
+        engine = self._engine
+        if engine.collector is not None:
+            return engine.collector.metrics()
+        total = merged([*(shard.meter for shard in list(engine.books.shards.values())), engine.inline.meter])
+        with engine.books.lock:
+            flow = engine.sample_rates(monotonic())
+            books = engine.books
+            return summary(
+                total,
+                done=flow.done,
+                cancelled=books.cancelled_in_queue,
+                failed=books.ended_in_queue - books.cancelled_in_queue,
+                retried=books.retried,
+                arrival_rate=engine.arrivals.rate(),
+                completion_rate=engine.completions.rate(),
+            )
+
+    def __repr__(self) -> str:
+        return f"<TaskManager {self._config.name!r} {self._engine.view.phase.value}>"
+
+
+def _with_outcome(callback: Callable[[Any, BaseException | None], object]) -> Callable[[TaskFuture[Any]], object]:
+    def tell(future: TaskFuture[Any]) -> object:
+        error = future._error
+        return callback(future._value if error is None else None, error)
+
+    return tell
+
+
+def _refused(
+    engine: Engine,
+    work: tuple[Any, ...],
+    callback: Callable[[Any, BaseException | None], object],
+    error: ShutdownError,
+) -> TaskFuture[Any]:
+    """The failed future of a task that was not accepted, its callback called."""
+    future: TaskFuture[Any] = TaskFuture(engine, 0, (None, *work), True, monotonic())
+    future.add_done_callback(_with_outcome(callback))
+    future._end(Ending(error, forced=True))
+    return future
+
+
+def _check_timeout(timeout: float | None) -> None:
+    if timeout is not None and (isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout >= 0):
+        raise ValueError(f"timeout must be a number of seconds, at least 0, or None, got {timeout!r}")

@@ -1,0 +1,1 @@
+"""Metrics: the collector protocol, the built-in collector and its histogram."""

@@ -1,0 +1,92 @@
+"""The built-in collector: one ``Meter`` for each worker, merged when somebody reads.
+
+A worker appends two floats a task to its own lists; every 512 tasks it empties them into histograms, under its own
+lock, which only a reader ever contends for. So a task costs two appends here, and reading costs O(workers), whatever
+has been completed.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+
+from .histogram import Histogram
+from .protocol import TaskMetrics
+
+BATCH = 512
+
+
+class Meter:
+    """What one worker measured. One thread writes, any may read through ``merge_into``."""
+
+    __slots__ = ("cancelled", "execution", "executions", "failed", "lock", "timed_out", "wait", "waits")
+
+    def __init__(self) -> None:
+        self.execution: list[float] = []
+        self.wait: list[float] = []
+        self.executions: Histogram = Histogram()
+        self.waits: Histogram = Histogram()
+        self.failed: int = 0
+        self.cancelled: int = 0
+        self.timed_out: int = 0
+        self.lock: threading.Lock = threading.Lock()
+
+    def flush(self) -> None:
+        """Empties the lists into the histograms. By the writing thread."""
+        with self.lock:
+            self.executions.add_all(self.execution)
+            self.waits.add_all(self.wait)
+            self.execution.clear()
+            self.wait.clear()
+
+    def merge_into(self, total: Meter) -> None:
+        """Adds all of this to ``total``, which belongs to the caller."""
+        with self.lock:
+            execution, wait = list(self.execution), list(self.wait)
+            total.executions.merge(self.executions)
+            total.waits.merge(self.waits)
+            total.failed += self.failed
+            total.cancelled += self.cancelled
+            total.timed_out += self.timed_out
+        total.executions.add_all(execution)
+        total.waits.add_all(wait)
+
+
+def merged(meters: Iterable[Meter]) -> Meter:
+    """The sum of several meters."""
+    total = Meter()
+    for meter in meters:
+        meter.merge_into(total)
+    return total
+
+
+def summary(
+    total: Meter, *, done: int, cancelled: int, failed: int, retried: int, arrival_rate: float, completion_rate: float
+) -> TaskMetrics:
+    """The public numbers. ``done`` counts every outcome; ``cancelled`` and ``failed`` are those that no worker
+    brought."""
+    all_failed, all_cancelled = total.failed + failed, total.cancelled + cancelled
+    completed = max(0, done - all_failed - all_cancelled)
+    judged = completed + all_failed
+    executions, waits = total.executions, total.waits
+    return TaskMetrics(
+        average_execution_time=executions.mean,
+        min_execution_time=executions.least if executions.count else 0.0,
+        max_execution_time=executions.greatest,
+        p95_execution_time=executions.percentile(0.95),
+        p99_execution_time=executions.percentile(0.99),
+        average_wait_time=waits.mean,
+        task_arrival_rate=arrival_rate,
+        task_completion_rate=completion_rate,
+        total_tasks_completed=completed,
+        total_tasks_failed=all_failed,
+        total_tasks_retried=retried,
+        success_rate=completed / judged if judged else 0.0,
+        failure_rate=all_failed / judged if judged else 0.0,
+        p50_execution_time=executions.percentile(0.50),
+        p50_wait_time=waits.percentile(0.50),
+        p95_wait_time=waits.percentile(0.95),
+        p99_wait_time=waits.percentile(0.99),
+        total_tasks_cancelled=all_cancelled,
+        total_tasks_timed_out=total.timed_out,
+    )

@@ -1,0 +1,92 @@
+"""TaskQueue: strict priority, first in first out inside a level.
+
+A level is a deque. ``tokens`` holds one token for each task that lies in a level, put *after* the task, so whoever
+takes a token finds a task; only not necessarily the one that the token was put for: it takes the first of the most
+urgent level. The blocking is done by ``SimpleQueue``, in C. A token may also be ``RETIRE``: the worker that takes it
+ends.
+
+Why not ``queue.PriorityQueue``: a lock and two conditions in Python for each task, and no order inside a level. Why
+not a ``SimpleQueue`` for each level: a worker cannot block on three. Why not hand the task itself through ``tokens``:
+a worker would hold a task of low priority in its hand while it starts an urgent one, and an idle worker could not get
+at it.
+
+Atomic without the GIL: ``deque.append``, ``deque.popleft``, ``SimpleQueue.put`` and ``get``, each on its own object.
+"""
+
+from __future__ import annotations
+
+import queue
+from collections import deque
+from typing import Any
+
+from .tasks import Priority, TaskFuture
+
+RETIRE = object()
+_LONG = 10_000
+
+
+class TaskQueue:
+    """The tasks that wait to be started. All methods are thread-safe."""
+
+    def __init__(self) -> None:
+        self.tokens: queue.SimpleQueue[object] = queue.SimpleQueue()
+        self.levels: tuple[deque[TaskFuture[Any]], ...] = tuple(deque() for _ in Priority)
+
+    def put(self, future: TaskFuture[Any], level: int) -> None:
+        """Adds a task at the end of a level."""
+        self.levels[level].append(future)
+        self.tokens.put(None)
+
+    def take(self) -> TaskFuture[Any]:
+        """The task for a token that was taken: the first of the most urgent level that has one."""
+        while True:
+            for level in self.levels:
+                try:
+                    return level.popleft()
+                except IndexError:
+                    continue
+
+    def discard(self, future: TaskFuture[Any]) -> None:
+        """Takes out a task that has ended, unless the queue is so long that looking for it would cost more than
+        letting it lie until its turn comes (it holds neither its function nor its arguments any more).
+
+        Whoever removes a task must hold a token, as a worker does; else tokens and tasks would no longer match.
+        """
+        if sum(map(len, self.levels)) > _LONG:
+            return
+        try:
+            token = self.tokens.get_nowait()
+        except queue.Empty:
+            return
+        if token is None:
+            for level in self.levels:
+                try:
+                    level.remove(future)
+                    return
+                except ValueError:
+                    continue
+        self.tokens.put(token)
+
+    def retire(self, count: int) -> None:
+        """Lets as many workers end, each when it comes to the token: behind the tasks that were queued before."""
+        for _ in range(count):
+            self.tokens.put(RETIRE)
+
+    def take_all(self) -> list[TaskFuture[Any]]:
+        """Removes and returns what nobody has taken yet, most urgent first."""
+        taken, retiring = [], 0
+        while True:
+            try:
+                token = self.tokens.get_nowait()
+            except queue.Empty:
+                break
+            if token is RETIRE:
+                retiring += 1
+            else:
+                taken.append(self.take())
+        self.retire(retiring)
+        return taken
+
+    def waiting(self) -> list[TaskFuture[Any]]:
+        """What lies in the queue now, most urgent first, ended ones included."""
+        return [future for level in self.levels for future in tuple(level)]

@@ -1,0 +1,212 @@
+"""The worker: one thread, one resource, one task at a time.
+
+``serve`` is the hottest loop of the library and is written for that: names are looked up once, a task that succeeds
+calls no function of ours but ``Context``, and takes no lock. Whatever else happens (a failure, a retry, a race with
+``cancel`` or ``kill``) leaves the loop's straight path for a method.
+
+The order inside the loop carries promises:
+
+- ``RUN`` is appended before ``taken`` grows, ``done`` grows before ``DONE`` is appended: so whoever has a result in
+  his hands also finds it in ``stats()`` and ``metrics()``.
+- ``_work`` is read before ``RUN``: once ``RUN`` has won, nobody but ``kill`` may empty it, and that only after the
+  deadline.
+- References to the task are dropped before the worker waits for the next one, so an idle worker keeps nothing alive.
+
+Atomic without the GIL, each on its own object: ``SimpleQueue.get``, ``deque.popleft``, ``list.append``; attributes of
+the shard and of the future are written by this thread alone until ``DONE``.
+"""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import CancelledError
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from .books import Shard
+from .context import Context
+from .control import events as ev
+from .control.workers import WorkerState
+from .errors import DeadlockError, TaskTimeout, WorkerLost
+from .logs import describe
+from .metrics.meter import BATCH
+from .metrics.protocol import TaskLifecycleTimestamps
+from .queues import RETIRE
+from .resources import Held
+from .tasks import BACK, DONE, FINISHED, RUN, Ending, TaskFuture, outcome_in
+
+if TYPE_CHECKING:
+    from .engine import Engine
+
+
+class Here(threading.local):
+    """What this thread is for us."""
+
+    worker: Worker | None = None
+    inline: tuple[Engine, ...] = ()
+    """The managers whose ``run_task`` this thread is in."""
+
+
+here: Here = Here()
+
+
+class Worker:
+    """Makes a resource, serves the queue with it, and ends it; reports each step to the supervisor."""
+
+    def __init__(self, engine: Engine, seat: ev.Seat) -> None:
+        self.engine = engine
+        self.seat = seat
+        self.shard: Shard = engine.books.shard(seat.slot)
+        self.state: WorkerState = WorkerState.STARTING
+        """As the worker itself knows it: the supervisor hears of it a little later."""
+        self.name: str = f"{engine.config.name}-{seat.slot}"
+        self.thread: threading.Thread = threading.Thread(target=self._run, name=self.name, daemon=True)
+
+    def _run(self) -> None:
+        here.worker = self
+        engine = self.engine
+        try:
+            held = engine.maker.make()
+        except BaseException as error:
+            engine.creation_failed(self.seat, error)
+            return
+        self.state = WorkerState.READY
+        engine.report(ev.WorkerReady(self.seat))
+        last = self._serve_guarded(held)
+        self.state = WorkerState.ENDING
+        engine.maker.end(held)
+        engine.report(last)
+
+    def _serve_guarded(self, held: Held) -> ev.Event:
+        """Serves until it is time to end; returns the last thing to report, after the resource is destroyed."""
+        try:
+            self.serve(held.resource)
+        except BaseException as error:  # not the task's: an asynchronous exception, no memory, or a fault of ours
+            self.engine.log.fault(f"worker {self.name}", error)
+            self._lose_task(error)
+            return ev.WorkerLost(self.seat, describe(error))
+        return ev.WorkerEnded(self.seat)
+
+    def serve(self, resource: Any) -> None:
+        """Runs tasks until told to retire, or until a task leaves the resource unhealthy."""
+        engine, shard, name, root = self.engine, self.shard, self.name, self.engine.root
+        meter = shard.meter
+        high, normal, _ = engine.queue.levels
+        tokens = engine.queue.tokens
+        next_token = tokens.get
+        add_execution, add_wait = meter.execution.append, meter.wait.append
+        collector, bounded = engine.collector, engine.places is not None
+        future: TaskFuture[Any] | None
+        while True:
+            if next_token() is RETIRE:
+                engine.report(ev.WorkerRetiring(self.seat))
+                return
+            try:
+                future = high.popleft() if high else normal.popleft()
+            except IndexError:
+                future = engine.queue.take()
+            work = future._work
+            future._context = context = Context(root)
+            future._worker = name
+            log = future._log
+            future._started_at = started = monotonic()
+            log.append(RUN)
+            if work is None or (len(log) != 1 and not future._may_run()) or engine.killed:
+                self._skip(future)
+                future = context = log = work = None  # type: ignore[assignment]
+                continue
+            shard.taken += 1
+            shard.future = future
+            if bounded:
+                engine.release_place(future)
+            future._attempts += 1
+            run, task, args = work
+            try:
+                value = run(task, context, resource, *args) if args else run(task, context, resource)
+            except BaseException as error:
+                healthy = self._failed(future, error)
+                if not healthy:
+                    return
+            else:
+                future._finished_at = finished = monotonic()
+                future._value = value
+                add_execution(finished - started)
+                add_wait(started - future._queued_at)
+                shard.done += 1
+                if collector is not None:
+                    engine.hooks.completion(TaskLifecycleTimestamps(future._queued_at, started, finished))
+                log.append(DONE)
+                if len(log) == 2:
+                    future._kind = FINISHED
+                    future._work = future._context = None
+                elif not future._after(DONE):
+                    future._value = None
+            shard.future = future = context = log = work = run = task = args = value = None  # type: ignore[assignment]
+            if len(meter.execution) >= BATCH:
+                meter.flush()
+            if engine.draining and tokens.empty():
+                engine.look_idle()
+
+    def _skip(self, future: TaskFuture[Any]) -> None:
+        """The task was cancelled before it came to its turn, or must not start any more because of a kill."""
+        engine = self.engine
+        if engine.killed and outcome_in(tuple(future._log)) is None:
+            future._log.append(BACK)
+            engine.drop(future)
+        future._context = None
+        engine.look_idle()
+
+    def _failed(self, future: TaskFuture[Any], error: BaseException) -> bool:
+        """Sees to a task that raised. False if the resource is to blame; then this worker must end."""
+        engine, shard = self.engine, self.shard
+        future._finished_at = finished = monotonic()
+        if error.__traceback__ is not None:
+            # Less our own frame, which would keep the resource and the next tasks alive for as long as the error
+            # lives.
+            error.__traceback__ = error.__traceback__.tb_next
+        context = future._context
+        cancelled = isinstance(error, CancelledError) and context is not None and context.cancelled
+        if not cancelled and not isinstance(error, DeadlockError) and not engine.hooks.healthy(error):
+            self._send_back(future, error)
+            return False
+        meter = shard.meter
+        if cancelled:
+            meter.cancelled += 1
+        else:
+            meter.failed += 1
+            meter.timed_out += isinstance(error, TaskTimeout)
+            meter.execution.append(finished - future._started_at)
+            meter.wait.append(future._started_at - future._queued_at)
+        shard.done += 1
+        if not cancelled:
+            engine.hooks.failure(TaskLifecycleTimestamps(future._queued_at, future._started_at, finished))
+        future._end(Ending(error, cancelled=cancelled, forced=True))
+        return True
+
+    def _send_back(self, future: TaskFuture[Any], error: BaseException) -> None:
+        engine = self.engine
+        with engine.books.lock:
+            future._log.append(BACK)
+            abandoned = outcome_in(tuple(future._log)) is not None
+            if abandoned:
+                self.shard.done += 1
+            else:
+                engine.books.sent_back += 1
+        self.shard.future = None
+        if abandoned:
+            return
+        text = "worker %s replaces its resource: %s failed (attempt %d) with %s"
+        engine.log.log("warning", text, self.name, future.label, future._attempts, describe(error))
+        future._failure = error
+        engine.report(ev.AttemptFailed(self.seat, future, future._attempts, future._once))
+        if engine.finished.is_set():
+            engine.drop(future)
+
+    def _lose_task(self, error: BaseException) -> None:
+        future, self.shard.future = self.shard.future, None
+        if future is not None and not future.done():
+            self.shard.done += 1
+            self.shard.meter.failed += 1
+            lost = WorkerLost(f"worker {self.name} was lost while it ran {future.label}: {describe(error)}")
+            lost.__cause__ = error
+            future._end(Ending(lost, forced=True))

@@ -1,0 +1,1 @@
+"""The contract: what every engine promises, tested from outside."""

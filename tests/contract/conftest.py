@@ -1,0 +1,57 @@
+"""The engines under test, their audit after each test, and how async tests run."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from support.engine import Engine
+from support.threaded import ThreadedEngine
+
+ENGINES: list[type[Engine]] = [ThreadedEngine]
+TEST_LIMIT = 110.0
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Run a test that is a coroutine function, for TEST_LIMIT seconds at most."""
+    if not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    names = pyfuncitem._fixtureinfo.argnames
+    arguments = {name: pyfuncitem.funcargs[name] for name in names}
+    asyncio.run(asyncio.wait_for(pyfuncitem.obj(**arguments), TEST_LIMIT))
+    return True
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Give each test a last limit, in case a call that must not block does."""
+    if config.pluginmanager.hasplugin("timeout"):
+        for item in items:
+            if item.get_closest_marker("timeout") is None:
+                item.add_marker(pytest.mark.timeout(180))
+
+
+@pytest.fixture(params=ENGINES, ids=lambda engine: engine.name)
+def engine(request: pytest.FixtureRequest) -> Iterator[Any]:
+    """The engine under test; at teardown every manager it made is audited for leaks."""
+    engine = request.param()
+    yield engine
+    engine.audit()
+
+
+@pytest.fixture
+def kit(engine: Any) -> Any:
+    """Task bodies in the flavour of the engine."""
+    return engine.kit
+
+
+@pytest.fixture
+def threads() -> Iterator[ThreadedEngine]:
+    """The threaded engine, for tests written plainly."""
+    engine = ThreadedEngine()
+    yield engine
+    engine.audit()

@@ -1,0 +1,147 @@
+"""max_queue_size: block, refuse, or wait a while."""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from support.waiting import eventually, throughout
+from tasker import QueueFull, ShutdownError, TaskStats
+
+
+@asynccontextmanager
+async def full(engine: Any, **config: Any) -> Any:
+    """A manager whose worker is held and whose queue of one is full; yields it and the gate."""
+    gate = engine.gate()
+    async with engine.manager(max_queue_size=1, **config) as m:
+        await m.submit(engine.kit.holds(gate))
+        await gate.arrivals(1)
+        m.queued = await m.submit(engine.kit.returns("queued"))
+        yield m, gate
+        gate.open()
+
+
+async def test_block_false_raises_queue_full(engine: Any, kit: Any) -> None:
+    """submit(block=False) on a full queue raises QueueFull, a queue.Full that names the bound."""
+    async with full(engine) as (m, _):
+        with pytest.raises(QueueFull) as caught:
+            await m.submit(kit.returns(), block=False)
+        assert isinstance(caught.value, queue.Full)
+        assert "1" in str(caught.value)
+        with pytest.raises(QueueFull):
+            await m.queue_task(kit.returns(), block=False)
+        assert m.stats().accepted_tasks == 2
+
+
+async def test_queue_timeout_raises_queue_full(engine: Any, kit: Any) -> None:
+    """submit(queue_timeout=s) on a queue that stays full raises QueueFull after s."""
+    async with full(engine) as (m, _):
+        with pytest.raises(QueueFull):
+            await m.submit(kit.returns(), queue_timeout=0.1)
+        with pytest.raises(QueueFull):
+            await m.queue_task(kit.returns(), queue_timeout=0.1)
+
+
+async def test_blocked_submit_goes_on_when_there_is_room(engine: Any, kit: Any) -> None:
+    """A submit that blocks on a full queue returns when a place is free, and its task runs."""
+    async with full(engine) as (m, gate):
+        call = asyncio.create_task(m.submit(kit.returns("late")))
+        await throughout(lambda: not call.done(), 0.2)
+        gate.open()
+        assert await (await call).result() == "late"
+
+
+async def test_queue_timeout_is_not_reached_when_there_is_room(engine: Any, kit: Any) -> None:
+    """submit(queue_timeout=) succeeds when a place becomes free in time."""
+    async with full(engine) as (m, gate):
+        call = asyncio.create_task(m.submit(kit.returns("late"), queue_timeout=25))
+        await throughout(lambda: not call.done(), 0.1)
+        gate.open()
+        assert await (await call).result() == "late"
+
+
+async def test_cancel_frees_a_place(engine: Any, kit: Any) -> None:
+    """Cancelling a queued task frees its place for a blocked and for a later submit."""
+    async with full(engine) as (m, gate):
+        call = asyncio.create_task(m.submit(kit.returns("next")))
+        await throughout(lambda: not call.done(), 0.1)
+        assert m.queued.cancel()
+        future = await call
+        assert future.cancel()
+        last = await m.submit(kit.returns("last"), block=False)
+        gate.open()
+        assert await last.result() == "last"
+
+
+async def test_a_timed_out_submit_takes_no_place(engine: Any, kit: Any) -> None:
+    """A submit that gave up does not swallow the place that becomes free later."""
+    async with full(engine) as (m, gate):
+        with pytest.raises(QueueFull):
+            await m.submit(kit.returns(), queue_timeout=0.05)
+        gate.open()
+        await m.queued.result()
+        for number in range(20):
+            assert await m.queue_task(kit.returns(number), queue_timeout=20) == number
+
+
+@pytest.mark.parametrize("end", ["stop", "kill"])
+async def test_blocked_submit_is_refused_at_the_end(engine: Any, kit: Any, end: str) -> None:
+    """A submit that blocks while the manager is stopped or killed raises ShutdownError."""
+    async with full(engine) as (m, gate):
+        calls = [asyncio.create_task(m.submit(kit.returns())) for _ in range(3)]
+        await throughout(lambda: not any(call.done() for call in calls), 0.1)
+        ending = asyncio.create_task(getattr(m, end)())
+        for call in calls:
+            with pytest.raises(ShutdownError):
+                await call
+        gate.open()
+        await ending
+
+
+async def test_blocked_submit_with_a_callback_at_the_end(engine: Any, kit: Any) -> None:
+    """With a callback, a submit that blocks while the manager stops returns a failed future."""
+    calls: list[Any] = []
+    async with full(engine) as (m, gate):
+        call = asyncio.create_task(m.submit(kit.returns(), callback=lambda result, error: calls.append(error)))
+        await throughout(lambda: not call.done(), 0.1)
+        ending = asyncio.create_task(m.stop())
+        future = await call
+        assert isinstance(await future.exception(), ShutdownError)
+        gate.open()
+        await ending
+    assert [type(error) for error in calls] == [ShutdownError]
+
+
+async def test_never_more_queued_than_allowed(engine: Any, kit: Any) -> None:
+    """With 16 submitters the queue never holds more than its bound, and every task runs."""
+    log: list[Any] = []
+
+    def check(stats: TaskStats) -> str | None:
+        waiting = stats.queued_tasks + stats.priority_tasks
+        return f"{waiting} queued" if waiting > 3 else None
+
+    async with engine.manager(worker_count=2, max_queue_size=3) as m:
+
+        async def feed(who: int) -> None:
+            for number in range(40):
+                await m.submit(kit.records(log, (who, number)))
+
+        async with engine.watching(m, check) as watch:
+            await asyncio.gather(*[feed(who) for who in range(16)])
+            await eventually(lambda: len(log) == 640, 60)
+        assert watch.violations == []
+        assert watch.looks > 20
+
+
+async def test_an_unbounded_queue_never_blocks(engine: Any, kit: Any) -> None:
+    """Without max_queue_size block=False always succeeds."""
+    gate = engine.gate()
+    async with engine.manager() as m:
+        await m.submit(kit.holds(gate))
+        futures = [await m.submit(kit.returns(n), block=False) for n in range(200)]
+        gate.open()
+        assert [await future.result() for future in futures] == list(range(200))

@@ -1,0 +1,91 @@
+"""Point 15: callbacks come after the outcome is set, exactly once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from support.waiting import eventually
+from tasker import MaxRetriesExceeded, TaskCancelled, TaskKilled
+
+
+async def test_point_15_the_callback_gets_result_and_error(engine: Any, kit: Any) -> None:
+    """callback(result, None) after success, callback(None, error) after failure."""
+    calls: list[Any] = []
+    error = KeyError("own")
+
+    def callback(result: Any, failure: Any) -> None:
+        calls.append((result, failure))
+
+    async with engine.manager() as m:
+        await m.submit(kit.returns(5), callback=callback)
+        await m.submit(kit.raises(error), callback=callback)
+    assert calls == [(5, None), (None, error)]
+
+
+async def test_point_15_the_outcome_is_set_before(engine: Any, kit: Any) -> None:
+    """In a callback the future is done and gives its result."""
+    gate = engine.gate()
+    seen: list[Any] = []
+    box: list[Any] = []
+
+    def callback(result: Any, error: Any) -> None:
+        seen.append((box[0].done(), box[0].raw.result(0) == result))
+
+    async with engine.manager() as m:
+        box.append(await m.submit(kit.holds(gate, "value"), callback=callback))
+        gate.open()
+    assert seen == [(True, True)]
+
+
+async def test_point_15_it_is_called_once_over_retries(engine: Any, kit: Any) -> None:
+    """A task that was retried calls back once, with the last outcome."""
+    calls: list[Any] = []
+
+    def callback(result: Any, error: Any) -> None:
+        calls.append((result, error))
+
+    async with engine.manager(check_health=kit.hook(lambda error: False), max_retries=1) as m:
+        await m.submit(kit.script(OSError(), "second"), callback=callback)
+        await m.submit(kit.raises(OSError()), callback=callback)
+    assert calls[0] == ("second", None)
+    assert len(calls) == 2
+    assert isinstance(calls[1][1], MaxRetriesExceeded)
+
+
+async def test_point_15_cancelled_and_killed_tasks_call_back(engine: Any, kit: Any) -> None:
+    """A cancelled task calls back with TaskCancelled, a killed one with TaskKilled, once each."""
+    gate = engine.gate()
+    calls: dict[str, list[Any]] = {"cancelled": [], "killed": []}
+    async with engine.manager() as m:
+        await m.submit(kit.until_cancelled(gate))
+        await gate.arrivals(1)
+        victim = await m.submit(kit.returns(), callback=lambda r, e: calls["cancelled"].append((r, e)))
+        await m.submit(kit.returns(), callback=lambda r, e: calls["killed"].append((r, e)))
+        assert victim.cancel()
+        await m.kill()
+        await eventually(lambda: all(calls.values()))
+    ((result, error),) = calls["cancelled"]
+    assert result is None
+    assert isinstance(error, TaskCancelled)
+    assert not isinstance(error, TaskKilled)
+    ((result, error),) = calls["killed"]
+    assert result is None
+    assert isinstance(error, TaskKilled)
+
+
+async def test_point_15_a_callback_may_submit(engine: Any, kit: Any) -> None:
+    """A callback that submits a further task does not deadlock."""
+    if engine.name != "threads":
+        return
+    chain: list[int] = []
+
+    async with engine.manager() as m:
+
+        def callback(result: int, error: Any) -> None:
+            chain.append(result)
+            if result < 5:
+                m.raw.submit(kit.returns(result + 1), callback=callback)
+
+        await m.submit(kit.returns(1), callback=callback)
+        await eventually(lambda: len(chain) == 5)
+    assert chain == [1, 2, 3, 4, 5]

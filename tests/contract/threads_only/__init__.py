@@ -1,0 +1,1 @@
+"""The part of the contract that only makes sense on threads."""

@@ -1,0 +1,161 @@
+"""stop_on_signals(): the first signal stops, the second kills."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import threading
+from typing import Any
+
+import pytest
+
+from support.scripts import command
+from support.waiting import Call
+
+HEAD = """
+import signal, sys, threading, time
+import tasker
+def say(*words):
+    print(*words, flush=True)
+def until(predicate):
+    deadline = time.monotonic() + 20
+    while not predicate():
+        if time.monotonic() > deadline:
+            say("gave up")
+            sys.exit(9)
+        time.sleep(0.005)
+m = tasker.TaskManager(tasker.Config(
+    on_create=object, on_destroy=lambda r: say("destroyed"), worker_count=1, max_worker_count=1,
+    resource_pool_size=0))
+"""
+
+ONCE = (
+    HEAD
+    + """
+def first(ctx, resource):
+    say("ready")
+    until(lambda: m.closed)
+    return ctx.cancelled
+with m.stop_on_signals():
+    futures = [m.submit(first)] + [m.submit(lambda ctx, resource: ctx.cancelled) for _ in range(3)]
+    say("results", [future.result(20) for future in futures])
+    report = m.stop()
+    say("killed", report.killed)
+"""
+)
+
+TWICE = (
+    HEAD
+    + """
+def obey(ctx, resource):
+    say("ready")
+    ctx.wait(60)
+    ctx.raise_if_cancelled()
+with m.stop_on_signals():
+    futures = [m.submit(obey), m.submit(lambda ctx, resource: None)]
+    until(lambda: m.closed)
+    say("closed")
+    for future in futures:
+        try:
+            future.result(20)
+        except tasker.TaskKilled:
+            say("TaskKilled")
+    say("killed", m.stop().killed)
+"""
+)
+
+
+class Script:
+    """A running script whose lines are awaited and which is sent signals."""
+
+    def __init__(self, source: str) -> None:
+        self.process = subprocess.Popen(command(source), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def line(self, expected: str) -> None:
+        """Read one line and compare it."""
+        assert self.process.stdout is not None
+        got = Call(self.process.stdout.readline).outcome(30).strip()
+        assert got == expected, self.process.poll()
+
+    def rest(self) -> str:
+        """What it prints until it ends well."""
+        out, err = self.process.communicate(timeout=40)
+        assert self.process.returncode == 0, err
+        return out
+
+
+def run(source: str) -> Script:
+    """Start a script."""
+    return Script(source)
+
+
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT], ids=lambda s: s.name)
+def test_the_first_signal_stops_gracefully(signum: signal.Signals) -> None:
+    """After one signal everything accepted runs with live contexts; the main thread goes on."""
+    script = run(ONCE)
+    try:
+        script.line("ready")
+        script.process.send_signal(signum)
+        out = script.rest()
+    finally:
+        script.process.kill()
+    assert "results [False, False, False, False]" in out
+    assert "killed False" in out
+    assert out.count("destroyed") == 1
+
+
+def test_the_second_signal_kills() -> None:
+    """A second signal cancels what runs and ends what is queued with TaskKilled."""
+    script = run(TWICE)
+    try:
+        script.line("ready")
+        script.process.send_signal(signal.SIGTERM)
+        script.line("closed")
+        script.process.send_signal(signal.SIGTERM)
+        out = script.rest()
+    finally:
+        script.process.kill()
+    assert out.count("TaskKilled") == 2
+    assert "killed True" in out
+
+
+def test_handlers_are_restored(threads: Any) -> None:
+    """Leaving the context manager puts back the handlers that were there."""
+    before = [signal.getsignal(s) for s in (signal.SIGTERM, signal.SIGINT)]
+    with threads.build() as m:
+        with m.stop_on_signals():
+            during = [signal.getsignal(s) for s in (signal.SIGTERM, signal.SIGINT)]
+        after = [signal.getsignal(s) for s in (signal.SIGTERM, signal.SIGINT)]
+    assert after == before
+    assert all(new is not old for new, old in zip(during, before, strict=True))
+
+
+def test_only_the_named_signals_are_taken(threads: Any) -> None:
+    """stop_on_signals(SIGUSR1) touches SIGUSR1 alone."""
+    before = signal.getsignal(signal.SIGTERM)
+    usr1 = signal.getsignal(signal.SIGUSR1)
+    with threads.build() as m, m.stop_on_signals(signal.SIGUSR1):
+        assert signal.getsignal(signal.SIGTERM) is before
+        signal.raise_signal(signal.SIGUSR1)
+        assert m.stop().killed is False
+    assert signal.getsignal(signal.SIGUSR1) == usr1
+
+
+def test_off_the_main_thread_it_is_a_value_error(threads: Any) -> None:
+    """stop_on_signals in another thread raises ValueError."""
+
+    def enter(m: Any) -> None:
+        assert threading.current_thread() is not threading.main_thread()
+        with m.stop_on_signals():
+            pass
+
+    with threads.build() as m, pytest.raises(ValueError, match="main thread"):
+        Call(enter, m).outcome()
+
+
+def test_the_library_installs_no_handler_by_itself(threads: Any) -> None:
+    """Making and using a manager leaves signal handlers alone."""
+    before = [signal.getsignal(s) for s in (signal.SIGTERM, signal.SIGINT)]
+    with threads.build() as m:
+        m.queue_task(lambda ctx, resource: None)
+        assert [signal.getsignal(s) for s in (signal.SIGTERM, signal.SIGINT)] == before

@@ -1,0 +1,1 @@
+"""Helpers shared by the tests: gates, scripted resources, engines and their kits."""

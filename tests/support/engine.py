@@ -1,0 +1,61 @@
+"""What an engine must bring so that the contract can run over it.
+
+To plug one in: subclass `Engine`, write the adapter of its manager and its kit, and add it to
+`ENGINES` in `contract/conftest.py`. `stats()`, `metrics()`, `closed` and what a future answers
+without waiting stay plain calls; everything that may wait is awaitable.
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+from support.gates import Gate
+from tasker import TaskStats
+
+
+class Watch:
+    """Violations found by a sampler of `stats()`, and how often it looked."""
+
+    def __init__(self) -> None:
+        self.looks = 0
+        self.violations: list[str] = []
+
+
+class Engine(abc.ABC):
+    """Makes managers for one test and audits them afterwards."""
+
+    name: str
+    kit: Any
+
+    def __init__(self) -> None:
+        self._gates: list[Gate] = []
+
+    def gate(self) -> Gate:
+        """A gate that opens by itself at the end of the test, so that no test leaves a hung task."""
+        gate = Gate()
+        self._gates.append(gate)
+        return gate
+
+    def open_gates(self) -> None:
+        """Let everybody through."""
+        for gate in self._gates:
+            gate.open()
+
+    @abc.abstractmethod
+    def manager(self, **config: Any) -> AbstractAsyncContextManager[Any]:
+        """A manager to be entered; `resources=` takes a ScriptedResources.
+
+        Without further words it has one worker, no pool for `run_task` and can't grow, so that
+        tests are deterministic; they say what they need beyond.
+        """
+
+    @abc.abstractmethod
+    def watching(self, manager: Any, check: Callable[[TaskStats], str | None]) -> AbstractAsyncContextManager[Watch]:
+        """Sample `stats()` as fast as possible meanwhile; `check` says what is wrong with one."""
+
+    @abc.abstractmethod
+    def audit(self) -> None:
+        """At teardown: end what still lives, then assert that nothing leaked."""

@@ -1,0 +1,135 @@
+"""Task bodies for the contract, in the flavour of threads.
+
+Another engine brings its own kit with the same methods, whose tasks are coroutine functions
+(`pass_through` becomes `await apass_through`, `ctx.wait` its awaitable twin).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from support.gates import Gate
+from tasker import Context
+
+Body = Callable[..., Any]
+
+
+class ThreadKit:
+    """Makes tasks that are plain functions."""
+
+    def hook(self, fn: Callable[..., Any]) -> Callable[..., Any]:
+        """A user hook (`on_create`, ...) from a function that does not block."""
+        return fn
+
+    def calls(self, fn: Callable[..., Any]) -> Body:
+        """A task that calls `fn(ctx, resource, *args)`, which must not block."""
+
+        def called(ctx: Context, resource: Any, *args: Any) -> Any:
+            return fn(ctx, resource, *args)
+
+        return called
+
+    def returns(self, value: Any = None) -> Body:
+        """A task that returns `value`."""
+        return self.calls(lambda ctx, resource, *args: value)
+
+    def echo(self) -> Body:
+        """A task that returns its first argument."""
+        return self.calls(lambda ctx, resource, value: value)
+
+    def resource(self) -> Body:
+        """A task that returns the resource it was lent."""
+        return self.calls(lambda ctx, resource: resource)
+
+    def raises(self, error: BaseException) -> Body:
+        """A task that raises `error`."""
+
+        def raising(ctx: Context, resource: Any, *args: Any) -> Any:
+            raise error
+
+        return raising
+
+    def records(self, log: list[Any], tag: Any = None) -> Body:
+        """A task that appends `tag` (or its first argument) to `log` and returns it."""
+
+        def note(ctx: Context, resource: Any, *args: Any) -> Any:
+            log.append(args[0] if tag is None else tag)
+            return log[-1]
+
+        return self.calls(note)
+
+    def holds(self, gate: Gate, value: Any = None) -> Body:
+        """A task that waits at `gate`, whatever its context says, then returns `value`."""
+
+        def holding(ctx: Context, resource: Any, *args: Any) -> Any:
+            gate.pass_through()
+            return value
+
+        return holding
+
+    def holds_if(self, gate: Gate, item: Any) -> Body:
+        """A task that returns its argument, and waits at `gate` first if that is `item`."""
+
+        def holding(ctx: Context, resource: Any, argument: Any) -> Any:
+            if argument == item:
+                gate.pass_through()
+            return argument
+
+        return holding
+
+    def fails_at(self, gate: Gate, error: BaseException) -> Body:
+        """A task that waits at `gate`, then raises `error`."""
+
+        def failing(ctx: Context, resource: Any, *args: Any) -> Any:
+            gate.pass_through()
+            raise error
+
+        return failing
+
+    def pauses(self, seconds: float | None = None) -> Body:
+        """A task that works for `seconds` (or its first argument) and returns that."""
+
+        def pausing(ctx: Context, resource: Any, *args: Any) -> Any:
+            length = args[0] if seconds is None else seconds
+            ctx.wait(length)
+            return length
+
+        return pausing
+
+    def until_cancelled(self, gate: Gate) -> Body:
+        """A task that counts itself at `gate`, works until its context is cancelled, raises."""
+
+        def obeying(ctx: Context, resource: Any, *args: Any) -> Any:
+            gate.arrive()
+            if not ctx.wait(60):
+                raise AssertionError("the context was never cancelled")
+            ctx.raise_if_cancelled()
+
+        return obeying
+
+    def both(self, fn: Callable[..., Any], task: Body) -> Body:
+        """A task that calls `fn(ctx, resource)`, which must not block, then goes on as `task`."""
+
+        def chained(ctx: Context, resource: Any, *args: Any) -> Any:
+            fn(ctx, resource)
+            return task(ctx, resource, *args)
+
+        return chained
+
+    def script(self, *steps: Any) -> Body:
+        """A task whose n-th start follows the n-th step: raise it, pass the gate, or return it."""
+        todo = list(steps)
+        lock = threading.Lock()
+
+        def scripted(ctx: Context, resource: Any, *args: Any) -> Any:
+            with lock:
+                step = todo.pop(0)
+            if isinstance(step, BaseException):
+                raise step
+            if isinstance(step, Gate):
+                return step.pass_through()
+            return step
+
+        return scripted

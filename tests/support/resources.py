@@ -1,0 +1,123 @@
+"""ScriptedResources: makes resources as a script says and remembers everything."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
+from typing import Any
+
+from support.gates import Gate
+
+Step = BaseException | Gate | None
+
+
+class Resource:
+    """One made resource; it knows its threads and refuses to be used twice at a time."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.created_in = threading.current_thread()
+        self.destroyed_in: threading.Thread | None = None
+        self.bad = False
+        self.used: list[Any] = []
+        self._busy = threading.Lock()
+
+    def __repr__(self) -> str:
+        return f"<resource {self.number}>"
+
+    @contextmanager
+    def use(self) -> Iterator[Resource]:
+        """Hold the resource; fails if somebody else does, or if it is bad or destroyed."""
+        if not self._busy.acquire(blocking=False):
+            raise AssertionError(f"{self!r} is used by two tasks at a time")
+        try:
+            assert not self.bad, f"{self!r} is unhealthy and was used again"
+            assert self.destroyed_in is None, f"{self!r} was used after its end"
+            yield self
+        finally:
+            self._busy.release()
+
+
+class ScriptedResources:
+    """`create` follows the script: None makes one, an error is raised, a Gate is passed first.
+
+    After the script `then` repeats for ever. `on_destroy_raise` is raised by each `destroy`.
+    """
+
+    def __init__(self, *script: Step, then: Step = None, on_destroy_raise: BaseException | None = None) -> None:
+        self.script = list(script)
+        self.then = then
+        self.on_destroy_raise = on_destroy_raise
+        self.created: list[Resource] = []
+        self.destroyed: list[Resource] = []
+        self.attempts = 0
+        self.creating = 0
+        self.peak_creating = 0
+        self.peak_alive = 0
+        self._numbers = count(1)
+        self._lock = threading.Lock()
+
+    @property
+    def alive(self) -> list[Resource]:
+        """What was created and not destroyed."""
+        with self._lock:
+            gone = set(map(id, self.destroyed))
+            return [one for one in self.created if id(one) not in gone]
+
+    def create(self) -> Resource:
+        """The `on_create` hook."""
+        step = self._begin()
+        try:
+            if isinstance(step, Gate):
+                step.pass_through()
+            return self._finish(step)
+        finally:
+            with self._lock:
+                self.creating -= 1
+
+    async def acreate(self) -> Resource:
+        """The `on_create` hook for coroutines."""
+        step = self._begin()
+        try:
+            if isinstance(step, Gate):
+                await step.apass_through()
+            return self._finish(step)
+        finally:
+            with self._lock:
+                self.creating -= 1
+
+    def destroy(self, resource: Resource) -> None:
+        """The `on_destroy` hook."""
+        with self._lock:
+            resource.destroyed_in = threading.current_thread()
+            self.destroyed.append(resource)
+        if self.on_destroy_raise is not None:
+            raise self.on_destroy_raise
+
+    async def adestroy(self, resource: Resource) -> None:
+        """The `on_destroy` hook for coroutines."""
+        self.destroy(resource)
+
+    def check_all_ended_once(self) -> None:
+        """Assert that each resource was destroyed exactly once."""
+        numbers = sorted(one.number for one in self.destroyed)
+        assert numbers == sorted({*numbers}), f"destroyed twice: {numbers}"
+        assert numbers == sorted(one.number for one in self.created), f"never destroyed: {self.alive}"
+
+    def _begin(self) -> Step:
+        with self._lock:
+            self.attempts += 1
+            self.creating += 1
+            self.peak_creating = max(self.peak_creating, self.creating)
+            return self.script.pop(0) if self.script else self.then
+
+    def _finish(self, step: Step) -> Resource:
+        if isinstance(step, BaseException):
+            raise step
+        with self._lock:
+            resource = Resource(next(self._numbers))
+            self.created.append(resource)
+            self.peak_alive = max(self.peak_alive, len(self.created) - len(self.destroyed))
+            return resource

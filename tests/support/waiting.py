@@ -1,0 +1,98 @@
+"""Waiting without sleeping blindly: every wait here fails loudly when its time is up."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+WAIT = 25.0
+POLL = 0.002
+
+
+def wait_until(predicate: Callable[[], Any], timeout: float = 10.0, what: str = "") -> None:
+    """Block until `predicate()` is true, for plain tests."""
+    deadline = time.monotonic() + timeout
+    while not predicate():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not true within {timeout} s: {what or predicate!r}")
+        time.sleep(POLL)
+
+
+async def eventually(predicate: Callable[[], Any], timeout: float = 10.0, what: str = "") -> None:
+    """Wait until `predicate()` is true, for async tests."""
+    deadline = time.monotonic() + timeout
+    while not predicate():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not true within {timeout} s: {what or predicate!r}")
+        await asyncio.sleep(POLL)
+
+
+async def throughout(predicate: Callable[[], Any], seconds: float, what: str = "") -> None:
+    """Watch that `predicate()` stays true for a while: for what must *not* happen."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        assert predicate(), f"became false: {what or predicate!r}"
+        await asyncio.sleep(POLL)
+
+
+class Call:
+    """A blocking call running in a thread of its own, so that calls can't starve each other."""
+
+    def __init__(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
+        self._outcome: list[Any] = []
+        self._failed = False
+        self._done = threading.Event()
+        context = contextvars.copy_context()
+
+        def run() -> None:
+            try:
+                self._outcome.append(context.run(fn, *args, **kwargs))
+            except BaseException as error:
+                self._failed = True
+                self._outcome.append(error)
+            self._done.set()
+
+        self._thread = threading.Thread(target=run, name="contract-call", daemon=True)
+        self._thread.start()
+
+    @property
+    def returned(self) -> bool:
+        """Whether the call has ended."""
+        return self._done.is_set()
+
+    def outcome(self, timeout: float = WAIT) -> Any:
+        """What the call returned; raises what it raised, or AssertionError if it still hangs."""
+        if not self._done.wait(timeout):
+            raise AssertionError(f"the call did not return within {timeout} s")
+        return self._take()
+
+    async def aoutcome(self, timeout: float = 60.0) -> Any:
+        """As `outcome`, without blocking the event loop."""
+        deadline = time.monotonic() + timeout
+        await asyncio.sleep(0)  # a loop of quick calls must not starve the other coroutines
+        pause = 0.0005
+        while not self._done.is_set():
+            if time.monotonic() > deadline:
+                raise AssertionError(f"the call did not return within {timeout} s")
+            await asyncio.sleep(pause)
+            pause = POLL
+        return self._take()
+
+    def _take(self) -> Any:
+        self._thread.join()
+        value = self._outcome.pop()
+        try:
+            if self._failed:
+                raise value
+            return value
+        finally:
+            del value
+
+
+async def in_thread(fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """Run a blocking call in a thread of its own and wait for what it returns."""
+    return await Call(fn, *args, **kwargs).aoutcome()

@@ -1,0 +1,1 @@
+"""Pure tests of one module each: no sleep, no engine."""

@@ -1,0 +1,135 @@
+"""A TaskFuture without a manager: an owner that remembers, and the steps of a worker one by one."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from tasker.context import Context
+from tasker.tasks import BACK, DONE, FINISHED, RUN, Ending, TaskFuture
+from unit.hooks import HookedList
+
+
+class Owner:
+    """Remembers what a future tells its manager."""
+
+    def __init__(self) -> None:
+        self.ended: list[tuple[Any, Ending]] = []
+        self.faults: list[BaseException] = []
+        self.waits: list[str] = []
+
+    def ended_in_queue(self, future: Any, ending: Ending) -> None:
+        """The task ended while no attempt ran."""
+        self.ended.append((future, ending))
+
+    def callback_fault(self, future: Any, error: BaseException) -> None:
+        """A callback raised."""
+        self.faults.append(error)
+
+    def enter_wait(self, future: Any) -> object:
+        """An unlimited wait begins."""
+        self.waits.append("enter")
+        return self
+
+    def leave_wait(self, ticket: object) -> None:
+        """It is over."""
+        assert ticket is self
+        self.waits.append("leave")
+
+
+def named(number: int = 7) -> None:
+    """The task of these futures; never called."""
+
+
+def new(owner: Owner | None = None, log: HookedList | None = None) -> TaskFuture[Any]:
+    """A future as `submit` makes it."""
+    future: TaskFuture[Any] = TaskFuture(
+        owner or Owner(),
+        1,
+        (None, named, ()),
+        once=False,
+        queued_at=1.0,
+    )
+    if log is not None:
+        future._log = log
+    return future
+
+
+def begin(future: TaskFuture[Any]) -> bool:
+    """A worker starts an attempt; False where it must not."""
+    future._context = Context()
+    future._worker = "tasker-1"
+    future._started_at = 2.0
+    log = future._log
+    log.append(RUN)
+    if len(log) > 1 and not future._may_run():
+        return False
+    future._attempts += 1
+    return True
+
+
+def succeed(future: TaskFuture[Any], value: Any = "value") -> bool:
+    """The attempt brings a result; whether that is the outcome."""
+    future._finished_at = 3.0
+    future._value = value
+    log = future._log
+    log.append(DONE)
+    if len(log) == 2:
+        future._kind = FINISHED
+        future._work = future._context = None
+        return True
+    if future._after(DONE):
+        return True
+    future._value = None
+    return False
+
+
+def land(future: TaskFuture[Any], value: Any = "value") -> Callable[[], bool]:
+    """The result gets into the log, and the worker comes no further; call what is
+    returned to let it go on."""
+    future._finished_at = 3.0
+    future._value = value
+    list.append(future._log, DONE)
+    return lambda: future._after(DONE)
+
+
+def fail(future: TaskFuture[Any], error: BaseException) -> bool:
+    """The attempt brings an error."""
+    future._finished_at = 3.0
+    return future._end(Ending(error, forced=True))
+
+
+def give_back(future: TaskFuture[Any]) -> None:
+    """The attempt ends without an outcome."""
+    future._log.append(BACK)
+
+
+def run(future: TaskFuture[Any], value: Any = "value") -> bool:
+    """A whole attempt that succeeds."""
+    return begin(future) and succeed(future, value)
+
+
+class Thread:
+    """A thread whose result or error is handed over by `join`."""
+
+    def __init__(self, fn: Callable[[], Any]) -> None:
+        self._fn = fn
+        self._outcome: Any = None
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            self._outcome = self._fn()
+        except BaseException as error:
+            self._error = error
+
+    def join(self) -> Any:
+        """What `fn` returned; fails if it still hangs."""
+        self._thread.join(20.0)
+        assert not self._thread.is_alive(), "it hangs"
+        if self._error is not None:
+            raise self._error
+        return self._outcome

@@ -1,0 +1,36 @@
+"""A list that lets another thread's step happen exactly before or after an
+append, to force a race."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+
+class HookedList(list[Any]):
+    """Runs `before` or `after` once, at the append of the first entry that `when` accepts."""
+
+    def __init__(
+        self,
+        items: Iterable[Any] = (),
+        *,
+        when: Callable[[Any], bool] = lambda entry: True,
+        before: Callable[[], object] | None = None,
+        after: Callable[[], object] | None = None,
+    ) -> None:
+        super().__init__(items)
+        self.when = when
+        self.before = before
+        self.after = after
+        self.ran = False
+
+    def append(self, item: Any) -> None:
+        """Append, with the hook around it."""
+        mine = not self.ran and self.when(item)
+        if mine:
+            self.ran = True
+            if self.before is not None:
+                self.before()
+        super().append(item)
+        if mine and self.after is not None:
+            self.after()

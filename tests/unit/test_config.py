@@ -1,0 +1,205 @@
+"""Config: every default and every check, each message naming the field, the
+value and what is allowed."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import logging
+import math
+from typing import Any
+
+import pytest
+
+from tasker import Config, ConfigError, Context, TaskMetrics
+from tasker.control.scaling import RatePolicy
+from tasker.control.supervisor import Plan
+from tasker.engine import _plan
+
+
+def config(**changes: Any) -> Config[Any]:
+    """A good one with changes."""
+    return Config(**{"worker_count": 3, "on_create": object, **changes})
+
+
+DEFAULTS = {
+    "worker_count": 3,
+    "on_create": object,
+    "on_destroy": None,
+    "resource": None,
+    "ctx": None,
+    "check_health": None,
+    "max_worker_count": 6,
+    "burst_interval": 0.1,
+    "max_retries": 3,
+    "resource_pool_size": 3,
+    "max_temporary_resources": None,
+    "max_queue_size": None,
+    "logger": logging.getLogger("tasker"),
+    "collector": None,
+    "name": "tasker",
+    "creation_timeout": None,
+    "creation_backoff": 0.1,
+    "cancel_grace": 5.0,
+    "rate_window": 10.0,
+    "scaling": None,
+}
+
+
+def test_defaults() -> None:
+    """Every field has its documented default, and there are no other fields."""
+    made = config()
+    assert {field.name: getattr(made, field.name) for field in dataclasses.fields(made)} == DEFAULTS
+    assert (made.most_workers, made.pool_size) == (6, 3)
+
+
+def test_plan() -> None:
+    """What the control plane decides on follows from the configuration."""
+    assert _plan(config()) == Plan(3, 6)
+    off = config(burst_interval=0, creation_timeout=2.0, creation_backoff=0.5, max_retries=0)
+    expected = Plan(3, 6, max_retries=0, scales=False, creation_timeout=2.0, creation_backoff=0.5)
+    assert _plan(off) == expected
+    policy = RatePolicy(calm=9.0)
+    assert _plan(config(scaling=policy)).policy is policy
+
+
+def test_frozen_and_keyword_only() -> None:
+    """A configuration is immutable, and its options are given by name."""
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        config().worker_count = 1  # type: ignore[misc]
+    with pytest.raises(TypeError):
+        Config(3, object)  # type: ignore[misc]
+    with pytest.raises(TypeError, match="worker_count"):
+        Config(on_create=object)  # type: ignore[call-arg]
+
+
+NOT_INTEGERS = [1.0, "1", True, False, math.nan, [1]]
+NOT_DURATIONS = ["1", True, math.nan, math.inf, -math.inf, -0.001, [1]]
+COLLECTOR = (
+    "record_arrival",
+    "record_completion",
+    "record_failure",
+    "record_retry",
+    "metrics",
+)
+BAD: dict[str, tuple[list[Any], str]] = {
+    "worker_count": ([0, -1, None, *NOT_INTEGERS], "a positive integer"),
+    "max_worker_count": ([2, 0, -1, *NOT_INTEGERS], "an integer of at least 3 (worker_count)"),
+    "max_retries": ([-1, None, *NOT_INTEGERS], "an integer of at least 0"),
+    "resource_pool_size": ([-1, *NOT_INTEGERS], "an integer of at least 0"),
+    "max_temporary_resources": ([-1, *NOT_INTEGERS], "an integer of at least 0 or None"),
+    "max_queue_size": ([0, -1, *NOT_INTEGERS], "a positive integer or None"),
+    "burst_interval": ([None, *NOT_DURATIONS], "a finite number of seconds, at least 0"),
+    "cancel_grace": ([None, *NOT_DURATIONS], "a finite number of seconds, at least 0"),
+    "rate_window": ([None, 0, 0.0, *NOT_DURATIONS], "a finite number of seconds, more than 0"),
+    "creation_backoff": ([None, 0, *NOT_DURATIONS], "a finite number of seconds, more than 0"),
+    "creation_timeout": (
+        [0, 0.0, *NOT_DURATIONS],
+        "a finite number of seconds, more than 0 (or None)",
+    ),
+    "on_destroy": ([1, "x"], "callable"),
+    "check_health": ([1, "x"], "callable"),
+    "ctx": ([1, object()], "a tasker.Context or None"),
+    "name": (["", None, 1, b"x"], "a non-empty string"),
+    "logger": ([None, object()], "a Logger (it lacks debug, info, warning, error)"),
+    "collector": (
+        [object(), 1],
+        f"a MetricsCollector (it lacks {', '.join(COLLECTOR)})",
+    ),
+    "scaling": ([object(), lambda snapshot, now: None], "a ScalingPolicy (it lacks decide)"),
+}
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "allowed"),
+    [(field, value, allowed) for field, (values, allowed) in BAD.items() for value in values],
+)
+def test_bad_value(field: str, value: Any, allowed: str) -> None:
+    """A wrong value raises ConfigError, a ValueError, that names field, value and
+    what is allowed."""
+    with pytest.raises(ConfigError) as caught:
+        config(**{field: value})
+    assert str(caught.value) == f"Config.{field} must be {allowed}, got {value!r}"
+    assert isinstance(caught.value, ValueError)
+
+
+def test_every_field_is_checked() -> None:
+    """No field is left without a check."""
+    checked = set(BAD) | {"on_create", "resource"}
+    assert {field.name for field in dataclasses.fields(Config)} == checked
+
+
+@pytest.mark.parametrize(
+    "good",
+    [
+        {"worker_count": 1, "max_worker_count": 1},
+        {"max_worker_count": 3},
+        {"burst_interval": 0},
+        {"burst_interval": 0.5},
+        {"max_retries": 0},
+        {"resource_pool_size": 0},
+        {"max_temporary_resources": 0},
+        {"max_queue_size": 1},
+        {"cancel_grace": 0},
+        {"rate_window": 1},
+        {"creation_timeout": 0.001},
+        {"ctx": Context().child()},
+        {"check_health": lambda error: False},
+        {"on_destroy": print},
+        {"logger": logging.LoggerAdapter(logging.getLogger("x"), {})},
+        {"scaling": RatePolicy()},
+        {"name": "workers"},
+    ],
+)
+def test_good_value(good: dict[str, Any]) -> None:
+    """What is allowed, at its bounds too, is taken as it is."""
+    made = config(**good)
+    for field, value in good.items():
+        assert getattr(made, field) is value
+
+
+def test_defaults_follow_worker_count() -> None:
+    """max_worker_count is twice, resource_pool_size once the number of workers."""
+    made = config(worker_count=5)
+    assert (made.max_worker_count, made.resource_pool_size) == (10, 5)
+
+
+def test_on_create_is_required() -> None:
+    """Without on_create and resource the message says what to give."""
+    with pytest.raises(ConfigError, match=r"Config\.on_create is required: .* got None"):
+        Config(worker_count=1)
+
+
+@pytest.mark.parametrize(("field", "value"), [("on_create", 1), ("resource", "x")])
+def test_maker_must_be_callable(field: str, value: Any) -> None:
+    """What makes a resource must be callable."""
+    with pytest.raises(ConfigError, match=rf"Config\.{field} must be callable, got {value!r}"):
+        Config(worker_count=1, **{field: value})
+
+
+@pytest.mark.parametrize("field", ["on_create", "on_destroy"])
+def test_resource_excludes_the_hooks(field: str) -> None:
+    """resource= stands alone."""
+    assert Config(worker_count=1, resource=contextlib.nullcontext).on_create is None
+    refused = rf"Config\.{field} must be left out where resource= is given"
+    with pytest.raises(ConfigError, match=refused):
+        Config(worker_count=1, resource=contextlib.nullcontext, **{field: print})
+
+
+def test_collector_protocol() -> None:
+    """Any object with the five methods is a collector, and one that lacks some is told which."""
+
+    class Partial:
+        def record_arrival(self) -> None: ...
+        def record_completion(self, stamps: object) -> None: ...
+        def record_failure(self, stamps: object) -> None: ...
+
+    class Whole(Partial):
+        def record_retry(self) -> None: ...
+        def metrics(self) -> TaskMetrics:
+            return TaskMetrics()
+
+    whole = Whole()
+    assert config(collector=whole).collector is whole
+    with pytest.raises(ConfigError, match=r"it lacks record_retry, metrics\)"):
+        config(collector=Partial())

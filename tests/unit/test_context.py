@@ -1,0 +1,392 @@
+"""Context: every method, and every race between cancelling and watching, forced
+at the moment of an append."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from time import monotonic
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasker.context import Context, RootContext, _Fired
+from tasker.errors import TaskCancelled, TaskKilled, TaskTimeout
+from unit.futures import Thread
+from unit.hooks import HookedList
+
+PAST = -1e9
+FUTURE = 1e9
+
+
+def test_root() -> None:
+    """A new context is live: no cause, no deadline, no value."""
+    ctx = Context()
+    assert (ctx.cancelled, ctx.cause, ctx.deadline, ctx.remaining()) == (False, None, None, None)
+    assert ctx.value("key") is None
+    ctx.raise_if_cancelled()
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (None, "cancelled"),
+        ("enough", "enough"),
+        (ValueError("why"), "why"),
+    ],
+)
+def test_cancel(given: Any, message: str) -> None:
+    """cancel() keeps an exception as the cause, and makes one of a text or of nothing."""
+    ctx = Context()
+    ctx.cancel(given)
+    assert ctx.cancelled
+    assert str(ctx.cause) == message
+    assert ctx.cause is given or isinstance(ctx.cause, TaskCancelled)
+    assert ctx.cause is given or not isinstance(given, BaseException)
+    with pytest.raises(TaskCancelled, match=message) as caught:
+        ctx.raise_if_cancelled()
+    assert caught.value.__cause__ is ctx.cause
+
+
+def test_first_cause_stays() -> None:
+    """A second cancel() changes nothing."""
+    ctx = Context()
+    ctx.cancel("first")
+    ctx.cancel("second")
+    assert str(ctx.cause) == "first"
+
+
+def test_descendants() -> None:
+    """Cancellation goes down the tree, not up; the nearest cause counts."""
+    root = Context()
+    child = root.child()
+    grandchild, sibling = child.with_value("k", 1), root.child()
+    child.cancel("child")
+    assert [ctx.cancelled for ctx in (root, child, grandchild, sibling)] == [
+        False,
+        True,
+        True,
+        False,
+    ]
+    root.cancel("root")
+    assert (str(grandchild.cause), str(sibling.cause)) == ("child", "root")
+    assert Context(root).cancelled
+
+
+def test_deadline() -> None:
+    """A context past its deadline counts as cancelled, with a TaskTimeout."""
+    ctx = Context().with_deadline(PAST)
+    assert (ctx.cancelled, ctx.remaining(), ctx.deadline) == (True, 0.0, PAST)
+    assert isinstance(ctx.cause, TaskTimeout)
+    with pytest.raises(TaskTimeout):
+        ctx.raise_if_cancelled()
+    assert ctx.child().cancelled
+
+
+def test_deadline_ahead() -> None:
+    """A deadline ahead leaves the context live and tells the rest of the time."""
+    ctx = Context().with_deadline(monotonic() + 1000.0)
+    assert not ctx.cancelled
+    remaining = ctx.remaining()
+    assert remaining is not None
+    assert 0 < remaining <= 1000.0
+
+
+@pytest.mark.parametrize(("outer", "inner", "earliest"), [(1.0, 2.0, 1.0), (2.0, 1.0, 1.0)])
+def test_earliest_deadline(outer: float, inner: float, earliest: float) -> None:
+    """Of nested deadlines the earliest counts."""
+    assert Context().with_deadline(outer).child().with_deadline(inner).deadline == earliest
+
+
+def test_with_timeout() -> None:
+    """with_timeout(s) sets the deadline s seconds from now."""
+    before = monotonic()
+    deadline = Context().with_timeout(5).deadline
+    assert deadline is not None
+    assert before + 5 <= deadline <= monotonic() + 5
+    assert Context().with_timeout(0).cancelled
+
+
+@pytest.mark.parametrize("bad", [None, "1", True, float("nan")])
+def test_bad_seconds(bad: Any) -> None:
+    """Something that is no number of seconds is refused, by name."""
+    with pytest.raises(ValueError, match=r"timeout must be .*got"):
+        Context().with_timeout(bad)
+    with pytest.raises(ValueError, match=r"deadline must be .*got"):
+        Context().with_deadline(bad)
+
+
+def test_values() -> None:
+    """A value is seen in the context and below, the nearest one first; None is a value."""
+    ctx = Context().with_value("a", 1).with_value("b", None)
+    inner = ctx.child().with_value("a", 2)
+    assert (ctx.value("a"), inner.value("a"), inner.value("b", 3)) == (1, 2, None)
+    assert (inner.value("c"), inner.value("c", 3)) == (None, 3)
+    with pytest.raises(TypeError):
+        ctx.with_value([], 1)
+
+
+@pytest.mark.parametrize(
+    ("cause", "kind"),
+    [
+        (TaskKilled("bye"), TaskKilled),
+        (TaskTimeout("late"), TaskTimeout),
+    ],
+)
+def test_raises_the_kind_of_its_cause(cause: BaseException, kind: type[BaseException]) -> None:
+    """raise_if_cancelled() raises TaskKilled under a kill and TaskTimeout for a
+    time limit, from the cause."""
+    ctx = Context()
+    ctx.cancel(cause)
+    with pytest.raises(kind, match=str(cause)) as caught:
+        ctx.child().raise_if_cancelled()
+    assert type(caught.value) is kind
+    assert caught.value.__cause__ is cause
+
+
+def test_root_context_of_a_manager() -> None:
+    """Tasks see the values of Config.ctx, and neither its cancellation nor its deadline."""
+    parent = Context().with_value("a", 1).with_deadline(PAST)
+    root = RootContext(parent)
+    assert (root.value("a"), root.value("b", 2), root.cancelled, root.deadline) == (
+        1,
+        2,
+        False,
+        None,
+    )
+    assert RootContext(None).value("a") is None
+    child = root.child()
+    root.cancel(TaskKilled("bye"))
+    assert child.cancelled
+
+
+def test_repr() -> None:
+    """A context shows its state."""
+    ctx = Context()
+    assert repr(ctx) == "<Context live>"
+    ctx.cancel("enough")
+    assert repr(ctx) == "<Context cancelled: enough>"
+    late = Context().with_deadline(PAST)
+    assert repr(late) == "<DeadlineContext cancelled: the deadline has passed>"
+
+
+# -- waiting and watching -------------------------------------------------------------------------
+
+
+def test_wait_gives_up() -> None:
+    """wait() returns False after its timeout, and leaves nothing behind."""
+    ctx = Context()
+    child = ctx.child()
+    assert child.wait(0) is False
+    assert child.wait(-1) is False
+    assert ctx._watchers == child._watchers == []
+
+
+def test_wait_on_what_is_cancelled() -> None:
+    """wait() returns True at once where it is cancelled or past its deadline."""
+    ctx = Context()
+    ctx.cancel()
+    assert ctx.wait() is True
+    assert Context().with_deadline(PAST).wait() is True
+
+
+def test_wait_until_the_deadline() -> None:
+    """wait() without a timeout ends at the deadline."""
+    assert Context().with_timeout(0.001).wait() is True
+
+
+@pytest.mark.parametrize("depth", [0, 2])
+def test_wait_is_cut_short(depth: int) -> None:
+    """A cancellation here or above wakes whoever waits."""
+    top = ctx = Context()
+    for _ in range(depth):
+        ctx = ctx.child()
+    lined_up = threading.Event()
+    top._watchers = HookedList(after=lined_up.set)
+    waiter = Thread(ctx.wait)
+    assert lined_up.wait(20)
+    top.cancel()
+    assert waiter.join() is True
+
+
+def test_on_cancel() -> None:
+    """A callback is called once, in the cancelling thread; at once where it is
+    cancelled already."""
+    ctx, calls = Context(), []
+    ctx.on_cancel(lambda: calls.append(threading.get_ident()))
+    ctx.cancel()
+    ctx.cancel()
+    assert calls == [threading.get_ident()]
+    ctx.child().on_cancel(lambda: calls.append(0))
+    assert calls[1:] == [0]
+
+
+def test_on_cancel_taken_back() -> None:
+    """A callback that was taken back is not called; taking back twice does no harm."""
+    ctx = Context()
+    child, calls = ctx.child(), []
+    forget = child.on_cancel(lambda: calls.append(1))
+    forget()
+    forget()
+    child.cancel()
+    ctx.cancel()
+    assert calls == []
+
+
+def test_on_cancel_of_two_ancestors() -> None:
+    """A callback is called once, however many of its ancestors are cancelled."""
+    root = Context()
+    child, calls = root.child(), []
+    child.on_cancel(lambda: calls.append(1))
+    root.cancel()
+    child.cancel()
+    assert calls == [1]
+
+
+def test_on_cancel_is_not_called_at_a_deadline() -> None:
+    """The passing of a deadline calls nobody."""
+    calls: list[int] = []
+    Context().with_deadline(PAST).on_cancel(lambda: calls.append(1))
+    assert calls == []
+
+
+def test_callbacks_that_raise() -> None:
+    """All callbacks are called even where some raise; the first error comes out of cancel()."""
+    ctx, calls = Context(), []
+
+    def broken(error: BaseException) -> Callable[[], None]:
+        def fn() -> None:
+            calls.append(error)
+            raise error
+
+        return fn
+
+    first, second = ValueError("first"), KeyboardInterrupt()
+    for error in (first, second):
+        ctx.on_cancel(broken(error))
+    ctx.on_cancel(lambda: calls.append(None))
+    with pytest.raises(ValueError, match="first"):
+        ctx.cancel()
+    assert calls == [first, second, None]
+    assert ctx.cancelled
+
+
+def is_fired(entry: object) -> bool:
+    """Whether an entry of the log is the cancellation."""
+    return isinstance(entry, _Fired)
+
+
+# -- races ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize("depth", [0, 1])
+def test_cancel_at_the_registration(moment: str, depth: int) -> None:
+    """A callback that registers while its context or an ancestor is cancelled is
+    called once, on either side."""
+    top = Context()
+    ctx = top.child() if depth else top
+    top._watchers = HookedList(**{moment: top.cancel})
+    calls: list[int] = []
+    ctx.on_cancel(lambda: calls.append(1))
+    assert calls == [1]
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_registration_at_the_cancel(moment: str) -> None:
+    """A callback that registers while cancel() is on its way is called once."""
+    ctx, calls = Context(), []
+
+    def register() -> None:
+        ctx.on_cancel(lambda: calls.append(ctx.cancelled))
+
+    ctx._watchers = HookedList(when=is_fired, **{moment: register})
+    ctx.cancel("why")
+    assert calls == [True]
+    assert str(ctx.cause) == "why"
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_cancel_between_the_look_and_the_wait(moment: str) -> None:
+    """A cancellation after wait() has looked and before it sleeps wakes it."""
+    ctx = Context()
+    ctx._watchers = HookedList(**{moment: lambda: ctx.cancel("now")})
+    assert Thread(ctx.wait).join() is True
+
+
+def test_two_cancels_at_once() -> None:
+    """Of two cancellations the one that is first in the log gives the cause, and
+    callbacks are called once."""
+    for moment, cause in (("before", "other"), ("after", "mine")):
+        ctx, calls = Context(), []
+        ctx.on_cancel(lambda calls=calls: calls.append(1))
+        hook = {moment: lambda ctx=ctx: ctx.cancel("other")}
+        ctx._watchers = HookedList(ctx._watchers, when=is_fired, **hook)
+        ctx.cancel("mine")
+        assert (str(ctx.cause), calls) == (cause, [1])
+
+
+def test_canceller_that_came_no_further() -> None:
+    """A cancellation that only stands in the log is noticed by whoever registers or
+    cancels next."""
+    for notice in ("on_cancel", "cancel", "wait"):
+        ctx, calls = Context(), []
+        ctx._watchers.append(_Fired(ValueError("first")))
+        if notice == "on_cancel":
+            ctx.on_cancel(lambda calls=calls: calls.append(1))
+            assert calls == [1]
+        elif notice == "cancel":
+            ctx.cancel("second")
+        else:
+            assert Thread(ctx.wait).join() is True
+        assert str(ctx.cause) == "first"
+
+
+def test_taken_back_while_cancelling() -> None:
+    """A callback may take itself and others back while it is called."""
+    ctx, calls = Context(), []
+    forget: list[Callable[[], None]] = []
+
+    def first() -> None:
+        calls.append(1)
+        for each in forget:
+            each()
+
+    forget.append(ctx.on_cancel(first))
+    forget.append(ctx.on_cancel(lambda: calls.append(2)))
+    ctx.cancel()
+    assert calls == [1, 2]
+
+
+STEPS = st.tuples(st.integers(0, 3), st.sampled_from(["cancel", "watch", "forget"]))
+
+
+@given(st.lists(STEPS, max_size=30))
+def test_everybody_is_called_once(steps: list[tuple[int, str]]) -> None:
+    """In any order of steps in a line of contexts, a callback is called once, if
+    and only if it should be."""
+    line = [Context()]
+    while len(line) < 4:
+        line.append(line[-1].child())
+    calls: list[int] = []
+    alive: dict[int, tuple[int, Callable[[], None]]] = {}
+    expected: list[int] = []
+    for number, (depth, step) in enumerate(steps):
+        if step == "watch":
+            dead = line[depth].cancelled
+            forget = line[depth].on_cancel(lambda number=number: calls.append(number))
+            if dead:
+                expected.append(number)
+            else:
+                alive[number] = (depth, forget)
+        elif step == "forget" and alive:
+            alive.pop(min(alive))[1]()
+        elif step == "cancel":
+            line[depth].cancel()
+            hit = [n for n, (at, _) in alive.items() if at >= depth]
+            expected += hit
+            for n in hit:
+                del alive[n]
+        assert sorted(calls) == sorted(expected)

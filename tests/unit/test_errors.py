@@ -1,0 +1,61 @@
+"""The exception tree."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import inspect
+import pickle
+import queue
+
+import pytest
+
+from tasker import errors
+
+TREE = {
+    errors.TaskerError: (Exception,),
+    errors.ConfigError: (errors.TaskerError, ValueError),
+    errors.ShutdownError: (errors.TaskerError, RuntimeError),
+    errors.ResourceError: (errors.TaskerError,),
+    errors.MaxRetriesExceeded: (errors.TaskerError,),
+    errors.QueueFull: (errors.TaskerError, queue.Full),
+    errors.TaskCancelled: (errors.TaskerError, concurrent.futures.CancelledError),
+    errors.TaskKilled: (errors.TaskCancelled, concurrent.futures.CancelledError),
+    errors.TaskTimeout: (errors.TaskerError, TimeoutError, concurrent.futures.TimeoutError),
+    errors.WorkerLost: (errors.TaskerError,),
+    errors.DeadlockError: (errors.TaskerError, RuntimeError),
+}
+
+
+@pytest.mark.parametrize("kind", TREE, ids=lambda kind: kind.__name__)
+def test_is_a(kind: type[Exception]) -> None:
+    """Each error is a TaskerError and what the standard library calls the situation."""
+    assert all(issubclass(kind, base) for base in TREE[kind])
+    assert isinstance(kind("why"), errors.TaskerError)
+    assert str(kind("why")) == "why"
+
+
+def test_nothing_else() -> None:
+    """The module defines these errors and no others."""
+    classes = [kind for _, kind in inspect.getmembers(errors, inspect.isclass)]
+    defined = {kind for kind in classes if kind.__module__ == errors.__name__}
+    assert defined == set(TREE)
+
+
+def test_cancelled_is_not_failed() -> None:
+    """Nothing but a cancellation is a CancelledError."""
+    cancelled = {kind for kind in TREE if issubclass(kind, concurrent.futures.CancelledError)}
+    assert cancelled == {errors.TaskCancelled, errors.TaskKilled}
+
+
+def test_attempts() -> None:
+    """MaxRetriesExceeded carries the number of attempts."""
+    assert errors.MaxRetriesExceeded("why", 4).attempts == 4
+    assert errors.MaxRetriesExceeded("why").attempts == 0
+
+
+@pytest.mark.parametrize("kind", TREE, ids=lambda kind: kind.__name__)
+def test_pickle(kind: type[Exception]) -> None:
+    """Each error can be sent to another process with its text and its attributes."""
+    error = kind("why", 4) if kind is errors.MaxRetriesExceeded else kind("why")
+    copy = pickle.loads(pickle.dumps(error))
+    assert (type(copy), str(copy), vars(copy)) == (kind, "why", vars(error))

@@ -1,0 +1,265 @@
+"""TaskFuture: every race that its module's docstring names, forced by a step at
+the very moment of an append."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tasker import tasks
+from tasker.errors import TaskCancelled, TaskKilled
+from tasker.tasks import DONE, RUN, Ending, TaskFuture, _Callback, _Waiter
+from unit.futures import Owner, begin, fail, give_back, land, new, run, succeed
+from unit.hooks import HookedList
+
+
+def is_a(*kinds: type) -> Callable[[Any], bool]:
+    """Whether an entry of the log is one of these."""
+    return lambda entry: isinstance(entry, kinds)
+
+
+def hooked(
+    kind: Callable[[Any], bool],
+    owner: Owner | None = None,
+) -> tuple[TaskFuture[Any], HookedList]:
+    """A future and its log, whose hooks run at the append of such an entry."""
+    log = HookedList(when=kind)
+    return new(owner, log), log
+
+
+# -- cancel and RUN -------------------------------------------------------------------------------
+
+
+def test_run_just_before_cancel() -> None:
+    """A worker that is first runs the task; cancel() says False and cancels the Context."""
+    owner = Owner()
+    future, log = hooked(is_a(Ending), owner)
+    log.before = lambda: begin(future)
+    assert future.cancel() is False
+    context = future._context
+    assert context is not None
+    assert context.cancelled
+    assert succeed(future, 1)
+    assert (future.result(), owner.ended) == (1, [])
+
+
+def test_run_just_after_cancel() -> None:
+    """A cancel() that is first wins, also where the worker comes before it has
+    looked into the log."""
+    owner = Owner()
+    future, log = hooked(is_a(Ending), owner)
+    may_run: list[bool] = []
+    log.after = lambda: may_run.append(begin(future))
+    assert future.cancel() is True
+    assert (may_run, future.cancelled(), future.attempts) == ([False], True, 0)
+    assert len(owner.ended) == 1
+
+
+def test_cancel_just_before_run() -> None:
+    """A cancel() that gets in just before RUN keeps the task from running."""
+    future, log = hooked(lambda entry: entry is RUN)
+    log.before = future.cancel
+    assert not begin(future)
+    assert future.cancelled()
+
+
+def test_cancel_just_after_run() -> None:
+    """A cancel() that comes just after RUN, before the worker has looked, is too late."""
+    future, log = hooked(lambda entry: entry is RUN)
+    answers: list[bool] = []
+    log.after = lambda: answers.append(future.cancel())
+    assert run(future, 2)
+    assert (answers, future.result()) == ([False], 2)
+
+
+def test_the_whole_attempt_before_cancel() -> None:
+    """A task that is done before the cancellation gets into the log keeps its result."""
+    owner = Owner()
+    future, log = hooked(is_a(Ending), owner)
+    log.before = lambda: run(future, 3)
+    assert future.cancel() is False
+    assert (future.result(), future.cancelled(), owner.ended) == (3, False, [])
+
+
+def test_landed_before_cancel() -> None:
+    """A result that only stands in the log goes before a cancellation too."""
+    future, log = hooked(is_a(Ending))
+    log.before = lambda: begin(future) and land(future, 4)
+    assert future.cancel() is False
+    assert future.result(0) == 4
+
+
+def test_cancel_at_the_moment_of_back() -> None:
+    """Whether a cancel() counts is decided by its place before or after BACK."""
+    for name, wins in (("before", False), ("after", True)):
+        future, log = hooked(lambda entry: entry is tasks.BACK)
+        answers: list[bool] = []
+        setattr(log, name, lambda future=future, answers=answers: answers.append(future.cancel()))
+        begin(future)
+        give_back(future)
+        assert answers == [wins]
+        assert begin(future) is not wins
+
+
+def test_two_cancels_at_once() -> None:
+    """Of two cancellations one is the outcome and the manager is told once; both
+    callers hear True."""
+    owner = Owner()
+    future, log = hooked(is_a(Ending), owner)
+    other = Ending(TaskCancelled("the other"), cancelled=True)
+    log.before = lambda: list.append(log, other)
+    assert future.cancel() is True
+    assert future._after(other) is True
+    assert len(owner.ended) == 1
+    with pytest.raises(TaskCancelled, match="the other"):
+        future.result()
+
+
+# -- DONE and those who wait ----------------------------------------------------------------------
+
+
+def test_done_just_before_a_waiter() -> None:
+    """A thread that registers just after the outcome finds it itself."""
+    future, log = hooked(is_a(_Waiter))
+    log.before = lambda: run(future, 5)
+    assert future.result() == 5
+
+
+def test_done_just_after_a_waiter() -> None:
+    """A thread that registered just before the outcome is told."""
+    future, log = hooked(is_a(_Waiter))
+    log.after = lambda: run(future, 6)
+    assert future.result() == 6
+
+
+def test_landed_just_before_a_waiter() -> None:
+    """A thread that finds only DONE in the log takes the result over; the worker
+    that goes on tells nobody twice."""
+    future, log = hooked(is_a(_Waiter))
+    going_on: list[Callable[[], bool]] = []
+    log.before = lambda: begin(future) and going_on.append(land(future, 7))
+    assert future.result() == 7
+    assert going_on[0]() is True
+    assert future.result() == 7
+
+
+def test_waiter_between_done_and_the_workers_look() -> None:
+    """A thread that registers after DONE, before the worker counts the entries,
+    returns; so does the worker."""
+    future, log = hooked(lambda entry: entry is DONE)
+    results: list[Any] = []
+    log.after = lambda: results.append(future.result(0))
+    assert run(future, 8)
+    assert results == [8]
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_done_at_the_registration_of_a_callback(moment: str) -> None:
+    """A callback is called exactly once, on whichever side of it the outcome lands."""
+    future, log = hooked(is_a(_Callback))
+    setattr(log, moment, lambda: run(future))
+    calls: list[Any] = []
+    future.add_done_callback(calls.append)
+    assert calls == [future]
+
+
+def test_callback_at_the_moment_of_done() -> None:
+    """A callback that registers between DONE and the worker's look is called once."""
+    for moment in ("before", "after"):
+        future, log = hooked(lambda entry: entry is DONE)
+        calls: list[Any] = []
+        setattr(log, moment, lambda f=future, c=calls: f.add_done_callback(c.append))
+        assert run(future)
+        assert calls == [future]
+
+
+def impatient(monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[], object]) -> None:
+    """Waiters give up at once; `meanwhile` happens at the very end of their patience."""
+
+    class Impatient(_Waiter):
+        __slots__ = ()
+
+        def __init__(self) -> None:
+            self.lock = threading.Lock()
+            self.lock.acquire()
+            self.acquire = self._acquire
+
+        def _acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
+            meanwhile()
+            return False
+
+    monkeypatch.setattr(tasks, "_Waiter", Impatient)
+
+
+def test_outcome_at_the_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A waiter that times out while the outcome arrives gets the outcome."""
+    future = new()
+    impatient(monkeypatch, lambda: run(future, 9))
+    assert future.result(0.001) == 9
+
+
+def test_landed_at_the_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A waiter that times out while DONE is only in the log may time out; the
+    worker then finds nobody amiss."""
+    future = new()
+    going_on: list[Callable[[], bool]] = []
+    impatient(monkeypatch, lambda: begin(future) and going_on.append(land(future, 10)))
+    try:
+        assert future.result(0.001) == 10
+    except TimeoutError:
+        pass
+    assert going_on[0]() is True
+    assert future.result(0) == 10
+
+
+# -- forced endings and DONE ----------------------------------------------------------------------
+
+
+def test_abandoned_just_before_done() -> None:
+    """A task that was abandoned just before its result stays killed, and its result is let go."""
+    future, log = hooked(lambda entry: entry is DONE)
+    killed = Ending(TaskKilled("bye"), cancelled=True, forced=True)
+    log.before = lambda: future._end(killed)
+    begin(future)
+    assert succeed(future, 11) is False
+    with pytest.raises(TaskKilled):
+        future.result()
+    assert (future.cancelled(), future._result) == (True, None)
+
+
+def test_done_just_before_abandoned() -> None:
+    """A result that is just before the abandonment stays."""
+    future, log = hooked(is_a(Ending))
+    log.before = lambda: succeed(future, 12)
+    begin(future)
+    assert future._end(Ending(TaskKilled("bye"), cancelled=True, forced=True)) is False
+    assert future.result() == 12
+
+
+def test_landed_just_before_abandoned() -> None:
+    """A result that only stands in the log goes before the abandonment."""
+    future, log = hooked(is_a(Ending))
+    going_on: list[Callable[[], bool]] = []
+    log.before = lambda: going_on.append(land(future, 13))
+    begin(future)
+    assert future._end(Ending(TaskKilled("bye"), cancelled=True, forced=True)) is False
+    assert future.result(0) == 13
+    assert going_on[0]() is True
+
+
+def test_abandoned_at_the_moment_of_an_error() -> None:
+    """Of an abandonment and the task's own error the first is the outcome, and
+    callbacks are called once."""
+    for moment, killed in (("before", True), ("after", False)):
+        future, log = hooked(is_a(Ending))
+        bye = Ending(TaskKilled("bye"), cancelled=True, forced=True)
+        setattr(log, moment, lambda f=future, bye=bye: f._end(bye))
+        calls: list[Any] = []
+        future.add_done_callback(calls.append)
+        begin(future)
+        assert fail(future, OSError("own")) is not killed
+        assert future.cancelled() is killed
+        assert calls == [future]

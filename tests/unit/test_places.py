@@ -1,0 +1,281 @@
+"""Places: served in order, nobody swallows a place, nobody blocks who gives one back."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasker.errors import QueueFull
+from tasker.places import Places, PlaceWait
+from unit.futures import Thread
+
+
+class Line:
+    """Notes who lines up; `enter` and `leave` are what `acquire` is given."""
+
+    def __init__(self) -> None:
+        self.waits: list[PlaceWait] = []
+        self.left: list[object] = []
+        self.entered = threading.Semaphore(0)
+
+    def enter(self, wait: PlaceWait) -> object:
+        """A wait without limit begins."""
+        self.waits.append(wait)
+        self.entered.release()
+        return wait
+
+    def leave(self, ticket: object) -> None:
+        """It is over."""
+        self.left.append(ticket)
+
+
+def acquire(
+    places: Places,
+    *,
+    block: bool = True,
+    timeout: float | None = None,
+    line: Line | None = None,
+) -> None:
+    """`Places.acquire` with a line."""
+    line = line or Line()
+    places.acquire(block, timeout, line.enter, line.leave)
+
+
+def full(bound: int = 1) -> Places:
+    """Places that are all taken."""
+    places = Places(bound)
+    for _ in range(bound):
+        acquire(places, block=False)
+    return places
+
+
+def waiting(places: Places, count: int) -> tuple[Line, list[Thread]]:
+    """That many threads that wait, in this order."""
+    line, threads = Line(), []
+    for _ in range(count):
+        threads.append(Thread(lambda: acquire(places, line=line)))
+        assert line.entered.acquire(timeout=20)
+    return line, threads
+
+
+def is_full(places: Places) -> bool:
+    """Whether no place is free; takes none."""
+    try:
+        acquire(places, block=False)
+    except QueueFull:
+        return True
+    places.release()
+    return False
+
+
+def test_as_many_as_the_bound() -> None:
+    """There are exactly `bound` places; a place given back can be taken again."""
+    places = full(3)
+    with pytest.raises(QueueFull, match="max_queue_size=3"):
+        acquire(places, block=False)
+    places.release()
+    acquire(places, block=False)
+    assert is_full(places)
+
+
+def test_timeout() -> None:
+    """A wait gives up after its timeout, naming seconds and bound, and is not announced."""
+    line = Line()
+    for seconds in (0.0, -1.0):
+        with pytest.raises(QueueFull, match=rf"after {seconds} seconds.*max_queue_size=1"):
+            acquire(full(), timeout=seconds, line=line)
+    assert line.waits == []
+
+
+def test_first_in_first_out() -> None:
+    """Whoever has waited longest gets the next place."""
+    places = full()
+    line, threads = waiting(places, 3)
+    for served in range(3):
+        places.release()
+        assert [wait.done() for wait in line.waits] == [n <= served for n in range(3)]
+        threads[served].join()
+    assert is_full(places)
+    assert sorted(map(id, line.left)) == sorted(map(id, line.waits))
+
+
+def test_nobody_overtakes_those_who_wait() -> None:
+    """A place that is given back while somebody waits is not for the next one who comes along."""
+    places = full()
+    line, (thread,) = waiting(places, 1)
+    places.release()
+    assert is_full(places)
+    thread.join()
+    assert line.waits[0].done()
+
+
+def test_timed_out_waiter_leaves_no_gap() -> None:
+    """A place given back after somebody timed out is free for the next."""
+    places = full()
+    with pytest.raises(QueueFull):
+        acquire(places, timeout=0.0)
+    places.release()
+    acquire(places, block=False)
+
+
+def at_the_end_of_the_wait(places: Places, meanwhile: Callable[[], object]) -> None:
+    """`meanwhile` happens after the wait has ended and before the waiter leaves the line."""
+    leave_line = places._leave_line
+
+    def hooked(wait: PlaceWait) -> bool:
+        meanwhile()
+        return leave_line(wait)
+
+    places._leave_line = hooked  # type: ignore[method-assign]
+
+
+def test_place_given_at_the_moment_of_the_timeout() -> None:
+    """A waiter that was served just when it timed out has its place: it is not lost."""
+    places = full()
+    at_the_end_of_the_wait(places, places.release)
+    acquire(places, timeout=0.0)
+    assert is_full(places)
+    places.release()
+    assert not is_full(places)
+
+
+def test_refused_wait_leaves_the_line() -> None:
+    """A waiter whose wait is refused (a deadlock) leaves the line and takes no place."""
+    places = full()
+
+    def refuse(wait: PlaceWait) -> object:
+        raise RuntimeError("deadlock")
+
+    with pytest.raises(RuntimeError, match="deadlock"):
+        places.acquire(True, None, refuse, Line().leave)
+    places.release()
+    assert not is_full(places)
+
+
+def test_place_given_at_the_moment_of_the_refusal() -> None:
+    """A waiter that was served just when its wait was refused does not keep the place."""
+    places = full()
+
+    def refuse(wait: PlaceWait) -> object:
+        places.release()
+        raise RuntimeError("deadlock")
+
+    with pytest.raises(RuntimeError, match="deadlock"):
+        places.acquire(True, None, refuse, Line().leave)
+    assert not is_full(places)
+
+
+def test_release_never_blocks() -> None:
+    """Giving a place back in a thread that holds the lock itself, as a finalizer
+    may, returns at once."""
+    places = full()
+    with places._lock:
+        Thread(places.release).join()
+        places.release()
+    assert len(places._returned) == 2
+
+
+def test_holder_of_the_lock_picks_up_what_was_given_back() -> None:
+    """A place given back while somebody held the lock goes to the one who waits,
+    when the next lets go of it."""
+    places = full()
+    line, (thread,) = waiting(places, 1)
+    with places._lock:
+        places.release()
+        assert not line.waits[0].done()
+    assert is_full(places)
+    assert line.waits[0].done()
+    thread.join()
+
+
+class Interrupted:
+    """A lock in whose holder, just before it lets go, something else happens."""
+
+    def __init__(self, meanwhile: Callable[[], object]) -> None:
+        self._lock = threading.Lock()
+        self._meanwhile: Callable[[], object] | None = meanwhile
+
+    def acquire(self, blocking: bool = True) -> bool:
+        """As the lock."""
+        return self._lock.acquire(blocking)
+
+    def release(self) -> None:
+        """The step, once, then as the lock."""
+        step, self._meanwhile = self._meanwhile, None
+        if step is not None:
+            step()
+        self._lock.release()
+
+    def __enter__(self) -> None:
+        self.acquire()
+
+    def __exit__(self, *error: object) -> None:
+        self.release()
+
+
+@pytest.mark.parametrize("action", ["line up", "take", "leave", "release", "wake all"])
+def test_place_given_back_just_before_the_lock_is_let_go(action: str) -> None:
+    """A place given back at the last moment of any holder of the lock is picked up
+    by that holder."""
+    places = Places(2)
+    acquire(places)
+    lock: Any = Interrupted(places.release)
+    if action in ("line up", "leave"):
+        acquire(places)
+    if action == "leave":
+        at_the_end_of_the_wait(places, lambda: setattr(places, "_lock", lock))
+    else:
+        places._lock = lock
+    if action == "line up":
+        acquire(places, line=Line())
+    elif action == "take":
+        acquire(places, block=False)
+    elif action == "leave":
+        with pytest.raises(QueueFull):
+            acquire(places, timeout=0.0)
+    elif action == "release":
+        acquire(places)
+        places.release()
+    else:
+        places.wake_all()
+    assert not places._returned
+
+
+def test_wake_all() -> None:
+    """When the manager closes, everybody who waits goes on, without a place."""
+    places = full()
+    line, threads = waiting(places, 3)
+    places.wake_all()
+    for thread in threads:
+        thread.join()
+    assert all(wait.done() for wait in line.waits)
+    places.release()
+    assert not is_full(places)
+
+
+def test_names_what_it_is() -> None:
+    """In the message of a deadlock a wait is called what it is."""
+    assert repr(PlaceWait()) == "a place in the full queue"
+
+
+@given(st.integers(1, 4), st.lists(st.sampled_from(["acquire", "timeout", "release"]), max_size=40))
+def test_counts(bound: int, steps: list[str]) -> None:
+    """After any steps the places taken and free add up to the bound."""
+    places, taken = Places(bound), 0
+    for step in steps:
+        if step == "release":
+            if taken:
+                places.release()
+                taken -= 1
+            continue
+        try:
+            acquire(places, block=step == "timeout", timeout=0.0)
+            taken += 1
+        except QueueFull:
+            assert taken == bound
+    assert places._free == bound - taken

@@ -1,0 +1,157 @@
+"""TaskQueue: order, discarding, retiring, taking all."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasker import queues
+from tasker.queues import RETIRE, TaskQueue
+from tasker.tasks import Priority
+from unit.futures import new
+
+HIGH, NORMAL, LOW = Priority
+
+
+def filled(levels: list[int]) -> tuple[TaskQueue, list[Any]]:
+    """A queue with one task for each given level, in this order; and the tasks."""
+    queue, tasks = TaskQueue(), [new() for _ in levels]
+    for task, level in zip(tasks, levels, strict=True):
+        queue.put(task, level)
+    return queue, tasks
+
+
+def drain(queue: TaskQueue) -> list[Any]:
+    """What workers get, token by token."""
+    taken = []
+    while not queue.tokens.empty():
+        token = queue.tokens.get()
+        taken.append(token if token is RETIRE else queue.take())
+    return taken
+
+
+@given(st.lists(st.sampled_from(list(Priority)), max_size=40))
+def test_order(levels: list[int]) -> None:
+    """Tasks come most urgent level first, first in first out inside a level."""
+    queue, tasks = filled(levels)
+    pairs = sorted(enumerate(tasks), key=lambda pair: (levels[pair[0]], pair[0]))
+    assert drain(queue) == [task for _, task in pairs]
+
+
+def test_urgent_task_overtakes_with_an_old_token() -> None:
+    """A token is not bound to the task it was put for: whoever takes it gets the
+    most urgent task of now."""
+    queue, (low, normal) = filled([LOW, NORMAL])
+    queue.tokens.get()
+    urgent = new()
+    queue.put(urgent, HIGH)
+    assert queue.take() is urgent
+    assert drain(queue) == [normal, low]
+
+
+def test_waiting() -> None:
+    """waiting() shows what lies there, in the order in which it will be taken, and
+    takes nothing."""
+    queue, (first, second, third) = filled([NORMAL, HIGH, NORMAL])
+    assert queue.waiting() == [second, first, third]
+    assert drain(queue) == [second, first, third]
+
+
+def test_retire_stands_behind_what_was_queued() -> None:
+    """Retire keeps its place among the tokens: workers serve as many tasks before
+    it as were queued before it."""
+    queue, (first,) = filled([LOW])
+    queue.retire(2)
+    later = new()
+    queue.put(later, HIGH)
+    assert drain(queue) == [later, RETIRE, RETIRE, first]
+
+
+def test_discard() -> None:
+    """A discarded task is gone together with one token."""
+    queue, (first, second, third) = filled([NORMAL, LOW, NORMAL])
+    queue.discard(second)
+    assert drain(queue) == [first, third]
+
+
+def test_discard_what_is_not_there() -> None:
+    """Discarding a task that somebody took already takes nobody else's."""
+    queue, (first,) = filled([NORMAL])
+    queue.discard(new())
+    assert drain(queue) == [first]
+    queue.discard(first)
+    assert drain(queue) == []
+
+
+def test_discard_keeps_retire() -> None:
+    """Discarding never eats a Retire."""
+    queue = TaskQueue()
+    queue.retire(1)
+    task = new()
+    queue.put(task, NORMAL)
+    queue.discard(task)
+    queue.discard(task)
+    assert [token for token in drain(queue) if token is RETIRE] == [RETIRE]
+
+
+def test_discard_from_a_long_queue(monkeypatch: Any) -> None:
+    """From a very long queue nothing is discarded; the task lies there until its turn."""
+    monkeypatch.setattr(queues, "_LONG", 2)
+    queue, tasks = filled([NORMAL] * 3)
+    queue.discard(tasks[1])
+    assert drain(queue) == tasks
+
+
+def test_discard_does_not_compare() -> None:
+    """Tasks are found by identity."""
+    queue, (first, second) = filled([NORMAL, NORMAL])
+    queue.discard(second)
+    assert queue.waiting() == [first]
+
+
+def test_take_all() -> None:
+    """take_all() removes all tasks, most urgent first, and leaves the Retire tokens
+    for the workers."""
+    queue, (first, second) = filled([NORMAL, NORMAL])
+    queue.retire(1)
+    urgent = new()
+    queue.put(urgent, HIGH)
+    queue.retire(1)
+    assert queue.take_all() == [urgent, first, second]
+    assert queue.waiting() == []
+    assert drain(queue) == [RETIRE, RETIRE]
+    assert queue.take_all() == []
+
+
+def test_take_all_leaves_what_a_worker_has_a_token_for() -> None:
+    """A worker that holds a token still finds a task after take_all()."""
+    queue, (first, second) = filled([NORMAL, NORMAL])
+    queue.tokens.get()
+    taken = queue.take_all()
+    assert taken == [first]
+    assert queue.take() is second
+
+
+@given(st.lists(st.sampled_from(["high", "low", "take", "discard", "retire"]), max_size=60))
+def test_a_token_for_each_task(steps: list[str]) -> None:
+    """After any steps there are exactly as many task tokens as tasks, and no Retire is lost."""
+    queue, retiring = TaskQueue(), 0
+    for step in steps:
+        if step in ("high", "low"):
+            queue.put(new(), HIGH if step == "high" else LOW)
+        elif step == "retire":
+            queue.retire(1)
+            retiring += 1
+        elif step == "discard" and queue.waiting():
+            queue.discard(queue.waiting()[-1])
+        elif step == "take" and not queue.tokens.empty():
+            if queue.tokens.get() is RETIRE:
+                retiring -= 1
+            else:
+                queue.take()
+    waiting = queue.waiting()
+    left = drain(queue)
+    assert left.count(RETIRE) == retiring
+    assert [task for task in left if task is not RETIRE] == waiting
