@@ -1,0 +1,66 @@
+"""`tasker COMMAND ...`: finds the command, parses its options, turns bad usage into one line."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Sequence
+from importlib import metadata
+
+from tasker.cli import exits
+from tasker.cli.commands import COMMANDS, Parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    name = arguments[0] if arguments else ""
+    prog = f"tasker {name}" if name in COMMANDS else "tasker"
+    try:
+        return _dispatch(prog, arguments)
+    except exits.UsageError as error:
+        _complain(f"{prog}: error: {error}")
+        return exits.USAGE
+    except KeyboardInterrupt:
+        return exits.after_signal(signal.SIGINT)
+
+
+def _dispatch(prog: str, arguments: list[str]) -> int:
+    if not arguments or arguments[0] not in COMMANDS:
+        return _without_command(prog, arguments)
+    entry = COMMANDS[arguments[0]]
+    command = entry.load()
+    parser = Parser(prog=prog, description=entry.summary, allow_abbrev=False)
+    command.configure(parser)
+    # Intermixed, because with argparse's own subparsers `run jobs.py --workers 4 inputs.csv`
+    # would lose the file that comes after the option.
+    return command.execute(parser.parse_intermixed_args(arguments[1:]))
+
+
+def _without_command(prog: str, arguments: list[str]) -> int:
+    lines = [f"  {name:<10} {entry.summary}" for name, entry in COMMANDS.items()]
+    usage = "usage: tasker COMMAND ...\n\ncommands:\n" + "\n".join(lines)
+    if arguments and arguments[0] in ("-h", "--help"):
+        print(f"{usage}\n\n`tasker COMMAND --help` tells a command's options.")
+        return exits.DONE
+    if arguments and arguments[0] in ("-V", "--version"):
+        print(f"tasker {_version()}")
+        return exits.DONE
+    known = ", ".join(COMMANDS)
+    given = f"no command {arguments[0]!r}" if arguments else "no command given"
+    raise exits.UsageError(f"{given}; known: {known} (see tasker --help)")
+
+
+def _version() -> str:
+    try:
+        return metadata.version("tasker-pool")
+    except metadata.PackageNotFoundError:
+        return "unknown (not installed)"
+
+
+def _complain(line: str) -> None:
+    """One line to standard error, which may itself be gone."""
+    try:
+        print(" ".join(line.split()), file=sys.stderr)
+    except OSError:
+        pass

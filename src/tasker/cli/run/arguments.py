@@ -1,0 +1,245 @@
+"""The options of `tasker run`, each with its default and its check."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from tasker.cli.exits import UsageError
+
+FORMATS = ("lines", "jsonl", "csv")
+LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
+DEFAULT_WORKERS = 4
+QUEUE_PER_WORKER = 25
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What the user asked for, checked."""
+
+    job: str
+    inputs: tuple[str, ...]
+    files: tuple[str, ...]
+    format: str | None
+    output: str | None
+    resume: bool
+    overwrite: bool
+    failed: str | None
+    workers: int
+    max_workers: int
+    burst_interval: float
+    retries: int
+    once: bool
+    priority_field: str | None
+    max_queue: int
+    stop_timeout: float | None
+    creation_timeout: float
+    settings: dict[str, Any]
+    log_level: str
+    quiet: bool
+    progress_interval: float
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add every option to the parser."""
+    parser.usage = "%(prog)s [options] JOB.py [INPUT ...]"
+    _add_inputs(parser)
+    _add_output(parser)
+    _add_workers(parser)
+    _add_tasks(parser)
+    _add_talk(parser)
+
+
+def _add_inputs(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("what to run")
+    group.add_argument(
+        "job",
+        nargs="?",  # argparse would say that INPUT is missing as well
+        metavar="JOB.py",
+        help="Python file that defines task(ctx, resource, item), and if it needs them"
+        " on_create, on_destroy (or resource) and check_health",
+    )
+    group.add_argument("inputs", nargs="*", metavar="INPUT", help="file of items; - or none: standard input")
+    group.add_argument(
+        "--files",
+        action="append",
+        default=[],
+        metavar="GLOB",
+        help="each matching file's path is an item; ** goes into directories (repeatable)",
+    )
+    group.add_argument(
+        "--format",
+        choices=FORMATS,
+        help="of the inputs; default by suffix: .jsonl .ndjson .csv, anything else lines",
+    )
+    group.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        type=setting,
+        metavar="NAME=VALUE",
+        help="set the job file's global NAME, and settings['NAME']; VALUE is JSON, or else text",
+    )
+
+
+def _add_output(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("where results go")
+    group.add_argument("--output", metavar="FILE", help="results, JSON lines (default: stdout)")
+    group.add_argument("--resume", action="store_true", help="skip the items that --output already has as done")
+    group.add_argument(
+        "--overwrite",
+        "--force",
+        action="store_true",
+        help="start anew though --output or --failed already holds something",
+    )
+    group.add_argument("--failed", metavar="FILE", help="failed inputs, in their own format, to be fed in again")
+
+
+def _add_workers(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("workers")
+    group.add_argument(
+        "--workers",
+        type=positive,
+        default=DEFAULT_WORKERS,
+        metavar="N",
+        help="base workers (default: 4)",
+    )
+    group.add_argument(
+        "--max-workers",
+        type=positive,
+        metavar="N",
+        help="with burst workers (default: twice --workers)",
+    )
+    group.add_argument(
+        "--burst-interval",
+        type=seconds,
+        default=0.1,
+        metavar="S",
+        help="how often the number of workers is adapted; 0: never (default: 0.1)",
+    )
+    group.add_argument(
+        "--creation-timeout",
+        type=some_seconds,
+        default=60.0,
+        metavar="S",
+        help="give up when no resource could be made for so long (default: 60)",
+    )
+    group.add_argument(
+        "--stop-timeout",
+        type=seconds,
+        metavar="S",
+        help="after the first Ctrl-C, how long to wait for what runs (default: for ever)",
+    )
+
+
+def _add_tasks(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("tasks")
+    group.add_argument(
+        "--retries",
+        type=non_negative,
+        default=3,
+        metavar="N",
+        help="further attempts after an error that check_health calls unhealthy (default: 3)",
+    )
+    group.add_argument("--once", action="store_true", help="never start an item a second time")
+    group.add_argument("--priority-field", metavar="NAME", help="field with high|normal|low or 0..2 (JSON, CSV)")
+    group.add_argument(
+        "--max-queue",
+        type=positive,
+        metavar="N",
+        help="items read ahead of the workers (default: 25 for each of --max-workers)",
+    )
+
+
+def _add_talk(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("what is told")
+    group.add_argument("--quiet", action="store_true", help="no progress and no summary")
+    group.add_argument(
+        "--progress-interval",
+        type=some_seconds,
+        default=5.0,
+        metavar="S",
+        help="between progress lines when standard error is no terminal (default: 5)",
+    )
+    group.add_argument("--log-level", choices=LOG_LEVELS, default="warning", help="default: warning")
+
+
+def checked(parsed: argparse.Namespace) -> Options:
+    """Options from what was parsed; UsageError where two of them do not fit together."""
+    if parsed.job is None:
+        raise UsageError("no JOB.py given (see tasker run --help)")
+    most = parsed.max_workers if parsed.max_workers is not None else 2 * parsed.workers
+    if most < parsed.workers:
+        raise UsageError(f"--max-workers {most} is less than --workers {parsed.workers}")
+    output = None if parsed.output == "-" else parsed.output
+    if parsed.resume and output is None:
+        raise UsageError("--resume needs --output FILE, the results to go on from")
+    if parsed.resume and parsed.overwrite:
+        raise UsageError("--resume and --overwrite exclude each other")
+    if parsed.inputs.count("-") > 1:
+        raise UsageError("standard input (-) can be read only once")
+    _check_priority_field(parsed)
+    return Options(
+        job=parsed.job,
+        inputs=tuple(parsed.inputs),
+        files=tuple(parsed.files),
+        format=parsed.format,
+        output=output,
+        resume=parsed.resume,
+        overwrite=parsed.overwrite,
+        failed=parsed.failed,
+        workers=parsed.workers,
+        max_workers=most,
+        burst_interval=parsed.burst_interval,
+        retries=parsed.retries,
+        once=parsed.once,
+        priority_field=parsed.priority_field,
+        max_queue=parsed.max_queue or QUEUE_PER_WORKER * most,
+        stop_timeout=parsed.stop_timeout,
+        creation_timeout=parsed.creation_timeout,
+        settings=dict(parsed.set),
+        log_level=parsed.log_level,
+        quiet=parsed.quiet,
+        progress_interval=parsed.progress_interval,
+    )
+
+
+def _check_priority_field(parsed: argparse.Namespace) -> None:
+    if parsed.priority_field is None:
+        return
+    if parsed.files or parsed.format == "lines":
+        raise UsageError("--priority-field needs JSON or CSV items: lines and files have no fields")
+
+
+def setting(text: str) -> tuple[str, Any]:
+    """NAME=VALUE; VALUE is decoded as JSON when it is JSON, and else stays text."""
+    name, equals, value = text.partition("=")
+    if not equals or not name.isidentifier():
+        raise argparse.ArgumentTypeError(f"must be NAME=VALUE with a Python name, not {text!r}")
+    try:
+        return name, json.loads(value)
+    except (ValueError, RecursionError):
+        return name, value
+
+
+def _number(convert: Callable[[str], float], least: float, strict: bool, what: str) -> Callable[[str], Any]:
+    def parse(text: str) -> float:
+        try:
+            value = convert(text)
+        except ValueError:
+            value = math.nan
+        if not math.isfinite(value) or value < least or (strict and value == least):
+            raise argparse.ArgumentTypeError(f"must be {what}, not {text!r}")
+        return value
+
+    return parse
+
+
+positive = _number(int, 1, False, "a whole number of at least 1")
+non_negative = _number(int, 0, False, "a whole number of at least 0")
+seconds = _number(float, 0.0, False, "seconds, at least 0")
+some_seconds = _number(float, 0.0, True, "seconds, more than 0")

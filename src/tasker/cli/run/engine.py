@@ -1,0 +1,260 @@
+"""The main thread's loop: take what arrived, write it, show progress, answer signals."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from tasker import ResourceError, StopReport, TaskCancelled, TaskFuture, TaskManager, TaskStats
+from tasker.cli import exits
+from tasker.cli.run import records
+from tasker.cli.run.attempts import REFUSED, Outcome
+from tasker.cli.run.desk import Arrival, Desk
+from tasker.cli.run.errors_as_data import describe
+from tasker.cli.run.failed import FailedInputs
+from tasker.cli.run.feeder import Feeder
+from tasker.cli.run.inputs import Inputs
+from tasker.cli.run.interrupts import Interrupts
+from tasker.cli.run.ledger import Ledger
+from tasker.cli.run.output import LineFile, OutputError
+from tasker.cli.run.progress import Reporter
+from tasker.cli.run.tally import Rate, Tally, View
+
+TICK_S = 0.1
+KILL_GRACE_S = 2.0
+FEEDER_GRACE_S = 0.5
+
+
+@dataclass(slots=True)
+class Ending:
+    """How a run ended. `complaint` is told on standard error, even when quiet."""
+
+    exit_code: int
+    complaint: str | None
+    view: View
+    interrupted_by: str
+    abandoned: tuple[str, ...]
+    total: int | None  # items in the inputs, when they were read to their end
+    is_orderly: bool  # the output is whole: neither killed nor broken off
+
+    def complain(self, complaint: str, exit_code: int) -> None:
+        """Something failed after the last line was written."""
+        if self.complaint is None:
+            self.complaint, self.exit_code = complaint, exit_code
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a run is made of."""
+
+    manager: TaskManager[Any]
+    feeder: Feeder
+    inputs: Inputs
+    desk: Desk
+    output: LineFile
+    failed: FailedInputs | None
+    reporter: Reporter
+    ledger: Ledger | None
+    stop_timeout: float | None
+    creation_timeout: float
+
+
+class Engine:
+    """One run, from the first item to the last line."""
+
+    def __init__(self, parts: Parts, tally: Tally) -> None:
+        self._parts = parts
+        self._tally = tally
+        self._started = time.monotonic()
+        self._rate = Rate(self._started)
+        self._next_tick = self._started
+        self._kill_at: float | None = None
+        self._killed: StopReport | None = None
+        self._complaint: str | None = None
+        self._exit_code = exits.DONE
+        self._signals = Interrupts(parts.desk.wake, lambda: parts.manager.kill(KILL_GRACE_S))
+
+    def run(self) -> Ending:
+        """Everything is written, and the manager has ended, when this returns."""
+        with self._signals:
+            self._parts.reporter.start()
+            self._parts.feeder.start()
+            self._guarded(self._loop)
+            last = self._view(time.monotonic())  # while the workers can still be counted
+            report = self._end_manager()
+            self._parts.reporter.close(last)
+        return self._ending(self._view(time.monotonic()), report)
+
+    def _guarded(self, step: Callable[[], None]) -> None:
+        try:
+            step()
+        except OutputError as error:
+            # Nobody can take results any more: what still runs, runs for nothing.
+            if error.broken_pipe and self._parts.output.name == "standard output":
+                self._stop(None, exits.BROKEN_PIPE)
+            else:
+                self._stop(str(error), exits.FAILED)
+            self._killed = self._parts.manager.kill(KILL_GRACE_S)
+
+    def _loop(self) -> None:
+        while not self._is_over():
+            arrival = self._parts.desk.take(self._next_tick - time.monotonic())
+            if arrival is not None:
+                self._settle(arrival)
+            self._answer_signals()
+            self._watch_feeder()
+            self._tick()
+        self._watch_feeder()  # it may have failed with its last breath
+
+    def _is_over(self) -> bool:
+        if self._killed is not None:
+            return True
+        desk = self._parts.desk
+        return (desk.gate.closed or self._parts.feeder.finished) and desk.is_empty
+
+    # What arrived.
+
+    def _settle(self, arrival: Arrival) -> None:
+        record = self._record_of(arrival)
+        if record is not None:
+            self._write(record)
+            self._tally.add(record)
+        self._parts.desk.settle(arrival.item)
+
+    def _write(self, record: records.Record) -> None:
+        parts, item = self._parts, record.item
+        parts.output.write(record.line())
+        if parts.ledger is not None:
+            parts.ledger.note(item.index, record.done_fingerprint)
+        if record.error is not None and parts.failed is not None:
+            parts.failed.write(item)
+
+    def _record_of(self, arrival: Arrival) -> records.Record | None:
+        future = arrival.future
+        if future is None:
+            return records.malformed(arrival.item)
+        if self._was_not_run(future):
+            return None
+        error = None if future.cancelled() else future.exception()
+        if isinstance(error, ResourceError) and self._is_about_creation(future):
+            self._give_up(error)
+            return None
+        return records.executed(arrival.item, future)
+
+    def _is_about_creation(self, future: TaskFuture[Outcome]) -> bool:
+        """Whether the ResourceError is the manager's and not one that the task raised."""
+        return future.attempts == 0 or self._parts.manager.stats().failing_creations > 0
+
+    def _was_not_run(self, future: TaskFuture[Outcome]) -> bool:
+        """Whether the stop came before the item: it has no line, so --resume runs it."""
+        if not self._parts.desk.gate.closed:
+            return False
+        if future.cancelled():
+            return True
+        error = future.exception()
+        if error is not None:
+            return self._killed is not None and isinstance(error, TaskCancelled)
+        return future.result() is REFUSED
+
+    def _give_up(self, error: ResourceError) -> None:
+        """No resource can be made, and every further item would wait for one in vain."""
+        cause = describe(error.__cause__ or error)
+        limit = f"{self._parts.creation_timeout:g} s (--creation-timeout)"
+        self._stop(f"no resource could be made for {limit}: {cause.type}: {cause.message}", exits.FAILED)
+
+    # What else may end a run.
+
+    def _answer_signals(self) -> None:
+        if self._signals.signum is None:
+            return
+        if not self._parts.desk.gate.closed:
+            self._announce_stop()
+            self._stop(None, self._signals.exit_code or exits.FAILED)
+        late = self._kill_at is not None and time.monotonic() >= self._kill_at
+        if (self._signals.count > 1 or late) and self._killed is None:
+            self._kill()
+
+    def _announce_stop(self) -> None:
+        running = self._parts.manager.stats().running_tasks
+        self._parts.reporter.note(f"{self._signals.name}: finishing {running} running items; once more kills them")
+
+    def _stop(self, complaint: str | None, exit_code: int) -> None:
+        """Stop feeding. The first reason is the one that is told."""
+        if self._parts.desk.gate.closed:
+            return
+        self._complaint, self._exit_code = complaint, exit_code
+        self._parts.desk.close()
+        if self._parts.stop_timeout is not None:
+            self._kill_at = time.monotonic() + self._parts.stop_timeout
+
+    def _kill(self) -> None:
+        self._killed = self._parts.manager.kill(KILL_GRACE_S)
+        while (arrival := self._parts.desk.take(0)) is not None:
+            self._settle(arrival)
+
+    def _watch_feeder(self) -> None:
+        error = self._parts.feeder.error
+        if error is None or self._parts.desk.gate.closed:
+            return
+        if isinstance(error, exits.UsageError):
+            self._stop(str(error), exits.USAGE)
+        elif isinstance(error, OSError):
+            self._stop(f"cannot read on: {error}", exits.FAILED)
+        else:
+            self._stop(f"reading failed: {error!r}", exits.FAILED)
+
+    def _end_manager(self) -> StopReport:
+        if self._parts.desk.gate.closed:
+            # The feeder may have submitted one item more while the desk was being closed.
+            self._parts.feeder.join(FEEDER_GRACE_S)
+            self._parts.desk.close()
+        if self._killed is not None:
+            return self._killed
+        manager = self._parts.manager
+        if self._parts.desk.gate.closed and manager.stats().starting_workers:
+            # Nothing runs any more, and a resource that may be for ever in the making is wanted by
+            # nobody. `stop` would wait for it.
+            return manager.kill(KILL_GRACE_S)
+        return manager.stop(self._parts.stop_timeout)
+
+    # What is shown.
+
+    def _tick(self) -> None:
+        now = time.monotonic()
+        if now < self._next_tick:
+            return
+        self._next_tick = now + TICK_S
+        self._parts.reporter.update(self._view(now))
+
+    def _view(self, now: float) -> View:
+        stats: TaskStats = self._parts.manager.stats()
+        tally = self._tally
+        tally.most_workers = max(tally.most_workers, stats.base_workers + stats.burst_workers)
+        return View(
+            elapsed=now - self._started,
+            done=tally.done,
+            failed=tally.failed,
+            skipped=self._parts.feeder.skipped,
+            total=self._parts.inputs.estimated_total(),
+            rate=self._rate.update(now, tally.finished),
+            stats=stats,
+            stopping=self._parts.desk.gate.closed,
+        )
+
+    def _ending(self, view: View, report: StopReport) -> Ending:
+        code = self._signals.exit_code if self._complaint is None else None
+        if code is None:
+            code = self._exit_code
+        if code == exits.DONE and self._tally.failed:
+            code = exits.FAILED
+        return Ending(
+            exit_code=code,
+            complaint=self._complaint,
+            view=view,
+            interrupted_by=self._signals.name,
+            abandoned=report.abandoned,
+            total=self._parts.inputs.items_read if self._parts.inputs.at_end else None,
+            is_orderly=self._killed is None,
+        )

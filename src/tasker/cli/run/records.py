@@ -1,0 +1,93 @@
+"""A result line: what one item came to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tasker import TaskFuture
+from tasker.cli.run import codec
+from tasker.cli.run.attempts import Encoded, NotEncodable, Outcome
+from tasker.cli.run.errors_as_data import ErrorData, describe
+from tasker.cli.run.items import Item
+
+DONE = "done"
+FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """The fields of a line. Either `result`, as JSON, or `error` is given."""
+
+    item: Item
+    result: str | None
+    error: ErrorData | None
+    attempts: int = 0
+    wait_s: float | None = None
+    execution_s: float | None = None
+    worker: str | None = None
+
+    @property
+    def status(self) -> str:
+        return DONE if self.error is None else FAILED
+
+    @property
+    def done_fingerprint(self) -> int:
+        """As a ledger wants it: that of the input, or 0 when the item is not done."""
+        return codec.fingerprint(self.item.text) if self.error is None else 0
+
+    def line(self) -> bytes:
+        """One line of strict JSON. `index` comes first: --resume finds it without decoding."""
+        if self.error is None:
+            outcome = f'"result": {self.result}'
+        else:
+            outcome = f'"error": {codec.encode(self.error.as_json())}'
+        rest = {
+            "attempts": self.attempts,
+            "wait_s": _rounded(self.wait_s),
+            "execution_s": _rounded(self.execution_s),
+            "worker": self.worker,
+        }
+        head = f'{{"index": {self.item.index}, "input": {self.item.text}, "status": "{self.status}"'
+        return codec.to_bytes(f"{head}, {outcome}, {codec.encode(rest)[1:]}\n")
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(max(0.0, seconds), 6)
+
+
+def malformed(item: Item) -> Record:
+    """The record of an item that could not even be read."""
+    return Record(item, None, ErrorData("MalformedInput", item.problem or ""))
+
+
+def executed(item: Item, future: TaskFuture[Outcome]) -> Record:
+    """The record of an item whose task has an outcome."""
+    error = _error_of(future)
+    if error is not None:
+        return _timed(item, future, None, describe(error))
+    outcome = future.result()
+    if isinstance(outcome, Encoded):
+        return _timed(item, future, outcome.text, None)
+    assert isinstance(outcome, NotEncodable)
+    return _timed(item, future, None, ErrorData("UnserialisableResult", outcome.message))
+
+
+def _error_of(future: TaskFuture[Outcome]) -> BaseException | None:
+    """Not by `result()`, which would add its own frames to the error's traceback."""
+    try:
+        return future.exception()
+    except BaseException as cancelled:
+        return cancelled
+
+
+def _timed(item: Item, future: TaskFuture[Outcome], result: str | None, error: ErrorData | None) -> Record:
+    stamps = future.timestamps
+    return Record(
+        item,
+        result,
+        error,
+        future.attempts,
+        stamps.started_at - stamps.queued_at if stamps else None,
+        stamps.finished_at - stamps.started_at if stamps else None,
+        future.worker,
+    )

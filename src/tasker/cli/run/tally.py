@@ -1,0 +1,131 @@
+"""The counts of a run, and the view of them that progress and summary show."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from tasker import TaskStats
+from tasker.cli.run.records import Record
+from tasker.metrics.histogram import Histogram
+
+RATE_WINDOW_S = 10.0
+SHOWN_INDICES = 5
+MOST_GROUPS = 50
+_BATCH = 1024
+
+
+@dataclass(slots=True)
+class FailureGroup:
+    """Failures with one kind of error: how many, an example, where the first ones are."""
+
+    label: str
+    example: str
+    count: int = 0
+    indices: list[int] = field(default_factory=list)
+
+
+class Durations:
+    """Durations in constant memory."""
+
+    def __init__(self) -> None:
+        self._histogram = Histogram()
+        self._batch: list[float] = []
+
+    def add(self, seconds: float) -> None:
+        self._batch.append(seconds)
+        if len(self._batch) >= _BATCH:
+            self._flush()
+
+    def percentile(self, share: float) -> float:
+        self._flush()
+        return self._histogram.percentile(share)
+
+    @property
+    def greatest(self) -> float:
+        self._flush()
+        return self._histogram.greatest
+
+    def _flush(self) -> None:
+        self._histogram.add_all(self._batch)
+        self._batch = []
+
+
+class Tally:
+    """Counts records as they are written. Used by the main thread alone."""
+
+    def __init__(self) -> None:
+        self.done = 0
+        self.failed = 0
+        self.retries = 0
+        self.most_workers = 0
+        self.groups: dict[str, FailureGroup] = {}
+        self.waits: Durations = Durations()
+        self.executions: Durations = Durations()
+
+    @property
+    def finished(self) -> int:
+        return self.done + self.failed
+
+    def add(self, record: Record) -> None:
+        self.retries += max(0, record.attempts - 1)
+        if record.wait_s is not None and record.execution_s is not None:
+            self.waits.add(record.wait_s)
+            self.executions.add(record.execution_s)
+        if record.error is None:
+            self.done += 1
+            return
+        self.failed += 1
+        group = self._group(record.error.label, record.error.message)
+        group.count += 1
+        if len(group.indices) < SHOWN_INDICES:
+            group.indices.append(record.item.index)
+
+    def _group(self, label: str, example: str) -> FailureGroup:
+        if label not in self.groups and len(self.groups) >= MOST_GROUPS:
+            label, example = "other errors", ""
+        return self.groups.setdefault(label, FailureGroup(label, example))
+
+
+class Rate:
+    """Items a second over the recent past."""
+
+    def __init__(self, now: float) -> None:
+        self._points: deque[tuple[float, int]] = deque([(now, 0)])
+
+    def update(self, now: float, finished: int) -> float:
+        """The rate, after noting how many were finished by now."""
+        self._points.append((now, finished))
+        while len(self._points) > 2 and self._points[1][0] <= now - RATE_WINDOW_S:
+            self._points.popleft()
+        since, before = self._points[0]
+        return (finished - before) / (now - since) if now > since else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What progress shows at one moment. `total` may be an estimate, or unknown."""
+
+    elapsed: float
+    done: int
+    failed: int
+    skipped: int
+    total: int | None
+    rate: float
+    stats: TaskStats
+    stopping: bool = False
+
+    @property
+    def processed(self) -> int:
+        return self.done + self.failed + self.skipped
+
+    @property
+    def eta(self) -> float | None:
+        """Seconds left, at the present rate."""
+        if self.total is None or self.rate <= 0 or self.stopping:
+            return None
+        return max(0, self.total - self.processed) / self.rate
+
+    @property
+    def queued(self) -> int:
+        return self.stats.queued_tasks + self.stats.priority_tasks

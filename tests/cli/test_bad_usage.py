@@ -1,0 +1,127 @@
+"""Bad usage: exit code 2, one clear line on standard error, and nothing touched."""
+
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+
+from .conftest import Workshop
+from .jobfiles import SQUARE
+
+
+def refused(done: subprocess.CompletedProcess[str], *words: str) -> None:
+    assert done.returncode == 2, done.stderr
+    assert done.stdout == ""
+    assert done.stderr.count("\n") == 1, done.stderr
+    for word in words:
+        assert word in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], ["no command given", "run"]),
+        (["walk"], ["no command 'walk'"]),
+        (["run"], ["no JOB.py given"]),
+        (["run", "jobs.py", "--workers", "0"], ["--workers", "at least 1", "'0'"]),
+        (["run", "jobs.py", "--workers", "many"], ["--workers", "'many'"]),
+        (["run", "jobs.py", "--workers", "4", "--max-workers", "2"], ["--max-workers 2"]),
+        (["run", "jobs.py", "--stop-timeout", "nan"], ["--stop-timeout"]),
+        (["run", "jobs.py", "--creation-timeout", "0"], ["--creation-timeout", "more than 0"]),
+        (["run", "jobs.py", "--set", "novalue"], ["--set", "NAME=VALUE"]),
+        (["run", "jobs.py", "--set", "a-b=1"], ["--set", "NAME=VALUE"]),
+        (["run", "jobs.py", "--set", "task=1"], ["--set task"]),
+        (["run", "jobs.py", "--wrokers", "4"], ["--wrokers"]),
+        (["run", "jobs.py", "--resume"], ["--resume needs --output"]),
+        (["run", "jobs.py", "--resume", "--overwrite", "--output", "o"], ["exclude each other"]),
+        (["run", "jobs.py", "missing.txt"], ["missing.txt", "No such file"]),
+        (["run", "jobs.py", "."], ["is a directory", "--files"]),
+        (["run", "jobs.py", "in.json"], ["--format jsonl"]),
+        (["run", "jobs.py", "in.txt", "--priority-field", "p"], ["--priority-field"]),
+        (["run", "jobs.py", "-", "-"], ["only once"]),
+        (["run", "jobs.py", "in.txt", "--output", "none/o"], ["none/o", "No such file"]),
+        (["run", "jobs.py", "in.txt", "--output", "."], ["cannot write", "directory"]),
+        (["run", "jobs.py", "in.txt", "--output", "in.txt"], ["in.txt is also an input"]),
+        (["run", "jobs.py", "in.txt", "--output", "jobs.py"], ["jobs.py is also an input"]),
+        (["run", "jobs.py", "in.txt", "--output", "o", "--failed", "./o"], ["is also --output"]),
+        (["run", "jobs.py", "in.txt", "in.csv", "--failed", "f"], ["one format"]),
+    ],
+    ids=" ".join,
+)
+def test_one_line(shop: Workshop, arguments: list[str], words: list[str]) -> None:
+    shop.write("jobs.py", SQUARE)
+    for name in ("in.txt", "in.json", "in.csv"):
+        shop.write(name, "1\n")
+    before = {path.name: path.read_bytes() for path in shop.folder.iterdir()}
+    refused(shop.run(*arguments), *words)
+    after = {path.name: path.read_bytes() for path in shop.folder.glob("*.*")}
+    assert after == before
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("import nothing_like_this", ["does not import", "nothing_like_this", "line 1"]),
+        ("def task(:", ["does not import", "SyntaxError", "line 1"]),
+        ("x = 1\nraise RuntimeError('two\\nlines')", ["RuntimeError: two lines", "line 2"]),
+        ("raise SystemExit(3)", ["does not import", "SystemExit"]),
+        ("def work(): pass", ["defines no task(ctx, resource, item)"]),
+        ("task = 3", ["task is int"]),
+        ("async def task(ctx, resource, item): pass", ["async"]),
+        ("def task(item): pass", ["task(ctx, resource, item)", "too many positional"]),
+        ("def task(c, r, i): pass\ndef on_create(x): pass", ["on_create()", "missing"]),
+        ("def task(c, r, i): pass\nresource = 5", ["resource is int"]),
+        ("def task(c, r, i): pass\ndef on_destroy(r): pass", ["on_destroy without on_create"]),
+        (
+            "def task(c, r, i): pass\ndef on_create(): pass\ndef resource(): pass",
+            ["choose one way"],
+        ),
+    ],
+    ids=lambda value: value.splitlines()[0] if isinstance(value, str) else "",
+)
+def test_a_job_file_that_will_not_do(shop: Workshop, source: str, words: list[str]) -> None:
+    """It is found out before the output is even opened."""
+    (shop.folder / "jobs.py").write_text(source)
+    refused(shop.run("run", "jobs.py", "--output", "out.jsonl"), "jobs.py", *words)
+    assert not (shop.folder / "out.jsonl").exists()
+
+
+def test_a_missing_job_file(shop: Workshop) -> None:
+    refused(shop.run("run", "jobs.py"), "jobs.py: no such job file")
+
+
+def test_the_traceback_of_a_job_file_is_shown_when_debugging(shop: Workshop) -> None:
+    shop.write("jobs.py", "raise RuntimeError('broken')\n")
+    done = shop.run("run", "jobs.py", "--log-level", "debug")
+    assert done.returncode == 2
+    assert "Traceback" in done.stderr
+    assert 'jobs.py", line 1' in done.stderr
+
+
+def test_an_output_with_results_is_not_overwritten_by_accident(shop: Workshop) -> None:
+    """Two ways out are named; --overwrite is one, and --force is another name for it."""
+    shop.write("jobs.py", SQUARE)
+    shop.numbers(2)
+    shop.write("out.jsonl", "precious\n")
+    refused(shop.run("run", "jobs.py", "in.txt", "--output", "out.jsonl"), "--resume", "--overwrite")
+    assert shop.read("out.jsonl") == "precious\n"
+    for option in ("--overwrite", "--force"):
+        done = shop.run("run", "jobs.py", "in.txt", "--output", "out.jsonl", option)
+        assert done.returncode == 0, done.stderr
+        assert shop.results() == {0: 0, 1: 1}
+
+
+def test_csv_with_a_column_twice(shop: Workshop) -> None:
+    """Found only when the header is read; still bad usage."""
+    shop.write("jobs.py", SQUARE)
+    shop.write("in.csv", "a,b,a\n1,2,3\n")
+    done = shop.run("run", "jobs.py", "in.csv", "--output", "out.jsonl", "--quiet")
+    refused(done, "in.csv", "column 'a' twice")
+
+
+def test_help_and_version(shop: Workshop) -> None:
+    assert "run" in shop.run("--help").stdout
+    assert shop.run("--version").stdout.startswith("tasker ")
+    help_text = shop.run("run", "--help").stdout
+    assert "--resume" in help_text and "JOB.py" in help_text

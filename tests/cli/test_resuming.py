@@ -1,0 +1,171 @@
+"""--resume: after any end whatever, the same set of results as of one uninterrupted run."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+
+import pytest
+
+from .conftest import Workshop, finish, wait_for
+from .jobfiles import SQUARE
+
+SLOW_SQUARE = """
+    import time
+
+    def task(ctx, resource, item):
+        time.sleep(0.0005)
+        return int(item) ** 2
+"""
+
+
+def line(index: int, given: str, status: str = "done", result: object = "old") -> str:
+    outcome = {"result": result} if status == "done" else {"error": {"type": "E", "message": "m"}}
+    return json.dumps({"index": index, "input": given, "status": status, **outcome}) + "\n"
+
+
+def resume(shop: Workshop, *options: object) -> str:
+    done = shop.run("run", "jobs.py", "in.txt", "--output", "out.jsonl", "--resume", *options)
+    assert done.returncode == 0, done.stderr
+    return done.stderr
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_sigkill_at_random_points(shop: Workshop, seed: int) -> None:
+    """Killed again and again after a random number of lines, then left to end."""
+    chance = random.Random(seed)
+    count = 600
+    shop.write("jobs.py", SLOW_SQUARE)
+    shop.numbers(count)
+    for _ in range(4):
+        process = shop.start("run", "jobs.py", "in.txt", "--output", "out.jsonl", "--resume", "--quiet")
+        enough = shop.lines() + chance.randrange(1, 100)
+        wait_for(lambda: shop.lines() >= enough or process.poll() is not None, "more lines")  # noqa: B023
+        process.send_signal(signal.SIGKILL)
+        finish(process)
+        for record in (shop.folder / "out.jsonl").read_bytes().split(b"\n")[:-1]:
+            json.loads(record)
+    resume(shop)
+    assert shop.results() == {n: n**2 for n in range(count)}
+
+
+@pytest.mark.parametrize("cut", [1, 2, 20, 60, -1])
+def test_a_half_written_last_line_is_cut_off(shop: Workshop, cut: int) -> None:
+    shop.write("jobs.py", SQUARE)
+    shop.numbers(10)
+    whole = line(0, "0") + line(1, "1")
+    shop.write("out.jsonl", whole + line(2, "2")[:cut])
+    assert "2 skipped" in resume(shop)
+    assert shop.results() == {0: "old", 1: "old", **{n: n**2 for n in range(2, 10)}}
+
+
+def test_failed_items_are_run_again_and_replace_their_lines(shop: Workshop) -> None:
+    shop.write("jobs.py", SQUARE)
+    shop.numbers(4)
+    shop.write("out.jsonl", line(0, "0") + line(1, "1", "failed") + line(2, "2", "failed"))
+    resume(shop)
+    assert shop.results() == {0: "old", 1: 1, 2: 4, 3: 9}
+    assert not list(shop.folder.glob("*tasker-tmp"))
+
+
+def test_a_changed_input_is_noticed(shop: Workshop) -> None:
+    """Item by item: what shows the same input is kept, what shows another is run again."""
+    shop.write("jobs.py", SQUARE)
+    shop.write("in.txt", "0\n7\n2\n")
+    shop.write("out.jsonl", "".join(line(n, str(n)) for n in range(3)))
+    assert "2 skipped" in resume(shop)
+    assert shop.results() == {0: "old", 1: 49, 2: "old"}
+
+
+def test_results_behind_the_end_of_a_shorter_input_go(shop: Workshop) -> None:
+    shop.write("jobs.py", SQUARE)
+    shop.numbers(2)
+    shop.write("out.jsonl", "".join(line(n, str(n)) for n in range(5)))
+    resume(shop)
+    assert shop.results() == {0: "old", 1: "old"}
+
+
+def test_of_two_lines_the_last_one_holds(shop: Workshop) -> None:
+    """As a run leaves them that was killed before it tidied up."""
+    shop.write("jobs.py", SQUARE)
+    shop.numbers(3)
+    shop.write(
+        "out.jsonl",
+        line(0, "0", "failed") + line(1, "1", result="older") + line(2, "2")
+        + line(0, "0") + line(1, "1", result="newer") + line(2, "2", "failed"),
+    )  # fmt: skip
+    assert "2 skipped" in resume(shop)
+    assert shop.results() == {0: "old", 1: "newer", 2: 4}
+
+
+def test_an_output_that_is_not_there_yet(shop: Workshop) -> None:
+    shop.write("jobs.py", SQUARE)
+    shop.numbers(3)
+    resume(shop)
+    assert shop.results() == {0: 0, 1: 1, 2: 4}
+
+
+def test_resuming_what_is_complete_changes_nothing(shop: Workshop) -> None:
+    shop.write("jobs.py", SQUARE)
+    shop.numbers(3)
+    resume(shop)
+    before = shop.read("out.jsonl")
+    assert "3 skipped" in resume(shop)
+    assert shop.read("out.jsonl") == before
+
+
+@pytest.mark.parametrize("foreign", ['{"a": 1}\n', "no json\n", "[]\n", line(-1, "x"), line(0, "0", "lost"), "\n"])
+def test_a_file_of_something_else_is_refused_and_kept(shop: Workshop, foreign: str) -> None:
+    shop.write("jobs.py", SQUARE)
+    shop.numbers(3)
+    shop.write("out.jsonl", line(0, "0") + foreign)
+    done = shop.run("run", "jobs.py", "in.txt", "--output", "out.jsonl", "--resume")
+    assert done.returncode == 2
+    assert "out.jsonl line 2 is not a result of tasker run" in done.stderr
+    assert shop.read("out.jsonl") == line(0, "0") + foreign
+
+
+def test_an_index_beyond_all_bounds_costs_nothing(shop: Workshop) -> None:
+    shop.write("jobs.py", SQUARE)
+    shop.numbers(2)
+    shop.write("out.jsonl", line(10**15, "x"))
+    resume(shop)
+    assert shop.results() == {0: 0, 1: 1}
+
+
+def test_json_and_csv_inputs_are_recognised(shop: Workshop) -> None:
+    """Whatever the spelling of numbers and texts in the input was."""
+    shop.write("jobs.py", "def task(ctx, resource, item):\n    return 1\n")
+    shop.write("in.jsonl", '{"b": 1.50, "a": "\\u00e9\\ud83d", "n": 1e3}\n[1,  2]\n')
+    shop.write("in.csv", 'a,b\n"x, é",1\n')
+    for name in ("in.jsonl", "in.csv"):
+        command = ("run", "jobs.py", name, "--output", f"{name}.out", "--resume")
+        assert shop.run(*command).returncode == 0
+        done = shop.run(*command)
+        assert "0 done, 0 failed" in done.stderr and "skipped" in done.stderr
+
+
+def test_the_output_may_be_a_link(shop: Workshop) -> None:
+    """Tidying replaces what the link leads to, and keeps its permissions."""
+    shop.write("jobs.py", SQUARE)
+    shop.numbers(2)
+    target = shop.write("deep/target.jsonl", line(0, "0", "failed"))
+    target.chmod(0o640)
+    (shop.folder / "out.jsonl").symlink_to(target)
+    resume(shop)
+    assert (shop.folder / "out.jsonl").is_symlink()
+    assert target.stat().st_mode & 0o777 == 0o640
+    assert shop.results() == {0: 0, 1: 1}
+
+
+def test_failed_inputs_are_collected_anew(shop: Workshop) -> None:
+    """After a resume that went to the end, --failed holds what is failed in the output."""
+    shop.write("jobs.py", "def task(ctx, r, item):\n    return 1 / int(item)\n")
+    shop.write("in.txt", "1\n0\n2\n")
+    command = ("run", "jobs.py", "in.txt", "--output", "out.jsonl", "--failed", "f.txt", "--resume")
+    for _ in range(2):
+        done = shop.run(*command)
+        assert done.returncode == 1
+        assert shop.read("f.txt") == "0\n"
+        assert sorted(r["status"] for r in shop.records()) == ["done", "done", "failed"]

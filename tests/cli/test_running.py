@@ -1,0 +1,261 @@
+"""`tasker run` on each kind of input, from one end to the other."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+
+import pytest
+
+from .conftest import Workshop, finish, wait_for
+from .jobfiles import SQUARE
+
+ECHO = """
+    def task(ctx, resource, item):
+        return item
+"""
+
+
+def test_each_line_of_a_text_file_is_an_item(shop: Workshop) -> None:
+    """Results say which input they are of, how long it took and who did it."""
+    shop.write("jobs.py", SQUARE)
+    shop.numbers(20)
+    done = shop.run("run", "jobs.py", "in.txt", "--output", "out.jsonl", "--workers", 2)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == ""
+    records = sorted(shop.records(), key=lambda r: r["index"])
+    assert [r["result"] for r in records] == [n**2 for n in range(20)]
+    assert [r["input"] for r in records] == [str(n) for n in range(20)]
+    one = records[0]
+    assert list(one) == [
+        "index", "input", "status", "result", "attempts", "wait_s", "execution_s", "worker",
+    ]  # fmt: skip
+    assert (one["status"], one["attempts"]) == ("done", 1)
+    assert one["wait_s"] >= 0 and one["execution_s"] >= 0
+    assert one["worker"].startswith("jobs-")
+
+
+def test_results_go_to_stdout_and_everything_else_to_stderr(shop: Workshop) -> None:
+    """Neither what the job prints nor what its child processes print gets between the results."""
+    shop.write(
+        "jobs.py",
+        """
+        import subprocess, sys
+
+        def task(ctx, resource, item):
+            print("printed by the job", flush=True)
+            subprocess.run(["echo", "printed by a child"], check=True)
+            return item
+        """,
+    )
+    done = shop.run("run", "jobs.py", input="a\nb\n")
+    assert done.returncode == 0
+    assert sorted(json.loads(line)["result"] for line in done.stdout.splitlines()) == ["a", "b"]
+    assert done.stderr.count("printed by the job") == 2
+    assert done.stderr.count("printed by a child") == 2
+    assert "2 done, 0 failed" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["in.jsonl", "in.ndjson"])
+def test_jsonl_by_its_suffix(shop: Workshop, name: str) -> None:
+    shop.write("jobs.py", ECHO)
+    items = [{"a": 1}, [1, 2], "text", 3.5, None, True]
+    shop.write(name, "".join(json.dumps(item) + "\n" for item in items))
+    assert shop.run("run", "jobs.py", name, "--output", "out.jsonl").returncode == 0
+    assert shop.results() == dict(enumerate(items))
+
+
+def test_csv_records_are_dicts(shop: Workshop) -> None:
+    """With a quoted comma and a line break inside a field."""
+    shop.write("jobs.py", ECHO)
+    shop.write("in.csv", 'name,note\nAda,"one, two"\nBob,"two\nlines"\n')
+    assert shop.run("run", "jobs.py", "in.csv", "--output", "out.jsonl").returncode == 0
+    assert shop.results() == {
+        0: {"name": "Ada", "note": "one, two"},
+        1: {"name": "Bob", "note": "two\nlines"},
+    }
+
+
+def test_files_by_glob_are_paths(shop: Workshop) -> None:
+    shop.write("jobs.py", ECHO)
+    for name in ("p/b.jpg", "p/a.jpg", "p/deep/er/c.jpg", "p/d.txt", "q/e.png"):
+        shop.write(name, "")
+    done = shop.run("run", "jobs.py", "--files", "p/**/*.jpg", "--files", "q/*.png", "--output", "out.jsonl")
+    assert done.returncode == 0, done.stderr
+    found = shop.results()
+    assert [found[n] for n in range(4)] == ["p/a.jpg", "p/b.jpg", "p/deep/er/c.jpg", "q/e.png"]
+
+
+def test_format_overrides_the_suffix(shop: Workshop) -> None:
+    shop.write("jobs.py", ECHO)
+    done = shop.run("run", "jobs.py", "-", "--format", "jsonl", "--output", "o", input="[1]\n[2]\n")
+    assert done.returncode == 0
+    assert shop.results("o") == {0: [1], 1: [2]}
+
+
+def test_several_inputs_are_numbered_through(shop: Workshop) -> None:
+    """An option may stand between them."""
+    shop.write("jobs.py", ECHO)
+    shop.write("a.txt", "a1\na2\n")
+    shop.write("b.jsonl", '"b1"\n')
+    done = shop.run("run", "jobs.py", "a.txt", "--workers", 1, "b.jsonl", "--output", "out.jsonl")
+    assert done.returncode == 0, done.stderr
+    assert shop.results() == {0: "a1", 1: "a2", 2: "b1"}
+
+
+def test_results_appear_while_standard_input_is_still_open(shop: Workshop) -> None:
+    """A slow producer does not hold back what is done."""
+    shop.write("jobs.py", SQUARE)
+    process = shop.start("run", "jobs.py", "--output", "out.jsonl", stdin=subprocess.PIPE)
+    assert process.stdin is not None
+    process.stdin.write(b"3\n")
+    process.stdin.flush()
+    wait_for(lambda: shop.lines() == 1, "the first result")
+    process.stdin.write(b"4\n")
+    code, _ = finish(process)
+    assert code == 0
+    assert shop.results() == {0: 9, 1: 16}
+
+
+def test_an_empty_input_is_done(shop: Workshop) -> None:
+    shop.write("jobs.py", ECHO)
+    shop.write("in.csv", "")
+    done = shop.run("run", "jobs.py", "in.csv", "--output", "out.jsonl")
+    assert done.returncode == 0
+    assert shop.read("out.jsonl") == ""
+
+
+def test_resources_are_made_used_and_destroyed(shop: Workshop) -> None:
+    shop.write(
+        "jobs.py",
+        """
+        from pathlib import Path
+
+        def on_create():
+            made = Path(f"made-{len(list(Path().glob('made-*')))}")
+            made.touch()
+            return made
+
+        def on_destroy(resource):
+            resource.unlink()
+
+        def task(ctx, resource, item):
+            return resource.exists()
+        """,
+    )
+    shop.numbers(30)
+    done = shop.run("run", "jobs.py", "in.txt", "--workers", 1, "--max-workers", 1, "--output", "o")
+    assert done.returncode == 0, done.stderr
+    assert set(shop.results("o").values()) == {True}
+    assert not list(shop.folder.glob("made-*"))
+    assert "1 made, 0 replaced" in done.stderr
+
+
+def test_a_resource_may_be_a_context_manager(shop: Workshop) -> None:
+    shop.write(
+        "jobs.py",
+        """
+        from contextlib import contextmanager
+        from pathlib import Path
+
+        @contextmanager
+        def resource():
+            yield "lent"
+            Path("returned").touch()
+
+        def task(ctx, resource, item):
+            return resource
+        """,
+    )
+    shop.numbers(3)
+    assert shop.run("run", "jobs.py", "in.txt", "--output", "out.jsonl").returncode == 0
+    assert set(shop.results().values()) == {"lent"}
+    assert (shop.folder / "returned").exists()
+
+
+UNHEALTHY_ONCE = """
+    from pathlib import Path
+
+    def check_health(error):
+        return not isinstance(error, ConnectionError)
+
+    def task(ctx, resource, item):
+        marker = Path(f"tried-{item}")
+        if not marker.exists():
+            marker.touch()
+            raise ConnectionError("went away")
+        return item
+"""
+
+
+def test_an_unhealthy_error_is_retried(shop: Workshop) -> None:
+    """The line tells how many attempts it took, the summary how many retries and replacements."""
+    shop.write("jobs.py", UNHEALTHY_ONCE)
+    shop.numbers(5)
+    done = shop.run("run", "jobs.py", "in.txt", "--output", "out.jsonl")
+    assert done.returncode == 0, done.stderr
+    assert {r["attempts"] for r in shop.records()} == {2}
+    assert "retried    5" in done.stderr
+    assert "5 replaced" in done.stderr
+
+
+def test_no_retries_when_none_are_wanted(shop: Workshop) -> None:
+    """--retries 0 fails with the attempts and the cause; --once with the error itself."""
+    shop.write("jobs.py", UNHEALTHY_ONCE)
+    shop.numbers(1)
+    assert shop.run("run", "jobs.py", "in.txt", "--output", "a", "--retries", 0).returncode == 1
+    (record,) = shop.records("a")
+    assert record["error"]["type"].endswith("MaxRetriesExceeded")
+    assert record["error"]["cause"] == {"type": "ConnectionError", "message": "went away"}
+    assert record["attempts"] == 1
+    (shop.folder / "tried-0").unlink()
+    done = shop.run("run", "jobs.py", "in.txt", "--output", "b", "--once")
+    assert done.returncode == 1
+    (record,) = shop.records("b")
+    assert record["error"]["type"] == "ConnectionError"
+
+
+def test_priorities_come_from_a_field(shop: Workshop) -> None:
+    """What waits is started in the order of its priority; a wrong value fails its item only."""
+    shop.write(
+        "jobs.py",
+        """
+        from pathlib import Path
+
+        def task(ctx, resource, item):
+            if item["name"] == "first":
+                Path("busy").touch()
+                while not Path("read-all").exists():
+                    ctx.wait(0.005)
+            return item["name"]
+        """,
+    )
+    rows = ["low,low", "normal,1", "high,HIGH", "none,", "wrong,urgent"]
+    pipe = shop.folder / "pipe"
+    os.mkfifo(pipe)
+    process = shop.start(
+        "run", "jobs.py", pipe, "--format", "csv", "--workers", 1, "--max-workers", 1,
+        "--priority-field", "p", "--output", "out.jsonl",
+    )  # fmt: skip
+    with pipe.open("w") as stream:
+        stream.write("name,p\nfirst,\n")
+        stream.flush()
+        wait_for((shop.folder / "busy").exists, "the only worker to be busy")
+        stream.write("\n".join(rows) + "\n")
+    # The malformed one is written first: it shows that all before it have been submitted.
+    wait_for(lambda: shop.lines() == 1, "the malformed item")
+    (shop.folder / "read-all").touch()
+    code, errors = finish(process)
+    assert code == 1, errors
+    records = shop.records()
+    assert [r["input"]["name"] for r in records] == [
+        "wrong",
+        "first",
+        "high",
+        "normal",
+        "none",
+        "low",
+    ]
+    assert "field 'p' must be high, normal, low or 0 to 2, not 'urgent'" in records[0]["error"]["message"]
+    assert "line 7" in records[0]["error"]["message"]

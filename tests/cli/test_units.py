@@ -1,0 +1,157 @@
+"""Parts that need no process: globbing, the ledger, wording, the tally, the codec."""
+
+from __future__ import annotations
+
+import glob
+import os
+from pathlib import Path
+
+import pytest
+
+from tasker import TaskStats
+from tasker.cli.run import codec, wording
+from tasker.cli.run.arguments import setting
+from tasker.cli.run.errors_as_data import ErrorData
+from tasker.cli.run.globbing import matching_files
+from tasker.cli.run.items import Item
+from tasker.cli.run.ledger import Ledger, Numbers
+from tasker.cli.run.priorities import priority_of
+from tasker.cli.run.records import Record
+from tasker.cli.run.tally import MOST_GROUPS, Rate, Tally, View
+
+
+def tree(folder: Path) -> None:
+    for name in ("a.py", "b.txt", ".hidden.py", "p/c.py", "p/q/d.py", ".git/e.py", "x[1]/f.py"):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    ["*.py", "**/*.py", "p/*.py", "p/**", "**", "*/*", "a.py", "./a.py", "none/*", "**/q/*.py",
+     "**/**/*.py", ".*", "x[[]1]/*.py", "p/../*.py", "?.*", ".git/*"],
+)  # fmt: skip
+@pytest.mark.parametrize("absolute", [False, True])
+def test_globbing_finds_what_glob_finds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pattern: str, absolute: bool
+) -> None:
+    """The files, sorted by directory; the same ones as glob, without its repetitions."""
+    tree(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    whole = f"{glob.escape(str(tmp_path))}/{pattern}" if absolute else pattern
+    found = list(matching_files(whole))
+    expected = {p for p in glob.glob(whole, recursive=True) if os.path.isfile(p)}
+    assert {os.path.normpath(p) for p in found} == {os.path.normpath(p) for p in expected}
+    assert len(found) == len(set(found))
+
+
+def test_globbing_is_in_a_stable_order_and_survives_loops(tmp_path: Path) -> None:
+    tree(tmp_path)
+    (tmp_path / "p" / "loop").symlink_to(tmp_path)
+    names = [os.path.relpath(p, tmp_path) for p in matching_files(f"{tmp_path}/**/*.py")]
+    assert names == ["a.py", "p/c.py", "p/q/d.py", "x[1]/f.py"]
+
+
+def test_numbers_are_zero_until_set() -> None:
+    numbers = Numbers()
+    assert (numbers[0], numbers[10**18]) == (0, 0)
+    numbers[10**18] = 2**32 - 1
+    assert (numbers[10**18], numbers[10**18 + 1]) == (2**32 - 1, 0)
+
+
+def test_the_last_line_of_an_index_holds() -> None:
+    """A ledger told in the order of the file keeps exactly the last line of each index."""
+    ledger = Ledger()
+    lines = [(0, 5), (1, 0), (0, 0), (2, 7), (1, 9)]
+    for index, fingerprint in lines:
+        ledger.note(index, fingerprint)
+    assert not ledger.is_done(0, 5)
+    assert ledger.is_done(1, 9) and ledger.is_done(2, 7) and not ledger.is_done(2, 8)
+    assert (ledger.superseded, ledger.highest) == (2, 2)
+    assert [ledger.is_last_line(i) for i, _ in lines] == [False, False, True, True, True]
+
+
+def test_a_fingerprint_is_never_the_mark_of_what_is_not_done() -> None:
+    assert codec.fingerprint("") == 1
+    assert codec.fingerprint('"\ud800"')
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0 µs"), (0.00001, "10 µs"), (0.0005, "500 µs"), (0.9999, "1 s"), (0.0123, "12.3 ms"),
+     (0.1, "100 ms"), (1.5, "1.5 s"), (99.97, "100 s"), (4321, "4,321 s")],
+)  # fmt: skip
+def test_durations_are_worded_in_their_unit(seconds: float, text: str) -> None:
+    assert wording.duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(None, "-"), (0, "0:00"), (59.6, "1:00"), (61, "1:01"), (3600, "1:00:00"),
+     (1e6, "12 days"), (1e12, "11,574,074 days")],
+)  # fmt: skip
+def test_clocks(seconds: float | None, text: str) -> None:
+    assert wording.clock(seconds) == text
+
+
+def test_the_rate_is_that_of_the_last_seconds() -> None:
+    rate = Rate(0.0)
+    assert rate.update(0.0, 0) == 0.0
+    for second in range(1, 31):
+        shown = rate.update(float(second), 100 * second if second <= 15 else 1500)
+    assert shown == 0.0
+
+
+def failure(index: int, kind: str) -> Record:
+    item = Item(index, None, "null", b"", "")
+    return Record(item, None, ErrorData(kind, "message"))
+
+
+def test_failures_are_grouped_and_their_number_is_bounded() -> None:
+    tally = Tally()
+    for index in range(10 * MOST_GROUPS):
+        tally.add(failure(index, f"Error{index}"))
+    for index in range(7):
+        tally.add(failure(index, "Error0"))
+    assert tally.failed == 10 * MOST_GROUPS + 7
+    assert len(tally.groups) == MOST_GROUPS + 1
+    assert tally.groups["Error0"].indices == [0, 0, 1, 2, 3]
+    assert tally.groups["Error0"].count == 8
+    assert sum(group.count for group in tally.groups.values()) == tally.failed
+
+
+def test_the_eta_needs_a_total_and_a_rate() -> None:
+    def view(**more: object) -> View:
+        given = {"elapsed": 1.0, "done": 10, "failed": 0, "skipped": 5, "total": 35, "rate": 4.0}
+        return View(**{**given, **more}, stats=TaskStats())  # type: ignore[arg-type]
+
+    assert view().eta == 5.0
+    assert view(total=None).eta is None
+    assert view(rate=0.0).eta is None
+    assert view(stopping=True).eta is None
+    assert view(total=12).eta == 0.0
+
+
+@pytest.mark.parametrize(
+    ("given", "priority"),
+    [("high", 0), (" Normal ", 1), ("LOW", 2), (0, 0), (2, 2), ("1", 1), (None, 1), ("", 1)],
+)
+def test_priorities(given: object, priority: int) -> None:
+    item = Item(0, {"p": given}, "{}", b"", "somewhere")
+    assert priority_of(item, "p") == (priority, None)
+
+
+@pytest.mark.parametrize("given", [3, -1, 1.0, True, "urgent", [0]])
+def test_priorities_that_are_none(given: object) -> None:
+    _, problem = priority_of(Item(0, {"p": given}, "{}", b"", "somewhere"), "p")
+    assert problem is not None
+    assert "somewhere: field 'p'" in (problem.problem or "")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("a=1", 1), ("a=1.5", 1.5), ("a=true", True), ("a=", ""), ("a=b=c", "b=c"), ("a=[1", "[1")],
+)
+def test_settings_are_json_or_text(text: str, value: object) -> None:
+    assert setting(text) == ("a", value)
