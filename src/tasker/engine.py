@@ -69,24 +69,24 @@ class Engine:
         self.view: View = self.supervisor.view()
         self.arrivals: SlidingRate = SlidingRate(config.rate_window, now)
         self.completions: SlidingRate = SlidingRate(config.rate_window, now)
-        self.closed = False
-        self.draining = False
-        self.killed = False
-        self.forked = False
-        self.careful = self.places is not None or self.collector is not None
+        self.closed: bool = False
+        self.draining: bool = False
+        self.killed: bool = False
+        self.forked: bool = False
+        self.careful: bool = self.places is not None or self.collector is not None
         """Whether ``submit`` has more to do than to queue."""
-        self.refusal = ""
+        self.refusal: str = ""
         self.finished: threading.Event = threading.Event()
-        self.patient = False
+        self.patient: bool = False
         """Whether a thread waits for the end without a limit. It then ends ``run_task``'s idle resources, since it is
         most often the thread that made them, and some resources insist on that; else the supervisor's thread does."""
         self.workers: dict[ev.Seat, Worker] = {}
         self._inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self.creation_error: BaseException | None = None
         self._leaving: list[threading.Thread] = []
-        self.ended_at = now
+        self.ended_at: float = now
         self.abandoned: list[str] = []
-        self.killed_tasks = 0
+        self.killed_tasks: int = 0
         self.forget_parent: Callable[[], None] = lambda: None
         self._thread = threading.Thread(target=self._supervise, name=f"{config.name}-supervisor", daemon=True)
         self._effects = Effects(self)

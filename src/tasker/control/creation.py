@@ -19,9 +19,9 @@ class CreationGate:
     def __init__(self, first: float, rng: random.Random) -> None:
         self._first = first
         self._rng = rng
-        self.failures = 0
+        self.failures: int = 0
         self.error: str | None = None
-        self.retry_at = 0.0
+        self.retry_at: float = 0.0
 
     def failed(self, now: float, error: str) -> float:
         """Notes a failure; returns the seconds until the next try."""

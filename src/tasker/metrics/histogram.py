@@ -29,10 +29,10 @@ class Histogram:
 
     def __init__(self) -> None:
         self.counts: list[int] = [0] * (_BUCKETS + 1)
-        self.count = 0
-        self.total = 0.0
-        self.least = float("inf")
-        self.greatest = 0.0
+        self.count: int = 0
+        self.total: float = 0.0
+        self.least: float = float("inf")
+        self.greatest: float = 0.0
 
     def add_all(self, values: list[float]) -> None:
         """Takes in a batch; sorts the given list."""

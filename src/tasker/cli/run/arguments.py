@@ -239,7 +239,7 @@ def _number(convert: Callable[[str], float], least: float, strict: bool, what: s
     return parse
 
 
-positive = _number(int, 1, False, "a whole number of at least 1")
-non_negative = _number(int, 0, False, "a whole number of at least 0")
-seconds = _number(float, 0.0, False, "seconds, at least 0")
-some_seconds = _number(float, 0.0, True, "seconds, more than 0")
+positive: Callable[[str], Any] = _number(int, 1, False, "a whole number of at least 1")
+non_negative: Callable[[str], Any] = _number(int, 0, False, "a whole number of at least 0")
+seconds: Callable[[str], Any] = _number(float, 0.0, False, "seconds, at least 0")
+some_seconds: Callable[[str], Any] = _number(float, 0.0, True, "seconds, more than 0")

@@ -41,9 +41,9 @@ class Feeder(threading.Thread):
         self._inputs = inputs
         self._desk = desk
         self._plan = plan
-        self.skipped = 0
+        self.skipped: int = 0
         self.error: BaseException | None = None
-        self.finished = False
+        self.finished: bool = False
 
     def run(self) -> None:
         try:

@@ -19,8 +19,8 @@ class Inputs:
 
     def __init__(self, sources: Sequence[Source]) -> None:
         self.sources = sources
-        self.items_read = 0
-        self.at_end = False
+        self.items_read: int = 0
+        self.at_end: bool = False
         self._passed_bytes = 0
         self._current: Source | None = None
 

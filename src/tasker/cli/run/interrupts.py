@@ -24,7 +24,7 @@ class Interrupts:
     """Context manager. `kill` is called from another thread, at the second signal."""
 
     def __init__(self, wake: Callable[[], None], kill: Callable[[], object]) -> None:
-        self.count = 0
+        self.count: int = 0
         self.signum: int | None = None
         self._wake = wake
         self._kill = kill

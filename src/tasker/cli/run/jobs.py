@@ -17,7 +17,7 @@ from typing import Any
 
 from tasker.cli.exits import UsageError
 
-logger = logging.getLogger("tasker.cli")
+logger: logging.Logger = logging.getLogger("tasker.cli")
 
 MODULE_PREFIX = "_tasker_job_"
 

@@ -35,8 +35,8 @@ class Ledger:
     def __init__(self) -> None:
         self._done = Numbers()
         self._lines = Numbers()
-        self.highest = -1
-        self.superseded = 0
+        self.highest: int = -1
+        self.superseded: int = 0
 
     def note(self, index: int, done_fingerprint: int) -> None:
         """A line of the output, in its order; the fingerprint is 0 when the item is not done."""

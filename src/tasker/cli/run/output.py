@@ -22,7 +22,7 @@ class OutputError(Exception):
 
     def __init__(self, name: str, error: OSError) -> None:
         super().__init__(f"cannot write to {name}: {error.strerror or error}")
-        self.broken_pipe = isinstance(error, BrokenPipeError)
+        self.broken_pipe: bool = isinstance(error, BrokenPipeError)
 
 
 class LineFile:
@@ -32,7 +32,7 @@ class LineFile:
         self.name = name
         self.fd = fd
         status = os.fstat(fd)
-        self.is_regular = stat.S_ISREG(status.st_mode)
+        self.is_regular: bool = stat.S_ISREG(status.st_mode)
         self._end = status.st_size if self.is_regular else 0
 
     def write(self, line: bytes) -> None:

@@ -39,11 +39,11 @@ class ByteLines:
     """The lines of a file or of standard input, numbered from 1, with the bytes counted."""
 
     def __init__(self, path: str) -> None:
-        self.name = "standard input" if path == "-" else path
-        self.number = 0
-        self.position = 0
+        self.name: str = "standard input" if path == "-" else path
+        self.number: int = 0
+        self.position: int = 0
         self._path = path
-        self.size = _size_of(path)
+        self.size: int | None = _size_of(path)
 
     def __iter__(self) -> Iterator[bytes]:
         with _open(self._path) as stream:
@@ -124,7 +124,7 @@ class CsvSource:
         self._lines = ByteLines(path)
         self._taken: list[bytes] = []
         self._header: list[str] = []
-        self.raw_header = b""
+        self.raw_header: bytes = b""
 
     @property
     def size(self) -> int | None:

@@ -55,9 +55,9 @@ class Tally:
     """Counts records as they are written. Used by the main thread alone."""
 
     def __init__(self) -> None:
-        self.done = 0
-        self.failed = 0
-        self.retries = 0
+        self.done: int = 0
+        self.failed: int = 0
+        self.retries: int = 0
         self.most_workers = 0
         self.groups: dict[str, FailureGroup] = {}
         self.waits: Durations = Durations()
