@@ -53,8 +53,11 @@ class Effects:
         engine.workers[action.seat] = worker
         try:
             worker.thread.start()
-        except RuntimeError as error:  # no more threads, or the interpreter is going down
-            engine.creation_failed(action.seat, error)
+        except RuntimeError as error:
+            if engine.exiting:
+                engine.stranded.put(worker)
+            else:  # the system has no more threads
+                engine.creation_failed(action.seat, error)
 
     def _requeue(self, action: act.Requeue) -> None:
         engine = self._engine
@@ -137,3 +140,4 @@ class Effects:
             engine.pool.close()
         engine.ended_at = monotonic()
         engine.finished.set()
+        engine.stranded.put(None)

@@ -77,6 +77,9 @@ class Engine:
         """Whether ``submit`` has more to do than to queue."""
         self.refusal: str = ""
         self.finished: threading.Event = threading.Event()
+        self.exiting: bool = False
+        self.stranded: queue.SimpleQueue[Worker | None] = queue.SimpleQueue()
+        """Workers that got no thread because the interpreter exits; the exiting thread runs them. None: no more."""
         self.patient: bool = False
         """Whether a thread waits for the end without a limit. It then ends ``run_task``'s idle resources, since it is
         most often the thread that made them, and some resources insist on that; else the supervisor's thread does."""
@@ -94,8 +97,10 @@ class Engine:
     def start(self) -> None:
         """Fills ``run_task``'s pool here, then starts the threads."""
         self.pool.fill()
+        # Here and not by the supervisor's thread: a program may come to its end before that gets to it, and from CPython
+        # 3.12 on no thread can be started then.
+        self._step(ev.Started(), monotonic())
         self._thread.start()
-        self.report(ev.Started())
         if self.config.ctx is not None:
             self.forget_parent = self.config.ctx.on_cancel(self._parent_ended)
 
@@ -299,6 +304,12 @@ class Engine:
             abandoned=tuple(self.abandoned),
             seconds=max(0.0, self.ended_at - since),
         )
+
+    def finish_at_exit(self) -> None:
+        """Waits for the end, and meanwhile runs the workers that can get no thread any more."""
+        while (worker := self.stranded.get()) is not None:
+            worker.run()
+        self.wait_finished(0.0, None)
 
     def forbid_inside(self, what: str) -> None:
         """``DeadlockError`` where this thread runs a task or callback of this manager."""

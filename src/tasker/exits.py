@@ -30,8 +30,8 @@ def watch(engine: Engine) -> None:
 
 
 def _at_exit(fn: Callable[[], None]) -> None:
-    # As concurrent.futures does: before the interpreter joins its threads, while new threads may still start (a
-    # worker may have to be replaced). It is not public; plain atexit comes a little later and is the next best.
+    # As concurrent.futures does: before the interpreter joins its threads. It is not public; plain atexit comes a
+    # little later and is the next best.
     register = getattr(threading, "_register_atexit", atexit.register)
     register(fn)
 
@@ -39,10 +39,10 @@ def _at_exit(fn: Callable[[], None]) -> None:
 def _stop_all() -> None:
     engines = [engine for engine in list(_engines) if not engine.forked]
     for engine in engines:
-        engine.patient = True
+        engine.exiting = engine.patient = True
         engine.request_stop("the interpreter exits")
     for engine in engines:
-        engine.wait_finished(0.0, None)
+        engine.finish_at_exit()
 
 
 def _forked() -> None:

@@ -13,10 +13,10 @@ from support.scripts import command
 from support.waiting import Call
 
 HEAD = """
-import signal, sys, threading, time
+import os, signal, sys, threading, time
 import tasker
 def say(*words):
-    print(*words, flush=True)
+    os.write(1, (" ".join(map(str, words)) + "\\n").encode())  # one line in one piece
 def until(predicate):
     deadline = time.monotonic() + 20
     while not predicate():
