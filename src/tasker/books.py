@@ -22,7 +22,7 @@ import itertools
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,12 +34,13 @@ _TRIES = 10
 class Shard:
     """The numbers that one worker writes. Its slot's next worker goes on with it."""
 
-    __slots__ = ("done", "future", "meter", "taken")
+    __slots__ = ("done", "future", "meter", "sent_back", "taken")
 
     def __init__(self) -> None:
         self.meter: Meter = Meter()
         self.taken: int = 0
         self.done: int = 0
+        self.sent_back: int = 0
         self.future: Any = None
         """The task that runs here now."""
 
@@ -66,7 +67,10 @@ class _ExactCounter:
         self._value = 0
         self._lock = threading.Lock()
 
-    def next(self) -> int:
+    def __iter__(self) -> Iterator[int]:
+        return self
+
+    def __next__(self) -> int:
         with self._lock:
             self._value += 1
             return self._value
@@ -76,11 +80,13 @@ class _ExactCounter:
 
 
 class _FastCounter:
-    """``next`` of ``itertools.count`` is one atomic call, with the GIL, and without it from CPython 3.14 on."""
+    """``itertools.count`` advances atomically, with the GIL, and without it from CPython 3.14 on."""
 
     def __init__(self) -> None:
         self._count = itertools.count(1)
-        self.next: Callable[[], int] = self._count.__next__
+
+    def __iter__(self) -> Iterator[int]:
+        return self._count
 
     def value(self) -> int:
         # Its repr, ``count(7)``, is the one way to read it without taking a number.
@@ -130,6 +136,12 @@ class Books:
         with self.lock:
             return self.shards.setdefault(slot, Shard())
 
+    def renew_locks(self) -> None:
+        """In a forked child."""
+        self.lock = threading.RLock()
+        for shard in self.shards.values():
+            shard.meter.lock = threading.Lock()
+
     def note(self, *names: str) -> None:
         """Adds one to each of the named numbers, at the next reading. Takes no lock."""
         self._notes.append(names)
@@ -173,11 +185,12 @@ class Books:
     def _read(self) -> tuple[int, int, int]:
         """Done, taken and numbered: of one moment where it can be had within a few tries, else read backwards."""
         shards = list(self.shards.values())
-        done = taken = numbered = 0
+        readings = []
         for _ in range(_TRIES):
             done = sum(shard.done for shard in shards)
             taken = sum(shard.taken for shard in shards)
             numbered = self.numbers.value()
             if taken == sum(shard.taken for shard in shards) and done == sum(shard.done for shard in shards):
-                break
-        return done, taken, numbered
+                return done, taken, numbered
+            readings.append((numbered - taken, (done, taken, numbered)))
+        return min(readings)[1]  # the one that was disturbed least

@@ -73,6 +73,12 @@ class Config(Generic[R]):
     """Seconds over which arrival and completion rates are taken."""
     scaling: ScalingPolicy | None = None
     """Decides the number of workers. None: ``tasker.control.scaling.RatePolicy``."""
+    sync_in_thread: bool = True
+    """For ``AsyncTaskManager``: whether tasks, ``on_create`` and ``on_destroy`` that are not coroutine functions run in
+    a thread of their worker's, so that they may block; False: in the event loop, which saves the way there and back."""
+    slow_callback: float = 0.1
+    """For ``AsyncTaskManager``: after how many seconds in which a task held the event loop that is logged, with its
+    name; 0: never."""
 
     def __post_init__(self) -> None:
         _check_resource(self)
@@ -91,6 +97,7 @@ class Config(Generic[R]):
         _duration(self, "rate_window")
         _duration(self, "creation_backoff")
         _duration(self, "creation_timeout", optional=True)
+        _duration(self, "slow_callback", zero=True)
 
     @property
     def most_workers(self) -> int:
@@ -127,6 +134,8 @@ def _check_types(config: Config[Any]) -> None:
             raise _wrong(field, value, "callable")
     if config.ctx is not None and not isinstance(config.ctx, Context):
         raise _wrong("ctx", config.ctx, "a tasker.Context or None")
+    if not isinstance(config.sync_in_thread, bool):
+        raise _wrong("sync_in_thread", config.sync_in_thread, "True or False")
     if not isinstance(config.name, str) or not config.name:
         raise _wrong("name", config.name, "a non-empty string")
     for field, protocol, methods in (

@@ -18,9 +18,12 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .errors import TaskCancelled, TaskKilled, TaskTimeout
+
+if TYPE_CHECKING:
+    from asyncio import Future
 
 Cause = BaseException | str | None
 _MISSING = object()
@@ -38,10 +41,12 @@ class _Fired:
 class _Watcher:
     """Calls ``fn`` once, whichever of its contexts is cancelled first."""
 
-    __slots__ = ("_once", "fn")
+    __slots__ = ("_once", "fn", "ours")
 
-    def __init__(self, fn: Callable[[], object]) -> None:
-        self.fn = fn
+    def __init__(self, fn: Callable[[], object], ours: bool) -> None:
+        self.fn: Callable[[], object] = fn
+        self.ours: bool = ours
+        """A sleeper of ``wait``, which is woken before callbacks of the user's, who may take their time."""
         self._once = [None]
 
     def fire(self) -> None:
@@ -151,7 +156,8 @@ class Context:
         first = next(entry for entry in log if isinstance(entry, _Fired))
         self._cause = first.cause
         if first is mine:
-            _fire_all([entry for entry in log[: log.index(mine)] if isinstance(entry, _Watcher)])
+            watchers = [entry for entry in log[: log.index(mine)] if isinstance(entry, _Watcher)]
+            _fire_all(sorted(watchers, key=lambda watcher: not watcher.ours))
 
     def wait(self, timeout: float | None = None) -> bool:
         """Sleeps until cancelled (True) or until ``timeout`` seconds passed (False): a sleep that can be cut
@@ -161,17 +167,39 @@ class Context:
             return True
         lock = _thread.allocate_lock()
         lock.acquire()
-        forget = self.on_cancel(lock.release)
+        forget = self._watch(_Watcher(lock.release, ours=True))
         try:
             lock.acquire(True, min(max(0.0, min(limits)), threading.TIMEOUT_MAX) if limits else -1)
         finally:
             forget()
         return self.cancelled
 
+    async def wait_async(self, timeout: float | None = None) -> bool:
+        """``wait`` for coroutines: sleeps in the running event loop, and leaves it free meanwhile."""
+        import asyncio  # noqa: PLC0415  it takes longer to import than all of this library
+
+        loop = asyncio.get_running_loop()
+        if self.cancelled:
+            return True
+        woken: asyncio.Future[None] = loop.create_future()
+        limits = [s for s in (timeout, self.remaining()) if s is not None]
+        # Whoever cancels may be in any thread.
+        forget = self._watch(_Watcher(lambda: loop.call_soon_threadsafe(_wake, woken), ours=True))
+        try:
+            await asyncio.wait([woken], timeout=max(0.0, min(limits)) if limits else None)
+        finally:
+            forget()
+            woken.cancel()
+        return self.cancelled
+
     def on_cancel(self, fn: Callable[[], object]) -> Callable[[], None]:
         """Calls ``fn()`` once when this context or an ancestor is cancelled, in the cancelling thread (at once, if
         it already is); the passing of a deadline does not call it. Returns a function that takes ``fn`` back."""
-        watcher = _Watcher(fn)
+        return self._watch(_Watcher(fn, ours=False))
+
+    # -- inside ---------------------------------------------------------------------------------------------------
+
+    def _watch(self, watcher: _Watcher) -> Callable[[], None]:
         nodes = list(self._line())
         for node in nodes:
             node._watchers.append(watcher)
@@ -188,8 +216,6 @@ class Context:
                     node._watchers.remove(watcher)
 
         return forget
-
-    # -- inside ---------------------------------------------------------------------------------------------------
 
     def _line(self) -> Iterator[Context]:
         node: Context | None = self
@@ -249,6 +275,11 @@ class RootContext(Context):
 
     def _lookup(self, key: object) -> Any:
         return _MISSING if self._values_of is None else self._values_of.value(key, _MISSING)
+
+
+def _wake(woken: Future[None]) -> None:
+    if not woken.done():
+        woken.set_result(None)
 
 
 def _fire_all(watchers: list[_Watcher]) -> None:

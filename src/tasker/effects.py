@@ -32,7 +32,7 @@ class Effects:
             act.FailQueued: self._fail_queued,
             act.RefuseTasks: lambda action: engine.close(action.reason),
             act.DropQueued: self._drop_queued,
-            act.CancelRunning: lambda _: engine.root.cancel(TaskKilled(engine.refusal)),
+            act.CancelRunning: self._cancel_running,
             act.Abandon: self._abandon,
             act.RefillPool: self._refill_pool,
             act.Finish: self._finish,
@@ -53,10 +53,10 @@ class Effects:
         engine.workers[action.seat] = worker
         try:
             worker.thread.start()
-        except RuntimeError as error:
-            if engine.exiting:
+        except Exception as error:
+            if engine.exiting and isinstance(error, RuntimeError):
                 engine.stranded.put(worker)
-            else:  # the system has no more threads
+            else:  # the system has no more threads, or no memory for one
                 engine.creation_failed(action.seat, error)
 
     def _requeue(self, action: act.Requeue) -> None:
@@ -95,8 +95,30 @@ class Effects:
     def _drop_queued(self, action: act.DropQueued) -> None:
         engine = self._engine
         engine.killed = True
-        for future in engine.queue.take_all():
-            engine.drop(future)
+        for future in (*engine.queue.take_all(), *engine.queue.waiting()):
+            try:
+                engine.drop(future)
+            except (
+                BaseException
+            ) as error:  # the user's, somewhere in the telling; the others are to be told all the same
+                engine.log.fault(f"the end of task #{future.id}", error)
+
+    def _cancel_running(self, action: act.CancelRunning) -> None:
+        """In a thread of its own, since callbacks of ``Context.on_cancel`` run there and may take their time."""
+        engine = self._engine
+        thread = threading.Thread(target=self._cancel, name=f"{engine.config.name}-cancel", daemon=True)
+        try:
+            thread.start()
+        except Exception:  # no more threads
+            self._cancel()
+        else:
+            engine.remember(thread)
+
+    def _cancel(self) -> None:
+        try:
+            self._engine.root.cancel(TaskKilled(self._engine.refusal))
+        except BaseException as error:
+            self._engine.log.fault("a callback of Context.on_cancel", error)
 
     def _abandon(self, action: act.Abandon) -> None:
         engine = self._engine
@@ -119,7 +141,7 @@ class Effects:
         thread = threading.Thread(target=self._refill, name=f"{engine.config.name}-refill", daemon=True)
         try:
             thread.start()
-        except RuntimeError as error:  # no more threads
+        except Exception as error:  # no more threads
             engine.report(ev.PoolRefillFailed(describe(error)))
         else:
             engine.remember(thread)

@@ -19,6 +19,7 @@ from __future__ import annotations
 import queue
 import random
 import threading
+from collections import deque
 from collections.abc import Callable
 from time import monotonic
 from typing import Any
@@ -37,8 +38,9 @@ from .inline import InlineRunner
 from .logs import GuardedLogger, describe, formatted
 from .metrics.protocol import MetricsCollector, TaskLifecycleTimestamps
 from .places import Places
+from .pool import InlinePool
 from .queues import TaskQueue
-from .resources import InlinePool, Maker
+from .resources import Maker
 from .stats import StopReport
 from .tasks import Ending, Priority, TaskFuture
 from .waits import Waits
@@ -76,7 +78,10 @@ class Engine:
         self.careful: bool = self.places is not None or self.collector is not None
         """Whether ``submit`` has more to do than to queue."""
         self.refusal: str = ""
+        self.bounds: tuple[int, int] = (config.worker_count, config.most_workers)
+        self._begun = threading.Event()
         self.finished: threading.Event = threading.Event()
+        self._idle_asked = False
         self.exiting: bool = False
         self.stranded: queue.SimpleQueue[Worker | None] = queue.SimpleQueue()
         """Workers that got no thread because the interpreter exits; the exiting thread runs them. None: no more."""
@@ -99,8 +104,13 @@ class Engine:
         self.pool.fill()
         # Here and not by the supervisor's thread: a program may come to its end before that gets to it, and from CPython
         # 3.12 on no thread can be started then.
+        try:
+            self._thread.start()
+        except BaseException:
+            self.pool.close()
+            raise
         self._step(ev.Started(), monotonic())
-        self._thread.start()
+        self._begun.set()
         if self.config.ctx is not None:
             self.forget_parent = self.config.ctx.on_cancel(self._parent_ended)
 
@@ -111,12 +121,16 @@ class Engine:
         self._inbox.put(event)
 
     def look_idle(self) -> None:
-        """Asks, after a stop or kill, whether anything is still outstanding."""
-        self._inbox.put(_LOOK_IDLE)
+        """Asks, after a stop or kill, whether anything is still outstanding. One question at a time is enough, as its answer
+        is looked for after ``_idle_asked`` was taken back."""
+        if not self._idle_asked:
+            self._idle_asked = True
+            self._inbox.put(_LOOK_IDLE)
 
     def _supervise(self) -> None:
         interval = self.config.burst_interval or _HOUSEKEEPING
         next_tick = monotonic() + interval
+        self._begun.wait()
         while not self.finished.is_set():
             try:
                 event = self._inbox.get(True, self._patience(next_tick))
@@ -125,8 +139,10 @@ class Engine:
             now = monotonic()
             if event is not _LOOK_IDLE:
                 self._step(event, now)
-            elif self.draining and not self.books.flow().outstanding:
-                self._step(ev.Drained(), now)
+            else:
+                self._idle_asked = False
+                if self.draining and not self.books.flow().outstanding:
+                    self._step(ev.Drained(), now)
             if now >= next_tick:
                 next_tick = now + interval
                 self._step(ev.Tick(self._load(now)), now)
@@ -151,7 +167,8 @@ class Engine:
             moments.append(parent.deadline)
             if parent.cancelled:
                 self._parent_ended()
-        return max(0.0, min(moment for moment in moments if moment is not None) - now)
+        nearest = min(moment for moment in moments if moment is not None)
+        return min(max(0.0, nearest - now), threading.TIMEOUT_MAX)
 
     def _step(self, event: ev.Event, now: float) -> None:
         if isinstance(event, ev.WorkerEnded | ev.WorkerLost | ev.CreationFailed):
@@ -160,7 +177,11 @@ class Engine:
                 self.remember(worker.thread)
             if self.draining:
                 self.look_idle()
-        actions = self.supervisor.handle(event, now)
+        try:
+            actions = self.supervisor.handle(event, now)
+        except Exception as error:  # a fault of ours; this thread has to go on all the same
+            self.log.fault(f"the supervisor, at {event},", error)
+            return
         self.view = self.supervisor.view()
         for action in actions:
             self._effects.carry_out(action)
@@ -189,7 +210,7 @@ class Engine:
                 self.refusal = f"task manager {self.config.name!r} is shutting down: {reason}"
             self.closed = self.careful = self.draining = True
         if self.places is not None:
-            self.places.wake_all()
+            self.places.close()
         self.look_idle()
 
     def drop(self, future: TaskFuture[Any]) -> None:
@@ -213,12 +234,11 @@ class Engine:
             future._holds_place = False
             self.places.release()
 
-    def level(self, priority: int) -> Callable[[TaskFuture[Any]], None]:
-        """Where to append a task of this priority."""
-        try:
-            return self.queue.levels[Priority(priority)].append
-        except ValueError:
-            raise ValueError(f"priority must be one of {', '.join(map(str, Priority))}, got {priority!r}") from None
+    def level(self, priority: object) -> deque[TaskFuture[Any]]:
+        """Where tasks of this priority are queued."""
+        if isinstance(priority, int) and not isinstance(priority, bool) and priority in set(Priority):
+            return self.queue.levels[priority]
+        raise ValueError(f"priority must be one of {', '.join(map(str, Priority))}, got {priority!r}")
 
     def admit(self, block: bool, timeout: float | None) -> None:
         """What ``submit`` has to ask for before it may queue, where that is anything."""
@@ -229,9 +249,17 @@ class Engine:
         if self.places is not None:
             self.places.acquire(block, timeout, self.waits.enter, self.waits.leave)
             if self.closed:
+                self.places.release()
                 raise self.shutdown_error()
         if self.collector is not None:
             self.hooks.arrival()
+
+    def unsubmitted(self, bounded: bool) -> None:
+        """``submit`` was interrupted: takes back the number and the place that it had."""
+        self.books.note("refused")
+        if bounded and self.places is not None:
+            self.places.release()
+        self.look_idle()
 
     def take_back(self, future: TaskFuture[Any]) -> bool:
         """Called by ``submit`` that found the door closed behind its task. True if the task was not accepted."""
@@ -292,17 +320,23 @@ class Engine:
     def wait_finished(self, since: float, limit: float | None) -> StopReport:
         """Waits for the end, and for the threads; ``limit`` seconds at most."""
         end = None if limit is None else since + limit + 0.5
-        self.finished.wait(None if end is None else max(0.0, end - monotonic()))
+        try:
+            self.finished.wait(None if end is None else min(max(0.0, end - monotonic()), threading.TIMEOUT_MAX))
+        except BaseException:
+            self.patient = False
+            raise
+        if end is None and self.killed:
+            end = monotonic() + self.config.cancel_grace  # a callback of ``Context.on_cancel`` may hang
         for thread in (self._thread, *self._leaving):
             if thread.ident is not None:
-                thread.join(None if end is None else max(0.0, end - monotonic()))
-        if end is None:
+                thread.join(None if end is None else min(max(0.0, end - monotonic()), threading.TIMEOUT_MAX))
+        if self.patient and self.finished.is_set():
             self.pool.close()
         return StopReport(
             killed=self.killed,
             killed_tasks=self.killed_tasks,
             abandoned=tuple(self.abandoned),
-            seconds=max(0.0, self.ended_at - since),
+            seconds=max(0.0, (self.ended_at if self.finished.is_set() else monotonic()) - since),
         )
 
     def finish_at_exit(self) -> None:

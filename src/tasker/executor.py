@@ -26,6 +26,7 @@ class ManagerExecutor(Executor):
         self._once = once
         self._closed = False
         self._pending: set[Future[Any]] = set()
+        self._submitting = 0
         self._changed = threading.Condition()
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
@@ -34,9 +35,16 @@ class ManagerExecutor(Executor):
         with self._changed:
             if self._closed:
                 raise RuntimeError("cannot schedule new futures after shutdown")
-        future: TaskFuture[T] = self._manager.submit(_plain, fn, args, kwargs, priority=self._priority, once=self._once)
-        with self._changed:
-            self._pending.add(future)
+            self._submitting += 1
+        future: TaskFuture[T] | None = None
+        try:
+            future = self._manager.submit(_plain, fn, args, kwargs, priority=self._priority, once=self._once)
+        finally:
+            with self._changed:
+                self._submitting -= 1
+                if future is not None:
+                    self._pending.add(future)
+                self._changed.notify_all()
         future.add_done_callback(self._forget)
         return future
 
@@ -49,8 +57,16 @@ class ManagerExecutor(Executor):
             for future in pending:
                 future.cancel()
         if wait:
-            with self._changed:
-                self._changed.wait_for(lambda: not self._pending)
+            ticket = self._manager._engine.waits.enter(self)
+            try:
+                with self._changed:
+                    self._changed.wait_for(self.done)
+            finally:
+                self._manager._engine.waits.leave(ticket)
+
+    def done(self) -> bool:
+        """Whether everything that came through this view has its outcome."""
+        return not self._submitting and all(future.done() for future in tuple(self._pending))
 
     def _forget(self, future: Future[Any]) -> None:
         with self._changed:

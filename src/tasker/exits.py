@@ -52,3 +52,7 @@ def _forked() -> None:
             f"task manager {engine.config.name!r} was inherited through fork: its threads exist in the parent only"
         )
         engine.closed = engine.careful = True
+        # Whoever held a lock in the parent does not exist here.
+        engine.books.renew_locks()
+        engine.inline.meter.lock = threading.Lock()
+        engine.pool.renew_lock()

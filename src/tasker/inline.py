@@ -1,4 +1,9 @@
-"""``run_task``: a task in the caller's own thread, at once, with a pooled or a temporary resource."""
+"""``run_task``: a task in the caller's own thread, at once, with a pooled or a temporary resource.
+
+The caller's thread is most often the main thread, where a signal may raise ``KeyboardInterrupt`` between any two steps. So
+each call is an object that knows what it holds, step by step; ``close`` gives back just that. Should even ``close`` be
+interrupted, the call is closed when it is collected (``__del__`` takes no lock), or ``stop()`` would wait for it for ever.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +17,42 @@ from .control.events import PoolResourceLost
 from .errors import TaskTimeout
 from .metrics.meter import BATCH, Meter
 from .metrics.protocol import TaskLifecycleTimestamps
+from .pool import Loan
 from .workers import here
 
 if TYPE_CHECKING:
     from .engine import Engine
+
+
+class _Call:
+    """One call of ``run_task``."""
+
+    __slots__ = ("cancelled", "engine", "error", "loan", "open", "queued", "started")
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine: Engine = engine
+        self.open: bool = False
+        self.loan: Loan = Loan()
+        self.error: BaseException | None = None
+        self.cancelled: bool = False
+        self.queued: float = monotonic()
+        self.started: float = 0.0
+
+    def enter(self) -> None:
+        engine = self.engine
+        with engine.books.lock:
+            if engine.closed:
+                raise engine.shutdown_error()
+            engine.books.inline_accepted += 1
+            self.open = True
+
+    def __del__(self) -> None:
+        if self.open:
+            self.engine.books.note("inline_done")
+            self.engine.pool.give_up(self.loan)
+            if self.loan.held is not None and not self.loan.temporary:
+                self.engine.report(PoolResourceLost())
+            self.engine.look_idle()
 
 
 class InlineRunner:
@@ -29,60 +66,55 @@ class InlineRunner:
     def run(self, task: Callable[..., Any], args: tuple[Any, ...]) -> Any:
         """Runs the task and returns its result, or raises its error."""
         engine = self._engine
-        queued = monotonic()
-        self._enter()
-        before, here.inline = here.inline, (*here.inline, engine)
+        before = here.inline
+        call = _Call(engine)
         try:
-            held, temporary = engine.pool.acquire()
-        except BaseException:
-            here.inline = before
-            self._leave(None, None)
-            raise
-        error: BaseException | None = None
-        started = monotonic()
-        context = Context(engine.root)
-        try:
-            return task(context, held.resource, *args)
-        except BaseException as raised:
-            error = raised
-            raise
+            here.inline = (*before, engine)
+            call.enter()
+            engine.hooks.arrival()
+            engine.pool.acquire(call.loan)
+            assert call.loan.held is not None
+            call.started = monotonic()
+            context = Context(engine.root)
+            try:
+                return task(context, call.loan.held.resource, *args)
+            except BaseException as error:
+                call.error = error
+                call.cancelled = isinstance(error, CancelledError) and context.cancelled
+                raise
         finally:
-            finished = monotonic()
             here.inline = before
-            cancelled = isinstance(error, CancelledError) and context.cancelled
-            healthy = error is None or cancelled or engine.hooks.healthy(error)
-            if engine.pool.release(held, temporary, healthy):
-                engine.report(PoolResourceLost())
-            self._leave(TaskLifecycleTimestamps(queued, started, finished), error, cancelled)
-            del error
+            if call.open:
+                self._close(call)
 
-    def _enter(self) -> None:
-        engine = self._engine
-        with engine.books.lock:
-            if engine.closed:
-                raise engine.shutdown_error()
-            engine.books.inline_accepted += 1
-        engine.hooks.arrival()
-
-    def _leave(
-        self, stamps: TaskLifecycleTimestamps | None, error: BaseException | None, cancelled: bool = False
-    ) -> None:
-        engine, meter = self._engine, self.meter
+    def _close(self, call: _Call) -> None:
+        engine, error = self._engine, call.error
+        finished = monotonic()
+        healthy = error is None or call.cancelled or engine.hooks.healthy(error)
+        if engine.pool.release(call.loan, healthy):
+            engine.report(PoolResourceLost())
+        stamps = TaskLifecycleTimestamps(call.queued, call.started, finished)
         with engine.books.lock:
             engine.books.inline_done += 1
-            if stamps is None:  # no resource could be had
-                meter.failed += 1
-            elif cancelled:
-                meter.cancelled += 1
-            else:
-                meter.failed += error is not None
-                meter.timed_out += isinstance(error, TaskTimeout)
-                meter.execution.append(stamps.finished_at - stamps.started_at)
-                meter.wait.append(stamps.started_at - stamps.queued_at)
-                if len(meter.execution) >= BATCH:
-                    meter.flush()
-        if stamps is not None and not cancelled:
+            call.open = False
+            self._measure(call, stamps)
+        if call.started and not call.cancelled:
             record = engine.hooks.completion if error is None else engine.hooks.failure
             record(stamps)
+        call.error = None  # its traceback holds this call
         if engine.draining:
             engine.look_idle()
+
+    def _measure(self, call: _Call, stamps: TaskLifecycleTimestamps) -> None:
+        meter = self.meter
+        if not call.started:  # no resource could be had
+            meter.failed += 1
+        elif call.cancelled:
+            meter.cancelled += 1
+        else:
+            meter.failed += call.error is not None
+            meter.timed_out += isinstance(call.error, TaskTimeout)
+            meter.execution.append(stamps.finished_at - stamps.started_at)
+            meter.wait.append(stamps.started_at - stamps.queued_at)
+            if len(meter.execution) >= BATCH:
+                meter.flush()

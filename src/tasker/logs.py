@@ -55,7 +55,10 @@ def formatted(error: BaseException) -> str:
 
 
 def task_name(task: object) -> str:
-    """``module.qualname`` of a task, for messages."""
-    inner = getattr(task, "func", task)  # functools.partial
-    name = getattr(inner, "__qualname__", None) or type(inner).__qualname__
-    return f"{getattr(inner, '__module__', None) or '?'}.{name}"
+    """``module.qualname`` of a task, for messages; whatever the task's own attributes do."""
+    try:
+        inner = getattr(task, "func", task)  # functools.partial
+        name = getattr(inner, "__qualname__", None) or type(inner).__qualname__
+        return f"{getattr(inner, '__module__', None) or '?'}.{name}"
+    except BaseException:
+        return type(task).__name__

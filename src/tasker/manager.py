@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager
-from contextvars import copy_context
 from time import monotonic
 from types import TracebackType
 from typing import Any, Generic, TypeVar, TypeVarTuple
@@ -50,8 +50,8 @@ class TaskManager(Generic[R]):
         engine.start()
         self._engine = engine
         self._config = config
-        self._next_number = engine.books.numbers.next
-        self._append_normal = engine.queue.levels[_NORMAL].append
+        self._numbers = iter(engine.books.numbers)
+        self._normal = engine.queue.levels[_NORMAL]
         self._put_token = engine.queue.tokens.put
         watch(engine)
 
@@ -78,25 +78,40 @@ class TaskManager(Generic[R]):
         Raises ``ShutdownError`` when the manager takes no more tasks; with a ``callback`` that gets the error
         instead, and the returned future has failed.
         """
+        # Ctrl-C may raise KeyboardInterrupt in here. CPython looks for signals when a call returns and when a loop turns; so
+        # nothing can come between the number and its name in ``for ... break``, nor from ``+=`` up to the end of
+        # ``_put_token``: either the task is queued with its token, or its number is given back.
         engine = self._engine
-        append = self._append_normal if priority is _NORMAL else engine.level(priority)
+        level = self._normal if priority is _NORMAL else engine.level(priority)
         if not callable(task):
             raise TypeError(f"task must be callable, got {task!r}")
+        if callback is not None and not callable(callback):
+            raise TypeError(f"callback must be callable, got {callback!r}")
+        bounded = False
         if engine.careful:
+            bounded = engine.places is not None
             try:
                 engine.admit(block, queue_timeout)
             except ShutdownError as error:
                 if callback is None:
                     raise
-                return _refused(engine, (task, args), callback, error)
-        work = (copy_context().run, task, args)
-        future: TaskFuture[T] = TaskFuture(engine, self._next_number(), work, once, monotonic())
-        if engine.places is not None:
-            future._holds_place = True
-        if callback is not None:
-            future.add_done_callback(_with_outcome(callback))
-        append(future)
-        self._put_token(None)
+                return _refused(engine, task, callback, error)
+        number = 0
+        try:
+            for number in self._numbers:  # noqa: B007
+                break
+            future: TaskFuture[T] = TaskFuture(engine, number, task, args, once, monotonic())
+            if bounded:
+                future._holds_place = True
+            if callback is not None:
+                future.add_done_callback(_with_outcome(callback))
+            level += (future,)
+            number = 0
+            self._put_token(None)
+        except BaseException:
+            if number:
+                engine.unsubmitted(bounded)
+            raise
         if engine.closed and engine.take_back(future) and callback is None:
             raise engine.shutdown_error()
         return future
@@ -151,7 +166,9 @@ class TaskManager(Generic[R]):
         def submit(item: A) -> TaskFuture[T]:
             return self.submit(task, item, priority=priority, once=once)
 
-        return (in_order if ordered else as_they_come)(submit, inputs, look_ahead)
+        if ordered:
+            return in_order(submit, inputs, look_ahead)
+        return as_they_come(submit, inputs, look_ahead, self._engine.waits)
 
     def as_executor(self, *, priority: Priority = _NORMAL, once: bool = False) -> Executor:
         """This manager as a ``concurrent.futures.Executor`` whose callables need no resource; its ``shutdown`` closes
@@ -168,7 +185,7 @@ class TaskManager(Generic[R]):
         Raises ``DeadlockError`` inside a task or callback of this manager.
         """
         _check_timeout(timeout)
-        return self._end("stop", timeout)
+        return self._end("stop", None if timeout == math.inf else timeout)
 
     def kill(self, timeout: float | None = None) -> StopReport:
         """Takes no more tasks, ends the queued ones with ``TaskKilled``, cancels the contexts of those that run,
@@ -211,13 +228,14 @@ class TaskManager(Generic[R]):
 
         Raises ``ConfigError`` for a bad value.
         """
-        view = self._engine.view
-        base = view.base if worker_count is None else worker_count
-        most = view.most if max_worker_count is None else max_worker_count
+        engine = self._engine
+        base = engine.bounds[0] if worker_count is None else worker_count
+        most = engine.bounds[1] if max_worker_count is None else max_worker_count
         for field, value, least in (("worker_count", base, 1), ("max_worker_count", most, base)):
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
                 raise ConfigError(f"{field} must be an integer of at least {least}, got {value!r}")
-        self._engine.report(Resized(base, most))
+        engine.bounds = (base, most)
+        engine.report(Resized(base, most))
 
     def __enter__(self) -> TaskManager[R]:
         return self
@@ -225,10 +243,14 @@ class TaskManager(Generic[R]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if kind is None:
-            self.stop()
-        else:
+        if kind is not None:
             self.kill()
+            return
+        try:
+            self.stop()
+        except BaseException:  # Ctrl-C: whoever is impatient now does not want to wait at the exit again
+            self.kill()
+            raise
 
     def __del__(self) -> None:
         engine: Engine | None = getattr(self, "_engine", None)
@@ -324,12 +346,12 @@ def _with_outcome(callback: Callable[[Any, BaseException | None], object]) -> Ca
 
 def _refused(
     engine: Engine,
-    work: tuple[Any, ...],
+    task: Callable[..., Any],
     callback: Callable[[Any, BaseException | None], object],
     error: ShutdownError,
 ) -> TaskFuture[Any]:
     """The failed future of a task that was not accepted, its callback called."""
-    future: TaskFuture[Any] = TaskFuture(engine, 0, (None, *work), True, monotonic())
+    future: TaskFuture[Any] = TaskFuture(engine, 0, task, (), True, monotonic())
     future.add_done_callback(_with_outcome(callback))
     future._end(Ending(error, forced=True))
     return future

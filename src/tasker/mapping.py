@@ -9,6 +9,7 @@ from itertools import islice
 from typing import Any, Generic, TypeVar
 
 from .tasks import TaskFuture
+from .waits import Waits
 
 T = TypeVar("T")
 A = TypeVar("A")
@@ -50,7 +51,22 @@ def in_order(submit: Callable[[A], TaskFuture[T]], inputs: Iterable[A], look_ahe
         cancel_all(window)
 
 
-def as_they_come(submit: Callable[[A], TaskFuture[T]], inputs: Iterable[A], look_ahead: int) -> Iterator[T]:
+class _AnyOf:
+    """One of several tasks, as something to wait for."""
+
+    def __init__(self, futures: set[TaskFuture[Any]]) -> None:
+        self._futures = futures
+
+    def done(self) -> bool:
+        return any(future.done() for future in tuple(self._futures))
+
+    def __repr__(self) -> str:
+        return f"the first of {len(self._futures)} tasks of a map"
+
+
+def as_they_come(
+    submit: Callable[[A], TaskFuture[T]], inputs: Iterable[A], look_ahead: int, waits: Waits
+) -> Iterator[T]:
     """Yields results as tasks end, with at most ``look_ahead`` tasks submitted and not yet yielded."""
     feed = _Feed(submit, inputs)
     ended: queue.SimpleQueue[TaskFuture[T]] = queue.SimpleQueue()
@@ -64,7 +80,14 @@ def as_they_come(submit: Callable[[A], TaskFuture[T]], inputs: Iterable[A], look
     try:
         submit_next(look_ahead)
         while pending:
-            future = ended.get()
+            if ended.empty():
+                ticket = waits.enter(_AnyOf(pending))
+                try:
+                    future = ended.get()
+                finally:
+                    waits.leave(ticket)
+            else:
+                future = ended.get()
             pending.discard(future)
             result = future.result()
             submit_next(1)

@@ -41,6 +41,7 @@ class Places:
         self._free = bound
         self._returned: deque[None] = deque()
         self._waiting: deque[PlaceWait] = deque()
+        self._closed = False
         self._lock = threading.Lock()
 
     def acquire(
@@ -75,9 +76,10 @@ class Places:
         self._returned.append(None)
         self._combine()
 
-    def wake_all(self) -> None:
-        """Lets everybody who waits go on, because the manager takes no tasks any more and will refuse theirs."""
+    def close(self) -> None:
+        """Lets everybody who waits, or comes, go on: the manager takes no tasks any more and will refuse theirs."""
         with self._lock:
+            self._closed = True
             while self._waiting:
                 self._serve(self._waiting.popleft())
         self._combine()
@@ -86,7 +88,9 @@ class Places:
         wait = None
         with self._lock:
             self._pick_up()
-            if self._free > 0:
+            if self._closed:
+                pass
+            elif self._free > 0:
                 self._free -= 1
             elif block:
                 wait = PlaceWait()

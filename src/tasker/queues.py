@@ -23,6 +23,7 @@ from .tasks import Priority, TaskFuture
 
 RETIRE = object()
 _LONG = 10_000
+_PATIENCE = 1_000
 
 
 class TaskQueue:
@@ -37,14 +38,20 @@ class TaskQueue:
         self.levels[level].append(future)
         self.tokens.put(None)
 
-    def take(self) -> TaskFuture[Any]:
-        """The task for a token that was taken: the first of the most urgent level that has one."""
-        while True:
+    def take(self) -> TaskFuture[Any] | None:
+        """The task for a token that was taken: the first of the most urgent level that has one. None if there is none,
+        again and again: then the token was one too many, see ``mend``."""
+        for _ in range(_PATIENCE):
             for level in self.levels:
                 try:
                     return level.popleft()
                 except IndexError:
                     continue
+        return None
+
+    def mend(self) -> None:
+        """After a worker was struck by an asynchronous exception, which may have cost a token: puts one more."""
+        self.tokens.put(None)
 
     def discard(self, future: TaskFuture[Any]) -> None:
         """Takes out a task that has ended, unless the queue is so long that looking for it would cost more than
@@ -82,8 +89,8 @@ class TaskQueue:
                 break
             if token is RETIRE:
                 retiring += 1
-            else:
-                taken.append(self.take())
+            elif (future := self.take()) is not None:
+                taken.append(future)
         self.retire(retiring)
         return taken
 

@@ -1,17 +1,14 @@
-"""Making and ending resources, each exactly once, and the pool of ``run_task``."""
+"""Making and ending resources, each exactly once."""
 
 from __future__ import annotations
 
-import threading
-from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
 
 from .books import Books
 from .config import Config
-from .errors import ResourceError, ShutdownError
-from .logs import GuardedLogger, describe
+from .logs import GuardedLogger
 
 
 class Held:
@@ -58,87 +55,3 @@ class Maker:
             self._log.fault("on_destroy", error)
         finally:
             self._books.resource(destroyed=1)
-
-
-class InlinePool:
-    """The resources of ``run_task``: a pool that is kept full, and temporary ones beyond it. Thread-safe; no resource
-    is made or ended under the lock."""
-
-    def __init__(self, maker: Maker, size: int, most_temporary: int | None) -> None:
-        self._maker = maker
-        self._size = size
-        self._most_temporary = most_temporary
-        self._idle: deque[Held] = deque()
-        self._temporary = 0
-        self._closed = False
-        self._lock = threading.Lock()
-
-    def fill(self) -> None:
-        """Makes the pool's resources; at a failure those that were made are ended first."""
-        try:
-            for _ in range(self._size):
-                self._idle.append(self._maker.make())
-        except BaseException as error:
-            self.close()
-            text = f"failed to initialize resource pool, {self._size} wanted (resource_pool_size): {describe(error)}"
-            if isinstance(error, KeyboardInterrupt):
-                raise
-            raise ResourceError(text) from error
-
-    @property
-    def available(self) -> int:
-        """How many pooled resources are idle."""
-        return len(self._idle)
-
-    def acquire(self) -> tuple[Held, bool]:
-        """The resource that was used last, or a temporary one (then True)."""
-        with self._lock:
-            if self._closed:
-                raise ShutdownError("task manager is shutting down")
-            if self._idle:
-                return self._idle.pop(), False
-            if self._most_temporary is not None and self._temporary >= self._most_temporary:
-                raise ResourceError(
-                    f"all {self._size} pooled and {self._temporary} temporary resources are in use "
-                    f"(max_temporary_resources={self._most_temporary})"
-                )
-            self._temporary += 1
-        try:
-            return self._maker.make(), True
-        except BaseException as error:
-            with self._lock:
-                self._temporary -= 1
-            if isinstance(error, KeyboardInterrupt):
-                raise
-            raise ResourceError(f"failed to create temporary resource: {describe(error)}") from error
-
-    def release(self, held: Held, temporary: bool, healthy: bool) -> bool:
-        """Takes a resource back or ends it. True if the pool lacks one now."""
-        with self._lock:
-            keep = healthy and not temporary and not self._closed
-            if keep:
-                self._idle.append(held)
-            lacks = not keep and not temporary and not self._closed
-        if not keep:
-            self._maker.end(held)
-        if temporary:
-            with self._lock:
-                self._temporary -= 1
-        return lacks
-
-    def refill(self) -> None:
-        """Makes one resource; raises what the user's function raises."""
-        held = self._maker.make()
-        with self._lock:
-            keep = not self._closed
-            if keep:
-                self._idle.append(held)
-        if not keep:
-            self._maker.end(held)
-
-    def close(self) -> None:
-        """Ends every idle resource; those in use are ended when they come back."""
-        with self._lock:
-            self._closed = True
-        while self._idle:
-            self._maker.end(self._idle.pop())

@@ -33,13 +33,15 @@ waiter of ``concurrent.futures.wait`` got counted twice in a sketch of this.
 from __future__ import annotations
 
 import _thread
-import asyncio
 import concurrent.futures
 import enum
 import math
 import threading
+from collections import deque
 from collections.abc import Callable, Generator
 from concurrent.futures import Future
+from contextvars import Context as ContextVariables
+from contextvars import copy_context
 from typing import Any, Protocol, TypeVar
 
 from .context import Context
@@ -162,6 +164,40 @@ class _Bridge:
             self.condition.notify_all()
 
 
+class _Nest(threading.local):
+    """How deep this thread is in callbacks of callbacks. A chain of them (each ends the next task) as long as the
+    recursion limit would break off in the middle of an outcome; so from a depth on they are called one after the other."""
+
+    depth = 0
+    later: deque[tuple[TaskFuture[Any], list[_Callback]]] | None = None
+
+    def call(self, future: TaskFuture[Any], callbacks: list[_Callback]) -> None:
+        if self.later is not None:
+            self.later.append((future, callbacks))
+            return
+        self.depth += 1
+        try:
+            if self.depth < _DEEPEST:
+                for callback in callbacks:
+                    callback.tell(future)
+            else:
+                self._one_after_the_other(future, callbacks)
+        finally:
+            self.depth -= 1
+
+    def _one_after_the_other(self, future: TaskFuture[Any], callbacks: list[_Callback]) -> None:
+        later = self.later = deque([(future, callbacks)])
+        try:
+            while later:
+                future, callbacks = later.popleft()
+                for callback in callbacks:
+                    callback.tell(future)
+        finally:
+            self.later = None
+
+
+_DEEPEST = 20
+_nest = _Nest()
 _Watcher = _Waiter | _Callback | _Bridge
 _Entry = _Mark | Ending | _Watcher
 
@@ -191,6 +227,7 @@ class TaskFuture(Future[T]):
     """
 
     __slots__ = (
+        "_args",
         "_attempts",
         "_context",
         "_error",
@@ -201,8 +238,9 @@ class TaskFuture(Future[T]):
         "_owner",
         "_queued_at",
         "_started_at",
+        "_task",
         "_value",
-        "_work",
+        "_variables",
         "_worker",
         "id",
     )
@@ -216,11 +254,23 @@ class TaskFuture(Future[T]):
     _holds_place = False
     _failure: BaseException | None = None
 
-    def __init__(self, owner: Owner, number: int, work: tuple[Any, ...], once: bool, queued_at: float) -> None:
+    def __init__(
+        self,
+        owner: Owner,
+        number: int,
+        task: Callable[..., Any],
+        args: tuple[Any, ...],
+        once: bool,
+        queued_at: float,
+    ) -> None:
         # Not Future.__init__: it would make a Condition, which costs more than all the rest of a task.
         self._owner = owner
         self.id: int = number
-        self._work: tuple[Any, ...] | None = work
+        # Three slots, and no tuple or bound method of them: what the garbage collector has to look at is what a deep
+        # queue costs.
+        self._task: Callable[..., Any] | None = task
+        self._args: tuple[Any, ...] | None = args
+        self._variables: ContextVariables | None = copy_context()
         self._once = once
         self._queued_at = queued_at
         self._log: list[Any] = []
@@ -306,6 +356,8 @@ class TaskFuture(Future[T]):
 
     def __await__(self) -> Generator[Any, None, T]:
         """Waits in the running event loop; cancelling the waiter cancels the task."""
+        import asyncio  # noqa: PLC0415  it takes longer to import than all of this library, and few wait this way
+
         return asyncio.wrap_future(self).__await__()
 
     def __repr__(self) -> str:
@@ -314,8 +366,8 @@ class TaskFuture(Future[T]):
     @property
     def label(self) -> str:
         """``task #<id> <function>``, as in messages; without the function once it has ended."""
-        work = self._work
-        return f"task #{self.id}" if work is None else f"task #{self.id} {task_name(work[1])}"
+        task = self._task
+        return f"task #{self.id}" if task is None else f"task #{self.id} {task_name(task)}"
 
     # -- for workers and the manager ------------------------------------------------------------------------------
 
@@ -338,8 +390,12 @@ class TaskFuture(Future[T]):
         if type(ending) is Ending and not ending.forced:
             self._owner.ended_in_queue(self, ending)
         watchers = [entry for entry in log[: log.index(ending)] if not isinstance(entry, _Mark | Ending)]
-        for watcher in sorted(watchers, key=lambda watcher: not watcher.first):
-            watcher.tell(self)
+        for watcher in watchers:
+            if watcher.first:
+                watcher.tell(self)
+        callbacks = [watcher for watcher in watchers if not watcher.first]
+        if callbacks:
+            _nest.call(self, callbacks)
         return True
 
     def _take_over(self, ending: Ending | _Mark) -> None:
@@ -350,7 +406,7 @@ class TaskFuture(Future[T]):
             self._kind = CANCELLED if ending.cancelled else FINISHED
         else:
             self._kind = FINISHED
-        self._work = self._context = None
+        self._task = self._args = self._variables = self._context = None
 
     # -- waiting --------------------------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ import threading
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .control.events import AllBlocked, Seat
+from .control.workers import WorkerState
 from .errors import DeadlockError
 from .workers import here
 
@@ -45,11 +46,16 @@ class Waits:
         if worker is None or worker.engine is not self._engine:
             return None
         mine = worker.shard.future
+        if worker.state is not WorkerState.READY:
+            raise DeadlockError(
+                f"on_create or on_destroy of worker {worker.name} waits for {awaited} of its own manager"
+            )
         if mine is None:  # in a callback, after the task's end
             mine = f"a callback in worker {worker.name}"
         elif awaited is mine:
             raise DeadlockError(f"{mine} waits for itself")
-        limit = self._engine.view.limit
+        # After a resize to fewer there can be more workers than the limit, until they retire.
+        limit = max(self._engine.view.limit, len(self._engine.workers))
         with self._lock:
             self._waits[worker.seat] = (mine, awaited)
             blocked = len(self._waits)

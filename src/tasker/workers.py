@@ -8,7 +8,7 @@ The order inside the loop carries promises:
 
 - ``RUN`` is appended before ``taken`` grows, ``done`` grows before ``DONE`` is appended: so whoever has a result in
   his hands also finds it in ``stats()`` and ``metrics()``.
-- ``_work`` is read before ``RUN``: once ``RUN`` has won, nobody but ``kill`` may empty it, and that only after the
+- ``_task`` is read before ``RUN``: once ``RUN`` has won, nobody but ``kill`` may empty it, and that only after the
   deadline.
 - References to the task are dropped before the worker waits for the next one, so an idle worker keeps nothing alive.
 
@@ -21,6 +21,7 @@ from __future__ import annotations
 import threading
 from concurrent.futures import CancelledError
 from time import monotonic
+from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
 from .books import Shard
@@ -60,10 +61,17 @@ class Worker:
         self.state: WorkerState = WorkerState.STARTING
         """As the worker itself knows it: the supervisor hears of it a little later."""
         self.name: str = f"{engine.config.name}-{seat.slot}"
-        self.thread: threading.Thread = threading.Thread(target=self._run, name=self.name, daemon=True)
+        self.thread: threading.Thread = threading.Thread(target=self.run, name=self.name, daemon=True)
 
-    def _run(self) -> None:
+    def run(self) -> None:
+        """The whole life of the worker, in its own thread; at the exit of the interpreter in the exiting one."""
         here.worker = self
+        try:
+            self._live()
+        finally:
+            here.worker = None
+
+    def _live(self) -> None:
         engine = self.engine
         try:
             held = engine.maker.make()
@@ -84,6 +92,7 @@ class Worker:
         except BaseException as error:  # not the task's: an asynchronous exception, no memory, or a fault of ours
             self.engine.log.fault(f"worker {self.name}", error)
             self._lose_task(error)
+            self.engine.queue.mend()
             return ev.WorkerLost(self.seat, describe(error))
         return ev.WorkerEnded(self.seat)
 
@@ -97,32 +106,40 @@ class Worker:
         add_execution, add_wait = meter.execution.append, meter.wait.append
         collector, bounded = engine.collector, engine.places is not None
         future: TaskFuture[Any] | None
-        while True:
-            if next_token() is RETIRE:
-                engine.report(ev.WorkerRetiring(self.seat))
-                return
+        for _ in iter(next_token, RETIRE):
             try:
-                future = high.popleft() if high else normal.popleft()
+                shard.future = future = high.popleft() if high else normal.popleft()
             except IndexError:
-                future = engine.queue.take()
-            work = future._work
+                shard.future = future = engine.queue.take()
+                if future is None:
+                    continue
+            task, args, variables = future._task, future._args, future._variables
             future._context = context = Context(root)
             future._worker = name
             log = future._log
             future._started_at = started = monotonic()
             log.append(RUN)
-            if work is None or (len(log) != 1 and not future._may_run()) or engine.killed:
+            if (
+                task is None
+                or args is None
+                or variables is None
+                or (len(log) != 1 and not future._may_run())
+                or engine.killed
+            ):
                 self._skip(future)
-                future = context = log = work = None  # type: ignore[assignment]
+                shard.future = future = context = log = task = args = variables = None  # type: ignore[assignment]
                 continue
             shard.taken += 1
-            shard.future = future
             if bounded:
                 engine.release_place(future)
             future._attempts += 1
-            run, task, args = work
             try:
-                value = run(task, context, resource, *args) if args else run(task, context, resource)
+                if args:
+                    value = variables.run(task, context, resource, *args)
+                else:
+                    value = variables.run(task, context, resource)
+                if value.__class__ is CoroutineType:
+                    raise _async_task(value)
             except BaseException as error:
                 healthy = self._failed(future, error)
                 if not healthy:
@@ -138,14 +155,15 @@ class Worker:
                 log.append(DONE)
                 if len(log) == 2:
                     future._kind = FINISHED
-                    future._work = future._context = None
+                    future._task = future._args = future._variables = future._context = None
                 elif not future._after(DONE):
                     future._value = None
-            shard.future = future = context = log = work = run = task = args = value = None  # type: ignore[assignment]
+            shard.future = future = context = log = task = args = variables = value = None  # type: ignore[assignment]
             if len(meter.execution) >= BATCH:
                 meter.flush()
             if engine.draining and tokens.empty():
                 engine.look_idle()
+        engine.report(ev.WorkerRetiring(self.seat))
 
     def _skip(self, future: TaskFuture[Any]) -> None:
         """The task was cancelled before it came to its turn, or must not start any more because of a kill."""
@@ -161,9 +179,9 @@ class Worker:
         engine, shard = self.engine, self.shard
         future._finished_at = finished = monotonic()
         if error.__traceback__ is not None:
-            # Less our own frame, which would keep the resource and the next tasks alive for as long as the error
-            # lives.
-            error.__traceback__ = error.__traceback__.tb_next
+            # Less our own frame, which would keep the resource and the next tasks alive for as long as the error lives.
+            # Not by assignment, which the error's class may forbid.
+            BaseException.with_traceback(error, error.__traceback__.tb_next)
         context = future._context
         cancelled = isinstance(error, CancelledError) and context is not None and context.cancelled
         if not cancelled and not isinstance(error, DeadlockError) and not engine.hooks.healthy(error):
@@ -184,29 +202,43 @@ class Worker:
         return True
 
     def _send_back(self, future: TaskFuture[Any], error: BaseException) -> None:
-        engine = self.engine
-        with engine.books.lock:
-            future._log.append(BACK)
-            abandoned = outcome_in(tuple(future._log)) is not None
-            if abandoned:
-                self.shard.done += 1
-            else:
-                engine.books.sent_back += 1
-        self.shard.future = None
-        if abandoned:
-            return
+        engine, shard = self.engine, self.shard
         text = "worker %s replaces its resource: %s failed (attempt %d) with %s"
         engine.log.log("warning", text, self.name, future.label, future._attempts, describe(error))
         future._failure = error
-        engine.report(ev.AttemptFailed(self.seat, future, future._attempts, future._once))
+        context = future._context
+        # Who cancelled it while it ran does not want it to run again.
+        last = future._once or (context is not None and context.cancelled)
+        with engine.books.lock:
+            future._log.append(BACK)
+            before = future._log[::-1]
+            before = before[before.index(BACK) + 1 :][::-1]
+            if outcome_in(tuple(before)) is not None:  # a kill gave up waiting while the attempt ran
+                shard.done += 1
+            else:
+                shard.sent_back += 1
+                engine.books.sent_back += 1
+        shard.future = None
+        engine.report(ev.AttemptFailed(self.seat, future, future._attempts, last))
         if engine.finished.is_set():
             engine.drop(future)
 
     def _lose_task(self, error: BaseException) -> None:
-        future, self.shard.future = self.shard.future, None
+        """Gives the task in hand its outcome, and the books what is missing in them, wherever the fault struck."""
+        shard = self.shard
+        future, shard.future = shard.future, None
         if future is not None and not future.done():
-            self.shard.done += 1
-            self.shard.meter.failed += 1
+            if shard.taken == shard.done + shard.sent_back:  # it was not yet, or not any more, counted as running
+                shard.taken += 1
+            shard.meter.failed += 1
             lost = WorkerLost(f"worker {self.name} was lost while it ran {future.label}: {describe(error)}")
             lost.__cause__ = error
             future._end(Ending(lost, forced=True))
+        shard.done = shard.taken - shard.sent_back
+
+
+def _async_task(coroutine: CoroutineType[Any, Any, Any]) -> TypeError:
+    coroutine.close()
+    return TypeError(
+        f"{coroutine.__qualname__} is an async task: it needs an AsyncTaskManager, a TaskManager can't run it"
+    )

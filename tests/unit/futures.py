@@ -47,7 +47,8 @@ def new(owner: Owner | None = None, log: HookedList | None = None) -> TaskFuture
     future: TaskFuture[Any] = TaskFuture(
         owner or Owner(),
         1,
-        (None, named, ()),
+        named,
+        (),
         once=False,
         queued_at=1.0,
     )
@@ -77,7 +78,7 @@ def succeed(future: TaskFuture[Any], value: Any = "value") -> bool:
     log.append(DONE)
     if len(log) == 2:
         future._kind = FINISHED
-        future._work = future._context = None
+        future._task = future._args = future._variables = future._context = None
         return True
     if future._after(DONE):
         return True

@@ -43,10 +43,10 @@ def test_flow(steps: list[tuple[str, int]]) -> None:
         shard = books.shard(slot)
         busy = shard.taken - shard.done
         if step == "accept":
-            books.numbers.next()
+            next(iter(books.numbers))
             queued += 1
         elif step == "refuse":
-            books.numbers.next()
+            next(iter(books.numbers))
             books.add("refused")
         elif step == "take" and queued:
             shard.taken += 1
@@ -87,7 +87,7 @@ class MovingShard(Shard):
         value = super().__getattribute__(name)
         if name == super().__getattribute__("moves"):
             super().__setattr__("moves", "")
-            self.books.numbers.next()
+            next(iter(self.books.numbers))
             super().__setattr__("taken", super().__getattribute__("taken") + 1)
             super().__setattr__("done", super().__getattribute__("done") + 1)
         return value
@@ -109,8 +109,8 @@ def test_counter(kind: type[Any]) -> None:
     """Both counters number from 1, and reading takes no number."""
     counter = kind()
     assert counter.value() == 0
-    assert [counter.next() for _ in range(3)] == [1, 2, 3]
-    assert (counter.value(), counter.value(), counter.next()) == (3, 3, 4)
+    assert [next(iter(counter)) for _ in range(3)] == [1, 2, 3]
+    assert (counter.value(), counter.value(), next(iter(counter))) == (3, 3, 4)
 
 
 def test_shard_goes_on() -> None:

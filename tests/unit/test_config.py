@@ -43,6 +43,8 @@ DEFAULTS = {
     "cancel_grace": 5.0,
     "rate_window": 10.0,
     "scaling": None,
+    "sync_in_thread": True,
+    "slow_callback": 0.1,
 }
 
 
@@ -91,6 +93,8 @@ BAD: dict[str, tuple[list[Any], str]] = {
     "max_queue_size": ([0, -1, *NOT_INTEGERS], "a positive integer or None"),
     "burst_interval": ([None, *NOT_DURATIONS], "a finite number of seconds, at least 0"),
     "cancel_grace": ([None, *NOT_DURATIONS], "a finite number of seconds, at least 0"),
+    "slow_callback": ([None, *NOT_DURATIONS], "a finite number of seconds, at least 0"),
+    "sync_in_thread": ([None, 0, 1, "yes"], "True or False"),
     "rate_window": ([None, 0, 0.0, *NOT_DURATIONS], "a finite number of seconds, more than 0"),
     "creation_backoff": ([None, 0, *NOT_DURATIONS], "a finite number of seconds, more than 0"),
     "creation_timeout": (

@@ -131,7 +131,7 @@ def test_releases_what_it_held() -> None:
     fail(failed, ValueError())
     cancelled.cancel()
     for future in (done, failed, cancelled):
-        assert future._work is None
+        assert future._task is None
         assert future._context is None
 
 

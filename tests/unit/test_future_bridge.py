@@ -46,7 +46,7 @@ class Scripted(TaskFuture[Any]):
 
 def scripted() -> Scripted:
     """A running one."""
-    future = Scripted(Owner(), 1, (None, new, ()), once=False, queued_at=1.0)
+    future = Scripted(Owner(), 1, new, (), once=False, queued_at=1.0)
     begin(future)
     return future
 

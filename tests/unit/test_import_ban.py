@@ -17,6 +17,7 @@ import tasker
 from tasker import control
 
 ALLOWED = {
+    "operator",
     "__future__",
     "collections",
     "collections.abc",

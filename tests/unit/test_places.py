@@ -242,15 +242,15 @@ def test_place_given_back_just_before_the_lock_is_let_go(action: str) -> None:
         acquire(places)
         places.release()
     else:
-        places.wake_all()
+        places.close()
     assert not places._returned
 
 
-def test_wake_all() -> None:
+def test_close() -> None:
     """When the manager closes, everybody who waits goes on, without a place."""
     places = full()
     line, threads = waiting(places, 3)
-    places.wake_all()
+    places.close()
     for thread in threads:
         thread.join()
     assert all(wait.done() for wait in line.waits)

@@ -43,9 +43,8 @@ class Bench:
         log: HookedList | None = None,
     ) -> TaskFuture[Any]:
         """A task is accepted; it notes its call unless it is given."""
-        work = (lambda fn, *args: fn(*args), task or self.task, ())
         future: TaskFuture[Any] = TaskFuture(
-            self.engine, self.engine.books.numbers.next(), work, once=False, queued_at=0.0
+            self.engine, next(iter(self.engine.books.numbers)), task or self.task, (), once=False, queued_at=0.0
         )
         if log is not None:
             future._log = log
@@ -179,4 +178,4 @@ def test_nothing_is_kept() -> None:
     future = bench.submit()
     bench.serve()
     assert bench.worker.shard.future is None
-    assert future._work is None
+    assert future._task is None

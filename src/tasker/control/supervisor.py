@@ -14,6 +14,7 @@ What it holds, after each event, while it is RUNNING or DRAINING (``check`` asse
 
 from __future__ import annotations
 
+import operator
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -303,8 +304,11 @@ class Supervisor:
             calm_since=self._calm_since,
             calm_peak=self._calm_peak,
         )
-        decision = self._plan.policy.decide(snapshot, now)
-        return self._aim(decision.target, decision.why)
+        try:
+            decision = self._plan.policy.decide(snapshot, now)
+            return self._aim(operator.index(decision.target), decision.why)
+        except Exception as error:  # a user's policy; the number of workers stays
+            return [act.Log("error", "the scaling policy failed: %s: %s", (type(error).__name__, error))]
 
     def _aim(self, target: int, why: str) -> list[act.Action]:
         target = max(self._base, min(target, self._most))

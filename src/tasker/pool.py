@@ -1,0 +1,131 @@
+"""The pool of ``run_task``."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+
+from .errors import ResourceError, ShutdownError
+from .logs import describe
+from .resources import Held, Maker
+
+
+class Loan:
+    """What one call has from the pool, at every moment."""
+
+    __slots__ = ("held", "temporary")
+
+    def __init__(self) -> None:
+        self.held: Held | None = None
+        self.temporary: bool = False
+        """Whether it takes the place of a temporary resource, made yet or not."""
+
+
+class InlinePool:
+    """The resources of ``run_task``: a pool that is kept full, and temporary ones beyond it. Thread-safe; no resource
+    is made or ended under the lock."""
+
+    def __init__(self, maker: Maker, size: int, most_temporary: int | None) -> None:
+        self._maker = maker
+        self._size = size
+        self._most_temporary = most_temporary
+        self._idle: deque[Held] = deque()
+        self._strays: deque[Loan] = deque()
+        self._temporary = 0
+        self._closed = False
+        self._lock = threading.Lock()
+
+    def fill(self) -> None:
+        """Makes the pool's resources; at a failure those that were made are ended first."""
+        try:
+            for _ in range(self._size):
+                self._idle.append(self._maker.make())
+        except BaseException as error:
+            self.close()
+            text = f"failed to initialize resource pool, {self._size} wanted (resource_pool_size): {describe(error)}"
+            if isinstance(error, KeyboardInterrupt):
+                raise
+            raise ResourceError(text) from error
+
+    @property
+    def available(self) -> int:
+        """How many pooled resources are idle."""
+        return len(self._idle)
+
+    def acquire(self, loan: Loan) -> None:
+        """Lends the resource that was used last, or a temporary one."""
+        self._end_strays()
+        with self._lock:
+            if self._closed:
+                raise ShutdownError("task manager is shutting down")
+            if self._idle:
+                loan.held = self._idle.pop()
+                return
+            if self._most_temporary is not None and self._temporary >= self._most_temporary:
+                raise ResourceError(
+                    f"all {self._size} pooled and {self._temporary} temporary resources are in use "
+                    f"(max_temporary_resources={self._most_temporary})"
+                )
+            self._temporary += 1
+            loan.temporary = True
+        try:
+            loan.held = self._maker.make()
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            raise ResourceError(f"failed to create temporary resource: {describe(error)}") from error
+
+    def release(self, loan: Loan, healthy: bool) -> bool:
+        """Takes a loan back and keeps or ends its resource. True if the pool lacks one now."""
+        held = loan.held
+        with self._lock:
+            keep = held is not None and healthy and not loan.temporary and not self._closed
+            if keep and held is not None:
+                self._idle.append(held)
+                loan.held = None
+            lacks = held is not None and not keep and not loan.temporary and not self._closed
+        if held is not None and not keep:
+            loan.held = None
+            self._maker.end(held)
+        with self._lock:
+            self._temporary -= loan.temporary
+            loan.temporary = False
+        return lacks
+
+    def give_up(self, loan: Loan) -> None:
+        """Takes a loan back from a finalizer: its resource is ended at the next chance. Takes no lock."""
+        self._strays.append(loan)
+
+    def _end_strays(self) -> None:
+        while True:
+            try:
+                loan = self._strays.popleft()
+            except IndexError:
+                return
+            self.release(loan, healthy=False)
+
+    def refill(self) -> None:
+        """Makes one resource; raises what the user's function raises."""
+        held = self._maker.make()
+        with self._lock:
+            keep = not self._closed
+            if keep:
+                self._idle.append(held)
+        if not keep:
+            self._maker.end(held)
+
+    def renew_lock(self) -> None:
+        """In a forked child."""
+        self._lock = threading.Lock()
+
+    def close(self) -> None:
+        """Ends every idle resource; those in use are ended when they come back."""
+        with self._lock:
+            self._closed = True
+        self._end_strays()
+        while True:
+            try:
+                held = self._idle.pop()
+            except IndexError:
+                return
+            self._maker.end(held)
