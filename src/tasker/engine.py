@@ -236,7 +236,7 @@ class Engine:
 
     def level(self, priority: object) -> deque[TaskFuture[Any]]:
         """Where tasks of this priority are queued."""
-        if isinstance(priority, int) and not isinstance(priority, bool) and priority in set(Priority):
+        if isinstance(priority, int) and not isinstance(priority, bool) and int(priority) in list(Priority):
             return self.queue.levels[priority]
         raise ValueError(f"priority must be one of {', '.join(map(str, Priority))}, got {priority!r}")
 
@@ -248,7 +248,7 @@ class Engine:
             raise TypeError(f"queue_timeout must be a number of seconds or None, got {timeout!r}")
         if self.places is not None:
             self.places.acquire(block, timeout, self.waits.enter, self.waits.leave)
-            if self.closed:
+            if self.refusal:  # closed meanwhile
                 self.places.release()
                 raise self.shutdown_error()
         if self.collector is not None:

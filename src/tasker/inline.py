@@ -1,8 +1,8 @@
 """``run_task``: a task in the caller's own thread, at once, with a pooled or a temporary resource.
 
-The caller's thread is most often the main thread, where a signal may raise ``KeyboardInterrupt`` between any two steps. So
-each call is an object that knows what it holds, step by step; ``close`` gives back just that. Should even ``close`` be
-interrupted, the call is closed when it is collected (``__del__`` takes no lock), or ``stop()`` would wait for it for ever.
+The caller's thread is most often the main thread, where a signal may raise ``KeyboardInterrupt``: CPython looks for signals
+when a call returns, when a function begins and when a loop turns. So each call is an object that knows at each of these
+moments what it holds, and ``_close``, which gives back just that, is repeated if it was interrupted itself.
 """
 
 from __future__ import annotations
@@ -46,14 +46,6 @@ class _Call:
             engine.books.inline_accepted += 1
             self.open = True
 
-    def __del__(self) -> None:
-        if self.open:
-            self.engine.books.note("inline_done")
-            self.engine.pool.give_up(self.loan)
-            if self.loan.held is not None and not self.loan.temporary:
-                self.engine.report(PoolResourceLost())
-            self.engine.look_idle()
-
 
 class InlineRunner:
     """Runs tasks for callers of one manager. Thread-safe."""
@@ -85,7 +77,12 @@ class InlineRunner:
         finally:
             here.inline = before
             if call.open:
-                self._close(call)
+                try:
+                    self._close(call)
+                except BaseException:
+                    if call.open:
+                        self._close(call)
+                    raise
 
     def _close(self, call: _Call) -> None:
         engine, error = self._engine, call.error

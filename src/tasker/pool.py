@@ -30,7 +30,6 @@ class InlinePool:
         self._size = size
         self._most_temporary = most_temporary
         self._idle: deque[Held] = deque()
-        self._strays: deque[Loan] = deque()
         self._temporary = 0
         self._closed = False
         self._lock = threading.Lock()
@@ -54,12 +53,13 @@ class InlinePool:
 
     def acquire(self, loan: Loan) -> None:
         """Lends the resource that was used last, or a temporary one."""
-        self._end_strays()
         with self._lock:
             if self._closed:
                 raise ShutdownError("task manager is shutting down")
             if self._idle:
-                loan.held = self._idle.pop()
+                # No call between the two, so no signal either.
+                loan.held = self._idle[-1]
+                del self._idle[-1]
                 return
             if self._most_temporary is not None and self._temporary >= self._most_temporary:
                 raise ResourceError(
@@ -81,7 +81,7 @@ class InlinePool:
         with self._lock:
             keep = held is not None and healthy and not loan.temporary and not self._closed
             if keep and held is not None:
-                self._idle.append(held)
+                self._idle += (held,)
                 loan.held = None
             lacks = held is not None and not keep and not loan.temporary and not self._closed
         if held is not None and not keep:
@@ -91,18 +91,6 @@ class InlinePool:
             self._temporary -= loan.temporary
             loan.temporary = False
         return lacks
-
-    def give_up(self, loan: Loan) -> None:
-        """Takes a loan back from a finalizer: its resource is ended at the next chance. Takes no lock."""
-        self._strays.append(loan)
-
-    def _end_strays(self) -> None:
-        while True:
-            try:
-                loan = self._strays.popleft()
-            except IndexError:
-                return
-            self.release(loan, healthy=False)
 
     def refill(self) -> None:
         """Makes one resource; raises what the user's function raises."""
@@ -122,7 +110,6 @@ class InlinePool:
         """Ends every idle resource; those in use are ended when they come back."""
         with self._lock:
             self._closed = True
-        self._end_strays()
         while True:
             try:
                 held = self._idle.pop()

@@ -8,7 +8,7 @@ The order inside the loop carries promises:
 
 - ``RUN`` is appended before ``taken`` grows, ``done`` grows before ``DONE`` is appended: so whoever has a result in
   his hands also finds it in ``stats()`` and ``metrics()``.
-- ``_task`` is read before ``RUN``: once ``RUN`` has won, nobody but ``kill`` may empty it, and that only after the
+- ``_task`` and its companions are read before ``RUN``: once ``RUN`` has won, only a ``kill`` may empty them, after its
   deadline.
 - References to the task are dropped before the worker waits for the next one, so an idle worker keeps nothing alive.
 
@@ -104,6 +104,7 @@ class Worker:
         tokens = engine.queue.tokens
         next_token = tokens.get
         add_execution, add_wait = meter.execution.append, meter.wait.append
+        new = object.__new__
         collector, bounded = engine.collector, engine.places is not None
         future: TaskFuture[Any] | None
         for _ in iter(next_token, RETIRE):
@@ -114,18 +115,16 @@ class Worker:
                 if future is None:
                     continue
             task, args, variables = future._task, future._args, future._variables
-            future._context = context = Context(root)
+            # As Context(root) does, less the two calls.
+            future._context = context = new(Context)
+            context._parent = root
+            context._cause = None
+            context._watchers = []
             future._worker = name
             log = future._log
             future._started_at = started = monotonic()
             log.append(RUN)
-            if (
-                task is None
-                or args is None
-                or variables is None
-                or (len(log) != 1 and not future._may_run())
-                or engine.killed
-            ):
+            if (len(log) != 1 and not future._may_run()) or engine.killed:
                 self._skip(future)
                 shard.future = future = context = log = task = args = variables = None  # type: ignore[assignment]
                 continue
@@ -135,9 +134,9 @@ class Worker:
             future._attempts += 1
             try:
                 if args:
-                    value = variables.run(task, context, resource, *args)
+                    value = variables.run(task, context, resource, *args)  # type: ignore[union-attr,arg-type]
                 else:
-                    value = variables.run(task, context, resource)
+                    value = variables.run(task, context, resource)  # type: ignore[union-attr,arg-type]
                 if value.__class__ is CoroutineType:
                     raise _async_task(value)
             except BaseException as error:
