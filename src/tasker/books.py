@@ -190,7 +190,10 @@ class Books:
             done = sum(shard.done for shard in shards)
             taken = sum(shard.taken for shard in shards)
             numbered = self.numbers.value()
-            if taken == sum(shard.taken for shard in shards) and done == sum(shard.done for shard in shards):
+            still = taken == sum(shard.taken for shard in shards) and done == sum(shard.done for shard in shards)
+            if self._notes:  # what ended in the queue made room for what was numbered since
+                self.enter_notes()
+            elif still:
                 return done, taken, numbered
             readings.append((numbered - taken, (done, taken, numbered)))
         return min(readings)[1]  # the one that was disturbed least

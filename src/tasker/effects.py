@@ -28,7 +28,7 @@ class Effects:
             act.Retire: lambda action: engine.queue.retire(action.count),
             act.Requeue: self._requeue,
             act.FailTask: self._fail_task,
-            act.DropTask: lambda action: engine.drop(action.task),
+            act.DropTask: lambda action: engine.drop_returned(action.task),
             act.FailQueued: self._fail_queued,
             act.RefuseTasks: lambda action: engine.close(action.reason),
             act.DropQueued: self._drop_queued,
@@ -63,7 +63,14 @@ class Effects:
         engine = self._engine
         future = action.task
         assert isinstance(future, TaskFuture)
-        if future.done():
+        error = future._take_failure()
+        if error is None:
+            return
+        with engine.books.lock:
+            unwanted = future._goes_back()
+            engine.books.sent_back += 1
+        if unwanted:
+            future._end(Ending(error))
             return
         engine.books.note("retried")
         engine.hooks.retry()
@@ -73,15 +80,17 @@ class Effects:
         engine = self._engine
         future = action.task
         assert isinstance(future, TaskFuture)
-        cause = future._failure
-        assert cause is not None
-        if action.own:
-            future._end(Ending(cause))
+        cause = future._take_failure()
+        if cause is None:
             return
-        text = f"max retries exceeded: {future.label} failed {future.attempts} times (max_retries={engine.config.max_retries})"
+        if action.own:
+            engine.conclude(future, Ending(cause, forced=True))
+            return
+        retries = engine.config.max_retries
+        text = f"max retries exceeded: {future.label} failed {future.attempts} times (max_retries={retries})"
         error = MaxRetriesExceeded(f"{text}, last with {describe(cause)}", future.attempts)
         error.__cause__ = cause
-        future._end(Ending(error))
+        engine.conclude(future, Ending(error, forced=True))
 
     def _fail_queued(self, action: act.FailQueued) -> None:
         engine = self._engine

@@ -37,7 +37,7 @@ from .hooks import Hooks
 from .inline import InlineRunner
 from .logs import GuardedLogger, describe, formatted
 from .metrics.protocol import MetricsCollector, TaskLifecycleTimestamps
-from .places import Places
+from .places import Places, PlaceWait
 from .pool import InlinePool
 from .queues import TaskQueue
 from .resources import Maker
@@ -90,6 +90,8 @@ class Engine:
         most often the thread that made them, and some resources insist on that; else the supervisor's thread does."""
         self.workers: dict[ev.Seat, Worker] = {}
         self._inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self.put_event: Callable[[ev.Event], None] = self._inbox.put
+        """``report``, where no signal or other asynchronous exception may come between a step before and this one."""
         self.creation_error: BaseException | None = None
         self._leaving: list[threading.Thread] = []
         self.ended_at: float = now
@@ -220,6 +222,25 @@ class Engine:
         ):
             self.killed_tasks += 1
 
+    def drop_returned(self, future: TaskFuture[Any]) -> None:
+        """Ends a task as killed whose attempt failed and about which nobody will decide any more."""
+        if future._take_failure() is not None:
+            error = TaskKilled(f"{future.label} was killed before its next attempt: {self.refusal}")
+            self.killed_tasks += 1
+            self.conclude(future, Ending(error, cancelled=True, forced=True))
+
+    def conclude(self, future: TaskFuture[Any], ending: Ending) -> None:
+        """Ends a task whose attempt failed. If a kill gave it its outcome before, that stays; the attempt is over now."""
+        if ending.cancelled:
+            self.books.note("sent_back", "ended_in_queue", "cancelled_in_queue")
+        else:
+            self.books.note("sent_back", "ended_in_queue")
+            now = future._finished_at = monotonic()
+            self.hooks.failure(TaskLifecycleTimestamps(future._queued_at, future._started_at, now))
+        future._end(ending)
+        if self.draining:
+            self.look_idle()
+
     def creation_failed(self, seat: ev.Seat, error: BaseException) -> None:
         """A worker could not get its resource, or its thread."""
         self.creation_error = error
@@ -240,26 +261,30 @@ class Engine:
             return self.queue.levels[priority]
         raise ValueError(f"priority must be one of {', '.join(map(str, Priority))}, got {priority!r}")
 
-    def admit(self, block: bool, timeout: float | None) -> None:
+    def place_wait(self) -> PlaceWait | None:
+        """What ``submit`` keeps its place in, where the queue is bounded."""
+        return None if self.places is None else PlaceWait()
+
+    def admit(self, place: PlaceWait | None, block: bool, timeout: float | None) -> None:
         """What ``submit`` has to ask for before it may queue, where that is anything."""
         if self.closed:
             raise self.shutdown_error()
         if timeout is not None and (isinstance(timeout, bool) or not isinstance(timeout, int | float)):
             raise TypeError(f"queue_timeout must be a number of seconds or None, got {timeout!r}")
         if self.places is not None:
-            self.places.acquire(block, timeout, self.waits.enter, self.waits.leave)
+            self.places.acquire(block, timeout, self.waits.enter, self.waits.leave, place)
             if self.refusal:  # closed meanwhile
-                self.places.release()
                 raise self.shutdown_error()
         if self.collector is not None:
             self.hooks.arrival()
 
-    def unsubmitted(self, bounded: bool) -> None:
-        """``submit`` was interrupted: takes back the number and the place that it had."""
-        self.books.note("refused")
-        if bounded and self.places is not None:
+    def unsubmitted(self, number: int, place: PlaceWait | None) -> None:
+        """``submit`` failed or was interrupted: takes back the number and the place, if it had them."""
+        if place is not None and place.served and self.places is not None:
             self.places.release()
-        self.look_idle()
+        if number:
+            self.books.note("refused")
+            self.look_idle()
 
     def take_back(self, future: TaskFuture[Any]) -> bool:
         """Called by ``submit`` that found the door closed behind its task. True if the task was not accepted."""

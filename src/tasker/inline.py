@@ -88,8 +88,11 @@ class InlineRunner:
         engine, error = self._engine, call.error
         finished = monotonic()
         healthy = error is None or call.cancelled or engine.hooks.healthy(error)
-        if engine.pool.release(call.loan, healthy):
-            engine.report(PoolResourceLost())
+        engine.pool.release(call.loan, healthy)
+        put, event = engine.put_event, PoolResourceLost()
+        if call.loan.lacks:
+            call.loan.lacks = False
+            put(event)
         stamps = TaskLifecycleTimestamps(call.queued, call.started, finished)
         with engine.books.lock:
             engine.books.inline_done += 1

@@ -78,7 +78,7 @@ class TaskManager(Generic[R]):
         Raises ``ShutdownError`` when the manager takes no more tasks; with a ``callback`` that gets the error
         instead, and the returned future has failed.
         """
-        # Ctrl-C may raise KeyboardInterrupt in here. CPython looks for signals when a call returns and when a loop turns; so
+        # Ctrl-C may raise KeyboardInterrupt in here. CPython looks for signals when a call returns or a loop turns; so
         # nothing can come between the number and its name in ``for ... break``, nor from ``+=`` up to the end of
         # ``_put_token``: either the task is queued with its token, or its number is given back.
         engine = self._engine
@@ -87,30 +87,26 @@ class TaskManager(Generic[R]):
             raise TypeError(f"task must be callable, got {task!r}")
         if callback is not None and not callable(callback):
             raise TypeError(f"callback must be callable, got {callback!r}")
-        bounded = False
-        if engine.careful:
-            bounded = engine.places is not None
-            try:
-                engine.admit(block, queue_timeout)
-            except ShutdownError as error:
-                if callback is None:
-                    raise
-                return _refused(engine, task, callback, error)
+        place = None
         number = 0
         try:
+            if engine.careful:
+                place = engine.place_wait()
+                engine.admit(place, block, queue_timeout)
             for number in self._numbers:  # noqa: B007
                 break
             future: TaskFuture[T] = TaskFuture(engine, number, task, args, once, monotonic())
-            if bounded:
+            if place is not None:
                 future._holds_place = True
             if callback is not None:
                 future.add_done_callback(_with_outcome(callback))
             level += (future,)
-            number = 0
+            number, place = 0, None
             self._put_token(None)
-        except BaseException:
-            if number:
-                engine.unsubmitted(bounded)
+        except BaseException as error:
+            engine.unsubmitted(number, place)
+            if callback is not None and isinstance(error, ShutdownError):
+                return _refused(engine, task, callback, error)
             raise
         if engine.closed and engine.take_back(future) and callback is None:
             raise engine.shutdown_error()

@@ -1,10 +1,11 @@
 """Places: the bound of a queue, a counting semaphore whose waiters are served in order.
 
-A waiter *accepts* its place: one that timed out can't swallow a place that was just given to it, and one that was
-served says so (``done``) before it wakes up, so that the search for deadlocks never takes it for blocked.
+A waiter *accepts* its place: one that timed out can't swallow a place that was just given to it, and one that was served
+says so (``done``) before it wakes up, so that the search for deadlocks never takes it for blocked.
 
-``release`` takes no lock that it would have to wait for, because a task may be cancelled from a signal handler or a
-finalizer: it puts the place down, and whoever holds the lock picks it up before, or right after, he lets go.
+The lock is reentrant, and held for a few steps only, because a task may be cancelled, and so a place given back, by a
+signal handler or a finalizer that interrupts this very code. Signals are looked for when a call returns and when a loop turns:
+so wherever a place changes hands, taking and giving are two steps with no call between.
 """
 
 from __future__ import annotations
@@ -18,16 +19,18 @@ from .errors import QueueFull
 
 
 class PlaceWait:
-    """One who waits for a place."""
+    """One who wants a place, and whether he has it: known here, and not only from the return of a call."""
+
+    __slots__ = ("lock", "refused", "served")
 
     def __init__(self) -> None:
-        self.lock: _thread.LockType = _thread.allocate_lock()
-        self.lock.acquire()
-        self.served = False
+        self.lock: _thread.LockType | None = None
+        self.served: bool = False
+        self.refused: bool = False
 
     def done(self) -> bool:
-        """Whether it has its place."""
-        return self.served
+        """Whether there is nothing to wait for any more."""
+        return self.served or self.refused
 
     def __repr__(self) -> str:
         return "a place in the full queue"
@@ -39,10 +42,9 @@ class Places:
     def __init__(self, bound: int) -> None:
         self._bound = bound
         self._free = bound
-        self._returned: deque[None] = deque()
         self._waiting: deque[PlaceWait] = deque()
         self._closed = False
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def acquire(
         self,
@@ -50,79 +52,70 @@ class Places:
         timeout: float | None,
         enter_wait: Callable[[PlaceWait], object],
         leave_wait: Callable[[object], None],
+        wait: PlaceWait | None = None,
     ) -> None:
-        """Takes a place; ``QueueFull`` where there is none at once (``block`` false) or within ``timeout`` seconds. A
-        wait without limit is announced with ``enter_wait`` and ``leave_wait``."""
-        wait = self._take_or_line_up(block)
-        if wait is None:
+        """Takes a place, which is then noted in ``wait.served``; ``QueueFull`` where there is none at once (``block`` false) or
+        within ``timeout`` seconds. A wait without limit is announced with ``enter_wait`` and ``leave_wait``. After
+        ``close`` it returns without a place."""
+        wait = wait or PlaceWait()
+        sleep = self._take_or_line_up(wait, block)
+        if sleep is None:
             return
         ticket = None
         try:
             if timeout is None:
                 ticket = enter_wait(wait)
-            wait.lock.acquire(True, -1 if timeout is None else min(max(0.0, timeout), threading.TIMEOUT_MAX))
-        except BaseException:  # a deadlock that was found, or a signal: a place that came all the same goes to the next
-            if self._leave_line(wait):
-                self.release()
-            raise
+            sleep.acquire(True, -1 if timeout is None else min(max(0.0, timeout), threading.TIMEOUT_MAX))
         finally:
+            self._leave_line(wait)
             if ticket is not None:
                 leave_wait(ticket)
-        if not self._leave_line(wait):
+        if not wait.done():
             raise QueueFull(f"the queue is full after {timeout} seconds: max_queue_size={self._bound} tasks wait")
 
     def release(self) -> None:
-        """Gives a place back, to the one who has waited longest. Never blocks."""
-        self._returned.append(None)
-        self._combine()
+        """Gives a place back, to the one who has waited longest."""
+        with self._lock:
+            if self._waiting:
+                wait = self._waiting[0]
+                del self._waiting[0]
+                wait.served = True
+                _wake(wait)
+            else:
+                self._free += 1
 
     def close(self) -> None:
         """Lets everybody who waits, or comes, go on: the manager takes no tasks any more and will refuse theirs."""
         with self._lock:
             self._closed = True
             while self._waiting:
-                self._serve(self._waiting.popleft())
-        self._combine()
+                wait = self._waiting[0]
+                del self._waiting[0]
+                wait.refused = True
+                _wake(wait)
 
-    def _take_or_line_up(self, block: bool) -> PlaceWait | None:
-        wait = None
+    def _take_or_line_up(self, wait: PlaceWait, block: bool) -> _thread.LockType | None:
         with self._lock:
-            self._pick_up()
             if self._closed:
-                pass
-            elif self._free > 0:
+                wait.refused = True
+                return None
+            if self._free > 0:
                 self._free -= 1
-            elif block:
-                wait = PlaceWait()
-                self._waiting.append(wait)
-            else:
+                wait.served = True
+                return None
+            if not block:
                 raise QueueFull(f"the queue is full: max_queue_size={self._bound} tasks wait")
-        self._combine()
-        return wait
+            sleep = wait.lock = _thread.allocate_lock()
+            sleep.acquire()
+            self._waiting.append(wait)
+            return sleep
 
-    def _leave_line(self, wait: PlaceWait) -> bool:
+    def _leave_line(self, wait: PlaceWait) -> None:
         with self._lock:
-            if not wait.served:
+            if wait in self._waiting:
                 self._waiting.remove(wait)
-        self._combine()
-        return wait.served
 
-    def _combine(self) -> None:
-        while self._returned and self._lock.acquire(False):
-            try:
-                self._pick_up()
-            finally:
-                self._lock.release()
 
-    def _pick_up(self) -> None:
-        while self._returned:
-            self._returned.popleft()
-            if self._waiting:
-                self._serve(self._waiting.popleft())
-            else:
-                self._free += 1
-
-    @staticmethod
-    def _serve(wait: PlaceWait) -> None:
-        wait.served = True
-        wait.lock.release()
+def _wake(wait: PlaceWait) -> None:
+    assert wait.lock is not None
+    wait.lock.release()

@@ -13,10 +13,12 @@ from .resources import Held, Maker
 class Loan:
     """What one call has from the pool, at every moment."""
 
-    __slots__ = ("held", "temporary")
+    __slots__ = ("held", "lacks", "temporary")
 
     def __init__(self) -> None:
         self.held: Held | None = None
+        self.lacks: bool = False
+        """Whether it comes back without a resource that the pool had."""
         self.temporary: bool = False
         """Whether it takes the place of a temporary resource, made yet or not."""
 
@@ -75,22 +77,21 @@ class InlinePool:
         except BaseException as error:
             raise ResourceError(f"failed to create temporary resource: {describe(error)}") from error
 
-    def release(self, loan: Loan, healthy: bool) -> bool:
-        """Takes a loan back and keeps or ends its resource. True if the pool lacks one now."""
+    def release(self, loan: Loan, healthy: bool) -> None:
+        """Takes a loan back and keeps or ends its resource; notes in ``loan.lacks`` if the pool lacks one now."""
         held = loan.held
         with self._lock:
             keep = held is not None and healthy and not loan.temporary and not self._closed
             if keep and held is not None:
                 self._idle += (held,)
                 loan.held = None
-            lacks = held is not None and not keep and not loan.temporary and not self._closed
+            loan.lacks = loan.lacks or (held is not None and not keep and not loan.temporary and not self._closed)
         if held is not None and not keep:
             loan.held = None
             self._maker.end(held)
         with self._lock:
             self._temporary -= loan.temporary
             loan.temporary = False
-        return lacks
 
     def refill(self) -> None:
         """Makes one resource; raises what the user's function raises."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from typing import Any
 
 from .books import Books
@@ -38,7 +37,7 @@ class Maker:
     def _make(self) -> Held:
         config = self._config
         if config.resource is not None:
-            manager: AbstractContextManager[Any] = config.resource()
+            manager: Any = config.resource()
             return Held(manager.__enter__(), lambda: manager.__exit__(None, None, None))
         assert config.on_create is not None
         resource = config.on_create()

@@ -375,6 +375,20 @@ class TaskFuture(Future[T]):
         """Asked after ``RUN`` was appended to a log that was not empty: whether no ending stands before it."""
         return outcome_in(tuple(self._log)) is None
 
+    def _take_failure(self) -> BaseException | None:
+        """The error of an attempt that failed, for the one who decides what becomes of the task; None for a second one."""
+        failure: BaseException | None = self.__dict__.pop("_failure", None)
+        return failure
+
+    def _goes_back(self) -> bool:
+        """Appends ``BACK``. True where the task must not run again: it was cancelled while it ran (that left an ending that
+        did not count, and then cancelled the context; the canceller may be between the two), or has an outcome."""
+        log = self._log
+        log.append(BACK)
+        before = log[: len(log) - 1 - log[::-1].index(BACK)]
+        context = self._context
+        return any(type(entry) is Ending for entry in before) or (context is not None and context.cancelled)
+
     def _end(self, ending: Ending | _Mark) -> bool:
         """Appends an ending. True if it is the outcome: then everybody who waits has been told."""
         self._log.append(ending)

@@ -129,9 +129,9 @@ class Worker:
                 shard.future = future = context = log = task = args = variables = None  # type: ignore[assignment]
                 continue
             shard.taken += 1
+            future._attempts += 1
             if bounded:
                 engine.release_place(future)
-            future._attempts += 1
             try:
                 if args:
                     value = variables.run(task, context, resource, *args)  # type: ignore[union-attr,arg-type]
@@ -201,39 +201,31 @@ class Worker:
         return True
 
     def _send_back(self, future: TaskFuture[Any], error: BaseException) -> None:
+        """Leaves the task to the supervisor. Until that has decided, it counts as running."""
         engine, shard = self.engine, self.shard
         text = "worker %s replaces its resource: %s failed (attempt %d) with %s"
         engine.log.log("warning", text, self.name, future.label, future._attempts, describe(error))
         future._failure = error
-        context = future._context
-        # Who cancelled it while it ran does not want it to run again.
-        last = future._once or (context is not None and context.cancelled)
-        with engine.books.lock:
-            future._log.append(BACK)
-            before = future._log[::-1]
-            before = before[before.index(BACK) + 1 :][::-1]
-            if outcome_in(tuple(before)) is not None:  # a kill gave up waiting while the attempt ran
-                shard.done += 1
-            else:
-                shard.sent_back += 1
-                engine.books.sent_back += 1
+        put, event = engine.put_event, ev.AttemptFailed(self.seat, future, future._attempts, future._once)
+        shard.sent_back += 1
         shard.future = None
-        engine.report(ev.AttemptFailed(self.seat, future, future._attempts, last))
-        if engine.finished.is_set():
-            engine.drop(future)
+        put(event)
+        if engine.finished.is_set():  # nobody reads that any more
+            engine.drop_returned(future)
 
     def _lose_task(self, error: BaseException) -> None:
         """Gives the task in hand its outcome, and the books what is missing in them, wherever the fault struck."""
         shard = self.shard
         future, shard.future = shard.future, None
-        if future is not None and not future.done():
-            if shard.taken == shard.done + shard.sent_back:  # it was not yet, or not any more, counted as running
+        if future is not None:
+            if future._attempts == future._log.count(BACK):  # this attempt was not yet counted
                 shard.taken += 1
+            shard.done = shard.taken - shard.sent_back
             shard.meter.failed += 1
             lost = WorkerLost(f"worker {self.name} was lost while it ran {future.label}: {describe(error)}")
             lost.__cause__ = error
-            future._end(Ending(lost, forced=True))
-        shard.done = shard.taken - shard.sent_back
+            if not future._end(Ending(lost, forced=True)) and not future.done() and DONE in future._log:
+                future._after(DONE)  # its result was there, and nobody told of it
 
 
 def _async_task(coroutine: CoroutineType[Any, Any, Any]) -> TypeError:

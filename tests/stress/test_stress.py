@@ -16,7 +16,7 @@ from support.waiting import Call, wait_until
 from tasker import Priority, TaskStats
 
 pytestmark = pytest.mark.stress
-FUTURES = int(os.environ.get("TASKER_STRESS", "20000"))
+FUTURES = int(os.environ.get("TASKER_STRESS", "100000"))
 SUBMITTERS = 64
 PATIENCE = 120 + FUTURES / 200
 

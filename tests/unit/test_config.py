@@ -207,3 +207,11 @@ def test_collector_protocol() -> None:
     assert config(collector=whole).collector is whole
     with pytest.raises(ConfigError, match=r"it lacks record_retry, metrics\)"):
         config(collector=Partial())
+
+
+def test_the_options_for_type_checkers_are_the_fields() -> None:
+    """`Options` has every field but those that are typed by the resource."""
+    from tasker.config import Options
+
+    fields = {field.name for field in dataclasses.fields(Config) if field.init}
+    assert Options.__annotations__.keys() == fields - {"worker_count", "on_create", "on_destroy", "resource"}

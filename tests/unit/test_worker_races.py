@@ -12,6 +12,7 @@ import pytest
 
 from tasker import Config, TaskKilled
 from tasker.context import Context
+from tasker.control.actions import Requeue
 from tasker.control.events import AttemptFailed, Seat
 from tasker.engine import Engine
 from tasker.tasks import BACK, DONE, RUN, Ending, TaskFuture
@@ -75,12 +76,13 @@ class Bench:
 
         future = self.submit(task, log)
         self.serve()
-        assert list(log) == [RUN, BACK]
+        assert list(log) == [RUN]
         reports = []
         while not self.engine._inbox.empty():
             reports.append(self.engine._inbox.get())
         assert AttemptFailed(Seat(1, 1), future, 1, once=False) in reports
-        self.engine.queue.put(future, 0)
+        self.engine._effects.carry_out(Requeue(future))
+        assert list(log) == [RUN, BACK]
         return future
 
     def audit(self, done: int) -> None:

@@ -388,10 +388,12 @@ class Supervisor:
         if self.phase is not Phase.KILLING:
             return self._kill(ev.KillRequested("the timeout of stop has passed", deadline=now + self._grace), now)
         left = tuple(self.table.states)
+        # Where the deadline comes with the kill itself, nobody was told yet to end once he is idle.
+        untold = self.table.count(_STARTING, _READY) - self._retiring
         self._abandoned += len(left)
         self.table.states.clear()
         self._nothing_runs = True
-        return [act.Abandon(left)]
+        return [act.Abandon(left), *([act.Retire(untold)] if untold > 0 else [])]
 
     def _close(self) -> list[act.Action]:
         if self.phase in (Phase.CLOSING, Phase.KILLING) and self._nothing_runs and not self.table.states:

@@ -178,6 +178,7 @@ def test_kill_at_once() -> None:
         act.RefuseTasks("bye"),
         *KILL,
         act.Abandon((seat(1),)),
+        act.Retire(1),
         act.Finish(),
     ]
 

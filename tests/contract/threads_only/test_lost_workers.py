@@ -1,0 +1,135 @@
+"""An asynchronous exception that strikes a worker: its task ends, it is replaced, the books are even."""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from unit.hooks import HookedList
+
+from support.observers import RecordingLogger
+from support.waiting import Call, wait_until
+from tasker import WorkerLost
+from tasker.tasks import DONE, RUN
+
+
+class Late(BaseException):
+    """Raised from outside, anywhere."""
+
+
+def strike() -> None:
+    """Raise `Late` in this thread as another thread would, and run on until it comes."""
+    set_async = ctypes.pythonapi.PyThreadState_SetAsyncExc
+    assert set_async(ctypes.c_ulong(threading.get_ident()), ctypes.py_object(Late)) == 1
+    for _ in range(100_000):
+        pass
+    raise AssertionError("it never came")
+
+
+def sick(ctx: Any, resource: Any) -> None:
+    """A task whose resource is to blame."""
+    raise OSError
+
+
+def works(ctx: Any, resource: Any) -> str:
+    """A task that succeeds."""
+    return "value"
+
+
+def struck(m: Any, gate: Any, task: Callable[..., Any], mark: object, moment: str) -> Any:
+    """A future of a task whose worker is struck before or after that entry of the log."""
+    blocker = m.submit(lambda ctx, resource: gate.pass_through())
+    gate.wait_arrivals(1)
+    future = m.submit(task)
+    future._log = HookedList(when=lambda entry: entry is mark, **{moment: strike})
+    gate.open()
+    blocker.result(20)
+    return future
+
+
+def audit(m: Any, done: int) -> None:
+    """One worker was lost and replaced; so many tasks are done, and the pool works on."""
+    assert m.submit(works).result(20) == "value"
+    wait_until(lambda: m.stats().lost_workers == 1)
+    wait_until(lambda: m.stats().active_workers == 1)
+    stats = m.stats()
+    tasks = (stats.accepted_tasks, stats.queued_tasks + stats.priority_tasks, stats.running_tasks, stats.done_tasks)
+    assert tasks == (done + 1, 0, 0, done + 1)
+    assert Call(m.stop).outcome().killed is False
+    ledger = m.stats().resources
+    assert (ledger.created, ledger.destroyed) == (2, 2)
+
+
+@pytest.mark.parametrize(
+    ("task", "mark", "moment"),
+    [
+        (works, RUN, "before"),
+        (works, RUN, "after"),
+        pytest.param(works, DONE, "before"),
+    ],
+    ids=["before it starts", "as it starts", "before it is done"],
+)
+def test_its_task_is_told(threads: Any, task: Any, mark: object, moment: str) -> None:
+    """The task in hand ends with WorkerLost, caused by what struck the worker; no other task is harmed."""
+    logger = RecordingLogger()
+    with threads.build(logger=logger, check_health=lambda error: not isinstance(error, OSError)) as m:
+        future = struck(m, threads.gate(), task, mark, moment)
+        error = future.exception(20)
+        assert isinstance(error, WorkerLost)
+        assert isinstance(error.__cause__, Late)
+        assert "was lost while it ran task #2" in str(error)
+        audit(m, done=2)
+    assert "was lost: Late" in logger.text("error")
+
+
+def test_a_result_that_was_there_stays(threads: Any) -> None:
+    """A worker that is struck right after its task was done is lost, the result is not."""
+    with threads.build() as m:
+        future = struck(m, threads.gate(), works, DONE, "after")
+        assert future.result(20) == "value"
+        audit(m, done=2)
+
+
+def test_who_waits_for_a_result_that_was_there_is_told(threads: Any) -> None:
+    """So is who was waiting for it already."""
+    gate = threads.gate()
+    with threads.build() as m:
+        blocker = m.submit(lambda ctx, resource: gate.pass_through())
+        gate.wait_arrivals(1)
+        future = m.submit(works)
+        log = future._log = HookedList(when=lambda entry: entry is DONE, after=strike)
+        waiter = Call(future.result)
+        wait_until(lambda: log, what="the waiter is in the log")
+        gate.open()
+        blocker.result(20)
+        assert waiter.outcome(3) == "value"
+        audit(m, done=2)
+
+
+def test_inside_a_task_it_is_the_task_s_error(threads: Any) -> None:
+    """What strikes while the task's own code runs is raised there; the worker goes on."""
+    with threads.build() as m:
+        future = m.submit(lambda ctx, resource: strike())
+        assert isinstance(future.exception(20), Late)
+        assert m.submit(works).result(20) == "value"
+        stats = m.stats()
+        assert (stats.lost_workers, stats.resources.created, stats.done_tasks) == (0, 1, 2)
+
+
+def test_a_token_that_went_with_the_worker(threads: Any) -> None:
+    """A worker that is struck with a token in hand costs no other task its turn."""
+    gate = threads.gate()
+    with threads.build() as m:
+        blocker = m.submit(lambda ctx, resource: gate.pass_through())
+        gate.wait_arrivals(1)
+        first, second = m.submit(works), m.submit(works)
+        m._engine.queue.tokens.get(timeout=20)  # as the one that was struck before it took its task had done
+        first._log = HookedList(when=lambda entry: entry is RUN, before=strike)
+        gate.open()
+        blocker.result(20)
+        assert isinstance(first.exception(20), WorkerLost)
+        assert second.result(20) == "value"
+        audit(m, done=3)

@@ -1,0 +1,96 @@
+"""The system has no more threads, or no memory for one."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from support.resources import ScriptedResources
+from support.waiting import Call, wait_until
+
+ERRORS = pytest.mark.parametrize("error", [RuntimeError("can't start new thread"), MemoryError()], ids=repr)
+
+
+@pytest.fixture
+def refuse(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, BaseException, int], list[str]]:
+    """Makes the next starts of threads of that name fail; returns the names of those that were refused."""
+    real = threading.Thread.start
+
+    def refuse(name: str, error: BaseException, times: int = 1) -> list[str]:
+        refused: list[str] = []
+
+        def start(thread: threading.Thread) -> None:
+            if thread.name == name and len(refused) < times:
+                refused.append(thread.name)
+                raise error
+            real(thread)
+
+        monkeypatch.setattr(threading.Thread, "start", start)
+        return refused
+
+    return refuse
+
+
+@ERRORS
+def test_none_for_a_worker(threads: Any, refuse: Any, error: BaseException) -> None:
+    """A worker without a thread is tried again later, as one without a resource."""
+    refused = refuse("poor-1", error, 2)
+    with threads.build(name="poor", creation_backoff=0.001) as m:
+        assert m.submit(lambda ctx, resource: "value").result(20) == "value"
+        assert refused == ["poor-1", "poor-1"]
+        assert Call(m.stop).outcome().killed is False
+
+
+@ERRORS
+def test_none_for_a_worker_is_shown(threads: Any, refuse: Any, error: BaseException) -> None:
+    """stats() says why there is no worker."""
+    refuse("poor-1", error, 1)
+    with threads.build(name="poor", creation_backoff=1000.0) as m:
+        wait_until(lambda: m.stats().failing_creations == 1)
+        assert type(error).__name__ in (m.stats().creation_error or "")
+        Call(m.kill, 1).outcome()
+
+
+@ERRORS
+def test_none_for_the_supervisor(threads: Any, refuse: Any, error: BaseException) -> None:
+    """A manager without a supervisor can't be made: the error is raised, and the pool of run_task is destroyed."""
+    resources = ScriptedResources()
+    refused = refuse("poor-supervisor", error, 1)
+    with pytest.raises(type(error)):
+        threads.build(name="poor", resources=resources, resource_pool_size=3)
+    assert refused == ["poor-supervisor"]
+    assert len(resources.created) == 3
+    resources.check_all_ended_once()
+
+
+@ERRORS
+def test_none_for_a_refill(threads: Any, refuse: Any, error: BaseException) -> None:
+    """A refill of run_task's pool that gets no thread is tried again."""
+    refused = refuse("poor-refill", error, 2)
+
+    def sick(ctx: Any, resource: Any) -> None:
+        raise OSError
+
+    with threads.build(
+        name="poor", resource_pool_size=1, creation_backoff=0.001, check_health=lambda error: False
+    ) as m:
+        with pytest.raises(OSError):
+            m.run_task(sick)
+        wait_until(lambda: m.stats().available_resources == 1)
+        assert len(refused) == 2
+
+
+@ERRORS
+def test_none_for_the_cancelling(threads: Any, refuse: Any, error: BaseException) -> None:
+    """A kill that gets no thread to cancel contexts in does so itself."""
+    refused = refuse("poor-cancel", error, 1)
+    gate = threads.gate()
+    with threads.build(name="poor") as m:
+        future = m.submit(threads.kit.until_cancelled(gate))
+        gate.wait_arrivals(1)
+        report = Call(m.kill, 20).outcome()
+        assert (report.killed, report.abandoned, refused) == (True, (), ["poor-cancel"])
+        assert future.cancelled()

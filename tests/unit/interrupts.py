@@ -1,0 +1,92 @@
+"""Ctrl-C at every single moment at which CPython looks for signals, one after the other.
+
+A signal that is pending at each of these moments calls a handler, which counts, puts the signal up again, and raises
+``KeyboardInterrupt`` at the moment that was asked for. So nothing is left to chance, and nothing is asked of the code under
+test that could not happen to it: there are no interrupts where the interpreter does not look.
+"""
+
+from __future__ import annotations
+
+import _thread
+import signal
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from types import CodeType, FrameType
+from typing import Any
+
+_SIGNAL = signal.SIGUSR2
+
+
+class Moments:
+    """The moments inside one call, in the functions that count; all that it calls, if none are named."""
+
+    def __init__(self, number: int, functions: Iterable[Any]) -> None:
+        self.struck: str | None = None
+        """Where the interrupt came, if it did."""
+        self._left = number
+        self._codes: frozenset[CodeType] = frozenset(function.__code__ for function in functions)
+        self._armed = False
+        self._put_up: Iterator[object] = iter(partial(_thread.interrupt_main, _SIGNAL), object())
+
+    def call(self, fn: Callable[[], Any]) -> Any:
+        """Call `fn`, to be interrupted at the moment of this number."""
+        before = signal.signal(_SIGNAL, self._look)
+        try:
+            return self._call(fn)
+        finally:
+            self._armed = False
+            signal.signal(_SIGNAL, before)
+
+    def _call(self, fn: Callable[[], Any]) -> Any:
+        self._armed = True
+        signal.raise_signal(_SIGNAL)
+        try:
+            return fn()
+        finally:
+            self._armed = False
+
+    def _look(self, signum: int, frame: FrameType | None) -> None:
+        if not self._armed:
+            return
+        if frame is not None and self._counts(frame):
+            if not self._left:
+                self._armed = False
+                self.struck = f"{frame.f_code.co_qualname}:{frame.f_lineno}"
+                raise KeyboardInterrupt(self.struck)
+            self._left -= 1
+        # The step of an iterator is a call after which CPython does not look for signals; else this would never end.
+        for _ in self._put_up:
+            return
+
+    def _counts(self, frame: FrameType) -> bool:
+        if self._codes:
+            return frame.f_code in self._codes
+        if frame.f_code in _OURS:
+            return False
+        up: FrameType | None = frame
+        while up is not None:
+            if up.f_code is Moments._call.__code__:
+                return True
+            up = up.f_back
+        return False
+
+
+_OURS = frozenset({Moments.call.__code__, Moments._call.__code__, Moments._look.__code__})
+
+
+def each_moment(
+    fn: Callable[[], Any], *functions: Any, most: int = 2000
+) -> Iterator[tuple[str | None, Any, BaseException | None]]:
+    """Calls `fn` again and again, interrupted a moment later each time, until it gets through; yields where it was
+    interrupted (None: no more), what it returned, and what it raised."""
+    for number in range(most):
+        moments = Moments(number, functions)
+        value, error = None, None
+        try:
+            value = moments.call(fn)
+        except BaseException as raised:
+            error = raised
+        yield moments.struck, value, error
+        if moments.struck is None:
+            return
+    raise AssertionError(f"more than {most} moments")

@@ -1,0 +1,57 @@
+"""Readings of the books that are disturbed each time: the least disturbed one is the answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tasker.books import _TRIES, Books, Flow
+
+
+class Restless:
+    """A counter that is late: before each of its readings so many tasks as the script says are accepted and run."""
+
+    def __init__(self, books: Books, *script: int) -> None:
+        self._shard = books.shard(1)
+        self._script = list(script)
+        self._value = 0
+        self.readings = 0
+
+    def __iter__(self) -> Any:
+        raise AssertionError("a reader takes no number")
+
+    def value(self) -> int:
+        """The numbers that were given out."""
+        moved = self._script.pop(0) if self._script else 0
+        self.readings += 1
+        self._value += moved
+        self._shard.taken += moved
+        self._shard.done += moved
+        return self._value
+
+
+def restless(*script: int) -> tuple[Books, Restless]:
+    """Books with such a counter."""
+    books = Books()
+    counter = Restless(books, *script)
+    books.numbers = counter  # type: ignore[assignment]
+    return books, counter
+
+
+@pytest.mark.parametrize("calm", range(_TRIES))
+def test_the_least_disturbed_reading_counts(calm: int) -> None:
+    """Where not one reading is of one moment, the closest to one is the answer, whichever it was."""
+    script = [50] * _TRIES
+    script[calm] = 2
+    books, counter = restless(*script)
+    assert books.flow() == Flow(accepted=50 * calm + 2, queued=2, running=0, done=50 * calm)
+    assert counter.readings == _TRIES
+
+
+@pytest.mark.parametrize("disturbed", range(_TRIES))
+def test_an_undisturbed_reading_counts_at_once(disturbed: int) -> None:
+    """The first reading of one moment is the answer, after however many that were not."""
+    books, counter = restless(*[5] * disturbed)
+    assert books.flow() == Flow(accepted=5 * disturbed, queued=0, running=0, done=5 * disturbed)
+    assert counter.readings == disturbed + 1

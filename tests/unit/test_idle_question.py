@@ -1,0 +1,73 @@
+"""Whether anything is still outstanding: asked once at a time, and asked again after it was answered."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from support.gates import Gate
+from support.waiting import Call, wait_until
+from tasker import Config, TaskManager
+from tasker.engine import Engine
+
+
+def test_one_question_at_a_time() -> None:
+    """However often it is asked, one question lies in the inbox until it is taken up."""
+    engine = Engine(Config(worker_count=1, on_create=object))
+    for _ in range(10_000):
+        engine.look_idle()
+    assert engine._inbox.qsize() == 1
+
+
+def test_ten_thousand_cancels_while_draining() -> None:
+    """Tasks that are cancelled while the supervisor is held up leave one question, not one each; it is then answered."""
+    manager: TaskManager[Any] = TaskManager(
+        Config(on_create=object, worker_count=1, max_worker_count=1, resource_pool_size=0)
+    )
+    engine, worker, supervisor = manager._engine, Gate(), Gate()
+    manager.submit(lambda ctx, resource: worker.pass_through())
+    worker.wait_arrivals(1)
+    futures = [manager.submit(lambda ctx, resource: None) for _ in range(10_000)]
+    stop = Call(manager.stop)
+    wait_until(lambda: engine.view.phase.value == "draining")
+    handle = engine.supervisor.handle
+
+    def held(event: Any, now: float) -> Any:
+        supervisor.pass_through()
+        return handle(event, now)
+
+    engine.supervisor.handle = held  # type: ignore[method-assign]
+    manager.resize(max_worker_count=2)
+    supervisor.wait_arrivals(1)
+    before = engine._inbox.qsize()
+    assert all(future.cancel() for future in futures)
+    assert engine._inbox.qsize() <= before + 1
+    supervisor.open()
+    worker.open()
+    assert stop.outcome().killed is False
+    assert manager.stats().done_tasks == 10_001
+
+
+def test_asked_again_after_the_answer() -> None:
+    """A task that ends right after the question was answered with no is asked after anew, so stop() ends."""
+    manager: TaskManager[Any] = TaskManager(
+        Config(on_create=object, worker_count=1, max_worker_count=1, resource_pool_size=0)
+    )
+    engine, gate = manager._engine, Gate()
+    flow = engine.books.flow
+    ends: list[Any] = []
+
+    def ends_behind_the_answer() -> Any:
+        answer = flow()
+        if engine.draining and ends:
+            assert ends.pop().cancel()
+        return answer
+
+    manager.submit(lambda ctx, resource: gate.pass_through())
+    gate.wait_arrivals(1)
+    queued = manager.submit(lambda ctx, resource: None)
+    ends.append(queued)
+    engine.books.flow = ends_behind_the_answer  # type: ignore[method-assign]
+    stop = Call(manager.stop)
+    wait_until(queued.cancelled)
+    gate.open()
+    assert stop.outcome().killed is False

@@ -1,0 +1,94 @@
+"""Ctrl-C in ``run_task``, at each moment of its own code: no resource is lost, no call stays open."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from support.resources import ScriptedResources
+from support.waiting import Call, wait_until
+from tasker import Config, TaskManager
+from tasker.inline import InlineRunner, _Call
+from tasker.pool import InlinePool
+from tasker.workers import here
+from unit.interrupts import each_moment
+
+STEPS = (
+    InlineRunner.run,
+    InlineRunner._close,
+    InlineRunner._measure,
+    InlinePool.acquire,
+    InlinePool.release,
+    _Call.__init__,
+    _Call.enter,
+)
+
+
+def returns(ctx: Any, resource: Any) -> str:
+    """A task that succeeds."""
+    return "value"
+
+
+def fails(ctx: Any, resource: Any) -> None:
+    """A task that fails healthily."""
+    raise LookupError
+
+
+def harms(ctx: Any, resource: Any) -> None:
+    """A task that leaves its resource unhealthy."""
+    raise OSError
+
+
+CASES = [
+    pytest.param(returns, 0, id="temporary"),
+    pytest.param(returns, 1, id="pooled"),
+    pytest.param(fails, 0, id="temporary, fails"),
+    pytest.param(fails, 1, id="pooled, fails"),
+    pytest.param(harms, 0, id="temporary, harmed"),
+    pytest.param(
+        harms,
+        1,
+        id="pooled, harmed",
+    ),
+]
+
+
+@pytest.mark.parametrize(("task", "pool_size"), CASES)
+def test_nothing_is_lost(request: pytest.FixtureRequest, task: Any, pool_size: int) -> None:
+    """After each interrupt the call is closed and its resource is back or ended; in the end all are ended once."""
+    resources = ScriptedResources()
+    manager: TaskManager[Any] = TaskManager(
+        Config(
+            worker_count=1,
+            max_worker_count=1,
+            resource_pool_size=pool_size,
+            max_temporary_resources=1,
+            on_create=resources.create,
+            on_destroy=resources.destroy,
+            check_health=lambda error: not isinstance(error, OSError),
+            creation_backoff=0.001,
+        )
+    )
+    request.addfinalizer(lambda: Call(manager.kill, 1).outcome())
+    engine = manager._engine
+    wait_until(lambda: manager.stats().active_workers == 1)
+    struck = []
+    for where, value, error in each_moment(lambda: manager.run_task(task), *STEPS):
+        if where is not None:
+            struck.append(where)
+            assert isinstance(error, KeyboardInterrupt), (where, error)
+        else:
+            assert value == "value" if task is returns else isinstance(error, OSError | LookupError)
+        assert engine.books.flow().outstanding == 0, where
+        assert here.inline == (), where
+        assert engine.pool._temporary == 0, where
+        wait_until(lambda: engine.pool.available == pool_size, timeout=3, what=f"the pool is full after {struck[-1:]}")
+        wait_until(lambda: len(resources.alive) == 1 + pool_size, what=f"only those are alive, after {struck[-1:]}")
+    assert {"InlineRunner.run", "InlineRunner._close", "InlinePool.acquire", "InlinePool.release"} <= {
+        where.split(":")[0] for where in struck
+    }
+    assert Call(manager.stop).outcome(20).killed is False
+    resources.check_all_ended_once()
+    ledger = manager.stats().resources
+    assert (ledger.created, ledger.alive) == (ledger.destroyed, 0)

@@ -1,0 +1,125 @@
+"""Ctrl-C in ``submit``, at each moment of it: the task is queued and runs, or it was never accepted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from support.gates import Gate
+from support.observers import RecordingCollector
+from support.resources import ScriptedResources
+from support.waiting import Call, wait_until
+from tasker import Config, Priority, QueueFull, TaskManager
+from tasker.books import Books
+from tasker.places import Places
+from tasker.tasks import TaskFuture
+from unit.futures import Thread
+from unit.interrupts import each_moment
+
+WAYS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "plain": ({}, {}),
+    "urgent": ({}, {"priority": Priority.HIGH}),
+    "with a callback": ({}, {"callback": lambda result, error: None}),
+    "with a collector": ({"collector": RecordingCollector()}, {}),
+    "bounded": ({"max_queue_size": 100}, {}),
+}
+
+
+def build(**config: Any) -> tuple[TaskManager[Any], ScriptedResources]:
+    """A manager with one worker and nothing else."""
+    resources = ScriptedResources()
+    options = {"worker_count": 1, "max_worker_count": 1, "resource_pool_size": 0, "name": "struck", **config}
+    return TaskManager(Config(on_create=resources.create, on_destroy=resources.destroy, **options)), resources
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_queued_or_not_accepted(way: str) -> None:
+    """Whatever the moment, what counts as accepted runs, nothing else does, and stop() ends."""
+    config, options = WAYS[way]
+    manager, resources = build(**config)
+    ran: list[None] = []
+    struck = []
+    for where, future, error in each_moment(lambda: manager.submit(lambda ctx, resource: ran.append(None), **options)):
+        if where is None:
+            assert future.result(20) is None
+            continue
+        struck.append(where)
+        # What strikes inside a hook of the user's is logged as the hook's fault, and the task is queued.
+        assert isinstance(error, KeyboardInterrupt) or "record_arrival" in where or "_guarded" in where, where
+    flow = manager._engine.books.flow
+    wait_until(lambda: not flow().outstanding, what=f"all that was accepted has ended: {flow()}, {struck}")
+    assert (flow().queued, flow().running, flow().done) == (0, 0, len(ran))
+    assert len(struck) > 5, "it was interrupted at all"
+    assert Call(manager.stop).outcome(20).killed is False
+    resources.check_all_ended_once()
+
+
+def test_the_next_task_has_its_token() -> None:
+    """A task that was interrupted on its way into the queue takes no other task's turn, nor gives one for nothing."""
+    manager, _ = build()
+    gate = Gate()
+    manager.submit(lambda ctx, resource: gate.pass_through())
+    gate.wait_arrivals(1)
+    for _ in each_moment(lambda: manager.submit(lambda ctx, resource: None)):
+        queue = manager._engine.queue
+        assert queue.tokens.qsize() == len(queue.waiting())
+    gate.open()
+    Call(manager.stop).outcome(20)
+
+
+@pytest.mark.parametrize(
+    "functions",
+    [
+        pytest.param((TaskManager.submit, TaskFuture.__init__), id="submit itself"),
+        pytest.param((Places.acquire,), id="acquire"),
+        pytest.param((Places._take_or_line_up,), id="taking"),
+    ],
+)
+def test_a_place_goes_back(functions: tuple[Any, ...]) -> None:
+    """Ctrl-C at or behind the place in a bounded queue gives the place back."""
+    manager, _ = build(max_queue_size=3)
+    gate = Gate()
+    manager.submit(lambda ctx, resource: gate.pass_through())
+    gate.wait_arrivals(1)
+
+    def submit() -> None:
+        future = manager.submit(lambda ctx, resource: None, block=False)
+        assert future.cancel()
+
+    for where, _, error in each_moment(submit, *functions):
+        assert where is None or isinstance(error, KeyboardInterrupt), (where, error)
+        for waiting in manager._engine.queue.waiting():  # it was queued, but its caller does not know
+            waiting.cancel()
+    for _ in range(3):
+        try:
+            manager.submit(lambda ctx, resource: None, block=False)
+        except QueueFull:
+            break
+    else:
+        with pytest.raises(QueueFull):
+            manager.submit(lambda ctx, resource: None, block=False)
+    queued = len(manager._engine.queue.waiting())
+    gate.open()
+    Call(manager.stop).outcome(20)
+    assert queued == 3, "all places could be had again"
+
+
+def test_every_number_that_was_taken_is_accounted_for() -> None:
+    """Interrupted between taking a number and using it, submit gives the number back."""
+    manager, _ = build()
+    books: Books = manager._engine.books
+    for where, _, error in each_moment(lambda: manager.submit(lambda ctx, resource: None), TaskFuture.__init__):
+        assert where is None or isinstance(error, KeyboardInterrupt)
+    wait_until(lambda: books.flow().outstanding == 0, what=str(books.flow()))
+    assert books.numbers.value() == books.refused + books.flow().accepted
+    assert books.refused > 0
+    Call(manager.stop).outcome(20)
+
+
+def test_the_lock_of_the_places_is_let_go() -> None:
+    """Ctrl-C while a place is given back leaves no lock behind that the next one would wait for."""
+    places = Places(1)
+    for where, _, _ in each_moment(places.release, Places.release):
+        Thread(places.release).join()
+        assert where is None or where

@@ -1,0 +1,82 @@
+"""Two who close the pool of ``run_task`` at once."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from support.resources import ScriptedResources
+from tasker import Config, ShutdownError
+from tasker.books import Books
+from tasker.logs import GuardedLogger
+from tasker.pool import InlinePool, Loan
+from tasker.resources import Held, Maker
+
+
+class Contended(deque[Held]):
+    """Lets somebody else step in just before an element is taken out."""
+
+    def __init__(self, items: Any, step: Callable[[], object]) -> None:
+        super().__init__(items)
+        self._steps = [step]
+
+    def pop(self) -> Held:  # type: ignore[override]
+        """Take the last one, if it is still there."""
+        if self._steps:
+            self._steps.pop()()
+        return super().pop()
+
+
+def build(size: int) -> tuple[InlinePool, ScriptedResources, Books]:
+    """A filled pool."""
+    resources, books = ScriptedResources(), Books()
+    config = Config(worker_count=1, on_create=resources.create, on_destroy=resources.destroy)
+    pool = InlinePool(Maker(config, books, GuardedLogger(config.logger, "pool", lambda: None)), size, None)
+    pool.fill()
+    return pool, resources, books
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_the_other_closer_is_faster(size: int) -> None:
+    """Who finds that the other has taken the last one away is done, and each resource is ended once."""
+    pool, resources, books = build(size)
+    pool._idle = Contended(pool._idle, pool.close)
+    pool.close()
+    assert books.ledger.destroyed == size
+    resources.check_all_ended_once()
+
+
+def test_the_other_closer_comes_while_one_is_ended() -> None:
+    """The same in the middle: between them they end all."""
+    pool, resources, books = build(4)
+    end, steps = pool._maker.end, [pool.close]
+
+    def ending(held: Held) -> None:
+        if steps:
+            steps.pop()()
+        end(held)
+
+    pool._maker.end = ending  # type: ignore[method-assign]
+    pool.close()
+    assert books.ledger.destroyed == 4
+    resources.check_all_ended_once()
+
+
+def test_what_is_lent_is_ended_when_it_comes_back() -> None:
+    """A closed pool lends nothing, keeps nothing and lacks nothing."""
+    pool, resources, books = build(1)
+    loan = Loan()
+    pool.acquire(loan)
+    pool.close()
+    pool.close()
+    with pytest.raises(ShutdownError):
+        pool.acquire(Loan())
+    pool.release(loan, healthy=True)
+    assert not loan.lacks
+    pool.release(loan, healthy=True)
+    assert not loan.lacks, "a second time gives back nothing"
+    assert (books.ledger.destroyed, pool.available) == (1, 0)
+    resources.check_all_ended_once()
