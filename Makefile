@@ -6,6 +6,7 @@ PYTHON ?= python3
 VENV ?= .venv
 TESTS ?= tests
 DEMO ?= .demo
+ROUNDS ?= 1
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
@@ -13,7 +14,7 @@ SEARCH := examples/stdlib_search
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check format stress soak coverage clean
+.PHONY: help demo test test-free-threaded check format stress soak bench bench-long coverage clean
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,12 +53,24 @@ format: $(VENV)/.installed-dev ## put the code into the house format
 stress: $(VENV)/.installed-test ## the stress tests alone
 	$(BIN)/python -m pytest -m stress tests
 
+test-free-threaded: ## the suites of threads with the GIL off (PYTHON=python3.13t), the stress tests ROUNDS times
+	$(MAKE) .venv-free-threaded/.installed-test-free-threaded PYTHON=$(PYTHON) VENV=.venv-free-threaded
+	PYTHON_GIL=0 .venv-free-threaded/bin/python -c 'import sys; sys.exit(sys._is_gil_enabled() and "this interpreter has a GIL")'
+	PYTHON_GIL=0 .venv-free-threaded/bin/python -m pytest -m 'not soak' tests/unit tests/contract tests/stateful
+	for round in $$(seq $(ROUNDS)); do PYTHON_GIL=0 .venv-free-threaded/bin/python -m pytest -q tests/stress || exit 1; done
+
 soak: $(VENV)/.installed-test ## minutes of load
 	$(BIN)/python -m pytest -m soak tests
+
+bench: $(VENV)/.installed-bench ## against the peers: benchmarks/RESULTS.md and plots, in under ten minutes
+	$(BIN)/python -m benchmarks
+
+bench-long: $(VENV)/.installed-bench ## ten million tasks and what else takes long, for a table of their own
+	$(BIN)/python -m benchmarks --size long
 
 coverage: $(VENV)/.installed-test ## all tests, with a report of what they do not reach
 	$(BIN)/python -m pytest -m 'not soak' --cov --cov-report=term-missing $(TESTS)
 
 clean: ## remove what these commands made
 	rm -rf .venv .venv-* $(DEMO) build dist .coverage .coverage.* htmlcov .hypothesis .mypy_cache .pytest_cache .ruff_cache
-	find src tests examples tools -name __pycache__ -type d -prune -exec rm -rf {} +
+	find src tests benchmarks examples tools -name __pycache__ -type d -prune -exec rm -rf {} +

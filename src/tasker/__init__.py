@@ -1,5 +1,7 @@
 """Tasks over a pool of workers, each of which owns a resource that is expensive to make."""
 
+import typing
+
 from .config import Config
 from .context import Context
 from .control.scaling import Decision, ScalingPolicy, Snapshot
@@ -22,7 +24,12 @@ from .metrics.protocol import MetricsCollector, TaskLifecycleTimestamps, TaskMet
 from .stats import ResourceLedger, StopReport, TaskStats
 from .tasks import Priority, TaskFuture
 
+if typing.TYPE_CHECKING:
+    from .aio import AsyncTaskFuture, AsyncTaskManager
+
 __all__ = [
+    "AsyncTaskFuture",
+    "AsyncTaskManager",
     "Config",
     "ConfigError",
     "Context",
@@ -50,3 +57,11 @@ __all__ = [
     "TaskerError",
     "WorkerLost",
 ]
+
+
+def __getattr__(name: str) -> typing.Any:
+    if name in ("AsyncTaskFuture", "AsyncTaskManager"):
+        from . import aio  # noqa: PLC0415  asyncio takes longer to import than all the rest of this library
+
+        return getattr(aio, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import KW_ONLY, dataclass
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypedDict, TypeVar, Unpack, overload
 
 from .context import Context
 from .control.scaling import ScalingPolicy
@@ -21,6 +21,30 @@ _default_logger = logging.getLogger("tasker")
 _default_logger.addHandler(logging.NullHandler())
 
 
+class Options(TypedDict, total=False):
+    """The options that have nothing to do with the type of the resource, for type checkers; a test compares them with
+    the fields of ``Config``."""
+
+    ctx: Context | None
+    check_health: Callable[[BaseException], bool] | Callable[[BaseException], Awaitable[bool]] | None
+    max_worker_count: int | None
+    burst_interval: float
+    max_retries: int
+    resource_pool_size: int | None
+    max_temporary_resources: int | None
+    max_queue_size: int | None
+    logger: Logger
+    collector: MetricsCollector | None
+    name: str
+    creation_timeout: float | None
+    creation_backoff: float
+    cancel_grace: float
+    rate_window: float
+    scaling: ScalingPolicy | None
+    sync_in_thread: bool
+    slow_callback: float
+
+
 @dataclass(frozen=True)
 class Config(Generic[R]):
     """The options of a manager. All are keyword-only; all durations are float seconds.
@@ -31,17 +55,18 @@ class Config(Generic[R]):
     _: KW_ONLY
     worker_count: int
     """Base workers, always kept alive. Positive."""
-    on_create: Callable[[], R] | None = None
-    """Makes a resource, in the thread of the worker that will own it. Required, unless ``resource`` is given."""
+    on_create: Callable[[], R] | Callable[[], Awaitable[R]] | None = None
+    """Makes a resource, in the thread of the worker that will own it. Required, unless ``resource`` is given. May be
+    asynchronous for ``AsyncTaskManager``, as ``on_destroy`` and ``check_health``."""
     on_destroy: Callable[[R], object] | None = None
     """Ends a resource, in the thread that made it; called exactly once for each."""
-    resource: Callable[[], AbstractContextManager[R]] | None = None
+    resource: Callable[[], AbstractContextManager[R]] | Callable[[], AbstractAsyncContextManager[R]] | None = None
     """A context-manager factory, instead of ``on_create`` and ``on_destroy``: entered to make a resource, left to
-    end it, both in the worker's thread."""
+    end it, both in the worker's thread. May be asynchronous for ``AsyncTaskManager``."""
     ctx: Context | None = None
     """The parent context: when it is cancelled or its deadline passes, the manager stops gracefully. Tasks see its
     values."""
-    check_health: Callable[[BaseException], bool] | None = None
+    check_health: Callable[[BaseException], bool] | Callable[[BaseException], Awaitable[bool]] | None = None
     """Asked with the error of a failed task: False blames the resource, which is then replaced and the task retried.
     None: every error is the task's own fault."""
     max_worker_count: int | None = None
@@ -79,6 +104,44 @@ class Config(Generic[R]):
     slow_callback: float = 0.1
     """For ``AsyncTaskManager``: after how many seconds in which a task held the event loop that is logged, with its
     name; 0: never."""
+
+    if TYPE_CHECKING:  # so that R is the resource also where it has to be awaited; dataclass makes the real one
+
+        @overload
+        def __init__(
+            self,
+            *,
+            worker_count: int,
+            on_create: Callable[[], Coroutine[Any, Any, R]],
+            on_destroy: Callable[[R], object] | None = None,
+            **options: Unpack[Options],
+        ) -> None: ...
+        @overload
+        def __init__(
+            self,
+            *,
+            worker_count: int,
+            on_create: Callable[[], R] | None = None,
+            on_destroy: Callable[[R], object] | None = None,
+            **options: Unpack[Options],
+        ) -> None: ...
+        @overload
+        def __init__(
+            self,
+            *,
+            worker_count: int,
+            resource: Callable[[], AbstractAsyncContextManager[R, Any]],
+            **options: Unpack[Options],
+        ) -> None: ...
+        @overload
+        def __init__(
+            self,
+            *,
+            worker_count: int,
+            resource: Callable[[], AbstractContextManager[R, Any]],
+            **options: Unpack[Options],
+        ) -> None: ...
+        def __init__(self, *, worker_count: int, **options: Any) -> None: ...
 
     def __post_init__(self) -> None:
         _check_resource(self)

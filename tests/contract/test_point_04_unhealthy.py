@@ -45,9 +45,8 @@ async def test_point_04_the_retry_has_high_priority(engine: Any, kit: Any) -> No
     log: list[Any] = []
     sick = kit.script(Sick(), "well")
     async with engine.manager(resources=ScriptedResources(None, door), check_health=kit.hook(healthy)) as m:
-        low = await m.submit(sick, priority=Priority.LOW)
+        await m.submit(sick, priority=Priority.LOW, callback=lambda result, error: log.append("low"))
         await door.arrivals(1)
-        low.add_done_callback(lambda future: log.append("low"))
         for number in range(3):
             await m.submit(kit.records(log, number))
         assert m.stats().priority_tasks == 1

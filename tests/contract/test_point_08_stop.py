@@ -28,7 +28,7 @@ async def test_point_08_everything_accepted_runs_with_a_live_context(engine: Any
         assert not stop.done()
         gate.open()
         report = await stop
-        assert [future.raw.result(0) for future in queued] == [False] * 20
+        assert [future.raw.result() for future in queued] == [False] * 20
         assert all(future.done() for future in held)
         assert not report.killed
 
@@ -88,8 +88,8 @@ async def test_point_08_failures_and_retries_are_drained(engine: Any, kit: Any) 
         await eventually(lambda: m.closed)
         gate.open()
         await stop
-        assert [future.raw.result(0) for future in retried] == list(range(8))
-        assert all(isinstance(f.raw.exception(0), ValueError) for f in failed)
+        assert [future.raw.result() for future in retried] == list(range(8))
+        assert all(isinstance(f.raw.exception(), ValueError) for f in failed)
 
 
 async def test_point_08_resources_are_destroyed_when_it_returns(engine: Any, kit: Any) -> None:

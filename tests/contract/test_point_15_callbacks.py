@@ -29,7 +29,7 @@ async def test_point_15_the_outcome_is_set_before(engine: Any, kit: Any) -> None
     box: list[Any] = []
 
     def callback(result: Any, error: Any) -> None:
-        seen.append((box[0].done(), box[0].raw.result(0) == result))
+        seen.append((box[0].done(), box[0].raw.result() == result))
 
     async with engine.manager() as m:
         box.append(await m.submit(kit.holds(gate, "value"), callback=callback))

@@ -52,6 +52,8 @@ def test_every_example_is_tested() -> None:
         "custom_logging.py",
         "postgres.py",
         "http_clients.py",
+        "asyncio_service.py",
+        "asyncio_crawler.py",
     }
     assert {path.name for path in EXAMPLES.glob("*.py")} == tested
 
@@ -143,6 +145,32 @@ def test_http_clients() -> None:
     retried, replaced = numbers(r"asked again: (\d+), workers replaced: (\d+)", text)
     assert retried == replaced
     assert retried >= 10
+    assert "alive=0, lost=0" in text
+
+
+@pytest.mark.skipif(importlib.util.find_spec("pgserver") is None, reason="pgserver has no wheel for this Python")
+def test_asyncio_service() -> None:
+    """A full queue answers 503, run_task goes past it, dropped connections do not show, none is left open."""
+    text = run("asyncio_service.py")
+    assert "one after the other: item 7 404" in text
+    answered, refused = numbers(r"60 within 20 ms or so: (\d+) answered, (\d+) told to come again", text)
+    assert answered >= 8
+    assert refused > 0
+    assert answered + refused == 60
+    assert "asked past the queue: 100 items" in text
+    assert numbers(r"connections dropped: (\d+)", text) >= (1,)
+    assert "answers: [200, 200, 200, 200]" in text
+    assert "alive=0, lost=0" in text
+    assert "connections still open on the server: 0" in text
+
+
+def test_asyncio_crawler() -> None:
+    """Every page is fetched, but for those that fail or hang; cut connections cost a client and no page."""
+    text = run("asyncio_crawler.py")
+    assert "HTTPStatusError: pages [31, 71, 111, 151, 191]" in text
+    assert "TimeoutError: pages [49, 149]" in text  # 99 and 199 are behind 49
+    again, replaced = numbers(r"hung up: (\d+), clients replaced: (\d+)", text)
+    assert again == replaced == 10
     assert "alive=0, lost=0" in text
 
 

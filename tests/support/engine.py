@@ -10,7 +10,7 @@ from __future__ import annotations
 import abc
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from typing import Any
+from typing import Any, ClassVar
 
 from support.gates import Gate
 from tasker import TaskStats
@@ -29,6 +29,8 @@ class Engine(abc.ABC):
 
     name: str
     kit: Any
+    exceptions: ClassVar[dict[str, str]] = {}
+    """Tests of the contract that do not apply, each with the reason."""
 
     def __init__(self) -> None:
         self._gates: list[Gate] = []

@@ -44,4 +44,5 @@ class Entry:
 
 COMMANDS: dict[str, Entry] = {
     "run": Entry("tasker.cli.run", "run a Python task over every item of an input"),
+    "bench": Entry("tasker.cli.bench", "measure tasker on this machine, next to the standard library"),
 }

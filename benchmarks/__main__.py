@@ -1,0 +1,84 @@
+"""`python -m benchmarks`: runs the topics and writes RESULTS.md, plots/ and results/."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks import machine, plots, report, runner
+from benchmarks.peers import Missing
+from benchmarks.runner import LONG, NORMAL, TINY, Size
+from benchmarks.store import Run
+from benchmarks.topics import LONG as LONG_TOPICS
+from benchmarks.topics import TOPICS, races
+
+HERE = Path(__file__).resolve().parent
+MINUTES = {"normal": 8.0, "long": 45.0, "tiny": 1.0}
+"""So that `make bench` stays below ten, its last round and the drawing included."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Returns 1 if a contestant failed, which is not that one is not installed, nor that a target is missed."""
+    options = _parser().parse_args(argv)
+    size = {"normal": NORMAL, "long": LONG, "tiny": TINY}[options.size]
+    if not options.report:
+        _run(size, options.only, options.minutes or MINUTES[size.name], options.output)
+    return _report(options.output)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--size", choices=("normal", "long", "tiny"), default="normal", help="how much is run")
+    parser.add_argument("--only", nargs="+", choices=TOPICS, metavar="TOPIC", help=f"of {', '.join(TOPICS)}")
+    parser.add_argument("--minutes", type=float, help="time limit; rounds are left out to keep it, never topics")
+    parser.add_argument("--output", type=Path, default=HERE, metavar="DIR", help="where the files go (default: here)")
+    parser.add_argument("--report", action="store_true", help="run nothing, write RESULTS.md and plots from results/")
+    return parser
+
+
+def _run(size: Size, only: Sequence[str] | None, minutes: float, output: Path) -> None:
+    """Runs the topics. Where only some are, the others keep what they had."""
+    known = LONG_TOPICS if size.long else TOPICS
+    chosen = [topic for topic in known if not only or topic in only]
+    where = machine.here()
+    entries = [(topic, race) for topic in chosen for race in races(topic, size)]
+    outcomes = runner.run_all(entries, minutes, lambda line: print(line, flush=True))
+    where["load after"] = machine.load()
+    folder = output / "results"
+    earlier = Run.load(folder, size.name) if only else None
+    if earlier is not None:
+        kept = [outcome for outcome in earlier.outcomes if outcome.topic not in chosen]
+        outcomes = sorted([*kept, *outcomes], key=lambda outcome: list(known).index(outcome.topic))
+        where["note"] = (
+            f"{', '.join(chosen)}: measured at that date; the other topics earlier, on {earlier.machine['date']}"
+        )
+    Run(name=size.name, machine=where, outcomes=outcomes).save(folder)
+
+
+def _report(output: Path) -> int:
+    folder = output / "results"
+    normal = Run.load(folder, "normal") or Run.load(folder, "tiny")
+    long = Run.load(folder, "long")
+    runs = [run for run in (normal, long) if run is not None]
+    drawn: list[str] = []
+    for run in runs:
+        try:
+            drawn += plots.draw(output / "plots", run)
+        except Missing as error:
+            print(f"no plots: {error}", file=sys.stderr)
+    print(report.write(output, normal, long, drawn))
+    failed = {
+        f"{outcome.title}: {name}: {why}"
+        for run in runs
+        for outcome in run.outcomes
+        for name, why in outcome.failed.items()
+    }
+    for line in sorted(failed):
+        print(f"failed: {line}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,75 @@
+"""Where and with what a run was made."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import platform
+import sys
+import sysconfig
+from importlib import metadata
+from pathlib import Path
+
+from benchmarks.peers import versions
+
+
+def here() -> dict[str, str]:
+    """By name, in the order of the report."""
+    return {
+        "date": dt.datetime.now(dt.UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "machine": f"{platform.system()} {platform.machine()}, {processor()}, {cores()} cores, {memory()}",
+        "Python": f"{platform.python_implementation()} {platform.python_version()} ({platform.python_compiler()}), {gil()}",
+        "load before": load(),
+        "tasker": version("tasker-pool"),
+        **versions(),
+    }
+
+
+def gil() -> str:
+    """With or without."""
+    if not sysconfig.get_config_var("Py_GIL_DISABLED"):
+        return "with the GIL"
+    enabled: bool = getattr(sys, "_is_gil_enabled", lambda: True)()
+    return "free-threaded build, GIL " + ("on" if enabled else "off")
+
+
+def version(name: str) -> str:
+    """Of an installed distribution."""
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return "from its sources"
+
+
+def processor() -> str:
+    """The name of the CPU."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or "unknown CPU"
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or "unknown CPU"
+
+
+def cores() -> int:
+    """That this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:
+        return os.cpu_count() or 1
+
+
+def memory() -> str:
+    """Of the machine."""
+    try:
+        return f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GiB"
+    except (AttributeError, ValueError, OSError):
+        return "memory unknown"
+
+
+def load() -> str:
+    """Of the machine, averaged over the last minute."""
+    try:
+        return f"{os.getloadavg()[0]:.2f}"
+    except (AttributeError, OSError):
+        return "unknown"

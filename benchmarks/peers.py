@@ -1,0 +1,45 @@
+"""The peers: their modules, their versions, and who is not installed."""
+
+from __future__ import annotations
+
+import importlib
+from importlib import metadata
+from typing import Any
+
+from benchmarks.runner import Absent
+
+PEERS = ("joblib", "loky", "pebble", "mpire", "aiojobs", "aiometer")
+
+
+class Missing(Exception):
+    """A peer is not installed."""
+
+
+def load(name: str) -> Any:
+    """The peer's module, as ``Any``: the suite type-checks alike with and without it."""
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise Missing(f"{name} is not installed (the extra `bench` installs it): {error}") from error
+
+
+def absent(*names: str) -> list[Absent]:
+    """Those of the peers that are not here."""
+    missing = []
+    for name in names:
+        try:
+            load(name)
+        except Missing as error:
+            missing.append(Absent(name, str(error)))
+    return missing
+
+
+def versions() -> dict[str, str]:
+    """Version by peer, of those that are installed."""
+    found = {}
+    for name in PEERS:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = "not installed"
+    return found

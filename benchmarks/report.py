@@ -1,0 +1,215 @@
+"""RESULTS.md: the targets and whether they are met, then a table for each race, then what is not there and why."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from itertools import groupby
+from pathlib import Path
+
+from benchmarks.runner import SUBJECT, Figure, Outcome, Spread, Verdict
+from benchmarks.store import Run
+from benchmarks.topics import TOPICS
+
+MICRO = "\N{MICRO SIGN}s"
+LATER = [["process backend, no-op tasks", "at least 15x ProcessPoolExecutor: it comes with the process backend"]]
+COMPARED = ("/s", "us", "ms", "s", "B")
+"""Units of figures of which a ratio says something."""
+
+HOW_TO_READ = """\
+## How to read this
+
+- A round runs every contestant of a table once, one after the other, and then the next round begins (A B C, A B C, ...),
+  so a slow moment of the machine falls on all of them. A figure is the **median of the rounds, with the quartiles in
+  brackets**.
+- "tasker is" compares in the same round and gives the median of those ratios: 5.0x means five times better (faster, or
+  smaller), 0.5x means half as good. The targets are judged by the same median. *Close* means that the target lies
+  within the quartiles, so that another run may say otherwise.
+- Everything runs in one process, with the garbage collector on; it collects before each run. Where memory counts, each
+  run has a process of its own.
+- tasker always has everything on: priorities, contextvars, metrics, retries, health checks. Its number of workers is
+  fixed (`max_worker_count` = `worker_count`), because that of its peers is.
+- Pools are started, and all of their workers are up, before the clock starts, except where starting is what is measured.
+"""
+
+CAVEATS = """\
+## What these figures do not say
+
+- No-op tasks show what a library costs and nothing else. The longer a task takes, the less any of it matters: see
+  *Overhead as a share of the work* and *Tasks that sleep*, where the pools differ little or not at all.
+- Where tasks compute in Python, two threads also pay for handing the GIL to one another, whichever pool they are in;
+  the bare `SimpleQueue` shows how much that is. The bare loop runs in one thread, just before the others: some percent,
+  up or down, are the machine's, so compare the pools with one another there.
+- What is submitted in chunks is faster than anything that is submitted by itself. If thousands of tiny tasks need
+  neither an outcome of their own, nor a priority, nor a resource, cutting them into chunks is the better answer, with
+  any of these libraries.
+- The hand-written `SimpleQueue` and the two-lock handoff are not pools: they are what the interpreter itself costs.
+- Memory that a process holds is measured in pages and includes what the allocator keeps in reserve.
+- The machine is a shared one with few cores unless the table above says otherwise: trust the ratios more than the figures, and a
+  ratio more the narrower its quartiles are.
+- With the GIL, tail latencies (p99) are ruled by the switch interval of the interpreter (5 ms) and by other work on the
+  machine as much as by the library.
+"""
+
+LEFT_OUT = """\
+## What was left out, and why
+
+- `ProcessPoolExecutor` and loky take part only where a task computes for 1 ms or more: with no-op tasks they would be
+  measured for crossing into another process, which threads need not do. tasker's own process backend is not here yet,
+  and neither is its target.
+- mpire and pebble with processes, for the same reason.
+- Distributed task queues (Celery, RQ, Dramatiq, Ray): they persist, route and survive a reboot; a comparison of no-op
+  tasks would be unfair to them and would tell nobody anything.
+- The Go library: its figures are those of its own benchmarks, on another machine, and are quoted as a target only.
+- PyPy and other interpreters.
+"""
+
+
+def write(folder: Path, normal: Run | None, long: Run | None, plots: Sequence[str]) -> Path:
+    """Writes RESULTS.md and returns its path."""
+    path = folder / "RESULTS.md"
+    path.write_text(text(normal, long, plots), encoding="utf-8")
+    return path
+
+
+def text(normal: Run | None, long: Run | None, plots: Sequence[str]) -> str:
+    """The report of a run of `make bench`, one of `make bench-long`, or both."""
+    parts = [
+        "# Benchmarks: results\n",
+        "Written by `make bench` (and `make bench-long`); do not edit. How it is measured: [README.md](README.md).\n",
+    ]
+    if normal is not None:
+        parts += [_machine("The run", normal), _targets("Targets", [normal]), HOW_TO_READ, *_topics(normal, plots, 2)]
+    if long is not None:
+        parts += ["## The long run\n", "`make bench-long`, a run of its own.\n", _machine("Its machine", long, 3)]
+        parts += [_targets("Its targets", [long], 3), *_topics(long, plots, 3)]
+    parts += [CAVEATS, LEFT_OUT, _not_there([run for run in (normal, long) if run is not None])]
+    return "\n".join(part for part in parts if part)
+
+
+def _machine(title: str, run: Run, level: int = 2) -> str:
+    lines = [f"{'#' * level} {title}\n", "| | |", "|---|---|"]
+    return "\n".join([*lines, *(f"| {name} | {value} |" for name, value in run.machine.items())]) + "\n"
+
+
+def _targets(title: str, runs: Sequence[Run], level: int = 2) -> str:
+    verdicts = [verdict for run in runs for outcome in run.outcomes for verdict in outcome.verdicts]
+    unjudged = [claim for run in runs for outcome in run.outcomes for claim in outcome.unjudged]
+    unjudged += LATER if any(run.name != "long" for run in runs) else []
+    if not verdicts:
+        return ""
+    met = sum(verdict.met for verdict in verdicts)
+    lines = [
+        f"{'#' * level} {title}\n",
+        f"{met} of {len(verdicts)} met, {len(verdicts) - met} missed, {len(unjudged)} not measured.\n",
+        "| what | target | measured | |",
+        "|---|---|---|---|",
+        *(f"| {one.what} | {one.target} | {spread(one.measured, one.unit)} | {word(one)} |" for one in verdicts),
+        *(f"| {what} | {target} | | not measured |" for what, target in unjudged),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def word(verdict: Verdict) -> str:
+    """Met or missed, said plainly."""
+    return ("met" if verdict.met else "**MISSED**") + (" (close)" if verdict.close else "")
+
+
+def _topics(run: Run, plots: Sequence[str], level: int) -> list[str]:
+    parts = []
+    for topic, outcomes in groupby(run.outcomes, key=lambda outcome: outcome.topic):
+        parts.append(f"{'#' * level} {TOPICS[topic]}\n")
+        picture = f"{run.name}-{topic}.svg"
+        if picture in plots:
+            parts.append(f"![{TOPICS[topic]}](plots/{picture})\n")
+        parts += [table(outcome, level + 1) for outcome in outcomes]
+    return parts
+
+
+def table(outcome: Outcome, level: int = 3) -> str:
+    """One race: a line for each contestant (or each figure)."""
+    lines = [f"{'#' * level} {outcome.title}\n", f"{outcome.work} {_rounds(outcome)}\n"]
+    lines += _down(outcome) if outcome.down else _across(outcome)
+    return "\n".join(lines) + "\n"
+
+
+def _rounds(outcome: Outcome) -> str:
+    cut = " (fewer than planned: time was up)" if outcome.rounds < outcome.wanted_rounds else ""
+    return f"{outcome.rounds} round{'s' * (outcome.rounds != 1)}{cut}."
+
+
+def _across(outcome: Outcome) -> list[str]:
+    first = outcome.figures[0]
+    compared = first.unit in COMPARED and SUBJECT in outcome.values and len(outcome.values) > 1
+    head = ["", *(heading(figure) for figure in outcome.figures), *(["tasker is"] if compared else []), ""]
+    lines = [_row(head), _row(["---", *(["---:"] * (len(head) - 2)), "---"])]
+    for name in outcome.values:
+        cells = [spread(Spread.of(outcome.of(name, figure.key)), figure.unit) for figure in outcome.figures]
+        if compared:
+            better = outcome.advantage(SUBJECT, name, first)
+            cells.append("" if name == SUBJECT or not better else spread(Spread.of(better), "x"))
+        shown = f"**{name}**" if name.startswith(SUBJECT) else name
+        lines.append(_row([shown, *cells, outcome.remarks.get(name, "")]))
+    return lines
+
+
+def _down(outcome: Outcome) -> list[str]:
+    """Figures of the kind ``rate@1000``: a line for each place, a column for each kind."""
+    kinds = list(dict.fromkeys(figure.key.partition("@")[0] for figure in outcome.figures))
+    by_place: dict[str, list[Figure]] = {}
+    for figure in outcome.figures:
+        by_place.setdefault(figure.key.partition("@")[2], []).append(figure)
+    names = list(outcome.values)
+    first = next(iter(by_place.values()), [])
+    lines = [
+        _row(["tasks done", *(f"{name}: {figure.label.partition(': ')[2]}" for name in names for figure in first)])
+    ]
+    lines.append(_row(["---:"] * (1 + len(names) * len(kinds))))
+    for place, figures in by_place.items():
+        cells = [spread(Spread.of(outcome.of(name, figure.key)), figure.unit) for name in names for figure in figures]
+        lines.append(_row([f"{int(place):,}", *cells]))
+    return lines
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def heading(figure: Figure) -> str:
+    """The label, with the unit where the values do not show it."""
+    return figure.label
+
+
+def spread(values: Spread, unit: str) -> str:
+    """Median, and quartiles in brackets where there are any."""
+    show = FORMATS.get(unit, _plain)
+    shown = f"{show(values.median)}{SUFFIXES.get(unit, unit and ' ' + unit)}"
+    if values.low == values.high:
+        return shown
+    return f"{shown} [{show(values.low)} to {show(values.high)}]"
+
+
+def _plain(value: float) -> str:
+    if value == 0 or abs(value) >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
+
+
+FORMATS: dict[str, Callable[[float], str]] = {
+    "/s": lambda v: f"{v:,.0f}",
+    "B": lambda v: f"{v:,.0f}",
+    "%": lambda v: f"{v:.1f}",
+    "count": lambda v: f"{v:.0f}",
+}
+SUFFIXES = {"count": "", "x": "x", "%": "%", "us": f" {MICRO}", "/s": "/s"}
+
+
+def _not_there(runs: Iterable[Run]) -> str:
+    """Contestants that are not installed, or failed, each once."""
+    lines: dict[str, None] = {}
+    for run in runs:
+        for outcome in run.outcomes:
+            for one in outcome.absent:
+                lines[f"- {one.name}: {one.why}"] = None
+            for name, why in outcome.failed.items():
+                lines[f"- **{name} failed** in *{outcome.title}*: {why}"] = None
+    return "Not in these runs:\n\n" + "\n".join(lines) + "\n" if lines else ""

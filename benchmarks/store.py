@@ -1,0 +1,53 @@
+"""A run as plain data, in a file: what the report and the plots are made of."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.runner import Absent, Figure, Outcome, Spread, Verdict
+
+
+@dataclass(slots=True, kw_only=True)
+class Run:
+    """All outcomes of one run, and where it was made."""
+
+    name: str
+    machine: dict[str, str]
+    outcomes: list[Outcome]
+
+    def save(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        text = json.dumps(_rounded(dataclasses.asdict(self)), indent=1)
+        (folder / f"{self.name}.json").write_text(text + "\n", encoding="utf-8")
+
+    @staticmethod
+    def load(folder: Path, name: str) -> Run | None:
+        """None if there is none."""
+        try:
+            data = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        return Run(name=data["name"], machine=data["machine"], outcomes=[_outcome(one) for one in data["outcomes"]])
+
+
+def _outcome(data: dict[str, Any]) -> Outcome:
+    plain = {key: value for key, value in data.items() if key not in ("figures", "absent", "verdicts")}
+    return Outcome(
+        **plain,
+        figures=[Figure(**one) for one in data["figures"]],
+        absent=[Absent(**one) for one in data["absent"]],
+        verdicts=[Verdict(**{**one, "measured": Spread(**one["measured"])}) for one in data["verdicts"]],
+    )
+
+
+def _rounded(value: Any) -> Any:
+    """Six digits are more than any clock gives."""
+    if isinstance(value, float):
+        return float(f"{value:.6g}")
+    if isinstance(value, dict):
+        return {key: _rounded(one) for key, one in value.items()}
+    return [_rounded(one) for one in value] if isinstance(value, list) else value

@@ -1,0 +1,40 @@
+"""One module a topic. Each has ``races(size)``; the modules that take minutes are in ``LONG``."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+
+from benchmarks.runner import Race, Size
+
+TOPICS: dict[str, str] = {
+    "threads": "No-op tasks on threads",
+    "round_trip": "Blocking round trip of one task",
+    "run_task": "run_task",
+    "memory": "A deep queue",
+    "mapping": "map over lazy inputs",
+    "task_sizes": "Overhead as a share of the work",
+    "sleeping": "Tasks that sleep",
+    "submitters": "Many submitters",
+    "mixed": "Mixed priorities, failing tasks",
+    "observing": "metrics() and stats()",
+    "start_stop": "Starting and stopping",
+    "importing": "Importing",
+    "asynchronous": "asyncio",
+    "endurance": "Many tasks in one manager",
+}
+"""The topics of ``make bench`` and their titles, in the order of the report."""
+
+LONG: dict[str, str] = {
+    "endurance": "Many tasks in one manager",
+    "memory": "A deep queue",
+    "mapping": "map over lazy inputs",
+    "threads": "No-op tasks on threads",
+}
+"""The topics of ``make bench-long``, with sizes of their own."""
+
+
+def races(topic: str, size: Size) -> list[Race]:
+    """The races of a topic."""
+    make: Callable[[Size], list[Race]] = importlib.import_module(f"benchmarks.topics.{topic}").races
+    return make(size)

@@ -1,0 +1,45 @@
+"""Tasks that wait, as for a network: how near the pool comes to all of its workers waiting all of the time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from benchmarks import crews
+from benchmarks.runner import Contestant, Figure, Race, Size
+from benchmarks.work import Load, sleep_task
+
+IDEAL = Figure("ideal", "of the ideal rate", "%", more_is_better=True)
+RATE = Figure("rate", "tasks/s", "/s", more_is_better=True)
+CASES = ((4, 0.001, 1_600), (64, 0.01, 3_200), (1000, 0.1, 4_000))
+
+
+def races(size: Size) -> list[Race]:
+    return [_race(size, *case) for case in CASES]
+
+
+def _race(size: Size, workers: int, seconds: float, tasks: int) -> Race:
+    load = Load(sleep_task(seconds), size.count(tasks), size.workers(workers))
+    chosen = (crews.TASKER, crews.EXECUTOR, crews.BARE)
+    crew = {who: crews.MAIN[who] for who in chosen} | {
+        "multiprocessing ThreadPool": crews.PEERS["multiprocessing ThreadPool"]
+    }
+    ideal = load.workers / seconds
+    return Race(
+        key=f"sleep-{workers}",
+        title=f"Tasks that sleep {seconds * 1000:g} ms, {workers:,} workers",
+        work=f"{load.count:,} tasks that sleep {seconds * 1000:g} ms; ideal would be {ideal:,.0f} tasks/s.",
+        figures=[IDEAL, RATE],
+        contestants=[
+            Contestant(who, _share(run, load, ideal), remark if who != crews.BARE else crews.FLOOR)
+            for who, (run, remark) in crew.items()
+        ],
+        rounds=size.rounds(7),
+    )
+
+
+def _share(run: crews.Crew, load: Load, ideal: float) -> Callable[[], dict[str, float]]:
+    def measured() -> dict[str, float]:
+        rate = run(load)
+        return {"ideal": 100 * rate / ideal, "rate": rate}
+
+    return measured

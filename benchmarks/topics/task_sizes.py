@@ -1,0 +1,119 @@
+"""Tasks that compute for 10 us to 10 ms: how much of the time is not the work.
+
+The bare call of the same work, in a loop, is a contestant of each round: what the others take longer than it, as a
+share of it, is their overhead. The work holds the GIL, so threads can gain nothing by there being two cores, and
+processes can: their overhead may be below zero. They are there from 1 ms on, where the comparison begins to make sense.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from typing import Any
+
+from benchmarks import crews
+from benchmarks.peers import absent
+from benchmarks.peers import load as peer
+from benchmarks.runner import Contestant, Figure, Race, Size
+from benchmarks.work import Load, burn, burn_task, clock, steps_for
+
+OVERHEAD = Figure("overhead", "overhead, of the work", "%")
+EACH = Figure("each", "a task", "us")
+SIZES = {"10 us": (1e-5, 20_000), "100 us": (1e-4, 3_000), "1 ms": (1e-3, 400), "10 ms": (1e-2, 40)}
+WORKERS = 2
+
+
+def races(size: Size) -> list[Race]:
+    return [_race(size, name, *SIZES[name]) for name in SIZES]
+
+
+def _race(size: Size, name: str, seconds: float, tasks: int) -> Race:
+    steps = steps_for(seconds) if size.name != "tiny" else 100
+    load = Load(burn_task(steps), size.count(tasks), WORKERS)
+    crew = {who: crews.MAIN[who] for who in (crews.TASKER, crews.EXECUTOR, crews.BARE)}
+    crew["multiprocessing ThreadPool"] = crews.PEERS["multiprocessing ThreadPool"]
+    gone = []
+    base = _Base()
+    contestants = [
+        Contestant(
+            "bare call in a loop",
+            lambda: base.set(bare(load)),
+            "the work itself, one thread; the best quarter of its tasks",
+        )
+    ]
+    contestants += [
+        Contestant(who, _relative(base, lambda run=run: 1 / run(load)), remark)  # type: ignore[misc]
+        for who, (run, remark) in crew.items()
+    ]
+    if seconds >= 1e-3:
+        gone = absent("loky")
+        contestants.append(
+            Contestant("ProcessPoolExecutor", _relative(base, lambda: processes(steps, load.count)), "2 processes")
+        )
+        if not gone:
+            contestants.append(Contestant("loky", _relative(base, lambda: loky(steps, load.count)), "2 processes"))
+    return Race(
+        key=f"size-{name.replace(' ', '')}",
+        title=f"Tasks of {name}, {WORKERS} workers",
+        work=f"{load.count:,} tasks that compute for about {name} each.",
+        figures=[OVERHEAD, EACH],
+        contestants=contestants,
+        rounds=size.rounds(7),
+        absent=gone,
+    )
+
+
+class _Base:
+    """What the work took in this round."""
+
+    def __init__(self) -> None:
+        self.each = 1.0
+
+    def set(self, each: float) -> dict[str, float]:
+        self.each = each
+        return {"overhead": 0.0, "each": each * 1e6}
+
+
+def _relative(base: _Base, run: Callable[[], float]) -> Callable[[], dict[str, float]]:
+    def measured() -> dict[str, float]:
+        each = run()
+        return {"overhead": 100 * (each / base.each - 1), "each": each * 1e6}
+
+    return measured
+
+
+def bare(load: Load) -> float:
+    """The best of four parts: what disturbs it can only make it longer, and all the others are compared with it."""
+    task = load.task.plain
+    part = max(1, load.count // 4)
+    taken = []
+    for _ in range(4):
+        begin = clock()
+        for _ in range(part):
+            task()
+        taken.append((clock() - begin) / part)
+    return min(taken)
+
+
+def processes(steps: int, count: int) -> float:
+    with ProcessPoolExecutor(WORKERS, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return _through(pool, steps, count)
+
+
+def loky(steps: int, count: int) -> float:
+    pool = peer("loky").ProcessPoolExecutor(WORKERS)
+    try:
+        return _through(pool, steps, count)
+    finally:
+        pool.shutdown()
+
+
+def _through(pool: Any, steps: int, count: int) -> float:
+    for future in [pool.submit(burn, 100_000) for _ in range(WORKERS * 4)]:
+        future.result()
+    begin = clock()
+    futures = [pool.submit(burn, steps) for _ in range(count)]
+    for future in futures:
+        future.result()
+    return (clock() - begin) / count

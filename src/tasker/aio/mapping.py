@@ -1,0 +1,101 @@
+"""``map``: lazy, bounded, in order or as they come, over synchronous and asynchronous iterables."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
+from typing import Any, Generic, TypeVar
+
+from tasker.mapping import cancel_all
+
+from .futures import AsyncTaskFuture
+
+T = TypeVar("T")
+A = TypeVar("A")
+_END = object()
+
+
+class _Feed(Generic[A, T]):
+    """Reads inputs and submits them. An error of either ends the feed and is kept until the results before it are
+    out."""
+
+    def __init__(
+        self, submit: Callable[[A], Awaitable[AsyncTaskFuture[T]]], inputs: Iterable[A] | AsyncIterable[A]
+    ) -> None:
+        self._submit = submit
+        self._async = aiter(inputs) if isinstance(inputs, AsyncIterable) else None
+        self._sync = None if isinstance(inputs, AsyncIterable) else iter(inputs)
+        self._error: BaseException | None = None
+
+    async def next(self) -> AsyncTaskFuture[T] | None:
+        """Submits one more; None where there is none."""
+        if self._error is not None:
+            return None
+        try:
+            item: Any = await anext(self._async, _END) if self._async is not None else next(self._sync, _END)  # type: ignore[arg-type]
+            return None if item is _END else await self._submit(item)
+        except Exception as error:
+            self._error = error
+            return None
+
+    def raise_error(self) -> None:
+        if self._error is not None:
+            raise self._error
+
+
+async def in_order(
+    submit: Callable[[A], Awaitable[AsyncTaskFuture[T]]],
+    inputs: Iterable[A] | AsyncIterable[A],
+    look_ahead: int,
+) -> AsyncIterator[T]:
+    """Yields results in the order of the inputs, with at most ``look_ahead`` tasks submitted and not yet yielded."""
+    feed = _Feed(submit, inputs)
+    window: deque[AsyncTaskFuture[T]] = deque()
+    try:
+        while len(window) < look_ahead and (future := await feed.next()) is not None:
+            window.append(future)
+        future = None
+        while window:
+            result = await window.popleft()
+            if (future := await feed.next()) is not None:
+                window.append(future)
+            future = None
+            yield result
+            del result
+        feed.raise_error()
+    finally:
+        cancel_all(window)  # type: ignore[arg-type]
+
+
+async def as_they_come(
+    submit: Callable[[A], Awaitable[AsyncTaskFuture[T]]],
+    inputs: Iterable[A] | AsyncIterable[A],
+    look_ahead: int,
+) -> AsyncIterator[T]:
+    """Yields results as tasks end, with at most ``look_ahead`` tasks submitted and not yet yielded."""
+    feed = _Feed(submit, inputs)
+    ended: asyncio.Queue[AsyncTaskFuture[T]] = asyncio.Queue()
+    pending: set[AsyncTaskFuture[T]] = set()
+
+    async def submit_next() -> bool:
+        future = await feed.next()
+        if future is None:
+            return False
+        pending.add(future)
+        future.add_done_callback(ended.put_nowait)
+        return True
+
+    try:
+        while len(pending) < look_ahead and await submit_next():
+            pass
+        while pending:
+            done = await ended.get()
+            pending.discard(done)
+            result = await done
+            await submit_next()
+            yield result
+            del result, done
+        feed.raise_error()
+    finally:
+        cancel_all(pending)  # type: ignore[arg-type]

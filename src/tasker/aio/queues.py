@@ -1,0 +1,92 @@
+"""The queue of one event loop: strict priority, first in first out inside a level, and where idle workers wait.
+
+A level is a deque. A worker that finds all levels empty parks on a future of the loop; whoever queues a task wakes one
+of those, if there are any. Only the loop's thread touches any of this, so there is neither a lock nor a token.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from tasker.tasks import Priority
+
+from .futures import ENDED, AsyncTaskFuture
+
+_LONG = 10_000
+
+
+class AsyncTaskQueue:
+    """The tasks that wait to be started."""
+
+    def __init__(self, taken: Callable[[], int]) -> None:
+        self.levels: tuple[deque[AsyncTaskFuture[Any]], ...] = tuple(deque() for _ in Priority)
+        self.parked: deque[asyncio.Future[None]] = deque()
+        self.retiring: int = 0
+        """How many workers are to end."""
+        self._taken = taken
+        self._due: deque[int] = deque()
+
+    def put(self, future: AsyncTaskFuture[Any], level: int) -> None:
+        """Adds a task at the end of a level."""
+        self.levels[level].append(future)
+        self.wake()
+
+    def wake(self) -> None:
+        """Wakes one parked worker, the one that has waited longest, if there is one."""
+        while self.parked:
+            waiter = self.parked.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+                return
+
+    def forget(self, waiter: asyncio.Future[None]) -> None:
+        """A parked worker does not wait any more."""
+        if waiter in self.parked:
+            self.parked.remove(waiter)
+
+    def __len__(self) -> int:
+        return sum(map(len, self.levels))
+
+    def retire(self, count: int) -> None:
+        """Lets as many workers end: idle ones now, else when the tasks that are queued now have been taken."""
+        due = self._taken() + len(self)
+        for _ in range(count):
+            self._due.append(due)
+            self.retiring += 1
+            self.wake()
+
+    def take_retirement(self) -> bool:
+        """Asked by a worker while some are to end: whether it is the one."""
+        if len(self) and self._taken() < self._due[0]:
+            return False
+        self._due.popleft()
+        self.retiring -= 1
+        if len(self):
+            self.wake()  # it may have been woken for a task that another one has to take now
+        return True
+
+    def discard(self, future: AsyncTaskFuture[Any]) -> None:
+        """Takes out a task that has ended, unless the queue is so long that looking for it would cost more than
+        letting it lie until its turn comes (it holds neither its function nor its arguments any more)."""
+        if len(self) > _LONG:
+            return
+        for level in self.levels:
+            try:
+                level.remove(future)
+                return
+            except ValueError:
+                continue
+
+    def take_all(self) -> list[AsyncTaskFuture[Any]]:
+        """Removes and returns what waits, most urgent first."""
+        taken = self.waiting()
+        for level in self.levels:
+            level.clear()
+        return taken
+
+    def waiting(self) -> list[AsyncTaskFuture[Any]]:
+        """What waits, most urgent first."""
+        return [future for level in self.levels for future in level if future._stage != ENDED]

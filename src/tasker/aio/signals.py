@@ -1,0 +1,41 @@
+"""``stop_on_signals`` for event loops."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from tasker.signals import Received
+
+if TYPE_CHECKING:
+    from .engine import AsyncEngine
+
+
+@contextlib.contextmanager
+def stop_on_signals(engine: AsyncEngine, signums: tuple[int, ...]) -> Iterator[Received]:
+    """See ``AsyncTaskManager.stop_on_signals``."""
+    if threading.current_thread() is not threading.main_thread():
+        raise ValueError("stop_on_signals works in the main thread only, where Python delivers signals")
+    received = Received()
+
+    def handle(signum: int) -> None:
+        name = signal.Signals(signum).name
+        received.signals.append(signal.Signals(signum))
+        if len(received.signals) == 1:
+            engine.request_stop(f"received {name}")
+        else:
+            engine.request_kill(f"received {name} again", engine.config.cancel_grace)
+
+    previous = {}
+    try:
+        for signum in signums or (signal.SIGTERM, signal.SIGINT):
+            previous[signum] = signal.getsignal(signum)
+            engine.loop.add_signal_handler(signum, handle, signum)
+        yield received
+    finally:
+        for signum, former in previous.items():
+            engine.loop.remove_signal_handler(signum)
+            signal.signal(signum, former if former is not None else signal.SIG_DFL)

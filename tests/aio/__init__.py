@@ -1,0 +1,1 @@
+"""What is asyncio's own, beyond the contract."""

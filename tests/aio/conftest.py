@@ -1,0 +1,39 @@
+"""How async tests run, and managers of one resource for them."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tasker import AsyncTaskManager, Config
+
+TEST_LIMIT = 45.0
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Run a test that is a coroutine function, for TEST_LIMIT seconds at most."""
+    if not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    arguments = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
+    asyncio.run(asyncio.wait_for(pyfuncitem.obj(**arguments), TEST_LIMIT))
+    return True
+
+
+@pytest.fixture
+def make() -> Callable[..., Any]:
+    """Makes a manager of one worker that can't grow, unless told otherwise."""
+
+    def manager(**config: Any) -> Any:
+        if "resource" not in config:
+            config.setdefault("on_create", object)
+        workers = config.setdefault("worker_count", 1)
+        config.setdefault("max_worker_count", workers)
+        config.setdefault("resource_pool_size", 0)
+        return AsyncTaskManager(Config(**config))
+
+    return manager

@@ -1,0 +1,168 @@
+"""AsyncTaskFuture among asyncio's own."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from typing import Any
+
+import pytest
+
+from support.waiting import eventually
+from tasker import AsyncTaskFuture, Context, TaskKilled
+
+
+async def echo(ctx: Context, resource: Any, value: Any) -> Any:
+    """Gives back its argument."""
+    return value
+
+
+async def sleep(ctx: Context, resource: Any, seconds: float = 30) -> float:
+    """Sleeps."""
+    await asyncio.sleep(seconds)
+    return seconds
+
+
+async def fail(ctx: Context, resource: Any) -> None:
+    """Raises."""
+    raise KeyError("own")
+
+
+async def test_it_is_a_future_of_the_loop(make: Any) -> None:
+    """submit gives an asyncio.Future of the running loop."""
+    async with make() as m:
+        future = m.submit(echo, 1)
+        assert isinstance(future, AsyncTaskFuture)
+        assert isinstance(future, asyncio.Future)
+        assert future.get_loop() is asyncio.get_running_loop()
+        assert asyncio.isfuture(future)
+        with pytest.raises(asyncio.InvalidStateError):
+            future.result()
+        assert await future == 1 == future.result()
+
+
+async def test_the_outcome_is_the_managers(make: Any) -> None:
+    """set_result and set_exception are refused."""
+    async with make() as m:
+        future = m.submit(echo, 1)
+        with pytest.raises(asyncio.InvalidStateError):
+            future.set_result(2)
+        with pytest.raises(asyncio.InvalidStateError):
+            future.set_exception(KeyError())
+        assert await future == 1
+
+
+async def test_gather_wait_and_as_completed(make: Any) -> None:
+    """asyncio's functions take it."""
+    async with make(worker_count=2) as m:
+        assert await asyncio.gather(*[m.submit(echo, n) for n in range(5)]) == list(range(5))
+        futures = [m.submit(sleep, 0.02), m.submit(echo, 0)]
+        done, pending = await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)
+        assert (done, pending) == ({futures[1]}, {futures[0]})
+        assert [await one for one in asyncio.as_completed([futures[0], m.submit(sleep, 0.001)])] == [0.001, 0.02]
+        assert await asyncio.wait_for(asyncio.shield(m.submit(echo, 3)), 5) == 3
+        with pytest.raises(KeyError):
+            await asyncio.gather(m.submit(fail), m.submit(echo, 1))
+
+
+async def test_gather_of_a_killed_task_raises_task_killed(make: Any) -> None:
+    """The type of a kill survives gather."""
+    async with make() as m:
+        m.submit(sleep)
+        both = asyncio.gather(m.submit(echo, 1), m.submit(echo, 2))
+        await m.kill()
+        with pytest.raises(TaskKilled):
+            await both
+
+
+async def test_done_callbacks_in_order_and_removed(make: Any) -> None:
+    """The loop calls them in order, also late ones; a removed one is not called; one that raises is counted."""
+    calls: list[Any] = []
+
+    def gone(future: Any) -> None:
+        calls.append("gone")
+
+    def bad(future: Any) -> None:
+        raise SystemExit(3)
+
+    async with make() as m:
+        future = m.submit(sleep, 0.01)
+        future.add_done_callback(gone)
+        future.add_done_callback(bad)
+        for number in range(5):
+            future.add_done_callback(lambda future, number=number: calls.append((number, future.done())))
+        assert future.remove_done_callback(gone) == 1
+        await future
+        future.add_done_callback(lambda future: calls.append("late"))
+        await eventually(lambda: calls[-1:] == ["late"])
+        assert calls == [(number, True) for number in range(5)] + ["late"]
+        assert m.stats().user_errors == 1
+
+
+async def test_an_error_that_nobody_asks_for_is_reported_by_the_loop(make: Any) -> None:
+    """As with every future; but not where a callback got it, nor for a cancellation."""
+    reports: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: reports.append(context["exception"]))
+    async with make() as m:
+        told = m.submit(fail, callback=lambda result, error: None)
+        cancelled = m.submit(echo, 1)
+        cancelled.cancel()
+        lost = m.submit(fail)
+        await eventually(lost.done)
+        del told, cancelled, lost
+        gc.collect()
+    assert [type(report) for report in reports] == [KeyError]
+
+
+async def test_a_callback_may_be_asynchronous(make: Any) -> None:
+    """It is awaited, a stop waits for it, and what it raises is logged and counted."""
+    calls: list[Any] = []
+
+    async def callback(result: Any, error: Any) -> None:
+        await asyncio.sleep(0.02)
+        calls.append((result, error))
+        raise SystemExit(3)
+
+    async with make() as m:
+        m.submit(echo, 1, callback=callback)
+        await m.stop()
+        assert calls == [(1, None)]
+        assert m.stats().user_errors == 1
+
+
+async def test_an_asynchronous_callback_that_hangs_is_cancelled_by_a_kill(make: Any) -> None:
+    """At the deadline; the report names it."""
+
+    async def callback(result: Any, error: Any) -> None:
+        await asyncio.sleep(60)
+
+    async with make() as m:
+        await m.submit(echo, 1, callback=callback)
+        report = await m.kill(0.1)
+        assert report.abandoned == ("the callback of task #1",)
+
+
+async def test_a_callback_may_submit(make: Any) -> None:
+    """A chain of callbacks, each of which submits, runs."""
+    chain: list[int] = []
+    async with make() as m:
+
+        def callback(result: int, error: Any) -> None:
+            chain.append(result)
+            if result < 2000:
+                m.submit(echo, result + 1, callback=callback)
+
+        m.submit(echo, 1, callback=callback)
+        await eventually(lambda: len(chain) == 2000)
+
+
+async def test_stop_iteration(make: Any) -> None:
+    """A plain task that raises StopIteration fails with RuntimeError, as a coroutine does."""
+
+    def stops(ctx: Context, resource: Any) -> None:
+        raise StopIteration("over")
+
+    async with make() as m:
+        with pytest.raises(RuntimeError) as caught:
+            await m.submit(stops)
+        assert isinstance(caught.value.__cause__, StopIteration)

@@ -1,0 +1,298 @@
+"""Deadlocks that are found, threads and loops that are refused, a loop that is held."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from typing import Any
+
+import pytest
+
+from support.observers import RecordingLogger
+from support.waiting import eventually, in_thread
+from tasker import Context, DeadlockError, ShutdownError
+
+
+async def inner(ctx: Context, resource: Any) -> str:
+    """A task that is waited for."""
+    return "inner"
+
+
+async def direct(m: Any) -> Any:
+    return await m.queue_task(inner)
+
+
+async def by_future(m: Any) -> Any:
+    return await m.submit(inner)
+
+
+async def by_gather(m: Any) -> Any:
+    return await asyncio.gather(m.submit(inner), m.submit(inner))
+
+
+async def by_gather_of_coroutines(m: Any) -> Any:
+    return await asyncio.gather(m.queue_task(inner), m.queue_task(inner))
+
+
+async def by_group(m: Any) -> Any:
+    async with asyncio.TaskGroup() as group:
+        group.create_task(m.queue_task(inner))
+
+
+async def by_wait(m: Any) -> Any:
+    return await asyncio.wait([m.submit(inner)])
+
+
+async def by_child(m: Any) -> Any:
+    return await asyncio.create_task(m.queue_task(inner))
+
+
+async def by_map(m: Any) -> Any:
+    return [one async for one in m.map(inner_of, range(3))]
+
+
+async def inner_of(ctx: Context, resource: Any, item: int) -> int:
+    """A task of `map`."""
+    return item
+
+
+WAYS = [direct, by_future, by_gather, by_gather_of_coroutines, by_group, by_wait, by_child, by_map]
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_point_16_waiting_for_the_own_saturated_pool(make: Any, way: Any) -> None:
+    """It raises DeadlockError in the task, however it waits, and the manager works on."""
+
+    async def outer(ctx: Context, resource: Any) -> Any:
+        return await way(m)
+
+    async with make(burst_interval=0.02) as m:
+        with pytest.raises((DeadlockError, ExceptionGroup)) as caught:
+            await m.submit(outer)
+        text = repr(caught.value)
+        assert "outer" in text or caught.type is ExceptionGroup
+        assert await m.queue_task(inner) == "inner"
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_point_16_not_while_a_worker_is_free_or_may_come(make: Any, way: Any) -> None:
+    """With a second worker, there or still to come, waiting is fine."""
+
+    async def outer(ctx: Context, resource: Any) -> Any:
+        await way(m)
+        return "fine"
+
+    async with make(worker_count=2, burst_interval=0.02) as m:
+        assert await m.submit(outer) == "fine"
+    async with make(max_worker_count=2, burst_interval=0.02) as m:
+        assert await m.submit(outer) == "fine"
+
+
+async def test_point_16_a_chain_grows_the_pool_and_is_told_beyond(make: Any) -> None:
+    """Each link waits for the next; the pool grows to its maximum."""
+
+    async def link(ctx: Context, resource: Any, depth: int) -> int:
+        return 0 if depth == 0 else 1 + await m.queue_task(link, depth - 1)
+
+    async with make(max_worker_count=4, burst_interval=0.02) as m:
+        assert await m.submit(link, 3) == 3
+        with pytest.raises(DeadlockError):
+            await m.submit(link, 9)
+
+
+async def test_point_16_itself_and_each_other(make: Any) -> None:
+    """A task that awaits itself, and two that await each other, are told."""
+    known = asyncio.Event()
+    both: list[Any] = []
+
+    async def waits(ctx: Context, resource: Any, which: int) -> Any:
+        await known.wait()
+        return await both[which]
+
+    async with make(worker_count=2) as m:
+        both.extend([m.submit(waits, 1), m.submit(waits, 0)])
+        known.set()
+        errors = await asyncio.gather(*both, return_exceptions=True)
+        assert any(isinstance(error, DeadlockError) for error in errors)
+        both[:] = [m.submit(waits, 0)]
+        with pytest.raises(DeadlockError):
+            await both[0]
+
+
+async def test_point_16_a_place_in_the_own_full_queue(make: Any) -> None:
+    """submit_wait for a place that only the waiting worker could free is told."""
+
+    async def outer(ctx: Context, resource: Any) -> None:
+        for _ in range(3):
+            await m.submit_wait(inner)
+
+    async with make(max_queue_size=1) as m:
+        with pytest.raises(DeadlockError):
+            await m.submit(outer)
+
+
+async def test_point_16_another_worker_that_is_busy_comes_back(make: Any) -> None:
+    """No false alarm: a worker that sleeps is not blocked."""
+
+    async def outer(ctx: Context, resource: Any) -> Any:
+        return await m.queue_task(inner)
+
+    async def busy(ctx: Context, resource: Any) -> None:
+        await asyncio.sleep(0.3)
+
+    async with make(worker_count=2, burst_interval=0.02) as m:
+        m.submit(busy)
+        assert await m.submit(outer) == "inner"
+
+
+@pytest.mark.parametrize("end", ["stop", "kill"])
+@pytest.mark.parametrize("where", ["task", "child", "run_task", "callback"])
+async def test_point_08_stopping_from_inside(make: Any, end: str, where: str) -> None:
+    """stop() and kill() inside a task, a child of it, run_task or a callback raise DeadlockError."""
+    told: list[str] = []
+
+    async def attempt(*_: Any) -> None:
+        try:
+            await getattr(m, end)()
+        except DeadlockError as error:
+            told.append(str(error))
+
+    async def child(*_: Any) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(attempt())
+
+    async with make() as m:
+        if where == "callback":
+            await m.submit(inner, callback=attempt)
+        elif where == "run_task":
+            await m.run_task(attempt)
+        else:
+            await m.submit(attempt if where == "task" else child)
+        await eventually(lambda: told)
+        assert not m.closed
+        assert await m.queue_task(inner) == "inner"
+
+
+async def test_another_thread_is_refused(make: Any) -> None:
+    """The error names run_coroutine_threadsafe, which works."""
+    async with make() as m:
+        loop = asyncio.get_running_loop()
+        with pytest.raises(RuntimeError, match="run_coroutine_threadsafe"):
+            await in_thread(m.submit, inner)
+        assert m.stats().accepted_tasks == 0
+
+        def proper() -> Any:
+            return asyncio.run_coroutine_threadsafe(m.queue_task(inner), loop).result(10)
+
+        assert await in_thread(proper) == "inner"
+        with pytest.raises(RuntimeError, match="run_coroutine_threadsafe"):
+            await in_thread(lambda: asyncio.run(m.queue_task(inner)))
+
+
+async def test_before_it_is_started(make: Any) -> None:
+    """A manager that nobody has entered refuses, says how to start it, and shows zeros."""
+    m = make()
+    with pytest.raises(ShutdownError, match="async with"):
+        m.submit(inner)
+    with pytest.raises(ShutdownError, match="async with"):
+        await m.queue_task(inner)
+    assert m.stats().accepted_tasks == 0
+    assert m.metrics().total_tasks_completed == 0
+    assert not m.closed
+
+
+async def test_it_can_be_awaited_instead(make: Any) -> None:
+    """manager = await AsyncTaskManager(config) starts it; stop ends it."""
+    m = await make()
+    assert await m.queue_task(inner) == "inner"
+    assert not (await m.stop()).killed
+
+
+async def test_a_held_loop_is_named(make: Any) -> None:
+    """The log names the task and the worker; before and after a wait, and for plain tasks inline."""
+
+    async def at_once(ctx: Context, resource: Any) -> None:
+        time.sleep(0.06)
+
+    async def later(ctx: Context, resource: Any) -> None:
+        await asyncio.sleep(0)
+        time.sleep(0.06)
+
+    def plain(ctx: Context, resource: Any) -> None:
+        time.sleep(0.06)
+
+    for task in (at_once, later, plain):
+        logger = RecordingLogger()
+        async with make(slow_callback=0.05, logger=logger, name="crew", sync_in_thread=False) as m:
+            await m.queue_task(inner)
+            await m.queue_task(task)
+        text = logger.text("warning")
+        assert task.__name__ in text
+        assert "crew-1" in text
+        assert "inner" not in text
+
+
+async def test_a_free_loop_is_not_complained_of(make: Any) -> None:
+    """Waiting is not holding; nor is a plain task in its thread; and 0 turns it off."""
+
+    async def waits(ctx: Context, resource: Any) -> None:
+        await asyncio.sleep(0.06)
+
+    def blocks(ctx: Context, resource: Any) -> None:
+        time.sleep(0.06)
+
+    async def holds(ctx: Context, resource: Any) -> None:
+        time.sleep(0.06)
+
+    logger = RecordingLogger()
+    async with make(slow_callback=0.05, logger=logger) as m:
+        await m.queue_task(waits)
+        await m.queue_task(blocks)
+    async with make(slow_callback=0, logger=logger) as m:
+        await m.queue_task(holds)
+    assert "held" not in logger.text("warning")
+
+
+async def test_signals(make: Any) -> None:
+    """The first stops, the second kills, and the former handlers are back after."""
+    import os
+    import signal
+
+    async def sleeps(ctx: Context, resource: Any) -> None:
+        await asyncio.sleep(30)
+
+    before = signal.getsignal(signal.SIGTERM)
+    async with make() as m:
+        with m.stop_on_signals(signal.SIGTERM) as received:
+            future = m.submit(sleeps)
+            await eventually(future.running)
+            os.kill(os.getpid(), signal.SIGTERM)
+            await eventually(lambda: m.closed)
+            assert not future.done()
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert (await m.stop()).killed
+            assert received.signals == [signal.SIGTERM] * 2
+        assert signal.getsignal(signal.SIGTERM) is before
+        with pytest.raises(ValueError, match="main thread"):
+            await in_thread(lambda: asyncio.run(elsewhere(make)))
+
+
+async def elsewhere(make: Any) -> None:
+    """stop_on_signals off the main thread."""
+    async with make() as m:
+        with m.stop_on_signals():
+            pass
+
+
+async def test_no_thread_without_need(make: Any) -> None:
+    """Asynchronous tasks and hooks start none."""
+
+    async def create() -> object:
+        return object()
+
+    before = threading.active_count()
+    async with make(on_create=create, worker_count=4, resource_pool_size=2) as m:
+        await m.queue_task(inner)
+        await m.run_task(inner)
+        assert threading.active_count() == before
