@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from typing import Any
 
 import pytest
@@ -24,8 +24,14 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
         return None
     names = pyfuncitem._fixtureinfo.argnames
     arguments = {name: pyfuncitem.funcargs[name] for name in names}
-    asyncio.run(asyncio.wait_for(pyfuncitem.obj(**arguments), TEST_LIMIT))
+    asyncio.run(_within_the_limit(pyfuncitem.obj(**arguments)))
     return True
+
+
+async def _within_the_limit(test: Coroutine[Any, Any, None]) -> None:
+    # As a task of its own: a GeneratorExit that a future raises in a nested coroutine closes that coroutine, which then
+    # can't go on with the test.
+    await asyncio.wait_for(asyncio.create_task(test), TEST_LIMIT)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
