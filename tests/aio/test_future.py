@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import weakref
 from typing import Any
 
 import pytest
@@ -29,11 +30,10 @@ async def fail(ctx: Context, resource: Any) -> None:
 
 
 async def test_it_is_a_future_of_the_loop(make: Any) -> None:
-    """submit gives an asyncio.Future of the running loop."""
+    """submit gives a future of the running loop, as far as asyncio can tell."""
     async with make() as m:
         future = m.submit(echo, 1)
         assert isinstance(future, AsyncTaskFuture)
-        assert isinstance(future, asyncio.Future)
         assert future.get_loop() is asyncio.get_running_loop()
         assert asyncio.isfuture(future)
         with pytest.raises(asyncio.InvalidStateError):
@@ -166,3 +166,86 @@ async def test_stop_iteration(make: Any) -> None:
         with pytest.raises(RuntimeError) as caught:
             await m.submit(stops)
         assert isinstance(caught.value.__cause__, StopIteration)
+
+
+async def test_asking_again_does_not_grow_the_traceback(make: Any) -> None:
+    """Each asking raises the error from where the task raised it."""
+    async with make() as m:
+        future = m.submit(fail)
+        lengths = []
+        for _ in range(3):
+            with pytest.raises(KeyError) as caught:
+                await future
+            lengths.append(len(caught.traceback))
+            with pytest.raises(KeyError) as caught:
+                future.result()
+            lengths.append(len(caught.traceback))
+        assert max(lengths[2:]) <= lengths[0]
+
+
+async def test_a_failed_future_is_in_no_cycle(make: Any) -> None:
+    """It goes with its last reference, and so does what its error holds."""
+    async with make() as m:
+        future = m.submit(fail)
+        for ask in (future.result, future.__await__().__next__):
+            with pytest.raises((KeyError, asyncio.InvalidStateError, StopIteration)):
+                await asyncio.wait([future])
+                ask()
+        gone = weakref.ref(future)
+        del future, ask
+        gc.disable()
+        try:
+            await asyncio.sleep(0)
+            assert gone() is None
+        finally:
+            gc.enable()
+
+
+async def test_shield_and_wait_for(make: Any) -> None:
+    """A shielded task survives its waiter; one that is waited for with a limit is cancelled."""
+    async with make() as m:
+        shielded = m.submit(sleep, 0.05)
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(asyncio.shield(shielded), 0.001)
+        assert not shielded.cancelled()
+        queued = m.submit(echo, 1)
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(queued, 0.001)
+        assert queued.cancelled()
+        await shielded
+
+
+async def test_a_removed_done_callback_is_not_called(make: Any) -> None:
+    """remove_done_callback takes back all of a function, and counts them."""
+    called: list[str] = []
+
+    def first(future: Any) -> None:
+        called.append("first")
+
+    def second(future: Any) -> None:
+        called.append("second")
+
+    async with make() as m:
+        future = m.submit(echo, 1)
+        assert future.remove_done_callback(first) == 0
+        for fn in (first, second, first):
+            future.add_done_callback(fn)
+        assert future.remove_done_callback(first) == 2
+        await future
+        future.add_done_callback(first)
+        assert future.remove_done_callback(first) == 0
+        await asyncio.sleep(0)
+    assert called == ["second", "first"]
+
+
+async def test_it_waits_in_its_own_loop_only(make: Any) -> None:
+    """Awaiting it in another loop raises, as with every future."""
+    async with make() as m:
+        future = m.submit(sleep, 0.05)
+
+        async def elsewhere() -> None:
+            await future
+
+        with pytest.raises(RuntimeError, match="different loop"):
+            await asyncio.to_thread(asyncio.run, elsewhere())
+        await future

@@ -163,3 +163,28 @@ async def test_wait_async(make: Any) -> None:
     assert await ctx.child().wait_async(20) is True
     assert await ctx.wait_async(20) is True
     assert ctx._watchers is not None
+
+
+async def test_cancelling_a_coroutine_that_follows_a_plain_task(make: Any) -> None:
+    """It is the coroutine's own Context that is cancelled."""
+    started, seen = asyncio.Event(), []
+
+    async def nothing(ctx: Context, resource: Any) -> None:
+        """Ends at once."""
+
+    async def watches(ctx: Context, resource: Any) -> None:
+        started.set()
+        try:
+            await asyncio.sleep(30)
+        finally:
+            seen.append(ctx.cancelled)
+
+    async with make() as m:
+        for task in (nothing, lambda ctx, resource: None):
+            await m.queue_task(task)
+        future = m.submit(watches)
+        await started.wait()
+        assert not future.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await future
+    assert seen == [True]

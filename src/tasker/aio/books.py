@@ -12,12 +12,7 @@ _BATCH = 4 * BATCH
 class AsyncShard(Shard):
     """What ``Books`` and ``metrics`` read of a slot's workers."""
 
-    __slots__ = ("samples",)
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.samples: list[float] = []
-        """Durations of execution and of waiting in turn, as the lane leaves them."""
+    __slots__ = ()
 
     @property
     def taken(self) -> int:
@@ -27,12 +22,7 @@ class AsyncShard(Shard):
     @taken.setter
     def taken(self, value: int) -> None: ...
 
-    def sort(self) -> None:
-        """Hands the samples on to the meter."""
-        meter, samples = self.meter, self.samples
-        if samples:
-            meter.execution += samples[::2]
-            meter.wait += samples[1::2]
-            samples.clear()
-            if len(meter.execution) >= _BATCH:
-                meter.flush()
+    def flush(self) -> None:
+        """Empties the meter's lists where they have become long."""
+        if len(self.meter.execution) >= _BATCH:
+            self.meter.flush()

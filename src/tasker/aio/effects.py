@@ -12,7 +12,7 @@ from tasker.errors import MaxRetriesExceeded, ResourceError, TaskKilled
 from tasker.logs import describe
 from tasker.tasks import Priority
 
-from .futures import ENDED, RUNNING, AsyncTaskFuture
+from .futures import RUNNING, AsyncTaskFuture
 from .workers import AsyncWorker
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class AsyncEffects:
         engine = self._engine
         future = action.task
         assert isinstance(future, AsyncTaskFuture)
-        if future._stage == ENDED:
+        if future.done():
             return
         engine.books.note("retried")
         engine.hooks.retry()
@@ -64,7 +64,7 @@ class AsyncEffects:
         engine = self._engine
         future = action.task
         assert isinstance(future, AsyncTaskFuture)
-        cause = future._failure
+        cause = future.rare().failure
         assert cause is not None
         if action.own:
             engine.fail_in_queue(future, cause)

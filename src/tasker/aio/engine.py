@@ -239,9 +239,8 @@ class AsyncEngine:
         return True
 
     def release_place(self, future: AsyncTaskFuture[Any]) -> None:
-        """The task waits no longer: its place in a bounded queue is free."""
-        if self.places is not None and future._holds_place:
-            future._holds_place = False
+        """The task waits no longer: its place in a bounded queue is free. A task that is to be retried has none."""
+        if self.places is not None and not future.sent_back:
             self.places.release()
 
     def shutdown_error(self) -> ShutdownError:
@@ -275,7 +274,7 @@ class AsyncEngine:
         """Ends a task that is not running as killed."""
         if future._stage == QUEUED:
             self.killed_tasks += 1
-            future._ended_waiting = True
+            future.rare().ended_waiting = True
             told = TaskKilled(f"{future.label} was killed before it started: {self.refusal}")
             future._end_error(told, cancelled=True)
             self.ended_in_queue(future)
@@ -283,13 +282,13 @@ class AsyncEngine:
     def fail_in_queue(self, future: AsyncTaskFuture[Any], error: BaseException) -> None:
         """Ends a task that is not running with an error."""
         if future._stage == QUEUED:
-            future._ended_waiting = True
+            future.rare().ended_waiting = True
             future._end_error(error)
             self.ended_in_queue(future)
 
     def ended_in_queue(self, future: AsyncTaskFuture[Any]) -> None:
         """The task ended while no attempt ran."""
-        if future._cancelled:
+        if future.cancelled():
             self.books.note("ended_in_queue", "cancelled_in_queue")
         else:
             self.books.note("ended_in_queue")
@@ -303,7 +302,7 @@ class AsyncEngine:
 
     def interrupt(self, future: AsyncTaskFuture[Any], cause: BaseException) -> None:
         """Cancels a running task: its context, and where it can be done, itself."""
-        future._asked = True
+        future.rare().asked = True
         for worker in list(self.workers.values()):
             if worker.shard.future is future:
                 try:

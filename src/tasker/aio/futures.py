@@ -1,8 +1,12 @@
-"""AsyncTaskFuture: a task and its outcome in one object, as a future of the event loop.
+"""AsyncTaskFuture: a task and its outcome in one object, a future of the event loop.
 
-It *is* an ``asyncio.Future`` (the one written in C), so ``await``, ``gather``, ``wait``, ``wait_for`` and ``shield``
-take it. Everything happens in the loop's thread, so one field, ``_stage``, says who may end it; there is no race to
-decide.
+It speaks asyncio's protocol for futures (``asyncio.isfuture`` says so), so ``await``, ``gather``, ``wait``, ``wait_for``
+and ``shield`` take it. It is written here and not inherited from ``asyncio.Future``, whose construction, and whose weight
+for the garbage collector, would take a fifth of the time of a task; see docs/decisions. Everything happens in the loop's
+thread, so one field, ``_stage``, says who may end it; there is no race to decide.
+
+A task that succeeds and whose outcome nobody waits for before it is there needs no more than the slots. Whatever else there is to
+know of a task is in ``_rare``, which most never have.
 
 How an ended task is shown:
 
@@ -18,9 +22,9 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import Callable
-from types import BuiltinMethodType
-from typing import TYPE_CHECKING, Any, TypeVar
+import types
+from collections.abc import Callable, Generator
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from tasker.errors import TaskCancelled
 from tasker.logs import task_name
@@ -31,8 +35,54 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-QUEUED, RUNNING, ENDED = 0, 1, 2
-_set_result, _set_exception, _cancel = asyncio.Future.set_result, asyncio.Future.set_exception, asyncio.Future.cancel
+QUEUED, RUNNING, ENDED, FAILED = 0, 1, 2, 3
+"""Stages. ``ENDED``: with a result; ``FAILED``: with an error or a cancellation."""
+
+
+class Rare:
+    """What few tasks have."""
+
+    once: bool = False
+    callback: Callable[[Any, BaseException | None], object] | None = None
+    listeners: list[tuple[Callable[[Any], object], contextvars.Context]] | None = None
+    """Done callbacks, in the order of their adding."""
+    asked: bool = False
+    """Whether ``cancel`` was called while it ran."""
+    ended_waiting: bool = False
+    """Whether it ended while no attempt ran."""
+    sent_back: int = 0
+    """How many attempts ended without an outcome."""
+    failure: BaseException | None = None
+    """What the last attempt raised, while the task waits for the next one."""
+    error: BaseException | None = None
+    """What it failed with; for a native cancellation, what its callback got."""
+    cancelled: bool = False
+    """Whether the outcome is a cancellation."""
+    natively: bool = False
+    """Whether that is shown as ``asyncio.CancelledError``."""
+    traceback: types.TracebackType | None = None
+    """Where ``error`` was raised; each raising to a caller starts from there."""
+    unasked: Unasked | None = None
+
+
+class Unasked:
+    """Goes with an error, and reports it to the loop if it goes before anybody has asked for it."""
+
+    __slots__ = ("_error", "_label", "_loop")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, label: str, error: BaseException) -> None:
+        self._loop = loop
+        self._label = label
+        self._error: BaseException | None = error
+
+    def asked(self) -> None:
+        """Somebody has."""
+        self._error = None
+
+    def __del__(self) -> None:
+        if self._error is not None:
+            report = {"message": f"the error of {self._label} was never retrieved", "exception": self._error}
+            self._loop.call_exception_handler(report)
 
 
 class _Guarded:
@@ -57,7 +107,13 @@ class _Guarded:
         return hash(self._fn)
 
 
-class AsyncTaskFuture(asyncio.Future[T]):
+if TYPE_CHECKING:  # what takes futures is declared to take this class
+    _Future = asyncio.Future
+else:
+    _Future = Generic
+
+
+class AsyncTaskFuture(_Future[T]):
     """A task that was accepted, and its outcome. Made by ``submit``; to be used in the manager's event loop alone.
 
     Awaiting it gives the result or raises what the task raised. A killed task raises ``TaskKilled``; one that was
@@ -65,10 +121,13 @@ class AsyncTaskFuture(asyncio.Future[T]):
     """
 
     __slots__ = (
-        "_args",
+        "__weakref__",
+        "_asyncio_future_blocking",
         "_engine",
         "_finished_at",
+        "_held",
         "_queued_at",
+        "_rare",
         "_stage",
         "_started_at",
         "_task",
@@ -78,37 +137,68 @@ class AsyncTaskFuture(asyncio.Future[T]):
     )
     # Set by ``submit``, one by one: an ``__init__`` in Python would cost a tenth of a task.
     id: int
-    _args: tuple[Any, ...]
+    _asyncio_future_blocking: bool
     _engine: AsyncEngine
     _finished_at: float
+    _held: Any
+    """The arguments, until it ends; then the result."""
     _queued_at: float
+    _rare: Rare | None
     _stage: int
     _started_at: float
     _task: Callable[..., Any] | None
     _variables: contextvars.Context | None
+    """The submitter's; None where nothing was set there. An empty one to keep for each task would cost the garbage
+    collector a tenth of a task."""
     _worker: str
-    # Rarely other than this, so a slot would be memory for nothing; ``asyncio.Future`` gives its instances a __dict__.
-    _asked: bool = False
-    """Whether ``cancel`` was called while it ran."""
-    _callback: Callable[[Any, BaseException | None], object] | None = None
-    _cancelled: bool = False
-    """Whether the outcome is a cancellation."""
-    _ended_waiting: bool = False
-    """Whether it ended while no attempt ran."""
-    _failure: BaseException | None = None
-    """What the last attempt raised, while the task waits for the next one."""
-    _holds_place: bool = False
-    _once: bool = False
-    _sent_back: int = 0
-    """How many attempts ended without an outcome."""
 
     # -- for callers ----------------------------------------------------------------------------------------------
+
+    def __await__(self) -> Generator[Any, None, T]:
+        if self._stage < ENDED:
+            self._asyncio_future_blocking = True  # tells the loop's task that this comes from an ``await``
+            yield self
+            if self._stage < ENDED:
+                raise RuntimeError("await wasn't used with future")
+        if self._stage == ENDED:
+            return self._held  # type: ignore[no-any-return]
+        error = self._to_raise()
+        try:
+            raise error
+        finally:
+            del self, error  # or the traceback's frame would hold the error that holds the traceback
+
+    __iter__ = __await__
+
+    def result(self) -> T:
+        """The result; raises what the task raised, or ``asyncio.InvalidStateError`` before it has ended."""
+        if self._stage == ENDED:
+            return self._held  # type: ignore[no-any-return]
+        error = self._to_raise()
+        try:
+            raise error
+        finally:
+            del self, error  # as above
+
+    def exception(self) -> BaseException | None:
+        """What the task raised, or None; raises ``asyncio.CancelledError`` where it was cancelled, and
+        ``asyncio.InvalidStateError`` before it has ended."""
+        if self._stage == ENDED:
+            return None
+        error = self._to_raise()
+        if self._stage != FAILED or self.rare().natively:
+            raise error
+        return error
+
+    def done(self) -> bool:
+        """Whether it has its outcome."""
+        return self._stage >= ENDED
 
     def cancel(self, msg: object = None) -> bool:
         """True: the task will not be started (again) and ends cancelled. False: it is done, or it is running; then
         its ``Context`` is cancelled and ``CancelledError`` is thrown into it, and the task decides how it ends."""
         if self._stage == QUEUED:
-            self._ended_waiting = True
+            self.rare().ended_waiting = True
             self._end_cancelled(TaskCancelled(f"{self.label} was cancelled before it started"))
             self._engine.ended_in_queue(self)
             return True
@@ -119,24 +209,47 @@ class AsyncTaskFuture(asyncio.Future[T]):
 
     def cancelled(self) -> bool:
         """Whether the outcome is a cancellation."""
-        return self._cancelled
+        return self._rare is not None and self._rare.cancelled
 
     def running(self) -> bool:
         """Whether an attempt runs now."""
         return self._stage == RUNNING
 
+    def get_loop(self) -> asyncio.AbstractEventLoop:
+        """The manager's event loop."""
+        return self._engine.loop
+
     def add_done_callback(self, fn: Callable[[Any], object], /, *, context: contextvars.Context | None = None) -> None:
         """Has the loop call ``fn(future)`` once the outcome is there, in the order of the calls. What ``fn`` raises is
         logged and counted, and nothing else."""
         # A task that awaits adds itself, as a method of C: nothing to guard there.
-        guarded = fn if type(fn) is BuiltinMethodType else _Guarded(fn)
-        super().add_done_callback(guarded, context=context)
+        guarded = fn if type(fn) is types.BuiltinFunctionType else _Guarded(fn)
+        if context is None:
+            context = contextvars.copy_context()
+        if self._stage >= ENDED:
+            self._engine.loop.call_soon(guarded, self, context=context)
+            return
+        rare = self.rare()
+        if rare.listeners is None:
+            rare.listeners = []
+        rare.listeners.append((guarded, context))
+
+    def remove_done_callback(self, fn: Callable[[Any], object], /) -> int:
+        """Takes back all of ``fn`` that were added and not yet called for; returns how many."""
+        rare = self._rare
+        if rare is None or not rare.listeners:
+            return 0
+        kept = [one for one in rare.listeners if one[0] != fn]
+        removed = len(rare.listeners) - len(kept)
+        rare.listeners[:] = kept
+        return removed
 
     @property
     def attempts(self) -> int:
         """How often it was started."""
-        waits = self._stage == QUEUED or self._ended_waiting or not hasattr(self, "_worker")
-        return self._sent_back + (0 if waits else 1)
+        rare = self._rare
+        waits = self._stage == QUEUED or (rare is not None and rare.ended_waiting) or not hasattr(self, "_worker")
+        return (0 if rare is None else rare.sent_back) + (0 if waits else 1)
 
     @property
     def worker(self) -> str | None:
@@ -147,7 +260,7 @@ class AsyncTaskFuture(asyncio.Future[T]):
     def timestamps(self) -> TaskLifecycleTimestamps | None:
         """When it was accepted, last started and ended; None until it has ended, or where it never started."""
         started_at, finished_at = getattr(self, "_started_at", None), getattr(self, "_finished_at", None)
-        if self._stage != ENDED or started_at is None or finished_at is None:
+        if self._stage < ENDED or started_at is None or finished_at is None:
             return None
         return TaskLifecycleTimestamps(self._queued_at, started_at, finished_at)
 
@@ -161,54 +274,82 @@ class AsyncTaskFuture(asyncio.Future[T]):
 
     # -- for workers and the manager ------------------------------------------------------------------------------
 
+    def rare(self) -> Rare:
+        """What few tasks have; from now on this one has it."""
+        rare = self._rare
+        if rare is None:
+            rare = self._rare = Rare()
+        return rare
+
+    @property
+    def sent_back(self) -> int:
+        """How many attempts ended without an outcome."""
+        return 0 if self._rare is None else self._rare.sent_back
+
     def _end_result(self, value: T) -> None:
         """Gives it its result."""
         self._stage = ENDED
-        _set_result(self, value)
+        self._held = value
         self._task = self._variables = None
-        self._args = ()
-        if self._callback is not None:
-            self._call_back(value, None)
+        if self._rare is not None:
+            self._tell(value, None)
 
     def _end_error(self, error: BaseException, *, cancelled: bool = False) -> None:
         """Gives it an error; ``cancelled``: which is a cancellation."""
         if isinstance(error, StopIteration):  # no future may raise it: it would end whatever generator awaits it
             wrong, error = error, RuntimeError("the task raised StopIteration")
             error.__cause__ = wrong
-        self._stage = ENDED
-        self._cancelled = cancelled
-        _set_exception(self, error)
-        if cancelled or self._callback is not None:
-            self._log_traceback = False  # an error that somebody is told of is not "never retrieved"
-        self._forget()
-        if self._callback is not None:
-            self._call_back(None, error)
+        rare = self.rare()
+        if not cancelled and rare.callback is None:  # an error that somebody is told of is not "never retrieved"
+            rare.unasked = Unasked(self._engine.loop, self.label, error)
+        self._fail(rare, error, cancelled)
 
     def _end_cancelled(self, error: TaskCancelled) -> None:
         """Ends it natively; ``error`` is what a callback gets."""
-        self._stage = ENDED
-        self._cancelled = True
-        _cancel(self, str(error))
-        self._forget()
-        if self._callback is not None:
-            self._call_back(None, error)
+        rare = self.rare()
+        rare.natively = True
+        self._fail(rare, error, cancelled=True)
 
-    def _forget(self) -> None:
-        self._task = self._variables = None
-        self._args = ()
+    def _fail(self, rare: Rare, error: BaseException, cancelled: bool) -> None:
+        rare.error, rare.traceback, rare.cancelled = error, error.__traceback__, cancelled
+        self._stage = FAILED
+        self._held = self._task = self._variables = None
+        self._tell(None, error)
 
-    def _call_back(self, value: T | None, error: BaseException | None) -> None:
-        callback, self._callback = self._callback, None
-        assert callback is not None
-        self._engine.callbacks.call(self, callback, value, error)
+    def _tell(self, value: T | None, error: BaseException | None) -> None:
+        """Tells those who wait, then the callback."""
+        rare = self._rare
+        assert rare is not None
+        listeners, rare.listeners = rare.listeners, None
+        if listeners:
+            call_soon = self._engine.loop.call_soon
+            for fn, context in listeners:
+                call_soon(fn, self, context=context)
+        callback, rare.callback = rare.callback, None
+        if callback is not None:
+            self._engine.callbacks.call(self, callback, value, error)
+
+    def _to_raise(self) -> BaseException:
+        """The error that callers get; ``asyncio.InvalidStateError`` before there is one."""
+        if self._stage != FAILED:
+            return asyncio.InvalidStateError(f"{self.label} has not ended")
+        rare = self.rare()
+        if rare.unasked is not None:
+            rare.unasked.asked()
+            rare.unasked = None
+        if rare.natively:
+            return self._make_cancelled_error()
+        assert rare.error is not None
+        return BaseException.with_traceback(rare.error, rare.traceback)  # its class may have one of its own
 
     def _make_cancelled_error(self) -> BaseException:  # gather asks a cancelled future for it
-        if self._cancelled and not super().cancelled():
-            error = self.exception()
-            assert error is not None
-            return error
-        plain: BaseException = super()._make_cancelled_error()  # type: ignore[misc]
-        return plain
+        error = self.rare().error
+        assert error is not None
+        return asyncio.CancelledError(str(error)) if self.rare().natively else error
+
+    @property
+    def _cancel_message(self) -> str:  # gather asks for it where it returns exceptions
+        return str(self.rare().error)
 
     def set_result(self, result: T, /) -> None:
         """Not for callers: the manager alone decides the outcome."""

@@ -7,6 +7,7 @@ import math
 import warnings
 from collections.abc import Generator
 from contextlib import AbstractContextManager
+from threading import get_ident
 from time import monotonic
 from types import TracebackType
 from typing import Any, TypeVar
@@ -45,6 +46,7 @@ class AsyncTaskManager(Submitting[R]):
         self._config = config
         self._loop = None
         self._engine = None
+        self._thread = 0
 
     async def _start(self) -> AsyncTaskManager[R]:
         if self._engine is None:
@@ -53,10 +55,12 @@ class AsyncTaskManager(Submitting[R]):
             self._next_number = iter(engine.books.numbers).__next__
             self._append_normal = engine.queue.levels[Priority.NORMAL].append
             self._parked = engine.queue.parked
+            self._thread, self._running = get_ident(), self._loop.is_running
             try:
                 await engine.start()
             except BaseException:
                 self._engine = self._loop = None
+                self._thread = 0
                 raise
         return self
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from tasker.tasks import Priority
 
-from .futures import ENDED, AsyncTaskFuture
+from .futures import AsyncTaskFuture
 
 _LONG = 10_000
 
@@ -89,4 +89,4 @@ class AsyncTaskQueue:
 
     def waiting(self) -> list[AsyncTaskFuture[Any]]:
         """What waits, most urgent first."""
-        return [future for level in self.levels for future in level if future._stage != ENDED]
+        return [future for level in self.levels for future in level if not future.done()]

@@ -11,8 +11,6 @@ from tasker.metrics.protocol import TaskMetrics
 from tasker.stats import ResourceLedger, TaskStats
 from tasker.tasks import Priority
 
-from .books import AsyncShard
-
 if TYPE_CHECKING:
     from .engine import AsyncEngine
 
@@ -53,9 +51,6 @@ def metrics_of(engine: AsyncEngine) -> TaskMetrics:
     """The metrics so far."""
     if engine.collector is not None:
         return engine.collector.metrics()
-    for shard in engine.books.shards.values():
-        if isinstance(shard, AsyncShard):
-            shard.sort()
     total = merged([*(shard.meter for shard in engine.books.shards.values()), engine.inline.meter])
     flow = engine.sample_rates(monotonic())
     books = engine.books

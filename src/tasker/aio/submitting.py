@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from asyncio import _get_running_loop
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine, Iterable
 from contextvars import copy_context
+from threading import get_ident
 from time import monotonic
 from typing import Any, Generic, TypeVar, TypeVarTuple, overload
 
@@ -25,6 +27,9 @@ A = TypeVar("A")
 Ts = TypeVarTuple("Ts")
 
 _NORMAL = Priority.NORMAL
+_CHEAP = sys.version_info >= (3, 12)
+"""Whether it costs little to ask for the running loop. CPython 3.11 makes a system call for it; the thread, and whether
+the loop runs at all, say the same."""
 
 
 class Submitting(Generic[R]):
@@ -37,6 +42,8 @@ class Submitting(Generic[R]):
     _next_number: Callable[[], int]
     _append_normal: Callable[[AsyncTaskFuture[Any]], None]
     _parked: deque[asyncio.Future[None]]
+    _running: Callable[[], bool]
+    _thread: int
 
     # -- tasks ----------------------------------------------------------------------------------------------------
 
@@ -86,7 +93,7 @@ class Submitting(Generic[R]):
         Raises ``ShutdownError`` when the manager takes no more tasks; with a ``callback`` that gets the error
         instead, and the returned future has failed.
         """
-        if _get_running_loop() is not self._loop:
+        if _get_running_loop() is not self._loop if _CHEAP else get_ident() != self._thread or not self._running():
             raise self._elsewhere()
         engine = self._engine
         assert engine is not None
@@ -95,29 +102,27 @@ class Submitting(Generic[R]):
             raise TypeError(f"task must be callable, got {task!r}")
         if callback is not None and not callable(callback):
             raise TypeError(f"callback must be callable, got {callback!r}")
-        bounded = False
         if engine.careful:
-            bounded = engine.places is not None
             try:
                 engine.admit(queue_timeout, False)
             except ShutdownError as error:
                 if callback is None:
                     raise
                 return self._refused(task, callback, error)
-        future: AsyncTaskFuture[Any] = AsyncTaskFuture(loop=self._loop)
+        variables = copy_context()
+        future: AsyncTaskFuture[Any] = AsyncTaskFuture()
         future._engine = engine
         future._task = task
-        future._args = args
-        future._variables = copy_context()
+        future._held = args
+        future._variables = variables if variables else None
         future._stage = QUEUED
+        future._asyncio_future_blocking = False
+        future._rare = None
         future.id = self._next_number()
         future._queued_at = monotonic()
-        if once:
-            future._once = True
-        if callback is not None:
-            future._callback = callback
-        if bounded:
-            future._holds_place = True
+        if once or callback is not None:
+            rare = future.rare()
+            rare.once, rare.callback = once, callback
         append(future)
         if self._parked:
             engine.queue.wake()
@@ -307,9 +312,13 @@ class Submitting(Generic[R]):
     ) -> AsyncTaskFuture[Any]:
         """The failed future of a task that was not accepted, its callback called."""
         assert self._engine is not None
-        future: AsyncTaskFuture[Any] = AsyncTaskFuture(loop=self._loop)
+        future: AsyncTaskFuture[Any] = AsyncTaskFuture()
         future._engine = self._engine
-        future._task, future._callback = task, callback
+        future._task = task
+        future._rare = None
+        future.rare().callback = callback
+        future._stage = QUEUED
+        future._asyncio_future_blocking = False
         future.id = 0
         future._queued_at = monotonic()
         future._end_error(error)

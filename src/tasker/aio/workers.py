@@ -1,7 +1,7 @@
 """The worker: a long-lived task of the loop, one resource, one task at a time.
 
-``serve`` is the hottest loop of this package. A task that succeeds without waiting is one step of the ``Lane``; there
-the outcome is set. Whatever else happens leaves the straight path for a method.
+A task that succeeds without waiting is one step of the ``Lane``, which takes it from the queue and sets its outcome;
+``serve`` makes the steps, each in the context variables that it belongs to. For whatever else happens the lane asks here.
 
 Cancellation. A task runs *in* the worker's task of the loop, so to cancel it, the worker's is cancelled: the loop throws
 ``CancelledError`` where the task waits, and no further than that, because the lane catches what comes out. What the task
@@ -27,16 +27,13 @@ from tasker.logs import describe
 from tasker.metrics.protocol import TaskLifecycleTimestamps
 
 from .books import AsyncShard
-from .calls import CO_COROUTINE, Caller, is_async
-from .futures import ENDED, QUEUED, RUNNING, AsyncTaskFuture
+from .calls import Caller
+from .futures import QUEUED, RUNNING, AsyncTaskFuture
 from .graph import awaited_by
-from .lane import DONE, FAILED, PLAIN, Lane
+from .lane import FAILED, PARK, PAUSE, PLAIN, SWITCH, Lane, Wish
 
 if TYPE_CHECKING:
     from .engine import AsyncEngine
-
-_SLICE = 0.001
-"""For how many seconds a worker runs tasks that never wait, before it lets the rest of the loop have its turn."""
 
 
 class AsyncWorker:
@@ -112,88 +109,60 @@ class AsyncWorker:
 
     async def serve(self, lane: Lane, resource: Any, caller: Caller) -> None:
         """Runs tasks until told to retire, or until a task leaves the resource unhealthy."""
-        engine, shard, name = self.engine, self.shard, self.name
-        queue = engine.queue
-        high, normal, low = queue.levels
-        step, cancelling = lane.generator.__next__, self.task.cancelling
-        bounded = engine.places is not None
-        begun = lane.now = monotonic()
-        future: Any
+        step, run = lane.generator.__next__, contextvars.Context.run
+        outcome = step()
         while True:
-            if queue.retiring and queue.take_retirement():
-                engine.report(ev.WorkerRetiring(self.seat))
-                return
-            if high:
-                future = high.popleft()
-            elif normal:
-                future = normal.popleft()
-            elif low:
-                future = low.popleft()
+            while outcome is SWITCH:
+                outcome = run(lane.variables, step)
+            if type(outcome) is not Wish:
+                outcome = await self._rest(lane, outcome)
+            elif await self._grant(lane, outcome, resource, caller):
+                outcome = step()
             else:
-                await self._park()
-                begun = lane.now = monotonic()
-                continue
-            if future._stage != QUEUED:
-                continue
-            future._stage = RUNNING
-            future._worker = name
-            shard.future = future
-            if bounded:
-                engine.release_place(future)
-            try:
-                plain = not future._task.__code__.co_flags & CO_COROUTINE
-            except AttributeError:  # not a function: something that can be called
-                plain = True
-            outcome = PLAIN if plain and not is_async(future._task) else future._variables.run(step)
-            if outcome is not DONE:
-                if not await self._beyond(lane, future, outcome, resource, caller):
-                    return
-                begun = lane.now = monotonic()
-            if cancelling():
-                await self._absorb()
-            if future._finished_at - begun > _SLICE:
-                future = None
-                await self._pause()
-                begun = lane.now = monotonic()
-            future = outcome = None
-            if engine.draining and not (high or normal or low):
-                engine.look_idle()
+                return
 
-    async def _beyond(
-        self, lane: Lane, future: AsyncTaskFuture[Any], outcome: Any, resource: Any, caller: Caller
-    ) -> bool:
-        """Sees to a task that did not end in its first step with a result, until its end. False if the resource is to
-        blame; then this worker must end."""
-        if outcome is PLAIN:
-            return await self._call(future, resource, caller)
-        if outcome is not FAILED:
-            self.interruptible = True
+    async def _rest(self, lane: Lane, waited: Any) -> Wish:
+        """Runs a task that waits, to its end."""
+        self.interruptible = True
+        try:
+            return await lane.rest(self.shard.future, waited)
+        finally:
+            self.interruptible = False
+            lane.interruption = None
+
+    async def _grant(self, lane: Lane, wish: Wish, resource: Any, caller: Caller) -> bool:
+        """Does what the lane asks for. False if this worker has to end."""
+        goes_on = True
+        if wish is PARK:
+            await self._park()
+        elif wish is PAUSE:
+            await self._pause()
+        elif wish is PLAIN:
+            goes_on = await self._call(self.shard.future, resource, caller)
+        elif wish is FAILED:
+            error, lane.error = lane.error, None
+            assert error is not None
+            if self.task.cancelling():
+                await self._absorb()
             try:
-                outcome = await lane.rest(future, outcome)
+                goes_on = await self._failed(self.shard.future, error)
             finally:
-                self.interruptible = False
-                lane.interruption = None
-        error, lane.error = lane.error, None
-        if outcome is DONE:
-            return True
-        assert error is not None
+                del error
+        else:
+            self.engine.report(ev.WorkerRetiring(self.seat))
+            goes_on = False
         if self.task.cancelling():
             await self._absorb()
-        try:
-            return await self._failed(future, error)
-        finally:
-            del error
+        return goes_on
 
-    async def _call(self, future: AsyncTaskFuture[Any], resource: Any, caller: Caller) -> bool:
+    async def _call(self, future: Any, resource: Any, caller: Caller) -> bool:
         """Runs a task that is not a coroutine function."""
-        engine, task, variables = self.engine, future._task, future._variables
-        assert task is not None
-        assert variables is not None
+        engine, task, variables = self.engine, future._task, future._variables or contextvars.Context()
         self.context = context = Context(engine.root)
         future._started_at = begun = monotonic()
         self.interruptible = not engine.config.sync_in_thread
         try:
-            value = await caller.call_sync(variables, task, context, resource, *future._args)
+            value = await caller.call_sync(variables, task, context, resource, *future._held)
         except BaseException as error:
             if engine.torn_down:
                 raise
@@ -218,7 +187,7 @@ class AsyncWorker:
         if future._stage == RUNNING:
             future._end_result(value)
 
-    async def _failed(self, future: AsyncTaskFuture[Any], error: BaseException) -> bool:
+    async def _failed(self, future: Any, error: BaseException) -> bool:
         """Sees to a task that raised. False if the resource is to blame; then this worker must end."""
         engine, shard = self.engine, self.shard
         future._finished_at = finished = monotonic()
@@ -239,11 +208,11 @@ class AsyncWorker:
             meter.execution.append(finished - future._started_at)
             meter.wait.append(future._started_at - future._queued_at)
             engine.hooks.failure(TaskLifecycleTimestamps(future._queued_at, future._started_at, finished))
-        if future._stage == ENDED:  # abandoned
+        if future.done():  # abandoned
             return True
         if cancellation is None:
             future._end_error(error)
-        elif future._asked:
+        elif future.rare().asked:
             future._end_cancelled(cancellation)
         else:
             future._end_error(cancellation, cancelled=True)
@@ -252,17 +221,18 @@ class AsyncWorker:
     def _send_back(self, future: AsyncTaskFuture[Any], error: BaseException) -> None:
         engine = self.engine
         self.shard.future = None
-        if future._stage == ENDED:  # abandoned
+        if future.done():  # abandoned
             self.shard.done += 1
             return
         future._stage = QUEUED
-        future._sent_back += 1
+        rare = future.rare()
+        rare.sent_back += 1
         engine.books.sent_back += 1
         self.shard.sent_back += 1
         text = "worker %s replaces its resource: %s failed (attempt %d) with %s"
         engine.log.log("warning", text, self.name, future.label, future.attempts, describe(error))
-        future._failure = error
-        engine.report(ev.AttemptFailed(self.seat, future, future.attempts, future._once))
+        rare.failure = error
+        engine.report(ev.AttemptFailed(self.seat, future, future.attempts, rare.once))
 
     def _lose_task(self, error: BaseException) -> None:
         future, self.shard.future = self.shard.future, None
@@ -277,7 +247,7 @@ class AsyncWorker:
 
     async def _park(self) -> None:
         """Waits for something to do."""
-        self.shard.sort()
+        self.shard.flush()
         waiter = self.engine.loop.create_future()
         self.engine.queue.parked.append(waiter)
         try:
@@ -290,7 +260,7 @@ class AsyncWorker:
 
     async def _pause(self) -> None:
         """Lets the loop have a turn."""
-        self.shard.sort()
+        self.shard.flush()
         try:
             await asyncio.sleep(0)
         except asyncio.CancelledError:
