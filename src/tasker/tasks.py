@@ -51,7 +51,8 @@ from .metrics.protocol import TaskLifecycleTimestamps
 
 T = TypeVar("T")
 
-PENDING, FINISHED, CANCELLED = 0, 1, 2
+PENDING, FINISHED, CANCELLED, FAILED = 0, 1, 2, 3
+"""How a future stands: ``FINISHED`` with a result, ``FAILED`` with an error."""
 
 
 class Priority(enum.IntEnum):
@@ -230,11 +231,9 @@ class TaskFuture(Future[T]):
         "_args",
         "_attempts",
         "_context",
-        "_error",
         "_finished_at",
         "_kind",
         "_log",
-        "_once",
         "_owner",
         "_queued_at",
         "_started_at",
@@ -252,7 +251,9 @@ class TaskFuture(Future[T]):
     _worker: str
     # Rarely other than this, so a slot would be memory for nothing; ``Future`` gives its instances a __dict__.
     _holds_place = False
+    _error: BaseException | None = None
     _failure: BaseException | None = None
+    _once: bool = False
 
     def __init__(
         self,
@@ -270,12 +271,14 @@ class TaskFuture(Future[T]):
         # queue costs.
         self._task: Callable[..., Any] | None = task
         self._args: tuple[Any, ...] | None = args
-        self._variables: ContextVariables | None = copy_context()
-        self._once = once
+        variables = copy_context()
+        self._variables: ContextVariables | None = variables or None
+        """The submitter's; None where nothing was set there."""
+        if once:
+            self._once = once
         self._queued_at = queued_at
         self._log: list[Any] = []
         self._kind = PENDING
-        self._error: BaseException | None = None
         self._attempts = 0
 
     # -- for callers ----------------------------------------------------------------------------------------------
@@ -285,10 +288,10 @@ class TaskFuture(Future[T]):
         it takes. Raises what the task raised."""
         if not self._kind:
             self._wait(timeout)
-        if self._error is None:
+        if self._kind == FINISHED:
             return self._value
         try:
-            raise self._error
+            raise self._error  # type: ignore[misc]
         finally:
             del self  # the error's traceback holds this frame, which would hold the future, which holds the error
 
@@ -417,7 +420,7 @@ class TaskFuture(Future[T]):
         if isinstance(ending, Ending):
             self._error = ending.error
             self._value = None  # type: ignore[assignment]
-            self._kind = CANCELLED if ending.cancelled else FINISHED
+            self._kind = CANCELLED if ending.cancelled else FAILED
         else:
             self._kind = FINISHED
         self._task = self._args = self._variables = self._context = None
@@ -480,7 +483,7 @@ class TaskFuture(Future[T]):
         if outcome is None:
             return "RUNNING" if self.running() else "PENDING"
         self._take_over(outcome)
-        return "FINISHED" if self._kind == FINISHED else "CANCELLED_AND_NOTIFIED"
+        return "CANCELLED_AND_NOTIFIED" if self._kind == CANCELLED else "FINISHED"
 
     @property
     def _result(self) -> Any:  # type: ignore[override]

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import CancelledError
+from contextvars import Context as Variables
 from time import monotonic
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any
@@ -133,10 +134,12 @@ class Worker:
             if bounded:
                 engine.release_place(future)
             try:
+                if variables is None:
+                    variables = Variables()
                 if args:
-                    value = variables.run(task, context, resource, *args)  # type: ignore[union-attr,arg-type]
+                    value = variables.run(task, context, resource, *args)  # type: ignore[arg-type]
                 else:
-                    value = variables.run(task, context, resource)  # type: ignore[union-attr,arg-type]
+                    value = variables.run(task, context, resource)  # type: ignore[arg-type]
                 if value.__class__ is CoroutineType:
                     raise _async_task(value)
             except BaseException as error:

@@ -114,7 +114,7 @@ class Submitting(Generic[R]):
         future._engine = engine
         future._task = task
         future._held = args
-        future._variables = variables if variables else None
+        future._variables = variables or None
         future._stage = QUEUED
         future._asyncio_future_blocking = False
         future._rare = None
