@@ -102,17 +102,17 @@ class Engine:
         self._effects = Effects(self)
 
     def start(self) -> None:
-        """Fills ``run_task``'s pool here, then starts the threads."""
+        """Fills ``run_task``'s pool here, then starts the threads. Interrupted in that, the engine ends by itself."""
         self.pool.fill()
-        # Here and not by the supervisor's thread: a program may come to its end before that gets to it, and from CPython
-        # 3.12 on no thread can be started then.
+        # The threads of the workers are started by the supervisor's, which Ctrl-C never strikes; and are waited for, because
+        # a program may come to its end right after this, and from CPython 3.12 on no thread can be started then.
         try:
             self._thread.start()
+            self._begun.wait()
         except BaseException:
+            self.request_kill("its start was interrupted", self.config.cancel_grace)
             self.pool.close()
             raise
-        self._step(ev.Started(), monotonic())
-        self._begun.set()
         if self.config.ctx is not None:
             self.forget_parent = self.config.ctx.on_cancel(self._parent_ended)
 
@@ -132,7 +132,8 @@ class Engine:
     def _supervise(self) -> None:
         interval = self.config.burst_interval or _HOUSEKEEPING
         next_tick = monotonic() + interval
-        self._begun.wait()
+        self._step(ev.Started(), monotonic())
+        self._begun.set()
         while not self.finished.is_set():
             try:
                 event = self._inbox.get(True, self._patience(next_tick))
