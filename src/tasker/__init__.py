@@ -4,7 +4,8 @@ import typing
 
 from .config import Config
 from .context import Context
-from .control.scaling import Decision, ScalingPolicy, Snapshot
+from .control.journal import ScalingDecision, ScalingExplanation
+from .control.scaling import Decision, RatePolicy, ScalingPolicy, Snapshot, Window
 from .errors import (
     ConfigError,
     DeadlockError,
@@ -40,8 +41,11 @@ __all__ = [
     "MetricsCollector",
     "Priority",
     "QueueFull",
+    "RatePolicy",
     "ResourceError",
     "ResourceLedger",
+    "ScalingDecision",
+    "ScalingExplanation",
     "ScalingPolicy",
     "ShutdownError",
     "Snapshot",
@@ -55,6 +59,7 @@ __all__ = [
     "TaskStats",
     "TaskTimeout",
     "TaskerError",
+    "Window",
     "WorkerLost",
 ]
 

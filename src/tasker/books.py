@@ -53,6 +53,9 @@ class Flow:
     queued: int
     running: int
     done: int
+    inline_running: int = 0
+    """Those of ``run_task`` among the running."""
+    inline_done: int = 0
 
     @property
     def outstanding(self) -> int:
@@ -180,6 +183,8 @@ class Books:
                 queued=accepted - taken + self.sent_back - self.ended_in_queue,
                 running=taken - self.sent_back - done + self.inline_accepted - self.inline_done,
                 done=done + self.ended_in_queue + self.inline_done,
+                inline_running=self.inline_accepted - self.inline_done,
+                inline_done=self.inline_done,
             )
 
     def _read(self) -> tuple[int, int, int]:

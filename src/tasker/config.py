@@ -40,6 +40,7 @@ class Options(TypedDict, total=False):
     creation_backoff: float
     cancel_grace: float
     rate_window: float
+    target_wait: float
     scaling: ScalingPolicy | None
     sync_in_thread: bool
     slow_callback: float
@@ -96,8 +97,11 @@ class Config(Generic[R]):
     """Seconds that running tasks are given to notice a kill that names no timeout of its own."""
     rate_window: float = 10.0
     """Seconds over which arrival and completion rates are taken."""
+    target_wait: float = 0.1
+    """Seconds for which hardly a task (by default one in a hundred) should wait to be started: workers are added where
+    more would have to wait longer."""
     scaling: ScalingPolicy | None = None
-    """Decides the number of workers. None: ``tasker.control.scaling.RatePolicy``."""
+    """Decides the number of workers. None: ``RatePolicy()``."""
     sync_in_thread: bool = True
     """For ``AsyncTaskManager``: whether tasks, ``on_create`` and ``on_destroy`` that are not coroutine functions run in
     a thread of their worker's, so that they may block; False: in the event loop, which saves the way there and back."""
@@ -158,6 +162,7 @@ class Config(Generic[R]):
         _duration(self, "burst_interval", zero=True)
         _duration(self, "cancel_grace", zero=True)
         _duration(self, "rate_window")
+        _duration(self, "target_wait")
         _duration(self, "creation_backoff")
         _duration(self, "creation_timeout", optional=True)
         _duration(self, "slow_callback", zero=True)

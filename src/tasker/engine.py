@@ -29,8 +29,7 @@ from .config import Config
 from .context import RootContext
 from .control import events as ev
 from .control.rates import SlidingRate
-from .control.scaling import RatePolicy
-from .control.supervisor import Plan, Supervisor, View
+from .control.supervisor import Supervisor, View
 from .effects import Effects
 from .errors import DeadlockError, ShutdownError, TaskKilled
 from .hooks import Hooks
@@ -41,6 +40,7 @@ from .places import Places, PlaceWait
 from .pool import InlinePool
 from .queues import TaskQueue
 from .resources import Maker
+from .sizing import load_of, plan_of
 from .stats import StopReport
 from .tasks import Ending, Priority, TaskFuture
 from .waits import Waits
@@ -67,7 +67,7 @@ class Engine:
         self.root: RootContext = RootContext(config.ctx)
         self.waits: Waits = Waits(self)
         self.inline: InlineRunner = InlineRunner(self)
-        self.supervisor: Supervisor = Supervisor(_plan(config), random.Random(), now)
+        self.supervisor: Supervisor = Supervisor(plan_of(config), random.Random(), now)
         self.view: View = self.supervisor.view()
         self.arrivals: SlidingRate = SlidingRate(config.rate_window, now)
         self.completions: SlidingRate = SlidingRate(config.rate_window, now)
@@ -195,8 +195,7 @@ class Engine:
         self._leaving.append(thread)
 
     def _load(self, now: float) -> ev.Load:
-        flow = self.sample_rates(now)
-        return ev.Load(queued=flow.queued, running=flow.running, arrived=flow.accepted, ended=flow.done)
+        return load_of(self.sample_rates(now), self.queue.levels, now)
 
     def sample_rates(self, now: float) -> Flow:
         """Brings the two rates up to date."""
@@ -383,15 +382,3 @@ class Engine:
         else:
             return
         raise DeadlockError(f"{what} was called from inside {inside}, which it would wait for")
-
-
-def _plan(config: Config[Any]) -> Plan:
-    return Plan(
-        worker_count=config.worker_count,
-        max_worker_count=config.most_workers,
-        max_retries=config.max_retries,
-        scales=config.burst_interval > 0,
-        creation_timeout=config.creation_timeout,
-        creation_backoff=config.creation_backoff,
-        policy=config.scaling or RatePolicy(),
-    )

@@ -14,6 +14,7 @@ from typing import Any, Generic, TypeVar, TypeVarTuple
 from .config import Config
 from .context import Context
 from .control.events import Resized
+from .control.journal import ScalingExplanation
 from .control.workers import WorkerState
 from .engine import Engine
 from .errors import ConfigError, ShutdownError
@@ -23,6 +24,7 @@ from .mapping import as_they_come, in_order
 from .metrics.meter import merged, summary
 from .metrics.protocol import TaskMetrics
 from .signals import Received, stop_on_signals
+from .sizing import explained
 from .stats import ResourceLedger, StopReport, TaskStats
 from .tasks import Ending, Priority, TaskFuture
 
@@ -327,6 +329,11 @@ class TaskManager(Generic[R]):
                 arrival_rate=engine.arrivals.rate(),
                 completion_rate=engine.completions.rate(),
             )
+
+    def explain(self) -> ScalingExplanation:
+        """Why there are as many workers as there are: what the scaling policy said last, and the last 32 changes, each
+        with what it was decided on. ``str()`` of it is for people."""
+        return explained(self._engine.view)
 
     def __repr__(self) -> str:
         return f"<TaskManager {self._config.name!r} {self._engine.view.phase.value}>"

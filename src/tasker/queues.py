@@ -72,12 +72,28 @@ class TaskQueue:
                     return
                 except ValueError:
                     continue
-        self.tokens.put(token)
+            self.tokens.put(token)
+        else:
+            self.retire(1)
 
     def retire(self, count: int) -> None:
-        """Lets as many workers end, each when it comes to the token: behind the tasks that were queued before."""
-        for _ in range(count):
-            self.tokens.put(RETIRE)
+        """Lets as many workers end: idle ones now, else those that first have no task. Costs O(queued).
+
+        Tokens are alike; so those of the tasks are taken out and put behind. Meanwhile a worker may find none, and then
+        waits for the moment that this takes.
+        """
+        tasks = 0
+        try:
+            for _ in range(self.tokens.qsize()):
+                if self.tokens.get_nowait() is RETIRE:
+                    count += 1
+                else:
+                    tasks += 1
+        except queue.Empty:
+            pass
+        for token, times in ((RETIRE, count), (None, tasks)):
+            for _ in range(times):
+                self.tokens.put(token)
 
     def take_all(self) -> list[TaskFuture[Any]]:
         """Removes and returns what nobody has taken yet, most urgent first."""

@@ -40,6 +40,7 @@ DEFAULTS = {
     "creation_timeout": None,
     "cancel_grace": 5.0,
     "rate_window": 10.0,
+    "target_wait": 0.1,
     "scaling": None,
 }
 
@@ -86,6 +87,7 @@ def test_default_logger_is_the_librarys_own() -> None:
         ("cancel_grace", -1),
         ("cancel_grace", math.nan),
         ("rate_window", 0),
+        ("target_wait", 0),
         ("rate_window", -1.0),
         ("name", 5),
         ("on_create", 5),
@@ -150,6 +152,7 @@ def test_resource_excludes_the_hooks(other: str) -> None:
         ("cancel_grace", 0),
         ("creation_timeout", 1),
         ("rate_window", 1),
+        ("target_wait", 1),
         ("ctx", Context()),
         ("logger", logging.LoggerAdapter(logging.getLogger("mine"), {})),
     ],

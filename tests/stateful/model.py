@@ -148,7 +148,7 @@ class Model:
 
     def _do_Retire(self, action: act.Retire) -> None:  # noqa: N802
         assert action.count > 0
-        self.tokens.extend([RETIRE] * action.count)
+        self.tokens.extendleft([RETIRE] * action.count)
 
     def _do_Requeue(self, action: act.Requeue) -> None:  # noqa: N802
         task = self._returned(action.task)

@@ -80,6 +80,15 @@ class AsyncKit(ThreadKit):
 
         return pausing
 
+    def in_turn(self, seconds: float) -> Body:
+        turn = asyncio.Lock()
+
+        async def working(ctx: Context, resource: Any, *args: Any) -> Any:
+            async with turn:
+                await ctx.wait_async(seconds)
+
+        return working
+
     def until_cancelled(self, gate: Gate) -> Body:
         async def obeying(ctx: Context, resource: Any, *args: Any) -> Any:
             gate.arrive()

@@ -98,6 +98,16 @@ class ThreadKit:
 
         return pausing
 
+    def in_turn(self, seconds: float) -> Body:
+        """A task that works for `seconds` with something that only one of them can have at a time."""
+        turn = threading.Lock()
+
+        def working(ctx: Context, resource: Any, *args: Any) -> Any:
+            with turn:
+                ctx.wait(seconds)
+
+        return working
+
     def until_cancelled(self, gate: Gate) -> Body:
         """A task that counts itself at `gate`, works until its context is cancelled, raises."""
 

@@ -14,7 +14,7 @@ import pytest
 from tasker import Config, ConfigError, Context, TaskMetrics
 from tasker.control.scaling import RatePolicy
 from tasker.control.supervisor import Plan
-from tasker.engine import _plan
+from tasker.sizing import plan_of
 
 
 def config(**changes: Any) -> Config[Any]:
@@ -42,6 +42,7 @@ DEFAULTS = {
     "creation_backoff": 0.1,
     "cancel_grace": 5.0,
     "rate_window": 10.0,
+    "target_wait": 0.1,
     "scaling": None,
     "sync_in_thread": True,
     "slow_callback": 0.1,
@@ -57,12 +58,12 @@ def test_defaults() -> None:
 
 def test_plan() -> None:
     """What the control plane decides on follows from the configuration."""
-    assert _plan(config()) == Plan(3, 6)
-    off = config(burst_interval=0, creation_timeout=2.0, creation_backoff=0.5, max_retries=0)
-    expected = Plan(3, 6, max_retries=0, scales=False, creation_timeout=2.0, creation_backoff=0.5)
-    assert _plan(off) == expected
-    policy = RatePolicy(calm=9.0)
-    assert _plan(config(scaling=policy)).policy is policy
+    assert plan_of(config()) == Plan(3, 6)
+    off = config(burst_interval=0, creation_timeout=2.0, creation_backoff=0.5, max_retries=0, target_wait=0.5)
+    expected = Plan(3, 6, max_retries=0, scales=False, creation_timeout=2.0, creation_backoff=0.5, target_wait=0.5)
+    assert plan_of(off) == expected
+    policy = RatePolicy(hold=9.0)
+    assert plan_of(config(scaling=policy)).policy is policy
 
 
 def test_frozen_and_keyword_only() -> None:
@@ -95,6 +96,7 @@ BAD: dict[str, tuple[list[Any], str]] = {
     "cancel_grace": ([None, *NOT_DURATIONS], "a finite number of seconds, at least 0"),
     "slow_callback": ([None, *NOT_DURATIONS], "a finite number of seconds, at least 0"),
     "sync_in_thread": ([None, 0, 1, "yes"], "True or False"),
+    "target_wait": ([None, 0, 0.0, *NOT_DURATIONS], "a finite number of seconds, more than 0"),
     "rate_window": ([None, 0, 0.0, *NOT_DURATIONS], "a finite number of seconds, more than 0"),
     "creation_backoff": ([None, 0, *NOT_DURATIONS], "a finite number of seconds, more than 0"),
     "creation_timeout": (
@@ -147,6 +149,7 @@ def test_every_field_is_checked() -> None:
         {"cancel_grace": 0},
         {"rate_window": 1},
         {"creation_timeout": 0.001},
+        {"target_wait": 0.001},
         {"ctx": Context().child()},
         {"check_health": lambda error: False},
         {"on_destroy": print},

@@ -59,14 +59,34 @@ def test_waiting() -> None:
     assert drain(queue) == [second, first, third]
 
 
-def test_retire_stands_behind_what_was_queued() -> None:
-    """Retire keeps its place among the tokens: workers serve as many tasks before
-    it as were queued before it."""
+def test_retire_stands_before_what_is_queued() -> None:
+    """Whoever has no task takes a Retire first, however many tasks wait; none of them is lost."""
     queue, (first,) = filled([LOW])
     queue.retire(2)
     later = new()
     queue.put(later, HIGH)
-    assert drain(queue) == [later, RETIRE, RETIRE, first]
+    queue.retire(1)
+    assert drain(queue) == [RETIRE, RETIRE, RETIRE, later, first]
+
+
+def test_retire_while_workers_take() -> None:
+    """Tokens that workers take meanwhile are not missed."""
+    queue, (first, second) = filled([NORMAL, NORMAL])
+    size = queue.tokens.qsize
+
+    class Tokens:
+        """Says that there is one token more than there is: a worker just took it."""
+
+        put, get, get_nowait = queue.tokens.put, queue.tokens.get, queue.tokens.get_nowait
+        empty = queue.tokens.empty
+
+        def qsize(self) -> int:
+            """One too many."""
+            return size() + 1
+
+    queue.tokens = Tokens()  # type: ignore[assignment]
+    queue.retire(1)
+    assert drain(queue) == [RETIRE, first, second]
 
 
 def test_discard() -> None:

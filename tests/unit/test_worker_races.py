@@ -15,6 +15,7 @@ from tasker.context import Context
 from tasker.control.actions import Requeue
 from tasker.control.events import AttemptFailed, Seat
 from tasker.engine import Engine
+from tasker.queues import RETIRE
 from tasker.tasks import BACK, DONE, RUN, Ending, TaskFuture
 from tasker.workers import Worker
 from unit.hooks import HookedList
@@ -59,7 +60,7 @@ class Bench:
 
     def serve(self) -> None:
         """The worker takes all that is queued, then retires."""
-        self.engine.queue.retire(1)
+        self.engine.queue.tokens.put(RETIRE)
         self.worker.serve("resource")
         if not self.engine.queue.tokens.empty() and not self.engine.queue.waiting():
             self.engine.queue.tokens.get()

@@ -29,11 +29,11 @@ from tasker.control import events as ev
 from tasker.control.actions import Log
 from tasker.control.rates import SlidingRate
 from tasker.control.supervisor import Supervisor, View
-from tasker.engine import _plan
 from tasker.errors import DeadlockError, ShutdownError, TaskKilled
 from tasker.hooks import Hooks
 from tasker.logs import GuardedLogger, describe, formatted
 from tasker.metrics.protocol import MetricsCollector, TaskLifecycleTimestamps
+from tasker.sizing import load_of, plan_of
 from tasker.stats import StopReport
 from tasker.tasks import Priority
 
@@ -67,7 +67,7 @@ class AsyncEngine:
         self.watch: LoopWatch = LoopWatch(config.slow_callback, self.log)
         self.maker: AsyncMaker = AsyncMaker(self)
         self.pool: AsyncPool = AsyncPool(self)
-        self.queue: AsyncTaskQueue = AsyncTaskQueue(self._taken)
+        self.queue: AsyncTaskQueue = AsyncTaskQueue()
         self.places: AsyncPlaces | None = None
         if config.max_queue_size is not None:
             self.places = AsyncPlaces(self, config.max_queue_size)
@@ -75,7 +75,7 @@ class AsyncEngine:
         self.waits: AsyncWaits = AsyncWaits(self)
         self.callbacks: Callbacks = Callbacks(self)
         self.inline: AsyncInlineRunner = AsyncInlineRunner(self)
-        self.supervisor: Supervisor = Supervisor(_plan(config), random.Random(), now)
+        self.supervisor: Supervisor = Supervisor(plan_of(config), random.Random(), now)
         self.view: View = self.supervisor.view()
         self.arrivals: SlidingRate = SlidingRate(config.rate_window, now)
         self.completions: SlidingRate = SlidingRate(config.rate_window, now)
@@ -175,8 +175,7 @@ class AsyncEngine:
         if now >= self._next_tick:
             self._next_tick = now + self._interval
             self.waits.survey()
-            flow = self.sample_rates(now)
-            self.report(ev.Tick(ev.Load(flow.queued, flow.running, flow.accepted, flow.done)))
+            self.report(ev.Tick(load_of(self.sample_rates(now), self.queue.levels, now)))
         else:
             self.report(ev.Wakeup())
 
@@ -198,9 +197,6 @@ class AsyncEngine:
         shard = self.books.shards.setdefault(slot, AsyncShard())
         assert isinstance(shard, AsyncShard)
         return shard
-
-    def _taken(self) -> int:
-        return sum(shard.taken for shard in self.books.shards.values())
 
     @property
     def torn_down(self) -> bool:

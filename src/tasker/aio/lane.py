@@ -104,7 +104,8 @@ class Lane:
             # To the next task.
             if engine.draining and not (high or normal or low):
                 engine.look_idle()
-            if queue.retiring and queue.take_retirement():
+            if queue.retiring:
+                queue.take_retirement()
                 yield RETIRE
             if high:
                 future = high.popleft()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import random
 import warnings
 from collections.abc import Generator
 from contextlib import AbstractContextManager
@@ -14,10 +15,13 @@ from typing import Any, TypeVar
 
 from tasker.config import Config
 from tasker.control.events import Resized
+from tasker.control.journal import ScalingExplanation
+from tasker.control.supervisor import Supervisor
 from tasker.errors import ConfigError
 from tasker.manager import _check_timeout
 from tasker.metrics.protocol import TaskMetrics
 from tasker.signals import Received
+from tasker.sizing import explained, plan_of
 from tasker.stats import StopReport, TaskStats
 from tasker.tasks import Priority
 
@@ -175,6 +179,13 @@ class AsyncTaskManager(Submitting[R]):
         """Times, rates and totals of the tasks so far. Costs O(workers). With ``Config.collector``, its
         ``metrics()``."""
         return TaskMetrics() if self._engine is None else metrics_of(self._engine)
+
+    def explain(self) -> ScalingExplanation:
+        """Why there are as many workers as there are: what the scaling policy said last, and the last 32 changes, each
+        with what it was decided on. ``str()`` of it is for people."""
+        if self._engine is None:
+            return explained(Supervisor(plan_of(self._config), random.Random(0), 0.0).view())
+        return explained(self._engine.view)
 
     def __repr__(self) -> str:
         phase = "not started" if self._engine is None else self._engine.view.phase.value

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
 from typing import Any
 
 from tasker.tasks import Priority
@@ -21,13 +20,11 @@ _LONG = 10_000
 class AsyncTaskQueue:
     """The tasks that wait to be started."""
 
-    def __init__(self, taken: Callable[[], int]) -> None:
+    def __init__(self) -> None:
         self.levels: tuple[deque[AsyncTaskFuture[Any]], ...] = tuple(deque() for _ in Priority)
         self.parked: deque[asyncio.Future[None]] = deque()
         self.retiring: int = 0
-        """How many workers are to end."""
-        self._taken = taken
-        self._due: deque[int] = deque()
+        """How many workers are to end, each as soon as it has no task."""
 
     def put(self, future: AsyncTaskFuture[Any], level: int) -> None:
         """Adds a task at the end of a level."""
@@ -51,22 +48,16 @@ class AsyncTaskQueue:
         return sum(map(len, self.levels))
 
     def retire(self, count: int) -> None:
-        """Lets as many workers end: idle ones now, else when the tasks that are queued now have been taken."""
-        due = self._taken() + len(self)
+        """Lets as many workers end: idle ones now, else those that first have no task."""
+        self.retiring += count
         for _ in range(count):
-            self._due.append(due)
-            self.retiring += 1
             self.wake()
 
-    def take_retirement(self) -> bool:
-        """Asked by a worker while some are to end: whether it is the one."""
-        if len(self) and self._taken() < self._due[0]:
-            return False
-        self._due.popleft()
+    def take_retirement(self) -> None:
+        """A worker without a task ends, because some are to."""
         self.retiring -= 1
         if len(self):
             self.wake()  # it may have been woken for a task that another one has to take now
-        return True
 
     def discard(self, future: AsyncTaskFuture[Any]) -> None:
         """Takes out a task that has ended, unless the queue is so long that looking for it would cost more than

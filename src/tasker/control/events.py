@@ -19,7 +19,7 @@ class Seat(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """How busy the data plane is at one moment."""
+    """How busy the data plane is at one moment: what goes through the queue, without the tasks of ``run_task``."""
 
     queued: int
     running: int
@@ -27,6 +27,8 @@ class Load:
     """Tasks accepted since the start."""
     ended: int
     """Tasks that have their outcome, since the start."""
+    oldest_wait: float = 0.0
+    """Seconds for which the first task of the queue has waited."""
 
 
 @dataclass(frozen=True, slots=True)

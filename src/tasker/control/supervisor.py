@@ -14,7 +14,6 @@ What it holds, after each event, while it is RUNNING or DRAINING (``check`` asse
 
 from __future__ import annotations
 
-import operator
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -23,14 +22,14 @@ from typing import Any
 from . import actions as act
 from . import events as ev
 from .creation import CreationGate
+from .journal import ScalingDecision
 from .lifecycle import Move, Phase, moved
-from .rates import SlidingRate
 from .retry import Verdict, after_unhealthy
-from .scaling import RatePolicy, ScalingPolicy, Snapshot
+from .scaler import Pool, Scaler
+from .scaling import Decision, RatePolicy, ScalingPolicy, Snapshot
 from .workers import WorkerMove, WorkersTable, WorkerState
 
 _STARTING, _READY, _ENDING = WorkerState.STARTING, WorkerState.READY, WorkerState.ENDING
-_RATE_WINDOW = 1.0
 _DRAIN_TRIES = 5
 """How many creations must have failed in a row before a stop gives up what is queued."""
 
@@ -46,6 +45,7 @@ class Plan:
     creation_timeout: float | None = None
     creation_backoff: float = 0.1
     policy: ScalingPolicy = field(default_factory=RatePolicy)
+    target_wait: float = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +68,13 @@ class View:
     failing_creations: int
     creation_error: str | None
     target: int
+    """How many workers there should be; 0 before the start and after the end."""
+    latest: Decision | None
+    """What the policy said at the last tick."""
+    snapshot: Snapshot | None
+    """What it said that on."""
+    decisions: tuple[ScalingDecision, ...]
+    """The last changes of the target."""
 
 
 class Supervisor:
@@ -76,10 +83,9 @@ class Supervisor:
     def __init__(self, plan: Plan, rng: random.Random, now: float) -> None:
         self.phase: Phase = Phase.RUNNING
         self.table: WorkersTable = WorkersTable()
-        self._base = plan.worker_count
-        self._most = plan.max_worker_count
         self._plan = plan
-        self._target = 0
+        policy = plan.policy if plan.scales else None
+        self._scaler = Scaler(plan.worker_count, plan.max_worker_count, policy, plan.target_wait, now)
         self._retiring = 0
         self._gate = CreationGate(plan.creation_backoff, rng)
         self._pool_gate = CreationGate(plan.creation_backoff, rng)
@@ -89,10 +95,6 @@ class Supervisor:
         self._deadline: float | None = None
         self._grace = 0.0
         self._nothing_runs = False
-        self._calm_since: float | None = None
-        self._calm_peak = 0
-        self._arrivals = SlidingRate(_RATE_WINDOW, now)
-        self._completions = SlidingRate(_RATE_WINDOW, now)
         self._lost = self._replaced = self._abandoned = 0
         self._handlers: dict[type, Callable[[Any, float], list[act.Action]]] = {
             ev.Started: self._started,
@@ -144,42 +146,49 @@ class Supervisor:
 
     def view(self) -> View:
         """The present state."""
+        scaler = self._scaler
         return View(
             phase=self.phase,
             starting=self.table.count(_STARTING),
             ready=self.table.count(_READY),
             ending=self.table.count(_ENDING),
-            base=self._base,
-            most=self._most,
-            limit=self._most if self._plan.scales else self._base,
+            base=scaler.base,
+            most=scaler.most,
+            limit=scaler.limit,
             lost=self._lost,
             replaced=self._replaced,
             abandoned=self._abandoned,
             failing_creations=self._gate.failures,
             creation_error=self._gate.error,
-            target=self._target,
+            target=scaler.target,
+            latest=scaler.latest,
+            snapshot=scaler.snapshot,
+            decisions=scaler.journal.entries,
         )
 
     def check(self) -> None:
         """Asserts what always holds."""
         starting, ready, ending = (self.table.count(state) for state in (_STARTING, _READY, _ENDING))
-        assert self._base <= self._most
+        base, target, most = self._scaler.base, self._scaler.target, self._scaler.most
+        assert base <= most
         assert self._retiring >= 0
-        if self._serving and self._target:
-            assert self._base <= self._target <= self._most, (self._base, self._target, self._most)
-            if not self._gate.failures and starting + ready + ending < self._most:
-                assert starting + ready - self._retiring >= self._target
+        assert self._serving or not target
+        if target:
+            assert base <= target <= most, (base, target, most)
+            if not self._gate.failures and starting + ready + ending < most:
+                assert starting + ready - self._retiring >= target
         if self.phase is Phase.STOPPED:
             assert not self.table.states
 
     # -- workers --------------------------------------------------------------------------------------------------
 
     def _started(self, event: ev.Started, now: float) -> list[act.Action]:
-        self._target = self._base
+        self._scaler.start(now)
         return []
 
     def _worker_ready(self, event: ev.WorkerReady, now: float) -> list[act.Action]:
         if self.table.move(event.seat, WorkerMove.CREATED):
+            self._scaler.clock.ready(event.seat, now)
             self._none_ready_since = None
             if self._gate.failures:
                 recovered = act.Log("info", "resources can be made again, after %d failures", (self._gate.failures,))
@@ -190,6 +199,7 @@ class Supervisor:
     def _creation_failed(self, event: ev.CreationFailed, now: float) -> list[act.Action]:
         if not self.table.move(event.seat, WorkerMove.CREATION_FAILED):
             return []
+        self._scaler.clock.forget(event.seat)
         delay = self._gate.failed(now, event.error)
         text = "a resource could not be made (%d in a row, next try in %.2f s): %s"
         actions: list[act.Action] = [act.Log("warning", text, (self._gate.failures, delay, event.error))]
@@ -222,6 +232,7 @@ class Supervisor:
         if not self.table.move(event.seat, WorkerMove.LOST):
             return []
         self._lost += 1
+        self._scaler.clock.forget(event.seat)
         self._note_readiness(now)
         return [act.Log("error", "worker %d was lost: %s", (event.seat.slot, event.reason))]
 
@@ -242,20 +253,25 @@ class Supervisor:
     def _reconcile(self, now: float) -> list[act.Action]:
         """Brings the number of workers to what is wanted, as far as it may be done now."""
         starting = self.table.count(_STARTING)
-        surplus = starting + self.table.count(_READY) - self._retiring - (self._target if self._serving else 0)
+        surplus = starting + self.table.count(_READY) - self._retiring - self._scaler.target
         if surplus > 0:
             self._retiring += surplus
             return [act.Retire(surplus)]
         if not self._serving:
             return []
         count = self._gate.allowed(now, self._missing(), starting)
-        return [act.StartWorker(self.table.seat_new()) for _ in range(count)] + self._refill(now)
+        return [self._start(now) for _ in range(count)] + self._refill(now)
+
+    def _start(self, now: float) -> act.Action:
+        seat = self.table.seat_new()
+        self._scaler.clock.begin(seat, now)
+        return act.StartWorker(seat)
 
     def _missing(self) -> int:
         """How many workers are wanted that there is room for."""
         starting, ready, ending = (self.table.count(state) for state in (_STARTING, _READY, _ENDING))
-        wanted = self._target - (starting + ready - self._retiring)
-        return max(0, min(wanted, self._most - (starting + ready + ending)))
+        wanted = self._scaler.target - (starting + ready - self._retiring)
+        return max(0, min(wanted, self._scaler.most - (starting + ready + ending)))
 
     # -- the pool of run_task -------------------------------------------------------------------------------------
 
@@ -284,52 +300,17 @@ class Supervisor:
     # -- scaling --------------------------------------------------------------------------------------------------
 
     def _tick(self, event: ev.Tick, now: float) -> list[act.Action]:
-        load = event.load
-        self._arrivals.sample(now, load.arrived)
-        self._completions.sample(now, load.ended)
-        if load.queued or self._calm_since is None:
-            self._calm_since = None if load.queued else now
-            self._calm_peak = 0
-        self._calm_peak = max(self._calm_peak, load.running)
-        if not self._plan.scales or not self._serving:
-            return []
-        snapshot = Snapshot(
-            worker_count=self._base,
-            max_worker_count=self._most,
-            workers=self._target,
-            queued=load.queued,
-            running=load.running,
-            arrival_rate=self._arrivals.rate(),
-            completion_rate=self._completions.rate(),
-            calm_since=self._calm_since,
-            calm_peak=self._calm_peak,
-        )
-        try:
-            decision = self._plan.policy.decide(snapshot, now)
-            return self._aim(operator.index(decision.target), decision.why)
-        except Exception as error:  # a user's policy; the number of workers stays
-            return [act.Log("error", "the scaling policy failed: %s: %s", (type(error).__name__, error))]
-
-    def _aim(self, target: int, why: str) -> list[act.Action]:
-        target = max(self._base, min(target, self._most))
-        if target == self._target or not self._serving:
-            return []
-        before, self._target = self._target, target
-        self._calm_since = None
-        return [act.Log("info", "scaling from %d to %d workers: %s", (before, target, why))]
+        pool = Pool(self.table.count(_READY), self.table.count(_STARTING), self._retiring)
+        return self._scaler.tick(event.load, pool, now, decides=self._serving)
 
     def _all_blocked(self, event: ev.AllBlocked, now: float) -> list[act.Action]:
         living = self.table.count(_STARTING, _READY) - self._retiring
-        if not self._plan.scales or event.workers < living:
+        if not self._serving or event.workers < living:
             return []
-        return self._aim(max(self._target, living + 1), f"all {living} workers run tasks that wait for other tasks")
+        return self._scaler.blocked(living, now)
 
     def _resized(self, event: ev.Resized, now: float) -> list[act.Action]:
-        self._base, self._most = event.worker_count, event.max_worker_count
-        if not self._target:
-            return []
-        target = self._base if not self._plan.scales else self._target
-        return self._aim(target, f"resized to {self._base} base workers and at most {self._most}")
+        return self._scaler.resize(event.worker_count, event.max_worker_count, now)
 
     def _nothing(self, event: ev.Wakeup, now: float) -> list[act.Action]:
         return []
@@ -353,6 +334,7 @@ class Supervisor:
             self._sooner(event.deadline)
             return []
         self._deadline = event.deadline
+        self._scaler.end("kill", event.reason, now)
         return [
             act.RefuseTasks(event.reason),
             act.Log("info", "killing: %s", (event.reason,)),
@@ -367,6 +349,7 @@ class Supervisor:
     def _drained(self, event: ev.Drained, now: float) -> list[act.Action]:
         if self.phase is not Phase.RUNNING:
             self.phase = moved(self.phase, Move.DRAINED)
+            self._scaler.end("stop", "every task has its outcome", now)
             self._nothing_runs = True
         return []
 

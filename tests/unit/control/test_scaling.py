@@ -6,122 +6,328 @@ import dataclasses
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tasker.control.scaling import RatePolicy, Snapshot
+from tasker.control.scaling import Decision, RatePolicy, Snapshot, Window
 
+EMPTY = Window(0.0, 0.0, 0.0, 10.0)
 QUIET = Snapshot(
     worker_count=2,
     max_worker_count=8,
     workers=2,
+    ready=2,
+    starting=0,
     queued=0,
     running=0,
-    arrival_rate=0.0,
-    completion_rate=0.0,
-    calm_since=None,
-    calm_peak=0,
+    oldest_wait=0.0,
+    target_wait=0.1,
+    recent=EMPTY,
+    usual=EMPTY,
+    creation_time=None,
+    peaks=(),
+    useful=None,
 )
 
 
-RATES = st.just(0.0) | st.floats(0.01, 1e7)
+def flow(rate: float, service: float, running: float | None = None) -> dict[str, Window]:
+    """Both windows of a load that arrives at a rate, takes `service` seconds a task, and is completed as it comes, or as
+    fast as so many workers do it."""
+    done = rate if running is None else running / service
+    return {
+        "recent": Window(rate, done, done * service, 1.0),
+        "usual": Window(rate, done, done * service, 10.0),
+    }
 
 
-def target(now: float = 100.0, **changes: Any) -> int:
-    """What the policy decides on a quiet pool with these changes."""
-    return RatePolicy().decide(dataclasses.replace(QUIET, **changes), now).target
+def decide(policy: RatePolicy | None = None, /, now: float = 100.0, **changes: Any) -> Decision:
+    """What the policy decides on a quiet pool with these changes; workers are ready unless it says otherwise."""
+    changes.setdefault("ready", changes.get("workers", 2))
+    return (policy or RatePolicy()).decide(dataclasses.replace(QUIET, **changes), now)
+
+
+def target(policy: RatePolicy | None = None, /, **changes: Any) -> int:
+    """The number of workers that the policy decides on."""
+    return decide(policy, **changes).target
 
 
 def test_nothing_waits() -> None:
     """Where nothing waits, nothing grows, whatever runs and arrives."""
-    assert target(running=2, arrival_rate=1000.0, completion_rate=1.0) == 2
+    assert target(running=2, **flow(1000.0, 0.1)) == 2
 
 
 def test_one_long_task() -> None:
     """One task that runs for long is no reason for a second worker."""
-    assert target(running=1) == 2
+    assert target(running=1, recent=Window(0.0, 0.0, 1.0, 1.0), usual=Window(0.1, 0.0, 1.0, 10.0)) == 2
 
 
 def test_every_waiting_task_counts_before_anything_completed() -> None:
     """Without a completion to measure by, each waiting task wants a worker."""
     assert target(running=2, queued=3) == 5
-    assert target(running=0, queued=1, completion_rate=5.0) == 2
-
-
-def test_never_fewer_while_something_waits() -> None:
-    """With a backlog the pool keeps at least the workers that it has."""
-    assert target(workers=6, running=1, queued=1) == 6
-    assert target(workers=6, running=6, queued=50, completion_rate=100.0, arrival_rate=1.0) == 6
+    assert target(running=2, queued=300) == 8
 
 
 def test_a_short_backlog_is_left_to_the_present_workers() -> None:
-    """A backlog that will have been started within 0.1 s does not grow the pool."""
-    assert target(running=2, queued=10, completion_rate=100.0, arrival_rate=100.0) == 2
+    """A backlog that will have been started within target_wait does not grow the pool; with a shorter one it does."""
+    load = flow(100.0, 0.02)
+    assert target(running=2, queued=10, **load) == 2
+    assert target(running=2, queued=11, **load) == 3
+    assert target(running=2, queued=10, target_wait=0.05, **load) == 4
 
 
-def test_littles_law() -> None:
-    """The target is what the arrivals need, and what works the backlog off in a second."""
-    # Two workers complete 5/s each; 20/s arrive and 10 wait: 30/s need 6 workers.
-    assert target(running=2, queued=10, completion_rate=10.0, arrival_rate=20.0) == 6
+def test_at_once_to_what_starts_the_backlog_in_time() -> None:
+    """Ten tasks of 0.05 s are started within 0.1 s by five workers; of 1 s, by ten: never more than there are tasks."""
+    assert target(running=2, queued=10, **flow(0.0, 0.05, 2)) == 5
+    assert target(running=2, queued=4, **flow(0.0, 1.0, 2)) == 6
+    assert target(running=2, queued=1000, **flow(0.0, 1.0, 2)) == 8
 
 
-def test_more_running_than_workers() -> None:
-    """Tasks of run_task do not make a worker look slower than it is."""
-    assert target(workers=2, running=20, queued=10, completion_rate=10.0, arrival_rate=20.0) == 6
-    assert target(workers=0, running=20, queued=10, completion_rate=10.0, arrival_rate=20.0) == 3
+def test_growing_meets_the_arrivals_too() -> None:
+    """A backlog grows the pool at least to what the arrivals need, but beyond what runs only by what may be needed
+    before another worker is made: a standard deviation of the arrivals until then, and one at least."""
+    load = flow(40.0, 0.1)  # keeps four workers busy; Erlang C wants seven
+    backlog = {"workers": 3, "running": 4, "queued": 4, **load}
+    assert target(**backlog) == 5
+    assert target(**backlog, creation_time=0.05) == 6, "two arrive meanwhile"
+    assert target(**backlog, creation_time=0.1) == 6, "four do"
+    assert target(RatePolicy(spare=9), **backlog, creation_time=0.05, max_worker_count=20) == 7
 
 
-def test_shrinks_after_a_calm_second() -> None:
-    """After a second in which nothing waited, the pool shrinks to what was in use."""
-    assert target(workers=8, calm_since=99.0, calm_peak=5) == 5
-    assert target(workers=8, calm_since=99.0, calm_peak=0) == 2
-    assert target(workers=8, calm_since=99.01, calm_peak=0) == 8
-    assert target(workers=8, calm_since=None) == 8
+def test_what_is_started_now_must_be_useful_when_it_is_ready() -> None:
+    """Where making a resource takes longer than the backlog, nothing is made for it."""
+    backlog = {"running": 2, "queued": 40, **flow(0.0, 0.1, 2)}  # 2 s for two workers
+    assert target(**backlog, creation_time=0.0) == 8
+    assert target(**backlog, creation_time=1.5) == 3, "what is left then needs fewer"
+    assert target(**backlog, creation_time=1.95) == 2, "less than target_wait is left then"
+    assert target(**backlog, creation_time=60.0) == 2
 
 
-def test_busy_workers_are_kept() -> None:
-    """A calm pool whose workers were all in use at once does not shrink."""
-    assert target(workers=8, calm_since=0.0, calm_peak=8) == 8
-    assert target(workers=8, calm_since=0.0, calm_peak=20) == 8
+def test_what_waited_for_a_creation_is_not_hurried() -> None:
+    """Where a creation takes long, what is left after it is started within a quarter of that time."""
+    backlog = {"running": 2, "queued": 100, **flow(0.0, 0.1, 2)}
+    assert target(**backlog, creation_time=2.0) == 8  # of 60 tasks, one of 0.1 s in 0.5 s: 12
+    assert target(**backlog, creation_time=2.0, max_worker_count=50) == 12
+    assert target(RatePolicy(catch_up=0.5), **backlog, creation_time=2.0, max_worker_count=50) == 6
+    assert target(RatePolicy(catch_up=0.0), **backlog, creation_time=2.0, max_worker_count=90) == 60
+
+
+def test_arrivals_during_a_creation_count() -> None:
+    """A small backlog that will have become a large one by the time the resource is made grows the pool now."""
+    load = flow(40.0, 0.1, 2)
+    assert target(running=2, queued=2, **load) == 2
+    assert target(running=2, queued=2, creation_time=2.0, **load) == 8
+
+
+def test_workers_that_start_count_for_half() -> None:
+    """What is being made already will have served for half of the time."""
+    backlog = {"running": 2, "queued": 120, "creation_time": 2.0, **flow(0.0, 0.1, 2)}
+    assert target(workers=6, ready=2, starting=4, **backlog) == 8
+    backlog["queued"] = 85
+    assert target(workers=6, ready=2, starting=4, **backlog, peaks=((99.9, 6),)) == 6
+
+
+def test_a_stalled_queue() -> None:
+    """Where the first task has waited too long, the recent service time counts if it is the longer one: long tasks hold
+    the workers up."""
+    stalled = {
+        "running": 2,
+        "queued": 3,
+        "usual": Window(20.0, 20.0, 0.2, 10.0),
+        "recent": Window(5.0, 1.0, 2.0, 1.0),
+    }
+    assert target(**stalled, oldest_wait=0.05) == 2
+    assert target(**stalled, oldest_wait=0.5) == 5
+    assert target(**{**stalled, "recent": Window(5.0, 0.0, 2.0, 1.0)}, oldest_wait=0.5) == 5
+    assert target(**{**stalled, "recent": Window(5.0, 200.0, 1.0, 1.0)}, oldest_wait=0.5) == 2
+
+
+CALM = {"workers": 8, "ready": 8}
+
+
+@pytest.mark.parametrize(
+    ("changes", "kept"),
+    [
+        ({"peaks": ((98.9, 8),)}, 2),
+        ({"peaks": ((99.1, 8),)}, 8),
+        ({"peaks": ((98.9, 8), (99.5, 5))}, 5),
+        ({"peaks": ((98.9, 8), (99.5, 5)), "running": 6}, 6),
+        ({"peaks": ((97.1, 8),), "creation_time": 1.0}, 8),
+        ({"peaks": ((96.9, 8),), "creation_time": 1.0}, 2),
+        ({"peaks": ((50.0, 8),), "creation_time": 1e6}, 8),
+        ({"peaks": ((39.9, 8),), "creation_time": 1e6}, 2),
+        ({"peaks": ((98.5, 8),), "usual": Window(0.0, 1.0, 1.0, 10.0)}, 8),
+        ({"peaks": ((97.9, 8),), "usual": Window(0.0, 1.0, 1.0, 10.0)}, 2),
+    ],
+)
+def test_shrinks_to_the_recent_peak(changes: dict[str, Any], kept: int) -> None:
+    """To the greatest need of the last second; of twice a task's or three times a creation's length, if that is more;
+    of a minute at most."""
+    assert target(**CALM, **changes) == kept
+
+
+def test_shrinks_while_a_little_waits() -> None:
+    """A queue that is never empty, but never waits too long, does not keep workers that are not needed."""
+    assert target(workers=8, running=2, queued=1, **flow(20.0, 0.1)) == 3
+    assert target(workers=8, running=8, queued=1000, **flow(20.0, 0.1, 8)) == 8
+
+
+def test_a_changed_rate_is_believed() -> None:
+    """A recent rate that chance does not explain corrects the usual one, up and down."""
+    usual = Window(100.0, 100.0, 10.0, 10.0)
+    policy = RatePolicy(spare=100)
+    assert "2.0/s arrive" in decide(policy, recent=Window(0.0, 0.0, 0.0, 1.0), usual=usual).why
+    assert "143.8/s arrive" in decide(policy, recent=Window(170.0, 100.0, 10.0, 1.0), usual=usual).why
+    assert "100.0/s arrive" in decide(policy, recent=Window(110.0, 100.0, 10.0, 1.0), usual=usual).why
+    assert "100.0/s arrive" in decide(policy, recent=Window(0.0, 0.0, 0.0, 0.0), usual=usual).why
+
+
+def test_creations_that_have_not_begun_are_dropped() -> None:
+    """What could not be started yet, and is no longer needed, is not started later."""
+    assert target(workers=8, ready=2, starting=1, peaks=((99.9, 8),)) == 3
+    assert target(workers=8, ready=2, starting=1, running=5, peaks=((99.9, 8),)) == 5
+    assert decide(workers=8, ready=2, starting=1, peaks=((99.9, 8),)).why.startswith("5 more are no longer needed; ")
+
+
+def test_not_more_than_helps() -> None:
+    """More workers than are useful are neither asked for nor kept; the base is."""
+    backlog = {"running": 4, "queued": 1000, **flow(0.0, 1.0, 4)}
+    known = {"useful": 4, "useful_why": "more workers do not help: so it was"}
+    assert target(workers=4, **backlog, **known) == 4
+    assert target(workers=8, **backlog, **known) == 4
+    assert target(workers=2, **backlog, **known) == 4
+    assert decide(workers=8, **backlog, **known).why.startswith("more workers do not help: so it was; 1000 wait")
+    assert target(workers=8, worker_count=6, **backlog, **known) == 6
+    assert target(workers=3, running=2, queued=1, peaks=((99.9, 3),), **flow(20.0, 0.01), **known) == 3
+    assert target(RatePolicy(trials=False), workers=4, **backlog, **known) == 8
 
 
 def test_says_why() -> None:
     """The decision names its numbers."""
-    grown = RatePolicy().decide(dataclasses.replace(QUIET, queued=3, running=2), 0.0)
-    assert grown.why == "3 wait, 2 run, none was completed lately"
-    shrunk = RatePolicy().decide(dataclasses.replace(QUIET, workers=4, calm_since=0.0), 2.0)
-    assert shrunk.why == "nothing has waited for 2.0 s, 0 ran"
+    assert decide(queued=3, running=2).why == "3 wait, 2 run, none was completed lately"
+    assert decide().why == "nothing waits, 0 run, none was completed lately"
+    said = decide(running=2, queued=40, creation_time=0.5, **flow(20.0, 0.1, 2)).why
+    assert said == (
+        "40 wait, and would wait 2.000 s more when new workers are ready; "
+        "2 run, 20.0/s arrive and take 0.1 s each, which needs 4 workers"
+    )
+    assert decide(running=2, queued=1, **flow(20.0, 0.1, 2)).why.startswith(
+        "1 wait, and will be started within 0.050 s"
+    )
+    assert decide(**CALM).why.startswith("no more than 2 were needed for 1.0 s; nothing waits")
 
 
-def test_thresholds_can_be_set() -> None:
-    """wait, catch_up and calm are the policy's fields."""
-    policy = RatePolicy(wait=0.0, catch_up=10.0, calm=5.0)
-    waiting = dataclasses.replace(QUIET, running=2, queued=100, completion_rate=10.0)
-    assert policy.decide(waiting, 0.0).target == 2
-    calm = dataclasses.replace(QUIET, workers=4, calm_since=0.0)
-    assert policy.decide(calm, 4.9).target == 4
-    assert policy.decide(calm, 5.0).target == 2
+def test_the_need_is_told_apart_from_the_target() -> None:
+    """What the load needs now is remembered, whatever is kept for the sake of the past or held back."""
+    assert decide(**CALM, peaks=((99.9, 8),)).need == 2
+    assert decide(running=4, queued=1000, useful=4, workers=4).need == 8
 
 
 def test_frozen() -> None:
     """A policy keeps nothing between two calls; one object may serve several managers."""
     with pytest.raises(dataclasses.FrozenInstanceError):
-        RatePolicy().wait = 1.0  # type: ignore[misc]
+        RatePolicy().hold = 1.0  # type: ignore[misc]
 
 
-@given(
-    workers=st.integers(0, 50),
-    queued=st.integers(0, 10_000),
-    running=st.integers(0, 100),
-    arrival_rate=RATES,
-    completion_rate=RATES,
-    calm_since=st.none() | st.floats(0, 100),
-    calm_peak=st.integers(0, 100),
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"risk": 0.0},
+        {"risk": 1.0},
+        {"risk": float("nan")},
+        {"spare": -1},
+        {"catch_up": -0.1},
+        {"hold": -0.1},
+        {"hold": float("inf")},
+        {"hold_services": float("nan")},
+        {"hold_creations": -1.0},
+        {"hold_most": -1.0},
+    ],
 )
-def test_never_shrinks_with_a_backlog_nor_grows_without(**numbers: Any) -> None:
-    """For any numbers: a backlog never shrinks the pool, and no backlog never grows it."""
-    decided = target(**numbers)
-    if numbers["queued"]:
-        assert decided >= numbers["workers"]
-    else:
-        assert decided <= numbers["workers"]
+def test_wrong_numbers(wrong: dict[str, float]) -> None:
+    """A number out of its range raises ValueError that names the option and the number."""
+    (name,) = wrong
+    with pytest.raises(ValueError, match=rf"RatePolicy\.{name} must be .*, got {wrong[name]!r}"):
+        RatePolicy(**wrong)  # type: ignore[arg-type]
+
+
+RATES = st.just(0.0) | st.floats(0.01, 1e7)
+WINDOWS = st.builds(Window, RATES, RATES, st.floats(0, 100), st.just(0.0) | st.floats(0.01, 10.0))
+
+
+@st.composite
+def snapshots(draw: st.DrawFn) -> Snapshot:
+    """Any snapshot whose numbers go together."""
+    base = draw(st.integers(1, 10))
+    most = base + draw(st.integers(0, 40))
+    workers = draw(st.integers(base, most))
+    ready = draw(st.integers(0, workers))
+    queued = draw(st.integers(0, 10_000))
+    times = sorted(draw(st.lists(st.floats(0, 100), max_size=4)))
+    needs = sorted(draw(st.lists(st.integers(0, most), min_size=len(times), max_size=len(times))), reverse=True)
+    return Snapshot(
+        worker_count=base,
+        max_worker_count=most,
+        workers=workers,
+        ready=ready,
+        starting=draw(st.integers(0, workers - ready)),
+        queued=queued,
+        running=draw(st.integers(0, ready)),
+        oldest_wait=draw(st.floats(0, 100)) if queued else 0.0,
+        target_wait=draw(st.floats(0.001, 10.0)),
+        recent=draw(WINDOWS),
+        usual=draw(WINDOWS),
+        creation_time=draw(st.none() | st.floats(0, 1000)),
+        peaks=tuple(zip(times, needs, strict=True)),
+        useful=draw(st.none() | st.integers(1, 60)),
+    )
+
+
+@given(snapshots())
+def test_within_the_bounds(snapshot: Snapshot) -> None:
+    """For any numbers: never above the maximum, never below the base; nor is the need."""
+    decision = RatePolicy().decide(snapshot, 100.0)
+    assert snapshot.worker_count <= decision.target <= snapshot.max_worker_count
+    assert decision.need is not None
+    assert snapshot.worker_count <= decision.need <= snapshot.max_worker_count
+
+
+@given(snapshots())
+@example(  # fewer workers than the usual load needs, and none of them has begun: nothing to drop
+    Snapshot(
+        worker_count=1,
+        max_worker_count=2,
+        workers=1,
+        ready=0,
+        starting=0,
+        queued=0,
+        running=0,
+        oldest_wait=0.0,
+        target_wait=1.0,
+        recent=Window(0.0, 0.0, 0.0, 0.0),
+        usual=Window(2.0, 1.0, 1.0, 0.0),
+        creation_time=1.0,
+        peaks=(),
+        useful=None,
+        useful_why="",
+    )
+)
+def test_no_growth_without_waiting(snapshot: Snapshot) -> None:
+    """For any numbers: where nothing waits, nothing grows."""
+    assert RatePolicy().decide(dataclasses.replace(snapshot, queued=0), 100.0).target <= snapshot.workers
+
+
+@given(snapshots(), st.integers(1, 1000))
+def test_more_backlog_never_means_fewer(snapshot: Snapshot, more: int) -> None:
+    """For any numbers: a longer queue wants at least as many workers, unless the tasks are what holds them up."""
+    longer = dataclasses.replace(snapshot, queued=snapshot.queued + more)
+    policy = RatePolicy()
+    if snapshot.queued:
+        assert policy.decide(longer, 100.0).target >= policy.decide(snapshot, 100.0).target
+
+
+@given(snapshots())
+def test_waits_too_long_never_shrinks(snapshot: Snapshot) -> None:
+    """For any numbers: while tasks will wait too long, only workers that do not help are let go."""
+    policy = RatePolicy(trials=False)
+    waiting = dataclasses.replace(snapshot, queued=10_000, usual=EMPTY)
+    assert policy.decide(waiting, 100.0).target >= snapshot.workers

@@ -9,7 +9,7 @@ import pytest
 
 from tasker.control import actions as act
 from tasker.control import events as ev
-from tasker.control.scaling import Decision, RatePolicy, Snapshot
+from tasker.control.scaling import Decision, RatePolicy, Snapshot, Window
 from unit.control.rig import Rig, seat, start, tick, without_logs
 
 INTERVAL = 0.1
@@ -125,15 +125,14 @@ def test_back_at_base_after_calm() -> None:
 
 
 def test_shrinks_in_steps_of_what_was_in_use() -> None:
-    """The pool shrinks to the most that ran at once in the calm time, and retires
-    exactly the surplus."""
+    """The pool shrinks to the most that was needed in the last second, and retires exactly the surplus."""
     rig = Rig(2, 8).serving().grown(8)
     assert without_logs(rig.do(tick(running=5), 0.1)) == []
-    assert without_logs(rig.do(tick(running=3), 0.9)) == []
+    assert without_logs(rig.do(tick(running=3), 0.8)) == []
     assert without_logs(rig.do(tick(running=3), 0.1)) == [act.Retire(3)]
     assert rig.view.target == 5
-    assert without_logs(rig.do(tick(running=3), 0.1)) == []
-    assert without_logs(rig.do(tick(running=3), 1.0)) == [act.Retire(2)]
+    assert without_logs(rig.do(tick(running=3), 0.05)) == []
+    assert without_logs(rig.do(tick(running=3), 0.1)) == [act.Retire(2)]
 
 
 def test_a_wave_does_not_flap() -> None:
@@ -224,19 +223,139 @@ def test_policy_is_held_within_the_bounds(wanted: int, target: int) -> None:
 
 
 def test_what_a_policy_is_told() -> None:
-    """A policy sees bounds, load and the rates of the last second."""
-    policy = Extreme(2)
-    rig = Rig(2, 6, policy=policy).serving()
-    rig.do(tick(0, 1, 10, 8), 0.5)
-    rig.do(tick(0, 2, 20, 16), 0.5)
-    rig.do(tick(3, 2, 25, 20), 0.5)
-    first, calm, busy = policy.asked
+    """A policy sees bounds, workers, load, windows, what was needed, and how long a creation takes."""
+    policy = Extreme(3)
+    rig = Rig(2, 6, policy=policy, target_wait=0.25)
+    for action in rig.do(ev.Started()):
+        assert isinstance(action, act.StartWorker)
+        rig.now += 0.2
+        rig.ready(action.seat)
+    rig.do(tick(0, 1, 10, 8), 0.1)
+    rig.do(ev.Tick(ev.Load(3, 2, 20, 16, oldest_wait=0.2)), 0.5)
+    first, second = policy.asked
     assert (first.worker_count, first.max_worker_count, first.workers) == (2, 6, 2)
-    assert (first.arrival_rate, first.completion_rate) == (20.0, 16.0)
-    assert (calm.calm_since, calm.calm_peak) == (0.5, 2)
-    assert (busy.queued, busy.running) == (3, 2)
-    assert (busy.arrival_rate, busy.completion_rate) == (15.0, 12.0)
-    assert busy.calm_since is None
+    assert (first.ready, first.starting, first.peaks) == (2, 0, ())
+    assert (second.ready, second.starting, second.workers) == (2, 1, 3)
+    assert (second.queued, second.running, second.oldest_wait, second.target_wait) == (3, 2, 0.2, 0.25)
+    assert second.recent == second.usual == Window(20.0, 16.0, pytest.approx(1.0), 1.0)
+    assert second.creation_time == pytest.approx(0.7 * 0.2 + 0.3 * 0.4)
+    assert second.peaks == ((0.5, 3),)
+    assert (second.useful, second.useful_why) == (None, "")
+
+
+def test_workers_that_retire_are_not_counted() -> None:
+    """A policy does not see workers that were told to retire, whether they are ready or start."""
+    policy = Extreme(6)
+    rig = Rig(2, 6, policy=policy).serving()
+    starts = rig.do(tick(), 0.1)
+    policy.target = 3
+    rig.do(tick(), 0.1)
+    rig.do(tick(), 0.1)
+    assert len(without_logs(starts)) == 4
+    assert (policy.asked[-1].ready, policy.asked[-1].starting) == (0, 3)
+
+
+def test_what_more_do_not_help_is_told() -> None:
+    """A pool whose throughput does not grow with its workers steps back, says why, and tells the policy."""
+    rig = Rig(2, 8).serving()
+    ended = 0
+    actions: list[act.Action] = []
+    for _ in range(40):
+        ended += 60
+        actions = rig.do(tick(10_000, rig.view.ready, 20_000, ended), 0.1)
+        for action in actions:
+            if isinstance(action, act.StartWorker):
+                rig.ready(action.seat)
+        if any(isinstance(action, act.Retire) for action in actions):
+            break
+    log, retire = actions
+    assert isinstance(log, act.Log)
+    assert retire == act.Retire(4)
+    assert "more workers do not help: 8 completed 600.0/s, 2 had done 600.0/s; " in log.message % log.args
+    assert rig.view.snapshot.useful == 4
+
+
+def decided(rig: Rig) -> list[tuple[str, int, int]]:
+    """Cause, before and target of every decision so far."""
+    return [(one.cause, one.before, one.target) for one in rig.view.decisions]
+
+
+def test_every_change_of_the_target_is_remembered() -> None:
+    """Start, policy, blocked workers, resize and stop: each with its reason; only the policy's have a snapshot."""
+    rig = Rig(2, 8).serving().grown(3)
+    rig.do(ev.AllBlocked(3))
+    rig.do(ev.Resized(2, 3))
+    rig.do(ev.Resized(2, 3))
+    rig.do(ev.StopRequested("the end"))
+    rig.do(ev.Drained())
+    assert decided(rig) == [
+        ("start", 0, 2),
+        ("policy", 2, 3),
+        ("blocked", 3, 4),
+        ("resize", 4, 3),
+        ("stop", 3, 0),
+    ]
+    assert [one.why for one in rig.view.decisions] == [
+        "2 base workers",
+        "3 wait, 0 run, none was completed lately",
+        "all 3 workers run tasks that wait for other tasks",
+        "resized to 2 base workers and at most 3",
+        "every task has its outcome",
+    ]
+    with_inputs = [one for one in rig.view.decisions if one.snapshot is not None]
+    assert [(one.cause, one.snapshot.queued) for one in with_inputs] == [("policy", 3)]
+    assert rig.view.target == 0
+
+
+def test_a_kill_is_remembered() -> None:
+    """A kill wants no worker any more, and says why it came; after it nothing more is decided."""
+    rig = Rig(2, 4).serving()
+    rig.do(ev.KillRequested("kill() was called", 30.0))
+    rig.do(ev.Resized(3, 5))
+    rig.do(ev.AllBlocked(2))
+    rig.do(tick(queued=5), 0.1)
+    assert decided(rig) == [("start", 0, 2), ("kill", 2, 0)]
+    assert rig.view.decisions[-1].why == "kill() was called"
+
+
+def test_each_change_is_logged_once() -> None:
+    """At INFO, when it happens; not at each tick."""
+    rig = Rig(2, 8).serving()
+    logs = [one for _ in range(5) for one in rig.do(tick(queued=3, running=2, arrived=5), 0.01)]
+    assert [one.level for one in logs if isinstance(one, act.Log)] == ["info"]
+
+
+def test_what_the_policy_said_last() -> None:
+    """The latest answer is there even where it changed nothing, with what it was given for."""
+    rig = Rig(2, 8).serving()
+    assert (rig.view.latest, rig.view.snapshot) == (None, None)
+    rig.do(tick(running=1), 0.1)
+    assert rig.view.latest.why == "nothing waits, 1 run, none was completed lately"
+    assert rig.view.snapshot.running == 1
+
+
+def test_dropped_creations() -> None:
+    """What could not be started while creation failed, and is not needed any more, is not started afterwards."""
+    rig = Rig(1, 8).serving()
+    for action in without_logs(rig.do(tick(queued=7, running=1, arrived=8), 0.1)):
+        assert isinstance(action, act.StartWorker)
+        rig.fail(action.seat)
+    assert rig.view.target == 8
+    rig.do(tick(running=1, arrived=8, ended=7), 0.01)
+    assert rig.view.target == 1
+    assert "7 more are no longer needed" in rig.view.decisions[-1].why
+    assert rig.supervisor.wakeup(rig.now) is None
+
+
+def test_a_blocked_pool_grows_beyond_what_is_useful() -> None:
+    """A deadlock is worse than a worker that does not raise the throughput: what was measured is forgotten."""
+    rig = Rig(1, 8).serving()
+    trials = rig.supervisor._scaler._trials
+    trials._limit, trials._until = 1, 1e9
+    rig.do(ev.AllBlocked(1))
+    assert rig.view.target == 2
+    rig.do(tick(queued=3, running=2), 0.1)
+    assert rig.view.target == 5
 
 
 def test_all_blocked_grows_by_one() -> None:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from tasker.cli.exits import UsageError
+from tasker.cli.numbers import non_negative, positive, seconds, some_seconds
 
 FORMATS = ("lines", "jsonl", "csv")
 LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
@@ -224,22 +223,3 @@ def setting(text: str) -> tuple[str, Any]:
         return name, json.loads(value)
     except (ValueError, RecursionError):
         return name, value
-
-
-def _number(convert: Callable[[str], float], least: float, strict: bool, what: str) -> Callable[[str], Any]:
-    def parse(text: str) -> float:
-        try:
-            value = convert(text)
-        except ValueError:
-            value = math.nan
-        if not math.isfinite(value) or value < least or (strict and value == least):
-            raise argparse.ArgumentTypeError(f"must be {what}, not {text!r}")
-        return value
-
-    return parse
-
-
-positive: Callable[[str], Any] = _number(int, 1, False, "a whole number of at least 1")
-non_negative: Callable[[str], Any] = _number(int, 0, False, "a whole number of at least 0")
-seconds: Callable[[str], Any] = _number(float, 0.0, False, "seconds, at least 0")
-some_seconds: Callable[[str], Any] = _number(float, 0.0, True, "seconds, more than 0")

@@ -1,0 +1,125 @@
+"""The scaler: the part of the supervisor that knows how many workers there should be, and why."""
+
+from __future__ import annotations
+
+import operator
+from dataclasses import dataclass
+
+from . import actions as act
+from .demand import CreationClock, Demand
+from .events import Load
+from .journal import Cause, Journal, ScalingDecision
+from .scaling import Decision, ScalingPolicy, Snapshot
+from .trials import Trials
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """The workers that there are."""
+
+    ready: int
+    starting: int
+    retiring: int = 0
+    """How many of them were told to retire, and have not done so."""
+
+
+class Scaler:
+    """Holds the target within its bounds and remembers what policies decide on. Not thread-safe."""
+
+    def __init__(self, base: int, most: int, policy: ScalingPolicy | None, target_wait: float, now: float) -> None:
+        self.base: int = base
+        self.most: int = most
+        self.target: int = 0
+        """0 before the start and after the end."""
+        self.clock: CreationClock = CreationClock()
+        self.journal: Journal = Journal()
+        self.latest: Decision | None = None
+        self.snapshot: Snapshot | None = None
+        self._policy = policy
+        self._wait = target_wait
+        self._demand = Demand(now)
+        self._trials = Trials(now)
+
+    @property
+    def limit(self) -> int:
+        """The most workers that there can be."""
+        return self.base if self._policy is None else self.most
+
+    def start(self, now: float) -> None:
+        """The base is wanted."""
+        self._change(self.base, "start", f"{self.base} base workers", now)
+
+    def end(self, cause: Cause, why: str, now: float) -> None:
+        """Nobody is wanted any more."""
+        self._change(0, cause, why, now)
+
+    def tick(self, load: Load, pool: Pool, now: float, *, decides: bool) -> list[act.Action]:
+        """Takes note of the load; asks the policy."""
+        creation_time = self.clock.seconds(now)
+        self._demand.sample(now, load)
+        self._trials.sample(now, load, pool.ready, self.base, creation_time or 0.0)
+        if self._policy is None or not decides:
+            return []
+        self.snapshot = self._snapshot(load, pool, creation_time)
+        try:
+            decision = self._policy.decide(self.snapshot, now)
+            target = self._within(operator.index(decision.target))
+            need = target if decision.need is None else self._within(operator.index(decision.need))
+            self.latest = Decision(target, str(decision.why), need)
+        except Exception as error:  # a user's policy; the number of workers stays
+            return [act.Log("error", "the scaling policy failed: %s: %s", (type(error).__name__, error))]
+        self._demand.needed(now, need)
+        return self._aim(target, "policy", self.latest.why, now)
+
+    def blocked(self, living: int, now: float) -> list[act.Action]:
+        """All living workers run tasks that wait for other tasks: one more, whatever throughput says."""
+        if self._policy is None:
+            return []
+        self._trials.forget()
+        target = self._within(max(self.target, living + 1))
+        self._demand.needed(now, target)
+        return self._aim(target, "blocked", f"all {living} workers run tasks that wait for other tasks", now)
+
+    def resize(self, base: int, most: int, now: float) -> list[act.Action]:
+        """The user changed the bounds."""
+        self.base, self.most = base, most
+        if not self.target:
+            return []
+        target = self._within(self.base if self._policy is None else self.target)
+        return self._aim(target, "resize", f"resized to {base} base workers and at most {most}", now)
+
+    def _within(self, target: int) -> int:
+        return max(self.base, min(target, self.most))
+
+    def _aim(self, target: int, cause: Cause, why: str, now: float) -> list[act.Action]:
+        before = self.target
+        if target == before:
+            return []
+        self._change(target, cause, why, now)
+        return [act.Log("info", "scaling from %d to %d workers: %s", (before, target, why))]
+
+    def _change(self, target: int, cause: Cause, why: str, now: float) -> None:
+        before, self.target = self.target, target
+        if target != before:
+            snapshot = self.snapshot if cause == "policy" else None
+            self.journal.add(ScalingDecision(now, cause, before, target, why, snapshot))
+
+    def _snapshot(self, load: Load, pool: Pool, creation_time: float | None) -> Snapshot:
+        leaving = min(pool.ready, pool.retiring)
+        return Snapshot(
+            worker_count=self.base,
+            max_worker_count=self.most,
+            workers=self.target,
+            ready=pool.ready - leaving,
+            starting=pool.starting - (pool.retiring - leaving),
+            queued=load.queued,
+            running=load.running,
+            oldest_wait=load.oldest_wait,
+            target_wait=self._wait,
+            recent=self._demand.recent,
+            usual=self._demand.usual,
+            creation_time=creation_time,
+            peaks=self._demand.peaks,
+            useful=self._trials.useful,
+            useful_why=self._trials.why,
+        )

@@ -1,0 +1,87 @@
+"""What is measured of the load: rates, service time, peaks, and how long creations take."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasker.control.demand import USUAL, CreationClock, Demand
+from tasker.control.events import Load
+from tasker.control.scaling import Window
+from unit.control.rig import seat
+
+
+def test_littles_law() -> None:
+    """The service time is what ran in the mean, divided by the rate at which it ended; the load is what the arrivals
+    keep busy."""
+    window = Window(arrival_rate=20.0, completion_rate=10.0, running=5.0, seconds=1.0)
+    assert (window.service_time, window.load) == (0.5, 10.0)
+
+
+def test_nothing_completed() -> None:
+    """Where nothing was completed, no service time is known, and no load."""
+    window = Window(20.0, 0.0, 5.0, 1.0)
+    assert (window.service_time, window.load) == (None, 0.0)
+
+
+def test_windows() -> None:
+    """Four workers that are busy with tasks of 0.4 s: both windows see it, the recent one forgets sooner."""
+    demand = Demand(0.0)
+    for tick in range(1, 101):
+        demand.sample(tick / 10, Load(0, 4, tick, tick))
+    assert demand.usual.service_time == pytest.approx(0.4, rel=0.05)
+    assert demand.recent.arrival_rate == pytest.approx(10.0)
+    for tick in range(101, 121):
+        demand.sample(tick / 10, Load(0, 0, 100, 100))
+    assert demand.recent == Window(0.0, 0.0, 0.0, pytest.approx(1.0))
+    assert demand.usual.seconds == pytest.approx(USUAL)
+    assert demand.usual.completion_rate == pytest.approx(8.0)
+
+
+def test_the_mean_of_both_ends() -> None:
+    """What ran between two ticks is taken for the mean of what ran at them."""
+    demand = Demand(0.0)
+    demand.sample(1.0, Load(0, 4, 4, 0))
+    assert demand.recent.running == pytest.approx(2.0)
+
+
+def test_peaks() -> None:
+    """Remembered are the moments that are the last with so great a need."""
+    demand = Demand(0.0)
+    for now, count in [(1.0, 3), (2.0, 8), (3.0, 5), (4.0, 2), (5.0, 5), (6.0, 1)]:
+        demand.needed(now, count)
+    assert demand.peaks == ((2.0, 8), (5.0, 5), (6.0, 1))
+
+
+@given(st.lists(st.integers(0, 6), min_size=1, max_size=60))
+def test_peaks_are_exact_and_few(needs: list[int]) -> None:
+    """For any history and any window the greatest need is among them, and there are no more than different numbers."""
+    demand = Demand(0.0)
+    for now, count in enumerate(needs):
+        demand.needed(float(now), count)
+    assert len(demand.peaks) <= 7
+    for window in range(len(needs)):
+        assert max(count for now, count in demand.peaks if now >= window) == max(needs[window:])
+
+
+def test_creation_time() -> None:
+    """Unknown at first; then how long the oldest one has taken so far; then a mean in which the newest weigh most."""
+    clock = CreationClock()
+    assert clock.seconds(5.0) is None
+    clock.begin(seat(1), 5.0)
+    clock.begin(seat(2), 6.0)
+    assert clock.seconds(7.0) == 2.0
+    clock.ready(seat(1), 7.0)
+    assert clock.seconds(99.0) == 2.0
+    clock.ready(seat(2), 9.0)
+    assert clock.seconds(99.0) == pytest.approx(0.7 * 2 + 0.3 * 3)
+
+
+def test_failed_creations_do_not_count() -> None:
+    """How long a failure took says nothing about how long a creation takes."""
+    clock = CreationClock()
+    clock.begin(seat(1), 0.0)
+    clock.forget(seat(1))
+    clock.forget(seat(1))
+    assert clock.seconds(9.0) is None

@@ -1,0 +1,277 @@
+"""Does more help? Throughput at different numbers of workers, on virtual time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tasker.control.events import Load
+from tasker.control.trials import EACH, FRESH, LEAST, PAUSE_FIRST, PAUSE_MOST, PROBE_EVERY, Point, Trials, compared
+
+INTERVAL = 0.1
+
+
+class World:
+    """Workers whose throughput is a function of their number, with a queue that is never empty; their number follows
+    what the trials find useful."""
+
+    def __init__(
+        self, throughput: Callable[[int], float], ready: int, *, least: int = 1, creation: float = 0.0
+    ) -> None:
+        self.throughput = throughput
+        self.wanted = self.ready = ready
+        self.least = least
+        self.creation = creation
+        self.trials = Trials(0.0)
+        self.now = 0.0
+        self.ended = 0.0
+        self.queued = 1_000_000
+        self.sizes: list[int] = []
+
+    def run(self, seconds: float) -> World:
+        """Let time pass, tick by tick."""
+        for _ in range(round(seconds / INTERVAL)):
+            self.now += INTERVAL
+            self.ended += self.throughput(self.ready) * INTERVAL
+            load = Load(self.queued, self.ready, 0, int(self.ended))
+            self.trials.sample(self.now, load, self.ready, self.least, self.creation)
+            useful = self.trials.useful
+            self.ready = max(self.least, self.wanted if useful is None else min(self.wanted, useful))
+            self.sizes.append(self.ready)
+        return self
+
+    def grow(self, wanted: int) -> World:
+        """Something wants so many workers, and they are there."""
+        self.wanted = self.ready = wanted
+        return self
+
+
+def flat(ready: int) -> float:
+    """The first worker does all that can be done."""
+    return 200.0
+
+
+def scaling(ready: int) -> float:
+    """Each worker does as much as any other."""
+    return 20.0 * ready
+
+
+def up_to_four(ready: int) -> float:
+    """A database that serves four at a time."""
+    return 50.0 * min(4, ready)
+
+
+def test_more_do_not_help() -> None:
+    """A pool that grew from 2 to 4 and completes no more goes back to 2."""
+    world = World(flat, 2).run(2.0)
+    assert world.trials.useful is None
+    world.grow(4).run(3.0)
+    assert world.trials.useful == 2
+    assert world.trials.why == "more workers do not help: 4 completed 200.0/s, 2 had done 200.0/s"
+
+
+def test_more_help() -> None:
+    """A pool whose throughput grows with its workers keeps them, over minutes."""
+    world = World(scaling, 2).run(2.0).grow(16).run(20.0)
+    assert world.trials.useful is None
+    assert set(world.sizes[30:]) == {16}
+
+
+def test_far_apart_the_middle_is_tried() -> None:
+    """From 1 to 16 without gain: 4 is tried next, and then 2, since 4 bring nothing either."""
+    world = World(flat, 1).run(3.0).grow(16).run(10.0)
+    assert world.trials.useful == 1
+    assert [size for size in (16, 4, 2, 1) if size in world.sizes] == [16, 4, 2, 1]
+
+
+def test_the_middle_can_be_right() -> None:
+    """Where four bring all there is to gain, four remain, by way of eight."""
+    world = World(up_to_four, 1).run(3.0).grow(16).run(20.0)
+    assert world.trials.useful is None, "16 do more than 1"
+    world = World(up_to_four, 4).run(3.0).grow(16).run(25.0)
+    assert 8 in world.sizes
+    assert world.trials.useful == 4
+
+
+def test_tried_again_after_a_pause_that_doubles() -> None:
+    """A limit ends by itself; when more fail to help once again, the next pause is twice as long."""
+    world = World(flat, 2).run(2.0).grow(4).run(3.0)
+    lengths = []
+    for _ in range(6):
+        since = world.now
+        while world.trials.useful is not None:
+            world.run(INTERVAL)
+        lengths.append(world.now - since)
+        while world.trials.useful is None:
+            world.run(INTERVAL)
+        assert world.trials.useful == 2
+    assert lengths[0] == pytest.approx(PAUSE_FIRST, abs=3)
+    assert lengths[1] == pytest.approx(2 * PAUSE_FIRST, abs=3)
+    assert lengths[-1] == pytest.approx(PAUSE_MOST, abs=3)
+
+
+def test_a_pause_is_short_again_once_more_have_helped() -> None:
+    """When more help at last, the story begins anew."""
+    world = World(flat, 2).run(2.0).grow(4).run(3.0)
+    world.throughput = scaling
+    world.run(PAUSE_FIRST + 10.0)
+    assert world.trials.useful is None
+    assert world.ready == 4
+    world.run(60.0)
+    assert world.trials._pause == PAUSE_FIRST
+
+
+def test_a_mistake_is_noticed() -> None:
+    """The tasks became longer just when the pool grew: it looked as if more did not help. Back at fewer, that shows, and
+    what was known of them is forgotten."""
+    world = World(lambda ready: 100.0 * ready, 2).run(2.0)
+    world.throughput = lambda ready: 10.0 * ready
+    world.grow(8).run(3.0)
+    assert 4 in world.sizes, "it stepped back"
+    world.run(40.0)
+    assert world.trials.useful is None
+    assert set(world.sizes[-300:]) == {8}
+
+
+def test_fewer_are_tried_where_nothing_is_known_of_fewer() -> None:
+    """A pool that had all its workers from the start: half as many do the same, and remain."""
+    world = World(flat, 8).run(2.9)
+    assert world.trials.useful is None
+    world.run(1.0)
+    assert world.trials.useful == 4
+    assert world.trials.why == "8 workers complete 200.0/s, and it is tried whether fewer do"
+    world.run(10.0)
+    assert world.trials.useful == 4
+    assert world.trials.why == "more workers do not help: 8 completed 200.0/s, 4 had done 200.0/s"
+
+
+def test_fewer_that_do_less_are_soon_over() -> None:
+    """Where half as many do half as much, all are there again as soon as that is certain, and for a minute it is not
+    tried again."""
+    world = World(scaling, 8).run(10.0)
+    tried = world.sizes.count(4)
+    assert 0 < tried <= 15
+    assert world.trials.useful is None
+    world.run(PROBE_EVERY - 10)
+    assert world.sizes.count(4) == tried
+    world.run(2 * FRESH)
+    assert world.sizes.count(4) > tried
+
+
+def test_a_trial_without_a_result_ends() -> None:
+    """Fewer whose tasks take for ever are not tried for ever."""
+    world = World(flat, 8)
+    while world.trials.useful is None:
+        world.run(INTERVAL)
+    world.throughput = lambda ready: 0.1
+    world.run(19.0)
+    assert world.trials.useful == 4
+    world.run(2.0)
+    assert world.trials.useful is None
+
+
+@pytest.mark.parametrize(
+    "world",
+    [
+        World(flat, 8, least=8),
+        World(flat, 8, creation=10.0),
+        World(lambda ready: 1.0, 8),
+    ],
+    ids=["no fewer are allowed", "resources are dear", "too few completions to tell"],
+)
+def test_fewer_are_not_tried(world: World) -> None:
+    """Not below the base; not more often than a hundred creations take; not on a guess."""
+    world.run(20.0)
+    assert world.trials.useful is None
+
+
+def test_a_backlog_that_is_nearly_done() -> None:
+    """Where the queue will be empty soon, nothing is tried."""
+    world = World(flat, 8)
+    world.queued = 100
+    world.run(20.0)
+    assert world.trials.useful is None
+
+
+def test_an_empty_queue_proves_nothing_about_more() -> None:
+    """Eight workers that complete no more than two did, because no more arrived, are not judged."""
+    trials = Trials(0.0)
+    for tick in range(1, 100):
+        ready = 2 if tick < 30 else 8
+        trials.sample(tick / 10, Load(0, ready, 0, 10 * tick), ready, 1, 0.0)
+    assert trials.useful is None
+
+
+def test_a_queue_that_was_never_full_proves_something_about_fewer() -> None:
+    """Two workers that did as much without a backlog as eight do with one could do it."""
+    trials = Trials(0.0)
+    for tick in range(1, 100):
+        ready, queued = (2, 0) if tick < 30 else (8, 1000)
+        trials.sample(tick / 10, Load(queued, ready, 0, 20 * tick), ready, 1, 0.0)
+    assert trials.useful == 4
+
+
+def test_idle_times_are_left_out() -> None:
+    """What was completed is divided by the time in which there was something to do."""
+    trials = Trials(0.0)
+    for tick in range(1, 50):
+        trials.sample(tick / 10, Load(0, 0, 0, 0), 2, 1, 0.0)
+    for tick in range(50, 53):
+        trials.sample(tick / 10, Load(0, 1, 0, 20 * (tick - 49)), 2, 1, 0.0)
+    assert trials._points[2].rate == pytest.approx(200.0)
+
+
+def test_growing_within_the_first_tick() -> None:
+    """What the first worker did before the others were there is remembered, too."""
+    trials = Trials(0.0)
+    trials.sample(0.1, Load(1000, 1, 0, 30), 1, 1, 0.0)
+    for tick in range(2, 20):
+        trials.sample(tick / 10, Load(1000, 16, 0, 30 * tick), 16, 1, 0.0)
+    assert trials.useful == 4
+
+
+def test_forgetting() -> None:
+    """What was measured can be declared void."""
+    world = World(flat, 2).run(2.0).grow(4).run(3.0)
+    world.trials.forget()
+    assert world.trials.useful is None
+    world.run(0.1)
+    assert set(world.trials._points) <= {2, 4}
+
+
+def test_old_points_are_forgotten() -> None:
+    """A minute later, a throughput says nothing any more."""
+    world = World(flat, 2).run(2.0)
+    assert world.trials._points
+    world.trials.sample(world.now + FRESH, Load(0, 0, 0, int(world.ended)), 2, 1, 0.0)
+    assert not world.trials._points
+
+
+@pytest.mark.parametrize(
+    ("fewer", "more", "verdict"),
+    [
+        (Point(2, 100.0, 1000, 0.0), Point(4, 100.0, 1000, 0.0), -1),
+        (Point(2, 100.0, 1000, 0.0), Point(4, 200.0, 1000, 0.0), 1),
+        (Point(2, 100.0, 1000, 0.0), Point(4, 125.0, 1000, 0.0), 0),
+        (Point(2, 100.0, 16, 0.0), Point(4, 100.0, 16, 0.0), 0),
+        (Point(1, 100.0, 16, 0.0), Point(16, 100.0, 48, 0.0), -1),
+        (Point(2, 100.0, 1000, 0.0), Point(4, 100.0, 1000, 0.0, exact=False), 0),
+        (Point(2, 100.0, 1000, 0.0, exact=False), Point(4, 100.0, 1000, 0.0), -1),
+        (Point(2, 100.0, 1000, 0.0, exact=False), Point(4, 200.0, 1000, 0.0), 0),
+        (Point(2, 100.0, 1000, 0.0), Point(4, 200.0, 1000, 0.0, exact=False), 1),
+    ],
+)
+def test_compared(fewer: Point, more: Point, verdict: int) -> None:
+    """Judged is what is beyond the error of the measurement; a lower bound judges one way only."""
+    assert compared(fewer, more) == verdict
+
+
+def test_a_point_takes_some_completions() -> None:
+    """The first completions after a change began before it: a point takes some for each worker, and ten at least."""
+    assert (LEAST, EACH) == (10, 3)
+    world = World(lambda ready: 80.0, 8)
+    world.run(0.3)
+    assert not world.trials._points
+    world.run(0.2)
+    assert world.trials._points[8].exact
