@@ -44,5 +44,6 @@ class Entry:
 
 COMMANDS: dict[str, Entry] = {
     "run": Entry("tasker.cli.run", "run a Python task over every item of an input"),
+    "simulate": Entry("tasker.cli.simulate", "simulate a pool under a load, to tune its options before production"),
     "bench": Entry("tasker.cli.bench", "measure tasker on this machine, next to the standard library"),
 }

@@ -1,0 +1,31 @@
+"""Options that are numbers: each a function that argparse calls with the text, with a clear word for a wrong one."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Callable
+from typing import Any
+
+
+def number(
+    convert: Callable[[str], float], least: float, strict: bool, what: str, most: float = math.inf
+) -> Callable[[str], Any]:
+    """A finite number of at least ``least`` (``strict``: more than that) and at most ``most``."""
+
+    def parse(text: str) -> float:
+        try:
+            value = convert(text)
+        except ValueError:
+            value = math.nan
+        if not math.isfinite(value) or not least <= value <= most or (strict and value == least):
+            raise argparse.ArgumentTypeError(f"must be {what}, not {text!r}")
+        return value
+
+    return parse
+
+
+positive: Callable[[str], Any] = number(int, 1, False, "a whole number of at least 1")
+non_negative: Callable[[str], Any] = number(int, 0, False, "a whole number of at least 0")
+seconds: Callable[[str], Any] = number(float, 0.0, False, "seconds, at least 0")
+some_seconds: Callable[[str], Any] = number(float, 0.0, True, "seconds, more than 0")

@@ -1,0 +1,58 @@
+"""Runs the simulation and says what came out."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+
+from tasker.cli.exits import DONE, FAILED
+from tasker.cli.simulate import arguments, load, text
+from tasker.simulation.comparison import compare
+from tasker.simulation.report import MissingExtra, drawing, write
+from tasker.simulation.rules import Pool
+
+
+def execute(options: argparse.Namespace) -> int:
+    """Simulate, print, and write the report."""
+    arguments.check(options)
+    workload = load.workload_of(options)
+    if not options.no_report:
+        try:
+            drawing()  # before the work is done, not after it
+        except MissingExtra as error:
+            return _failed(f"{error}; or leave the report out: --no-report")
+    pool = Pool(
+        worker_count=options.worker_count,
+        max_worker_count=options.max_workers,
+        burst_interval=options.burst_interval,
+        target_wait=options.target_wait,
+        creation_timeout=options.creation_timeout,
+    )
+    comparison = compare(workload, pool, rules=options.compare, seed=options.seed, progress=_progress)
+    _progress("")
+    if options.json:
+        print(json.dumps(text.as_data(comparison), indent=2))
+    else:
+        print("\n".join(text.lines(comparison)))
+    if options.no_report:
+        return DONE
+    try:
+        write(options.report, comparison)
+    except OSError as error:
+        return _failed(f"the report could not be written to {options.report}: {error.strerror or error}")
+    if not options.json:
+        print(f"report: {options.report}")
+    return DONE
+
+
+def _progress(what: str) -> None:
+    """On a terminal, one line that says what is being done; it is gone in the end."""
+    if sys.stderr.isatty():
+        line = f"simulating: {what}" if what else ""
+        print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)
+
+
+def _failed(why: str) -> int:
+    print(f"tasker simulate: error: {why}", file=sys.stderr)
+    return FAILED

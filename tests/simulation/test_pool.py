@@ -1,0 +1,211 @@
+"""The simulated pool: against values by hand and queueing theory, and with the supervisor's own promises."""
+
+from __future__ import annotations
+
+import math
+from array import array
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tasker.control.scaling import Decision, Snapshot
+from tasker.control.supervisor import Plan
+from tasker.simulation import arrivals, services
+from tasker.simulation.creation import Creation
+from tasker.simulation.outcome import Outcome, Sample, Series, Waits
+from tasker.simulation.pool import SimulatedPool
+from tasker.simulation.workload import Tasks, Workload
+
+
+def tasks_of(*pairs: tuple[float, float]) -> Tasks:
+    return Tasks(array("d", [arrival for arrival, _ in pairs]), array("d", [service for _, service in pairs]))
+
+
+def fixed(count: int) -> Plan:
+    return Plan(worker_count=count, max_worker_count=count, scales=False)
+
+
+def run(plan: Plan, tasks: Tasks, duration: float, **options: object) -> Outcome:
+    return SimulatedPool(plan, tasks, duration, **options).run()  # type: ignore[arg-type]
+
+
+def erlang_c(servers: int, offered: float) -> float:
+    """The probability that a task has to wait in M/M/c (A. K. Erlang, 1917)."""
+    blocked = 1.0
+    for server in range(1, servers + 1):
+        blocked = offered * blocked / (server + offered * blocked)
+    used = offered / servers
+    return blocked / (1 - used + used * blocked)
+
+
+# -- by hand ------------------------------------------------------------------------------------------------------------
+
+
+def test_one_worker_by_hand() -> None:
+    """D/D/1, a task each second that takes 1.5: each waits half a second longer than the one before."""
+    outcome = run(fixed(1), tasks_of(*((float(n), 1.5) for n in range(4))), 4.0)
+    assert list(outcome.waits) == [0.0, 0.5, 1.0, 1.5]
+    assert outcome.finished == outcome.worker_seconds == 6.0
+
+
+def test_two_workers_by_hand() -> None:
+    """First come, first served: the third task takes the worker that is free first."""
+    outcome = run(fixed(2), tasks_of((0, 3), (0, 1), (0, 1), (0.5, 1)), 1.0)
+    assert list(outcome.waits) == [0.0, 0.0, 1.0, 1.5]
+    assert outcome.worker_seconds == 6.0
+
+
+def test_an_idle_pool_costs_its_base() -> None:
+    """Without a task, the base is paid for as long as the load lasts, and for ending; its creation lies before."""
+    outcome = run(fixed(3), tasks_of(), 10.0, creation=Creation(2.0, destroy_time=0.5))
+    assert (outcome.worker_seconds, outcome.finished) == pytest.approx((31.5, 10.5))
+    assert outcome.created == 3
+    assert len(outcome.waits) == 0
+    assert outcome.waits_sorted().percentile(0.99) == outcome.waits_sorted().mean == 0.0
+
+
+class TwoUntilFive:
+    """A policy that wants a second worker from the first tick after the beginning until 5 s."""
+
+    def decide(self, snapshot: Snapshot, now: float, /) -> Decision:
+        return Decision(2 if 0.05 < now < 4.95 else 1, "it was told to")
+
+
+def test_a_burst_by_hand() -> None:
+    """Two seconds of creation lie between the tick that sees the backlog and the burst worker's first task; it is paid
+    from that tick on, until it was told to go and is idle."""
+    plan = Plan(1, 2, policy=TwoUntilFive())
+    outcome = run(plan, tasks_of((0.0, 10.0), (0.05, 1.0)), 20.0, creation=Creation(2.0))
+    assert list(outcome.waits) == pytest.approx([0.0, 2.05])
+    assert outcome.created == outcome.peak_workers == 2
+    assert outcome.worker_seconds == pytest.approx(20.0 + 4.9)
+
+
+# -- queueing theory ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("servers", "used"), [(1, 0.7), (4, 0.8), (16, 0.9)])
+def test_mm_c(servers: int, used: float) -> None:
+    """A fixed pool with Poisson arrivals and exponential service is M/M/c: the share that waits and the mean wait are
+    those of Erlang's formula."""
+    rate = servers * used / 0.05
+    load = Workload(
+        name="M/M/c", arrivals=arrivals.Poisson(rate), services=services.Exponential(0.05), duration=400_000 / rate
+    )
+    outcome = run(fixed(servers), load.draw(5), load.duration)
+    waiting = erlang_c(servers, servers * used)
+    waits = Waits(outcome.waits)
+    assert waits.share_beyond(0.0) == pytest.approx(waiting, rel=0.04)
+    assert waits.mean == pytest.approx(waiting * 0.05 / (servers - servers * used), rel=0.07)
+    assert outcome.worker_seconds == pytest.approx(servers * outcome.finished)
+
+
+# -- what always holds ----------------------------------------------------------------------------------------------------
+
+
+loads = st.lists(st.tuples(st.floats(0, 20), st.floats(0, 3)), max_size=60).map(sorted)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    load=loads,
+    base=st.integers(1, 4),
+    more=st.integers(0, 6),
+    time=st.sampled_from([0.0, 0.3, 2.0]),
+    failing=st.sampled_from([0.0, 0.5]),
+    destroy=st.sampled_from([0.0, 0.7]),
+    seed=st.integers(0, 5),
+)
+def test_promises(
+    load: list[tuple[float, float]], base: int, more: int, time: float, failing: float, destroy: float, seed: int
+) -> None:
+    """Each task is served exactly once and in order, no worker serves two at a time, workers never exceed the
+    maximum, and what is paid covers the work."""
+    tasks = tasks_of(*load)
+    creation = Creation(time, failing, None, destroy)
+    outcome = run(Plan(base, base + more, creation_backoff=0.01), tasks, 20.0, creation=creation, seed=seed)
+    assert len(outcome.waits) == outcome.served + outcome.failed == len(load)
+    waits = [
+        (at, wait, service) for (at, service), wait in zip(load, outcome.waits, strict=True) if not math.isnan(wait)
+    ]
+    starts = [at + wait for at, wait, _ in waits]
+    assert all(wait >= 0 for _, wait, _ in waits)
+    assert all(before <= after for before, after in pairwise(starts))
+    ends = [start + service for start, (_, _, service) in zip(starts, waits, strict=True)]
+    for start in starts:
+        assert sum(one <= start < end - 1e-9 for one, end in zip(starts, ends, strict=True)) <= base + more
+    assert outcome.peak_workers <= base + more
+    assert all(sample.alive <= base + more and sample.running <= sample.ready for sample in outcome.series)
+    assert outcome.worker_seconds >= sum(service for *_, service in waits) - 1e-6
+    assert outcome.finished >= max(ends, default=20.0) - 1e-9
+
+
+@pytest.mark.parametrize("failing", [0.0, 0.4])
+def test_deterministic(failing: float) -> None:
+    """The same seed gives the same outcome to the last bit, failures and backoff included; another seed another one."""
+    load = Workload(name="w", arrivals=arrivals.Poisson(80), services=services.Exponential(0.1), duration=30)
+
+    def once(seed: int) -> Outcome:
+        return run(Plan(2, 12), load.draw(seed), 30, creation=Creation(0.5, failing), seed=seed)
+
+    assert once(1) == once(1)
+    assert once(1).waits != once(2).waits
+
+
+# -- creation that fails --------------------------------------------------------------------------------------------------
+
+
+def test_an_outage() -> None:
+    """During an outage nothing can be made: the backlog waits, one creation after the other is tried, ever more
+    rarely, and the pool grows as soon as it is over."""
+    load = Workload(name="w", arrivals=arrivals.square(10, 200, 20), services=services.Equal(0.05), duration=40)
+    plain = run(Plan(2, 16), load.draw(1), 40, creation=Creation(0.1))
+    away = run(Plan(2, 16), load.draw(1), 40, creation=Creation(0.1, outage=(5.0, 18.0)))
+    assert plain.creation_failures == 0
+    assert 3 < away.creation_failures < 20
+    assert away.served == plain.served
+    assert away.waits_sorted().longest > 5 > plain.waits_sorted().longest
+    assert max(sample.ready for sample in away.series if 11 < sample.time < 18) == 2
+    assert any("could not be made" in line for _, line in away.log)
+    assert any("can be made again" in line for _, line in away.log)
+
+
+def test_nothing_can_ever_be_made() -> None:
+    """Where no resource can be made, stopping gives up what waits, and the run ends."""
+    outcome = run(Plan(2, 4), tasks_of((1, 1), (2, 1)), 5.0, creation=Creation(0.1, failing=1.0))
+    assert (outcome.served, outcome.failed, outcome.peak_workers) == (0, 2, 2)
+    assert all(map(math.isnan, outcome.waits))
+    assert len(outcome.waits_sorted()) == 0
+
+
+def test_creation_timeout() -> None:
+    """With a creation timeout, only those tasks are given up that have waited so long."""
+    plan = Plan(1, 1, scales=False, creation_timeout=2.0)
+    outcome = run(plan, tasks_of((0, 1), (1, 1), (11, 1)), 14.0, creation=Creation(0.1, outage=(-1.0, 6.5)))
+    given_up = [math.isnan(wait) for wait in outcome.waits]
+    assert given_up == [True, True, False]
+    assert outcome.failed == 2
+
+
+# -- measuring ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_series_stays_short_and_keeps_its_peaks() -> None:
+    """However many samples are added, at most 2,000 are kept, and the greatest of each figure is among them."""
+    series = Series()
+    for number in range(123_457):
+        series.add(Sample(float(number), 7_000 if number == 54_321 else number % 10, 1, 2, 3))
+    assert 1_000 <= len(series.samples) <= 2_000
+    assert [sample.time for sample in series.samples] == sorted(sample.time for sample in series.samples)
+    (peak,) = [sample.time for sample in series.samples if sample.queued == 7_000]
+    assert 54_321 - 123 <= peak <= 54_321
+
+
+def test_percentiles_are_exact() -> None:
+    """A percentile is the smallest value with at least that share of the values at or below it."""
+    waits = Waits([float(number) for number in range(100, 0, -1)])
+    assert [waits.percentile(share) for share in (0.0, 0.01, 0.07, 0.5, 0.99, 1.0)] == [1, 1, 7, 50, 99, 100]
+    assert waits.share_beyond(90.0) == 0.1
+    assert (waits.mean, waits.longest) == (50.5, 100.0)
