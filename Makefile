@@ -14,7 +14,7 @@ SEARCH := examples/stdlib_search
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-free-threaded check format stress soak bench bench-long coverage clean
+.PHONY: help demo test test-free-threaded check format stress soak bench bench-long scaling coverage clean
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -67,6 +67,9 @@ bench: $(VENV)/.installed-bench ## against the peers: benchmarks/RESULTS.md and 
 
 bench-long: $(VENV)/.installed-bench ## ten million tasks and what else takes long, for a table of their own
 	$(BIN)/python -m benchmarks --size long
+
+scaling: $(VENV)/.installed-test ## scaling rules compared in simulation, and the simulation with reality: benchmarks/SCALING.md
+	$(BIN)/python -m benchmarks.scaling
 
 coverage: $(VENV)/.installed-test ## all tests, with a report of what they do not reach
 	$(BIN)/python -m pytest -m 'not soak' --cov --cov-report=term-missing $(TESTS)

@@ -1,0 +1,1 @@
+"""Scaling rules compared in simulation, and the simulation compared with real runs: `make scaling`."""

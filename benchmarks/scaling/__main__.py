@@ -1,0 +1,56 @@
+"""`python -m benchmarks.scaling`: compares the rules, and the simulation with real runs; writes SCALING.md and its plots."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks import machine
+from benchmarks.peers import Missing
+from benchmarks.scaling import agreement, limits, plots, report
+from benchmarks.scaling.workloads import CASES, POOL, REAL, SEED
+from tasker.simulation.comparison import compare
+
+HERE = Path(__file__).resolve().parents[1]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Returns 0, also where an aim is missed: that is for the page to say."""
+    options = _parser().parse_args(argv)
+    comparisons, reach = [], []
+    for case in CASES:
+        _tell(f"simulating: {case.workload.name}")
+        workload = dataclasses.replace(case.workload, duration=case.workload.duration * options.scale)
+        comparisons.append(compare(workload, POOL, seed=SEED))
+        reach.append(limits.limits_of(comparisons[-1], SEED))
+    real = [dataclasses.replace(load, duration=load.duration * options.scale) for load in REAL]
+    agreements = agreement.compare(real, options.rounds, _tell) if options.rounds else []
+    where = machine.here()
+    shown = {name: where[name] for name in ("date", "machine", "Python", "load before")}
+    path = options.output / "SCALING.md"
+    path.write_text(report.text(CASES, comparisons, reach, agreements, shown), encoding="utf-8")
+    try:
+        plots.draw(options.output / "plots", comparisons)
+    except Missing as error:
+        _tell(f"no plots: {error}")
+    print(path)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.scaling", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=8, help="real runs of each workload (default: 8; 0: none)")
+    parser.add_argument("--scale", type=float, default=1.0, help="of all durations (default: 1), for a quick look")
+    parser.add_argument("--output", type=Path, default=HERE, metavar="DIR", help="where the files go (default: here)")
+    return parser
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,156 @@
+"""The simulation against reality: a real manager with threads that sleep, on a real clock, under the very tasks that
+are simulated."""
+
+from __future__ import annotations
+
+import statistics
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from benchmarks.scaling.workloads import POOL
+from tasker import Config, Context, TaskFuture, TaskManager
+from tasker.simulation.comparison import simulate
+from tasker.simulation.outcome import Waits
+from tasker.simulation.rules import OWN, Pool
+from tasker.simulation.workload import Tasks, Workload
+
+CLOSE = 0.15
+"""How far the simulation may be off."""
+_BEGINNINGS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Measures:
+    """What is compared, in seconds."""
+
+    mean: float
+    p95: float
+    worker_seconds: float
+
+    @classmethod
+    def of(cls, waits: Waits, worker_seconds: float) -> Measures:
+        """From the waits."""
+        return cls(waits.mean, waits.percentile(0.95), worker_seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A real run, and the simulation of the same tasks."""
+
+    real: Measures
+    simulated: Measures
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """The pairs of one workload."""
+
+    workload: Workload
+    pairs: tuple[Pair, ...]
+
+    def real(self, field: str) -> float:
+        """The mean over the rounds."""
+        return statistics.fmean(getattr(pair.real, field) for pair in self.pairs)
+
+    def simulated(self, field: str) -> float:
+        """The mean over the rounds."""
+        return statistics.fmean(getattr(pair.simulated, field) for pair in self.pairs)
+
+    def off(self, field: str) -> float:
+        """By what share of the real figure the simulated one differs."""
+        real = self.real(field)
+        return self.simulated(field) / real - 1 if real else 0.0
+
+    def furthest(self, field: str) -> float:
+        """The same for that single round in which it differs most."""
+        offs: list[float] = [getattr(pair.simulated, field) / getattr(pair.real, field) - 1 for pair in self.pairs]
+        return max(offs, key=abs)
+
+    def close(self, field: str) -> bool:
+        """Whether that is near enough."""
+        return abs(self.off(field)) <= CLOSE
+
+
+class _Resources:
+    """Makes resources that take their time, and adds up for how long each was there."""
+
+    def __init__(self, creation_time: float) -> None:
+        self._creation_time = creation_time
+        self._lock = threading.Lock()
+        self.lives: list[tuple[float, float]] = []
+
+    def create(self) -> float:
+        begun = time.monotonic()
+        time.sleep(self._creation_time)
+        return begun
+
+    def destroy(self, begun: float) -> None:
+        with self._lock:
+            self.lives.append((begun, time.monotonic()))
+
+    def seconds_since(self, start: float) -> float:
+        return sum(end - max(begun, start) for begun, end in self.lives)
+
+
+def _sleep(ctx: Context, resource: float, seconds: float) -> None:
+    time.sleep(seconds)
+
+
+def run_for_real(tasks: Tasks, workload: Workload, pool: Pool) -> Measures:
+    """Submits each task at its time to a real manager."""
+    resources = _Resources(workload.creation.time)
+    config = Config(
+        on_create=resources.create,
+        on_destroy=resources.destroy,
+        worker_count=pool.worker_count,
+        max_worker_count=pool.max_worker_count,
+        burst_interval=pool.burst_interval,
+        target_wait=pool.target_wait,
+        resource_pool_size=0,
+    )
+    futures: list[TaskFuture[None]] = []
+    with TaskManager(config) as manager:
+        while manager.stats().resources.alive < pool.worker_count:
+            time.sleep(0.01)
+        start = time.monotonic()
+        for arrival, service in zip(tasks.arrivals, tasks.services, strict=True):
+            _sleep_until(start + arrival)
+            futures.append(manager.submit(_sleep, service))
+        _sleep_until(start + workload.duration)
+    waits = [stamps.started_at - stamps.queued_at for future in futures if (stamps := future.timestamps) is not None]
+    return Measures.of(Waits(waits), resources.seconds_since(start))
+
+
+def _simulated(tasks: Tasks, workload: Workload, seed: int) -> Measures:
+    """The mean over ten beginnings, since nobody knows when in the load the ticks of a real manager fall."""
+    runs = []
+    for number in range(_BEGINNINGS):
+        ahead = POOL.burst_interval * number / _BEGINNINGS
+        outcome = simulate(OWN, workload, tasks, POOL, seed, ahead)
+        runs.append(Measures.of(outcome.waits_sorted(), outcome.worker_seconds))
+    return Measures(
+        statistics.fmean(run.mean for run in runs),
+        statistics.fmean(run.p95 for run in runs),
+        statistics.fmean(run.worker_seconds for run in runs),
+    )
+
+
+def _sleep_until(moment: float) -> None:
+    left = moment - time.monotonic()
+    if left > 0:
+        time.sleep(left)
+
+
+def compare(workloads: Sequence[Workload], rounds: int, tell: Callable[[str], None]) -> list[Agreement]:
+    """Each round has tasks of its own: what is drawn rarely weighs less."""
+    agreements = []
+    for workload in workloads:
+        pairs = []
+        for seed in range(rounds):
+            tell(f"for real: {workload.name}, round {seed + 1} of {rounds}")
+            tasks = workload.draw(seed)
+            pairs.append(Pair(run_for_real(tasks, workload, POOL), _simulated(tasks, workload, seed)))
+        agreements.append(Agreement(workload, tuple(pairs)))
+    return agreements

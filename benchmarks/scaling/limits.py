@@ -1,0 +1,67 @@
+"""What is out of reach: two rules that show how much of the aim nobody can have who sees only the past."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tasker.control.scaling import Decision, Snapshot
+from tasker.control.supervisor import Plan
+from tasker.simulation.comparison import Comparison
+from tasker.simulation.figures import Figures, measured
+from tasker.simulation.pool import SimulatedPool
+from tasker.simulation.workload import Tasks
+
+_HOLD = 10.0
+
+
+class EagerRule:
+    """Everything that is allowed, as soon as anything is seen to wait; back to what runs after 10 s without a wait. No
+    rule that begins at the base grows any faster."""
+
+    __slots__ = ("_waited_at",)
+
+    def __init__(self) -> None:
+        self._waited_at = -_HOLD
+
+    def decide(self, snapshot: Snapshot, now: float, /) -> Decision:
+        """See ``ScalingPolicy``."""
+        if snapshot.queued:
+            self._waited_at = now
+            return Decision(snapshot.max_worker_count, "something waits")
+        if now - self._waited_at < _HOLD:
+            return Decision(snapshot.workers, "something has waited lately")
+        return Decision(max(snapshot.running, snapshot.worker_count), "nothing has waited lately")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What came of them."""
+
+    eager: Figures
+    fixed: int | None
+    """The smallest fixed pool whose p99 is good enough; None where not even the maximum's is."""
+    fixed_cost: float
+    """Its worker-seconds, as a multiple of the oracle's."""
+
+
+def limits_of(comparison: Comparison, seed: int) -> Limits:
+    """Runs both on the tasks of a comparison."""
+    pool, tasks = comparison.pool, comparison.workload.draw(seed)
+    eager = Plan(pool.worker_count, pool.max_worker_count, policy=EagerRule())
+    low, high = pool.worker_count, pool.max_worker_count + 1
+    costs: dict[int, float] = {}
+    while low < high:
+        count = (low + high) // 2
+        figures = _run(comparison, Plan(count, count, scales=False), tasks, seed)
+        costs[count] = comparison.cost(figures)
+        low, high = (low, count) if comparison.waits_well(figures) else (count + 1, high)
+    fixed = low if low <= pool.max_worker_count else None
+    return Limits(_run(comparison, eager, tasks, seed), fixed, costs.get(low, 0.0))
+
+
+def _run(comparison: Comparison, plan: Plan, tasks: Tasks, seed: int) -> Figures:
+    load, pool = comparison.workload, comparison.pool
+    outcome = SimulatedPool(
+        plan, tasks, load.duration, creation=load.creation, interval=pool.burst_interval, seed=seed
+    ).run()
+    return measured(outcome, load.duration, pool.target_wait)
