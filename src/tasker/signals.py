@@ -6,8 +6,9 @@ import contextlib
 import signal
 import threading
 from collections.abc import Iterator
-from types import FrameType
 from typing import TYPE_CHECKING
+
+from .wakeup import SignalListener
 
 if TYPE_CHECKING:
     from .engine import Engine
@@ -30,8 +31,7 @@ def stop_on_signals(engine: Engine, signums: tuple[int, ...]) -> Iterator[Receiv
         raise ValueError("stop_on_signals works in the main thread only, where Python delivers signals")
     received = Received()
 
-    def handler(signum: int, frame: FrameType | None) -> None:
-        # Nothing here may wait: the main thread could hold whatever it would wait for.
+    def heard(signum: int) -> None:
         name = signal.Signals(signum).name
         received.signals.append(signal.Signals(signum))
         if len(received.signals) == 1:
@@ -39,11 +39,9 @@ def stop_on_signals(engine: Engine, signums: tuple[int, ...]) -> Iterator[Receiv
         else:
             engine.request_kill(f"received {name} again", engine.config.cancel_grace)
 
-    previous = {}
+    listener = SignalListener(signums or (signal.SIGTERM, signal.SIGINT), heard)
+    listener.start()
     try:
-        for signum in signums or (signal.SIGTERM, signal.SIGINT):
-            previous[signum] = signal.signal(signum, handler)
         yield received
     finally:
-        for signum, former in previous.items():
-            signal.signal(signum, former if former is not None else signal.SIG_DFL)
+        listener.close()

@@ -64,6 +64,18 @@ with m.stop_on_signals():
 """
 )
 
+ELSEWHERE = (
+    HEAD
+    + """
+def first(ctx, resource):
+    signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+    until(lambda: m.closed)
+    return "heard"
+with m.stop_on_signals():
+    say(m.submit(first).result(30))
+"""
+)
+
 
 class Script:
     """A running script whose lines are awaited and which is sent signals."""
@@ -102,6 +114,15 @@ def test_the_first_signal_stops_gracefully(signum: signal.Signals) -> None:
     assert "results [False, False, False, False]" in out
     assert "killed False" in out
     assert out.count("destroyed") == 1
+
+
+def test_a_signal_that_does_not_wake_the_main_thread() -> None:
+    """It is heard at once, though another thread got it and the main thread goes on waiting for a lock."""
+    script = run(ELSEWHERE)
+    try:
+        assert "heard" in script.rest()
+    finally:
+        script.process.kill()
 
 
 def test_the_second_signal_kills() -> None:
