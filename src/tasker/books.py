@@ -64,11 +64,13 @@ class Flow:
 
 
 class _ExactCounter:
-    """Counts under a lock, for interpreters whose ``itertools.count`` is not atomic."""
+    """Counts under a lock, for CPython 3.13 without the GIL, whose ``itertools.count`` is not atomic. There, Ctrl-C that
+    strikes ``submit`` between the counting and its return leaves a number that no task has, so a stop waits until it is
+    killed; in all other interpreters there is no such moment."""
 
     def __init__(self) -> None:
         self._value = 0
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # reentrant: a signal handler may submit in the middle of this
 
     def __iter__(self) -> Iterator[int]:
         return self

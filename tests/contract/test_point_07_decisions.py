@@ -70,9 +70,8 @@ async def test_explain_is_bounded(engine: Any) -> None:
     async with engine.manager(worker_count=1, max_worker_count=100, burst_interval=0) as m:
         for number in range(1, 51):
             m.resize(worker_count=1 + number % 2)
-        await eventually(lambda: changes(m)[-1] == ("resize", 2, 1))
-        await eventually(lambda: len(m.explain().decisions) == 32)
-        assert {cause for cause, *_ in changes(m)} == {"resize"}
+        await eventually(lambda: {cause for cause, *_ in changes(m)} == {"resize"})
+        assert len(changes(m)) == 32
 
 
 @pytest.mark.parametrize("end", ["stop", "kill"])
