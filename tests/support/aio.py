@@ -133,6 +133,9 @@ class AsyncioEngine(Engine):
     async def _audit_one(self, raw: Any, resources: ScriptedResources | None, before: set[Any]) -> None:
         await raw.kill(10)
         self.open_gates()
+        # What a worker that was left behind makes in its thread gets into the ledger a little later.
+        made = (lambda: len(resources.created)) if resources is not None else lambda: raw.stats().resources.created
+        await eventually(lambda: raw.stats().resources.created == made(), 10, f"{raw.name}: all is in the ledger")
         await eventually(lambda: raw.stats().resources.alive == 0, 10, f"{raw.name}: nothing is alive")
         ledger = raw.stats().resources
         assert ledger.created == ledger.destroyed + ledger.alive + ledger.lost, ledger
