@@ -30,10 +30,19 @@ from tasker import AsyncTaskManager, Config, Context, Priority, QueueFull
 
 Connection: TypeAlias = Any  # asyncpg has no types of its own
 
+LOST = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,  # the server ended it
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # it was being ended as the query came
+    OSError,
+)
+
 
 def is_healthy(error: BaseException) -> bool:
-    """A connection that was lost is the connection's fault; a wrong statement is the query's own."""
-    return not isinstance(error, (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, OSError))
+    """A connection that was lost, or ended by the server, is the connection's fault; a wrong statement is the query's
+    own."""
+    return not isinstance(error, LOST)
 
 
 async def read_item(_ctx: Context, connection: Connection, item: int) -> dict[str, Any]:
