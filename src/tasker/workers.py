@@ -1,41 +1,25 @@
-"""The worker: one thread, one resource, one task at a time.
+"""The worker: a resource of its own, in its host, and one thread that drives it.
 
-``serve`` is the hottest loop of the library and is written for that: names are looked up once, a task that succeeds
-calls no function of ours but ``Context``, and takes no lock. Whatever else happens (a failure, a retry, a race with
-``cancel`` or ``kill``) leaves the loop's straight path for a method.
-
-The order inside the loop carries promises:
-
-- ``RUN`` is appended before ``taken`` grows, ``done`` grows before ``DONE`` is appended: so whoever has a result in
-  his hands also finds it in ``stats()`` and ``metrics()``.
-- ``_task`` and its companions are read before ``RUN``: once ``RUN`` has won, only a ``kill`` may empty them, after its
-  deadline.
-- References to the task are dropped before the worker waits for the next one, so an idle worker keeps nothing alive.
-
-Atomic without the GIL, each on its own object: ``SimpleQueue.get``, ``deque.popleft``, ``list.append``; attributes of
-the shard and of the future are written by this thread alone until ``DONE``.
+Its life is the same wherever the resource lives: ``create``, ``serve``, ``destroy``, each reported to the supervisor. What
+becomes of a task that does not simply succeed is decided here too; the straight path is the host's.
 """
 
 from __future__ import annotations
 
 import threading
 from concurrent.futures import CancelledError
-from contextvars import Context as Variables
 from time import monotonic
-from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
+from .backends.base import Host
+from .backends.threads import ThreadHost
 from .books import Shard
-from .context import Context
 from .control import events as ev
 from .control.workers import WorkerState
 from .errors import DeadlockError, TaskTimeout, WorkerLost
 from .logs import describe
-from .metrics.meter import BATCH
 from .metrics.protocol import TaskLifecycleTimestamps
-from .queues import RETIRE
-from .resources import Held
-from .tasks import BACK, DONE, FINISHED, RUN, Ending, TaskFuture, outcome_in
+from .tasks import BACK, DONE, Ending, TaskFuture, outcome_in
 
 if TYPE_CHECKING:
     from .engine import Engine
@@ -62,6 +46,7 @@ class Worker:
         self.state: WorkerState = WorkerState.STARTING
         """As the worker itself knows it: the supervisor hears of it a little later."""
         self.name: str = f"{engine.config.name}-{seat.slot}"
+        self.host: Host = ThreadHost(self)
         self.thread: threading.Thread = threading.Thread(target=self.run, name=self.name, daemon=True)
 
     def run(self) -> None:
@@ -75,21 +60,21 @@ class Worker:
     def _live(self) -> None:
         engine = self.engine
         try:
-            held = engine.maker.make()
+            self.host.create()
         except BaseException as error:
             engine.creation_failed(self.seat, error)
             return
         self.state = WorkerState.READY
         engine.report(ev.WorkerReady(self.seat))
-        last = self._serve_guarded(held)
+        last = self._serve_guarded()
         self.state = WorkerState.ENDING
-        engine.maker.end(held)
+        self.host.destroy()
         engine.report(last)
 
-    def _serve_guarded(self, held: Held) -> ev.Event:
+    def _serve_guarded(self) -> ev.Event:
         """Serves until it is time to end; returns the last thing to report, after the resource is destroyed."""
         try:
-            self.serve(held.resource)
+            self.host.serve()
         except BaseException as error:  # not the task's: an asynchronous exception, no memory, or a fault of ours
             self.engine.log.fault(f"worker {self.name}", error)
             self._lose_task(error)
@@ -97,77 +82,7 @@ class Worker:
             return ev.WorkerLost(self.seat, describe(error))
         return ev.WorkerEnded(self.seat)
 
-    def serve(self, resource: Any) -> None:
-        """Runs tasks until told to retire, or until a task leaves the resource unhealthy."""
-        engine, shard, name, root = self.engine, self.shard, self.name, self.engine.root
-        meter = shard.meter
-        high, normal, _ = engine.queue.levels
-        tokens = engine.queue.tokens
-        next_token = tokens.get
-        add_execution, add_wait = meter.execution.append, meter.wait.append
-        new = object.__new__
-        collector, bounded = engine.collector, engine.places is not None
-        future: TaskFuture[Any] | None
-        for _ in iter(next_token, RETIRE):
-            try:
-                shard.future = future = high.popleft() if high else normal.popleft()
-            except IndexError:
-                shard.future = future = engine.queue.take()
-                if future is None:
-                    continue
-            task, args, variables = future._task, future._args, future._variables
-            # As Context(root) does, less the two calls.
-            future._context = context = new(Context)
-            context._parent = root
-            context._cause = None
-            context._watchers = []
-            future._worker = name
-            log = future._log
-            future._started_at = started = monotonic()
-            log.append(RUN)
-            if (len(log) != 1 and not future._may_run()) or engine.killed:
-                self._skip(future)
-                shard.future = future = context = log = task = args = variables = None  # type: ignore[assignment]
-                continue
-            shard.taken += 1
-            future._attempts += 1
-            if bounded:
-                engine.release_place(future)
-            try:
-                if variables is None:
-                    variables = Variables()
-                if args:
-                    value = variables.run(task, context, resource, *args)  # type: ignore[arg-type]
-                else:
-                    value = variables.run(task, context, resource)  # type: ignore[arg-type]
-                if value.__class__ is CoroutineType:
-                    raise _async_task(value)
-            except BaseException as error:
-                healthy = self._failed(future, error)
-                if not healthy:
-                    return
-            else:
-                future._finished_at = finished = monotonic()
-                future._value = value
-                add_execution(finished - started)
-                add_wait(started - future._queued_at)
-                shard.done += 1
-                if collector is not None:
-                    engine.hooks.completion(TaskLifecycleTimestamps(future._queued_at, started, finished))
-                log.append(DONE)
-                if len(log) == 2:
-                    future._kind = FINISHED
-                    future._task = future._args = future._variables = future._context = None
-                elif not future._after(DONE):
-                    future._value = None
-            shard.future = future = context = log = task = args = variables = value = None  # type: ignore[assignment]
-            if len(meter.execution) >= BATCH:
-                meter.flush()
-            if engine.draining and tokens.empty():
-                engine.look_idle()
-        engine.report(ev.WorkerRetiring(self.seat))
-
-    def _skip(self, future: TaskFuture[Any]) -> None:
+    def skip(self, future: TaskFuture[Any]) -> None:
         """The task was cancelled before it came to its turn, or must not start any more because of a kill."""
         engine = self.engine
         if engine.killed and outcome_in(tuple(future._log)) is None:
@@ -176,7 +91,7 @@ class Worker:
         future._context = None
         engine.look_idle()
 
-    def _failed(self, future: TaskFuture[Any], error: BaseException) -> bool:
+    def failed(self, future: TaskFuture[Any], error: BaseException) -> bool:
         """Sees to a task that raised. False if the resource is to blame; then this worker must end."""
         engine, shard = self.engine, self.shard
         future._finished_at = finished = monotonic()
@@ -229,10 +144,3 @@ class Worker:
             lost.__cause__ = error
             if not future._end(Ending(lost, forced=True)) and not future.done() and DONE in future._log:
                 future._after(DONE)  # its result was there, and nobody told of it
-
-
-def _async_task(coroutine: CoroutineType[Any, Any, Any]) -> TypeError:
-    coroutine.close()
-    return TypeError(
-        f"{coroutine.__qualname__} is an async task: it needs an AsyncTaskManager, a TaskManager can't run it"
-    )

@@ -32,12 +32,13 @@ class Bench:
         self.engine = Engine(
             Config(
                 worker_count=1,
-                on_create=object,
+                on_create=lambda: "resource",
                 check_health=lambda error: not isinstance(error, Sick),
             )
         )
         self.worker = Worker(self.engine, Seat(1, 1))
         self.calls: list[object] = []
+        self.worker.host.create()
 
     def submit(
         self,
@@ -61,7 +62,7 @@ class Bench:
     def serve(self) -> None:
         """The worker takes all that is queued, then retires."""
         self.engine.queue.tokens.put(RETIRE)
-        self.worker.serve("resource")
+        self.worker.host.serve()
         if not self.engine.queue.tokens.empty() and not self.engine.queue.waiting():
             self.engine.queue.tokens.get()
 

@@ -1,0 +1,1 @@
+"""Where the resources of workers live: this process, or a child process for each."""
