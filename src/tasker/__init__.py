@@ -2,6 +2,7 @@
 
 import typing
 
+from .backends.options import ProcessBackend
 from .config import Config
 from .context import Context
 from .control.journal import ScalingDecision, ScalingExplanation
@@ -11,18 +12,20 @@ from .errors import (
     DeadlockError,
     MaxRetriesExceeded,
     QueueFull,
+    RemoteTraceback,
     ResourceError,
     ShutdownError,
     TaskCancelled,
     TaskerError,
     TaskKilled,
     TaskTimeout,
+    TravelError,
     WorkerLost,
 )
 from .logs import Logger
 from .manager import TaskManager
 from .metrics.protocol import MetricsCollector, TaskLifecycleTimestamps, TaskMetrics
-from .stats import ResourceLedger, StopReport, TaskStats
+from .stats import ProcessUsage, ResourceLedger, StopReport, TaskStats
 from .tasks import Priority, TaskFuture
 
 if typing.TYPE_CHECKING:
@@ -40,8 +43,11 @@ __all__ = [
     "MaxRetriesExceeded",
     "MetricsCollector",
     "Priority",
+    "ProcessBackend",
+    "ProcessUsage",
     "QueueFull",
     "RatePolicy",
+    "RemoteTraceback",
     "ResourceError",
     "ResourceLedger",
     "ScalingDecision",
@@ -59,6 +65,7 @@ __all__ = [
     "TaskStats",
     "TaskTimeout",
     "TaskerError",
+    "TravelError",
     "Window",
     "WorkerLost",
 ]

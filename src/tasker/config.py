@@ -9,6 +9,7 @@ from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypedDict, TypeVar, Unpack, overload
 
+from .backends.options import ProcessBackend
 from .context import Context
 from .control.scaling import ScalingPolicy
 from .errors import ConfigError
@@ -44,6 +45,7 @@ class Options(TypedDict, total=False):
     scaling: ScalingPolicy | None
     sync_in_thread: bool
     slow_callback: float
+    backend: ProcessBackend | None
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,8 @@ class Config(Generic[R]):
     slow_callback: float = 0.1
     """For ``AsyncTaskManager``: after how many seconds in which a task held the event loop that is logged, with its
     name; 0: never."""
+    backend: ProcessBackend | None = None
+    """Where the resources live. None: in this process; ``ProcessBackend()``: each in a child process of its own."""
 
     if TYPE_CHECKING:  # so that R is the resource also where it has to be awaited; dataclass makes the real one
 
@@ -202,6 +206,8 @@ def _check_types(config: Config[Any]) -> None:
             raise _wrong(field, value, "callable")
     if config.ctx is not None and not isinstance(config.ctx, Context):
         raise _wrong("ctx", config.ctx, "a tasker.Context or None")
+    if config.backend is not None and not isinstance(config.backend, ProcessBackend):
+        raise _wrong("backend", config.backend, "a ProcessBackend or None")
     if not isinstance(config.sync_in_thread, bool):
         raise _wrong("sync_in_thread", config.sync_in_thread, "True or False")
     if not isinstance(config.name, str) or not config.name:

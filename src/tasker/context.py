@@ -232,6 +232,10 @@ class Context:
     def _lookup(self, key: object) -> Any:
         return _MISSING
 
+    def _items(self) -> list[tuple[Any, Any]]:
+        """The values, outermost first."""
+        return [(node._key, node._value) for node in self._line() if isinstance(node, _ValueContext)][::-1]
+
     def __repr__(self) -> str:
         state = f"cancelled: {self.cause}" if self.cancelled else "live"
         return f"<{type(self).__name__.lstrip('_')} {state}>"

@@ -124,8 +124,11 @@ class Effects:
             engine.remember(thread)
 
     def _cancel(self) -> None:
+        engine = self._engine
         try:
-            self._engine.root.cancel(TaskKilled(self._engine.refusal))
+            if engine.away is not None:
+                engine.away.cancel_all()
+            engine.root.cancel(TaskKilled(engine.refusal))
         except BaseException as error:
             self._engine.log.fault("a callback of Context.on_cancel", error)
 
@@ -136,6 +139,10 @@ class Effects:
             if worker is None:
                 continue
             future = worker.shard.future
+            if worker.host.kill():
+                engine.cut_off += 1
+                engine.remember(worker.thread)
+                continue
             doing = "in on_create or on_destroy" if future is None else future.label
             engine.abandoned.append(f"{worker.name} ({doing})")
             if future is not None:
@@ -169,6 +176,8 @@ class Effects:
         engine.forget_parent()
         if not engine.patient:
             engine.pool.close()
+        if engine.away is not None:
+            engine.away.finish()
         engine.ended_at = monotonic()
         engine.finished.set()
         engine.stranded.put(None)

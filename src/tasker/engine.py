@@ -22,8 +22,10 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from time import monotonic
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from .backends.base import Host
+from .backends.threads import ThreadHost
 from .books import Books, Flow
 from .config import Config
 from .context import RootContext
@@ -46,6 +48,9 @@ from .tasks import Ending, Priority, TaskFuture
 from .waits import Waits
 from .workers import Worker, here
 
+if TYPE_CHECKING:
+    from .backends.process.threaded import ThreadedHouse
+
 _LOOK_IDLE = object()
 _HOUSEKEEPING = 1.0
 
@@ -60,9 +65,11 @@ class Engine:
         self.books: Books = Books()
         self.log: GuardedLogger = GuardedLogger(config.logger, config.name, lambda: self.books.note("user_errors"))
         self.hooks: Hooks = Hooks(config, self.log)
-        self.maker: Maker = Maker(config, self.books, self.log)
-        self.pool: InlinePool = InlinePool(self.maker, config.pool_size, config.max_temporary_resources)
         self.queue: TaskQueue = TaskQueue()
+        self.away: ThreadedHouse | None = self._open_house() if config.backend is not None else None
+        self.maker: Maker | ThreadedHouse = self.away or Maker(config, self.books, self.log)
+        self.new_host: Callable[[Worker], Host] = ThreadHost if self.away is None else self.away.host
+        self.pool: InlinePool = InlinePool(self.maker, config.pool_size, config.max_temporary_resources)
         self.places: Places | None = None if config.max_queue_size is None else Places(config.max_queue_size)
         self.root: RootContext = RootContext(config.ctx)
         self.waits: Waits = Waits(self)
@@ -97,9 +104,16 @@ class Engine:
         self.ended_at: float = now
         self.abandoned: list[str] = []
         self.killed_tasks: int = 0
+        self.cut_off: int = 0
+        """Workers that a kill ended by force."""
         self.forget_parent: Callable[[], None] = lambda: None
         self._thread = threading.Thread(target=self._supervise, name=f"{config.name}-supervisor", daemon=True)
         self._effects = Effects(self)
+
+    def _open_house(self) -> ThreadedHouse:
+        from .backends.process.threaded import ThreadedHouse  # noqa: PLC0415  what it needs comes with an extra
+
+        return ThreadedHouse(self)
 
     def start(self) -> None:
         """Fills ``run_task``'s pool here, then starts the threads. Interrupted in that, the engine ends by itself."""

@@ -60,3 +60,19 @@ class WorkerLost(TaskerError):
 
 class DeadlockError(TaskerError, RuntimeError):
     """The call would wait for something that can only happen after it returns."""
+
+
+class TravelError(TaskerError):
+    """A task, argument, result or error could not be pickled, or not be made again on the other side; the message names
+    the task and what it was."""
+
+
+class RemoteTraceback(Exception):
+    """The traceback of an error in the process where it was raised, as text: the last ``__cause__`` of such an error."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.text = text
+
+    def __str__(self) -> str:
+        return f'\n"""\n{self.text}"""'

@@ -67,8 +67,11 @@ class InlineRunner:
             engine.pool.acquire(call.loan)
             assert call.loan.held is not None
             call.started = monotonic()
-            context = Context(engine.root)
+            away = call.loan.held.away
+            context = Context(engine.root) if away is None else away.context()
             try:
+                if away is not None:
+                    return away.run(context, task, args)
                 return task(context, call.loan.held.resource, *args)
             except BaseException as error:
                 call.error = error
@@ -87,7 +90,9 @@ class InlineRunner:
     def _close(self, call: _Call) -> None:
         engine, error = self._engine, call.error
         finished = monotonic()
-        healthy = error is None or call.cancelled or engine.hooks.healthy(error)
+        held = call.loan.held
+        broken = held is not None and held.away is not None and held.away.broken
+        healthy = not broken and (error is None or call.cancelled or engine.hooks.healthy(error))
         engine.pool.release(call.loan, healthy)
         put, event = engine.put_event, PoolResourceLost()
         if call.loan.lacks:

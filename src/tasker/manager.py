@@ -303,11 +303,12 @@ class TaskManager(Generic[R]):
             starting_workers=states.count(WorkerState.STARTING),
             lost_workers=view.lost,
             replaced_workers=view.replaced,
-            abandoned_workers=view.abandoned,
+            abandoned_workers=view.abandoned - engine.cut_off,
             resources=resources,
             failing_creations=view.failing_creations,
             creation_error=view.creation_error,
             user_errors=books.user_errors,
+            processes=() if engine.away is None else engine.away.usage(),
         )
 
     def metrics(self) -> TaskMetrics:

@@ -7,7 +7,7 @@ from collections import deque
 
 from .errors import ResourceError, ShutdownError
 from .logs import describe
-from .resources import Held, Maker
+from .resources import Held, ResourceMaker
 
 
 class Loan:
@@ -27,7 +27,7 @@ class InlinePool:
     """The resources of ``run_task``: a pool that is kept full, and temporary ones beyond it. Thread-safe; no resource
     is made or ended under the lock."""
 
-    def __init__(self, maker: Maker, size: int, most_temporary: int | None) -> None:
+    def __init__(self, maker: ResourceMaker, size: int, most_temporary: int | None) -> None:
         self._maker = maker
         self._size = size
         self._most_temporary = most_temporary
@@ -92,6 +92,16 @@ class InlinePool:
         with self._lock:
             self._temporary -= loan.temporary
             loan.temporary = False
+
+    def lost(self, held: Held) -> bool:
+        """The process of a resource has died. True if it was idle: then the pool lacks one now."""
+        with self._lock:
+            if held not in self._idle:
+                return False
+            self._idle.remove(held)
+            lacks = not self._closed
+        self._maker.end(held)
+        return lacks
 
     def refill(self) -> None:
         """Makes one resource; raises what the user's function raises."""

@@ -22,6 +22,8 @@ from typing import Any
 from .tasks import Priority, TaskFuture
 
 RETIRE = object()
+LOOK = object()
+"""A token for a worker whose resource has died elsewhere, see ``backends.process.rollcall``."""
 _LONG = 10_000
 _PATIENCE = 1_000
 
@@ -49,6 +51,45 @@ class TaskQueue:
                     continue
         return None
 
+    def take_for_token(self) -> list[tuple[TaskFuture[Any], int]]:
+        """``take``, in a list, and with the level that it came from."""
+        for _ in range(_PATIENCE):
+            for number, level in enumerate(self.levels):
+                try:
+                    return [(level.popleft(), number)]
+                except IndexError:
+                    continue
+        return []
+
+    def take_some(self, most: int) -> list[tuple[TaskFuture[Any], int]]:
+        """What can be had at once, token and task, with the levels; as much as that at most."""
+        taken: list[tuple[TaskFuture[Any], int]] = []
+        next_token, (high, normal, _) = self.tokens.get_nowait, self.levels
+        try:
+            while len(taken) < most:
+                token = next_token()
+                if token is not None:  # for a worker that is idle
+                    self.tokens.put(token)
+                    break
+                try:
+                    taken.append((high.popleft(), 0) if high else (normal.popleft(), 1))
+                except IndexError:
+                    taken += self.take_for_token()
+        except queue.Empty:
+            pass
+        return taken
+
+    def put_back(self, future: TaskFuture[Any], level: int) -> None:
+        """Adds a task that was taken and not begun where it was: before those that were accepted after it."""
+        tasks, place = self.levels[level], 0
+        try:
+            while tasks[place].id < future.id:
+                place += 1
+        except IndexError:
+            pass
+        tasks.insert(place, future)
+        self.tokens.put(None)
+
     def mend(self) -> None:
         """After a worker was struck by an asynchronous exception, which may have cost a token: puts one more."""
         self.tokens.put(None)
@@ -73,8 +114,10 @@ class TaskQueue:
                 except ValueError:
                     continue
             self.tokens.put(token)
-        else:
+        elif token is RETIRE:
             self.retire(1)
+        else:
+            self.tokens.put(token)
 
     def retire(self, count: int) -> None:
         """Lets as many workers end: idle ones now, else those that first have no task. Costs O(queued).
@@ -82,32 +125,30 @@ class TaskQueue:
         Tokens are alike; so those of the tasks are taken out and put behind. Meanwhile a worker may find none, and then
         waits for the moment that this takes.
         """
-        tasks = 0
+        found = {LOOK: 0, RETIRE: count, None: 0}
         try:
             for _ in range(self.tokens.qsize()):
-                if self.tokens.get_nowait() is RETIRE:
-                    count += 1
-                else:
-                    tasks += 1
+                found[self.tokens.get_nowait()] += 1
         except queue.Empty:
             pass
-        for token, times in ((RETIRE, count), (None, tasks)):
+        for token, times in found.items():
             for _ in range(times):
                 self.tokens.put(token)
 
     def take_all(self) -> list[TaskFuture[Any]]:
         """Removes and returns what nobody has taken yet, most urgent first."""
-        taken, retiring = [], 0
+        taken, others = [], []
         while True:
             try:
                 token = self.tokens.get_nowait()
             except queue.Empty:
                 break
-            if token is RETIRE:
-                retiring += 1
+            if token is not None:
+                others.append(token)
             elif (future := self.take()) is not None:
                 taken.append(future)
-        self.retire(retiring)
+        for token in others:
+            self.tokens.put(token)
         return taken
 
     def waiting(self) -> list[TaskFuture[Any]]:

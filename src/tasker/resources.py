@@ -3,21 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from .books import Books
 from .config import Config
 from .logs import GuardedLogger
 
+if TYPE_CHECKING:
+    from .backends.process.threaded import Away
+
 
 class Held:
     """A resource, and how to end it."""
 
-    __slots__ = ("end", "resource")
+    __slots__ = ("away", "end", "resource")
 
     def __init__(self, resource: Any, end: Callable[[], object] | None) -> None:
         self.resource: Any = resource
         self.end: Callable[[], object] | None = end
+        self.away: Away | None = None
+        """The child process that it lives in, where it does."""
+
+
+class ResourceMaker(Protocol):
+    """Makes and ends resources; each call is in the ledger when it returns."""
+
+    def make(self) -> Held:
+        """Makes a resource; raises what the user's function raises."""
+
+    def end(self, held: Held) -> None:
+        """Ends a resource; raises nothing of the user's."""
 
 
 class Maker:

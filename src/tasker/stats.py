@@ -17,6 +17,18 @@ class ResourceLedger:
 
 
 @dataclass(frozen=True, slots=True)
+class ProcessUsage:
+    """What the child process of one worker takes."""
+
+    worker: str
+    pid: int
+    rss: int
+    """Resident memory in bytes."""
+    cpu_seconds: float
+    """Processor time since its start, in user and system mode."""
+
+
+@dataclass(frozen=True, slots=True)
 class TaskStats:
     """A manager at one moment. ``queued_tasks + priority_tasks + running_tasks + done_tasks == accepted_tasks``,
     always."""
@@ -52,6 +64,8 @@ class TaskStats:
     """The last failed creation's error, until one succeeds."""
     user_errors: int = 0
     """How often a callback, hook, logger or collector raised."""
+    processes: tuple[ProcessUsage, ...] = ()
+    """With ``ProcessBackend``: what the workers' processes take."""
 
 
 @dataclass(frozen=True, slots=True)

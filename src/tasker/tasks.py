@@ -328,7 +328,8 @@ class TaskFuture(Future[T]):
         if self._kind:
             return False
         marks = [entry for entry in tuple(self._log) if isinstance(entry, _Mark)]
-        return bool(marks) and marks[-1] is RUN
+        # What was sent ahead to another process has no context there yet.
+        return bool(marks) and marks[-1] is RUN and getattr(self, "_context", None) is not None
 
     def done(self) -> bool:
         """Whether the outcome is there."""

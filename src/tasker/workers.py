@@ -11,8 +11,7 @@ from concurrent.futures import CancelledError
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from .backends.base import Host
-from .backends.threads import ThreadHost
+from .backends.base import Host, HostDied
 from .books import Shard
 from .control import events as ev
 from .control.workers import WorkerState
@@ -46,7 +45,7 @@ class Worker:
         self.state: WorkerState = WorkerState.STARTING
         """As the worker itself knows it: the supervisor hears of it a little later."""
         self.name: str = f"{engine.config.name}-{seat.slot}"
-        self.host: Host = ThreadHost(self)
+        self.host: Host = engine.new_host(self)
         self.thread: threading.Thread = threading.Thread(target=self.run, name=self.name, daemon=True)
 
     def run(self) -> None:
@@ -75,6 +74,8 @@ class Worker:
         """Serves until it is time to end; returns the last thing to report, after the resource is destroyed."""
         try:
             self.host.serve()
+        except HostDied as error:
+            return ev.WorkerLost(self.seat, str(error))
         except BaseException as error:  # not the task's: an asynchronous exception, no memory, or a fault of ours
             self.engine.log.fault(f"worker {self.name}", error)
             self._lose_task(error)
@@ -91,8 +92,9 @@ class Worker:
         future._context = None
         engine.look_idle()
 
-    def failed(self, future: TaskFuture[Any], error: BaseException) -> bool:
-        """Sees to a task that raised. False if the resource is to blame; then this worker must end."""
+    def failed(self, future: TaskFuture[Any], error: BaseException, *, blameless: bool = False) -> bool:
+        """Sees to a task that raised. False if the resource is to blame; then this worker must end. ``blameless``: it is not,
+        without asking."""
         engine, shard = self.engine, self.shard
         future._finished_at = finished = monotonic()
         if error.__traceback__ is not None:
@@ -101,8 +103,9 @@ class Worker:
             BaseException.with_traceback(error, error.__traceback__.tb_next)
         context = future._context
         cancelled = isinstance(error, CancelledError) and context is not None and context.cancelled
-        if not cancelled and not isinstance(error, DeadlockError) and not engine.hooks.healthy(error):
-            self._send_back(future, error)
+        blameless = blameless or cancelled or isinstance(error, DeadlockError)
+        if not blameless and not engine.hooks.healthy(error):
+            self.send_back(future, error)
             return False
         meter = shard.meter
         if cancelled:
@@ -118,7 +121,7 @@ class Worker:
         future._end(Ending(error, cancelled=cancelled, forced=True))
         return True
 
-    def _send_back(self, future: TaskFuture[Any], error: BaseException) -> None:
+    def send_back(self, future: TaskFuture[Any], error: BaseException) -> None:
         """Leaves the task to the supervisor. Until that has decided, it counts as running."""
         engine, shard = self.engine, self.shard
         text = "worker %s replaces its resource: %s failed (attempt %d) with %s"

@@ -11,9 +11,11 @@ import pytest
 
 from support.aio import AsyncioEngine, AsyncioThreadsEngine
 from support.engine import Engine
+from support.processes import NOT_HERE, AsyncProcessEngine, ProcessEngine
 from support.threaded import ThreadedEngine
 
-ENGINES: list[type[Engine]] = [ThreadedEngine, AsyncioEngine, AsyncioThreadsEngine]
+OVER_PROCESSES: list[type[Engine]] = [ProcessEngine, AsyncProcessEngine]
+ENGINES: list[type[Engine]] = [ThreadedEngine, AsyncioEngine, AsyncioThreadsEngine, *OVER_PROCESSES]
 TEST_LIMIT = 110.0
 
 
@@ -46,6 +48,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def engine(request: pytest.FixtureRequest) -> Iterator[Any]:
     """The engine under test; at teardown every manager it made is audited for leaks."""
     reason = request.param.exceptions.get(request.function.__name__)
+    if request.param in OVER_PROCESSES:
+        reason = NOT_HERE or reason
     if reason:
         pytest.skip(reason)
     engine = request.param()

@@ -13,6 +13,13 @@ def look(ctx: Any, resource: Any, *args: Any) -> str:
     return user.get()
 
 
+def spoil(ctx: Any, resource: Any) -> str:
+    """The value, before it is set to another."""
+    before = user.get()
+    user.set("spoiled")
+    return before
+
+
 async def test_the_task_sees_the_submitters_value(engine: Any, kit: Any) -> None:
     """Each task sees the value of the moment of its submit, not a later one."""
     gate = engine.gate()
@@ -38,12 +45,6 @@ async def test_every_way_in_carries_them(engine: Any, kit: Any) -> None:
 
 async def test_what_a_task_sets_stays_in_it(engine: Any, kit: Any) -> None:
     """A value set by a task reaches neither the submitter nor the next task."""
-
-    def spoil(ctx: Any, resource: Any) -> str:
-        before = user.get()
-        user.set("spoiled")
-        return before
-
     user.set("eve")
     async with engine.manager() as m:
         assert [await m.queue_task(kit.calls(spoil)) for _ in range(3)] == ["eve"] * 3
@@ -55,7 +56,7 @@ async def test_a_retry_sees_the_submitters_value(engine: Any, kit: Any) -> None:
     seen: list[str] = []
 
     def body(ctx: Any, resource: Any) -> None:
-        seen.append(user.get())
+        seen.append(look(ctx, resource))
         if len(seen) == 1:
             raise OSError("sick")
 

@@ -162,7 +162,7 @@ async def test_await_raises_the_error(engine: Any, kit: Any) -> None:
         future = await m.submit(kit.raises(error))
         with pytest.raises(KeyError) as caught:
             await future.raw
-        assert caught.value is error
+        assert engine.same(caught.value, error)
 
 
 async def test_await_of_a_cancelled_task(engine: Any, kit: Any) -> None:

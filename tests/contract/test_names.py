@@ -14,7 +14,7 @@ import tasker
 NAMES = """Config Context TaskManager TaskFuture Priority TaskStats ResourceLedger TaskMetrics
 TaskLifecycleTimestamps StopReport Logger MetricsCollector ScalingPolicy TaskerError ConfigError
 ShutdownError ResourceError MaxRetriesExceeded QueueFull TaskCancelled TaskKilled TaskTimeout
-WorkerLost DeadlockError""".split()
+WorkerLost DeadlockError TravelError RemoteTraceback ProcessBackend ProcessUsage""".split()
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -55,6 +55,8 @@ def test_all_zero_without_arguments(kind: Any) -> None:
             assert set(value.values()) == {0}
         elif field == "creation_error":
             assert value is None
+        elif field == "processes":
+            assert value == ()
         else:
             assert value == 0, field
 

@@ -18,7 +18,7 @@ async def test_point_01_pool_failure_raises_and_destroys_what_was_made(engine: A
     with pytest.raises(ResourceError) as caught:
         async with engine.manager(resources=resources, worker_count=2, resource_pool_size=3):
             pass
-    assert caught.value.__cause__ is boom
+    assert engine.same(caught.value.__cause__, boom)
     assert len(resources.created) == len(resources.destroyed) == 2
     assert resources.attempts == 3, "no worker may start after the pool failed"
 

@@ -48,7 +48,7 @@ async def test_point_03_each_submitter_keeps_its_order(engine: Any, kit: Any) ->
             for number in range(100):
                 m.raw.submit(kit.records(log, (who, number)))
 
-        if engine.name == "threads":
+        if engine.blocking:
             for call in [Call(feed, who) for who in range(8)]:
                 await call.aoutcome()
         else:

@@ -13,9 +13,9 @@ async def test_point_05_the_error_itself_reaches_the_caller(engine: Any, kit: An
     async with engine.manager() as m:
         with pytest.raises(KeyError) as caught:
             await m.queue_task(kit.raises(error))
-        assert caught.value is error
+        assert engine.same(caught.value, error)
         future = await m.submit(kit.raises(error))
-        assert await future.exception() is error
+        assert engine.same(await future.exception(), error)
 
 
 @pytest.mark.parametrize("judge", [None, lambda error: True], ids=["no check", "healthy"])

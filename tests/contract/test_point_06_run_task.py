@@ -120,7 +120,7 @@ async def test_point_06_an_unhealthy_error_replaces_the_pooled_resource(engine: 
         sick = m.resources.created[0]
         with pytest.raises(Sick) as caught:
             await m.run_task(kit.script(error, "never"))
-        assert caught.value is error
+        assert engine.same(caught.value, error)
         await eventually(lambda: sick in m.resources.destroyed)
         await eventually(lambda: m.stats().available_resources == 1)
         assert await m.run_task(kit.resource()) is not sick
@@ -155,7 +155,7 @@ async def test_point_06_a_temporary_resource_that_cannot_be_made(engine: Any, ki
         resources.script = [boom]
         with pytest.raises(ResourceError) as caught:
             await m.run_task(kit.returns())
-        assert caught.value.__cause__ is boom
+        assert engine.same(caught.value.__cause__, boom)
 
 
 async def test_point_06_stop_waits_for_it(engine: Any, kit: Any) -> None:

@@ -194,7 +194,8 @@ async def test_promise_2_once_sees_its_own_error(engine: Any, kit: Any) -> None:
     async with engine.manager(worker_count=2, check_health=kit.hook(healthy)) as m:
         errors = [Sick(str(n)) for n in range(10)]
         futures = [await m.submit(kit.raises(error), once=True) for error in errors]
-        assert [await future.exception() for future in futures] == errors
+        for future, error in zip(futures, errors, strict=True):
+            assert engine.same(await future.exception(), error)
 
 
 @pytest.mark.parametrize("end", ["stop", "kill", "stop(timeout)"])

@@ -131,18 +131,12 @@ class AsyncioEngine(Engine):
         await self._audit_one(raw, resources, before)
 
     async def _audit_one(self, raw: Any, resources: ScriptedResources | None, before: set[Any]) -> None:
-        await raw.kill(10)
+        killed = (await raw.kill(10)).killed
         self.open_gates()
         # What a worker that was left behind makes in its thread gets into the ledger a little later.
-        made = (lambda: len(resources.created)) if resources is not None else lambda: raw.stats().resources.created
-        await eventually(lambda: raw.stats().resources.created == made(), 10, f"{raw.name}: all is in the ledger")
+        await eventually(lambda: self.in_the_books(raw, resources, killed), 10, f"{raw.name}: all is in the ledger")
         await eventually(lambda: raw.stats().resources.alive == 0, 10, f"{raw.name}: nothing is alive")
-        ledger = raw.stats().resources
-        assert ledger.created == ledger.destroyed + ledger.alive + ledger.lost, ledger
-        assert ledger.lost == 0, ledger
-        if resources is not None:
-            assert ledger.created == len(resources.created), ledger
-            resources.check_all_ended_once()
+        self.check_books(raw.stats().resources, resources, killed)
         await eventually(lambda: not ours(before, raw.name), 10, f"no task is left: {ours(before, raw.name)}")
 
     @asynccontextmanager

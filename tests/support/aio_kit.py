@@ -65,6 +65,13 @@ class AsyncKit(ThreadKit):
 
         return holding
 
+    def watches(self, gate: Gate) -> Body:
+        async def watching(ctx: Context, resource: Any, *args: Any) -> Any:
+            await stubbornly(gate)
+            return ctx.cancelled
+
+        return watching
+
     def fails_at(self, gate: Gate, error: BaseException) -> Body:
         async def failing(ctx: Context, resource: Any, *args: Any) -> Any:
             await stubbornly(gate)

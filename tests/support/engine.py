@@ -13,7 +13,8 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any, ClassVar
 
 from support.gates import Gate
-from tasker import TaskStats
+from support.resources import ScriptedResources
+from tasker import ResourceLedger, TaskStats
 
 
 class Watch:
@@ -31,6 +32,8 @@ class Engine(abc.ABC):
     kit: Any
     exceptions: ClassVar[dict[str, str]] = {}
     """Tests of the contract that do not apply, each with the reason."""
+    blocking: ClassVar[bool] = False
+    """Whether the raw manager's methods block, and may be called from any thread."""
 
     def __init__(self) -> None:
         self._gates: list[Gate] = []
@@ -45,6 +48,22 @@ class Engine(abc.ABC):
         """Let everybody through."""
         for gate in self._gates:
             gate.open()
+
+    def same(self, got: Any, meant: Any) -> bool:
+        """Whether what came out of a manager is what went in: the very object, where nothing travels."""
+        return got is meant
+
+    def in_the_books(self, raw: Any, resources: ScriptedResources | None, killed: bool) -> bool:
+        """Whether all that was made is in the ledger."""
+        return resources is None or raw.stats().resources.created == len(resources.created)
+
+    def check_books(self, ledger: ResourceLedger, resources: ScriptedResources | None, killed: bool) -> None:
+        """Assert that the ledger of a manager that ended is right."""
+        assert ledger.created == ledger.destroyed + ledger.alive + ledger.lost, ledger
+        assert ledger.lost == 0, ledger
+        if resources is not None:
+            assert ledger.created == len(resources.created), ledger
+            resources.check_all_ended_once()
 
     @abc.abstractmethod
     def manager(self, **config: Any) -> AbstractAsyncContextManager[Any]:

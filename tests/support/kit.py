@@ -79,6 +79,15 @@ class ThreadKit:
 
         return holding
 
+    def watches(self, gate: Gate) -> Body:
+        """A task that waits at `gate`, whatever its context says, and returns whether that was cancelled meanwhile."""
+
+        def watching(ctx: Context, resource: Any, *args: Any) -> Any:
+            gate.pass_through()
+            return ctx.cancelled
+
+        return watching
+
     def fails_at(self, gate: Gate, error: BaseException) -> Body:
         """A task that waits at `gate`, then raises `error`."""
 

@@ -74,8 +74,7 @@ class ScriptedResources:
                 step.pass_through()
             return self._finish(step)
         finally:
-            with self._lock:
-                self.creating -= 1
+            self._leave()
 
     async def acreate(self) -> Resource:
         """The `on_create` hook for coroutines."""
@@ -85,20 +84,19 @@ class ScriptedResources:
                 await step.apass_through()
             return self._finish(step)
         finally:
-            with self._lock:
-                self.creating -= 1
+            self._leave()
 
     def destroy(self, resource: Resource) -> None:
         """The `on_destroy` hook."""
-        with self._lock:
-            resource.destroyed_in = threading.current_thread()
-            self.destroyed.append(resource)
+        self._note_end(resource)
         if self.on_destroy_raise is not None:
             raise self.on_destroy_raise
 
     async def adestroy(self, resource: Resource) -> None:
         """The `on_destroy` hook for coroutines."""
-        self.destroy(resource)
+        self._note_end(resource)
+        if self.on_destroy_raise is not None:
+            raise self.on_destroy_raise
 
     def check_all_ended_once(self) -> None:
         """Assert that each resource was destroyed exactly once."""
@@ -121,3 +119,12 @@ class ScriptedResources:
             self.created.append(resource)
             self.peak_alive = max(self.peak_alive, len(self.created) - len(self.destroyed))
             return resource
+
+    def _leave(self) -> None:
+        with self._lock:
+            self.creating -= 1
+
+    def _note_end(self, resource: Resource) -> None:
+        with self._lock:
+            resource.destroyed_in = threading.current_thread()
+            self.destroyed.append(resource)

@@ -107,6 +107,7 @@ class ThreadedEngine(Engine):
     """Makes TaskManagers."""
 
     name = "threads"
+    blocking = True
 
     def __init__(self) -> None:
         super().__init__()
@@ -173,14 +174,9 @@ class ThreadedEngine(Engine):
         wait_until(lambda: not self._left(), 15, f"no thread is left: {self._left()}")
 
     def _audit_one(self, raw: Any, resources: ScriptedResources | None) -> None:
-        Call(raw.kill, 10).outcome()
+        killed = Call(raw.kill, 10).outcome().killed
         wait_until(lambda: raw.stats().resources.alive == 0, 10, f"{raw.name}: nothing is alive")
-        ledger = raw.stats().resources
-        assert ledger.created == ledger.destroyed + ledger.alive + ledger.lost, ledger
-        assert ledger.lost == 0, ledger
-        if resources is not None:
-            assert ledger.created == len(resources.created), ledger
-            resources.check_all_ended_once()
+        self.check_books(raw.stats().resources, resources, killed)
 
     def _left(self) -> list[threading.Thread]:
         return [

@@ -46,6 +46,7 @@ DEFAULTS = {
     "scaling": None,
     "sync_in_thread": True,
     "slow_callback": 0.1,
+    "backend": None,
 }
 
 
@@ -112,6 +113,7 @@ BAD: dict[str, tuple[list[Any], str]] = {
         [object(), 1],
         f"a MetricsCollector (it lacks {', '.join(COLLECTOR)})",
     ),
+    "backend": (["process", 1, object()], "a ProcessBackend or None"),
     "scaling": ([object(), lambda snapshot, now: None], "a ScalingPolicy (it lacks decide)"),
 }
 

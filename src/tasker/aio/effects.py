@@ -13,7 +13,6 @@ from tasker.logs import describe
 from tasker.tasks import Priority
 
 from .futures import RUNNING, AsyncTaskFuture
-from .workers import AsyncWorker
 
 if TYPE_CHECKING:
     from .engine import AsyncEngine
@@ -48,7 +47,7 @@ class AsyncEffects:
             self._engine.log.fault(type(action).__name__, error)
 
     def _start_worker(self, action: act.StartWorker) -> None:
-        self._engine.workers[action.seat] = AsyncWorker(self._engine, action.seat)
+        self._engine.workers[action.seat] = self._engine.new_worker(action.seat)
 
     def _requeue(self, action: act.Requeue) -> None:
         engine = self._engine
@@ -92,6 +91,8 @@ class AsyncEffects:
     def _cancel_running(self, action: act.CancelRunning) -> None:
         engine = self._engine
         try:
+            if engine.away is not None:
+                engine.away.cancel_all()
             engine.root.cancel(TaskKilled(engine.refusal))
         finally:
             for worker in list(engine.workers.values()):
@@ -103,6 +104,10 @@ class AsyncEffects:
         for seat in action.seats:
             worker = engine.workers.pop(seat, None)
             if worker is None:
+                continue
+            if worker.cut_off():
+                engine.cut_off += 1
+                engine.cut.append(worker.task)
                 continue
             future = worker.shard.future
             doing = "in on_create or on_destroy" if future is None else future.label
@@ -130,6 +135,8 @@ class AsyncEffects:
         engine = self._engine
         engine.forget_parent()
         await engine.pool.close()
+        if engine.away is not None:
+            engine.away.finish()
         engine.ended_at = monotonic()
         engine.finished.set()
         engine.disarm()

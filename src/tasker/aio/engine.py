@@ -20,7 +20,7 @@ import random
 from collections import deque
 from collections.abc import Callable, Coroutine
 from time import monotonic
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tasker.books import Books, Flow
 from tasker.config import Config
@@ -50,6 +50,9 @@ from .waits import AsyncWaits
 from .watch import LoopWatch
 from .workers import AsyncWorker
 
+if TYPE_CHECKING:
+    from tasker.backends.process.looped import LoopHouse
+
 _HOUSEKEEPING = 1.0
 
 
@@ -65,7 +68,8 @@ class AsyncEngine:
         self.log: GuardedLogger = GuardedLogger(config.logger, config.name, lambda: self.books.note("user_errors"))
         self.hooks: Hooks = Hooks(config, self.log)
         self.watch: LoopWatch = LoopWatch(config.slow_callback, self.log)
-        self.maker: AsyncMaker = AsyncMaker(self)
+        self.away: LoopHouse | None = self._open_house() if config.backend is not None else None
+        self.maker: AsyncMaker | LoopHouse = self.away or AsyncMaker(self)
         self.pool: AsyncPool = AsyncPool(self)
         self.queue: AsyncTaskQueue = AsyncTaskQueue()
         self.places: AsyncPlaces | None = None
@@ -91,6 +95,9 @@ class AsyncEngine:
         self.ended_at: float = now
         self.abandoned: list[str] = []
         self.killed_tasks: int = 0
+        self.cut_off: int = 0
+        """Workers that a kill ended by force."""
+        self.cut: list[asyncio.Task[None]] = []
         self.forget_parent: Callable[[], None] = lambda: None
         self._inbox: deque[ev.Event] = deque()
         self._pumping = False
@@ -99,6 +106,19 @@ class AsyncEngine:
         self._errands: set[asyncio.Task[None]] = set()
         self._keeper: asyncio.Task[None] | None = None
         self._effects = AsyncEffects(self)
+
+    def _open_house(self) -> LoopHouse:
+        from tasker.backends.process.looped import LoopHouse  # noqa: PLC0415  what it needs comes with an extra
+
+        return LoopHouse(self)
+
+    def new_worker(self, seat: ev.Seat) -> AsyncWorker:
+        """Starts a worker."""
+        if self.away is None:
+            return AsyncWorker(self, seat)
+        from tasker.backends.process.loop_worker import ProcessWorker  # noqa: PLC0415  as above
+
+        return ProcessWorker(self, seat)
 
     async def start(self) -> None:
         """Fills ``run_task``'s pool here, then starts the workers."""
@@ -236,7 +256,7 @@ class AsyncEngine:
 
     def release_place(self, future: AsyncTaskFuture[Any]) -> None:
         """The task waits no longer: its place in a bounded queue is free. A task that is to be retried has none."""
-        if self.places is not None and not future.sent_back:
+        if self.places is not None and not future.sent_back and not (future._rare and future._rare.has_no_place):
             self.places.release()
 
     def shutdown_error(self) -> ShutdownError:
@@ -372,6 +392,8 @@ class AsyncEngine:
 
     async def _wait_tasks(self) -> None:
         await self.finished.wait()
+        if self.cut:
+            await asyncio.wait(self.cut)
         if self._keeper is not None:
             await asyncio.wait([self._keeper])
 

@@ -52,6 +52,8 @@ class Rare:
     """Whether it ended while no attempt ran."""
     sent_back: int = 0
     """How many attempts ended without an outcome."""
+    has_no_place: bool = False
+    """Whether it has left a bounded queue and come back."""
     failure: BaseException | None = None
     """What the last attempt raised, while the task waits for the next one."""
     error: BaseException | None = None

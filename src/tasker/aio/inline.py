@@ -86,7 +86,8 @@ class AsyncInlineRunner:
             self._leave(None, None)
             raise
         self._number += 1
-        run = self._running[self._number] = _Run(self._number, Context(engine.root), not is_async(task))
+        context = Context(engine.root) if held.away is None else held.away.context()
+        run = self._running[self._number] = _Run(self._number, context, not is_async(task) and held.away is None)
         if engine.killed:
             run.interrupt()
         error: BaseException | None = None
@@ -105,6 +106,9 @@ class AsyncInlineRunner:
     async def _call(self, run: _Run, held: AsyncHeld, task: Callable[..., Any], args: tuple[Any, ...]) -> Any:
         token = current.set((self, run.number))
         try:
+            if held.away is not None:
+                return await held.away.run(run.context, task, args)
+            assert held.caller is not None
             if not run.sync:
                 return await task(run.context, held.resource, *args)
             return await held.caller.call_sync(contextvars.copy_context(), task, run.context, held.resource, *args)
@@ -120,7 +124,8 @@ class AsyncInlineRunner:
             isinstance(error, TaskCancelled) and run.context.cancelled
         )
         try:
-            healthy = error is None or cancelled or await engine.healthy(error)
+            broken = held.away is not None and held.away.broken
+            healthy = not broken and (error is None or cancelled or await engine.healthy(error))
             if await engine.pool.release(held, temporary, healthy):
                 engine.report(PoolResourceLost())
         finally:

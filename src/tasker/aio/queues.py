@@ -12,7 +12,7 @@ from typing import Any
 
 from tasker.tasks import Priority
 
-from .futures import AsyncTaskFuture
+from .futures import QUEUED, AsyncTaskFuture
 
 _LONG = 10_000
 
@@ -29,6 +29,24 @@ class AsyncTaskQueue:
     def put(self, future: AsyncTaskFuture[Any], level: int) -> None:
         """Adds a task at the end of a level."""
         self.levels[level].append(future)
+        self.wake()
+
+    def take_some(self, most: int) -> list[tuple[AsyncTaskFuture[Any], int]]:
+        """Removes and returns what is first, as much as that at most, with the levels that it came from."""
+        taken: list[tuple[AsyncTaskFuture[Any], int]] = []
+        for number, level in enumerate(self.levels):
+            while level and len(taken) < most:
+                future = level.popleft()
+                if future._stage == QUEUED:
+                    taken.append((future, number))
+        return taken
+
+    def put_back(self, future: AsyncTaskFuture[Any], level: int) -> None:
+        """Adds a task that was taken and not begun where it was: before those that were accepted after it."""
+        tasks, place = self.levels[level], 0
+        while place < len(tasks) and tasks[place].id < future.id:
+            place += 1
+        tasks.insert(place, future)
         self.wake()
 
     def wake(self) -> None:

@@ -17,18 +17,22 @@ from .calls import Caller
 from .threads import OwnThread
 
 if TYPE_CHECKING:
+    from tasker.backends.process.looped import LoopAway
+
     from .engine import AsyncEngine
 
 
 class AsyncHeld:
     """A resource, how to call what belongs to it, and how to end it."""
 
-    __slots__ = ("caller", "end", "resource")
+    __slots__ = ("away", "caller", "end", "resource")
 
-    def __init__(self, resource: Any, caller: Caller, end: Callable[[], Awaitable[object]] | None) -> None:
+    def __init__(self, resource: Any, caller: Caller | None, end: Callable[[], Awaitable[object]] | None) -> None:
         self.resource: Any = resource
-        self.caller: Caller = caller
+        self.caller: Caller | None = caller
         self.end: Callable[[], Awaitable[object]] | None = end
+        self.away: LoopAway | None = None
+        """The child process that it lives in, where it does."""
 
 
 class AsyncMaker:
@@ -79,7 +83,8 @@ class AsyncMaker:
             self._engine.log.fault("on_destroy", error)
         finally:
             self._engine.books.resource(destroyed=1)
-        await held.caller.thread.close()
+        if held.caller is not None:
+            await held.caller.thread.close()
 
 
 class AsyncPool:
@@ -141,6 +146,14 @@ class AsyncPool:
         if temporary:
             self._temporary -= 1
         return not temporary and not self._closed
+
+    def lost(self, held: AsyncHeld) -> bool:
+        """The process of a resource has died. True if it was idle: then the pool lacks one now."""
+        if held not in self._idle:
+            return False
+        self._idle.remove(held)
+        self._engine.spawn(self._engine.maker.end(held), "lost")
+        return not self._closed
 
     async def refill(self) -> None:
         """Makes one resource; raises what the user's function raises."""

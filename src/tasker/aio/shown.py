@@ -34,7 +34,7 @@ def stats_of(engine: AsyncEngine) -> TaskStats:
         starting_workers=states.count(WorkerState.STARTING),
         lost_workers=view.lost,
         replaced_workers=view.replaced,
-        abandoned_workers=view.abandoned,
+        abandoned_workers=view.abandoned - engine.cut_off,
         resources=ResourceLedger(
             created=ledger.created,
             destroyed=ledger.destroyed,
@@ -44,6 +44,7 @@ def stats_of(engine: AsyncEngine) -> TaskStats:
         failing_creations=view.failing_creations,
         creation_error=view.creation_error,
         user_errors=engine.books.user_errors,
+        processes=() if engine.away is None else engine.away.usage(),
     )
 
 

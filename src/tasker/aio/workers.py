@@ -86,6 +86,7 @@ class AsyncWorker:
         self.interruptible = False
         self.state = WorkerState.READY
         engine.report(ev.WorkerReady(self.seat))
+        assert held.caller is not None
         last = await self._serve_guarded(held.resource, held.caller)
         self.state = WorkerState.ENDING
         await self._absorb()
@@ -145,7 +146,7 @@ class AsyncWorker:
             if self.task.cancelling():
                 await self._absorb()
             try:
-                goes_on = await self._failed(self.shard.future, error)
+                goes_on = await self.failed(self.shard.future, error)
             finally:
                 del error
         else:
@@ -166,7 +167,7 @@ class AsyncWorker:
         except BaseException as error:
             if engine.torn_down:
                 raise
-            return await self._failed(future, error)
+            return await self.failed(future, error)
         finally:
             self.interruptible = False
             if not engine.config.sync_in_thread:
@@ -187,14 +188,16 @@ class AsyncWorker:
         if future._stage == RUNNING:
             future._end_result(value)
 
-    async def _failed(self, future: Any, error: BaseException) -> bool:
-        """Sees to a task that raised. False if the resource is to blame; then this worker must end."""
+    async def failed(self, future: Any, error: BaseException, *, blameless: bool = False) -> bool:
+        """Sees to a task that raised. False if the resource is to blame; then this worker must end. ``blameless``: it is not,
+        without asking."""
         engine, shard = self.engine, self.shard
         future._finished_at = finished = monotonic()
         if error.__traceback__ is not None:
             error.__traceback__ = error.__traceback__.tb_next  # less our own frame, which would keep things alive
         cancellation = cancellation_of(future, self.context, error, engine.refusal)
-        if cancellation is None and not isinstance(error, DeadlockError) and not await engine.healthy(error):
+        blameless = blameless or cancellation is not None or isinstance(error, DeadlockError)
+        if not blameless and not await engine.healthy(error):
             self._send_back(future, error)
             return False
         shard.done += 1
@@ -274,6 +277,10 @@ class AsyncWorker:
                 await asyncio.sleep(0)
             except asyncio.CancelledError:
                 pass
+
+    def cut_off(self) -> bool:
+        """Ends whatever runs here by force, and the resource with it. False where that can't be done."""
+        return False
 
     def interrupt(self) -> None:
         """Throws ``CancelledError`` into what runs here, where it can be done."""

@@ -10,6 +10,10 @@ from __future__ import annotations
 from typing import Protocol
 
 
+class HostDied(Exception):
+    """What the resource lived in is gone, and the resource with it; the message says how."""
+
+
 class Host(Protocol):
     """The place of one resource, driven by the thread of one worker."""
 
@@ -17,7 +21,7 @@ class Host(Protocol):
         """Makes the resource; raises what the user's function raises."""
 
     def serve(self) -> None:
-        """Runs tasks until told to retire, or until the resource is not to be used any more."""
+        """Runs tasks until told to retire, or until the resource is not to be used any more. Raises ``HostDied``."""
 
     def destroy(self) -> None:
         """Ends the resource and what it lived in. Raises nothing of the user's."""

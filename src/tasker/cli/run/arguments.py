@@ -11,6 +11,7 @@ from tasker.cli.exits import UsageError
 from tasker.cli.numbers import non_negative, positive, seconds, some_seconds
 
 FORMATS = ("lines", "jsonl", "csv")
+BACKENDS = ("thread", "process")
 LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
 DEFAULT_WORKERS = 4
 QUEUE_PER_WORKER = 25
@@ -37,6 +38,8 @@ class Options:
     max_queue: int
     stop_timeout: float | None
     creation_timeout: float
+    backend: str
+    preload: tuple[str, ...]
     settings: dict[str, Any]
     log_level: str
     quiet: bool
@@ -114,6 +117,19 @@ def _add_workers(parser: argparse.ArgumentParser) -> None:
         help="with burst workers (default: twice --workers)",
     )
     group.add_argument(
+        "--backend",
+        choices=BACKENDS,
+        default="thread",
+        help="where each worker's resource lives: in a thread, or in a process of its own (default: thread)",
+    )
+    group.add_argument(
+        "--preload",
+        action="append",
+        default=[],
+        metavar="MODULE",
+        help="with --backend process: a module to import once, before processes are forked (may be repeated)",
+    )
+    group.add_argument(
         "--burst-interval",
         type=seconds,
         default=0.1,
@@ -181,6 +197,8 @@ def checked(parsed: argparse.Namespace) -> Options:
         raise UsageError("--resume and --overwrite exclude each other")
     if parsed.inputs.count("-") > 1:
         raise UsageError("standard input (-) can be read only once")
+    if parsed.preload and parsed.backend != "process":
+        raise UsageError("--preload needs --backend process")
     _check_priority_field(parsed)
     return Options(
         job=parsed.job,
@@ -200,6 +218,8 @@ def checked(parsed: argparse.Namespace) -> Options:
         max_queue=parsed.max_queue or QUEUE_PER_WORKER * most,
         stop_timeout=parsed.stop_timeout,
         creation_timeout=parsed.creation_timeout,
+        backend=parsed.backend,
+        preload=tuple(parsed.preload),
         settings=dict(parsed.set),
         log_level=parsed.log_level,
         quiet=parsed.quiet,

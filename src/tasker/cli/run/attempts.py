@@ -32,6 +32,9 @@ class NotEncodable:
 class Refused:
     """The run was being stopped when the attempt's turn came: the task was not called."""
 
+    def __reduce__(self) -> str:
+        return "REFUSED"  # there is one, also where it comes back from another process
+
 
 Outcome = Encoded | NotEncodable | Refused
 REFUSED = Refused()
@@ -52,13 +55,14 @@ def attempt(task: Callable[..., Any], gate: Gate) -> Callable[[Context, Any, Any
         # for a retry, must not be started after the first Ctrl-C either.
         if gate.closed:
             return REFUSED
-        return _encoded(task(ctx, resource, item))
+        return encoded(task(ctx, resource, item))
 
     functools.update_wrapper(run_item, task, ("__module__", "__name__", "__qualname__"), ())
     return run_item
 
 
-def _encoded(result: Any) -> Encoded | NotEncodable:
+def encoded(result: Any) -> Encoded | NotEncodable:
+    """The result as JSON, or why there is none."""
     try:
         return Encoded(codec.encode(result))
     except codec.ENCODE_ERRORS as error:

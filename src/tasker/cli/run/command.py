@@ -5,14 +5,15 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from tasker import Config, ConfigError, TaskManager
+from tasker import Config, ConfigError, Context, TaskManager
 from tasker.cli import exits
 from tasker.cli.run import codec, resume
 from tasker.cli.run.arguments import Options, checked
-from tasker.cli.run.attempts import attempt
+from tasker.cli.run.attempts import Gate, Outcome, attempt
 from tasker.cli.run.desk import Desk
 from tasker.cli.run.engine import KILL_GRACE_S, Ending, Engine, Parts
 from tasker.cli.run.failed import FailedInputs
@@ -63,7 +64,7 @@ def execute(parsed: argparse.Namespace) -> int:
 def _config(options: Options, job: Job) -> Config[Any]:
     try:
         return Config(
-            **job.hooks,
+            **_where(options, job),
             worker_count=options.workers,
             max_worker_count=options.max_workers,
             burst_interval=options.burst_interval,
@@ -75,6 +76,23 @@ def _config(options: Options, job: Job) -> Config[Any]:
         )
     except ConfigError as error:
         raise exits.UsageError(str(error)) from None
+
+
+def _where(options: Options, job: Job) -> dict[str, Any]:
+    """The job's hooks, and the backend."""
+    if options.backend == "thread":
+        return job.hooks
+    from tasker.cli.run import away  # needs an extra
+
+    return {**away.hooks_away(job, options.job, options.settings), "backend": away.backend(options.preload)}
+
+
+def _run_item(options: Options, job: Job, gate: Gate) -> Callable[[Context, Any, Any], Outcome]:
+    if options.backend == "thread":
+        return attempt(job.task, gate)
+    from tasker.cli.run import away  # needs an extra
+
+    return away.Task(options.job, options.settings, job.task, gate)
 
 
 def _open_files(options: Options, inputs: Inputs) -> Files:
@@ -116,7 +134,7 @@ def _engine(
     manager: TaskManager[Any],
 ) -> Engine:
     plan = Plan(
-        run_item=attempt(job.task, desk.gate),
+        run_item=_run_item(options, job, desk.gate),
         priority_field=options.priority_field,
         once=options.once,
         is_done=lambda item: _is_done(files.ledger, item),

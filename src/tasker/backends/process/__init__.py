@@ -1,0 +1,1 @@
+"""Resources in child processes. Imported only where ``Config.backend`` asks for it."""

@@ -1,0 +1,336 @@
+"""What runs in a child: it makes the resource, runs the tasks, and ends the resource, all in its main thread.
+
+That thread reads orders and writes answers. A second one, ``control``, hears of cancellations, and of the end of the parent:
+then the running task is cancelled, the resource destroyed, and a task that does not listen is cut off after a grace.
+
+SIGTERM interrupts the running task by an exception, so that the resource can still be destroyed.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import json
+import os
+import signal
+import socket
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable
+from pickle import dumps
+from time import monotonic
+from types import CoroutineType
+from typing import Any
+
+from tasker.context import Context
+from tasker.errors import TaskKilled, TravelError
+from tasker.logs import task_name
+
+from .errors import pack_error
+from .messages import (
+    ERROR,
+    GONE,
+    LARGE,
+    LEAVE,
+    READY,
+    RESULT,
+    SKIPPED,
+    UNMADE,
+    UNREAD,
+    Answer,
+    Order,
+    Setup,
+)
+from .packing import PLAIN, pack, pack_or_tell, unpack, unpack_variables
+from .resource import Resource
+from .speaking import speak_through
+from .usage import own_rss
+from .wire import Wire
+
+_RSS_INTERVAL = 0.1
+_EARLY = 10_000
+
+
+class Terminated(SystemExit):
+    """Raised in the main thread by SIGTERM; a ``SystemExit``, because event loops let that through."""
+
+
+class _Context(Context):
+    """Of the task that runs."""
+
+    __slots__ = ("interrupt", "number")
+
+    def __init__(self, root: Context, number: int) -> None:
+        super().__init__(root)
+        self.number: int = number
+        self.interrupt: Callable[[], object] | None = None
+        """Cancels the coroutine, where it is one. From any thread."""
+
+
+class Child:
+    """See the module's docstring."""
+
+    def __init__(self, wire: Wire, control: Wire, permits: int, setup: Setup) -> None:
+        self._wire = wire
+        self._control = control
+        self._permits = permits
+        self._setup = setup
+        self._ahead: deque[tuple[int, Order]] = deque()
+        self._current: _Context | None = None
+        self._early: dict[int, BaseException] = {}
+        """Cancellations of tasks that have not begun."""
+        self._leaving = False
+        self._interruptible = False
+        self._over = threading.Event()
+        self._root = _root(setup.values)
+        self._resource = Resource(setup)
+        self._measured = monotonic()
+        self._epoch = 0
+        self._stale: int | None = None
+        """The epoch of which nothing more may begin."""
+
+    def live(self) -> int:
+        """The whole life; the status to exit with."""
+        signal.signal(signal.SIGTERM, self._terminate)
+        threading.Thread(target=self._listen, name="tasker-control", daemon=True).start()
+        try:
+            self._user(self._resource.make)
+        except BaseException as error:
+            self._answer((UNMADE, pack_error(error)))
+            self._over.set()
+            return 1
+        self._answer((READY,))
+        try:
+            self._serve()
+        except (EOFError, OSError, Terminated):
+            pass
+        return self._end()
+
+    def _user(self, fn: Any, *args: Any) -> Any:
+        """Calls something of the user's, which SIGTERM may interrupt."""
+        self._interruptible = True
+        try:
+            return fn(*args)
+        finally:
+            self._interruptible = False
+
+    def _terminate(self, *_: object) -> None:
+        self._leaving = True
+        if self._interruptible:
+            self._interruptible = False
+            raise Terminated
+
+    def _end(self) -> int:
+        fault = None
+        try:
+            self._resource.end()
+        except BaseException as error:
+            fault = pack_error(error)
+        self._over.set()
+        try:
+            self._answer((GONE, fault))
+        except OSError:
+            pass
+        return 0
+
+    # -- tasks ----------------------------------------------------------------------------------------------------
+
+    def _serve(self) -> None:
+        while not self._leaving:
+            order = self._next()
+            if order is None:
+                return
+            self._run(order)
+            if self._setup.max_rss is not None:
+                self._measure(self._setup.max_rss)
+
+    def _next(self) -> Order | None:
+        """The next task that may begin; None: leave."""
+        epoch: int | None = None
+        while True:
+            if not self._ahead:
+                if not self._read():
+                    return None
+                continue
+            if epoch is None:
+                try:
+                    (epoch,) = os.read(self._permits, 1)
+                except BlockingIOError:  # taken back, all that is here
+                    self._ahead.clear()
+                    continue
+            theirs, order = self._ahead.popleft()
+            if theirs == epoch:
+                self._epoch = epoch
+                return order
+
+    def _read(self) -> bool:
+        """Reads one message; False: leave."""
+        parts = self._user(self._wire.receive_one)
+        if self._leaving:
+            return False
+        try:
+            message = unpack(parts)
+        except BaseException as error:
+            self._answer((UNREAD, pack_error(error)))
+            return True
+        if message == LEAVE:
+            return False
+        epoch, orders = message
+        if epoch != self._stale:
+            self._stale = None
+            self._ahead.extend([(epoch, order) for order in orders])
+        return True
+
+    def _pause(self) -> None:
+        """Begins nothing more of what was sent before the parent knows what has just been answered."""
+        self._stale = self._epoch
+        self._ahead.clear()
+
+    def _run(self, order: Order) -> None:
+        number, task, args, variables, packed = order
+        started = monotonic()
+        # First the one, then the other; the control thread does it the other way round.
+        self._current = context = _Context(self._root, number)
+        if self._early and self._early.pop(number, None) is not None:
+            self._current = None
+            self._answer((SKIPPED, number))
+            return
+        try:
+            if packed is not None:
+                task, args, variables = _unpacked(packed)
+            run = unpack_variables(variables).run if variables else contextvars.Context().run
+            self._interruptible = True
+            try:
+                value = self._resource.call(run, task, context, args)
+            finally:
+                self._interruptible = False
+            if type(value) is CoroutineType:
+                raise _async_task(value)
+        except Terminated:
+            self._current = None
+            return  # the parent finds a task without an answer
+        except BaseException as error:
+            self._current = None
+            if self._setup.careful:
+                self._pause()
+            self._answer((ERROR, number, pack_error(error), started, monotonic(), context.cancelled))
+            return
+        finished = monotonic()
+        self._current = None
+        if type(value) in PLAIN:
+            self._wire.send_all([dumps((RESULT, number, value, started, finished), 5)])
+        else:
+            self._result(number, task, value, started, finished)
+
+    def _result(self, number: int, task: Any, value: Any, started: float, finished: float) -> None:
+        try:
+            parts = pack((RESULT, number, value, started, finished))
+        except BaseException:
+            what = f"the result of task #{number} {task_name(task)} (a {type(value).__name__})"
+            try:
+                parts = pack_or_tell((RESULT, number, value, started, finished), what)
+            except BaseException as error:
+                if not isinstance(error, TravelError):
+                    error = TravelError(f"{what} can't be pickled: {error!r}")
+                parts = pack((ERROR, number, pack_error(error), started, finished, False))
+        self._wire.send_all(parts)
+
+    def _answer(self, answer: Answer) -> None:
+        self._wire.send_all(pack(answer))
+
+    def _measure(self, most: int) -> None:
+        now = monotonic()
+        if now - self._measured < _RSS_INTERVAL:
+            return
+        self._measured = now
+        rss = own_rss()
+        if rss > most:
+            self._pause()
+            self._answer((LARGE, rss))
+
+    # -- the control thread ---------------------------------------------------------------------------------------
+
+    def _listen(self) -> None:
+        try:
+            while True:
+                number, cause = unpack(self._control.receive_one())
+                self._cancel(number, cause)
+        except (EOFError, OSError):
+            pass
+        self._leaving = True  # the parent is gone, or has no more to say; it says so after the last answer only
+        self._cancel(0, TaskKilled("the process of the manager is gone"))
+        if not self._over.wait(self._setup.grace):
+            os._exit(1)
+
+    def _cancel(self, number: int, cause: BaseException) -> None:
+        """0: whatever runs."""
+        if number:
+            self._early[number] = cause
+            if len(self._early) > _EARLY:  # of tasks that ended before they heard of it
+                del self._early[next(iter(self._early))]
+        current = self._current
+        if current is None or number not in (0, current.number):
+            return
+        self._early.pop(number, None)
+        try:
+            current.cancel(cause)
+        except BaseException:  # of a callback
+            sys.excepthook(*sys.exc_info())
+        if current.interrupt is not None:
+            current.interrupt()
+
+
+def _unpacked(packed: list[Any]) -> Any:
+    try:
+        return unpack(packed)
+    except BaseException as error:
+        raise TravelError(f"the task or its arguments can't be unpickled in the child: {error!r}") from error
+
+
+def _async_task(coroutine: CoroutineType[Any, Any, Any]) -> TypeError:
+    coroutine.close()
+    return TypeError(
+        f"{coroutine.__qualname__} is an async task: it needs an AsyncTaskManager, a TaskManager can't run it"
+    )
+
+
+def _root(values: list[tuple[Any, Any]]) -> Context:
+    context = Context()
+    for key, value in values:
+        context = context.with_value(key, value)
+    return context
+
+
+def run(fds: list[int]) -> int:
+    """The life of a child that was given these descriptors; the status to exit with."""
+    data, side, control, permits, *speech = fds
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides; and it may come from the same terminal
+    wire = Wire(socket.socket(fileno=data), socket.socket(fileno=side))
+    wire.data.setblocking(True)
+    ears = socket.socket(fileno=control)
+    ears.setblocking(True)
+    try:
+        try:
+            setup: Setup = unpack(wire.receive_one())
+        except (EOFError, OSError):
+            return 0
+        except BaseException as error:
+            wire.send_all(pack((UNMADE, pack_error(error))))
+            return 1
+        speak_through(speech, setup.name, setup.levels)
+        if setup.nice:
+            os.nice(setup.nice)
+        if setup.affinity is not None:
+            os.sched_setaffinity(0, setup.affinity)
+        return Child(wire, Wire(ears, wire.side), permits, setup).live()
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            try:
+                stream.flush()
+            except (OSError, ValueError, AttributeError):
+                pass
+
+
+def main(fds: str) -> None:
+    """The program of a child that is an interpreter of its own (``spawn``)."""
+    os._exit(run(json.loads(fds)))

@@ -1,0 +1,99 @@
+"""A link in an event loop: what the child says is read as it comes, and whoever waits for it is woken."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from .link import Link
+from .messages import Answer
+
+
+class Ear:
+    """For one coroutine at a time. ``on_end``: called in the loop once the child has closed its end."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, link: Link, on_end: Callable[[], object]) -> None:
+        self._loop = loop
+        self._link = link
+        self._on_end = on_end
+        self._heard: list[Answer] = []
+        self._waiter: asyncio.Future[None] | None = None
+        self._listening = False
+        self._writing = False
+        self._over = False
+        self.listen()
+
+    def over(self) -> bool:
+        """Whether there is no more to come."""
+        return self._over
+
+    def listen(self) -> None:
+        """Reads what comes, from now on."""
+        if not self._listening and not self._over:
+            self._listening = True
+            self._loop.add_reader(self._link.fileno(), self._read)
+
+    def stop(self) -> None:
+        """Leaves unread what comes."""
+        if self._listening:
+            self._listening = False
+            self._loop.remove_reader(self._link.fileno())
+
+    def close(self) -> None:
+        """Before the link is closed."""
+        self.stop()
+        if self._writing:
+            self._writing = False
+            self._loop.remove_writer(self._link.fileno())
+
+    async def answers(self, timeout: float | None = None) -> list[Answer]:
+        """What the child has said; waits for it, ``timeout`` seconds at most (then none). ``EOFError`` at the end."""
+        self._write_on()
+        if not self._heard and not self._over:
+            self.listen()
+            await self._wait(timeout)
+        if not self._heard and self._over:
+            raise EOFError
+        heard, self._heard = self._heard, []
+        return heard
+
+    async def _wait(self, timeout: float | None) -> None:
+        self._waiter = waiter = self._loop.create_future()
+        timer = None if timeout is None else self._loop.call_later(timeout, self._wake)
+        try:
+            await waiter
+        finally:
+            self._waiter = None
+            if timer is not None:
+                timer.cancel()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def _read(self) -> None:
+        try:
+            self._heard += self._link.answers()
+        except EOFError:
+            self._over = True
+            self.stop()
+            self._on_end()
+        if self._heard or self._over:
+            self._wake()
+
+    def _write_on(self) -> None:
+        """While the child has not taken all that was sent, the loop sends on."""
+        if self._link.wire.blocked and not self._writing and not self._over:
+            self._writing = True
+            self._loop.add_writer(self._link.fileno(), self._write)
+
+    def _write(self) -> None:
+        try:
+            self._link.wire.flush()
+        except OSError:  # gone, which reading tells
+            pass
+        else:
+            if self._link.wire.blocked:
+                return
+        self._writing = False
+        self._loop.remove_writer(self._link.fileno())

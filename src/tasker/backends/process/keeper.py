@@ -1,0 +1,205 @@
+"""The nursery as its parent sees it: one for each choice of ``preload``, shared by the managers that are open.
+
+One thread, ``tasker-nursery``, hears of births and ends, and tells each child's object. It runs nothing of the user's.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import socket
+import subprocess
+import threading
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+from tasker.errors import ResourceError
+
+from .nursery import ASK, BORN, CHILD_FDS, ENDED, FORK, SPAWN, TELL, command
+
+LOST_NURSERY = 1 << 32
+"""In place of a status: the process that would have known it was killed."""
+
+
+class Birth:
+    """A child that was asked for: its process id once it is born, how it ended once it has."""
+
+    def __init__(self, on_end: Callable[[int], object]) -> None:
+        self.pid: int = 0
+        self.status: int | None = None
+        self.failure: int = 0
+        """Why it was not born: an ``errno``."""
+        self._on_end = on_end
+        self.born: threading.Event = threading.Event()
+        self.ended: threading.Event = threading.Event()
+
+    def end(self, status: int) -> None:
+        """It is gone."""
+        self.status = status
+        self.ended.set()
+        self._on_end(status)
+
+
+class Keeper:
+    """Starts a nursery and talks to it. Thread-safe."""
+
+    def __init__(self, preload: tuple[str, ...]) -> None:
+        ask, theirs = socket.socketpair()
+        self._ask = ask
+        self._lock = threading.Lock()
+        self._numbers = itertools.count(1)
+        self._births: dict[int, Birth] = {}
+        self.dead: bool = False
+        self._closed = False
+        with theirs:
+            arguments = command("tasker.backends.process.nursery", str(theirs.fileno()), json.dumps(preload))
+            self._process = subprocess.Popen(  # noqa: S603
+                arguments, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()]
+            )
+        _sockets.add(ask)
+        self._thread = threading.Thread(target=self._listen, name="tasker-nursery", daemon=True)
+        self._thread.start()
+
+    @property
+    def pid(self) -> int:
+        """Of the nursery."""
+        return self._process.pid
+
+    def start(self, fds: list[int], spawn: bool, on_end: Callable[[int], object]) -> Birth:
+        """Asks for a child that has these descriptors; waits until it is born."""
+        assert len(fds) == CHILD_FDS
+        birth = Birth(on_end)
+        with self._lock:
+            if self.dead:
+                raise ResourceError("the process that starts children was killed")
+            number = next(self._numbers)
+            self._births[number] = birth
+            try:
+                socket.send_fds(self._ask, [ASK.pack(number, SPAWN if spawn else FORK)], fds)
+            except OSError:
+                del self._births[number]
+                self.dead = True
+                raise ResourceError("the process that starts children was killed") from None
+        birth.born.wait()
+        if birth.failure:
+            raise OSError(birth.failure, f"no child process could be started: {os.strerror(birth.failure)}")
+        return birth
+
+    def _listen(self) -> None:
+        unread = b""
+        while True:
+            try:
+                read = self._ask.recv(4096)
+            except OSError:
+                read = b""
+            if not read:
+                break
+            unread += read
+            while len(unread) >= TELL.size:
+                self._heard(*TELL.unpack_from(unread))
+                unread = unread[TELL.size :]
+        with self._lock:
+            self.dead = True
+            births, self._births = self._births, {}
+        for birth in births.values():
+            self._orphaned(birth)
+
+    def _heard(self, number: int, what: int, pid: int, status: int) -> None:
+        birth = self._births.get(number)
+        if birth is None:
+            return
+        if what == BORN:
+            birth.pid = pid
+        else:
+            with self._lock:
+                del self._births[number]
+            if what == ENDED:
+                birth.end(status)
+            else:
+                birth.failure = status
+        birth.born.set()
+
+    @staticmethod
+    def _orphaned(birth: Birth) -> None:
+        """Nobody will tell how this child ends, and nobody would notice that it does: so it ends now."""
+        if birth.pid:
+            kill(birth.pid)
+        else:
+            birth.failure = 3  # ESRCH
+        birth.end(LOST_NURSERY)
+        birth.born.set()
+
+    def close(self) -> None:
+        """Ends the nursery, and waits for it. Harmless when repeated."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = self.dead = True
+        self._ask.shutdown(socket.SHUT_RDWR)
+        self._process.wait()
+        if threading.current_thread() is not self._thread:
+            self._thread.join()
+        self._ask.close()
+
+
+def kill(pid: int) -> None:
+    """SIGKILL, if it still is there."""
+    try:
+        os.kill(pid, 9)
+    except ProcessLookupError:
+        pass
+
+
+# -- sharing --------------------------------------------------------------------------------------------------------------
+
+_lock = threading.Lock()
+_shared: dict[tuple[str, ...], tuple[Keeper, int]] = {}
+
+
+def borrow(preload: tuple[str, ...]) -> Keeper:
+    """The nursery that has imported these modules, started if there is none. To be given back."""
+    with _lock:
+        keeper, users = _shared.get(preload, (None, 0))
+        if keeper is None or keeper.dead:
+            keeper, users = Keeper(preload), 0
+        _shared[preload] = keeper, users + 1
+        return keeper
+
+
+def give_back(preload: tuple[str, ...], keeper: Keeper) -> None:
+    """The last user's giving back ends it."""
+    with _lock:
+        current, users = _shared.get(preload, (None, 0))
+        if current is keeper and users > 1:
+            _shared[preload] = keeper, users - 1
+            return
+        if current is keeper:
+            del _shared[preload]
+        last = current is keeper or keeper.dead
+    if last:
+        keeper.close()
+
+
+# -- forking of this process ----------------------------------------------------------------------------------------------
+
+_sockets: weakref.WeakSet[Any] = weakref.WeakSet()
+"""Whose other ends must notice that this process is gone; so a fork of it must not hold them open."""
+
+
+def forget_in_forks(*sockets: socket.socket) -> None:
+    """A forked child of this process closes these."""
+    for each in sockets:
+        _sockets.add(each)
+
+
+def _forked() -> None:
+    global _lock  # noqa: PLW0603
+    _lock = threading.Lock()
+    _shared.clear()
+    for each in tuple(_sockets):
+        each.close()
+
+
+os.register_at_fork(after_in_child=_forked)

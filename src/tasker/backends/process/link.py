@@ -1,0 +1,273 @@
+"""A child as its parent sees it: how it is born, what it is told, what it answers, how it ends.
+
+``flights`` are the tasks that were sent and not answered, in order; the child runs them one after the other. So at most the
+first of them has begun, and the permits tell whether it has (see ``messages``).
+
+One thread (or event loop) drives a link; ``cancel``, ``terminate`` and ``kill`` may be called from any.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import socket
+import threading
+from collections import deque
+from collections.abc import Callable
+from itertools import count
+from typing import Any
+
+from tasker.errors import WorkerLost
+
+from .keeper import LOST_NURSERY, Birth, Keeper, forget_in_forks, kill
+from .messages import EPOCHS, LEAVE, Answer, Setup
+from .packing import pack, unpack
+from .wire import Wire
+
+_BUFFER = 1 << 20
+_EXIT_PATIENCE = 5.0
+
+
+Flight = tuple[int, Any, int]
+"""A task on its way through a child: its number there, its future, and the level of the queue where it came from."""
+
+
+class Link:
+    """See the module's docstring."""
+
+    def __init__(self, name: str, grace: float) -> None:
+        self.name: str = name
+        self.grace: float = grace
+        """Seconds that a cancelled task is given."""
+        self.flights: deque[Flight] = deque()
+        self.numbers: count[int] = count(1)
+        self.gone: bool = False
+        """Whether it has ended, or was told to."""
+        self._birth: Birth | None = None
+        self._epoch = 0
+        self._lock = threading.Lock()
+        self._timers: list[threading.Timer] = []
+
+    # -- birth ----------------------------------------------------------------------------------------------------
+
+    def open(
+        self,
+        keeper: Keeper,
+        spawn: bool,
+        setup: Setup,
+        speech: Callable[[], list[int]],
+        on_end: Callable[[int], object],
+    ) -> None:
+        """Has the child born, and tells it what it is to be. ``speech``: makes the pipes that it speaks through."""
+        ours, theirs = [], []
+        for _ in range(3):
+            mine, other = socket.socketpair()
+            ours.append(mine)
+            theirs.append(other)
+        data, side, control = ours
+        for end in (data, theirs[0]):
+            for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):
+                end.setsockopt(socket.SOL_SOCKET, option, _BUFFER)
+        for end in (data, side):
+            end.setblocking(False)
+        self.wire: Wire = Wire(data, side)
+        self.control: Wire = Wire(control, side)
+        self._permits, self._permit = os.pipe()
+        os.set_blocking(self._permits, False)
+        forget_in_forks(data, side, control)
+        pipes = speech()
+        try:
+            fds = [*(end.fileno() for end in theirs), self._permits, *pipes]
+            self._birth = keeper.start(fds, spawn, on_end)
+        except BaseException:
+            self.close()
+            raise
+        finally:
+            for end in theirs:
+                end.close()
+            for pipe in pipes:
+                os.close(pipe)
+        self._poll = select.poll()
+        self._poll.register(data, select.POLLIN)
+        self._both = select.poll()
+        self._both.register(data, select.POLLIN | select.POLLOUT)
+        try:
+            self.wire.send(pack(setup))
+        except OSError:  # it is gone already; the next answer says so
+            pass
+
+    @property
+    def pid(self) -> int:
+        """The child's process id; 0 before its birth."""
+        return 0 if self._birth is None else self._birth.pid
+
+    @property
+    def dead(self) -> bool:
+        """Whether the child is gone."""
+        return self._birth is not None and self._birth.status is not None
+
+    def fileno(self) -> int:
+        """To wait on."""
+        return self.wire.data.fileno()
+
+    # -- talking --------------------------------------------------------------------------------------------------
+
+    def order(self, flights: list[Flight], orders: list[Any]) -> None:
+        """Sends tasks. A child that is gone is noticed at the next answer."""
+        self.flights.extend(flights)
+        message = pack((self._epoch, orders))
+        try:
+            os.write(self._permit, bytes((self._epoch,)) * len(flights))
+            self.wire.send(message)
+        except OSError:
+            pass
+
+    def take_back(self) -> list[Flight]:
+        """Takes back, now and for good, what has not begun; in order."""
+        permits = self._drain()
+        self._epoch = (self._epoch + 1) % EPOCHS
+        back = [self.flights.pop() for _ in range(min(permits, len(self.flights)))]
+        return back[::-1]
+
+    def _drain(self) -> int:
+        permits = 0
+        while True:
+            try:
+                read = len(os.read(self._permits, 4096))
+            except BlockingIOError:
+                return permits
+            permits += read
+            if not read:
+                return permits
+
+    def wait(self, timeout: float | None = None) -> None:
+        """Sleeps until the child has said something, ``timeout`` seconds at most."""
+        milliseconds = None if timeout is None else max(0, round(timeout * 1000))
+        while self.wire.blocked:
+            for _, event in self._both.poll(milliseconds):
+                if event & (select.POLLIN | select.POLLHUP | select.POLLERR):
+                    return
+                try:
+                    self.wire.flush()
+                except OSError:
+                    return
+        self._poll.poll(milliseconds)
+
+    def answers(self) -> list[Answer]:
+        """What the child has said, possibly nothing. ``EOFError`` once it is gone."""
+        return [unpack(message if isinstance(message, list) else [message]) for message in self.wire.receive()]
+
+    # -- from any thread ------------------------------------------------------------------------------------------
+
+    def cancel(self, number: int, cause: BaseException) -> None:
+        """Cancels the context of a task in the child; 0: of whatever runs there. Never blocks."""
+        try:
+            parts = pack((number, cause))
+        except Exception:
+            parts = pack((number, type(cause).__name__))
+        try:
+            with self._lock:
+                self.control.data.setblocking(False)
+                self.control.send(parts)
+        except OSError:
+            pass
+
+    def cut_off_after(self, grace: float, number: int, patience: float) -> None:
+        """Terminates the child if that task still is its first after ``grace`` seconds, and kills it ``patience`` seconds
+        later."""
+
+        def still() -> bool:
+            return not self.gone and bool(self.flights) and self.flights[0][0] == number
+
+        def terminate() -> None:
+            if still():
+                self.terminate()
+                self._after(patience, lambda: self.kill() if still() else None)
+
+        self._after(grace, terminate)
+
+    def _after(self, seconds: float, fn: Callable[[], object]) -> None:
+        timer = threading.Timer(seconds, fn)
+        timer.daemon = True
+        timer.name = f"{self.name}-grace"
+        with self._lock:
+            if self.gone:
+                return
+            self._timers = [other for other in self._timers if other.is_alive()]
+            self._timers.append(timer)
+            timer.start()
+
+    def terminate(self) -> None:
+        """Asks the child to interrupt what runs, destroy its resource, and end."""
+        self._signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """Ends the child at once."""
+        self._signal(signal.SIGKILL)
+
+    def _signal(self, number: int) -> None:
+        birth = self._birth
+        if birth is None or not birth.pid or birth.status is not None:
+            return
+        if number == signal.SIGKILL:
+            kill(birth.pid)
+        else:
+            try:
+                os.kill(birth.pid, number)
+            except ProcessLookupError:
+                pass
+
+    # -- the end --------------------------------------------------------------------------------------------------
+
+    def leave(self) -> None:
+        """Tells the child to destroy its resource and end."""
+        try:
+            self.wire.send(pack(LEAVE))
+        except OSError:
+            pass
+
+    def begun_at_death(self) -> list[Flight]:
+        """Takes out of ``flights`` and returns what has begun, and so may have been executed: one task at most."""
+        begun = len(self.flights) - self._drain()
+        return [self.flights.popleft() for _ in range(max(0, begun))]
+
+    def death(self) -> WorkerLost:
+        """How the child died, once it has; waits a moment for those words."""
+        birth = self._birth
+        if birth is None or not birth.ended.wait(_EXIT_PATIENCE):
+            return WorkerLost(f"the process of worker {self.name} closed its end of the connection")
+        return WorkerLost(f"the process of worker {self.name} (pid {birth.pid}) died: {ending(birth.status)}")
+
+    def close(self) -> None:
+        """Waits for the child's end, kills it if that takes long, and closes everything. Harmless when repeated."""
+        with self._lock:
+            first, self.gone = not self.gone, True
+            timers, self._timers = self._timers, []
+        for timer in timers:
+            timer.cancel()
+        if not first:
+            return
+        birth = self._birth
+        if birth is not None and not birth.failure:
+            # Its last words were read; so it has nothing left to do but to exit. Closing first ends one that waits for more.
+            self.control.data.close()
+            if not birth.ended.wait(_EXIT_PATIENCE):
+                self.kill()
+                birth.ended.wait()
+        self.control.data.close()
+        self.wire.close()
+        os.close(self._permits)
+        os.close(self._permit)
+
+
+def ending(status: int | None) -> str:
+    """A status in words."""
+    if status == LOST_NURSERY:
+        return "the process that had started it was killed"
+    if status is not None and status < 0:
+        try:
+            return f"signal {signal.Signals(-status).name}"
+        except ValueError:
+            return f"signal {-status}"
+    return f"exit code {status}"

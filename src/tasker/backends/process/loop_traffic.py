@@ -1,0 +1,159 @@
+"""``Traffic`` of the asyncio engine."""
+
+from __future__ import annotations
+
+import asyncio
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from tasker.aio.futures import QUEUED, RUNNING, AsyncTaskFuture
+from tasker.backends.options import ProcessBackend
+from tasker.context import Context
+from tasker.errors import TaskCancelled, TravelError
+from tasker.metrics.protocol import TaskLifecycleTimestamps
+
+from .ahead import PATIENCE
+from .ear import Ear
+from .errors import PackedError, unpack_error
+from .link import Flight, Link
+from .messages import ERROR, RESULT, Answer
+from .remote import RemoteContext
+from .traffic import Traffic, blameless
+
+if TYPE_CHECKING:
+    from .loop_worker import ProcessWorker
+
+
+class LoopTraffic(Traffic):
+    """See ``Traffic``. A task is ``RUNNING`` from the sending on."""
+
+    def __init__(self, worker: ProcessWorker, link: Link, ear: Ear, options: ProcessBackend) -> None:
+        super().__init__(worker.engine, link, options, "_held")
+        self._worker = worker
+        self._engine = worker.engine
+        self._ear = ear
+
+    def send(self, taken: list[tuple[AsyncTaskFuture[Any], int]]) -> None:
+        """Sends tasks that were taken from the queue."""
+        name, numbers = self._worker.name, self._link.numbers
+        flights: list[Flight] = []
+        for future, level in taken:
+            future._stage = RUNNING
+            future._worker = name
+            flights.append((next(numbers), future, level))
+        self._dispatch(flights)
+
+    async def hear(self) -> None:
+        """Waits for the child, if it has tasks, and sees to what it says. ``EOFError`` once it is gone."""
+        flights, ear = self._link.flights, self._ear
+        if not flights:
+            return
+        several = len(flights) > 1
+        if several:
+            pause = self._ahead.pause(len(flights))
+            if pause:
+                ear.stop()
+                await asyncio.sleep(pause)
+        answers = await ear.answers(PATIENCE if several else None)
+        if answers:
+            await self._answered(answers)
+            self._begin()
+            self._look_idle()
+        elif several:
+            self._ahead.slow()
+            self.take_back()
+
+    async def _answered(self, answers: list[Answer]) -> None:
+        engine, shard = self._engine, self._worker.shard
+        meter, collector = shard.meter, engine.collector
+        took, begun = 0.0, monotonic()
+        for answer in answers:
+            if answer[0] != RESULT:
+                if answer[0] == ERROR:
+                    await self._failed(*answer[1:])
+                else:
+                    self._heard(answer)
+                continue
+            _, number, value, started, finished = answer
+            future = self._land(number)
+            future._started_at = started
+            future._finished_at = finished
+            took += finished - started
+            meter.execution.append(finished - started)
+            meter.wait.append(started - future._queued_at)
+            shard.done += 1
+            shard.future = None
+            if collector is not None:
+                engine.hooks.completion(TaskLifecycleTimestamps(future._queued_at, started, finished))
+            if future._stage == RUNNING:
+                future._end_result(value)
+        self._ahead.took(took / len(answers))
+        self._served += len(answers)
+        shard.flush()
+        if monotonic() - begun > _SLICE:
+            await asyncio.sleep(0)
+
+    async def _failed(self, number: int, packed: PackedError, started: float, finished: float, cancelled: bool) -> None:
+        future = self._land(number)
+        future._started_at = started
+        error = unpack_error(packed)
+        context = self._worker.context
+        if cancelled and context is not None and not context.cancelled:
+            Context.cancel(context, error)  # the task did that itself
+        healthy = await self._worker.failed(future, error, blameless=blameless(error, packed))
+        self._worker.shard.future = None
+        self._tried(healthy)
+
+    def lost(self, future: AsyncTaskFuture[Any]) -> BaseException | None:
+        """The child died in this task: why it was cancelled, if it was."""
+        if not self._begun:
+            self._count(future)
+            return None
+        context = self._worker.context
+        return None if context is None else context.cause
+
+    # -- Traffic --------------------------------------------------------------------------------------------------
+
+    def _refuse(self, future: AsyncTaskFuture[Any], error: TravelError) -> None:
+        now, shard = monotonic(), self._worker.shard
+        future._started_at = future._finished_at = now
+        shard.done += 1
+        shard.meter.failed += 1
+        self._engine.release_place(future)
+        if future._stage == RUNNING:
+            future._end_error(error)
+        self._engine.hooks.failure(TaskLifecycleTimestamps(future._queued_at, now, now))
+
+    def _count(self, future: AsyncTaskFuture[Any]) -> None:
+        self._worker.shard.future = future
+        future._started_at = monotonic()
+        self._engine.release_place(future)
+
+    def _uncount(self, future: AsyncTaskFuture[Any]) -> None:
+        self._worker.shard.future = self._worker.context = None
+        future.rare().has_no_place = True
+
+    def _begins(self, future: AsyncTaskFuture[Any], context: RemoteContext) -> bool:
+        self._worker.context = context
+        return future._rare is not None and future._rare.asked
+
+    def _return(self, future: AsyncTaskFuture[Any], level: int) -> None:
+        if future.done():  # abandoned
+            return
+        future._stage = QUEUED
+        if self._engine.killed:
+            self._engine.drop(future)
+        elif future._rare is not None and future._rare.asked:
+            future._rare.ended_waiting = True
+            future._end_cancelled(TaskCancelled(f"{future.label} was cancelled before it started"))
+            self._engine.ended_in_queue(future)
+        else:
+            self._engine.queue.put_back(future, level)
+
+    def _look_idle(self) -> None:
+        if self._engine.draining:
+            self._engine.look_idle()
+
+
+_SLICE = 0.001
+"""Seconds of outcomes after which the rest of the loop has its turn."""

@@ -1,0 +1,162 @@
+"""The process whose children are the children: started once, it imports what they will need, and forks.
+
+A process with threads must not fork: what their locks guard stays locked in the child. So this one, which has no threads,
+forks for the one that has them. The child has what was imported here without importing it, so it is ready in milliseconds.
+For ``spawn`` it starts a new interpreter instead. Either way it tells who was born and how each ended.
+
+It is asked through one inherited pair of sockets, with the descriptors that the child is to have; it listens nowhere and
+reads no pickle. At the end of that pair its parent is gone or has no need of it any more: it gives the children, who notice
+by themselves, a moment, kills who is still there, and ends.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import json
+import os
+import selectors
+import signal
+import socket
+import struct
+import sys
+import time
+import traceback
+
+ASK: struct.Struct = struct.Struct("<QB")
+"""The child's number, and the way to start it."""
+TELL: struct.Struct = struct.Struct("<QBqq")
+"""The child's number, what happened, its process id, its status as ``os.waitstatus_to_exitcode`` gives it."""
+FORK, SPAWN = range(2)
+BORN, ENDED, STILLBORN = range(3)
+CHILD_FDS = 7
+_GRACE = 6.0
+"""Seconds that children have to end by themselves when the parent is gone; a little more than they give themselves."""
+
+
+def command(program: str, *arguments: str) -> list[str]:
+    """How to start an interpreter that runs ``program`` with this one's flags and ``sys.path``."""
+    import subprocess  # noqa: PLC0415  not needed in the nursery itself
+
+    flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
+    code = f"import json, sys; sys.path[:] = json.loads(sys.argv[1]); from {program} import main; main(*sys.argv[2:])"
+    return [sys.executable, *flags, "-c", code, json.dumps(sys.path), *arguments]
+
+
+class Nursery:
+    """See the module's docstring."""
+
+    def __init__(self, ask: socket.socket, preload: list[str]) -> None:
+        self._ask = ask
+        self._preload = preload
+        self._children: dict[int, int] = {}
+        self._wakeup, signal_end = socket.socketpair()
+        for end in (self._wakeup, signal_end):
+            end.setblocking(False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(signal_end.fileno(), warn_on_full_buffer=False)
+        self._signal_end = signal_end
+
+    def run(self) -> None:
+        """Serves until the parent is gone."""
+        for name in self._preload:
+            try:
+                importlib.import_module(name)
+            except Exception:
+                traceback.print_exc()
+        gc.collect()
+        gc.freeze()  # the collector of a forked child then does not touch, and so copy, these pages
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._ask, selectors.EVENT_READ)
+            selector.register(self._wakeup, selectors.EVENT_READ)
+            while True:
+                for key, _ in selector.select():
+                    if key.fileobj is self._wakeup:
+                        self._wakeup.recv(4096)
+                    elif not self._serve():
+                        self._end()
+                        return
+                self._reap()
+
+    def _serve(self) -> bool:
+        try:
+            request, fds, _, _ = socket.recv_fds(self._ask, ASK.size, CHILD_FDS)
+        except ConnectionError:
+            return False
+        if len(request) < ASK.size:
+            return False
+        number, how = ASK.unpack(request)
+        try:
+            pid = self._fork(fds) if how == FORK else self._spawn(fds)
+        except OSError as error:
+            self._tell(number, STILLBORN, 0, error.errno or 0)
+        else:
+            self._children[pid] = number
+            self._tell(number, BORN, pid, 0)
+        finally:
+            for fd in fds:
+                os.close(fd)
+        return True
+
+    def _fork(self, fds: list[int]) -> int:
+        pid = os.fork()
+        if pid:
+            return pid
+        status = 1
+        try:
+            signal.set_wakeup_fd(-1)
+            for end in (self._ask, self._wakeup, self._signal_end):
+                end.close()
+            gc.unfreeze()
+            from tasker.backends.process import child  # noqa: PLC0415  imported already, see ``main``
+
+            status = child.run(fds)
+        except SystemExit as error:
+            status = error.code if isinstance(error.code, int) else error.code is not None
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(status)
+
+    @staticmethod
+    def _spawn(fds: list[int]) -> int:
+        for fd in fds:
+            os.set_inheritable(fd, True)
+        arguments = command("tasker.backends.process.child", json.dumps(fds))
+        return os.posix_spawn(sys.executable, arguments, os.environ)
+
+    def _reap(self, options: int = os.WNOHANG) -> None:
+        while self._children:
+            try:
+                pid, status = os.waitpid(-1, options)
+            except ChildProcessError:
+                return
+            if not pid:
+                return
+            number = self._children.pop(pid, None)
+            if number is not None:  # else: of a module that was preloaded
+                self._tell(number, ENDED, pid, os.waitstatus_to_exitcode(status))
+
+    def _tell(self, number: int, what: int, pid: int, status: int) -> None:
+        try:
+            self._ask.sendall(TELL.pack(number, what, pid, status))
+        except OSError:  # the parent is gone, which the next reading tells
+            pass
+
+    def _end(self) -> None:
+        until = time.monotonic() + _GRACE
+        while self._children and time.monotonic() < until:
+            self._reap()
+            time.sleep(0.005)  # nothing to wait on for several children with a limit
+        for pid in self._children:
+            os.kill(pid, signal.SIGKILL)
+        self._reap(0)
+
+
+def main(fd: str, preload: str) -> None:
+    """The program of the nursery."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all of a terminal's processes; the parent decides
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    from tasker.backends.process import child  # noqa: F401, PLC0415  for the children
+
+    Nursery(socket.socket(fileno=int(fd)), json.loads(preload)).run()

@@ -1,0 +1,81 @@
+"""From a task to what is sent of it.
+
+Most tasks are plain functions with numbers and strings as arguments: all of a message is pickled in one go, each function
+once. Whatever else travels pickled for itself: two tasks of one message must not share a list that they were both given,
+nor may one that can't be unpickled spoil the others.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable
+from contextvars import Context as Variables
+from operator import attrgetter
+from types import FunctionType
+from typing import Any
+
+from tasker.logs import task_name
+
+from .messages import Order
+from .packing import PLAIN, pack_or_tell, pack_variables
+
+_SMALL = 4096
+_plain_types = PLAIN.issuperset
+
+
+class Inline:
+    """A task of ``run_task``, as far as it has to be known here."""
+
+    __slots__ = ("_args", "_task", "_variables")
+
+    def __init__(self, task: Callable[..., Any], args: tuple[Any, ...], variables: Variables) -> None:
+        self._task: Any = task
+        self._args = args
+        self._variables = variables or None
+
+    @property
+    def label(self) -> str:
+        """As in messages."""
+        return task_name(self._task)
+
+
+class Orders:
+    """Makes the orders of one worker."""
+
+    __slots__ = ("_args_of", "_known", "size")
+
+    def __init__(self, args: str = "_args") -> None:
+        self._args_of = attrgetter(args)
+        self._known: Any = None
+        """The last function that was found to go together with others."""
+        self.size: int = 0
+        """Bytes, about, of the last order."""
+
+    def order(self, number: int, future: Any, alone: bool = False) -> Order:
+        """The order for a task; ``TravelError`` if it can't be pickled. ``alone``: pickled for itself in any case."""
+        task, args, variables = future._task, self._args_of(future), future._variables
+        packed = None if variables is None else pack_variables(variables)
+        if not alone and (task is self._known or self._goes_together(task)) and _plain_types(map(type, args)):
+            self.size = 64
+            for arg in args:
+                if type(arg) is str or type(arg) is bytes:
+                    self.size += len(arg)
+            if self.size <= _SMALL:
+                return (number, task, args, packed, None)
+        parts = pack_or_tell((task, args, packed), f"{future.label}: the task or its arguments")
+        self.size = sum(memoryview(part).nbytes for part in parts)
+        first, *buffers = parts
+        if memoryview(first).nbytes > _SMALL:
+            first = pickle.PickleBuffer(first)
+        else:
+            first = bytes(first)
+        return (number, None, (), None, [first, *map(pickle.PickleBuffer, buffers)])
+
+    def _goes_together(self, task: Any) -> bool:
+        """Whether it has nothing of its own that two tasks could share."""
+        if type(task) is not FunctionType or task.__closure__ is not None or task.__kwdefaults__:
+            return False
+        if not _plain_types(map(type, task.__defaults__ or ())):
+            return False
+        self._known = task
+        return True

@@ -1,0 +1,57 @@
+"""What a child says: standard output, standard error and ``logging``, through three pipes to its parent."""
+
+from __future__ import annotations
+
+import logging
+import logging.handlers
+import os
+import pickle
+import struct
+import sys
+import threading
+from typing import Any
+
+HEADER: struct.Struct = struct.Struct("<I")
+
+
+class PipeHandler(logging.handlers.QueueHandler):
+    """Sends records through a pipe, as ``QueueHandler`` sends them through a queue."""
+
+    def __init__(self, fd: int, worker: str) -> None:
+        super().__init__(None)  # type: ignore[arg-type]
+        self._fd = fd
+        self._worker = worker
+        self._whole = threading.Lock()
+
+    def enqueue(self, record: logging.LogRecord) -> None:
+        """Writes it, whole."""
+        record.processName = self._worker
+        state = record.__dict__
+        try:
+            pickled = pickle.dumps(state, 5)
+        except Exception:  # extras that can't travel
+            pickled = pickle.dumps({key: value for key, value in state.items() if _plain(value)}, 5)
+        view = memoryview(HEADER.pack(len(pickled)) + pickled)
+        with self._whole:
+            while view:
+                view = view[os.write(self._fd, view) :]
+
+
+def _plain(value: Any) -> bool:
+    return isinstance(value, str | int | float | bool | type(None)) or value == ()
+
+
+def speak_through(pipes: list[int], worker: str, levels: dict[str, int]) -> None:
+    """From now on this process speaks through these: output, errors, log records."""
+    out, err, log = pipes
+    for pipe, standard in ((out, 1), (err, 2)):
+        os.dup2(pipe, standard, inheritable=True)
+        os.close(pipe)
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    logging.raiseExceptions = False  # where the parent is gone there is nobody to tell
+    root = logging.getLogger()
+    root.handlers[:] = [PipeHandler(log, worker)]
+    for name, level in levels.items():
+        logging.getLogger(name or None).setLevel(level)

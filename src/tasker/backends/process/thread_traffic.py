@@ -1,0 +1,182 @@
+"""``Traffic`` of the threaded engine."""
+
+from __future__ import annotations
+
+from time import monotonic, sleep
+from typing import TYPE_CHECKING, Any
+
+from tasker.backends.options import ProcessBackend
+from tasker.context import Context
+from tasker.errors import TaskCancelled, TravelError
+from tasker.metrics.meter import BATCH
+from tasker.metrics.protocol import TaskLifecycleTimestamps
+from tasker.tasks import DONE, FINISHED, RUN, Ending, TaskFuture
+
+from .ahead import PATIENCE
+from .errors import PackedError, unpack_error
+from .link import Flight, Link
+from .messages import ERROR, RESULT, Answer
+from .remote import RemoteContext
+from .traffic import Traffic, blameless
+
+if TYPE_CHECKING:
+    from tasker.workers import Worker
+
+
+class ThreadTraffic(Traffic):
+    """See ``Traffic``. ``RUN`` stands in a task's log from the sending on."""
+
+    def __init__(self, worker: Worker, link: Link, options: ProcessBackend) -> None:
+        super().__init__(worker.engine, link, options, "_args")
+        self._worker = worker
+        self._engine = worker.engine
+
+    def send(self, taken: list[tuple[TaskFuture[Any], int]]) -> None:
+        """Sends tasks that were taken from the queue, as far as they are still to be run."""
+        engine, worker, numbers = self._engine, self._worker, self._link.numbers
+        name, now = worker.name, monotonic()
+        flights: list[Flight] = []
+        for future, level in taken:
+            future._worker = name
+            future._started_at = now
+            future._context = None  # until it is the first
+            log = future._log
+            log.append(RUN)
+            if (len(log) != 1 and not future._may_run()) or engine.killed:
+                worker.skip(future)
+            else:
+                flights.append((next(numbers), future, level))
+        self._dispatch(flights)
+        if not self._link.flights:
+            self._look_idle()
+
+    # -- from the child -------------------------------------------------------------------------------------------
+
+    def hear(self) -> None:
+        """Waits for the child, if it has tasks, and sees to what it says. ``EOFError`` once it is gone."""
+        link = self._link
+        flights = link.flights
+        if not flights:
+            return
+        several = len(flights) > 1
+        if several:
+            pause = self._ahead.pause(len(flights))
+            if pause:
+                sleep(pause)
+        link.wait(PATIENCE if several else None)
+        answers = link.answers()
+        if answers:
+            self._answered(answers)
+            self._begin()
+            self._look_idle()
+        elif several:
+            self._ahead.slow()
+            self.take_back()
+
+    def _answered(self, answers: list[Answer]) -> None:
+        engine, shard = self._engine, self._worker.shard
+        meter, collector, bounded = shard.meter, engine.collector, engine.places is not None
+        add_execution, add_wait, land = meter.execution.append, meter.wait.append, self._link.flights.popleft
+        took = 0.0
+        for answer in answers:
+            if answer[0] != RESULT:
+                if answer[0] == ERROR:
+                    self._failed(*answer[1:])
+                else:
+                    self._heard(answer)
+                continue
+            _, number, value, started, finished = answer
+            expected, future, _ = land()
+            assert expected == number, "answers come in the order of the tasks"
+            if self._begun:
+                self._begun = False
+            else:
+                shard.taken += 1
+                future._attempts += 1
+                if bounded:
+                    engine.release_place(future)
+            future._started_at = started
+            future._finished_at = finished
+            future._value = value
+            seconds = finished - started
+            took += seconds
+            add_execution(seconds)
+            add_wait(started - future._queued_at)
+            shard.done += 1
+            shard.future = None
+            if collector is not None:
+                engine.hooks.completion(TaskLifecycleTimestamps(future._queued_at, started, finished))
+            log = future._log
+            log.append(DONE)
+            if len(log) == 2:
+                future._kind = FINISHED
+                future._task = future._args = future._variables = future._context = None
+            elif not future._after(DONE):
+                future._value = None
+        self._ahead.took(took / len(answers))
+        self._served += len(answers)
+        if len(meter.execution) >= BATCH:
+            meter.flush()
+
+    def _failed(self, number: int, packed: PackedError, started: float, finished: float, cancelled: bool) -> None:
+        future = self._land(number)
+        future._started_at = started
+        error = unpack_error(packed)
+        context = future._context
+        if cancelled and context is not None and not context.cancelled:
+            Context.cancel(context, error)  # the task did that itself
+        healthy = self._worker.failed(future, error, blameless=blameless(error, packed))
+        self._worker.shard.future = None
+        self._tried(healthy)
+
+    def lost(self, future: TaskFuture[Any]) -> BaseException | None:
+        """The child died in this task: why it was cancelled, if it was."""
+        if not self._begun:
+            self._count(future)
+        context = future._context
+        return None if context is None else context.cause
+
+    # -- Traffic --------------------------------------------------------------------------------------------------
+
+    def _refuse(self, future: TaskFuture[Any], error: TravelError) -> None:
+        shard = self._worker.shard
+        current = shard.future
+        self._count(future)
+        self._worker.failed(future, error, blameless=True)
+        shard.future = current
+
+    def _count(self, future: TaskFuture[Any]) -> None:
+        shard = self._worker.shard
+        shard.future = future
+        shard.taken += 1
+        future._attempts += 1
+        self._engine.release_place(future)
+
+    def _uncount(self, future: TaskFuture[Any]) -> None:
+        shard, books = self._worker.shard, self._engine.books
+        with books.lock:
+            shard.sent_back += 1
+            books.sent_back += 1
+        shard.future = None
+        future._context = None
+        future._attempts -= 1
+
+    def _begins(self, future: TaskFuture[Any], context: RemoteContext) -> bool:
+        future._context = context  # then look, since ``cancel`` does it the other way round
+        log = future._log
+        return len(log) != 1 and any(type(entry) is Ending for entry in tuple(log))
+
+    def _return(self, future: TaskFuture[Any], level: int) -> None:
+        unwanted = future._goes_back()
+        if self._engine.killed:
+            self._engine.drop(future)
+        elif unwanted:
+            text = f"{future.label} was cancelled before it started"
+            future._end(Ending(TaskCancelled(text), cancelled=True))
+        else:
+            self._engine.queue.put_back(future, level)
+
+    def _look_idle(self) -> None:
+        engine = self._engine
+        if engine.draining and engine.queue.tokens.empty():
+            engine.look_idle()

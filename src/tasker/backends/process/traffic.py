@@ -1,0 +1,181 @@
+"""The tasks between one worker and its child: sent, answered, taken back. What both engines have in common.
+
+Books. A task counts as started when it is the first of those that the child has, not when it is sent: what was sent ahead
+still waits. It can't be taken out from between the others, though; so a cancellation on its way goes to the child, which
+drops a task that it has not begun.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from tasker.backends.options import ProcessBackend
+from tasker.errors import TaskCancelled, TravelError
+
+from .ahead import Ahead
+from .errors import PackedError, unpack_error
+from .link import Flight, Link
+from .messages import GONE, LARGE, SKIPPED, UNREAD, Answer
+from .ordering import Orders
+from .remote import RemoteContext
+
+if TYPE_CHECKING:
+    from tasker.aio.engine import AsyncEngine
+    from tasker.engine import Engine
+
+
+class Traffic:
+    """See the module's docstring. For the worker's thread alone."""
+
+    def __init__(self, engine: Engine | AsyncEngine, link: Link, options: ProcessBackend, args: str) -> None:
+        self._shared_engine: Engine | AsyncEngine = engine
+        self._link = link
+        self._most = options.max_tasks
+        self._orders = Orders(args)
+        self._ahead = Ahead(options.pipeline)
+        self._served = 0
+        self._begun = False
+        """Whether the first flight is counted as started, and has a context."""
+        self.spent: bool = False
+        """Whether the child gets no more tasks."""
+        self.destroyed: bool = False
+        """Whether it has destroyed its resource of its own accord, having been terminated."""
+
+    @property
+    def in_hand(self) -> int:
+        """How many tasks the child has."""
+        return len(self._link.flights)
+
+    def room(self) -> int:
+        """How many tasks are to be sent now. At least one if the child has none."""
+        in_hand, engine = len(self._link.flights), self._shared_engine
+        if engine.killed:
+            return 0 if in_hand else 1
+        queued = sum(map(len, engine.queue.levels))
+        wanted = self._ahead.in_hand(queued + in_hand, len(engine.workers))
+        if self._most is not None:
+            wanted = min(wanted, self._most - self._served)
+        return 0 if 2 * in_hand > wanted else wanted - in_hand
+
+    # -- to the child ---------------------------------------------------------------------------------------------
+
+    def _dispatch(self, flights: Sequence[Flight], *, alone: bool = False) -> None:
+        """Sends tasks; ``alone``: each pickled for itself."""
+        order, size = self._orders.order, 0
+        orders: list[Any] = []
+        sent: list[Flight] = []
+        for flight in flights:
+            number, future, _ = flight
+            try:
+                orders.append(order(number, future, alone))
+            except TravelError as error:
+                self._refuse(future, error)
+            else:
+                sent.append(flight)
+                size += self._orders.size
+        if not sent:
+            return
+        self._ahead.weighed(size / len(sent))
+        try:
+            self._link.order(sent, orders)
+        except Exception:  # something in there can't be pickled; but what?
+            if alone:
+                raise
+            self._dispatch(sent, alone=True)
+            return
+        self._begin()
+
+    def _begin(self) -> None:
+        """The first flight is the one that runs now, as far as this process knows."""
+        flights = self._link.flights
+        if self._begun or not flights:
+            return
+        number, future, _ = flights[0]
+        self._begun = True
+        context = RemoteContext(self._shared_engine.root, self._link, number)
+        self._count(future)
+        if self._begins(future, context):
+            context.cancel(TaskCancelled(f"{future.label} was cancelled"))
+
+    # -- from the child -------------------------------------------------------------------------------------------
+
+    def _land(self, number: int) -> Any:
+        """The future of a task that was answered."""
+        expected, future, _ = self._link.flights[0]
+        assert expected == number, "answers come in the order of the tasks"
+        self._begin()
+        self._link.flights.popleft()
+        self._begun = False
+        return future
+
+    def _heard(self, answer: Answer) -> None:
+        """What is neither a result nor an error."""
+        what = answer[0]
+        if what == SKIPPED:
+            self.give_back([self._link.flights.popleft()], first=True)
+        elif what == UNREAD:  # each of its tasks for itself, then
+            self._dispatch(self._link.take_back(), alone=True)
+        elif what == LARGE:
+            self.spent = True
+        elif what == GONE:
+            self.destroyed = True
+            if answer[1] is not None:
+                self._shared_engine.log.fault("on_destroy", unpack_error(answer[1]))
+
+    def _tried(self, healthy: bool) -> None:
+        """After an error the child waits where that could have been the resource's fault."""
+        if not healthy:
+            self.spent = True
+        elif self._shared_engine.config.check_health is not None:
+            self._dispatch(self._link.take_back())
+
+    # -- back to the queue ----------------------------------------------------------------------------------------
+
+    def take_back(self) -> None:
+        """What the child has not begun goes back to the queue."""
+        flights = self._link.flights
+        if flights:
+            back = self._link.take_back()
+            self.give_back(back, first=not flights)
+
+    def give_back(self, flights: list[Flight], *, first: bool) -> None:
+        """Tasks that have not begun: each goes back to its place in the queue, unless it is not wanted any more. ``first``:
+        whether the first of them is the one that was taken to have begun."""
+        if first and flights and self._begun:
+            self._begun = False
+            self._uncount(flights[0][1])
+        for _, future, level in reversed(flights):
+            self._return(future, level)
+        self._look_idle()
+
+    # -- the engine's ---------------------------------------------------------------------------------------------
+
+    def _refuse(self, future: Any, error: TravelError) -> None:
+        """The task can't be sent."""
+        raise NotImplementedError
+
+    def _count(self, future: Any) -> None:
+        """It counts as started."""
+        raise NotImplementedError
+
+    def _uncount(self, future: Any) -> None:
+        """It was not, after all."""
+        raise NotImplementedError
+
+    def _begins(self, future: Any, context: RemoteContext) -> bool:
+        """It has a context from now on. True if it was cancelled before."""
+        raise NotImplementedError
+
+    def _return(self, future: Any, level: int) -> None:
+        """To the queue with it."""
+        raise NotImplementedError
+
+    def _look_idle(self) -> None:
+        """Something may have been the last."""
+        raise NotImplementedError
+
+
+def blameless(error: BaseException, packed: PackedError) -> bool:
+    """Whether it is the journey's fault and nobody else's."""
+    return isinstance(error, TravelError) and packed.pickled is not None

@@ -1,0 +1,23 @@
+"""What a child takes: memory and processor time, by psutil, which comes with the extra ``process``."""
+
+from __future__ import annotations
+
+import psutil  # type: ignore[import-untyped]
+
+from tasker.stats import ProcessUsage
+
+
+def own_rss() -> int:
+    """Resident memory of this process, in bytes."""
+    return int(psutil.Process().memory_info().rss)
+
+
+def usage_of(worker: str, pid: int) -> ProcessUsage | None:
+    """What it takes now; None if it is gone."""
+    try:
+        process = psutil.Process(pid)
+        with process.oneshot():
+            times = process.cpu_times()
+            return ProcessUsage(worker, pid, int(process.memory_info().rss), float(times.user + times.system))
+    except psutil.Error:
+        return None
