@@ -238,7 +238,7 @@ class Context:
 
     def __repr__(self) -> str:
         state = f"cancelled: {self.cause}" if self.cancelled else "live"
-        return f"<{type(self).__name__.lstrip('_')} {state}>"
+        return f"<{type(self).__name__.lstrip('_').removeprefix('Bare')} {state}>"
 
 
 class _DeadlineContext(Context):
@@ -279,6 +279,13 @@ class RootContext(Context):
 
     def _lookup(self, key: object) -> Any:
         return _MISSING if self._values_of is None else self._values_of.value(key, _MISSING)
+
+
+class BareContext(Context):
+    """A ``Context`` that is made without a call of ``__init__``: who makes it sets the fields. For what runs once a task."""
+
+    __slots__ = ()
+    __init__ = object.__init__
 
 
 def _wake(woken: Future[None]) -> None:

@@ -12,7 +12,7 @@ from concurrent.futures import CancelledError
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from .context import Context
+from .context import BareContext, Context
 from .control.events import PoolResourceLost
 from .errors import TaskTimeout
 from .metrics.meter import BATCH, Meter
@@ -22,6 +22,8 @@ from .workers import here
 
 if TYPE_CHECKING:
     from .engine import Engine
+
+_LOST = PoolResourceLost()
 
 
 class _Call:
@@ -63,12 +65,20 @@ class InlineRunner:
         try:
             here.inline = (*before, engine)
             call.enter()
-            engine.hooks.arrival()
+            if engine.collector is not None:
+                engine.hooks.arrival()
             engine.pool.acquire(call.loan)
             assert call.loan.held is not None
             call.started = monotonic()
             away = call.loan.held.away
-            context = Context(engine.root) if away is None else away.context()
+            context: Context
+            if away is None:  # as Context(engine.root), less one call
+                context = BareContext()
+                context._parent = engine.root
+                context._cause = None
+                context._watchers = []
+            else:
+                context = away.context()
             try:
                 if away is not None:
                     return away.run(context, task, args)
@@ -94,32 +104,32 @@ class InlineRunner:
         broken = held is not None and held.away is not None and held.away.broken
         healthy = not broken and (error is None or call.cancelled or engine.hooks.healthy(error))
         engine.pool.release(call.loan, healthy)
-        put, event = engine.put_event, PoolResourceLost()
+        put, event = engine.put_event, _LOST
         if call.loan.lacks:
             call.loan.lacks = False
             put(event)
-        stamps = TaskLifecycleTimestamps(call.queued, call.started, finished)
         with engine.books.lock:
             engine.books.inline_done += 1
             call.open = False
-            self._measure(call, stamps)
-        if call.started and not call.cancelled:
+            self._measure(call, finished)
+        if engine.collector is not None and call.started and not call.cancelled:
             record = engine.hooks.completion if error is None else engine.hooks.failure
-            record(stamps)
+            record(TaskLifecycleTimestamps(call.queued, call.started, finished))
         call.error = None  # its traceback holds this call
         if engine.draining:
             engine.look_idle()
 
-    def _measure(self, call: _Call, stamps: TaskLifecycleTimestamps) -> None:
+    def _measure(self, call: _Call, finished: float) -> None:
         meter = self.meter
         if not call.started:  # no resource could be had
             meter.failed += 1
         elif call.cancelled:
             meter.cancelled += 1
         else:
-            meter.failed += call.error is not None
-            meter.timed_out += isinstance(call.error, TaskTimeout)
-            meter.execution.append(stamps.finished_at - stamps.started_at)
-            meter.wait.append(stamps.started_at - stamps.queued_at)
+            if call.error is not None:
+                meter.failed += 1
+                meter.timed_out += isinstance(call.error, TaskTimeout)
+            meter.execution.append(finished - call.started)
+            meter.wait.append(call.started - call.queued)
             if len(meter.execution) >= BATCH:
                 meter.flush()

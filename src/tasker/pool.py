@@ -13,14 +13,12 @@ from .resources import Held, ResourceMaker
 class Loan:
     """What one call has from the pool, at every moment."""
 
-    __slots__ = ("held", "lacks", "temporary")
-
-    def __init__(self) -> None:
-        self.held: Held | None = None
-        self.lacks: bool = False
-        """Whether it comes back without a resource that the pool had."""
-        self.temporary: bool = False
-        """Whether it takes the place of a temporary resource, made yet or not."""
+    # Defaults in the class, so that making one calls nothing: each ``run_task`` makes one.
+    held: Held | None = None
+    lacks: bool = False
+    """Whether it comes back without a resource that the pool had."""
+    temporary: bool = False
+    """Whether it takes the place of a temporary resource, made yet or not."""
 
 
 class InlinePool:
@@ -89,9 +87,10 @@ class InlinePool:
         if held is not None and not keep:
             loan.held = None
             self._maker.end(held)
-        with self._lock:
-            self._temporary -= loan.temporary
-            loan.temporary = False
+        if loan.temporary:
+            with self._lock:
+                self._temporary -= loan.temporary
+                loan.temporary = False
 
     def lost(self, held: Held) -> bool:
         """The process of a resource has died. True if it was idle: then the pool lacks one now."""
