@@ -6,10 +6,12 @@ import queue
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from .tasks import TaskFuture
-from .waits import Waits
+
+if TYPE_CHECKING:
+    from .waits import Waits
 
 T = TypeVar("T")
 A = TypeVar("A")
