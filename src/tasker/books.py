@@ -29,6 +29,7 @@ from typing import Any
 from .metrics.meter import Meter
 
 _TRIES = 10
+_STOCK = 1000
 
 
 class Shard:
@@ -64,24 +65,34 @@ class Flow:
 
 
 class _ExactCounter:
-    """Counts under a lock, for CPython 3.13 without the GIL, whose ``itertools.count`` is not atomic. There, Ctrl-C that
-    strikes ``submit`` between the counting and its return leaves a number that no task has, so a stop waits until it is
-    killed; in all other interpreters there is no such moment."""
+    """For CPython 3.13 without the GIL, whose ``itertools.count`` is not atomic. ``list.pop`` is: so there are numbers in
+    stock. Ctrl-C that strikes ``more``, once in so many tasks, may leave a number that no task has, so that a stop waits
+    until it is killed; in all other interpreters there is no such moment."""
 
     def __init__(self) -> None:
-        self._value = 0
+        self._stock: list[int] = []
+        self._highest = 0
         self._lock = threading.RLock()  # reentrant: a signal handler may submit in the middle of this
+        self._fill_up(_STOCK)
 
     def __iter__(self) -> Iterator[int]:
-        return self
+        return iter(self._stock.pop, 0)  # C code alone; raises IndexError where ``more`` has to be asked
 
-    def __next__(self) -> int:
+    def more(self) -> int:
         with self._lock:
-            self._value += 1
-            return self._value
+            while True:
+                try:
+                    return self._stock.pop()
+                except IndexError:
+                    self._fill_up(_STOCK)
+
+    def _fill_up(self, amount: int) -> None:
+        low, self._highest = self._highest, self._highest + amount
+        self._stock.extend(range(self._highest, low, -1))
 
     def value(self) -> int:
-        return self._value
+        with self._lock:
+            return self._highest - len(self._stock)
 
 
 class _FastCounter:
@@ -92,6 +103,9 @@ class _FastCounter:
 
     def __iter__(self) -> Iterator[int]:
         return self._count
+
+    def more(self) -> int:
+        return next(self._count)
 
     def value(self) -> int:
         # Its repr, ``count(7)``, is the one way to read it without taking a number.

@@ -11,7 +11,8 @@ from .control import actions as act
 from .control import events as ev
 from .errors import MaxRetriesExceeded, ResourceError, TaskKilled
 from .logs import describe
-from .tasks import Ending, Priority, TaskFuture
+from .tasklog import Ending
+from .tasks import Priority, TaskFuture
 from .workers import Worker
 
 if TYPE_CHECKING:

@@ -44,9 +44,10 @@ from .queues import TaskQueue
 from .resources import Maker
 from .sizing import load_of, plan_of
 from .stats import StopReport
-from .tasks import Ending, Priority, TaskFuture
+from .tasklog import Ending
+from .tasks import Priority, TaskFuture
 from .waits import Waits
-from .workers import Worker, here
+from .workers import Worker, here, working
 
 if TYPE_CHECKING:
     from .backends.process.threaded import ThreadedHouse
@@ -96,6 +97,7 @@ class Engine:
         """Whether a thread waits for the end without a limit. It then ends ``run_task``'s idle resources, since it is
         most often the thread that made them, and some resources insist on that; else the supervisor's thread does."""
         self.workers: dict[ev.Seat, Worker] = {}
+        self.working: Callable[[], tuple[int, int]] = lambda: working(list(self.workers.values()))
         self._inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self.put_event: Callable[[ev.Event], None] = self._inbox.put
         """``report``, where no signal or other asynchronous exception may come between a step before and this one."""

@@ -7,16 +7,14 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager
+from contextvars import copy_context
 from time import monotonic
 from types import TracebackType
-from typing import Any, Generic, TypeVar, TypeVarTuple
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, TypeVarTuple
 
 from .config import Config
 from .context import Context
-from .control.events import Resized
 from .control.journal import ScalingExplanation
-from .control.workers import WorkerState
-from .engine import Engine
 from .errors import ConfigError, ShutdownError
 from .executor import ManagerExecutor
 from .exits import watch
@@ -24,9 +22,12 @@ from .mapping import as_they_come, in_order
 from .metrics.meter import merged, summary
 from .metrics.protocol import TaskMetrics
 from .signals import Received, stop_on_signals
-from .sizing import explained
 from .stats import ResourceLedger, StopReport, TaskStats
-from .tasks import Ending, Priority, TaskFuture
+from .tasklog import PENDING, Ending
+from .tasks import Priority, TaskFuture
+
+if TYPE_CHECKING:
+    from .engine import Engine
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -48,6 +49,9 @@ class TaskManager(Generic[R]):
     def __init__(self, config: Config[R]) -> None:
         if not isinstance(config, Config):
             raise ConfigError(f"TaskManager takes a Config, got {config!r}")
+        # Not with this module: most of the library is behind it, and takes longer to import than all that is in front.
+        from .engine import Engine  # noqa: PLC0415
+
         engine = Engine(config)
         engine.start()
         self._engine = engine
@@ -95,9 +99,23 @@ class TaskManager(Generic[R]):
             if engine.careful:
                 place = engine.place_wait()
                 engine.admit(place, block, queue_timeout)
-            for number in self._numbers:  # noqa: B007
-                break
-            future: TaskFuture[T] = TaskFuture(engine, number, task, args, once, monotonic())
+            try:
+                for number in self._numbers:  # noqa: B007
+                    break
+            except IndexError:
+                number = engine.books.numbers.more()
+            future: TaskFuture[T] = TaskFuture()  # and its fields, as ``_accepted`` sets them
+            future._owner = engine
+            future.id = number
+            future._task = task
+            future._args = args
+            future._variables = copy_context() or None
+            future._queued_at = monotonic()
+            future._log = []
+            future._kind = PENDING
+            future._attempts = 0
+            if once:
+                future._once = True
             if place is not None:
                 future._holds_place = True
             if callback is not None:
@@ -226,6 +244,8 @@ class TaskManager(Generic[R]):
 
         Raises ``ConfigError`` for a bad value.
         """
+        from .control.events import Resized  # noqa: PLC0415
+
         engine = self._engine
         base = engine.bounds[0] if worker_count is None else worker_count
         most = engine.bounds[1] if max_worker_count is None else max_worker_count
@@ -287,8 +307,7 @@ class TaskManager(Generic[R]):
                 lost=ledger.lost,
             )
         view = engine.view
-        states = [worker.state for worker in list(engine.workers.values())]
-        ready = states.count(WorkerState.READY)
+        ready, starting = engine.working()
         urgent = min(len(engine.queue.levels[Priority.HIGH]), flow.queued)
         return TaskStats(
             base_workers=min(ready, view.base),
@@ -300,7 +319,7 @@ class TaskManager(Generic[R]):
             running_tasks=flow.running,
             done_tasks=flow.done,
             accepted_tasks=flow.accepted,
-            starting_workers=states.count(WorkerState.STARTING),
+            starting_workers=starting,
             lost_workers=view.lost,
             replaced_workers=view.replaced,
             abandoned_workers=view.abandoned - engine.cut_off,
@@ -334,6 +353,8 @@ class TaskManager(Generic[R]):
     def explain(self) -> ScalingExplanation:
         """Why there are as many workers as there are: what the scaling policy said last, and the last 32 changes, each
         with what it was decided on. ``str()`` of it is for people."""
+        from .sizing import explained  # noqa: PLC0415
+
         return explained(self._engine.view)
 
     def __repr__(self) -> str:
@@ -355,7 +376,7 @@ def _refused(
     error: ShutdownError,
 ) -> TaskFuture[Any]:
     """The failed future of a task that was not accepted, its callback called."""
-    future: TaskFuture[Any] = TaskFuture(engine, 0, task, (), True, monotonic())
+    future: TaskFuture[Any] = TaskFuture._accepted(engine, 0, task, (), monotonic())
     future.add_done_callback(_with_outcome(callback))
     future._end(Ending(error, forced=True))
     return future

@@ -1,58 +1,42 @@
-"""Priority, and TaskFuture: a task and its outcome in one object.
-
-The log
--------
-Everything that decides who may start a task, who may end it and who is told of it happens by appending to one list,
-``_log``; **the order of the entries is the truth**. ``list.append`` is one atomic operation on one object, with the
-GIL and without it (there under the list's own lock), so any two threads agree on the order. Nobody takes a lock; so
-cancelling from a signal handler, a finalizer or a callback cannot deadlock. The entries:
-
-``RUN``      a worker starts an attempt. Counts if no ending stands before it.
-``BACK``     the attempt ended without an outcome; the task waits for its next attempt.
-``DONE``     the worker that ran it has put the result into ``_value``.
-``Ending``   an error or a cancellation. A *forced* one counts wherever it stands first; one that is not (``cancel``)
-             counts only while no attempt runs.
-a watcher    somebody who wants to be told: a waiting thread's lock, a callback, the Condition of
-             ``concurrent.futures``.
-
-The first ending that counts is the outcome: a later one finds it by reading the log and drops its own. A watcher that
-stands before the outcome is told by whoever appended the outcome; one that stands behind it finds it there and sees
-to itself. So each is told exactly once, and there is no window between looking and registering.
-
-The usual log is ``[RUN, DONE]``, and a worker knows it by its length; only what is longer is read.
-
-``_kind`` and ``_error`` are written by the winner after the log decided. They are what ``done()`` and ``result()``
-read first; who finds nothing there looks into the log.
-
-Why not a lock in each future: making and taking one costs 2.5 times as much, and a finalizer that cancels while its
-own thread holds it would hang. Why not flags that are written and then checked on both sides: that needs sequentially
-consistent stores, which Python does not promise without the GIL; and both sides can see each other, which is how a
-waiter of ``concurrent.futures.wait`` got counted twice in a sketch of this.
-"""
+"""Priority, and TaskFuture: a task and its outcome in one object. What decides its races is told in ``tasklog``."""
 
 from __future__ import annotations
 
-import _thread
 import concurrent.futures
 import enum
-import math
 import threading
-from collections import deque
 from collections.abc import Callable, Generator
 from concurrent.futures import Future
 from contextvars import Context as ContextVariables
 from contextvars import copy_context
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
 from .context import Context
 from .errors import TaskCancelled
 from .logs import task_name
 from .metrics.protocol import TaskLifecycleTimestamps
+from .tasklog import (
+    BACK,
+    CANCELLED,
+    DONE,
+    FAILED,
+    FINISHED,
+    PENDING,
+    RUN,
+    SETTLED,
+    Bridge,
+    Callback,
+    Ending,
+    Mark,
+    Waiter,
+    Watcher,
+    nest,
+    outcome_in,
+)
+
+__all__ = ["BACK", "DONE", "FINISHED", "RUN", "Ending", "outcome_in"]
 
 T = TypeVar("T")
-
-PENDING, FINISHED, CANCELLED, FAILED = 0, 1, 2, 3
-"""How a future stands: ``FINISHED`` with a result, ``FAILED`` with an error."""
 
 
 class Priority(enum.IntEnum):
@@ -61,32 +45,6 @@ class Priority(enum.IntEnum):
     HIGH = 0
     NORMAL = 1
     LOW = 2
-
-
-class _Mark:
-    """An entry of the log that carries nothing but its place."""
-
-    __slots__ = ("_name",)
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-
-    def __repr__(self) -> str:
-        return self._name
-
-
-RUN, BACK, DONE = _Mark("RUN"), _Mark("BACK"), _Mark("DONE")
-
-
-class Ending:
-    """An outcome other than a result."""
-
-    __slots__ = ("cancelled", "error", "forced")
-
-    def __init__(self, error: BaseException, *, cancelled: bool = False, forced: bool = False) -> None:
-        self.error: BaseException = error
-        self.cancelled: bool = cancelled
-        self.forced: bool = forced
 
 
 class Owner(Protocol):
@@ -103,121 +61,6 @@ class Owner(Protocol):
 
     def leave_wait(self, ticket: object) -> None:
         """The wait that ``enter_wait`` gave the ticket for is over."""
-
-
-class _Waiter:
-    """A thread that sleeps until the outcome is there."""
-
-    __slots__ = ("acquire", "lock")
-    first = True
-
-    def __init__(self) -> None:
-        self.lock = _thread.allocate_lock()
-        self.acquire = self.lock.acquire
-        self.acquire()
-
-    def tell(self, future: TaskFuture[Any]) -> None:
-        self.lock.release()
-
-
-class _Callback:
-    __slots__ = ("fn",)
-    first = False
-
-    def __init__(self, fn: Callable[[Any], object]) -> None:
-        self.fn = fn
-
-    def tell(self, future: TaskFuture[Any]) -> None:
-        try:
-            self.fn(future)
-        except BaseException as error:
-            future._owner.callback_fault(future, error)
-
-
-class _Bridge:
-    """The Condition and the waiters that ``concurrent.futures.wait`` and ``as_completed`` expect of a future.
-
-    They read ``_state`` and add to ``_waiters`` while they hold the condition, and rely on it that nothing changes
-    meanwhile. But an outcome gets into the log without asking for the condition. So an outcome that stands behind the
-    bridge is shown in ``_state`` only from ``settled`` on, which its bearer sets here, under the condition, as he
-    tells the waiters; one that stood before the bridge was always there. Either way a waiter is told of each future
-    exactly once.
-    """
-
-    __slots__ = ("condition", "settled", "waiters")
-    first = True
-
-    def __init__(self) -> None:
-        self.condition = threading.Condition()
-        self.waiters: list[Any] = []
-        self.settled = False
-
-    def tell(self, future: TaskFuture[Any]) -> None:
-        with self.condition:
-            self.settled = True
-            for waiter in self.waiters:
-                if future._kind == CANCELLED:
-                    waiter.add_cancelled(future)
-                elif future._error is not None:
-                    waiter.add_exception(future)
-                else:
-                    waiter.add_result(future)
-            self.condition.notify_all()
-
-
-class _Nest(threading.local):
-    """How deep this thread is in callbacks of callbacks. A chain of them (each ends the next task) as long as the
-    recursion limit would break off in the middle of an outcome; so from a depth on they are called one after the other."""
-
-    depth = 0
-    later: deque[tuple[TaskFuture[Any], list[_Callback]]] | None = None
-
-    def call(self, future: TaskFuture[Any], callbacks: list[_Callback]) -> None:
-        if self.later is not None:
-            self.later.append((future, callbacks))
-            return
-        self.depth += 1
-        try:
-            if self.depth < _DEEPEST:
-                for callback in callbacks:
-                    callback.tell(future)
-            else:
-                self._one_after_the_other(future, callbacks)
-        finally:
-            self.depth -= 1
-
-    def _one_after_the_other(self, future: TaskFuture[Any], callbacks: list[_Callback]) -> None:
-        later = self.later = deque([(future, callbacks)])
-        try:
-            while later:
-                future, callbacks = later.popleft()
-                for callback in callbacks:
-                    callback.tell(future)
-        finally:
-            self.later = None
-
-
-_DEEPEST = 20
-_nest = _Nest()
-_Watcher = _Waiter | _Callback | _Bridge
-_Entry = _Mark | Ending | _Watcher
-
-
-def outcome_in(log: tuple[Any, ...]) -> _Mark | Ending | None:
-    """The ending that counts in a log, or None."""
-    running = False
-    for entry in log:
-        if entry is RUN:
-            running = True
-        elif entry is BACK:
-            running = False
-        elif entry is DONE or (type(entry) is Ending and (entry.forced or not running)):
-            return entry
-    return None
-
-
-def _place(log: list[Any], entry: object) -> float:
-    return log.index(entry) if entry is not None else math.inf
 
 
 class TaskFuture(Future[T]):
@@ -244,42 +87,31 @@ class TaskFuture(Future[T]):
         "id",
     )
 
+    _args: tuple[Any, ...] | None
+    _attempts: int
     _context: Context | None
     _finished_at: float
+    _kind: int
+    _log: list[Any]
+    _owner: Owner
+    _queued_at: float
     _started_at: float
+    _task: Callable[..., Any] | None
     _value: T
+    _variables: ContextVariables | None
+    """The submitter's; None where nothing was set there."""
     _worker: str
+    id: int
     # Rarely other than this, so a slot would be memory for nothing; ``Future`` gives its instances a __dict__.
     _holds_place = False
     _error: BaseException | None = None
     _failure: BaseException | None = None
     _once: bool = False
+    _made_bridge: Bridge | None = None
 
-    def __init__(
-        self,
-        owner: Owner,
-        number: int,
-        task: Callable[..., Any],
-        args: tuple[Any, ...],
-        once: bool,
-        queued_at: float,
-    ) -> None:
-        # Not Future.__init__: it would make a Condition, which costs more than all the rest of a task.
-        self._owner = owner
-        self.id: int = number
-        # Three slots, and no tuple or bound method of them: what the garbage collector has to look at is what a deep
-        # queue costs.
-        self._task: Callable[..., Any] | None = task
-        self._args: tuple[Any, ...] | None = args
-        variables = copy_context()
-        self._variables: ContextVariables | None = variables or None
-        """The submitter's; None where nothing was set there."""
-        if once:
-            self._once = once
-        self._queued_at = queued_at
-        self._log: list[Any] = []
-        self._kind = PENDING
-        self._attempts = 0
+    # Not Future.__init__: it would make a Condition, which costs more than all the rest of a task. And none of our own,
+    # since its call would cost a tenth of ``submit``, which sets the fields itself, as ``_accepted`` does.
+    __init__ = object.__init__
 
     # -- for callers ----------------------------------------------------------------------------------------------
 
@@ -327,7 +159,7 @@ class TaskFuture(Future[T]):
         """Whether an attempt runs now."""
         if self._kind:
             return False
-        marks = [entry for entry in tuple(self._log) if isinstance(entry, _Mark)]
+        marks = [entry for entry in tuple(self._log) if isinstance(entry, Mark)]
         # What was sent ahead to another process has no context there yet.
         return bool(marks) and marks[-1] is RUN and getattr(self, "_context", None) is not None
 
@@ -338,7 +170,7 @@ class TaskFuture(Future[T]):
     def add_done_callback(self, fn: Callable[[Any], object]) -> None:
         """Calls ``fn(future)`` once the outcome is there: in the thread that brings it, in the order of the calls, or
         at once and here if it is there already. What ``fn`` raises is logged and counted, and nothing else."""
-        self._watch(_Callback(fn))
+        self._watch(Callback(fn))
 
     @property
     def attempts(self) -> int:
@@ -375,6 +207,25 @@ class TaskFuture(Future[T]):
 
     # -- for workers and the manager ------------------------------------------------------------------------------
 
+    @classmethod
+    def _accepted(
+        cls, owner: Owner, number: int, task: Callable[..., Any], args: tuple[Any, ...], queued_at: float
+    ) -> Self:
+        """A future as ``submit`` makes it, which does the same without this call."""
+        future: Self = cls()
+        future._owner = owner
+        future.id = number
+        # Three slots, and no tuple or bound method of them: what the garbage collector has to look at is what a deep
+        # queue costs.
+        future._task = task
+        future._args = args
+        future._variables = copy_context() or None
+        future._queued_at = queued_at
+        future._log = []
+        future._kind = PENDING
+        future._attempts = 0
+        return future
+
     def _may_run(self) -> bool:
         """Asked after ``RUN`` was appended to a log that was not empty: whether no ending stands before it."""
         return outcome_in(tuple(self._log)) is None
@@ -387,36 +238,44 @@ class TaskFuture(Future[T]):
     def _goes_back(self) -> bool:
         """Appends ``BACK``. True where the task must not run again: it was cancelled while it ran (that left an ending that
         did not count, and then cancelled the context; the canceller may be between the two), or has an outcome."""
-        log = self._log
-        log.append(BACK)
+        log = self._entered(BACK)
         before = log[: len(log) - 1 - log[::-1].index(BACK)]
         context = self._context
         return any(type(entry) is Ending for entry in before) or (context is not None and context.cancelled)
 
-    def _end(self, ending: Ending | _Mark) -> bool:
-        """Appends an ending. True if it is the outcome: then everybody who waits has been told."""
-        self._log.append(ending)
-        return self._after(ending)
+    def _entered(self, entry: object) -> tuple[Any, ...]:
+        """Appends to the log, and returns all that stands in it then."""
+        log = self._log
+        log.append(entry)
+        return tuple(log) if log is not SETTLED else (*log, entry)
 
-    def _after(self, ending: Ending | _Mark) -> bool:
-        """What follows once ``ending`` stands in the log: False if another ending, or a running attempt, goes
-        before."""
-        log = tuple(self._log)
+    def _end(self, ending: Ending | Mark) -> bool:
+        """Appends an ending. True if it is the outcome: then everybody who waits has been told."""
+        return self._decide(ending, self._entered(ending))
+
+    def _after(self, ending: Ending | Mark) -> bool:
+        """``_end``, where ``ending`` stands in the log already."""
+        return self._decide(ending, tuple(self._log))
+
+    def _decide(self, ending: Ending | Mark, log: tuple[Any, ...]) -> bool:
+        """False if another ending, or a running attempt, goes before this one."""
         if outcome_in(log) is not ending:
             return False
         self._take_over(ending)
         if type(ending) is Ending and not ending.forced:
             self._owner.ended_in_queue(self, ending)
-        watchers = [entry for entry in log[: log.index(ending)] if not isinstance(entry, _Mark | Ending)]
+        watchers = [entry for entry in log[: log.index(ending)] if not isinstance(entry, Mark | Ending)]
         for watcher in watchers:
             if watcher.first:
                 watcher.tell(self)
         callbacks = [watcher for watcher in watchers if not watcher.first]
         if callbacks:
-            _nest.call(self, callbacks)
+            nest.call(self, callbacks)
+        if type(ending) is Mark:
+            self._log = SETTLED
         return True
 
-    def _take_over(self, ending: Ending | _Mark) -> None:
+    def _take_over(self, ending: Ending | Mark) -> None:
         """Makes the outcome in the log visible to ``done`` and ``result``; may be done twice, by two threads."""
         if isinstance(ending, Ending):
             self._error = ending.error
@@ -428,9 +287,11 @@ class TaskFuture(Future[T]):
 
     # -- waiting --------------------------------------------------------------------------------------------------
 
-    def _watch(self, watcher: _Watcher) -> None:
-        self._log.append(watcher)
-        log = tuple(self._log)
+    def _watch(self, watcher: Watcher) -> None:
+        self._catch_up(watcher, self._entered(watcher))
+
+    def _catch_up(self, watcher: Watcher, log: tuple[Any, ...]) -> None:
+        """Tells a watcher that stands behind the outcome."""
         outcome = outcome_in(log[: log.index(watcher)])
         if outcome is not None:
             self._take_over(outcome)
@@ -438,49 +299,44 @@ class TaskFuture(Future[T]):
 
     def _wait(self, timeout: float | None) -> None:
         ticket = self._owner.enter_wait(self) if timeout is None else None
-        waiter = _Waiter()
+        waiter = Waiter()
         try:
             self._watch(waiter)
             limit = -1.0 if timeout is None else min(max(0.0, timeout), threading.TIMEOUT_MAX)
             if not waiter.acquire(True, limit) and not self._kind:
                 raise concurrent.futures.TimeoutError(f"{self.label} has no outcome after {timeout} seconds")
         finally:
-            if not self._kind and waiter in self._log:
-                self._log.remove(waiter)
+            log = self._log
+            if not self._kind and waiter in log:
+                log.remove(waiter)
             if ticket is not None:
                 self._owner.leave_wait(ticket)
 
     # -- what concurrent.futures and its modules reach for --------------------------------------------------------
 
-    def _bridge(self, make: bool) -> _Bridge | None:
-        for entry in tuple(self._log):
-            if type(entry) is _Bridge:
-                return entry
-        if not make:
-            return None
-        self._log.append(_Bridge())
-        return self._bridge(make)  # the first in the log, if two threads did this
+    def _bridge(self) -> Bridge:
+        """The one bridge of this future. It stands in the log, and is settled if it stands behind the outcome."""
+        bridge = self._made_bridge
+        if bridge is None:
+            bridge = self.__dict__.setdefault("_made_bridge", Bridge())  # atomic: of two threads, one makes it
+        if not bridge.settled:
+            log = tuple(self._log)
+            self._catch_up(bridge, log if bridge in log else self._entered(bridge))
+        return bridge
 
     @property
     def _condition(self) -> threading.Condition:  # type: ignore[override]
-        bridge = self._bridge(make=True)
-        assert bridge is not None
-        return bridge.condition
+        return self._bridge().condition
 
     @property
     def _waiters(self) -> list[Any]:  # type: ignore[override]
-        bridge = self._bridge(make=True)
-        assert bridge is not None
-        return bridge.waiters
+        return self._bridge().waiters
 
     @property
     def _state(self) -> str:  # type: ignore[override]
-        # ``wait`` reads it twice while it holds the condition, and must read the same: an outcome that got into the
-        # log after the bridge counts once its bearer has been at the bridge.
-        bridge = self._bridge(make=False)
-        outcome = outcome_in(tuple(self._log))
-        if bridge is not None and not bridge.settled and self._log.index(bridge) < _place(self._log, outcome):
-            outcome = None
+        # ``wait`` reads it twice while it holds the condition, and must read the same: see ``Bridge``.
+        bridge = self._made_bridge
+        outcome = None if bridge is not None and not bridge.settled else outcome_in(tuple(self._log))
         if outcome is None:
             return "RUNNING" if self.running() else "PENDING"
         self._take_over(outcome)

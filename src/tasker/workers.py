@@ -7,6 +7,7 @@ becomes of a task that does not simply succeed is decided here too; the straight
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable
 from concurrent.futures import CancelledError
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,8 @@ from .control.workers import WorkerState
 from .errors import DeadlockError, TaskTimeout, WorkerLost
 from .logs import describe
 from .metrics.protocol import TaskLifecycleTimestamps
-from .tasks import BACK, DONE, Ending, TaskFuture, outcome_in
+from .tasklog import BACK, DONE, Ending, outcome_in
+from .tasks import TaskFuture
 
 if TYPE_CHECKING:
     from .engine import Engine
@@ -33,6 +35,12 @@ class Here(threading.local):
 
 
 here: Here = Here()
+
+
+def working(workers: Iterable[Worker]) -> tuple[int, int]:
+    """How many are ready, and how many on their way to it."""
+    states = [worker.state for worker in workers]
+    return states.count(WorkerState.READY), states.count(WorkerState.STARTING)
 
 
 class Worker:
@@ -87,7 +95,7 @@ class Worker:
         """The task was cancelled before it came to its turn, or must not start any more because of a kill."""
         engine = self.engine
         if engine.killed and outcome_in(tuple(future._log)) is None:
-            future._log.append(BACK)
+            future._entered(BACK)
             engine.drop(future)
         future._context = None
         engine.look_idle()

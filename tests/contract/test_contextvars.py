@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextvars
 from typing import Any
 
+import pytest
+
 user: contextvars.ContextVar[str] = contextvars.ContextVar("user", default="nobody")
 
 
@@ -49,6 +51,22 @@ async def test_what_a_task_sets_stays_in_it(engine: Any, kit: Any) -> None:
     async with engine.manager() as m:
         assert [await m.queue_task(kit.calls(spoil)) for _ in range(3)] == ["eve"] * 3
     assert user.get() == "eve"
+
+
+async def test_what_a_task_sets_where_its_submitter_set_nothing(engine: Any, kit: Any) -> None:
+    """It stays in that task too, whether the task succeeds or fails: the next one finds nothing."""
+
+    def spoil_and_fail(ctx: Any, resource: Any) -> str:
+        raise ValueError(spoil(ctx, resource))
+
+    async with engine.manager(worker_count=1) as m:
+        for body in (spoil, spoil_and_fail, look, spoil, look):
+            future = await contextvars.Context().run(lambda body=body: m.submit(kit.calls(body)))
+            if body is spoil_and_fail:
+                with pytest.raises(ValueError, match="nobody"):
+                    await future.result()
+            else:
+                assert await future.result() == "nobody"
 
 
 async def test_a_retry_sees_the_submitters_value(engine: Any, kit: Any) -> None:

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 from tasker.context import Context
-from tasker.tasks import BACK, DONE, FINISHED, RUN, Ending, TaskFuture
+from tasker.tasklog import BACK, DONE, FINISHED, RUN, SETTLED, Ending
+from tasker.tasks import TaskFuture
 from unit.hooks import HookedList
 
 
@@ -44,14 +45,7 @@ def named(number: int = 7) -> None:
 
 def new(owner: Owner | None = None, log: HookedList | None = None) -> TaskFuture[Any]:
     """A future as `submit` makes it."""
-    future: TaskFuture[Any] = TaskFuture(
-        owner or Owner(),
-        1,
-        named,
-        (),
-        once=False,
-        queued_at=1.0,
-    )
+    future: TaskFuture[Any] = TaskFuture._accepted(owner or Owner(), 1, named, (), queued_at=1.0)
     if log is not None:
         future._log = log
     return future
@@ -78,6 +72,7 @@ def succeed(future: TaskFuture[Any], value: Any = "value") -> bool:
     log.append(DONE)
     if len(log) == 2:
         future._kind = FINISHED
+        future._log = SETTLED
         future._task = future._args = future._variables = future._context = None
         return True
     if future._after(DONE):

@@ -113,6 +113,30 @@ def test_counter(kind: type[Any]) -> None:
     assert (counter.value(), counter.value(), next(iter(counter))) == (3, 3, 4)
 
 
+def test_counter_beyond_its_stock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Threads that take numbers while the stock runs out get each number once, and those below it."""
+    monkeypatch.setattr("tasker.books._STOCK", 7)
+    counter, taken = _ExactCounter(), []
+
+    def take() -> None:
+        numbers = iter(counter)
+        for _ in range(500):
+            try:
+                for number in numbers:  # noqa: B007
+                    break
+            except IndexError:
+                number = counter.more()
+            taken.append(number)
+
+    threads = [threading.Thread(target=take) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(taken) == list(range(1, 2001))
+    assert counter.value() == 2000
+
+
 def test_shard_goes_on() -> None:
     """The next worker of a slot gets its predecessor's shard."""
     books = Books()

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tasker.errors import TaskCancelled, TaskKilled
 from tasker.metrics.protocol import TaskLifecycleTimestamps
-from tasker.tasks import BACK, DONE, RUN, Ending, _Waiter, outcome_in
+from tasker.tasklog import BACK, DONE, RUN, Ending, Waiter, outcome_in
 from unit import futures
 from unit.futures import Owner, Thread, begin, fail, give_back, land, new, run, succeed
 from unit.hooks import HookedList
@@ -214,7 +214,7 @@ def test_waiting_threads_go_before_callbacks() -> None:
     """A slow callback does not hold up a thread that waits: threads are told first."""
     future, told = new(), []
     future.add_done_callback(lambda done: told.append(waiter.lock.locked()))
-    waiter = _Waiter()
+    waiter = Waiter()
     future._watch(waiter)
     run(future)
     assert told == [False]
@@ -257,7 +257,7 @@ def test_wait_is_told(kind: str, when: str) -> None:
         elif begin(future):
             _ = succeed(future) if kind == "result" else fail(future, ValueError())
 
-    bridge = future._bridge(make=True)
+    bridge = future._bridge()
     assert bridge is not None
     lined_up = threading.Event()
     bridge.waiters = HookedList(after=lined_up.set)
@@ -322,7 +322,7 @@ def reference(log: list[str]) -> int | None:
 def test_outcome_in(names: list[str]) -> None:
     """The outcome is the first ending that counts: DONE and forced ones always,
     others while no attempt runs."""
-    marks = {"RUN": RUN, "BACK": BACK, "DONE": DONE, "watcher": _Waiter()}
+    marks = {"RUN": RUN, "BACK": BACK, "DONE": DONE, "watcher": Waiter()}
     log = [marks[n] if n in marks else Ending(ValueError(), forced=n == "forced") for n in names]
     index = reference(names)
     found = outcome_in(tuple(log))

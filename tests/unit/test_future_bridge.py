@@ -10,14 +10,15 @@ from typing import Any
 
 import pytest
 
-from tasker.tasks import TaskFuture, _Bridge
+from tasker.tasklog import Bridge
+from tasker.tasks import TaskFuture
 from unit.futures import Owner, Thread, begin, land, new, run, succeed
 from unit.hooks import HookedList
 
 
 def test_two_bridges_at_once() -> None:
     """Two threads that make the Condition at once get the same one."""
-    log = HookedList(when=lambda entry: isinstance(entry, _Bridge))
+    log = HookedList(when=lambda entry: isinstance(entry, Bridge))
     future = new(log=log)
     others: list[Any] = []
     log.before = lambda: others.append((future._condition, future._waiters))
@@ -46,7 +47,7 @@ class Scripted(TaskFuture[Any]):
 
 def scripted() -> Scripted:
     """A running one."""
-    future = Scripted(Owner(), 1, new, (), once=False, queued_at=1.0)
+    future = Scripted._accepted(Owner(), 1, new, (), queued_at=1.0)
     begin(future)
     return future
 
@@ -93,7 +94,7 @@ def test_landed_before_wait_looks() -> None:
     """A result whose worker is still on its way to the bridge is told to wait() and as_completed() when it
     arrives, once."""
     future = scripted()
-    bridge = future._bridge(make=True)
+    bridge = future._bridge()
     assert bridge is not None
     going_on = land(future, 16)
     future.script(0, lambda: None)
@@ -120,7 +121,7 @@ def test_two_waits_and_a_result_on_its_way() -> None:
     """When a second wait() finds the result first, the waiter of the first is told exactly once."""
     future, pending = new(), new()
     begin(future)
-    bridge = future._bridge(make=True)
+    bridge = future._bridge()
     assert bridge is not None
     lined_up = threading.Event()
     bridge.waiters = HookedList(after=lined_up.set)
@@ -140,7 +141,7 @@ def test_result_while_wait_installs_its_waiter() -> None:
     it, and then wakes it."""
     future = new()
     begin(future)
-    bridge = future._bridge(make=True)
+    bridge = future._bridge()
     assert bridge is not None
     workers: list[Thread] = []
     bridge.waiters = HookedList(before=lambda: workers.append(Thread(lambda: succeed(future, 19))))
@@ -151,7 +152,7 @@ def test_result_while_wait_installs_its_waiter() -> None:
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_done_at_the_making_of_the_bridge(moment: str) -> None:
     """wait() returns, on whichever side of its Condition the outcome lands in the log."""
-    log = HookedList(when=lambda entry: isinstance(entry, _Bridge))
+    log = HookedList(when=lambda entry: isinstance(entry, Bridge))
     future = new(log=log)
     begin(future)
     setattr(log, moment, lambda: succeed(future, 20))

@@ -11,7 +11,9 @@ import pytest
 
 from tasker import tasks
 from tasker.errors import TaskCancelled, TaskKilled
-from tasker.tasks import DONE, RUN, Ending, TaskFuture, _Callback, _Waiter
+from tasker.tasklog import BACK, DONE, RUN, SETTLED, Ending, Waiter
+from tasker.tasklog import Callback as Told
+from tasker.tasks import TaskFuture
 from unit.futures import Owner, begin, fail, give_back, land, new, run, succeed
 from unit.hooks import HookedList
 
@@ -95,7 +97,7 @@ def test_landed_before_cancel() -> None:
 def test_cancel_at_the_moment_of_back() -> None:
     """Whether a cancel() counts is decided by its place before or after BACK."""
     for name, wins in (("before", False), ("after", True)):
-        future, log = hooked(lambda entry: entry is tasks.BACK)
+        future, log = hooked(lambda entry: entry is BACK)
         answers: list[bool] = []
         setattr(log, name, lambda future=future, answers=answers: answers.append(future.cancel()))
         begin(future)
@@ -118,19 +120,89 @@ def test_two_cancels_at_once() -> None:
         future.result()
 
 
+# -- the settled log ------------------------------------------------------------------------------
+
+
+class Reading(TaskFuture[Any]):
+    """Runs a step right after it has handed out its log, as if another thread did it then."""
+
+    __slots__ = ("kept", "step")
+
+    @property
+    def _log(self) -> Any:  # type: ignore[override]
+        log, step = self.kept, self.__dict__.pop("armed", None)
+        if step is not None:
+            step()
+        return log
+
+    @_log.setter
+    def _log(self, log: Any) -> None:
+        self.kept = log
+
+
+ARRIVALS: dict[str, Callable[[TaskFuture[Any]], Any]] = {
+    "cancel": lambda future: future.cancel(),
+    "result": lambda future: future.result(5),
+    "condition": lambda future: future._condition,
+    "state": lambda future: future._state,
+    "running": lambda future: future.running(),
+    "killed": lambda future: future._end(Ending(TaskKilled("bye"), cancelled=True, forced=True)),
+}
+
+
+@pytest.mark.parametrize("how", ARRIVALS)
+@pytest.mark.parametrize("settles", ["at its length", "after telling"])
+def test_settled_just_after_the_log_was_read(how: str, settles: str) -> None:
+    """Who holds the list of a future whose log is settled meanwhile finds the result in that list."""
+    future = Reading._accepted(Owner(), 1, hooked, (), queued_at=1.0)
+    begin(future)
+    end = (lambda: succeed(future, 21)) if settles == "at its length" else land(future, 21)
+    future.__dict__["armed"] = end
+    answer = ARRIVALS[how](future)
+    assert answer in {
+        "cancel": [False],
+        "killed": [False],
+        "running": [False, True],
+        "state": ["RUNNING", "FINISHED"],
+    }.get(how, [answer])
+    assert future._log is SETTLED
+    assert (future.result(0), future.cancelled(), future._state) == (21, False, "FINISHED")
+
+
+@pytest.mark.parametrize("how", ARRIVALS)
+def test_a_step_on_a_settled_log(how: str) -> None:
+    """On a settled log every step finds the result, and leaves nothing in the log that all futures share."""
+    future, calls = new(), []
+    run(future, 22)
+    ARRIVALS[how](future)
+    future.add_done_callback(calls.append)
+    assert calls == [future]
+    assert future._condition is future._condition
+    assert list(SETTLED) == [RUN, DONE]
+    assert begin(future) is False
+
+
+def test_who_was_told_is_let_go() -> None:
+    """Once the result has been told, the future keeps neither those who waited nor its callbacks."""
+    future = new()
+    future.add_done_callback(lambda told: None)
+    run(future, 23)
+    assert future._log is SETTLED
+
+
 # -- DONE and those who wait ----------------------------------------------------------------------
 
 
 def test_done_just_before_a_waiter() -> None:
     """A thread that registers just after the outcome finds it itself."""
-    future, log = hooked(is_a(_Waiter))
+    future, log = hooked(is_a(Waiter))
     log.before = lambda: run(future, 5)
     assert future.result() == 5
 
 
 def test_done_just_after_a_waiter() -> None:
     """A thread that registered just before the outcome is told."""
-    future, log = hooked(is_a(_Waiter))
+    future, log = hooked(is_a(Waiter))
     log.after = lambda: run(future, 6)
     assert future.result() == 6
 
@@ -138,7 +210,7 @@ def test_done_just_after_a_waiter() -> None:
 def test_landed_just_before_a_waiter() -> None:
     """A thread that finds only DONE in the log takes the result over; the worker
     that goes on tells nobody twice."""
-    future, log = hooked(is_a(_Waiter))
+    future, log = hooked(is_a(Waiter))
     going_on: list[Callable[[], bool]] = []
     log.before = lambda: begin(future) and going_on.append(land(future, 7))
     assert future.result() == 7
@@ -159,7 +231,7 @@ def test_waiter_between_done_and_the_workers_look() -> None:
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_done_at_the_registration_of_a_callback(moment: str) -> None:
     """A callback is called exactly once, on whichever side of it the outcome lands."""
-    future, log = hooked(is_a(_Callback))
+    future, log = hooked(is_a(Told))
     setattr(log, moment, lambda: run(future))
     calls: list[Any] = []
     future.add_done_callback(calls.append)
@@ -179,7 +251,7 @@ def test_callback_at_the_moment_of_done() -> None:
 def impatient(monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[], object]) -> None:
     """Waiters give up at once; `meanwhile` happens at the very end of their patience."""
 
-    class Impatient(_Waiter):
+    class Impatient(Waiter):
         __slots__ = ()
 
         def __init__(self) -> None:
@@ -191,7 +263,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[], object]) 
             meanwhile()
             return False
 
-    monkeypatch.setattr(tasks, "_Waiter", Impatient)
+    monkeypatch.setattr(tasks, "Waiter", Impatient)
 
 
 def test_outcome_at_the_timeout(monkeypatch: pytest.MonkeyPatch) -> None:

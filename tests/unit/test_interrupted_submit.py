@@ -11,16 +11,10 @@ from support.observers import RecordingCollector
 from support.resources import ScriptedResources
 from support.waiting import Call, wait_until
 from tasker import Config, Priority, QueueFull, TaskManager
-from tasker.books import Books, Counter, _FastCounter
+from tasker.books import Books
 from tasker.places import Places
-from tasker.tasks import TaskFuture
 from unit.futures import Thread
 from unit.interrupts import each_moment
-
-pytestmark = pytest.mark.skipif(
-    Counter is not _FastCounter,
-    reason="counting is a call in Python here, which Ctrl-C may strike: see books._ExactCounter",
-)
 
 WAYS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "plain": ({}, {}),
@@ -76,7 +70,7 @@ def test_the_next_task_has_its_token() -> None:
 @pytest.mark.parametrize(
     "functions",
     [
-        pytest.param((TaskManager.submit, TaskFuture.__init__), id="submit itself"),
+        pytest.param((TaskManager.submit,), id="submit itself"),
         pytest.param((Places.acquire,), id="acquire"),
         pytest.param((Places._take_or_line_up,), id="taking"),
     ],
@@ -114,7 +108,7 @@ def test_every_number_that_was_taken_is_accounted_for() -> None:
     """Interrupted between taking a number and using it, submit gives the number back."""
     manager, _ = build()
     books: Books = manager._engine.books
-    for where, _, error in each_moment(lambda: manager.submit(lambda ctx, resource: None), TaskFuture.__init__):
+    for where, _, error in each_moment(lambda: manager.submit(lambda ctx, resource: None)):
         assert where is None or isinstance(error, KeyboardInterrupt)
     wait_until(lambda: books.flow().outstanding == 0, what=str(books.flow()))
     assert books.numbers.value() == books.refused + books.flow().accepted

@@ -16,7 +16,8 @@ from tasker.control.actions import Requeue
 from tasker.control.events import AttemptFailed, Seat
 from tasker.engine import Engine
 from tasker.queues import RETIRE
-from tasker.tasks import BACK, DONE, RUN, Ending, TaskFuture
+from tasker.tasklog import BACK, DONE, RUN, Ending
+from tasker.tasks import TaskFuture
 from tasker.workers import Worker
 from unit.hooks import HookedList
 
@@ -46,9 +47,8 @@ class Bench:
         log: HookedList | None = None,
     ) -> TaskFuture[Any]:
         """A task is accepted; it notes its call unless it is given."""
-        future: TaskFuture[Any] = TaskFuture(
-            self.engine, next(iter(self.engine.books.numbers)), task or self.task, (), once=False, queued_at=0.0
-        )
+        number = next(iter(self.engine.books.numbers))
+        future: TaskFuture[Any] = TaskFuture._accepted(self.engine, number, task or self.task, (), queued_at=0.0)
         if log is not None:
             future._log = log
         self.engine.queue.put(future, 1)
@@ -109,7 +109,7 @@ def test_usual_log() -> None:
     bench = Bench()
     future = bench.submit()
     bench.serve()
-    assert (future._log, future.result(0), bench.calls) == ([RUN, DONE], "value", ["resource"])
+    assert (list(future._log), future.result(0), bench.calls) == ([RUN, DONE], "value", ["resource"])
     bench.audit(done=1)
 
 

@@ -1,7 +1,7 @@
 """The host that costs nothing: the resource lives in this process, and its worker's thread runs the tasks.
 
 ``serve`` is the hottest loop of the library and is written for that: names are looked up once, a task that succeeds
-calls no function of ours but ``Context``, and takes no lock. Whatever else happens (a failure, a retry, a race with
+calls no function of ours, and takes no lock. Whatever else happens (a failure, a retry, a race with
 ``cancel`` or ``kill``) leaves the loop's straight path for a method of the worker.
 
 The order inside the loop carries promises:
@@ -10,6 +10,9 @@ The order inside the loop carries promises:
   his hands also finds it in ``stats()`` and ``metrics()``.
 - ``_task`` and its companions are read before ``RUN``: once ``RUN`` has won, only a ``kill`` may empty them, after its
   deadline.
+- A task whose submitter had set no contextvars runs in ``own``, in which the whole loop runs: so the task is called like
+  any function, without ``Context.run``. Once something was set there, the loop goes on inside of another; and what is
+  called meanwhile for others than the task is called outside (``_outside``).
 - References to the task are dropped before the worker waits for the next one, so an idle worker keeps nothing alive.
 
 Atomic without the GIL, each on its own object: ``SimpleQueue.get``, ``deque.popleft``, ``list.append``; attributes of
@@ -18,17 +21,19 @@ the shard and of the future are written by this thread alone until ``DONE``.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextvars import Context as Variables
 from time import monotonic
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
-from tasker.context import Context
+from tasker.context import BareContext
 from tasker.control import events as ev
 from tasker.metrics.meter import BATCH
 from tasker.metrics.protocol import TaskLifecycleTimestamps
 from tasker.queues import RETIRE
-from tasker.tasks import DONE, FINISHED, RUN, TaskFuture
+from tasker.tasklog import DONE, FINISHED, RUN, SETTLED
+from tasker.tasks import TaskFuture
 
 if TYPE_CHECKING:
     from tasker.resources import Held
@@ -58,6 +63,12 @@ class ThreadHost:
 
     def serve(self) -> None:
         """Runs tasks until told to retire, or until a task leaves the resource unhealthy."""
+        own = Variables()
+        while own.run(self._serve, own):
+            own = Variables()
+
+    def _serve(self, own: Variables) -> bool:
+        """``serve``, inside of ``own``, as long as that stays empty; True where it has to go on inside of another."""
         assert self._held is not None
         worker, resource = self._worker, self._held.resource
         engine, shard, name, root = worker.engine, worker.shard, worker.name, worker.engine.root
@@ -65,11 +76,16 @@ class ThreadHost:
         high, normal, _ = engine.queue.levels
         tokens = engine.queue.tokens
         next_token = tokens.get
-        add_execution, add_wait = meter.execution.append, meter.wait.append
-        new = object.__new__
+        executions, waits = meter.execution, meter.wait
+        # Without the GIL, CPython 3.13 looks a global name up in its dict each time.
+        retire, run, done, settled, ended_well, now = RETIRE, RUN, DONE, SETTLED, FINISHED, monotonic
+        new_context, coroutine, batch = BareContext, CoroutineType, BATCH
         collector, bounded = engine.collector, engine.places is not None
         future: TaskFuture[Any] | None
-        for _ in iter(next_token, RETIRE):
+        log: Any
+        while True:  # and not `while next_token() is not RETIRE`: CPython 3.11 would not speed that loop up
+            if next_token() is retire:
+                break
             try:
                 shard.future = future = high.popleft() if high else normal.popleft()
             except IndexError:
@@ -77,56 +93,68 @@ class ThreadHost:
                 if future is None:
                     continue
             task, args, variables = future._task, future._args, future._variables
-            # As Context(root) does, less the two calls.
-            future._context = context = new(Context)
+            # As Context(root) does, less one call.
+            future._context = context = new_context()
             context._parent = root
             context._cause = None
             context._watchers = []
             future._worker = name
             log = future._log
-            future._started_at = started = monotonic()
-            log.append(RUN)
+            future._started_at = started = now()
+            log.append(run)
             if (len(log) != 1 and not future._may_run()) or engine.killed:
-                worker.skip(future)
-                shard.future = future = context = log = task = args = variables = None  # type: ignore[assignment]
+                _outside(own, worker.skip, future)
+                shard.future = future = context = log = task = args = variables = None
+                if own:
+                    return True
                 continue
             shard.taken += 1
             future._attempts += 1
             if bounded:
                 engine.release_place(future)
             try:
-                if variables is None:
-                    variables = Variables()
-                if args:
-                    value = variables.run(task, context, resource, *args)  # type: ignore[arg-type]
+                if variables is not None:
+                    value = variables.run(task, context, resource, *args)  # type: ignore[arg-type,misc]
+                elif args:
+                    value = task(context, resource, *args)  # type: ignore[misc]
                 else:
-                    value = variables.run(task, context, resource)  # type: ignore[arg-type]
-                if value.__class__ is CoroutineType:
+                    value = task(context, resource)  # type: ignore[misc]
+                if value.__class__ is coroutine:
                     raise _async_task(value)
             except BaseException as error:
-                healthy = worker.failed(future, error)
+                healthy = _outside(own, worker.failed, future, error)
                 if not healthy:
-                    return
+                    return False
             else:
-                future._finished_at = finished = monotonic()
+                future._finished_at = finished = now()
                 future._value = value
-                add_execution(finished - started)
-                add_wait(started - future._queued_at)
+                executions.append(finished - started)
+                waits.append(started - future._queued_at)
                 shard.done += 1
                 if collector is not None:
-                    engine.hooks.completion(TaskLifecycleTimestamps(future._queued_at, started, finished))
-                log.append(DONE)
+                    stamps = TaskLifecycleTimestamps(future._queued_at, started, finished)
+                    _outside(own, engine.hooks.completion, stamps)
+                log.append(done)
                 if len(log) == 2:
-                    future._kind = FINISHED
+                    future._kind = ended_well
+                    future._log = settled
                     future._task = future._args = future._variables = future._context = None
-                elif not future._after(DONE):
+                elif not _outside(own, future._after, done):
                     future._value = None
-            shard.future = future = context = log = task = args = variables = value = None  # type: ignore[assignment]
-            if len(meter.execution) >= BATCH:
+            shard.future = future = context = log = task = args = variables = value = None
+            if len(executions) >= batch:
                 meter.flush()
             if engine.draining and tokens.empty():
                 engine.look_idle()
+            if own:
+                return True
         engine.report(ev.WorkerRetiring(worker.seat))
+        return False
+
+
+def _outside(own: Variables, function: Callable[..., Any], *args: Any) -> Any:
+    """Calls ``function`` where it sees nothing of what the task has set."""
+    return Variables().run(function, *args) if own else function(*args)
 
 
 def _async_task(coroutine: CoroutineType[Any, Any, Any]) -> TypeError:
