@@ -285,7 +285,11 @@ class BareContext(Context):
     """A ``Context`` that is made without a call of ``__init__``: who makes it sets the fields. For what runs once a task."""
 
     __slots__ = ()
-    __init__ = object.__init__
+    if TYPE_CHECKING:
+
+        def __init__(self) -> None: ...
+    else:
+        __init__ = object.__init__
 
 
 def _wake(woken: Future[None]) -> None:

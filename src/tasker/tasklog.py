@@ -69,11 +69,11 @@ class Waiter:
     """A thread that sleeps until the outcome is there."""
 
     __slots__ = ("acquire", "lock")
-    first = True
+    first: bool = True
 
     def __init__(self) -> None:
-        self.lock = _thread.allocate_lock()
-        self.acquire = self.lock.acquire
+        self.lock: _thread.LockType = _thread.allocate_lock()
+        self.acquire: Callable[..., bool] = self.lock.acquire
         self.acquire()
 
     def tell(self, future: TaskFuture[Any]) -> None:
@@ -82,10 +82,10 @@ class Waiter:
 
 class Callback:
     __slots__ = ("fn",)
-    first = False
+    first: bool = False
 
     def __init__(self, fn: Callable[[Any], object]) -> None:
-        self.fn = fn
+        self.fn: Callable[[Any], object] = fn
 
     def tell(self, future: TaskFuture[Any]) -> None:
         try:
@@ -105,12 +105,12 @@ class Bridge:
     """
 
     __slots__ = ("condition", "settled", "waiters")
-    first = True
+    first: bool = True
 
     def __init__(self) -> None:
-        self.condition = threading.Condition()
+        self.condition: threading.Condition = threading.Condition()
         self.waiters: list[Any] = []
-        self.settled = False
+        self.settled: bool = False
 
     def tell(self, future: TaskFuture[Any]) -> None:
         with self.condition:
@@ -131,7 +131,7 @@ class _Nest(threading.local):
     """How deep this thread is in callbacks of callbacks. A chain of them (each ends the next task) as long as the
     recursion limit would break off in the middle of an outcome; so from a depth on they are called one after the other."""
 
-    depth = 0
+    depth: int = 0
     later: deque[tuple[TaskFuture[Any], list[Callback]]] | None = None
 
     def call(self, future: TaskFuture[Any], callbacks: list[Callback]) -> None:
@@ -160,7 +160,7 @@ class _Nest(threading.local):
 
 
 _DEEPEST = 20
-nest = _Nest()
+nest: _Nest = _Nest()
 Watcher = Waiter | Callback | Bridge
 _Entry = Mark | Ending | Watcher
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator
 from concurrent.futures import Future
 from contextvars import Context as ContextVariables
 from contextvars import copy_context
-from typing import Any, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 from .context import Context
 from .errors import TaskCancelled
@@ -111,7 +111,11 @@ class TaskFuture(Future[T]):
 
     # Not Future.__init__: it would make a Condition, which costs more than all the rest of a task. And none of our own,
     # since its call would cost a tenth of ``submit``, which sets the fields itself, as ``_accepted`` does.
-    __init__ = object.__init__
+    if TYPE_CHECKING:
+
+        def __init__(self) -> None: ...
+    else:
+        __init__ = object.__init__
 
     # -- for callers ----------------------------------------------------------------------------------------------
 

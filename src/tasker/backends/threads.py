@@ -83,6 +83,7 @@ class ThreadHost:
         collector, bounded = engine.collector, engine.places is not None
         future: TaskFuture[Any] | None
         log: Any
+        context: Any
         while True:  # and not `while next_token() is not RETIRE`: CPython 3.11 would not speed that loop up
             if next_token() is retire:
                 break
