@@ -22,7 +22,7 @@ import itertools
 import sys
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -86,6 +86,9 @@ class _ExactCounter:
                 except IndexError:
                     self._fill_up(_STOCK)
 
+    def taker(self) -> Callable[[], int]:
+        return self.more
+
     def _fill_up(self, amount: int) -> None:
         low, self._highest = self._highest, self._highest + amount
         self._stock.extend(range(self._highest, low, -1))
@@ -106,6 +109,10 @@ class _FastCounter:
 
     def more(self) -> int:
         return next(self._count)
+
+    def taker(self) -> Callable[[], int]:
+        """What takes a number each time that it is called."""
+        return self._count.__next__
 
     def value(self) -> int:
         # Its repr, ``count(7)``, is the one way to read it without taking a number.

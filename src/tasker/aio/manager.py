@@ -56,7 +56,7 @@ class AsyncTaskManager(Submitting[R]):
         if self._engine is None:
             self._loop = asyncio.get_running_loop()
             self._engine = engine = AsyncEngine(self._config, self._loop)
-            self._next_number = iter(engine.books.numbers).__next__
+            self._next_number = engine.books.numbers.taker()
             self._append_normal = engine.queue.levels[Priority.NORMAL].append
             self._parked = engine.queue.parked
             self._thread, self._running = get_ident(), self._loop.is_running
