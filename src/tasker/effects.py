@@ -76,6 +76,8 @@ class Effects:
         engine.books.note("retried")
         engine.hooks.retry()
         engine.queue.put(future, Priority.HIGH)
+        if engine.away is not None:
+            engine.away.overtake(Priority.HIGH)
 
     def _fail_task(self, action: act.FailTask) -> None:
         engine = self._engine
@@ -135,23 +137,25 @@ class Effects:
 
     def _abandon(self, action: act.Abandon) -> None:
         engine = self._engine
+        if engine.away is not None:
+            engine.away.kill_all()
         for seat in action.seats:
             worker = engine.workers.pop(seat, None)
             if worker is None:
                 continue
             future = worker.shard.future
             if worker.host.kill():
-                engine.cut_off += 1
+                engine.toll.cut_off += 1
                 engine.remember(worker.thread)
                 continue
             doing = "in on_create or on_destroy" if future is None else future.label
-            engine.abandoned.append(f"{worker.name} ({doing})")
+            engine.toll.abandoned.append(f"{worker.name} ({doing})")
             if future is not None:
                 error = TaskKilled(f"{future.label} did not end when it was killed: {engine.refusal}")
                 if future._end(Ending(error, cancelled=True, forced=True)):
-                    engine.killed_tasks += 1
-        if engine.abandoned:
-            engine.log.log("warning", "left behind: %s", ", ".join(engine.abandoned))
+                    engine.toll.killed_tasks += 1
+        if engine.toll.abandoned:
+            engine.log.log("warning", "left behind: %s", ", ".join(engine.toll.abandoned))
 
     def _refill_pool(self, action: act.RefillPool) -> None:
         engine = self._engine

@@ -25,6 +25,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from .backends.base import Host
+from .backends.opening import threaded_house
 from .backends.threads import ThreadHost
 from .books import Books, Flow
 from .config import Config
@@ -33,7 +34,7 @@ from .control import events as ev
 from .control.rates import SlidingRate
 from .control.supervisor import Supervisor, View
 from .effects import Effects
-from .errors import DeadlockError, ShutdownError, TaskKilled
+from .errors import ShutdownError, TaskKilled
 from .hooks import Hooks
 from .inline import InlineRunner
 from .logs import GuardedLogger, describe, formatted
@@ -43,11 +44,11 @@ from .pool import InlinePool
 from .queues import TaskQueue
 from .resources import Maker
 from .sizing import load_of, plan_of
-from .stats import StopReport
+from .stats import StopReport, Toll
 from .tasklog import Ending
 from .tasks import Priority, TaskFuture
 from .waits import Waits
-from .workers import Worker, here, working
+from .workers import Worker, working
 
 if TYPE_CHECKING:
     from .backends.process.threaded import ThreadedHouse
@@ -67,7 +68,7 @@ class Engine:
         self.log: GuardedLogger = GuardedLogger(config.logger, config.name, lambda: self.books.note("user_errors"))
         self.hooks: Hooks = Hooks(config, self.log)
         self.queue: TaskQueue = TaskQueue()
-        self.away: ThreadedHouse | None = self._open_house() if config.backend is not None else None
+        self.away: ThreadedHouse | None = threaded_house(self)
         self.maker: Maker | ThreadedHouse = self.away or Maker(config, self.books, self.log)
         self.new_host: Callable[[Worker], Host] = ThreadHost if self.away is None else self.away.host
         self.pool: InlinePool = InlinePool(self.maker, config.pool_size, config.max_temporary_resources)
@@ -85,6 +86,8 @@ class Engine:
         self.forked: bool = False
         self.careful: bool = self.places is not None or self.collector is not None
         """Whether ``submit`` has more to do than to queue."""
+        self.watchful: bool = self.away is not None
+        """Whether it has more to do once it has queued."""
         self.refusal: str = ""
         self.bounds: tuple[int, int] = (config.worker_count, config.most_workers)
         self._begun = threading.Event()
@@ -104,26 +107,23 @@ class Engine:
         self.creation_error: BaseException | None = None
         self._leaving: list[threading.Thread] = []
         self.ended_at: float = now
-        self.abandoned: list[str] = []
-        self.killed_tasks: int = 0
-        self.cut_off: int = 0
-        """Workers that a kill ended by force."""
+        self.toll: Toll = Toll()
         self.forget_parent: Callable[[], None] = lambda: None
-        self._thread = threading.Thread(target=self._supervise, name=f"{config.name}-supervisor", daemon=True)
+        self.thread = threading.Thread(target=self._supervise, name=f"{config.name}-supervisor", daemon=True)
         self._effects = Effects(self)
-
-    def _open_house(self) -> ThreadedHouse:
-        from .backends.process.threaded import ThreadedHouse  # noqa: PLC0415  what it needs comes with an extra
-
-        return ThreadedHouse(self)
 
     def start(self) -> None:
         """Fills ``run_task``'s pool here, then starts the threads. Interrupted in that, the engine ends by itself."""
-        self.pool.fill()
+        try:
+            self.pool.fill()
+        except BaseException:
+            if self.away is not None:
+                self.away.finish()
+            raise
         # The threads of the workers are started by the supervisor's, which Ctrl-C never strikes; and are waited for, because
         # a program may come to its end right after this, and from CPython 3.12 on no thread can be started then.
         try:
-            self._thread.start()
+            self.thread.start()
             self._begun.wait()
         except BaseException:
             self.request_kill("its start was interrupted", self.config.cancel_grace)
@@ -226,7 +226,7 @@ class Engine:
         with self.books.lock:
             if not self.closed:
                 self.refusal = f"task manager {self.config.name!r} is shutting down: {reason}"
-            self.closed = self.careful = self.draining = True
+            self.closed = self.careful = self.watchful = self.draining = True
         if self.places is not None:
             self.places.close()
         self.look_idle()
@@ -236,13 +236,13 @@ class Engine:
         if future._end(
             Ending(TaskKilled(f"{future.label} was killed before it started: {self.refusal}"), cancelled=True)
         ):
-            self.killed_tasks += 1
+            self.toll.killed_tasks += 1
 
     def drop_returned(self, future: TaskFuture[Any]) -> None:
         """Ends a task as killed whose attempt failed and about which nobody will decide any more."""
         if future._take_failure() is not None:
             error = TaskKilled(f"{future.label} was killed before its next attempt: {self.refusal}")
-            self.killed_tasks += 1
+            self.toll.killed_tasks += 1
             self.conclude(future, Ending(error, cancelled=True, forced=True))
 
     def conclude(self, future: TaskFuture[Any], ending: Ending) -> None:
@@ -302,9 +302,11 @@ class Engine:
             self.books.note("refused")
             self.look_idle()
 
-    def take_back(self, future: TaskFuture[Any]) -> bool:
-        """Called by ``submit`` that found the door closed behind its task. True if the task was not accepted."""
-        return future._end(Ending(self.shutdown_error()))
+    def look_after(self, future: TaskFuture[Any], priority: int) -> bool:
+        """Called by ``submit`` that has queued its task. True if it found the door closed and the task was not accepted."""
+        if self.away is not None and priority != Priority.NORMAL:
+            self.away.overtake(priority)
+        return self.closed and future._end(Ending(self.shutdown_error()))
 
     def shutdown_error(self) -> ShutdownError:
         """Why no task is taken."""
@@ -327,6 +329,11 @@ class Engine:
         self.queue.discard(future)
         if self.draining:
             self.look_idle()
+
+    def recall(self, future: TaskFuture[Any]) -> None:
+        """See ``tasks.Owner``."""
+        if self.away is not None:
+            self.away.recall(future)
 
     def callback_fault(self, future: TaskFuture[Any], error: BaseException) -> None:
         """See ``tasks.Owner``."""
@@ -368,15 +375,15 @@ class Engine:
             raise
         if end is None and self.killed:
             end = monotonic() + self.config.cancel_grace  # a callback of ``Context.on_cancel`` may hang
-        for thread in (self._thread, *self._leaving):
+        for thread in (self.thread, *self._leaving):
             if thread.ident is not None:
                 thread.join(None if end is None else min(max(0.0, end - monotonic()), threading.TIMEOUT_MAX))
         if self.patient and self.finished.is_set():
             self.pool.close()
         return StopReport(
             killed=self.killed,
-            killed_tasks=self.killed_tasks,
-            abandoned=tuple(self.abandoned),
+            killed_tasks=self.toll.killed_tasks,
+            abandoned=tuple(self.toll.abandoned),
             seconds=max(0.0, (self.ended_at if self.finished.is_set() else monotonic()) - since),
         )
 
@@ -385,16 +392,3 @@ class Engine:
         while (worker := self.stranded.get()) is not None:
             worker.run()
         self.wait_finished(0.0, None)
-
-    def forbid_inside(self, what: str) -> None:
-        """``DeadlockError`` where this thread runs a task or callback of this manager."""
-        worker = here.worker
-        if worker is not None and worker.engine is self:
-            inside = f"{worker.shard.future or 'a callback'} in worker {worker.name}"
-        elif self in here.inline:
-            inside = "a task in run_task"
-        elif threading.current_thread() is self._thread:
-            inside = "its supervisor"
-        else:
-            return
-        raise DeadlockError(f"{what} was called from inside {inside}, which it would wait for")

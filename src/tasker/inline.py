@@ -101,7 +101,7 @@ class InlineRunner:
         engine, error = self._engine, call.error
         finished = monotonic()
         held = call.loan.held
-        broken = held is not None and held.away is not None and held.away.broken
+        broken = held is not None and held.away is not None and (held.away.broken or held.away.wear.out())
         healthy = not broken and (error is None or call.cancelled or engine.hooks.healthy(error))
         engine.pool.release(call.loan, healthy)
         put, event = engine.put_event, _LOST

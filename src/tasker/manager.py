@@ -128,7 +128,7 @@ class TaskManager(Generic[R]):
             if callback is not None and isinstance(error, ShutdownError):
                 return _refused(engine, task, callback, error)
             raise
-        if engine.closed and engine.take_back(future) and callback is None:
+        if engine.watchful and engine.look_after(future, priority) and callback is None:
             raise engine.shutdown_error()
         return future
 
@@ -218,7 +218,9 @@ class TaskManager(Generic[R]):
         engine = self._engine
         if engine.forked:
             return StopReport(killed=False, killed_tasks=0, abandoned=(), seconds=0.0)
-        engine.forbid_inside(what)
+        from .inside import forbid_inside  # noqa: PLC0415  as the engine
+
+        forbid_inside(engine, what)
         since = monotonic()
         reason = f"{what}() was called"
         engine.patient = engine.patient or timeout is None
@@ -322,7 +324,7 @@ class TaskManager(Generic[R]):
             starting_workers=starting,
             lost_workers=view.lost,
             replaced_workers=view.replaced,
-            abandoned_workers=view.abandoned - engine.cut_off,
+            abandoned_workers=view.abandoned - engine.toll.cut_off,
             resources=resources,
             failing_creations=view.failing_creations,
             creation_error=view.creation_error,

@@ -61,23 +61,27 @@ class TaskQueue:
                     continue
         return []
 
-    def take_some(self, most: int) -> list[tuple[TaskFuture[Any], int]]:
-        """What can be had at once, token and task, with the levels; as much as that at most."""
+    def take_some(self, most: int) -> tuple[list[tuple[TaskFuture[Any], int]], bool]:
+        """What can be had at once, token and task, with the levels; as much as that at most, and nothing of low priority,
+        which everything may overtake. And whether a ``RETIRE`` was among the tokens, which the taker then has to heed."""
         taken: list[tuple[TaskFuture[Any], int]] = []
         next_token, (high, normal, _) = self.tokens.get_nowait, self.levels
         try:
             while len(taken) < most:
                 token = next_token()
-                if token is not None:  # for a worker that is idle
+                if token is RETIRE:
+                    return taken, True
+                if token is LOOK:  # for a worker that is idle
                     self.tokens.put(token)
                     break
                 try:
                     taken.append((high.popleft(), 0) if high else (normal.popleft(), 1))
                 except IndexError:
-                    taken += self.take_for_token()
+                    self.tokens.put(token)
+                    break
         except queue.Empty:
             pass
-        return taken
+        return taken, False
 
     def put_back(self, future: TaskFuture[Any], level: int) -> None:
         """Adds a task that was taken and not begun where it was: before those that were accepted after it."""

@@ -80,3 +80,14 @@ class StopReport:
     """Workers that were left behind in user code that did not return, each with its task."""
     seconds: float
     """From the request to the end."""
+
+
+@dataclass(slots=True)
+class Toll:
+    """What the end of a manager has cost, as far as it has come."""
+
+    killed_tasks: int = 0
+    abandoned: list[str] = field(default_factory=list)
+    """Workers left behind in user code, each with what it was doing."""
+    cut_off: int = 0
+    """Workers that were ended by force."""

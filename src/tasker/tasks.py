@@ -53,6 +53,9 @@ class Owner(Protocol):
     def ended_in_queue(self, future: TaskFuture[Any], ending: Ending) -> None:
         """The task ended while no attempt ran. Called before anybody is told."""
 
+    def recall(self, future: TaskFuture[Any]) -> None:
+        """If the task was sent ahead to another process and has not begun there, it is to wait in the queue again."""
+
     def callback_fault(self, future: TaskFuture[Any], error: BaseException) -> None:
         """A callback raised."""
 
@@ -144,6 +147,8 @@ class TaskFuture(Future[T]):
     def cancel(self) -> bool:
         """True: the task will not be started (again) and ends cancelled. False: it is done, or it is running; then
         its ``Context`` is cancelled, and the task decides how it ends."""
+        if not self._kind and self._log and getattr(self, "_context", self) is None:  # sent ahead to another process
+            self._owner.recall(self)
         mine = Ending(TaskCancelled(f"{self.label} was cancelled before it started"), cancelled=True)
         if self._end(mine):
             return True

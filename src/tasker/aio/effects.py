@@ -13,6 +13,7 @@ from tasker.logs import describe
 from tasker.tasks import Priority
 
 from .futures import RUNNING, AsyncTaskFuture
+from .workers import AsyncWorker
 
 if TYPE_CHECKING:
     from .engine import AsyncEngine
@@ -47,7 +48,9 @@ class AsyncEffects:
             self._engine.log.fault(type(action).__name__, error)
 
     def _start_worker(self, action: act.StartWorker) -> None:
-        self._engine.workers[action.seat] = self._engine.new_worker(action.seat)
+        engine = self._engine
+        new = AsyncWorker if engine.away is None else engine.away.worker
+        engine.workers[action.seat] = new(engine, action.seat)
 
     def _requeue(self, action: act.Requeue) -> None:
         engine = self._engine
@@ -58,6 +61,8 @@ class AsyncEffects:
         engine.books.note("retried")
         engine.hooks.retry()
         engine.queue.put(future, Priority.HIGH)
+        if engine.away is not None:
+            engine.away.overtake(Priority.HIGH)
 
     def _fail_task(self, action: act.FailTask) -> None:
         engine = self._engine
@@ -101,24 +106,26 @@ class AsyncEffects:
 
     def _abandon(self, action: act.Abandon) -> None:
         engine = self._engine
+        if engine.away is not None:
+            engine.away.kill_all()
         for seat in action.seats:
             worker = engine.workers.pop(seat, None)
             if worker is None:
                 continue
             if worker.cut_off():
-                engine.cut_off += 1
+                engine.toll.cut_off += 1
                 engine.cut.append(worker.task)
                 continue
             future = worker.shard.future
             doing = "in on_create or on_destroy" if future is None else future.label
-            engine.abandoned.append(f"{worker.name} ({doing})")
+            engine.toll.abandoned.append(f"{worker.name} ({doing})")
             if future is not None and future._stage == RUNNING:
-                engine.killed_tasks += 1
+                engine.toll.killed_tasks += 1
                 told = TaskKilled(f"{future.label} did not end when it was killed: {engine.refusal}")
                 future._end_error(told, cancelled=True)
-        engine.abandoned += engine.callbacks.abandon()
-        if engine.abandoned:
-            engine.log.log("warning", "left behind: %s", ", ".join(engine.abandoned))
+        engine.toll.abandoned += engine.callbacks.abandon()
+        if engine.toll.abandoned:
+            engine.log.log("warning", "left behind: %s", ", ".join(engine.toll.abandoned))
 
     async def _refill(self) -> None:
         engine = self._engine

@@ -22,6 +22,7 @@ from collections.abc import Callable, Coroutine
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from tasker.backends.opening import loop_house
 from tasker.books import Books, Flow
 from tasker.config import Config
 from tasker.context import RootContext
@@ -34,7 +35,7 @@ from tasker.hooks import Hooks
 from tasker.logs import GuardedLogger, describe, formatted
 from tasker.metrics.protocol import MetricsCollector, TaskLifecycleTimestamps
 from tasker.sizing import load_of, plan_of
-from tasker.stats import StopReport
+from tasker.stats import StopReport, Toll
 from tasker.tasks import Priority
 
 from .books import AsyncShard
@@ -68,7 +69,7 @@ class AsyncEngine:
         self.log: GuardedLogger = GuardedLogger(config.logger, config.name, lambda: self.books.note("user_errors"))
         self.hooks: Hooks = Hooks(config, self.log)
         self.watch: LoopWatch = LoopWatch(config.slow_callback, self.log)
-        self.away: LoopHouse | None = self._open_house() if config.backend is not None else None
+        self.away: LoopHouse | None = loop_house(self)
         self.maker: AsyncMaker | LoopHouse = self.away or AsyncMaker(self)
         self.pool: AsyncPool = AsyncPool(self)
         self.queue: AsyncTaskQueue = AsyncTaskQueue()
@@ -93,10 +94,7 @@ class AsyncEngine:
         self.workers: dict[ev.Seat, AsyncWorker] = {}
         self.creation_error: BaseException | None = None
         self.ended_at: float = now
-        self.abandoned: list[str] = []
-        self.killed_tasks: int = 0
-        self.cut_off: int = 0
-        """Workers that a kill ended by force."""
+        self.toll: Toll = Toll()
         self.cut: list[asyncio.Task[None]] = []
         self.forget_parent: Callable[[], None] = lambda: None
         self._inbox: deque[ev.Event] = deque()
@@ -107,22 +105,14 @@ class AsyncEngine:
         self._keeper: asyncio.Task[None] | None = None
         self._effects = AsyncEffects(self)
 
-    def _open_house(self) -> LoopHouse:
-        from tasker.backends.process.looped import LoopHouse  # noqa: PLC0415  what it needs comes with an extra
-
-        return LoopHouse(self)
-
-    def new_worker(self, seat: ev.Seat) -> AsyncWorker:
-        """Starts a worker."""
-        if self.away is None:
-            return AsyncWorker(self, seat)
-        from tasker.backends.process.loop_worker import ProcessWorker  # noqa: PLC0415  as above
-
-        return ProcessWorker(self, seat)
-
     async def start(self) -> None:
         """Fills ``run_task``'s pool here, then starts the workers."""
-        await self.pool.fill()
+        try:
+            await self.pool.fill()
+        except BaseException:
+            if self.away is not None:
+                self.away.finish()
+            raise
         self._next_tick = monotonic() + self._interval
         self._keeper = self.loop.create_task(
             self._keep(), name=f"{self.config.name}-keeper", context=contextvars.Context()
@@ -289,7 +279,7 @@ class AsyncEngine:
     def drop(self, future: AsyncTaskFuture[Any]) -> None:
         """Ends a task that is not running as killed."""
         if future._stage == QUEUED:
-            self.killed_tasks += 1
+            self.toll.killed_tasks += 1
             future.rare().ended_waiting = True
             told = TaskKilled(f"{future.label} was killed before it started: {self.refusal}")
             future._end_error(told, cancelled=True)
@@ -385,8 +375,8 @@ class AsyncEngine:
                 waiting.cancel()
         return StopReport(
             killed=self.killed,
-            killed_tasks=self.killed_tasks,
-            abandoned=tuple(self.abandoned),
+            killed_tasks=self.toll.killed_tasks,
+            abandoned=tuple(self.toll.abandoned),
             seconds=max(0.0, self.ended_at - since),
         )
 

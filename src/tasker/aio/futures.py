@@ -199,6 +199,8 @@ class AsyncTaskFuture(_Future[T]):
     def cancel(self, msg: object = None) -> bool:
         """True: the task will not be started (again) and ends cancelled. False: it is done, or it is running; then
         its ``Context`` is cancelled and ``CancelledError`` is thrown into it, and the task decides how it ends."""
+        if self._stage == RUNNING and self._engine.away is not None:
+            self._engine.away.recall(self)
         if self._stage == QUEUED:
             self.rare().ended_waiting = True
             self._end_cancelled(TaskCancelled(f"{self.label} was cancelled before it started"))

@@ -124,7 +124,7 @@ class AsyncInlineRunner:
             isinstance(error, TaskCancelled) and run.context.cancelled
         )
         try:
-            broken = held.away is not None and held.away.broken
+            broken = held.away is not None and (held.away.broken or held.away.wear.out())
             healthy = not broken and (error is None or cancelled or await engine.healthy(error))
             if await engine.pool.release(held, temporary, healthy):
                 engine.report(PoolResourceLost())

@@ -32,13 +32,18 @@ class AsyncTaskQueue:
         self.wake()
 
     def take_some(self, most: int) -> list[tuple[AsyncTaskFuture[Any], int]]:
-        """Removes and returns what is first, as much as that at most, with the levels that it came from."""
+        """Removes and returns what is first, as much as that at most, with the levels that it came from; of low priority,
+        which everything may overtake, one at most."""
         taken: list[tuple[AsyncTaskFuture[Any], int]] = []
         for number, level in enumerate(self.levels):
+            if number == Priority.LOW and taken:
+                break
             while level and len(taken) < most:
                 future = level.popleft()
                 if future._stage == QUEUED:
                     taken.append((future, number))
+                    if number == Priority.LOW:
+                        return taken
         return taken
 
     def put_back(self, future: AsyncTaskFuture[Any], level: int) -> None:

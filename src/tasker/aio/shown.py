@@ -34,7 +34,7 @@ def stats_of(engine: AsyncEngine) -> TaskStats:
         starting_workers=states.count(WorkerState.STARTING),
         lost_workers=view.lost,
         replaced_workers=view.replaced,
-        abandoned_workers=view.abandoned - engine.cut_off,
+        abandoned_workers=view.abandoned - engine.toll.cut_off,
         resources=ResourceLedger(
             created=ledger.created,
             destroyed=ledger.destroyed,

@@ -126,6 +126,8 @@ class Submitting(Generic[R]):
         append(future)
         if self._parked:
             engine.queue.wake()
+        if priority is not _NORMAL and engine.away is not None:
+            engine.away.overtake(priority)
         return future
 
     @overload

@@ -59,6 +59,13 @@ class WorkerRetiring:
 
 
 @dataclass(frozen=True, slots=True)
+class WorkerWorn:
+    """The worker has served its time and is going to destroy its resource, with which nothing is wrong."""
+
+    seat: Seat
+
+
+@dataclass(frozen=True, slots=True)
 class AttemptFailed:
     """A task failed with an error that is the resource's fault. Its worker is going to destroy the resource."""
 
@@ -157,6 +164,7 @@ Event = (
     | WorkerReady
     | CreationFailed
     | WorkerRetiring
+    | WorkerWorn
     | AttemptFailed
     | WorkerEnded
     | WorkerLost

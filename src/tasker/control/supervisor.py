@@ -101,6 +101,7 @@ class Supervisor:
             ev.WorkerReady: self._worker_ready,
             ev.CreationFailed: self._creation_failed,
             ev.WorkerRetiring: self._worker_retiring,
+            ev.WorkerWorn: self._worker_worn,
             ev.AttemptFailed: self._attempt_failed,
             ev.WorkerEnded: self._worker_ended,
             ev.WorkerLost: self._worker_lost,
@@ -211,6 +212,10 @@ class Supervisor:
 
     def _worker_retiring(self, event: ev.WorkerRetiring, now: float) -> list[act.Action]:
         self._retiring = max(0, self._retiring - 1)
+        self._begin_ending(event.seat, now)
+        return []
+
+    def _worker_worn(self, event: ev.WorkerWorn, now: float) -> list[act.Action]:
         self._begin_ending(event.seat, now)
         return []
 

@@ -24,7 +24,7 @@ from typing import Any
 
 from tasker.context import Context
 from tasker.errors import TaskKilled, TravelError
-from tasker.logs import task_name
+from tasker.logs import describe, task_name
 
 from .errors import pack_error
 from .messages import (
@@ -85,9 +85,7 @@ class Child:
         self._root = _root(setup.values)
         self._resource = Resource(setup)
         self._measured = monotonic()
-        self._epoch = 0
-        self._stale: int | None = None
-        """The epoch of which nothing more may begin."""
+        self._pauses = 0
 
     def live(self) -> int:
         """The whole life; the status to exit with."""
@@ -141,8 +139,6 @@ class Child:
             if order is None:
                 return
             self._run(order)
-            if self._setup.max_rss is not None:
-                self._measure(self._setup.max_rss)
 
     def _next(self) -> Order | None:
         """The next task that may begin; None: leave."""
@@ -160,7 +156,6 @@ class Child:
                     continue
             theirs, order = self._ahead.popleft()
             if theirs == epoch:
-                self._epoch = epoch
                 return order
 
     def _read(self) -> bool:
@@ -175,15 +170,14 @@ class Child:
             return True
         if message == LEAVE:
             return False
-        epoch, orders = message
-        if epoch != self._stale:
-            self._stale = None
+        epoch, judged, orders = message
+        if judged >= self._pauses:
             self._ahead.extend([(epoch, order) for order in orders])
         return True
 
     def _pause(self) -> None:
         """Begins nothing more of what was sent before the parent knows what has just been answered."""
-        self._stale = self._epoch
+        self._pauses += 1
         self._ahead.clear()
 
     def _run(self, order: Order) -> None:
@@ -197,7 +191,7 @@ class Child:
             return
         try:
             if packed is not None:
-                task, args, variables = _unpacked(packed)
+                task, args, variables = _unpacked(task, packed)
             run = unpack_variables(variables).run if variables else contextvars.Context().run
             self._interruptible = True
             try:
@@ -213,10 +207,12 @@ class Child:
             self._current = None
             if self._setup.careful:
                 self._pause()
+            self._measure()
             self._answer((ERROR, number, pack_error(error), started, monotonic(), context.cancelled))
             return
         finished = monotonic()
         self._current = None
+        self._measure()
         if type(value) in PLAIN:
             self._wire.send_all([dumps((RESULT, number, value, started, finished), 5)])
         else:
@@ -238,7 +234,11 @@ class Child:
     def _answer(self, answer: Answer) -> None:
         self._wire.send_all(pack(answer))
 
-    def _measure(self, most: int) -> None:
+    def _measure(self) -> None:
+        """Tells, before the answer to the task, that the child is to be replaced."""
+        most = self._setup.max_rss
+        if most is None:
+            return
         now = monotonic()
         if now - self._measured < _RSS_INTERVAL:
             return
@@ -280,11 +280,13 @@ class Child:
             current.interrupt()
 
 
-def _unpacked(packed: list[Any]) -> Any:
+def _unpacked(name: Any, packed: list[Any]) -> Any:
     try:
         return unpack(packed)
     except BaseException as error:
-        raise TravelError(f"the task or its arguments can't be unpickled in the child: {error!r}") from error
+        raise TravelError(
+            f"{name}: the task or its arguments can't be unpickled in the child: {describe(error)}"
+        ) from error
 
 
 def _async_task(coroutine: CoroutineType[Any, Any, Any]) -> TypeError:

@@ -9,12 +9,11 @@ A child that dies while its worker waits for tasks: see ``rollcall``.
 
 from __future__ import annotations
 
-from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from tasker.backends.base import HostDied
 from tasker.control import events as ev
-from tasker.errors import TaskCancelled, TaskKilled
+from tasker.errors import TaskCancelled, TaskKilled, WorkerLost
 from tasker.queues import RETIRE
 from tasker.tasks import TaskFuture
 
@@ -39,10 +38,17 @@ class ProcessHost:
         self._house = shared.house
         self._queue = worker.engine.queue
         self._link: Link | None = None
-        self._until: float | None = None
+        self.traffic: ThreadTraffic | None = None
+        """While it serves."""
+        self._retiring = False
         self._dead = False
         self._destroyed = False
         self._killed = False
+
+    @property
+    def name(self) -> str:
+        """The worker's."""
+        return self._worker.name
 
     def deceased(self) -> bool:
         """Whether the child is gone while this worker lives."""
@@ -63,14 +69,12 @@ class ProcessHost:
             self._house.close(link)
             raise
         self._engine.books.resource(created=1)
-        age = self._house.options.max_age
-        self._until = None if age is None else monotonic() + age
 
     def serve(self) -> None:
         """See ``Host``."""
         link = self._link
         assert link is not None
-        traffic = ThreadTraffic(self._worker, link, self._house.options)
+        self.traffic = traffic = ThreadTraffic(self._worker, link, self._house.options)
         try:
             while self._fill(traffic):
                 traffic.hear()
@@ -79,11 +83,15 @@ class ProcessHost:
         except BaseException:  # no memory, or a fault of ours: the task in hand is the worker's to see to
             link.kill()
             link.death()
-            begun = link.begun_at_death()
+            link.begun_at_death()
             self._dead = True
-            traffic.give_back(list(link.flights), first=not begun)
+            rest = list(link.flights)
+            traffic.give_back(rest, first=bool(rest) and rest[0][0] == link.begun)
             raise
         finally:
+            self.traffic = None
+            if self._retiring:  # somebody else has to, then
+                self._queue.retire(1)
             self._destroyed = traffic.destroyed
 
     def destroy(self) -> None:
@@ -111,46 +119,68 @@ class ProcessHost:
 
     def _fill(self, traffic: ThreadTraffic) -> bool:
         """Gives the child as many tasks as it should have. False: this worker is to end."""
-        if traffic.spent or self._engine.killed or (self._until is not None and monotonic() >= self._until):
-            traffic.spent = traffic.spent or not self._engine.killed
+        if self._retiring and not traffic.in_hand:
+            self._retiring = False
+            self._engine.report(ev.WorkerRetiring(self._worker.seat))
+            return False
+        spent = traffic.spent()
+        if spent or self._engine.killed:
             traffic.take_back()
             if traffic.in_hand:
                 return True
-            if traffic.spent:
+            if spent:
+                if not traffic.unhealthy:
+                    self._engine.report(ev.WorkerWorn(self._worker.seat))
                 return False
-        wanted = traffic.room()
-        if not wanted:
-            return True
-        taken = []
-        if not traffic.in_hand:
-            if self._shared.roll_call.next_token(self) is RETIRE:
-                self._engine.report(ev.WorkerRetiring(self._worker.seat))
-                return False
-            taken = self._queue.take_for_token()
-        taken += self._queue.take_some(wanted - len(taken))
+        wanted = 0 if self._retiring else traffic.room()
+        taken = self._take(wanted, wait=not traffic.in_hand)
         if taken:
             traffic.send(taken)
         return True
 
+    def _take(self, wanted: int, *, wait: bool) -> list[tuple[TaskFuture[Any], int]]:
+        """As many tasks as that at most; ``wait``: for the first."""
+        taken: list[tuple[TaskFuture[Any], int]] = []
+        if wait and wanted:
+            self._retiring = self._shared.roll_call.next_token(self) is RETIRE
+            if self._retiring:
+                return taken
+            taken = self._queue.take_for_token()
+        if wanted > len(taken):
+            more, self._retiring = self._queue.take_some(wanted - len(taken))
+            taken += more
+        return taken
+
     def _bury(self, link: Link, traffic: ThreadTraffic) -> None:
-        """The child is gone without having been told to go."""
+        """The child is gone without having been told to go. Raises ``HostDied``, unless it has destroyed its resource."""
         worker, engine = self._worker, self._engine
         self._dead = True
         begun = link.begun_at_death()
         lost = link.death()
-        engine.report(ev.WorkerLost(worker.seat, str(lost)))  # first, so that a replacement is made at once
-        traffic.give_back(list(link.flights), first=not begun)
+        traffic.last_words()
+        if not traffic.destroyed:
+            engine.report(ev.WorkerLost(worker.seat, str(lost)))  # first, so that a replacement is made at once
+        rest = list(link.flights)
         link.flights.clear()
-        for _, future, _ in begun:
-            cause = traffic.lost(future)
-            if cause is None:
-                worker.send_back(future, lost)
-            else:
-                error = _cut_off(future, cause)
-                engine.killed_tasks += isinstance(error, TaskKilled)
-                worker.failed(future, error)
-            worker.shard.future = None
-        raise HostDied(str(lost))
+        traffic.give_back(rest, first=bool(rest) and rest[0][0] == link.begun)
+        told = [self._lose(traffic, number, future, lost) for number, future, _ in begun]
+        if not traffic.destroyed:
+            raise HostDied(str(lost))
+        if not any(told):
+            engine.report(ev.WorkerWorn(worker.seat))
+
+    def _lose(self, traffic: ThreadTraffic, number: int, future: TaskFuture[Any], lost: WorkerLost) -> bool:
+        """The child died in this task. True if it is left to the supervisor, which so hears of this worker's end."""
+        worker = self._worker
+        cause = traffic.lost(number, future)
+        if cause is None:
+            worker.send_back(future, lost)
+        else:
+            error = _cut_off(future, cause)
+            self._engine.toll.killed_tasks += isinstance(error, TaskKilled)
+            worker.failed(future, error)
+        worker.shard.future = None
+        return cause is None
 
 
 def _cut_off(future: TaskFuture[Any], cause: BaseException) -> TaskCancelled:

@@ -21,6 +21,7 @@ class Ear:
         self._listening = False
         self._writing = False
         self._over = False
+        self._closed = False
         self.listen()
 
     def over(self) -> bool:
@@ -41,6 +42,7 @@ class Ear:
 
     def close(self) -> None:
         """Before the link is closed."""
+        self._closed = True
         self.stop()
         if self._writing:
             self._writing = False
@@ -66,6 +68,15 @@ class Ear:
             self._waiter = None
             if timer is not None:
                 timer.cancel()
+
+    def look(self) -> None:
+        """The child has ended: there is nothing to wait for."""
+        if not self._over and not self._closed:
+            self._read()
+
+    def nudge(self) -> None:
+        """Ends a wait for answers."""
+        self._wake()
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():

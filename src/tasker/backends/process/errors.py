@@ -129,6 +129,13 @@ def unpack_error(packed: PackedError) -> BaseException:
     return error
 
 
+def garbled(what: str, fault: BaseException) -> TravelError:
+    """The error of a result that could not be unpickled here."""
+    error = TravelError(f"the result of {what} can't be unpickled: {describe(fault)}")
+    error.__cause__ = fault
+    return error
+
+
 def _unpack(packed: PackedError) -> BaseException:
     error = None
     if packed.pickled is not None:

@@ -73,6 +73,11 @@ class House:
         for link in self._all():
             link.cancel(0, cause)
 
+    def kill_all(self) -> None:
+        """Ends every child at once."""
+        for link in self._all():
+            link.kill()
+
     def usage(self) -> tuple[ProcessUsage, ...]:
         """What the children take now."""
         from .usage import usage_of  # noqa: PLC0415  psutil is needed for this alone

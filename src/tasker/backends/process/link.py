@@ -21,8 +21,8 @@ from typing import Any
 from tasker.errors import WorkerLost
 
 from .keeper import LOST_NURSERY, Birth, Keeper, forget_in_forks, kill
-from .messages import EPOCHS, LEAVE, Answer, Setup
-from .packing import pack, unpack
+from .messages import EPOCHS, GARBLED, LEAVE, Answer, Setup
+from .packing import pack, pack_or_tell, unpack
 from .wire import Wire
 
 _BUFFER = 1 << 20
@@ -42,6 +42,10 @@ class Link:
         """Seconds that a cancelled task is given."""
         self.flights: deque[Flight] = deque()
         self.numbers: count[int] = count(1)
+        self.begun: int = 0
+        """The number of the flight that was taken to have begun; 0: none."""
+        self.judged: int = 0
+        """How many of the child's pauses are over, see ``messages``."""
         self.gone: bool = False
         """Whether it has ended, or was told to."""
         self._birth: Birth | None = None
@@ -60,26 +64,17 @@ class Link:
         on_end: Callable[[int], object],
     ) -> None:
         """Has the child born, and tells it what it is to be. ``speech``: makes the pipes that it speaks through."""
-        ours, theirs = [], []
-        for _ in range(3):
-            mine, other = socket.socketpair()
-            ours.append(mine)
-            theirs.append(other)
-        data, side, control = ours
-        for end in (data, theirs[0]):
-            for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):
-                end.setsockopt(socket.SOL_SOCKET, option, _BUFFER)
-        for end in (data, side):
-            end.setblocking(False)
-        self.wire: Wire = Wire(data, side)
-        self.control: Wire = Wire(control, side)
-        self._permits, self._permit = os.pipe()
-        os.set_blocking(self._permits, False)
-        forget_in_forks(data, side, control)
+
+        def ended(status: int) -> None:
+            self.nudge()
+            on_end(status)
+
+        hello = pack_or_tell(setup, "on_create, on_destroy or resource of the Config")
+        theirs = self._connect()
         pipes = speech()
         try:
             fds = [*(end.fileno() for end in theirs), self._permits, *pipes]
-            self._birth = keeper.start(fds, spawn, on_end)
+            self._birth = keeper.start(fds, spawn, ended)
         except BaseException:
             self.close()
             raise
@@ -88,14 +83,32 @@ class Link:
                 end.close()
             for pipe in pipes:
                 os.close(pipe)
-        self._poll = select.poll()
-        self._poll.register(data, select.POLLIN)
-        self._both = select.poll()
-        self._both.register(data, select.POLLIN | select.POLLOUT)
         try:
-            self.wire.send(pack(setup))
+            self.wire.send(hello)
         except OSError:  # it is gone already; the next answer says so
             pass
+
+    def _connect(self) -> list[socket.socket]:
+        """Makes what connects the two; returns the child's ends."""
+        (data, far_data), (side, far_side), (control, far_control) = [socket.socketpair() for _ in range(3)]
+        for end in (data, far_data):
+            for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):
+                end.setsockopt(socket.SOL_SOCKET, option, _BUFFER)
+        data.setblocking(False)
+        side.setblocking(False)
+        self.wire: Wire = Wire(data, side)
+        self.control: Wire = Wire(control, side)
+        forget_in_forks(data, side, control)
+        self._permits, self._permit = os.pipe()
+        self._nudged, self._nudge = os.pipe()
+        for pipe in (self._permits, self._nudged):
+            os.set_blocking(pipe, False)
+        self._poll, self._both = select.poll(), select.poll()
+        for poll in (self._poll, self._both):
+            poll.register(data, select.POLLIN)
+            poll.register(self._nudged, select.POLLIN)
+        self._both.modify(data, select.POLLIN | select.POLLOUT)
+        return [far_data, far_side, far_control]
 
     @property
     def pid(self) -> int:
@@ -115,20 +128,42 @@ class Link:
 
     def order(self, flights: list[Flight], orders: list[Any]) -> None:
         """Sends tasks. A child that is gone is noticed at the next answer."""
-        self.flights.extend(flights)
-        message = pack((self._epoch, orders))
+        while True:
+            epoch = self._epoch
+            message = pack((epoch, self.judged, orders))  # not under the lock: it may call the user's code
+            with self._lock:
+                if epoch != self._epoch:
+                    continue
+                self.flights.extend(flights)
+                os.write(self._permit, bytes((epoch,)) * len(flights))
+            break
         try:
-            os.write(self._permit, bytes((self._epoch,)) * len(flights))
             self.wire.send(message)
         except OSError:
             pass
 
-    def take_back(self) -> list[Flight]:
-        """Takes back, now and for good, what has not begun; in order."""
-        permits = self._drain()
-        self._epoch = (self._epoch + 1) % EPOCHS
-        back = [self.flights.pop() for _ in range(min(permits, len(self.flights)))]
-        return back[::-1]
+    def take_back(self) -> tuple[list[Flight], bool]:
+        """Takes back, now and for good, what has not begun; in order. And whether the first of that is the one that was
+        taken to have begun. From any thread."""
+        with self._lock:
+            if self.gone:  # as in ``nudge``
+                return [], False
+            permits = min(self._drain(), len(self.flights))
+            self._epoch = (self._epoch + 1) % EPOCHS
+            back = [self.flights.pop() for _ in range(permits)][::-1]
+            first = bool(back) and back[0][0] == self.begun
+            if first:
+                self.begun = 0
+        return back, first
+
+    def begin(self) -> Flight | None:
+        """The first flight, if it was not asked for before: it is taken to have begun."""
+        with self._lock:
+            if not self.flights or self.flights[0][0] == self.begun:
+                return None
+            first = self.flights[0]
+            self.begun = first[0]
+            return first
 
     def _drain(self) -> int:
         permits = 0
@@ -142,21 +177,39 @@ class Link:
                 return permits
 
     def wait(self, timeout: float | None = None) -> None:
-        """Sleeps until the child has said something, ``timeout`` seconds at most."""
+        """Sleeps until the child has said something or somebody has nudged, ``timeout`` seconds at most."""
         milliseconds = None if timeout is None else max(0, round(timeout * 1000))
         while self.wire.blocked:
-            for _, event in self._both.poll(milliseconds):
-                if event & (select.POLLIN | select.POLLHUP | select.POLLERR):
-                    return
-                try:
-                    self.wire.flush()
-                except OSError:
-                    return
-        self._poll.poll(milliseconds)
+            ready = self._both.poll(milliseconds)
+            if any(event & ~select.POLLOUT for _, event in ready):
+                return
+            try:
+                self.wire.flush()
+            except OSError:
+                return
+            if not ready:
+                return
+        if any(fd == self._nudged for fd, _ in self._poll.poll(milliseconds)):
+            try:
+                os.read(self._nudged, 4096)
+            except BlockingIOError:
+                pass
+
+    def nudge(self) -> None:
+        """Ends a ``wait``. From any thread."""
+        with self._lock:
+            if not self.gone:  # the number of a descriptor that was closed may be another's by now
+                os.write(self._nudge, b"n")
 
     def answers(self) -> list[Answer]:
         """What the child has said, possibly nothing. ``EOFError`` once it is gone."""
-        return [unpack(message if isinstance(message, list) else [message]) for message in self.wire.receive()]
+        messages = self.wire.receive()
+        if not messages and self.dead:
+            # No end of file, where a process that the child had started holds the other end open.
+            messages = self.wire.receive()
+            if not messages:
+                raise EOFError
+        return [_answer(message if isinstance(message, list) else [message]) for message in messages]
 
     # -- from any thread ------------------------------------------------------------------------------------------
 
@@ -246,7 +299,7 @@ class Link:
             timers, self._timers = self._timers, []
         for timer in timers:
             timer.cancel()
-        if not first:
+        if not first or not hasattr(self, "wire"):
             return
         birth = self._birth
         if birth is not None and not birth.failure:
@@ -257,8 +310,16 @@ class Link:
                 birth.ended.wait()
         self.control.data.close()
         self.wire.close()
-        os.close(self._permits)
-        os.close(self._permit)
+        for fd in (self._permits, self._permit, self._nudged, self._nudge):
+            os.close(fd)
+
+
+def _answer(parts: list[Any]) -> Answer:
+    try:
+        answer: Answer = unpack(parts)
+    except Exception as fault:
+        return GARBLED, fault
+    return answer
 
 
 def ending(status: int | None) -> str:

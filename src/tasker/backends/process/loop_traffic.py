@@ -14,9 +14,9 @@ from tasker.metrics.protocol import TaskLifecycleTimestamps
 
 from .ahead import PATIENCE
 from .ear import Ear
-from .errors import PackedError, unpack_error
+from .errors import PackedError, garbled, unpack_error
 from .link import Flight, Link
-from .messages import ERROR, RESULT, Answer
+from .messages import ERROR, GARBLED, RESULT, Answer
 from .remote import RemoteContext
 from .traffic import Traffic, blameless
 
@@ -59,7 +59,7 @@ class LoopTraffic(Traffic):
             await self._answered(answers)
             self._begin()
             self._look_idle()
-        elif several:
+        elif len(flights) > 1:
             self._ahead.slow()
             self.take_back()
 
@@ -71,6 +71,8 @@ class LoopTraffic(Traffic):
             if answer[0] != RESULT:
                 if answer[0] == ERROR:
                     await self._failed(*answer[1:])
+                elif answer[0] == GARBLED:
+                    await self._garbled(answer[1])
                 else:
                     self._heard(answer)
                 continue
@@ -88,7 +90,6 @@ class LoopTraffic(Traffic):
             if future._stage == RUNNING:
                 future._end_result(value)
         self._ahead.took(took / len(answers))
-        self._served += len(answers)
         shard.flush()
         if monotonic() - begun > _SLICE:
             await asyncio.sleep(0)
@@ -104,13 +105,24 @@ class LoopTraffic(Traffic):
         self._worker.shard.future = None
         self._tried(healthy)
 
-    def lost(self, future: AsyncTaskFuture[Any]) -> BaseException | None:
+    def lost(self, number: int, future: AsyncTaskFuture[Any]) -> BaseException | None:
         """The child died in this task: why it was cancelled, if it was."""
-        if not self._begun:
+        if number != self._link.begun:
             self._count(future)
             return None
         context = self._worker.context
         return None if context is None else context.cause
+
+    async def _garbled(self, fault: BaseException) -> None:
+        future = self._land(self._link.flights[0][0])
+        await self._worker.failed(future, garbled(future.label, fault), blameless=True)
+        self._worker.shard.future = None
+
+    def recall(self) -> None:
+        """``take_back`` by somebody else: what was sent ahead is to wait in the queue, where it can be overtaken or cancelled."""
+        if len(self._link.flights) > 1:
+            self.take_back()
+            self._ear.nudge()
 
     # -- Traffic --------------------------------------------------------------------------------------------------
 

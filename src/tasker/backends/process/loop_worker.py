@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from tasker.aio.threads import OwnThread
@@ -45,7 +44,7 @@ class LoopChild:
 
     async def open(self) -> None:
         """Has it born; raises what the user's function raises."""
-        self.link = link = await self._beside(self._house.open, self.name, lambda status: None)
+        self.link = link = await self._beside(self._house.open, self.name, self._exited)
         self.ear = ear = Ear(self._engine.loop, link, self._ended)
         if self.killed:
             link.kill()
@@ -101,6 +100,17 @@ class LoopChild:
         if self.link is not None:
             self.link.kill()
 
+    def _exited(self, status: int) -> None:
+        """In another thread. Most often the closed connection was noticed before."""
+        try:
+            self._engine.loop.call_soon_threadsafe(self._look)
+        except RuntimeError:  # the loop is closed
+            pass
+
+    def _look(self) -> None:
+        if self.ear is not None:
+            self.ear.look()
+
     def _ended(self) -> None:
         self.on_end()
 
@@ -127,6 +137,8 @@ class ProcessWorker(AsyncWorker):
         self._house = engine.away.house
         self._child = LoopChild(engine, self._house, f"{engine.config.name}-{seat.slot}")
         self._child.on_end = self._wake
+        self.traffic: LoopTraffic | None = None
+        """While it serves."""
         self._parked: asyncio.Future[None] | None = None
         super().__init__(engine, seat)
 
@@ -159,11 +171,9 @@ class ProcessWorker(AsyncWorker):
     async def _serve_child(self) -> ev.Event:
         link, ear = self._child.link, self._child.ear
         assert link is not None and ear is not None
-        traffic = LoopTraffic(self, link, ear, self._house.options)
-        age = self._house.options.max_age
-        until = None if age is None else monotonic() + age
+        self.traffic = traffic = LoopTraffic(self, link, ear, self._house.options)
         try:
-            while await self._fill(traffic, until):
+            while await self._fill(traffic):
                 try:
                     await traffic.hear()
                 except asyncio.CancelledError:
@@ -178,24 +188,27 @@ class ProcessWorker(AsyncWorker):
             await self._bury(traffic, error)
             return ev.WorkerLost(self.seat, describe(error))
         finally:
+            self.traffic = None
             self._child.destroyed = traffic.destroyed
         return ev.WorkerEnded(self.seat)
 
-    async def _fill(self, traffic: LoopTraffic, until: float | None) -> bool:
+    async def _fill(self, traffic: LoopTraffic) -> bool:
         """Gives the child as many tasks as it should have. False: this worker is to end."""
         engine, queue = self.engine, self.engine.queue
-        if traffic.spent or engine.killed or (until is not None and monotonic() >= until):
-            traffic.spent = traffic.spent or not engine.killed
+        spent = traffic.spent()
+        if spent or engine.killed:
             traffic.take_back()
             if traffic.in_hand:
                 return True
-            if traffic.spent:
+            if spent:
+                if not traffic.unhealthy:
+                    engine.report(ev.WorkerWorn(self.seat))
                 return False
         wanted = traffic.room()
-        if not wanted:
+        if not wanted or (queue.retiring and traffic.in_hand):
             return True
         if not traffic.in_hand:
-            while not len(queue):
+            while queue.retiring or not len(queue):
                 if queue.retiring:
                     queue.take_retirement()
                     engine.report(ev.WorkerRetiring(self.seat))
@@ -243,19 +256,27 @@ class ProcessWorker(AsyncWorker):
             lost = WorkerLost(f"worker {self.name} was lost: {describe(fault)}")
             lost.__cause__ = fault
         begun = link.begun_at_death()
-        event = ev.WorkerLost(self.seat, str(lost))
-        engine.report(event)  # first, so that a replacement is made at once
+        ended = traffic.destroyed and fault is None
+        event = ev.WorkerEnded(self.seat) if ended else ev.WorkerLost(self.seat, str(lost))
+        if not ended:
+            engine.report(event)  # first, so that a replacement is made at once
         rest = list(link.flights)
         link.flights.clear()
-        traffic.give_back(rest, first=not begun)
-        for _, future, _ in begun:
-            cause = traffic.lost(future)
-            if cause is None:
-                self._send_back(future, lost)
-            else:
-                error = TaskKilled(str(cause)) if isinstance(cause, TaskKilled) else TaskCancelled(str(cause))
-                error.__cause__ = cause
-                engine.killed_tasks += isinstance(error, TaskKilled)
-                await self.failed(future, error)
-            self.shard.future = None
+        traffic.give_back(rest, first=bool(rest) and rest[0][0] == link.begun)
+        told = [await self._lose(traffic, number, future, lost) for number, future, _ in begun]
+        if ended and not any(told):
+            engine.report(ev.WorkerWorn(self.seat))
         return event
+
+    async def _lose(self, traffic: LoopTraffic, number: int, future: Any, lost: WorkerLost) -> bool:
+        """The child died in this task. True if it is left to the supervisor, which so hears of this worker's end."""
+        cause = traffic.lost(number, future)
+        if cause is None:
+            self._send_back(future, lost)
+        else:
+            error = TaskKilled(str(cause)) if isinstance(cause, TaskKilled) else TaskCancelled(str(cause))
+            error.__cause__ = cause
+            self.engine.toll.killed_tasks += isinstance(error, TaskKilled)
+            await self.failed(future, error)
+        self.shard.future = None
+        return cause is None

@@ -7,6 +7,7 @@ import contextvars
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from tasker.aio.futures import AsyncTaskFuture
 from tasker.aio.resources import AsyncHeld
 from tasker.context import Context
 from tasker.control.events import PoolResourceLost
@@ -14,11 +15,12 @@ from tasker.errors import TaskCancelled, TaskKilled, WorkerLost
 from tasker.logs import task_name
 from tasker.stats import ProcessUsage
 
-from .errors import unpack_error
+from .errors import garbled, unpack_error
 from .house import House
-from .loop_worker import LoopChild
-from .messages import ERROR, GONE, RESULT, SKIPPED, Answer
+from .loop_worker import LoopChild, ProcessWorker
+from .messages import ERROR, GARBLED, GONE, LARGE, RESULT, SKIPPED, Answer
 from .ordering import Inline, Orders
+from .recycling import Wear
 from .remote import RemoteContext
 
 if TYPE_CHECKING:
@@ -32,9 +34,30 @@ class LoopHouse:
         self._engine = engine
         self.house: House = House(engine.config, engine.log, asynchronous=True)
 
+    worker = ProcessWorker
+
+    def recall(self, future: AsyncTaskFuture[Any]) -> None:
+        """If the task was sent ahead and has not begun, it is to wait in the queue again."""
+        for worker in self._workers():
+            if worker.name == future.worker and worker.shard.future is not future and worker.traffic is not None:
+                worker.traffic.recall()
+
+    def overtake(self, priority: int) -> None:
+        """A task of that priority waits: whatever was sent ahead and is less urgent waits behind it."""
+        for worker in self._workers():
+            if worker.traffic is not None and worker.traffic.lowest() > priority:
+                worker.traffic.recall()
+
+    def _workers(self) -> list[ProcessWorker]:
+        return [worker for worker in self._engine.workers.values() if isinstance(worker, ProcessWorker)]
+
     def cancel_all(self) -> None:
         """The manager was killed: tells every child."""
         self.house.cancel_all(TaskKilled(self._engine.refusal))
+
+    def kill_all(self) -> None:
+        """See ``House``: what runs for callers of ``run_task`` included."""
+        self.house.kill_all()
 
     def finish(self) -> None:
         """See ``House``. Blocks for the moment that the nursery takes to end."""
@@ -77,6 +100,7 @@ class LoopAway:
         self._orders = Orders()
         self.broken: bool = False
         """Whether it can't be used any more."""
+        self.wear: Wear = Wear(house.options)
 
     def context(self) -> Context:
         """For the next task."""
@@ -106,6 +130,7 @@ class LoopAway:
                 cancelled = error
                 context.cancel(TaskCancelled(f"the caller of {inline.label} was cancelled"))
         link.flights.clear()
+        self.wear.served += 1
         try:
             answer = waiting.result()
         except EOFError:
@@ -122,7 +147,11 @@ class LoopAway:
             raise lost
         if answer[0] == RESULT:
             return answer[2]
+        if answer[0] == GARBLED:
+            raise garbled(inline.label, answer[1])
         if answer[0] == ERROR:
+            assert self.child.link is not None
+            self.child.link.judged += 1  # if it was the resource's fault, this child gets no more tasks
             error = unpack_error(answer[2])
             if answer[5] and not context.cancelled:
                 Context.cancel(context, error)
@@ -135,7 +164,7 @@ class LoopAway:
         assert ear is not None
         while True:
             for answer in await ear.answers():
-                if answer[0] in (RESULT, ERROR, SKIPPED):
+                if answer[0] in (RESULT, ERROR, SKIPPED, GARBLED):
                     return answer
-                if answer[0] == GONE:
-                    self.child.destroyed = True
+                self.child.destroyed = self.child.destroyed or answer[0] == GONE
+                self.wear.large = self.wear.large or answer[0] == LARGE

@@ -5,6 +5,9 @@ the message; the child takes one before it begins a task. Both sides can read th
 in the kernel and at once, whether a task that was sent ahead begins or goes back to the queue, also while the child is deep
 in C code; and after a child's death the permits that are left tell exactly which tasks it had not begun.
 
+After an error that may be the resource's fault the child pauses: it begins nothing until a message says that the parent has
+judged that error, and found it to be the task's own.
+
 The byte is the *epoch* of its tasks: the parent, having taken permits back, begins the next, and the child drops what it has
 of older ones.
 """
@@ -43,15 +46,15 @@ class Setup:
 
 
 Variables = list[tuple[tuple[str, str], bytes]]
-Order = tuple[int, Callable[..., Any] | None, tuple[Any, ...], Variables | None, list[Any] | None]
-"""A task to be run: its number, function, arguments, context variables; or, in place of all but the number, these three
-pickled for themselves."""
+Order = tuple[int, Callable[..., Any] | str, tuple[Any, ...], Variables | None, list[Any] | None]
+"""A task to be run: its number, function, arguments, context variables. Or its number, its name, and the three of them pickled
+for themselves."""
 
 
 LEAVE = "leave"
 """In place of orders: destroy the resource, and end."""
 
-READY, UNMADE, RESULT, ERROR, SKIPPED, UNREAD, LARGE, GONE = range(8)
+READY, UNMADE, RESULT, ERROR, SKIPPED, UNREAD, LARGE, GONE, GARBLED = range(9)
 """The child's messages, tuples that begin so:
 
 ``READY``                            the resource is made
@@ -62,12 +65,14 @@ READY, UNMADE, RESULT, ERROR, SKIPPED, UNREAD, LARGE, GONE = range(8)
 ``UNREAD, error``                    a message with orders that could not be unpickled
 ``LARGE, rss``                       it holds more memory than ``max_rss``
 ``GONE, error or None``              the resource is destroyed
+``GARBLED, fault``                   not the child's: a result that could not be unpickled here
 """
 
 Answer = tuple[Any, ...]
 __all__ = [
     "EPOCHS",
     "ERROR",
+    "GARBLED",
     "GONE",
     "LARGE",
     "LEAVE",

@@ -78,6 +78,12 @@ class Nursery:
                         return
                 self._reap()
 
+    def close(self) -> None:
+        """Closes what it has opened."""
+        signal.set_wakeup_fd(-1)
+        for end in (self._ask, self._wakeup, self._signal_end):
+            end.close()
+
     def _serve(self) -> bool:
         try:
             request, fds, _, _ = socket.recv_fds(self._ask, ASK.size, CHILD_FDS)
@@ -104,9 +110,7 @@ class Nursery:
             return pid
         status = 1
         try:
-            signal.set_wakeup_fd(-1)
-            for end in (self._ask, self._wakeup, self._signal_end):
-                end.close()
+            self.close()
             gc.unfreeze()
             from tasker.backends.process import child  # noqa: PLC0415  imported already, see ``main``
 
@@ -159,4 +163,8 @@ def main(fd: str, preload: str) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     from tasker.backends.process import child  # noqa: F401, PLC0415  for the children
 
-    Nursery(socket.socket(fileno=int(fd)), json.loads(preload)).run()
+    nursery = Nursery(socket.socket(fileno=int(fd)), json.loads(preload))
+    try:
+        nursery.run()
+    finally:
+        nursery.close()

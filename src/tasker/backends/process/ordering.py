@@ -69,7 +69,7 @@ class Orders:
             first = pickle.PickleBuffer(first)
         else:
             first = bytes(first)
-        return (number, None, (), None, [first, *map(pickle.PickleBuffer, buffers)])
+        return (number, future.label, (), None, [first, *map(pickle.PickleBuffer, buffers)])
 
     def _goes_together(self, task: Any) -> bool:
         """Whether it has nothing of its own that two tasks could share."""

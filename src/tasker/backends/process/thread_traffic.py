@@ -10,12 +10,13 @@ from tasker.context import Context
 from tasker.errors import TaskCancelled, TravelError
 from tasker.metrics.meter import BATCH
 from tasker.metrics.protocol import TaskLifecycleTimestamps
-from tasker.tasks import DONE, FINISHED, RUN, Ending, TaskFuture
+from tasker.tasklog import DONE, FINISHED, RUN, SETTLED, Ending
+from tasker.tasks import TaskFuture
 
 from .ahead import PATIENCE
-from .errors import PackedError, unpack_error
+from .errors import PackedError, garbled, unpack_error
 from .link import Flight, Link
-from .messages import ERROR, RESULT, Answer
+from .messages import ERROR, GARBLED, RESULT, Answer
 from .remote import RemoteContext
 from .traffic import Traffic, blameless
 
@@ -69,28 +70,23 @@ class ThreadTraffic(Traffic):
             self._answered(answers)
             self._begin()
             self._look_idle()
-        elif several:
+        elif len(flights) > 1:
             self._ahead.slow()
             self.take_back()
 
     def _answered(self, answers: list[Answer]) -> None:
-        engine, shard = self._engine, self._worker.shard
+        engine, shard, link = self._engine, self._worker.shard, self._link
         meter, collector, bounded = shard.meter, engine.collector, engine.places is not None
-        add_execution, add_wait, land = meter.execution.append, meter.wait.append, self._link.flights.popleft
-        took = 0.0
+        add_execution, add_wait, land = meter.execution.append, meter.wait.append, link.flights.popleft
+        took, served = 0.0, 0
         for answer in answers:
             if answer[0] != RESULT:
-                if answer[0] == ERROR:
-                    self._failed(*answer[1:])
-                else:
-                    self._heard(answer)
+                self._heard(answer)
                 continue
             _, number, value, started, finished = answer
             expected, future, _ = land()
             assert expected == number, "answers come in the order of the tasks"
-            if self._begun:
-                self._begun = False
-            else:
+            if number != link.begun:
                 shard.taken += 1
                 future._attempts += 1
                 if bounded:
@@ -100,6 +96,7 @@ class ThreadTraffic(Traffic):
             future._value = value
             seconds = finished - started
             took += seconds
+            served += 1
             add_execution(seconds)
             add_wait(started - future._queued_at)
             shard.done += 1
@@ -110,13 +107,31 @@ class ThreadTraffic(Traffic):
             log.append(DONE)
             if len(log) == 2:
                 future._kind = FINISHED
+                future._log = SETTLED
                 future._task = future._args = future._variables = future._context = None
             elif not future._after(DONE):
                 future._value = None
         self._ahead.took(took / len(answers))
-        self._served += len(answers)
+        self.wear.served += served
         if len(meter.execution) >= BATCH:
             meter.flush()
+
+    def last_words(self) -> None:
+        """What a child that is gone still had to say: that it has destroyed its resource."""
+        try:
+            while answers := self._link.answers():
+                for answer in answers:
+                    super()._heard(answer)
+        except EOFError:
+            pass
+
+    def _heard(self, answer: Answer) -> None:
+        if answer[0] == ERROR:
+            self._failed(*answer[1:])
+        elif answer[0] == GARBLED:
+            self._garbled(answer[1])
+        else:
+            super()._heard(answer)
 
     def _failed(self, number: int, packed: PackedError, started: float, finished: float, cancelled: bool) -> None:
         future = self._land(number)
@@ -129,12 +144,23 @@ class ThreadTraffic(Traffic):
         self._worker.shard.future = None
         self._tried(healthy)
 
-    def lost(self, future: TaskFuture[Any]) -> BaseException | None:
+    def lost(self, number: int, future: TaskFuture[Any]) -> BaseException | None:
         """The child died in this task: why it was cancelled, if it was."""
-        if not self._begun:
+        if number != self._link.begun:
             self._count(future)
         context = future._context
         return None if context is None else context.cause
+
+    def _garbled(self, fault: BaseException) -> None:
+        future = self._land(self._link.flights[0][0])
+        self._worker.failed(future, garbled(future.label, fault), blameless=True)
+        self._worker.shard.future = None
+
+    def recall(self) -> None:
+        """``take_back`` by another thread: what was sent ahead is to wait in the queue, where it can be overtaken or cancelled."""
+        if len(self._link.flights) > 1:
+            self.take_back()
+            self._link.nudge()
 
     # -- Traffic --------------------------------------------------------------------------------------------------
 
@@ -157,7 +183,8 @@ class ThreadTraffic(Traffic):
         with books.lock:
             shard.sent_back += 1
             books.sent_back += 1
-        shard.future = None
+        if shard.future is future:
+            shard.future = None
         future._context = None
         future._attempts -= 1
 
@@ -177,6 +204,5 @@ class ThreadTraffic(Traffic):
             self._engine.queue.put_back(future, level)
 
     def _look_idle(self) -> None:
-        engine = self._engine
-        if engine.draining and engine.queue.tokens.empty():
-            engine.look_idle()
+        if self._engine.draining:
+            self._engine.look_idle()

@@ -12,13 +12,15 @@ from tasker.errors import TaskKilled, WorkerLost
 from tasker.logs import task_name
 from tasker.resources import Held
 from tasker.stats import ProcessUsage
+from tasker.tasks import TaskFuture
 
 from .dispatcher import ProcessHost, created, farewell
-from .errors import unpack_error
+from .errors import garbled, unpack_error
 from .house import House
 from .link import Link
-from .messages import ERROR, GONE, RESULT, SKIPPED
+from .messages import ERROR, GARBLED, GONE, LARGE, RESULT, SKIPPED
 from .ordering import Inline, Orders
+from .recycling import Wear
 from .remote import RemoteContext
 from .rollcall import RollCall
 
@@ -40,9 +42,30 @@ class ThreadedHouse:
         """A host for a worker."""
         return ProcessHost(worker, self)
 
+    def recall(self, future: TaskFuture[Any]) -> None:
+        """See ``tasks.Owner``."""
+        for host in self._hosts():
+            if host.name == future.worker and host.traffic is not None:
+                host.traffic.recall()
+
+    def overtake(self, priority: int) -> None:
+        """A task of that priority waits: whatever was sent ahead and is less urgent waits behind it."""
+        for host in self._hosts():
+            traffic = host.traffic
+            if traffic is not None and traffic.lowest() > priority:
+                traffic.recall()
+
+    def _hosts(self) -> list[ProcessHost]:
+        hosts = [worker.host for worker in list(self._engine.workers.values())]
+        return [host for host in hosts if isinstance(host, ProcessHost)]
+
     def cancel_all(self) -> None:
         """The manager was killed: tells every child."""
         self.house.cancel_all(TaskKilled(self._engine.refusal))
+
+    def kill_all(self) -> None:
+        """See ``House``: what runs for callers of ``run_task`` included."""
+        self.house.kill_all()
 
     def finish(self) -> None:
         """See ``House``."""
@@ -85,6 +108,7 @@ class Away:
         self._link: Link | None = None
         self.broken: bool = False
         """Whether it can't be used any more."""
+        self.wear: Wear = Wear(house.options)
 
     def open(self, on_lost: Callable[[], object]) -> None:
         """Makes the child and its resource; raises what the user's function raises."""
@@ -118,9 +142,13 @@ class Away:
             link.kill()
             raise
         link.flights.clear()
+        self.wear.served += 1
         if answer[0] == RESULT:
             return answer[2]
+        if answer[0] == GARBLED:
+            raise garbled(task_name(task), answer[1])
         if answer[0] == ERROR:
+            link.judged += 1  # if it was the resource's fault, this child gets no more tasks
             error = unpack_error(answer[2])
             if answer[5] and not context.cancelled:
                 Context.cancel(context, error)
@@ -139,10 +167,10 @@ class Away:
                     context.raise_if_cancelled()
                 raise lost from None
             for answer in answers:
-                if answer[0] in (RESULT, ERROR, SKIPPED):
+                if answer[0] in (RESULT, ERROR, SKIPPED, GARBLED):
                     return answer
-                if answer[0] == GONE:
-                    self._destroyed = True
+                self._destroyed = self._destroyed or answer[0] == GONE
+                self.wear.large = self.wear.large or answer[0] == LARGE
 
     _destroyed = False
 

@@ -18,6 +18,7 @@ from .errors import PackedError, unpack_error
 from .link import Flight, Link
 from .messages import GONE, LARGE, SKIPPED, UNREAD, Answer
 from .ordering import Orders
+from .recycling import Wear
 from .remote import RemoteContext
 
 if TYPE_CHECKING:
@@ -31,14 +32,11 @@ class Traffic:
     def __init__(self, engine: Engine | AsyncEngine, link: Link, options: ProcessBackend, args: str) -> None:
         self._shared_engine: Engine | AsyncEngine = engine
         self._link = link
-        self._most = options.max_tasks
         self._orders = Orders(args)
         self._ahead = Ahead(options.pipeline)
-        self._served = 0
-        self._begun = False
-        """Whether the first flight is counted as started, and has a context."""
-        self.spent: bool = False
-        """Whether the child gets no more tasks."""
+        self.wear: Wear = Wear(options)
+        self.unhealthy: bool = False
+        """Whether its resource is not to be used any more."""
         self.destroyed: bool = False
         """Whether it has destroyed its resource of its own accord, having been terminated."""
 
@@ -47,6 +45,18 @@ class Traffic:
         """How many tasks the child has."""
         return len(self._link.flights)
 
+    def spent(self) -> bool:
+        """Whether the child gets no more tasks."""
+        return self.unhealthy or self.wear.out()
+
+    def lowest(self) -> int:
+        """The level of the last task that the child has; -1 if it has none ahead."""
+        flights = self._link.flights
+        try:
+            return flights[-1][2] if len(flights) > 1 else -1
+        except IndexError:  # answered meanwhile
+            return -1
+
     def room(self) -> int:
         """How many tasks are to be sent now. At least one if the child has none."""
         in_hand, engine = len(self._link.flights), self._shared_engine
@@ -54,8 +64,7 @@ class Traffic:
             return 0 if in_hand else 1
         queued = sum(map(len, engine.queue.levels))
         wanted = self._ahead.in_hand(queued + in_hand, len(engine.workers))
-        if self._most is not None:
-            wanted = min(wanted, self._most - self._served)
+        wanted = self.wear.left(wanted)
         return 0 if 2 * in_hand > wanted else wanted - in_hand
 
     # -- to the child ---------------------------------------------------------------------------------------------
@@ -88,11 +97,10 @@ class Traffic:
 
     def _begin(self) -> None:
         """The first flight is the one that runs now, as far as this process knows."""
-        flights = self._link.flights
-        if self._begun or not flights:
+        first = self._link.begin()
+        if first is None:
             return
-        number, future, _ = flights[0]
-        self._begun = True
+        number, future, _ = first
         context = RemoteContext(self._shared_engine.root, self._link, number)
         self._count(future)
         if self._begins(future, context):
@@ -106,18 +114,19 @@ class Traffic:
         assert expected == number, "answers come in the order of the tasks"
         self._begin()
         self._link.flights.popleft()
-        self._begun = False
+        self.wear.served += 1
         return future
 
     def _heard(self, answer: Answer) -> None:
         """What is neither a result nor an error."""
         what = answer[0]
         if what == SKIPPED:
-            self.give_back([self._link.flights.popleft()], first=True)
+            flight = self._link.flights.popleft()
+            self.give_back([flight], first=flight[0] == self._link.begun)
         elif what == UNREAD:  # each of its tasks for itself, then
-            self._dispatch(self._link.take_back(), alone=True)
+            self._dispatch(self._regained(), alone=True)
         elif what == LARGE:
-            self.spent = True
+            self.wear.large = True
         elif what == GONE:
             self.destroyed = True
             if answer[1] is not None:
@@ -126,24 +135,30 @@ class Traffic:
     def _tried(self, healthy: bool) -> None:
         """After an error the child waits where that could have been the resource's fault."""
         if not healthy:
-            self.spent = True
+            self.unhealthy = True
         elif self._shared_engine.config.check_health is not None:
-            self._dispatch(self._link.take_back())
+            self._link.judged += 1
+            self._dispatch(self._regained())
 
     # -- back to the queue ----------------------------------------------------------------------------------------
 
     def take_back(self) -> None:
         """What the child has not begun goes back to the queue."""
-        flights = self._link.flights
-        if flights:
-            back = self._link.take_back()
-            self.give_back(back, first=not flights)
+        if self._link.flights:
+            back, first = self._link.take_back()
+            self.give_back(back, first=first)
+
+    def _regained(self) -> list[Flight]:
+        """What the child has not begun."""
+        back, first = self._link.take_back()
+        if first:
+            self._uncount(back[0][1])
+        return back
 
     def give_back(self, flights: list[Flight], *, first: bool) -> None:
         """Tasks that have not begun: each goes back to its place in the queue, unless it is not wanted any more. ``first``:
         whether the first of them is the one that was taken to have begun."""
-        if first and flights and self._begun:
-            self._begun = False
+        if first:
             self._uncount(flights[0][1])
         for _, future, level in reversed(flights):
             self._return(future, level)
