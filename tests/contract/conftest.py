@@ -11,12 +11,12 @@ import pytest
 
 from support.aio import AsyncioEngine, AsyncioThreadsEngine
 from support.engine import Engine
-from support.processes import NOT_HERE, AsyncProcessEngine, ProcessEngine
+from support.processes import NOT_HERE, PRELOAD, AsyncProcessEngine, ProcessEngine
 from support.threaded import ThreadedEngine
 
 OVER_PROCESSES: list[type[Engine]] = [ProcessEngine, AsyncProcessEngine]
 ENGINES: list[type[Engine]] = [ThreadedEngine, AsyncioEngine, AsyncioThreadsEngine, *OVER_PROCESSES]
-TEST_LIMIT = 110.0
+TEST_LIMIT = 20.0
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -69,3 +69,16 @@ def threads() -> Iterator[ThreadedEngine]:
     engine = ThreadedEngine()
     yield engine
     engine.audit()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nursery() -> Iterator[None]:
+    """Keeps the process that starts children for all tests, which otherwise each start one."""
+    if NOT_HERE:
+        yield
+        return
+    from tasker.backends.process.keeper import borrow, give_back
+
+    keeper = borrow(PRELOAD)
+    yield
+    give_back(PRELOAD, keeper)

@@ -256,6 +256,11 @@ class Model:
         self.replaced += worker.seat in self.workers
         self.report(ev.AttemptFailed(worker.seat, task, task.starts, task.once))
 
+    def wear_out(self, worker: Worker) -> None:
+        """An idle worker has served its time: nothing is wrong with its resource."""
+        worker.state = ENDING
+        self.report(ev.WorkerWorn(worker.seat))
+
     def created(self, worker: Worker) -> None:
         """The worker has its resource."""
         worker.state = IDLE

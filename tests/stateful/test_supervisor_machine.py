@@ -108,6 +108,12 @@ class SupervisorMachine(RuleBasedStateMachine):
         """A task fails for its resource's sake."""
         self.model.fail_unhealthily(self.pick(number, BUSY))
 
+    @precondition(some(IDLE))
+    @rule(number=PICK)
+    def worker_is_worn(self, number: int) -> None:
+        """A worker between two tasks is to be replaced by a fresh one."""
+        self.model.wear_out(self.pick(number, IDLE))
+
     @precondition(lambda self: not self.model.closed and self.model.inline < 2)
     @rule()
     def inline_task_starts(self) -> None:

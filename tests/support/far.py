@@ -108,6 +108,9 @@ class Bridge:
             return value.name
         if isinstance(value, asyncio.Lock) or not isinstance(value, SHARED) or isinstance(value, Far | FarGate):
             return value
+        return self._far(value)
+
+    def _far(self, value: Any) -> Any:
         with self._lock:
             number = self._numbers.get(id(value))
             if number is None:
@@ -119,7 +122,7 @@ class Bridge:
         """A function, bound method or local class whose free variables are shared with this process."""
         memo = {} if memo is None else memo
         if isinstance(thing, types.MethodType):
-            return _bound(thing.__func__, self.share(thing.__self__))
+            return _bound(thing.__func__, self._far(thing.__self__))
         if isinstance(thing, type) and "<locals>" in thing.__qualname__:
             methods = {name: self.travels(v) for name, v in vars(thing).items() if isinstance(v, types.FunctionType)}
             return type(thing.__name__, (thing,), methods)

@@ -24,6 +24,9 @@ class Owner:
         """The task ended while no attempt ran."""
         self.ended.append((future, ending))
 
+    def recall(self, future: Any) -> None:
+        """Nothing was sent ahead."""
+
     def callback_fault(self, future: Any, error: BaseException) -> None:
         """A callback raised."""
         self.faults.append(error)

@@ -99,5 +99,5 @@ def test_an_endless_burst_interval(threads: Any) -> None:
     """A burst_interval longer than any wait of the system is a long one, and nothing else."""
     with threads.build(burst_interval=1e10, max_worker_count=2) as m:
         assert m.submit(lambda ctx, resource: "value").result(20) == "value"
-        assert m._engine._thread.is_alive()
+        assert m._engine.thread.is_alive()
         assert Call(m.stop).outcome().killed is False

@@ -130,7 +130,7 @@ def test_a_kill_without_an_end_tells_how_long_it_took(threads: Any) -> None:
     gate = threads.gate()
 
     def destroy(resource: Any) -> None:
-        if threading.current_thread() is m._engine._thread:
+        if threading.current_thread() is m._engine.thread:
             gate.pass_through()
 
     with threads.build(on_create=object, on_destroy=destroy, resource_pool_size=1) as m:

@@ -337,3 +337,12 @@ def test_task_that_comes_back_after_the_end() -> None:
     rig = Rig(1, 2).serving()
     rig.do(ev.KillRequested("bye", deadline=0.0))
     assert rig.unhealthy(seat(1)) == [act.DropTask("t")]
+
+
+def test_a_worn_worker_is_replaced() -> None:
+    """It ends without having been told to, counts as neither lost nor replaced for its health, and another one starts."""
+    rig = Rig(2, 2).serving()
+    assert rig.do(ev.WorkerWorn(seat(1))) == []
+    (start,) = rig.ended(seat(1))
+    assert isinstance(start, act.StartWorker)
+    assert (rig.view.lost, rig.view.replaced) == (0, 0)

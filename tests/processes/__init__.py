@@ -1,0 +1,1 @@
+"""Workers in child processes: what the contract cannot ask of every engine."""

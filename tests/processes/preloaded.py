@@ -1,0 +1,5 @@
+"""Remembers the process that imported it first."""
+
+import os
+
+PID = os.getpid()

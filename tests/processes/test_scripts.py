@@ -1,0 +1,429 @@
+"""Whole programs: what they define in __main__, how they end, and what is left of them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from support.paper import Door, Notes
+from support.processes import is_running
+from support.waiting import WAIT, wait_until
+
+TESTS = Path(__file__).parents[1]
+methods = pytest.mark.parametrize("method", ["forkserver", "spawn"])
+MARK = "TASKER_TEST_MARK"
+
+
+class Program:
+    """Runs scripts in a folder of their own; knows every process that came of them, orphans included."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.temporary = folder / "tmp"
+        self.temporary.mkdir()
+        self._mark = uuid.uuid4().hex
+        self._running: list[subprocess.Popen[str]] = []
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """With a mark that all descendants inherit, and temporary files in a folder of their own."""
+        path = os.pathsep.join(filter(None, [str(TESTS), os.environ.get("PYTHONPATH")]))
+        return {**os.environ, "PYTHONPATH": path, "TMPDIR": str(self.temporary), MARK: self._mark}
+
+    def start(self, source: str, *arguments: object, command: list[str] | None = None) -> subprocess.Popen[str]:
+        """Write the script and start it, in a session of its own."""
+        script = self.folder / "program.py"
+        script.write_text(textwrap.dedent(source))
+        process = subprocess.Popen(
+            [sys.executable, "-W", "error", *(command or [str(script)]), *map(str, arguments)],
+            cwd=self.folder,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        self._running.append(process)
+        return process
+
+    def run(self, source: str, *arguments: object, command: list[str] | None = None) -> str:
+        """Run the script to its end; what it printed. Fails on an exit code, an error output, or if anything is left."""
+        process = self.start(source, *arguments, command=command)
+        out, err = process.communicate(timeout=60)
+        assert process.returncode == 0, out + err
+        assert err == "", err
+        self.check_nothing_is_left()
+        return out
+
+    def left(self) -> list[int]:
+        """Processes that carry the mark."""
+        found = []
+        for process in psutil.process_iter():
+            try:
+                if process.environ().get(MARK) == self._mark and is_running(process.pid):
+                    found.append(process.pid)
+            except (psutil.AccessDenied, psutil.NoSuchProcess, psutil.ZombieProcess, OSError):
+                continue
+        return found
+
+    def check_nothing_is_left(self) -> None:
+        """No process, no temporary file."""
+        wait_until(lambda: not self.left(), WAIT, f"no process is left: {self.left()}")
+        wait_until(lambda: not [*self.temporary.iterdir()], what=f"no file is left: {[*self.temporary.iterdir()]}")
+
+    def end(self) -> None:
+        """Kill what a failed test has left."""
+        for pid in self.left():
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        for process in self._running:
+            process.communicate(timeout=60)
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Iterator[Program]:
+    """A program, whatever is left of which is killed in the end."""
+    program = Program(tmp_path)
+    yield program
+    program.end()
+
+
+MAIN = """
+    import dataclasses, enum, os, sys
+    from tasker import Config, ProcessBackend, TaskManager, WorkerLost
+
+    class Refused(Exception):
+        def __init__(self, code):
+            super().__init__(code)
+            self.code = code
+
+    class Colour(enum.Enum):
+        RED = 1
+
+    @dataclasses.dataclass
+    class Order:
+        number: int
+        colour: Colour = Colour.RED
+
+    class Engine:
+        def __init__(self):
+            self.pid = os.getpid()
+
+        def close(self):
+            assert self.pid == os.getpid()
+
+    FACTOR = 3
+
+    def work(ctx, engine, order):
+        assert isinstance(order, Order) and order.colour is Colour.RED
+        assert isinstance(engine, Engine) and engine.pid == os.getpid()
+        if order.number < 0:
+            raise Refused(order.number)
+        return Order(order.number * FACTOR)
+
+    def main(method):
+        backend = ProcessBackend(start_method=method)
+        with TaskManager(Config(on_create=Engine, on_destroy=Engine.close, worker_count=2, backend=backend)) as manager:
+            result = manager.queue_task(work, Order(14))
+            assert isinstance(result, Order) and result == Order(42), result
+            try:
+                manager.queue_task(work, Order(-1))
+            except Refused as refused:
+                print("refused", refused.code)
+            print(manager.run_task(lambda ctx, engine: [order.number for order in [Order(1), Order(2)]]))
+            print([order.number for order in manager.map(work, [Order(n) for n in range(4)])])
+            try:
+                manager.queue_task(lambda ctx, engine: os._exit(3), once=True)
+            except WorkerLost as lost:
+                print("exit code 3" in str(lost))
+        assert manager.stats().user_errors == 0
+        print("end")
+"""
+GUARDED = (
+    MAIN
+    + """
+    if __name__ == "__main__":
+        main(sys.argv[1])
+"""
+)
+UNGUARDED = (
+    MAIN
+    + """
+    main(sys.argv[1])
+"""
+)
+SAYS = "refused -1\n[1, 2]\n[0, 3, 6, 9]\nTrue\nend\n"
+
+
+@methods
+def test_what_main_defines(program: Program, method: str) -> None:
+    """Functions, classes, errors and constants of __main__ are the same on both sides."""
+    assert program.run(GUARDED, method) == SAYS
+
+
+@methods
+def test_a_script_without_a_guard(program: Program, method: str) -> None:
+    """A script that starts at once, as in the README's first example, runs once and not in every child."""
+    assert program.run(UNGUARDED, method) == SAYS
+
+
+@methods
+def test_python_dash_c(program: Program, method: str) -> None:
+    """A program that is no file."""
+    assert program.run(GUARDED, method, command=["-c", textwrap.dedent(GUARDED)]) == SAYS
+
+
+@methods
+def test_python_dash_m(program: Program, method: str) -> None:
+    """A module that runs as __main__."""
+    assert program.run(GUARDED, method, command=["-m", "program"]) == SAYS
+
+
+# Ends.
+
+ENDLESS = """
+    import os, signal, sys, threading, time
+    from functools import partial
+    from processes import work
+    from support.paper import Door, Notes
+    from tasker import Config, ProcessBackend, TaskManager
+
+    def main(folder, method, task, end):
+        notes, door = Notes(folder + "/notes"), Door(folder + "/door")
+        manager = TaskManager(Config(
+            on_create=partial(work.make, notes), on_destroy=work.Thing.end, worker_count=2, max_worker_count=2,
+            resource_pool_size=1, backend=ProcessBackend(start_method=method), name="crew", cancel_grace=0.5,
+        ))
+        manager.run_task(work.echo, 1)
+        futures = [manager.submit(getattr(work, task), door) for _ in range(2)] if task else []
+        while len(notes.lines("create")) < 3 or len(door.pids) < len(futures):
+            time.sleep(0.005)
+        notes.write("ready", os.getpid())
+        if end == "wait":
+            time.sleep(1000)
+        elif end == "os._exit":
+            os._exit(0)
+        elif end == "exception":
+            raise SystemExit(0)
+        elif end == "return":
+            return
+        elif end == "with":
+            with manager:
+                pass
+        elif end == "forgotten":
+            manager.kill(1)
+
+    if __name__ == "__main__":
+        main(*sys.argv[1:])
+"""
+TASKS = ["", "obey", "spin", "sleep_long", "sleep_with_the_gil", "shrug_off"]
+
+
+@pytest.mark.parametrize("task", TASKS, ids=[task or "idle" for task in TASKS])
+@methods
+def test_the_parent_is_killed(program: Program, method: str, task: str) -> None:
+    """After a SIGKILL of the parent no process is left, whatever its children were doing, and no temporary file of theirs
+    that they could have removed."""
+    notes = Notes(str(program.folder / "notes"))
+    process = program.start(ENDLESS, program.folder, method, task, "wait")
+    wait_until(lambda: notes.lines("ready") or process.poll() is not None, WAIT)
+    assert process.poll() is None, process.communicate()
+    process.kill()
+    process.wait(10)
+    wait_until(lambda: not program.left(), WAIT, f"no process is left: {program.left()}")
+    if task in ("", "obey"):
+        assert sorted(notes.lines("destroy")) == sorted(notes.lines("create")), "those that could ended their resources"
+
+
+@pytest.mark.parametrize("end", ["os._exit", "exception", "return", "with", "forgotten"])
+@methods
+def test_the_parent_leaves(program: Program, method: str, end: str) -> None:
+    """However the parent ends, nothing is left of it."""
+    process = program.start(ENDLESS, program.folder, method, "", end)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, out + err
+    wait_until(lambda: not program.left(), WAIT, f"no process is left: {program.left()}")
+    if end != "os._exit":
+        program.check_nothing_is_left()
+        notes = Notes(str(program.folder / "notes"))
+        assert sorted(notes.lines("destroy")) == sorted(notes.lines("create"))
+
+
+@methods
+def test_terminated_by_a_service_manager(program: Program, method: str) -> None:
+    """SIGTERM to the parent, unhandled: it dies of it, and nothing is left."""
+    notes = Notes(str(program.folder / "notes"))
+    process = program.start(ENDLESS, program.folder, method, "obey", "wait")
+    wait_until(lambda: notes.lines("ready") or process.poll() is not None, WAIT)
+    process.terminate()
+    assert process.wait(20) == -signal.SIGTERM
+    wait_until(lambda: not program.left(), WAIT, f"no process is left: {program.left()}")
+
+
+CTRL_C = """
+    import sys, time
+    from functools import partial
+    from processes import work
+    from support.paper import Door, Notes
+    from tasker import Config, ProcessBackend, TaskManager
+
+    def main(folder):
+        notes, door = Notes(folder + "/notes"), Door(folder + "/door")
+        config = Config(
+            on_create=partial(work.make, notes), on_destroy=work.Thing.end, worker_count=2, resource_pool_size=0,
+            max_worker_count=2, backend=ProcessBackend(),
+        )
+        with TaskManager(config) as manager, manager.stop_on_signals():
+            futures = [manager.submit(work.hold, door, n) for n in range(2)]
+            print([future.result() for future in futures])
+        print(manager.stats().resources.lost)
+
+    if __name__ == "__main__":
+        main(sys.argv[1])
+"""
+
+
+def test_ctrl_c_at_a_terminal(program: Program) -> None:
+    """SIGINT reaches the whole group: the parent decides, the tasks in the children finish."""
+    door = Door(str(program.folder / "door"))
+    process = program.start(CTRL_C, program.folder)
+    door.wait_arrivals(2)
+    os.killpg(process.pid, signal.SIGINT)
+    door.open()
+    out, err = process.communicate(timeout=60)
+    assert (out, err) == ("[0, 1]\n0\n", "")
+    program.check_nothing_is_left()
+
+
+NURSERY = """
+    import os, signal, sys, time
+    import psutil
+    from functools import partial
+    from processes import work
+    from support.paper import Notes
+    from tasker import Config, ProcessBackend, TaskManager
+
+    def main(folder):
+        notes = Notes(folder + "/notes")
+        def config():
+            return Config(
+                on_create=partial(work.make, notes), on_destroy=work.Thing.end, worker_count=2, max_worker_count=2,
+                resource_pool_size=0, backend=ProcessBackend(), creation_timeout=20,
+            )
+        with TaskManager(config()) as manager:
+            child = manager.queue_task(work.pid)
+            nursery = psutil.Process(child).ppid()
+            print(nursery != os.getpid())
+            if nursery != os.getpid():
+                os.kill(nursery, signal.SIGKILL)
+            for number in range(5):
+                assert manager.submit(work.crash_times, number + 1).result(30) >= 1
+            assert list(manager.map(work.echo, range(100))) == list(range(100))
+        with TaskManager(config()) as manager:
+            assert manager.queue_task(work.echo, "alive") == "alive"
+        print("end")
+
+    if __name__ == "__main__":
+        main(sys.argv[1])
+"""
+
+
+def test_the_process_that_forks_is_killed(program: Program) -> None:
+    """Children are made by another one from then on; tasks get their results."""
+    assert program.run(NURSERY, program.folder).endswith("end\n")
+
+
+NOTHING = """
+    import glob, os, sys, tempfile, threading, time
+    from functools import partial
+    from processes import work
+    from support.paper import Door, Notes
+    from tasker import Config, ProcessBackend, TaskManager
+
+    def look():
+        return {
+            "descriptors": len(os.listdir("/proc/self/fd")),
+            "threads": sorted(thread.name for thread in threading.enumerate()),
+            "files": sorted(os.listdir(tempfile.gettempdir())),
+            "shared memory": sorted(os.listdir("/dev/shm")),
+        }
+
+    def once(folder, method, how):
+        notes, door = Notes(folder + "/notes"), Door(folder + "/door")
+        manager = TaskManager(Config(
+            on_create=partial(work.make, notes), on_destroy=work.Thing.end, worker_count=3, max_worker_count=3,
+            resource_pool_size=1, backend=ProcessBackend(start_method=method), cancel_grace=0.2,
+        ))
+        assert manager.queue_task(work.echo, b"x" * 5_000_000) == b"x" * 5_000_000
+        manager.run_task(work.say, "heard\\n")
+        manager.submit(work.crash, once=True).exception(30)
+        if how == "stop":
+            manager.stop()
+        else:
+            manager.submit(work.spin, door)
+            door.wait_arrivals(1)
+            assert manager.kill(0.5).abandoned == ()
+
+    def main(folder, method, how):
+        once(folder, method, how)
+        before = look()
+        for _ in range(4):
+            once(folder, method, how)
+        end = time.monotonic() + 15
+        while look() != before and time.monotonic() < end:
+            time.sleep(0.01)
+        after = look()
+        assert after == before, (before, after)
+
+    if __name__ == "__main__":
+        main(*sys.argv[1:])
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="needs /proc")
+@pytest.mark.parametrize("how", ["stop", "kill"])
+@methods
+def test_nothing_is_left_but_what_the_first_one_needs(program: Program, method: str, how: str) -> None:
+    """Managers that come and go leave no descriptor, thread, file or shared memory; at the end of the program nothing."""
+    program.run(NOTHING, program.folder, method, how)
+
+
+FORKED = """
+    import os, sys
+    from tasker import Config, ProcessBackend, ShutdownError, TaskManager
+
+    def pid(ctx, thing):
+        return os.getpid()
+
+    if __name__ == "__main__":
+        with TaskManager(Config(on_create=object, worker_count=1, backend=ProcessBackend())) as manager:
+            manager.queue_task(pid)
+            forked = os.fork()
+            if forked == 0:
+                try:
+                    manager.queue_task(pid)
+                except ShutdownError:
+                    os._exit(7)
+                os._exit(8)
+            _, status = os.waitpid(forked, 0)
+            assert os.waitstatus_to_exitcode(status) == 7, status
+            manager.queue_task(pid)
+"""
+
+
+def test_a_fork_of_the_parent(program: Program) -> None:
+    """In a forked copy the manager refuses work; the original goes on undisturbed by the copy's end."""
+    source = "\n    import warnings; warnings.simplefilter('ignore', DeprecationWarning)" + FORKED
+    program.run(source)

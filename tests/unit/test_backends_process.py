@@ -1,0 +1,157 @@
+"""The pure parts of the process backend: how much is sent ahead, what wears out, how the idle hear of a death."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+pytest.importorskip("cloudpickle")
+pytest.importorskip("psutil")
+
+from support.waiting import Call, wait_until
+from tasker import ProcessBackend
+from tasker.backends.process.ahead import BYTES, MOST, TARGET, Ahead
+from tasker.backends.process.link import ending
+from tasker.backends.process.recycling import Wear
+from tasker.backends.process.rollcall import RollCall
+from tasker.queues import LOOK, RETIRE, TaskQueue
+
+
+def measured(seconds: float) -> Ahead:
+    """What has seen tasks of that length."""
+    ahead = Ahead(allowed=True)
+    ahead.took(seconds)
+    return ahead
+
+
+def test_one_at_a_time_before_anything_is_known() -> None:
+    """A task of unknown length could be a long one."""
+    assert Ahead(allowed=True).in_hand(queued=1000, workers=2) == 1
+
+
+def test_never_where_it_is_not_allowed() -> None:
+    """`pipeline=False`."""
+    ahead = Ahead(allowed=False)
+    ahead.took(1e-6)
+    assert ahead.in_hand(queued=1000, workers=2) == 1
+
+
+@pytest.mark.parametrize(("seconds", "tasks"), [(1e-6, MOST), (TARGET / 10, 10), (TARGET, 1), (1.0, 1)])
+def test_a_batch_is_short_in_time(seconds: float, tasks: int) -> None:
+    """As many as take the target, within the bound."""
+    assert measured(seconds).in_hand(queued=10_000, workers=2) == tasks
+
+
+def test_a_fair_share() -> None:
+    """No child gets what another could begin now."""
+    assert measured(1e-6).in_hand(queued=7, workers=3) == 2
+    assert measured(1e-6).in_hand(queued=2, workers=3) == 1
+
+
+def test_large_tasks_are_not_piled_up() -> None:
+    """The bytes in hand are bounded."""
+    ahead = measured(1e-6)
+    ahead.weighed(BYTES / 4)
+    assert ahead.in_hand(queued=1000, workers=1) == 4
+
+
+def test_a_slow_task_is_noticed_at_once() -> None:
+    """One that takes ten times as long as expected counts for all."""
+    ahead = measured(1e-5)
+    ahead.took(1.0)
+    assert ahead.in_hand(queued=1000, workers=1) == 1
+    ahead = measured(1e-5)
+    ahead.slow()
+    assert ahead.in_hand(queued=1000, workers=1) == 1
+
+
+def test_wear() -> None:
+    """By tasks and by memory."""
+    wear = Wear(ProcessBackend(max_tasks=2))
+    assert wear.left(9) == 2
+    wear.served = 1
+    assert (wear.left(9), wear.out()) == (1, False)
+    wear.served = 2
+    assert wear.out()
+    large = Wear(ProcessBackend(max_rss=1))
+    assert not large.out()
+    large.large = True
+    assert large.out()
+
+
+@pytest.mark.parametrize(
+    ("status", "words"), [(0, "exit code 0"), (3, "exit code 3"), (-9, "signal SIGKILL"), (-250, "signal 250")]
+)
+def test_ending_in_words(status: int, words: str) -> None:
+    """As messages say it."""
+    assert ending(status) == words
+
+
+class Member:
+    """A host whose child can die."""
+
+    def __init__(self) -> None:
+        self.dead = threading.Event()
+
+    def deceased(self) -> bool:
+        return self.dead.is_set()
+
+
+def waiting(roll: RollCall, *members: Member) -> list[Call]:
+    """Each in a thread of its own, waiting for a token."""
+    calls = [Call(roll.next_token, member) for member in members]
+    wait_until(lambda: len(roll._waiting) == len(members))
+    return calls
+
+
+def test_the_dead_one_is_found_among_the_living() -> None:
+    """Whoever takes the call, it gets to the one that is meant; the others go on waiting, and get what comes."""
+    queue = TaskQueue()
+    roll = RollCall(queue)
+    members = [Member() for _ in range(5)]
+    calls = waiting(roll, *members)
+    for dead in (3, 1):
+        members[dead].dead.set()
+        roll.call(members[dead])
+        with pytest.raises(EOFError):
+            calls[dead].outcome(10)
+    queue.tokens.put(None)
+    for _ in range(2):
+        queue.tokens.put(RETIRE)
+    assert sorted(map(str, [calls[alive].outcome(10) for alive in (0, 2, 4)])) == sorted(
+        map(str, [None, RETIRE, RETIRE])
+    )
+
+
+def test_a_call_for_one_that_does_not_wait_is_not_made() -> None:
+    """It sees for itself, before it waits."""
+    queue = TaskQueue()
+    roll = RollCall(queue)
+    member = Member()
+    member.dead.set()
+    roll.call(member)
+    assert queue.tokens.empty()
+    with pytest.raises(EOFError):
+        roll.next_token(member)
+
+
+def test_a_token_in_dead_hands_goes_back() -> None:
+    """The task that it stands for is not lost."""
+    queue = TaskQueue()
+    roll = RollCall(queue)
+    member = Member()
+    (call,) = waiting(roll, member)
+    member.dead.set()
+    queue.tokens.put(None)
+    with pytest.raises(EOFError):
+        call.outcome(10)
+    assert queue.tokens.get_nowait() is None
+
+
+def test_retiring_leaves_a_call_where_it_is() -> None:
+    """Rearranging the tokens loses none."""
+    queue = TaskQueue()
+    queue.tokens.put(LOOK)
+    queue.retire(1)
+    assert [queue.tokens.get_nowait() for _ in range(2)] == [LOOK, RETIRE]
