@@ -11,7 +11,6 @@ from benchmarks.store import Run
 from benchmarks.topics import TOPICS
 
 MICRO = "\N{MICRO SIGN}s"
-LATER = [["process backend, no-op tasks", "at least 15x ProcessPoolExecutor: it comes with the process backend"]]
 COMPARED = ("/s", "us", "ms", "s", "B")
 """Units of figures of which a ratio says something."""
 
@@ -53,10 +52,8 @@ CAVEATS = """\
 LEFT_OUT = """\
 ## What was left out, and why
 
-- `ProcessPoolExecutor` and loky take part only where a task computes for 1 ms or more: with no-op tasks they would be
-  measured for crossing into another process, which threads need not do. tasker's own process backend is not here yet,
-  and neither is its target.
-- mpire and pebble with processes, for the same reason.
+- Pools of processes in the races of threads, except where a task computes for 1 ms or more: with no-op tasks they would be
+  measured for crossing into another process, which threads need not do. *Child processes* has them.
 - Distributed task queues (Celery, RQ, Dramatiq, Ray): they persist, route and survive a reboot; a comparison of no-op
   tasks would be unfair to them and would tell nobody anything.
 - The Go library: its figures are those of its own benchmarks, on another machine, and are quoted as a target only.
@@ -94,7 +91,6 @@ def _machine(title: str, run: Run, level: int = 2) -> str:
 def _targets(title: str, runs: Sequence[Run], level: int = 2) -> str:
     verdicts = [verdict for run in runs for outcome in run.outcomes for verdict in outcome.verdicts]
     unjudged = [claim for run in runs for outcome in run.outcomes for claim in outcome.unjudged]
-    unjudged += LATER if any(run.name != "long" for run in runs) else []
     if not verdicts:
         return ""
     met = sum(verdict.met for verdict in verdicts)

@@ -20,6 +20,7 @@ TOPICS: dict[str, str] = {
     "observing": "metrics() and stats()",
     "start_stop": "Starting and stopping",
     "importing": "Importing",
+    "processes": "Child processes",
     "asynchronous": "asyncio",
     "endurance": "Many tasks in one manager",
 }
