@@ -109,7 +109,9 @@ class Engine:
         self.ended_at: float = now
         self.toll: Toll = Toll()
         self.forget_parent: Callable[[], None] = lambda: None
-        self.thread = threading.Thread(target=self._supervise, name=f"{config.name}-supervisor", daemon=True)
+        self.thread: threading.Thread = threading.Thread(
+            target=self._supervise, name=f"{config.name}-supervisor", daemon=True
+        )
         self._effects = Effects(self)
 
     def start(self) -> None:

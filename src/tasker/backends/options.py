@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterable
 from dataclasses import KW_ONLY, dataclass
 from importlib.util import find_spec
@@ -56,6 +57,8 @@ class ProcessBackend:
             raise _wrong("nice", self.nice, "an integer")
         if not isinstance(self.pipeline, bool):
             raise _wrong("pipeline", self.pipeline, "True or False")
+        if os.name != "posix":
+            raise ConfigError(f"ProcessBackend needs a POSIX system, this is {os.name!r}")
         for module in ("cloudpickle", "psutil"):
             if find_spec(module) is None:
                 raise ConfigError(f"ProcessBackend needs {module}: pip install 'tasker-pool[process]'")

@@ -155,7 +155,7 @@ class ProcessWorker(AsyncWorker):
                 raise
             engine.creation_failed(self.seat, error)
             return
-        self.state = WorkerState.READY
+        self.state: WorkerState = WorkerState.READY
         engine.report(ev.WorkerReady(self.seat))
         last = await self._serve_child()
         self.state = WorkerState.ENDING

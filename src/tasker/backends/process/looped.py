@@ -34,7 +34,8 @@ class LoopHouse:
         self._engine = engine
         self.house: House = House(engine.config, engine.log, asynchronous=True)
 
-    worker = ProcessWorker
+    worker: type[ProcessWorker] = ProcessWorker
+    """What its workers are."""
 
     def recall(self, future: AsyncTaskFuture[Any]) -> None:
         """If the task was sent ahead and has not begun, it is to wait in the queue again."""
