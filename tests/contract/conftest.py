@@ -16,7 +16,7 @@ from support.threaded import ThreadedEngine
 
 OVER_PROCESSES: list[type[Engine]] = [ProcessEngine, AsyncProcessEngine]
 ENGINES: list[type[Engine]] = [ThreadedEngine, AsyncioEngine, AsyncioThreadsEngine, *OVER_PROCESSES]
-TEST_LIMIT = 20.0
+TEST_LIMIT = 110.0
 
 
 @pytest.hookimpl(tryfirst=True)
