@@ -130,7 +130,7 @@ class Effects:
         engine = self._engine
         try:
             if engine.away is not None:
-                engine.away.cancel_all()
+                engine.away.cancel_all(TaskKilled(engine.refusal))
             engine.root.cancel(TaskKilled(engine.refusal))
         except BaseException as error:
             self._engine.log.fault("a callback of Context.on_cancel", error)

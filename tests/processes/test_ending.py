@@ -12,7 +12,7 @@ import pytest
 
 from support.paper import Door, Notes
 from support.processes import is_running
-from support.waiting import eventually
+from support.waiting import eventually, wait_until
 from tasker import TaskCancelled, TaskKilled
 
 from . import work
@@ -261,3 +261,23 @@ def test_stop_lets_everything_finish(make: Any, notes: Notes) -> None:
         assert not m.stop().killed
         assert [future.result(0) for future in futures] == list(range(100))
     assert sorted(notes.lines("create")) == sorted(notes.lines("destroy"))
+
+
+def test_an_idle_child_that_gets_sigterm_destroys_its_resource(make: Any) -> None:
+    """Whoever sent it: nothing is lost, and another child takes its place."""
+    with make() as m:
+        first = m.queue_task(work.pid)
+        os.kill(first, signal.SIGTERM)
+        wait_until(lambda: m.stats().resources.alive < m.stats().resources.created)
+        assert m.queue_task(work.pid) != first
+        assert m.stats().resources.lost == 0
+
+
+async def test_an_idle_child_of_a_loop_that_gets_sigterm_destroys_its_resource(amake: Any) -> None:
+    """The same in an event loop."""
+    async with amake() as m:
+        first = await m.queue_task(work.pid)
+        os.kill(first, signal.SIGTERM)
+        await eventually(lambda: m.stats().resources.alive < m.stats().resources.created)
+        assert await m.queue_task(work.pid) != first
+        assert m.stats().resources.lost == 0

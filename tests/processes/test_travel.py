@@ -557,3 +557,18 @@ def test_a_resource_never_travels(make: Any) -> None:
         with pytest.raises(TravelError):
             m.queue_task(lambda ctx, lock: lock)
         assert m.queue_task(lambda ctx, lock: lock.locked()) is False
+
+
+_LOCK = threading.Lock()
+
+
+def test_a_lambda_with_a_global_that_cannot_go(make: Any) -> None:
+    """It has no arguments and no closure, and is refused all the same, by the queue and by run_task; the workers live."""
+    uses = eval("lambda ctx, thing: _LOCK.locked()", {"_LOCK": _LOCK, "__name__": "__main__"})
+    with make(resource_pool_size=1) as m:
+        before = m.run_task(work.pid)
+        with pytest.raises(TravelError, match="lambda"):
+            m.run_task(uses)
+        assert m.run_task(work.pid) == before
+        with pytest.raises(TravelError, match="lambda"):
+            m.queue_task(uses)

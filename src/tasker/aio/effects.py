@@ -97,7 +97,7 @@ class AsyncEffects:
         engine = self._engine
         try:
             if engine.away is not None:
-                engine.away.cancel_all()
+                engine.away.cancel_all(TaskKilled(engine.refusal))
             engine.root.cancel(TaskKilled(engine.refusal))
         finally:
             for worker in list(engine.workers.values()):

@@ -30,7 +30,7 @@ from tasker.control import events as ev
 from tasker.control.actions import Log
 from tasker.control.rates import SlidingRate
 from tasker.control.supervisor import Supervisor, View
-from tasker.errors import DeadlockError, ShutdownError, TaskKilled
+from tasker.errors import ShutdownError, TaskKilled
 from tasker.hooks import Hooks
 from tasker.logs import GuardedLogger, describe, formatted
 from tasker.metrics.protocol import MetricsCollector, TaskLifecycleTimestamps
@@ -43,8 +43,7 @@ from .callbacks import Callbacks
 from .effects import AsyncEffects
 from .futures import QUEUED, AsyncTaskFuture
 from .inline import AsyncInlineRunner
-from .inside import inside
-from .places import AsyncPlaces
+from .places import AsyncPlaces, check_queue_timeout
 from .queues import AsyncTaskQueue
 from .resources import AsyncMaker, AsyncPool
 from .waits import AsyncWaits
@@ -393,15 +392,3 @@ class AsyncEngine:
                 await self.finished.wait()
             except asyncio.CancelledError:
                 self.request_kill("its event loop ends", self.config.cancel_grace)
-
-    def forbid_inside(self, what: str) -> None:
-        """``DeadlockError`` where the caller runs in a task or callback of this manager."""
-        where = inside(self)
-        if where is not None:
-            raise DeadlockError(f"{what} was called from inside {where}, which it would wait for")
-
-
-def check_queue_timeout(timeout: float | None) -> None:
-    """Raises ``TypeError`` for what is not a number of seconds."""
-    if timeout is not None and (isinstance(timeout, bool) or not isinstance(timeout, int | float)):
-        raise TypeError(f"queue_timeout must be a number of seconds or None, got {timeout!r}")

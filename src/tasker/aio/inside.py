@@ -6,6 +6,8 @@ import asyncio
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Protocol
 
+from tasker.errors import DeadlockError
+
 from .graph import reached
 
 if TYPE_CHECKING:
@@ -41,3 +43,10 @@ def inside(engine: AsyncEngine) -> str | None:
         if worker.task is me or any(one is me for one in reached(worker.waits_for())):
             return f"{worker.shard.future or 'a callback'} in worker {worker.name}"
     return None
+
+
+def forbid_inside(engine: AsyncEngine, what: str) -> None:
+    """``DeadlockError`` where the caller runs in a task or callback of this manager."""
+    where = inside(engine)
+    if where is not None:
+        raise DeadlockError(f"{what} was called from inside {where}, which it would wait for")

@@ -26,6 +26,7 @@ from tasker.stats import StopReport, TaskStats
 from tasker.tasks import Priority
 
 from .engine import AsyncEngine
+from .inside import forbid_inside
 from .shown import metrics_of, stats_of
 from .signals import stop_on_signals
 from .submitting import Submitting
@@ -79,7 +80,7 @@ class AsyncTaskManager(Submitting[R]):
         """
         _check_timeout(timeout)
         engine = self._here()
-        engine.forbid_inside("stop")
+        forbid_inside(engine, "stop")
         since = monotonic()
         timeout = None if timeout == math.inf else timeout
         engine.request_stop("stop() was called", timeout)
@@ -95,7 +96,7 @@ class AsyncTaskManager(Submitting[R]):
         """
         _check_timeout(timeout)
         engine = self._here()
-        engine.forbid_inside("kill")
+        forbid_inside(engine, "kill")
         since = monotonic()
         limit = self._config.cancel_grace if timeout is None else timeout
         engine.request_kill("kill() was called", limit)

@@ -88,3 +88,9 @@ class AsyncPlaces:
             wait = self._waiting.popleft()
             if not wait.done():
                 wait.set_result(None)
+
+
+def check_queue_timeout(timeout: float | None) -> None:
+    """Raises ``TypeError`` for what is not a number of seconds."""
+    if timeout is not None and (isinstance(timeout, bool) or not isinstance(timeout, int | float)):
+        raise TypeError(f"queue_timeout must be a number of seconds or None, got {timeout!r}")

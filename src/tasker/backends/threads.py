@@ -121,7 +121,7 @@ class ThreadHost:
                 else:
                     value = task(context, resource)  # type: ignore[misc]
                 if value.__class__ is coroutine:
-                    raise _async_task(value)
+                    raise refused(value)
             except BaseException as error:
                 healthy = _outside(own, worker.failed, future, error)
                 if not healthy:
@@ -158,7 +158,8 @@ def _outside(own: Variables, function: Callable[..., Any], *args: Any) -> Any:
     return Variables().run(function, *args) if own else function(*args)
 
 
-def _async_task(coroutine: CoroutineType[Any, Any, Any]) -> TypeError:
+def refused(coroutine: CoroutineType[Any, Any, Any]) -> TypeError:
+    """The error of a coroutine that nobody runs."""
     coroutine.close()
     return TypeError(
         f"{coroutine.__qualname__} is an async task: it needs an AsyncTaskManager, a TaskManager can't run it"

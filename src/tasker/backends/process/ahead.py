@@ -16,8 +16,6 @@ MOST = 256
 BYTES = 1 << 20
 """Bytes of tasks in hand, about."""
 _NEW = 0.2
-_MANY = 16
-_PAUSE = 0.0005
 
 
 class Ahead:
@@ -41,12 +39,6 @@ class Ahead:
     def weighed(self, size: float) -> None:
         """Orders were so large, in bytes each."""
         self._size = size if size > self._size else self._size + _NEW * (size - self._size)
-
-    def pause(self, in_hand: int) -> float:
-        """For how many seconds not to listen while the child has so many tasks: to be woken for each answer costs more than
-        the answer."""
-        seconds = self._seconds
-        return 0.0 if seconds is None or in_hand < _MANY else min(_PAUSE, in_hand * seconds / 4)
 
     def slow(self) -> None:
         """Something did not answer in time: one at a time, until there is an answer."""

@@ -22,6 +22,7 @@ from time import monotonic
 from types import CoroutineType
 from typing import Any
 
+from tasker.backends.threads import refused
 from tasker.context import Context
 from tasker.errors import TaskKilled, TravelError
 from tasker.logs import describe, task_name
@@ -199,7 +200,7 @@ class Child:
             finally:
                 self._interruptible = False
             if type(value) is CoroutineType:
-                raise _async_task(value)
+                raise refused(value)
         except Terminated:
             self._current = None
             return  # the parent finds a task without an answer
@@ -287,13 +288,6 @@ def _unpacked(name: Any, packed: list[Any]) -> Any:
         raise TravelError(
             f"{name}: the task or its arguments can't be unpickled in the child: {describe(error)}"
         ) from error
-
-
-def _async_task(coroutine: CoroutineType[Any, Any, Any]) -> TypeError:
-    coroutine.close()
-    return TypeError(
-        f"{coroutine.__qualname__} is an async task: it needs an AsyncTaskManager, a TaskManager can't run it"
-    )
 
 
 def _root(values: list[tuple[Any, Any]]) -> Context:

@@ -35,7 +35,6 @@ class ProcessHost:
         self._worker = worker
         self._engine = worker.engine
         self._shared = shared
-        self._house = shared.house
         self._queue = worker.engine.queue
         self._link: Link | None = None
         self.traffic: ThreadTraffic | None = None
@@ -60,13 +59,13 @@ class ProcessHost:
     def create(self) -> None:
         """See ``Host``."""
         # The status comes in another thread. If this worker waits for tasks then, it has to be told.
-        self._link = link = self._house.open(self._worker.name, lambda status: self._shared.roll_call.call(self))
+        self._link = link = self._shared.open(self._worker.name, lambda status: self._shared.roll_call.call(self))
         if self._killed:
             link.kill()
         try:
             created(link)
         except BaseException:
-            self._house.close(link)
+            self._shared.close(link)
             raise
         self._engine.books.resource(created=1)
 
@@ -74,7 +73,7 @@ class ProcessHost:
         """See ``Host``."""
         link = self._link
         assert link is not None
-        self.traffic = traffic = ThreadTraffic(self._worker, link, self._house.options)
+        self.traffic = traffic = ThreadTraffic(self._worker, link, self._shared.options)
         try:
             while self._fill(traffic):
                 traffic.hear()
@@ -102,7 +101,7 @@ class ProcessHost:
         error = None
         if not self._dead:
             error, self._destroyed = farewell(link)
-        self._house.close(link)
+        self._shared.close(link)
         engine.books.resource(**{"destroyed" if self._destroyed else "lost": 1})
         if error is not None:
             engine.log.fault("on_destroy", error)
@@ -157,7 +156,7 @@ class ProcessHost:
         self._dead = True
         begun = link.begun_at_death()
         lost = link.death()
-        traffic.last_words()
+        traffic.last_words(link.last_answers())
         if not traffic.destroyed:
             engine.report(ev.WorkerLost(worker.seat, str(lost)))  # first, so that a replacement is made at once
         rest = list(link.flights)

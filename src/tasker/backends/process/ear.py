@@ -18,32 +18,19 @@ class Ear:
         self._on_end = on_end
         self._heard: list[Answer] = []
         self._waiter: asyncio.Future[None] | None = None
-        self._listening = False
         self._writing = False
         self._over = False
         self._closed = False
-        self.listen()
+        loop.add_reader(link.fileno(), self._read)
 
     def over(self) -> bool:
         """Whether there is no more to come."""
         return self._over
 
-    def listen(self) -> None:
-        """Reads what comes, from now on."""
-        if not self._listening and not self._over:
-            self._listening = True
-            self._loop.add_reader(self._link.fileno(), self._read)
-
-    def stop(self) -> None:
-        """Leaves unread what comes."""
-        if self._listening:
-            self._listening = False
-            self._loop.remove_reader(self._link.fileno())
-
     def close(self) -> None:
         """Before the link is closed."""
         self._closed = True
-        self.stop()
+        self._loop.remove_reader(self._link.fileno())
         if self._writing:
             self._writing = False
             self._loop.remove_writer(self._link.fileno())
@@ -52,10 +39,13 @@ class Ear:
         """What the child has said; waits for it, ``timeout`` seconds at most (then none). ``EOFError`` at the end."""
         self._write_on()
         if not self._heard and not self._over:
-            self.listen()
             await self._wait(timeout)
         if not self._heard and self._over:
             raise EOFError
+        return self.take()
+
+    def take(self) -> list[Answer]:
+        """What the child has said so far."""
         heard, self._heard = self._heard, []
         return heard
 
@@ -87,7 +77,7 @@ class Ear:
             self._heard += self._link.answers()
         except EOFError:
             self._over = True
-            self.stop()
+            self._loop.remove_reader(self._link.fileno())
             self._on_end()
         if self._heard or self._over:
             self._wake()

@@ -63,13 +63,14 @@ class House:
         self._close_if_empty()
 
     def finish(self) -> None:
-        """There will be no more children: with the last one, or now, the nursery goes too."""
+        """There will be no more children: with the last one, or now, the nursery goes too. Blocks for the moment that it takes
+        to end."""
         with self._lock:
             self._finished = True
         self._close_if_empty()
 
     def cancel_all(self, cause: BaseException) -> None:
-        """Cancels whatever runs in a child."""
+        """Cancels whatever runs in a child; the tasks of ``run_task`` included, as in ``kill_all``."""
         for link in self._all():
             link.cancel(0, cause)
 

@@ -5,9 +5,11 @@ One thread, ``tasker-nursery``, hears of births and ends, and tells each child's
 
 from __future__ import annotations
 
+import errno
 import itertools
 import json
 import os
+import signal
 import socket
 import subprocess
 import threading
@@ -125,9 +127,9 @@ class Keeper:
     def _orphaned(birth: Birth) -> None:
         """Nobody will tell how this child ends, and nobody would notice that it does: so it ends now."""
         if birth.pid:
-            kill(birth.pid)
+            send_signal(birth.pid, signal.SIGKILL)
         else:
-            birth.failure = 3  # ESRCH
+            birth.failure = errno.ESRCH
         birth.end(LOST_NURSERY)
         birth.born.set()
 
@@ -144,10 +146,10 @@ class Keeper:
         self._ask.close()
 
 
-def kill(pid: int) -> None:
-    """SIGKILL, if it still is there."""
+def send_signal(pid: int, number: int) -> None:
+    """To a process that may be gone."""
     try:
-        os.kill(pid, 9)
+        os.kill(pid, number)
     except ProcessLookupError:
         pass
 

@@ -20,7 +20,7 @@ from typing import Any
 
 from tasker.errors import WorkerLost
 
-from .keeper import LOST_NURSERY, Birth, Keeper, forget_in_forks, kill
+from .keeper import LOST_NURSERY, Birth, Keeper, forget_in_forks, send_signal
 from .messages import EPOCHS, GARBLED, LEAVE, Answer, Setup
 from .packing import pack, pack_or_tell, unpack
 from .wire import Wire
@@ -50,7 +50,8 @@ class Link:
         """Whether it has ended, or was told to."""
         self._birth: Birth | None = None
         self._epoch = 0
-        self._lock = threading.Lock()
+        self.lock: threading.Lock = threading.Lock()
+        """Of ``flights``, permits and epoch, ``begun`` and ``gone``."""
         self._timers: list[threading.Timer] = []
 
     # -- birth ----------------------------------------------------------------------------------------------------
@@ -94,8 +95,8 @@ class Link:
         for end in (data, far_data):
             for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):
                 end.setsockopt(socket.SOL_SOCKET, option, _BUFFER)
-        data.setblocking(False)
-        side.setblocking(False)
+        for end in (data, side, control):
+            end.setblocking(False)
         self.wire: Wire = Wire(data, side)
         self.control: Wire = Wire(control, side)
         forget_in_forks(data, side, control)
@@ -131,7 +132,7 @@ class Link:
         while True:
             epoch = self._epoch
             message = pack((epoch, self.judged, orders))  # not under the lock: it may call the user's code
-            with self._lock:
+            with self.lock:
                 if epoch != self._epoch:
                     continue
                 self.flights.extend(flights)
@@ -145,7 +146,7 @@ class Link:
     def take_back(self) -> tuple[list[Flight], bool]:
         """Takes back, now and for good, what has not begun; in order. And whether the first of that is the one that was
         taken to have begun. From any thread."""
-        with self._lock:
+        with self.lock:
             if self.gone:  # as in ``nudge``
                 return [], False
             permits = min(self._drain(), len(self.flights))
@@ -157,13 +158,13 @@ class Link:
         return back, first
 
     def begin(self) -> Flight | None:
-        """The first flight, if it was not asked for before: it is taken to have begun."""
-        with self._lock:
-            if not self.flights or self.flights[0][0] == self.begun:
-                return None
-            first = self.flights[0]
-            self.begun = first[0]
-            return first
+        """The first flight, if it was not asked for before: it is taken to have begun. Called with ``lock`` held, so that what
+        is noted of that is noted before anybody can take it back."""
+        if not self.flights or self.flights[0][0] == self.begun:
+            return None
+        first = self.flights[0]
+        self.begun = first[0]
+        return first
 
     def _drain(self) -> int:
         permits = 0
@@ -197,7 +198,7 @@ class Link:
 
     def nudge(self) -> None:
         """Ends a ``wait``. From any thread."""
-        with self._lock:
+        with self.lock:
             if not self.gone:  # the number of a descriptor that was closed may be another's by now
                 os.write(self._nudge, b"n")
 
@@ -211,17 +212,23 @@ class Link:
                 raise EOFError
         return [_answer(message if isinstance(message, list) else [message]) for message in messages]
 
+    def last_answers(self) -> list[Answer]:
+        """What a child that is gone had said and nobody has read."""
+        answers: list[Answer] = []
+        try:
+            while more := self.answers():
+                answers += more
+        except EOFError:
+            pass
+        return answers
+
     # -- from any thread ------------------------------------------------------------------------------------------
 
     def cancel(self, number: int, cause: BaseException) -> None:
         """Cancels the context of a task in the child; 0: of whatever runs there. Never blocks."""
+        parts = pack((number, cause))
         try:
-            parts = pack((number, cause))
-        except Exception:
-            parts = pack((number, type(cause).__name__))
-        try:
-            with self._lock:
-                self.control.data.setblocking(False)
+            with self.lock:
                 self.control.send(parts)
         except OSError:
             pass
@@ -244,7 +251,7 @@ class Link:
         timer = threading.Timer(seconds, fn)
         timer.daemon = True
         timer.name = f"{self.name}-grace"
-        with self._lock:
+        with self.lock:
             if self.gone:
                 return
             self._timers = [other for other in self._timers if other.is_alive()]
@@ -261,15 +268,8 @@ class Link:
 
     def _signal(self, number: int) -> None:
         birth = self._birth
-        if birth is None or not birth.pid or birth.status is not None:
-            return
-        if number == signal.SIGKILL:
-            kill(birth.pid)
-        else:
-            try:
-                os.kill(birth.pid, number)
-            except ProcessLookupError:
-                pass
+        if birth is not None and birth.pid and birth.status is None:
+            send_signal(birth.pid, number)
 
     # -- the end --------------------------------------------------------------------------------------------------
 
@@ -294,7 +294,7 @@ class Link:
 
     def close(self) -> None:
         """Waits for the child's end, kills it if that takes long, and closes everything. Harmless when repeated."""
-        with self._lock:
+        with self.lock:
             first, self.gone = not self.gone, True
             timers, self._timers = self._timers, []
         for timer in timers:

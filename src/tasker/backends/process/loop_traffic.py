@@ -45,16 +45,10 @@ class LoopTraffic(Traffic):
 
     async def hear(self) -> None:
         """Waits for the child, if it has tasks, and sees to what it says. ``EOFError`` once it is gone."""
-        flights, ear = self._link.flights, self._ear
+        flights = self._link.flights
         if not flights:
             return
-        several = len(flights) > 1
-        if several:
-            pause = self._ahead.pause(len(flights))
-            if pause:
-                ear.stop()
-                await asyncio.sleep(pause)
-        answers = await ear.answers(PATIENCE if several else None)
+        answers = await self._ear.answers(PATIENCE if len(flights) > 1 else None)
         if answers:
             await self._answered(answers)
             self._begin()

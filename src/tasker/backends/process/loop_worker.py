@@ -21,7 +21,7 @@ from .errors import unpack_error
 from .house import House
 from .link import Link
 from .loop_traffic import LoopTraffic
-from .messages import GONE, READY, UNMADE
+from .messages import GONE, READY, UNMADE, Answer
 
 if TYPE_CHECKING:
     from tasker.aio.engine import AsyncEngine
@@ -94,6 +94,10 @@ class LoopChild:
         lost: WorkerLost = await self._beside(self.link.death)
         return lost
 
+    def unheard(self) -> list[Answer]:
+        """What it had said, and nobody has seen to."""
+        return [] if self.ear is None else self.ear.take()
+
     def kill(self) -> None:
         """Ends it at once."""
         self.killed = True
@@ -134,7 +138,7 @@ class ProcessWorker(AsyncWorker):
 
     def __init__(self, engine: AsyncEngine, seat: ev.Seat) -> None:
         assert engine.away is not None
-        self._house = engine.away.house
+        self._house: House = engine.away
         self._child = LoopChild(engine, self._house, f"{engine.config.name}-{seat.slot}")
         self._child.on_end = self._wake
         self.traffic: LoopTraffic | None = None
@@ -230,7 +234,6 @@ class ProcessWorker(AsyncWorker):
             raise EOFError
         self._parked = waiter = engine.loop.create_future()
         engine.queue.parked.append(waiter)
-        ear.listen()
         try:
             await waiter
         except asyncio.CancelledError:
@@ -256,6 +259,7 @@ class ProcessWorker(AsyncWorker):
             lost = WorkerLost(f"worker {self.name} was lost: {describe(fault)}")
             lost.__cause__ = fault
         begun = link.begun_at_death()
+        traffic.last_words(self._child.unheard())
         ended = traffic.destroyed and fault is None
         event = ev.WorkerEnded(self.seat) if ended else ev.WorkerLost(self.seat, str(lost))
         if not ended:

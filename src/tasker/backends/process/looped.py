@@ -11,9 +11,8 @@ from tasker.aio.futures import AsyncTaskFuture
 from tasker.aio.resources import AsyncHeld
 from tasker.context import Context
 from tasker.control.events import PoolResourceLost
-from tasker.errors import TaskCancelled, TaskKilled, WorkerLost
+from tasker.errors import TaskCancelled, WorkerLost
 from tasker.logs import task_name
-from tasker.stats import ProcessUsage
 
 from .errors import garbled, unpack_error
 from .house import House
@@ -27,12 +26,12 @@ if TYPE_CHECKING:
     from tasker.aio.engine import AsyncEngine
 
 
-class LoopHouse:
+class LoopHouse(House):
     """See the module's docstring."""
 
     def __init__(self, engine: AsyncEngine) -> None:
+        super().__init__(engine.config, engine.log, asynchronous=True)
         self._engine = engine
-        self.house: House = House(engine.config, engine.log, asynchronous=True)
 
     worker: type[ProcessWorker] = ProcessWorker
     """What its workers are."""
@@ -52,27 +51,11 @@ class LoopHouse:
     def _workers(self) -> list[ProcessWorker]:
         return [worker for worker in self._engine.workers.values() if isinstance(worker, ProcessWorker)]
 
-    def cancel_all(self) -> None:
-        """The manager was killed: tells every child."""
-        self.house.cancel_all(TaskKilled(self._engine.refusal))
-
-    def kill_all(self) -> None:
-        """See ``House``: what runs for callers of ``run_task`` included."""
-        self.house.kill_all()
-
-    def finish(self) -> None:
-        """See ``House``. Blocks for the moment that the nursery takes to end."""
-        self.house.finish()
-
-    def usage(self) -> tuple[ProcessUsage, ...]:
-        """See ``House``."""
-        return self.house.usage()
-
     # -- what ``AsyncMaker`` does for resources in this process ---------------------------------------------------
 
     async def make(self, name: str) -> AsyncHeld:
         """A child with a resource, for ``run_task``."""
-        away = LoopAway(self._engine, self.house, name)
+        away = LoopAway(self._engine, self, name)
         held = AsyncHeld(None, None, away.close)
         held.away = away
         away.child.on_end = lambda: self._lost(held)
@@ -120,7 +103,7 @@ class LoopAway:
         link = self.child.link
         assert link is not None and isinstance(context, RemoteContext)
         inline = Inline(task, args, contextvars.copy_context())
-        order = self._orders.order(context.number, inline)
+        order = self._orders.order(context.number, inline, alone=True)
         link.order([(context.number, None, 0)], [order])
         waiting = self._engine.loop.create_task(self._answer(), context=contextvars.Context())
         cancelled: BaseException | None = None

@@ -18,8 +18,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from .errors import PackedError
-
 EPOCHS = 256
 
 
@@ -69,21 +67,3 @@ READY, UNMADE, RESULT, ERROR, SKIPPED, UNREAD, LARGE, GONE, GARBLED = range(9)
 """
 
 Answer = tuple[Any, ...]
-__all__ = [
-    "EPOCHS",
-    "ERROR",
-    "GARBLED",
-    "GONE",
-    "LARGE",
-    "LEAVE",
-    "READY",
-    "RESULT",
-    "SKIPPED",
-    "UNMADE",
-    "UNREAD",
-    "Answer",
-    "Order",
-    "PackedError",
-    "Setup",
-    "Variables",
-]

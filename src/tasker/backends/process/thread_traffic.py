@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from time import monotonic, sleep
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from tasker.backends.options import ProcessBackend
@@ -59,12 +59,7 @@ class ThreadTraffic(Traffic):
         flights = link.flights
         if not flights:
             return
-        several = len(flights) > 1
-        if several:
-            pause = self._ahead.pause(len(flights))
-            if pause:
-                sleep(pause)
-        link.wait(PATIENCE if several else None)
+        link.wait(PATIENCE if len(flights) > 1 else None)
         answers = link.answers()
         if answers:
             self._answered(answers)
@@ -115,15 +110,6 @@ class ThreadTraffic(Traffic):
         self.wear.served += served
         if len(meter.execution) >= BATCH:
             meter.flush()
-
-    def last_words(self) -> None:
-        """What a child that is gone still had to say: that it has destroyed its resource."""
-        try:
-            while answers := self._link.answers():
-                for answer in answers:
-                    super()._heard(answer)
-        except EOFError:
-            pass
 
     def _heard(self, answer: Answer) -> None:
         if answer[0] == ERROR:

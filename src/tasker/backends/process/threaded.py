@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from tasker.context import Context
 from tasker.control.events import PoolResourceLost
-from tasker.errors import TaskKilled, WorkerLost
+from tasker.errors import WorkerLost
 from tasker.logs import task_name
 from tasker.resources import Held
-from tasker.stats import ProcessUsage
 from tasker.tasks import TaskFuture
 
 from .dispatcher import ProcessHost, created, farewell
@@ -29,12 +28,12 @@ if TYPE_CHECKING:
     from tasker.workers import Worker
 
 
-class ThreadedHouse:
+class ThreadedHouse(House):
     """See the module's docstring."""
 
     def __init__(self, engine: Engine) -> None:
+        super().__init__(engine.config, engine.log, asynchronous=False)
         self._engine = engine
-        self.house: House = House(engine.config, engine.log, asynchronous=False)
         self.roll_call: RollCall = RollCall(engine.queue)
         self._number = 0
 
@@ -59,28 +58,12 @@ class ThreadedHouse:
         hosts = [worker.host for worker in list(self._engine.workers.values())]
         return [host for host in hosts if isinstance(host, ProcessHost)]
 
-    def cancel_all(self) -> None:
-        """The manager was killed: tells every child."""
-        self.house.cancel_all(TaskKilled(self._engine.refusal))
-
-    def kill_all(self) -> None:
-        """See ``House``: what runs for callers of ``run_task`` included."""
-        self.house.kill_all()
-
-    def finish(self) -> None:
-        """See ``House``."""
-        self.house.finish()
-
-    def usage(self) -> tuple[ProcessUsage, ...]:
-        """See ``House``."""
-        return self.house.usage()
-
     # -- what ``resources.Maker`` does for threads ----------------------------------------------------------------
 
     def make(self) -> Held:
         """A child with a resource, for ``run_task``."""
         self._number += 1
-        away = Away(self._engine, self.house, f"{self._engine.config.name}-pool-{self._number}")
+        away = Away(self._engine, self, f"{self._engine.config.name}-pool-{self._number}")
         held = Held(None, away.end)
         held.away = away
         away.open(lambda: self._lost(held))
@@ -109,6 +92,7 @@ class Away:
         self.broken: bool = False
         """Whether it can't be used any more."""
         self.wear: Wear = Wear(house.options)
+        self._destroyed = False
 
     def open(self, on_lost: Callable[[], object]) -> None:
         """Makes the child and its resource; raises what the user's function raises."""
@@ -133,7 +117,7 @@ class Away:
         """Runs a task there; returns its result, or raises its error."""
         link = self._link
         assert link is not None and isinstance(context, RemoteContext)
-        order = self._orders.order(context.number, Inline(task, args, copy_context()))
+        order = self._orders.order(context.number, Inline(task, args, copy_context()), alone=True)
         try:
             link.order([(context.number, None, 0)], [order])
             answer = self._answer(link, context)
@@ -171,8 +155,6 @@ class Away:
                     return answer
                 self._destroyed = self._destroyed or answer[0] == GONE
                 self.wear.large = self.wear.large or answer[0] == LARGE
-
-    _destroyed = False
 
     def end(self) -> None:
         """Destroys the resource, and ends the child."""

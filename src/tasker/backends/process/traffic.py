@@ -7,6 +7,7 @@ drops a task that it has not begun.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from tasker.engine import Engine
 
 
-class Traffic:
+class Traffic(ABC):
     """See the module's docstring. For the worker's thread alone."""
 
     def __init__(self, engine: Engine | AsyncEngine, link: Link, options: ProcessBackend, args: str) -> None:
@@ -97,13 +98,15 @@ class Traffic:
 
     def _begin(self) -> None:
         """The first flight is the one that runs now, as far as this process knows."""
-        first = self._link.begin()
-        if first is None:
-            return
-        number, future, _ = first
-        context = RemoteContext(self._shared_engine.root, self._link, number)
-        self._count(future)
-        if self._begins(future, context):
+        with self._link.lock:
+            first = self._link.begin()
+            if first is None:
+                return
+            number, future, _ = first
+            context = RemoteContext(self._shared_engine.root, self._link, number)
+            self._count(future)
+            cancelled = self._begins(future, context)
+        if cancelled:
             context.cancel(TaskCancelled(f"{future.label} was cancelled"))
 
     # -- from the child -------------------------------------------------------------------------------------------
@@ -131,6 +134,12 @@ class Traffic:
             self.destroyed = True
             if answer[1] is not None:
                 self._shared_engine.log.fault("on_destroy", unpack_error(answer[1]))
+
+    def last_words(self, answers: list[Answer]) -> None:
+        """What a child that is gone had still said: that it has destroyed its resource."""
+        for answer in answers:
+            if answer[0] == GONE:
+                self._heard(answer)
 
     def _tried(self, healthy: bool) -> None:
         """After an error the child waits where that could have been the resource's fault."""
@@ -166,29 +175,29 @@ class Traffic:
 
     # -- the engine's ---------------------------------------------------------------------------------------------
 
+    @abstractmethod
     def _refuse(self, future: Any, error: TravelError) -> None:
         """The task can't be sent."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _count(self, future: Any) -> None:
         """It counts as started."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _uncount(self, future: Any) -> None:
         """It was not, after all."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _begins(self, future: Any, context: RemoteContext) -> bool:
         """It has a context from now on. True if it was cancelled before."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _return(self, future: Any, level: int) -> None:
         """To the queue with it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _look_idle(self) -> None:
         """Something may have been the last."""
-        raise NotImplementedError
 
 
 def blameless(error: BaseException, packed: PackedError) -> bool:
