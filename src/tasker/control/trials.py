@@ -173,7 +173,7 @@ class Trials:
 
     def _probe(self, point: Point, now: float, least: int, creation_time: float) -> None:
         """Looks what half as many do, where nothing is known of fewer."""
-        known = any(count < point.workers for count in self._points)
+        known = any(count < point.workers and other.exact for count, other in self._points.items())
         if known or self._limit is not None or point.workers <= least or now - self._begun.at < PROBE_AFTER:
             return
         lasts = self._last.load.queued >= PROBE_AFTER * point.rate

@@ -212,6 +212,16 @@ def test_a_queue_that_was_never_full_proves_something_about_fewer() -> None:
     assert trials.useful == 4
 
 
+def test_a_lower_bound_that_says_nothing_does_not_stop_a_trial() -> None:
+    """One worker that mostly waited for its first tasks is no reason not to try eight of sixteen."""
+    trials = Trials(0.0)
+    trials.sample(1.0, Load(2965, 1, 0, 34), 1, 1, 0.0)
+    for tick in range(11, 45):
+        trials.sample(tick / 10, Load(2000, 16, 0, 34 * (tick - 9)), 16, 1, 0.0)
+    assert trials._points[1].rate == 34
+    assert trials.useful == 8
+
+
 def test_idle_times_are_left_out() -> None:
     """What was completed is divided by the time in which there was something to do."""
     trials = Trials(0.0)
