@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 
 import pytest
 
@@ -42,11 +41,9 @@ def test_json(shop: Workshop) -> None:
 
 def test_the_time_limit_ends_the_rounds(shop: Workshop) -> None:
     """At least one round is run, and no other is begun once the time is up."""
-    begin = time.monotonic()
     done = shop.run("bench", "--tasks", "50", "--rounds", "1000000", "--seconds", "0")
     assert done.returncode == 0, done.stderr
     assert " 1 round:" in done.stdout
-    assert time.monotonic() - begin < 20
 
 
 def test_help(shop: Workshop) -> None:
