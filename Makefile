@@ -14,7 +14,7 @@ SEARCH := examples/stdlib_search
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-free-threaded check format stress soak bench bench-long scaling coverage clean
+.PHONY: help demo test test-free-threaded check format stress soak bench bench-free-threaded bench-long scaling coverage clean
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -67,6 +67,12 @@ bench: $(VENV)/.installed-bench ## against the peers: benchmarks/RESULTS.md and 
 
 bench-long: $(VENV)/.installed-bench ## ten million tasks and what else takes long, for a table of their own
 	$(BIN)/python -m benchmarks --size long
+
+bench-free-threaded: ## what is different without the GIL (PYTHON=python3.13t), for a table of its own
+	$(MAKE) $(VENV)/.installed-bench PYTHON=python3 # draws the plots
+	$(MAKE) .venv-free-threaded/.installed-test-free-threaded PYTHON=$(PYTHON) VENV=.venv-free-threaded
+	PYTHON_GIL=0 .venv-free-threaded/bin/python -m benchmarks --size free-threaded
+	$(BIN)/python -m benchmarks --report
 
 scaling: $(VENV)/.installed-test ## scaling rules compared in simulation, and the simulation with reality: benchmarks/SCALING.md
 	$(BIN)/python -m benchmarks.scaling

@@ -9,20 +9,20 @@ from pathlib import Path
 
 from benchmarks import machine, plots, report, runner
 from benchmarks.peers import Missing
-from benchmarks.runner import LONG, NORMAL, TINY, Size
+from benchmarks.runner import FREE_THREADED, LONG, NORMAL, TINY, Size
 from benchmarks.store import Run
-from benchmarks.topics import LONG as LONG_TOPICS
-from benchmarks.topics import TOPICS, races
+from benchmarks.topics import TOPICS, races, topics
 
 HERE = Path(__file__).resolve().parent
-MINUTES = {"normal": 8.0, "long": 45.0, "tiny": 1.0}
+SIZES = {size.name: size for size in (NORMAL, LONG, FREE_THREADED, TINY)}
+MINUTES = {"normal": 8.0, "long": 45.0, "free-threaded": 5.0, "tiny": 1.0}
 """So that `make bench` stays below ten, its last round and the drawing included."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Returns 1 if a contestant failed, which is not that one is not installed, nor that a target is missed."""
     options = _parser().parse_args(argv)
-    size = {"normal": NORMAL, "long": LONG, "tiny": TINY}[options.size]
+    size = SIZES[options.size]
     if not options.report:
         _run(size, options.only, options.minutes or MINUTES[size.name], options.output)
     return _report(options.output)
@@ -30,8 +30,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--size", choices=("normal", "long", "tiny"), default="normal", help="how much is run")
-    parser.add_argument("--only", nargs="+", choices=TOPICS, metavar="TOPIC", help=f"of {', '.join(TOPICS)}")
+    parser.add_argument("--size", choices=SIZES, default="normal", help="how much is run")
+    parser.add_argument(
+        "--only", nargs="+", choices=[*TOPICS, "computing"], metavar="TOPIC", help=f"of {', '.join(TOPICS)}"
+    )
     parser.add_argument("--minutes", type=float, help="time limit; rounds are left out to keep it, never topics")
     parser.add_argument("--output", type=Path, default=HERE, metavar="DIR", help="where the files go (default: here)")
     parser.add_argument("--report", action="store_true", help="run nothing, write RESULTS.md and plots from results/")
@@ -40,7 +42,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _run(size: Size, only: Sequence[str] | None, minutes: float, output: Path) -> None:
     """Runs the topics. Where only some are, the others keep what they had."""
-    known = LONG_TOPICS if size.long else TOPICS
+    known = topics(size)
     chosen = [topic for topic in known if not only or topic in only]
     where = machine.here()
     entries = [(topic, race) for topic in chosen for race in races(topic, size)]
@@ -60,15 +62,15 @@ def _run(size: Size, only: Sequence[str] | None, minutes: float, output: Path) -
 def _report(output: Path) -> int:
     folder = output / "results"
     normal = Run.load(folder, "normal") or Run.load(folder, "tiny")
-    long = Run.load(folder, "long")
-    runs = [run for run in (normal, long) if run is not None]
+    further = [run for name in report.FURTHER if (run := Run.load(folder, name)) is not None]
+    runs = [*([normal] if normal else []), *further]
     drawn: list[str] = []
     for run in runs:
         try:
             drawn += plots.draw(output / "plots", run)
         except Missing as error:
             print(f"no plots: {error}", file=sys.stderr)
-    print(report.write(output, normal, long, drawn))
+    print(report.write(output, normal, further, drawn))
     failed = {
         f"{outcome.title}: {name}: {why}"
         for run in runs

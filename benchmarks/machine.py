@@ -29,8 +29,13 @@ def gil() -> str:
     """With or without."""
     if not sysconfig.get_config_var("Py_GIL_DISABLED"):
         return "with the GIL"
+    return "free-threaded build, GIL " + ("on" if gil_is_on() else "off")
+
+
+def gil_is_on() -> bool:
+    """Whether one thread at a time runs Python."""
     enabled: bool = getattr(sys, "_is_gil_enabled", lambda: True)()
-    return "free-threaded build, GIL " + ("on" if enabled else "off")
+    return enabled
 
 
 def version(name: str) -> str:

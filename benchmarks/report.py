@@ -8,7 +8,7 @@ from pathlib import Path
 
 from benchmarks.runner import SUBJECT, Figure, Outcome, Spread, Verdict
 from benchmarks.store import Run
-from benchmarks.topics import TOPICS
+from benchmarks.topics import FREE_THREADED, TOPICS
 
 MICRO = "\N{MICRO SIGN}s"
 COMPARED = ("/s", "us", "ms", "s", "B")
@@ -61,25 +61,35 @@ LEFT_OUT = """\
 """
 
 
-def write(folder: Path, normal: Run | None, long: Run | None, plots: Sequence[str]) -> Path:
+FURTHER = {
+    "long": ("The long run", "`make bench-long`, a run of its own.\n"),
+    "free-threaded": ("Without the GIL", "`make bench-free-threaded`, a run of its own on a free-threaded CPython.\n"),
+}
+"""Runs besides that of ``make bench``: title and first words of their sections."""
+TITLES = FREE_THREADED | TOPICS
+
+
+def write(folder: Path, normal: Run | None, further: Sequence[Run], plots: Sequence[str]) -> Path:
     """Writes RESULTS.md and returns its path."""
     path = folder / "RESULTS.md"
-    path.write_text(text(normal, long, plots), encoding="utf-8")
+    path.write_text(text(normal, further, plots), encoding="utf-8")
     return path
 
 
-def text(normal: Run | None, long: Run | None, plots: Sequence[str]) -> str:
-    """The report of a run of `make bench`, one of `make bench-long`, or both."""
+def text(normal: Run | None, further: Sequence[Run], plots: Sequence[str]) -> str:
+    """The report of a run of `make bench`, of some of ``FURTHER``, or of both."""
     parts = [
         "# Benchmarks: results\n",
-        "Written by `make bench` (and `make bench-long`); do not edit. How it is measured: [README.md](README.md).\n",
+        "Written by `make bench`, `make bench-long` and `make bench-free-threaded`; do not edit.\n",
+        "How it is measured: [README.md](README.md).\n",
     ]
     if normal is not None:
         parts += [_machine("The run", normal), _targets("Targets", [normal]), HOW_TO_READ, *_topics(normal, plots, 2)]
-    if long is not None:
-        parts += ["## The long run\n", "`make bench-long`, a run of its own.\n", _machine("Its machine", long, 3)]
-        parts += [_targets("Its targets", [long], 3), *_topics(long, plots, 3)]
-    parts += [CAVEATS, LEFT_OUT, _not_there([run for run in (normal, long) if run is not None])]
+    for run in further:
+        title, words = FURTHER[run.name]
+        parts += [f"## {title}\n", words, _machine("Its machine", run, 3)]
+        parts += [_targets("Its targets", [run], 3), *_topics(run, plots, 3)]
+    parts += [CAVEATS, LEFT_OUT, _not_there([*([] if normal is None else [normal]), *further])]
     return "\n".join(part for part in parts if part)
 
 
@@ -113,10 +123,10 @@ def word(verdict: Verdict) -> str:
 def _topics(run: Run, plots: Sequence[str], level: int) -> list[str]:
     parts = []
     for topic, outcomes in groupby(run.outcomes, key=lambda outcome: outcome.topic):
-        parts.append(f"{'#' * level} {TOPICS[topic]}\n")
+        parts.append(f"{'#' * level} {TITLES[topic]}\n")
         picture = f"{run.name}-{topic}.svg"
         if picture in plots:
-            parts.append(f"![{TOPICS[topic]}](plots/{picture})\n")
+            parts.append(f"![{TITLES[topic]}](plots/{picture})\n")
         parts += [table(outcome, level + 1) for outcome in outcomes]
     return parts
 

@@ -18,7 +18,8 @@ SUBJECT = "tasker"
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How much is done: ``make bench``, ``make bench-long``, or the tests, which only want to see it run."""
+    """How much is done: ``make bench``, ``make bench-long``, ``make bench-free-threaded``, or the tests, which only want to
+    see it run."""
 
     name: str
     scale: float = 1.0
@@ -28,6 +29,10 @@ class Size:
     @property
     def long(self) -> bool:
         return self.name == "long"
+
+    @property
+    def free_threaded(self) -> bool:
+        return self.name == "free-threaded"
 
     def count(self, tasks: int, least: int = 8) -> int:
         """The number of tasks to run where ``make bench`` runs ``tasks``."""
@@ -44,6 +49,7 @@ class Size:
 
 NORMAL = Size("normal")
 LONG = Size("long")
+FREE_THREADED = Size("free-threaded")
 TINY = Size("tiny", scale=0.0005, most_rounds=1, most_workers=6)
 
 

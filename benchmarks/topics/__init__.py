@@ -1,4 +1,4 @@
-"""One module a topic. Each has ``races(size)``; the modules that take minutes are in ``LONG``."""
+"""One module a topic. Each has ``races(size)``."""
 
 from __future__ import annotations
 
@@ -33,6 +33,18 @@ LONG: dict[str, str] = {
     "threads": "No-op tasks on threads",
 }
 """The topics of ``make bench-long``, with sizes of their own."""
+
+FREE_THREADED: dict[str, str] = {
+    "threads": "No-op tasks on threads",
+    "computing": "Tasks that compute",
+    "submitters": "Many submitters",
+}
+"""The topics of ``make bench-free-threaded``: what is different where threads run at the same time."""
+
+
+def topics(size: Size) -> dict[str, str]:
+    """The topics that are run at that size, and their titles."""
+    return {"long": LONG, "free-threaded": FREE_THREADED}.get(size.name, TOPICS)
 
 
 def races(topic: str, size: Size) -> list[Race]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-import sysconfig
 
 from benchmarks import crews
+from benchmarks.machine import gil_is_on
 from benchmarks.peers import absent
 from benchmarks.runner import RATE, Claim, Contestant, Race, Size, advantage
 from benchmarks.work import NOOP, Load
@@ -17,7 +17,7 @@ GO = (170_000, 216_000)
 
 def wanted_advantage() -> float:
     """Over ThreadPoolExecutor, on this Python."""
-    if sysconfig.get_config_var("Py_GIL_DISABLED"):
+    if not gil_is_on():
         return 3.0
     return 6.0 if sys.version_info < (3, 12) else 5.0
 
@@ -25,7 +25,8 @@ def wanted_advantage() -> float:
 def races(size: Size) -> list[Race]:
     if size.long:
         return [_thousand(size, 15)]
-    return [*(_main(size, workers) for workers in (1, 4, 16)), _everybody(size), _thousand(size, 7)]
+    main = [_main(size, workers) for workers in (1, 4, 16)]
+    return [*main, *([] if size.free_threaded else [_everybody(size)]), _thousand(size, 7)]
 
 
 def _main(size: Size, workers: int) -> Race:
@@ -44,7 +45,7 @@ def _main(size: Size, workers: int) -> Race:
             at_least=wanted,
         )
     ]
-    if workers == 4:
+    if workers == 4 and not size.free_threaded:
         claims += [
             Claim(
                 f"{ROW}, {workers} workers, tasks/s",

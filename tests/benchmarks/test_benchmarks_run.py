@@ -11,12 +11,26 @@ import pytest
 
 from benchmarks import __main__ as suite
 from benchmarks import report, runner
-from benchmarks.runner import LONG, RATE, SUBJECT, TINY, Absent, Claim, Contestant, Outcome, Race, Spread, advantage
+from benchmarks.runner import (
+    FREE_THREADED,
+    LONG,
+    RATE,
+    SUBJECT,
+    TINY,
+    Absent,
+    Claim,
+    Contestant,
+    Outcome,
+    Race,
+    Spread,
+    advantage,
+)
 from benchmarks.store import Run
 from benchmarks.topics import LONG as LONG_TOPICS
-from benchmarks.topics import TOPICS, races
+from benchmarks.topics import TOPICS, races, topics
 
 TINY_LONG = replace(LONG, scale=TINY.scale, most_rounds=1, most_workers=TINY.most_workers)
+TINY_FREE = replace(TINY, name=FREE_THREADED.name)
 
 
 @pytest.fixture(autouse=True)
@@ -54,6 +68,15 @@ def test_topic(topic: str) -> None:
 def test_long_topic(topic: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The races of `make bench-long` can be made (they run for minutes: only their making is tested)."""
     assert races(topic, TINY_LONG)
+
+
+@pytest.mark.parametrize("topic", topics(TINY_FREE))
+def test_free_threaded_topic(topic: str) -> None:
+    """The races of `make bench-free-threaded` run on any interpreter, with a section of their own."""
+    outcomes = [went_through(race, topic) for race in races(topic, TINY_FREE)]
+    text = report.text(None, [Run(name=TINY_FREE.name, machine={}, outcomes=outcomes)], [])
+    assert "## Without the GIL" in text
+    assert all(f"#### {outcome.title}" in text for outcome in outcomes)
 
 
 def test_every_title_is_its_own() -> None:
@@ -114,7 +137,7 @@ def test_a_contestant_that_fails_is_out_and_named() -> None:
     assert outcome.of(SUBJECT) == [1, 2, 3]
     assert (outcome.verdicts, outcome.unjudged) == ([], [["c", "t"]])
     run = Run(name="normal", machine={}, outcomes=[outcome])
-    text = report.text(run, None, [])
+    text = report.text(run, [], [])
     assert "**broken failed** in *T*: ZeroDivisionError" in text
 
 
@@ -134,7 +157,7 @@ def test_a_target_is_met_or_missed(bound: float, word: str) -> None:
     claims = (Claim("no-op", "so much", advantage("b"), at_least=bound),)
     outcome = runner.run(race(a, b, claims=claims), "threads", 60)
     assert f"| no-op | so much | 2.00x | {word} |" in report.text(
-        Run(name="normal", machine={}, outcomes=[outcome]), None, []
+        Run(name="normal", machine={}, outcomes=[outcome]), [], []
     )
 
 
