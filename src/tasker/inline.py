@@ -69,6 +69,8 @@ class InlineRunner:
                 engine.hooks.arrival()
             engine.pool.acquire(call.loan)
             assert call.loan.held is not None
+            if call.loan.held.away is not None and call.loan.held.away.wear.out():
+                engine.pool.renew(call.loan)
             call.started = monotonic()
             away = call.loan.held.away
             context: Context

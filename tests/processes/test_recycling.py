@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
+import traceback
 from collections import Counter
 from typing import Any
 
@@ -67,6 +69,25 @@ def test_after_so_long(make: Any, notes: Notes) -> None:
         assert m.stats().resources.lost == 0
 
 
+def test_too_old_when_the_next_task_comes(make: Any) -> None:
+    """A child that became too old while it was idle gets no task any more, nor a resource of the pool."""
+    with make(process={"max_age": 0.3}, resource_pool_size=1) as m:
+        first, pooled = m.queue_task(work.pid), m.run_task(work.pid)
+        born = time.monotonic()
+        wait_until(lambda: time.monotonic() > born + 0.4)
+        assert m.queue_task(work.pid) != first
+        assert m.run_task(work.pid) != pooled
+
+
+async def test_too_old_in_asyncio(amake: Any) -> None:
+    """The same there."""
+    async with amake(process={"max_age": 0.3}, resource_pool_size=1) as m:
+        first, pooled = await m.queue_task(work.pid), await m.run_task(work.pid)
+        await asyncio.sleep(0.4)
+        assert await m.queue_task(work.pid) != first
+        assert await m.run_task(work.pid) != pooled
+
+
 def test_age_does_not_interrupt(make: Any) -> None:
     """A task that takes longer than max_age is not disturbed."""
     with make(process={"max_age": 0.2}) as m:
@@ -110,6 +131,15 @@ def test_affinity(make: Any, method: str) -> None:
     with make(process={"affinity": [cpu], "start_method": method}) as m:
         assert m.queue_task(lambda ctx, thing: os.sched_getaffinity(0)) == {cpu}
     assert os.sched_getaffinity(0) == before
+
+
+@pytest.mark.parametrize("process", [{"affinity": [100_000]}, {"nice": 2**40}], ids=["affinity", "nice"])
+def test_what_the_system_refuses(make: Any, process: dict[str, Any]) -> None:
+    """The error of the resource says what was asked for."""
+    with make(process=process, creation_timeout=2) as m:
+        error = m.submit(work.pid).exception(30)
+    shown = "".join(traceback.format_exception(error))
+    assert f"{next(iter(process))}=" in shown, shown
 
 
 @pytest.mark.parametrize("method", ["forkserver", "spawn"])

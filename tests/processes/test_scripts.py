@@ -427,3 +427,65 @@ def test_a_fork_of_the_parent(program: Program) -> None:
     """In a forked copy the manager refuses work; the original goes on undisturbed by the copy's end."""
     source = "\n    import warnings; warnings.simplefilter('ignore', DeprecationWarning)" + FORKED
     program.run(source)
+
+
+HANGING = """
+    import os, signal, sys, time
+    from pathlib import Path
+    from tasker import Config, ProcessBackend, TaskKilled, TaskManager
+
+    def main(end):
+        Path("endless.py").write_text("import time; open('importing', 'w').close(); time.sleep(1000)")
+        sys.path.insert(0, os.getcwd())
+        manager = TaskManager(Config(on_create=object, worker_count=1, creation_timeout=100, resource_pool_size=0,
+                                     backend=ProcessBackend(preload=["endless"])))
+        future = manager.submit(print)
+        while not os.path.exists("importing"):
+            time.sleep(0.005)
+        if end == "killed":
+            os.kill(os.getpid(), signal.SIGKILL)
+        manager.kill(1)
+        try:
+            future.result(10)
+        except TaskKilled:
+            print("killed")
+
+    if __name__ == "__main__":
+        main(*sys.argv[1:])
+"""
+
+
+@pytest.mark.parametrize("end", ["killed", "kill"])
+def test_a_preloaded_module_that_hangs(program: Program, end: str) -> None:
+    """Neither `kill` nor the death of the parent leaves it behind."""
+    process = program.start(HANGING, end)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (-signal.SIGKILL if end == "killed" else 0, ""), out + err
+    assert out == ("" if end == "killed" else "killed\n")
+    wait_until(lambda: not program.left(), WAIT, f"no process is left: {program.left()}")
+
+
+NO_GRACE = """
+    import os, signal, sys
+    from functools import partial
+    from processes import work
+    from support.paper import Notes
+    from tasker import Config, ProcessBackend, TaskManager
+
+    manager = TaskManager(Config(
+        on_create=partial(work.make, Notes(sys.argv[1] + "/notes")), on_destroy=work.Thing.end, worker_count=1,
+        resource_pool_size=0, backend=ProcessBackend(), cancel_grace=float(sys.argv[2]),
+    ))
+    manager.queue_task(work.echo, 1)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize("grace", [0, 1e12])
+def test_any_grace_leaves_time_for_the_resource(program: Program, grace: float) -> None:
+    """The grace is for the tasks: an idle child destroys its resource also where it is 0, or endless."""
+    process = program.start(NO_GRACE, program.folder, grace)
+    process.communicate(timeout=60)
+    wait_until(lambda: not program.left(), WAIT, f"no process is left: {program.left()}")
+    notes = Notes(str(program.folder / "notes"))
+    assert sorted(notes.lines("destroy")) == sorted(notes.lines("create")) != []

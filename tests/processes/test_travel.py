@@ -12,6 +12,7 @@ import hashlib
 import math
 import os
 import pathlib
+import pickle
 import re
 import socket
 import subprocess
@@ -572,3 +573,112 @@ def test_a_lambda_with_a_global_that_cannot_go(make: Any) -> None:
         assert m.run_task(work.pid) == before
         with pytest.raises(TravelError, match="lambda"):
             m.queue_task(uses)
+
+
+# What the user's own methods do on the way.
+
+
+def exits() -> Any:
+    """Makes nothing."""
+    raise SystemExit(4)
+
+
+class Exiting:
+    """Ends the program when it is made again."""
+
+    def __reduce__(self) -> Any:
+        return exits, ()
+
+
+class ExitingError(Exception):
+    """Ends the program when it is pickled."""
+
+    def __reduce__(self) -> Any:
+        raise SystemExit(3)
+
+
+class Mute:
+    """Can't be shown."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+
+def raise_odd(ctx: Any, thing: Any, what: Any) -> None:
+    """Raises an error with something odd about it."""
+    error: Exception = ValueError("odd")
+    if what == "pickling":
+        error = ExitingError("odd")
+    elif isinstance(what, int):
+        first = error
+        for number in range(what):
+            first.__cause__ = first = ValueError(number)
+    else:
+        error.__notes__ = {"no notes": None, "a number": 5, "mute": [Mute(), "a note"]}[what]  # type: ignore[assignment]
+    raise error
+
+
+@pytest.mark.parametrize("what", ["pickling", "no notes", "a number", "mute", 250, 2000])
+def test_odd_errors(make: Any, what: Any) -> None:
+    """Notes that are none, a chain of thousands, a `__reduce__` that ends the program: the error comes, the child lives."""
+    with make() as m:
+        worker = m.queue_task(work.pid)
+        error = caught(m, raise_odd, what)
+        assert (type(error).__name__, error.args) == ("ExitingError" if what == "pickling" else "ValueError", ("odd",))
+        assert m.queue_task(work.pid) == worker
+
+
+def test_a_result_that_ends_the_program(make: Any) -> None:
+    """It is a TravelError, and the worker lives."""
+    with make() as m:
+        worker = m.queue_task(work.pid)
+        error = caught(m, lambda ctx, thing: Exiting())
+        assert isinstance(error, TravelError)
+        assert isinstance(error.__cause__, SystemExit)
+        assert m.queue_task(work.pid) == worker
+
+
+async def test_a_result_that_ends_the_loop(amake: Any) -> None:
+    """It is a TravelError, and the loop goes on."""
+    async with amake() as m:
+        with pytest.raises(TravelError):
+            await m.queue_task(lambda ctx, thing: Exiting())
+        assert await m.queue_task(work.echo, 1) == 1
+
+
+def by_value() -> Any:
+    """A function that goes by value, with the globals that it has."""
+    count = {"__builtins__": __builtins__, "SEEN": [], "total": 0}
+    exec("def task(ctx, thing, n):\n global total\n total += 1\n SEEN.append(n)\n return total, len(SEEN)", count)
+    task = count["task"]
+    task.__module__ = "__main__"
+    return task
+
+
+@pytest.mark.parametrize("pipeline", [False, True])
+def test_globals_of_a_function_that_goes_by_value(make: Any, pipeline: bool) -> None:
+    """Each task gets them as they were when it was sent, whether it travels alone or with others."""
+    with make(process={"pipeline": pipeline}) as m:
+        task = by_value()
+        m.queue_task(task, 0)
+        assert {future.result(60) for future in [m.submit(task, n) for n in range(500)]} == {(1, 1)}
+
+
+def test_a_large_context_variable(make: Any) -> None:
+    """It is carried, whatever its size, as all others."""
+    token = work.user.set(Large(bytearray(MEGABYTE)))
+    try:
+        with make() as m:
+            assert m.queue_task(lambda ctx, thing: len(work.user.get().content)) == MEGABYTE
+    finally:
+        work.user.reset(token)
+
+
+class Large:
+    """Travels beside the pickle, as an array does."""
+
+    def __init__(self, content: Any) -> None:
+        self.content = content
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return Large, (pickle.PickleBuffer(self.content),)

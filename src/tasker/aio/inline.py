@@ -82,6 +82,8 @@ class AsyncInlineRunner:
         engine.hooks.arrival()
         try:
             held, temporary = await engine.pool.acquire()
+            if held.away is not None and held.away.wear.out():
+                held = await engine.pool.renew(held, temporary)
         except BaseException:
             self._leave(None, None)
             raise

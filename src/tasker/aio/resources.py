@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
+from tasker.control.events import PoolResourceLost
 from tasker.errors import ResourceError, ShutdownError
 from tasker.logs import describe
 
@@ -130,12 +131,30 @@ class AsyncPool:
             )
         self._temporary += 1
         try:
-            return await self._make(), True
-        except BaseException as error:
+            return await self._made("temporary resource"), True
+        except BaseException:
             self._temporary -= 1
-            if isinstance(error, KeyboardInterrupt | asyncio.CancelledError | GeneratorExit):
-                raise
-            raise ResourceError(f"failed to create temporary resource: {describe(error)}") from error
+            raise
+
+    async def renew(self, held: AsyncHeld, temporary: bool) -> AsyncHeld:
+        """One in place of a resource that is lent and not to be used any more."""
+        try:
+            await self._engine.maker.end(held)
+            return await self._made("resource in place of one that was worn out")
+        except BaseException:
+            if temporary:
+                self._temporary -= 1
+            elif not self._closed:
+                self._engine.report(PoolResourceLost())
+            raise
+
+    async def _made(self, what: str) -> AsyncHeld:
+        try:
+            return await self._make()
+        except (KeyboardInterrupt, asyncio.CancelledError, GeneratorExit):
+            raise
+        except BaseException as error:
+            raise ResourceError(f"failed to create {what}: {describe(error)}") from error
 
     async def release(self, held: AsyncHeld, temporary: bool, healthy: bool) -> bool:
         """Takes a resource back or ends it. True if the pool lacks one now."""

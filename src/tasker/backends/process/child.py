@@ -46,10 +46,13 @@ from .packing import PLAIN, pack, pack_or_tell, unpack, unpack_variables
 from .resource import Resource
 from .speaking import speak_through
 from .usage import own_rss
-from .wire import Wire
+from .wire import LARGE as FILED
+from .wire import Frame, Wire
 
 _RSS_INTERVAL = 0.1
 _EARLY = 10_000
+LAST = 1.0
+"""Seconds for the resource, after those that a running task is given, when the parent is gone."""
 
 
 class Terminated(SystemExit):
@@ -215,25 +218,29 @@ class Child:
         self._current = None
         self._measure()
         if type(value) in PLAIN:
-            self._wire.send_all([dumps((RESULT, number, value, started, finished), 5)])
-        else:
-            self._result(number, task, value, started, finished)
+            pickled = dumps((RESULT, number, value, started, finished), 5)
+            if len(pickled) < FILED:
+                self._wire.put_small(pickled)
+                return
+        self._result(number, task, value, started, finished)
 
     def _result(self, number: int, task: Any, value: Any, started: float, finished: float) -> None:
         try:
-            parts = pack((RESULT, number, value, started, finished))
+            frame = Frame(pack((RESULT, number, value, started, finished)))
         except BaseException:
             what = f"the result of task #{number} {task_name(task)} (a {type(value).__name__})"
             try:
-                parts = pack_or_tell((RESULT, number, value, started, finished), what)
+                frame = Frame(pack_or_tell((RESULT, number, value, started, finished), what))
             except BaseException as error:
                 if not isinstance(error, TravelError):
-                    error = TravelError(f"{what} can't be pickled: {error!r}")
-                parts = pack((ERROR, number, pack_error(error), started, finished, False))
-        self._wire.send_all(parts)
+                    error = TravelError(
+                        f"{what} can't be {'sent' if isinstance(error, OSError) else 'pickled'}: {error!r}"
+                    )
+                frame = Frame(pack((ERROR, number, pack_error(error), started, finished, False)))
+        self._wire.put_all(frame)
 
     def _answer(self, answer: Answer) -> None:
-        self._wire.send_all(pack(answer))
+        self._wire.put_all(Frame(pack(answer)))
 
     def _measure(self) -> None:
         """Tells, before the answer to the task, that the child is to be replaced."""
@@ -260,7 +267,7 @@ class Child:
             pass
         self._leaving = True  # the parent is gone, or has no more to say; it says so after the last answer only
         self._cancel(0, TaskKilled("the process of the manager is gone"))
-        if not self._over.wait(self._setup.grace):
+        if not self._over.wait(self._setup.grace + LAST):
             os._exit(1)
 
     def _cancel(self, number: int, cause: BaseException) -> None:
@@ -311,13 +318,18 @@ def run(fds: list[int]) -> int:
         except (EOFError, OSError):
             return 0
         except BaseException as error:
-            wire.send_all(pack((UNMADE, pack_error(error))))
+            wire.put_all(Frame(pack((UNMADE, pack_error(error)))))
             return 1
         speak_through(speech, setup.name, setup.levels)
-        if setup.nice:
-            os.nice(setup.nice)
-        if setup.affinity is not None:
-            os.sched_setaffinity(0, setup.affinity)
+        try:
+            if setup.nice:
+                os.nice(setup.nice)
+            if setup.affinity is not None:
+                os.sched_setaffinity(0, setup.affinity)
+        except (OSError, OverflowError) as error:
+            error.add_note(f"ProcessBackend(nice={setup.nice!r}, affinity={setup.affinity!r})")
+            wire.put_all(Frame(pack((UNMADE, pack_error(error)))))
+            return 1
         return Child(wire, Wire(ears, wire.side), permits, setup).live()
     finally:
         for stream in (sys.stdout, sys.stderr):

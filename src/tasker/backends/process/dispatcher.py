@@ -133,7 +133,9 @@ class ProcessHost:
                 return False
         wanted = 0 if self._retiring else traffic.room()
         taken = self._take(wanted, wait=not traffic.in_hand)
-        if taken:
+        if taken and not traffic.in_hand and traffic.spent():  # too old by now
+            traffic.leave(taken)
+        elif taken:
             traffic.send(taken)
         return True
 

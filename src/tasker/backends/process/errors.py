@@ -2,7 +2,9 @@
 
 A pickled exception loses its causes, its traceback, and often cannot be made again (its class asks for other arguments than
 it keeps). So each of the chain travels for itself; one that does not survive the journey is replaced by a ``TravelError``
-that says what it was.
+that says what it was. Of a long chain the first ``_CHAIN`` travel; the text has them all.
+
+An error is the user's: whatever its own methods do, an ending of the program included, must not end the child or the parent.
 """
 
 from __future__ import annotations
@@ -15,9 +17,12 @@ from typing import Any
 from tasker.errors import RemoteTraceback, TravelError
 from tasker.logs import describe
 
-from .packing import pack, unpack
+from .packing import pack_whole, unpack
 
 _PACKAGE = Path(__file__).parents[2]
+_CHAIN = 50
+_THEIRS = (Exception, SystemExit)
+"""What their methods may raise."""
 
 
 @dataclass(slots=True)
@@ -42,9 +47,9 @@ def pack_error(error: BaseException) -> PackedError:
         trace = trace.tb_next
     try:
         text = "".join(traceback.format_exception(type(error), error, trace))
-    except Exception as fault:  # its own __str__
+    except _THEIRS as fault:  # its own __str__
         text = f"{type(error).__name__}, whose traceback could not be formatted: {describe(fault)}"
-    packed = _pack(error, set())
+    packed = _pack(error, set(), _CHAIN)
     packed.traceback = text
     return packed
 
@@ -54,20 +59,26 @@ def _ours(file: str) -> bool:
     return path.is_relative_to(_PACKAGE) or path.parent.name == "asyncio"
 
 
-def _pack(error: BaseException, seen: set[int]) -> PackedError:
+def _pack(error: BaseException, seen: set[int], links: int) -> PackedError:
     seen.add(id(error))
 
     def follow(other: BaseException | None) -> PackedError | None:
-        return None if other is None or id(other) in seen else _pack(other, seen)
+        return None if other is None or id(other) in seen or not links else _pack(other, seen, links - 1)
 
     return PackedError(
         _pickled(error),
         describe(error),
-        [str(note) for note in getattr(error, "__notes__", ())],
+        _notes(error),
         follow(error.__cause__),
         follow(error.__context__),
         error.__suppress_context__,
     )
+
+
+def _notes(error: BaseException) -> list[str]:
+    """Those that are text, as they should be; anybody can put anything there."""
+    notes = getattr(error, "__notes__", ())
+    return [str(note) for note in notes if isinstance(note, str)] if isinstance(notes, list | tuple) else []
 
 
 def _pickled(error: BaseException) -> bytes | None:
@@ -75,9 +86,9 @@ def _pickled(error: BaseException) -> bytes | None:
     kind = type(error)
     for attempt in (lambda: error, lambda: _Likeness(kind, error.args, vars(error)), lambda: _likeness(error)):
         try:
-            pickled = bytes(pack(attempt())[0])
+            pickled = pack_whole(attempt())
             again = unpack([pickled])
-        except Exception:  # noqa: S112  the next one
+        except _THEIRS:  # the next one
             continue
         if type(again) is kind:
             return pickled
@@ -102,8 +113,8 @@ def _likeness(error: BaseException) -> _Likeness:
 
 def _travels(value: Any) -> bool:
     try:
-        unpack(pack(value))
-    except Exception:
+        unpack([pack_whole(value)])
+    except _THEIRS:
         return False
     return True
 
@@ -141,7 +152,7 @@ def _unpack(packed: PackedError) -> BaseException:
     if packed.pickled is not None:
         try:
             error = unpack([packed.pickled])
-        except Exception as fault:
+        except _THEIRS as fault:
             packed.text += f" (it can't be made again here: {describe(fault)})"
     if not isinstance(error, BaseException):
         error = TravelError(f"an error that can't travel: {packed.text}")
@@ -159,5 +170,5 @@ def _unpack(packed: PackedError) -> BaseException:
 def _add_note(error: BaseException, note: str) -> None:
     try:
         error.add_note(note)
-    except Exception:  # noqa: S110  a class that forbids it
+    except _THEIRS:  # a class that forbids it
         pass

@@ -19,6 +19,9 @@ from .messages import Setup
 if TYPE_CHECKING:
     from tasker.backends.options import ProcessBackend
 
+_LONGEST = 1e8
+"""Seconds; timers and clocks do not take any number."""
+
 
 class House:
     """Opens and closes links. Thread-safe."""
@@ -27,6 +30,7 @@ class House:
         assert config.backend is not None
         self.config: Config[Any] = config
         self.options: ProcessBackend = config.backend
+        self._grace = min(config.cancel_grace, _LONGEST)
         self._preload: tuple[str, ...] = tuple(self.options.preload)
         self._asynchronous = asynchronous
         self._listener = Listener(config.name, log)
@@ -39,7 +43,7 @@ class House:
 
     def open(self, name: str, on_end: Callable[[int], object]) -> Link:
         """A new child, which makes its resource. ``on_end``: called once it is gone, in a thread of ours."""
-        link = Link(name, self.config.cancel_grace)
+        link = Link(name, self._grace)
         with self._lock:
             self._links[link] = None
         try:
@@ -57,10 +61,12 @@ class House:
 
     def close(self, link: Link) -> None:
         """Waits for a child's end and forgets it."""
-        link.close()
-        with self._lock:
-            self._links.pop(link, None)
-        self._close_if_empty()
+        try:
+            link.close()
+        finally:
+            with self._lock:
+                self._links.pop(link, None)
+            self._close_if_empty()
 
     def finish(self) -> None:
         """There will be no more children: with the last one, or now, the nursery goes too. Blocks for the moment that it takes
@@ -123,7 +129,7 @@ class House:
             affinity=None if affinity is None else tuple(affinity),
             nice=options.nice,
             max_rss=options.max_rss,
-            grace=config.cancel_grace,
+            grace=self._grace,
             levels=_levels(),
         )
 

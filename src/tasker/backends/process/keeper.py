@@ -24,6 +24,9 @@ from .nursery import ASK, BORN, CHILD_FDS, ENDED, FORK, SPAWN, TELL, command
 LOST_NURSERY = 1 << 32
 """In place of a status: the process that would have known it was killed."""
 
+_PATIENCE = 5.0
+"""Seconds that a nursery has to end."""
+
 
 class Birth:
     """A child that was asked for: its process id once it is born, how it ended once it has."""
@@ -42,6 +45,16 @@ class Birth:
         self.status = status
         self.ended.set()
         self._on_end(status)
+
+    def kill(self) -> None:
+        """Ends the child at once; one that is not born yet is not waited for any longer, and ends when it is."""
+        if self.status is None and self.pid:
+            send_signal(self.pid, signal.SIGKILL)
+        elif not self.born.is_set():
+            self.failure = errno.ECANCELED
+            self.born.set()
+            if self.pid:  # born meanwhile
+                send_signal(self.pid, signal.SIGKILL)
 
 
 class Keeper:
@@ -69,17 +82,17 @@ class Keeper:
         """Of the nursery."""
         return self._process.pid
 
-    def start(self, fds: list[int], spawn: bool, on_end: Callable[[int], object]) -> Birth:
-        """Asks for a child that has these descriptors; waits until it is born."""
+    def start(self, birth: Birth, fds: list[int], spawn: bool, grace: float) -> None:
+        """Asks for a child that has these descriptors, and ends by itself ``grace`` seconds after this process at the latest;
+        waits until it is born."""
         assert len(fds) == CHILD_FDS
-        birth = Birth(on_end)
         with self._lock:
             if self.dead:
                 raise ResourceError("the process that starts children was killed")
             number = next(self._numbers)
             self._births[number] = birth
             try:
-                socket.send_fds(self._ask, [ASK.pack(number, SPAWN if spawn else FORK)], fds)
+                socket.send_fds(self._ask, [ASK.pack(number, SPAWN if spawn else FORK, grace)], fds)
             except OSError:
                 del self._births[number]
                 self.dead = True
@@ -87,7 +100,6 @@ class Keeper:
         birth.born.wait()
         if birth.failure:
             raise OSError(birth.failure, f"no child process could be started: {os.strerror(birth.failure)}")
-        return birth
 
     def _listen(self) -> None:
         unread = b""
@@ -114,6 +126,8 @@ class Keeper:
             return
         if what == BORN:
             birth.pid = pid
+            if birth.failure:
+                birth.kill()
         else:
             with self._lock:
                 del self._births[number]
@@ -139,8 +153,13 @@ class Keeper:
             if self._closed:
                 return
             self._closed = self.dead = True
+            unanswered = any(not birth.pid for birth in self._births.values())
         self._ask.shutdown(socket.SHUT_RDWR)
-        self._process.wait()
+        try:
+            self._process.wait(0 if unanswered else _PATIENCE)
+        except subprocess.TimeoutExpired:  # an import that does not end, or it was stopped
+            self._process.kill()
+            self._process.wait()
         if threading.current_thread() is not self._thread:
             self._thread.join()
         self._ask.close()

@@ -15,15 +15,17 @@ import socket
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextlib import ExitStack
 from itertools import count
 from typing import Any
 
 from tasker.errors import WorkerLost
 
+from .files import closed_with
 from .keeper import LOST_NURSERY, Birth, Keeper, forget_in_forks, send_signal
 from .messages import EPOCHS, GARBLED, LEAVE, Answer, Setup
 from .packing import pack, pack_or_tell, unpack
-from .wire import Wire
+from .wire import Frame, Wire
 
 _BUFFER = 1 << 20
 _EXIT_PATIENCE = 5.0
@@ -49,6 +51,7 @@ class Link:
         self.gone: bool = False
         """Whether it has ended, or was told to."""
         self._birth: Birth | None = None
+        self._killed = False
         self._epoch = 0
         self.lock: threading.Lock = threading.Lock()
         """Of ``flights``, permits and epoch, ``begun`` and ``gone``."""
@@ -70,40 +73,45 @@ class Link:
             self.nudge()
             on_end(status)
 
-        hello = pack_or_tell(setup, "on_create, on_destroy or resource of the Config")
-        theirs = self._connect()
-        pipes = speech()
+        hello = Frame(pack_or_tell(setup, "on_create, on_destroy or resource of the Config"))
         try:
-            fds = [*(end.fileno() for end in theirs), self._permits, *pipes]
-            self._birth = keeper.start(fds, spawn, ended)
+            with ExitStack() as theirs:
+                ends = [theirs.enter_context(end) for end in self._connect()]
+                pipes = speech()
+                for pipe in pipes:
+                    theirs.callback(os.close, pipe)
+                fds = [*(end.fileno() for end in ends), self._permits, *pipes]
+                self._birth = birth = Birth(ended)
+                if self._killed:
+                    birth.kill()
+                keeper.start(birth, fds, spawn, self.grace)
+            self.wire.put(hello)
+        except ConnectionError:  # it is gone already; the next answer says so
+            pass
         except BaseException:
             self.close()
             raise
         finally:
-            for end in theirs:
-                end.close()
-            for pipe in pipes:
-                os.close(pipe)
-        try:
-            self.wire.send(hello)
-        except OSError:  # it is gone already; the next answer says so
-            pass
+            hello.drop()
 
     def _connect(self) -> list[socket.socket]:
-        """Makes what connects the two; returns the child's ends."""
-        (data, far_data), (side, far_side), (control, far_control) = [socket.socketpair() for _ in range(3)]
+        """Makes what connects the two, all of it or nothing; returns the child's ends."""
+        with ExitStack() as made:
+            pairs = [closed_with(made, socket.socketpair(), socket.socket.close) for _ in range(3)]
+            pipes = [closed_with(made, os.pipe(), os.close) for _ in range(2)]
+            made.pop_all()
+        (data, far_data), (side, far_side), (control, far_control) = pairs
+        (self._permits, self._permit), (self._nudged, self._nudge) = pipes
         for end in (data, far_data):
             for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):
                 end.setsockopt(socket.SOL_SOCKET, option, _BUFFER)
         for end in (data, side, control):
             end.setblocking(False)
+        for fd in (self._permits, self._nudged):
+            os.set_blocking(fd, False)
         self.wire: Wire = Wire(data, side)
         self.control: Wire = Wire(control, side)
         forget_in_forks(data, side, control)
-        self._permits, self._permit = os.pipe()
-        self._nudged, self._nudge = os.pipe()
-        for pipe in (self._permits, self._nudged):
-            os.set_blocking(pipe, False)
         self._poll, self._both = select.poll(), select.poll()
         for poll in (self._poll, self._both):
             poll.register(data, select.POLLIN)
@@ -128,20 +136,25 @@ class Link:
     # -- talking --------------------------------------------------------------------------------------------------
 
     def order(self, flights: list[Flight], orders: list[Any]) -> None:
-        """Sends tasks. A child that is gone is noticed at the next answer."""
+        """Sends tasks. A child that is gone is noticed at the next answer. ``OSError``, and nothing is sent, if there is no
+        descriptor or memory left for what is large."""
         while True:
             epoch = self._epoch
-            message = pack((epoch, self.judged, orders))  # not under the lock: it may call the user's code
+            # Not under the lock: pickling may call the user's code.
+            frame = Frame(pack((epoch, self.judged, orders)))
             with self.lock:
-                if epoch != self._epoch:
-                    continue
-                self.flights.extend(flights)
-                os.write(self._permit, bytes((epoch,)) * len(flights))
-            break
+                if current := epoch == self._epoch:
+                    self.flights.extend(flights)
+                    os.write(self._permit, bytes((epoch,)) * len(flights))
+            if current:
+                break
+            frame.drop()
         try:
-            self.wire.send(message)
-        except OSError:
+            self.wire.put(frame)
+        except ConnectionError:
             pass
+        except OSError:  # the kernel takes no more files on their way
+            self.kill()
 
     def take_back(self) -> tuple[list[Flight], bool]:
         """Takes back, now and for good, what has not begun; in order. And whether the first of that is the one that was
@@ -210,7 +223,7 @@ class Link:
             messages = self.wire.receive()
             if not messages:
                 raise EOFError
-        return [_answer(message if isinstance(message, list) else [message]) for message in messages]
+        return [_answer(message) for message in messages]
 
     def last_answers(self) -> list[Answer]:
         """What a child that is gone had said and nobody has read."""
@@ -260,16 +273,16 @@ class Link:
 
     def terminate(self) -> None:
         """Asks the child to interrupt what runs, destroy its resource, and end."""
-        self._signal(signal.SIGTERM)
-
-    def kill(self) -> None:
-        """Ends the child at once."""
-        self._signal(signal.SIGKILL)
-
-    def _signal(self, number: int) -> None:
         birth = self._birth
         if birth is not None and birth.pid and birth.status is None:
-            send_signal(birth.pid, number)
+            send_signal(birth.pid, signal.SIGTERM)
+
+    def kill(self) -> None:
+        """Ends the child at once, born or not."""
+        self._killed = True
+        birth = self._birth
+        if birth is not None:
+            birth.kill()
 
     # -- the end --------------------------------------------------------------------------------------------------
 
@@ -302,22 +315,24 @@ class Link:
         if not first or not hasattr(self, "wire"):
             return
         birth = self._birth
-        if birth is not None and not birth.failure:
+        if birth is not None and birth.pid and not birth.failure:
             # Its last words were read; so it has nothing left to do but to exit. Closing first ends one that waits for more.
             self.control.data.close()
             if not birth.ended.wait(_EXIT_PATIENCE):
                 self.kill()
-                birth.ended.wait()
+                birth.ended.wait(_EXIT_PATIENCE)  # longer only where the nursery was stopped
         self.control.data.close()
         self.wire.close()
         for fd in (self._permits, self._permit, self._nudged, self._nudge):
             os.close(fd)
 
 
-def _answer(parts: list[Any]) -> Answer:
+def _answer(message: bytes | list[Any] | OSError) -> Answer:
+    if isinstance(message, OSError):
+        return GARBLED, message
     try:
-        answer: Answer = unpack(parts)
-    except Exception as fault:
+        answer: Answer = unpack(message if isinstance(message, list) else [message])
+    except (Exception, SystemExit) as fault:  # whatever the user's classes do there
         return GARBLED, fault
     return answer
 

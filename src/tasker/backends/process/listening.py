@@ -13,10 +13,12 @@ import selectors
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
 
 from tasker.logs import GuardedLogger
 
+from .files import closed_with
 from .speaking import HEADER
 
 _READ = 65536
@@ -89,7 +91,9 @@ class Listener:
 
     def pipes(self, worker: str) -> list[int]:
         """The writing ends of three new pipes: output, errors, log records."""
-        ends = [os.pipe() for _ in range(3)]
+        with ExitStack() as made:
+            ends = [closed_with(made, os.pipe(), os.close) for _ in range(3)]
+            made.pop_all()
         ears: tuple[_Lines | _Records, ...] = (_Lines(worker, "stdout"), _Lines(worker, "stderr"), _Records())
         with self._lock:
             self._new += [(read, ear) for (read, _), ear in zip(ends, ears, strict=True)]

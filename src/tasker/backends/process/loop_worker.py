@@ -212,15 +212,25 @@ class ProcessWorker(AsyncWorker):
         if not wanted or (queue.retiring and traffic.in_hand):
             return True
         if not traffic.in_hand:
-            while queue.retiring or not len(queue):
-                if queue.retiring:
-                    queue.take_retirement()
-                    engine.report(ev.WorkerRetiring(self.seat))
-                    return False
-                await self._wait_for_task()
+            if not await self._until_task():
+                return False
+            if traffic.spent():  # too old by now
+                queue.wake()
+                return True
         taken = queue.take_some(wanted)
         if taken:
             traffic.send(taken)
+        return True
+
+    async def _until_task(self) -> bool:
+        """Waits for a task. False: this worker is to retire."""
+        queue = self.engine.queue
+        while queue.retiring or not len(queue):
+            if queue.retiring:
+                queue.take_retirement()
+                self.engine.report(ev.WorkerRetiring(self.seat))
+                return False
+            await self._wait_for_task()
         return True
 
     async def _wait_for_task(self) -> None:

@@ -11,6 +11,7 @@ by themselves, a moment, kills who is still there, and ends.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import importlib
 import json
@@ -22,16 +23,39 @@ import struct
 import sys
 import time
 import traceback
+from collections.abc import Iterator
 
-ASK: struct.Struct = struct.Struct("<QB")
-"""The child's number, and the way to start it."""
+ASK: struct.Struct = struct.Struct("<QBd")
+"""The child's number, the way to start it, and the seconds that it gives itself when the parent is gone."""
 TELL: struct.Struct = struct.Struct("<QBqq")
 """The child's number, what happened, its process id, its status as ``os.waitstatus_to_exitcode`` gives it."""
 FORK, SPAWN = range(2)
 BORN, ENDED, STILLBORN = range(3)
 CHILD_FDS = 7
-_GRACE = 6.0
-"""Seconds that children have to end by themselves when the parent is gone; a little more than they give themselves."""
+_MORE = 2.0
+"""Seconds that a child has beyond those that it gives itself when the parent is gone."""
+
+
+_WATCH = 0.5
+"""Seconds between two looks whether the parent is still there, while modules are imported."""
+
+
+@contextlib.contextmanager
+def _watching_the_parent() -> Iterator[None]:
+    """Ends this process if the parent ends meanwhile: an import may take for ever."""
+    parent = os.getppid()
+
+    def look(*_: object) -> None:
+        if os.getppid() != parent:
+            os._exit(1)
+
+    signal.signal(signal.SIGALRM, look)
+    signal.setitimer(signal.ITIMER_REAL, _WATCH, _WATCH)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
 
 
 def command(program: str, *arguments: str) -> list[str]:
@@ -49,7 +73,8 @@ class Nursery:
     def __init__(self, ask: socket.socket, preload: list[str]) -> None:
         self._ask = ask
         self._preload = preload
-        self._children: dict[int, int] = {}
+        self._children: dict[int, tuple[int, float]] = {}
+        """By process id: number and grace."""
         self._wakeup, signal_end = socket.socketpair()
         for end in (self._wakeup, signal_end):
             end.setblocking(False)
@@ -59,11 +84,12 @@ class Nursery:
 
     def run(self) -> None:
         """Serves until the parent is gone."""
-        for name in self._preload:
-            try:
-                importlib.import_module(name)
-            except Exception:
-                traceback.print_exc()
+        with _watching_the_parent():
+            for name in self._preload:
+                try:
+                    importlib.import_module(name)
+                except (Exception, SystemExit):
+                    traceback.print_exc()
         gc.collect()
         gc.freeze()  # the collector of a forked child then does not touch, and so copy, these pages
         with selectors.DefaultSelector() as selector:
@@ -91,13 +117,13 @@ class Nursery:
             return False
         if len(request) < ASK.size:
             return False
-        number, how = ASK.unpack(request)
+        number, how, grace = ASK.unpack(request)
         try:
             pid = self._fork(fds) if how == FORK else self._spawn(fds)
         except OSError as error:
             self._tell(number, STILLBORN, 0, error.errno or 0)
         else:
-            self._children[pid] = number
+            self._children[pid] = number, grace
             self._tell(number, BORN, pid, 0)
         finally:
             for fd in fds:
@@ -137,9 +163,9 @@ class Nursery:
                 return
             if not pid:
                 return
-            number = self._children.pop(pid, None)
-            if number is not None:  # else: of a module that was preloaded
-                self._tell(number, ENDED, pid, os.waitstatus_to_exitcode(status))
+            child = self._children.pop(pid, None)
+            if child is not None:  # else: of a module that was preloaded
+                self._tell(child[0], ENDED, pid, os.waitstatus_to_exitcode(status))
 
     def _tell(self, number: int, what: int, pid: int, status: int) -> None:
         try:
@@ -148,13 +174,13 @@ class Nursery:
             pass
 
     def _end(self) -> None:
-        until = time.monotonic() + _GRACE
-        while self._children and time.monotonic() < until:
-            self._reap()
+        begin = time.monotonic()
+        while self._children:
+            for pid, (_, grace) in self._children.items():
+                if time.monotonic() > begin + grace + _MORE:
+                    os.kill(pid, signal.SIGKILL)
             time.sleep(0.005)  # nothing to wait on for several children with a limit
-        for pid in self._children:
-            os.kill(pid, signal.SIGKILL)
-        self._reap(0)
+            self._reap()
 
 
 def main(fd: str, preload: str) -> None:

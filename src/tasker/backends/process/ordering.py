@@ -7,11 +7,13 @@ nor may one that can't be unpickled spoil the others.
 
 from __future__ import annotations
 
+import dis
 import pickle
+import sys
 from collections.abc import Callable
 from contextvars import Context as Variables
 from operator import attrgetter
-from types import FunctionType
+from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
 from tasker.logs import task_name
@@ -20,6 +22,7 @@ from .messages import Order
 from .packing import PLAIN, pack_or_tell, pack_variables
 
 _SMALL = 4096
+_STORE_GLOBAL = dis.opmap["STORE_GLOBAL"]
 _plain_types = PLAIN.issuperset
 
 
@@ -77,5 +80,24 @@ class Orders:
             return False
         if not _plain_types(map(type, task.__defaults__ or ())):
             return False
+        if not (_importable(task) or _touches_no_globals(task)):
+            return False
         self._known = task
         return True
+
+
+def _importable(task: FunctionType) -> bool:
+    """Whether it goes by its name, and so is the same for all tasks in the child anyway."""
+    if task.__module__ == "__main__":
+        return False
+    return getattr(sys.modules.get(task.__module__), task.__qualname__, None) is task
+
+
+def _touches_no_globals(task: FunctionType) -> bool:
+    """Whether it has no global variables but modules: it goes by value, and they with it."""
+    code, known = task.__code__, task.__globals__
+    return (
+        _STORE_GLOBAL not in code.co_code[::2]
+        and all(type(known[name]) is ModuleType for name in code.co_names if name in known)
+        and not any(type(constant) is CodeType for constant in code.co_consts)
+    )

@@ -58,6 +58,19 @@ def pack(value: Any) -> Parts:
     return [file.getbuffer(), *buffers]
 
 
+def pack_whole(value: Any) -> bytes:
+    """``pack`` in one piece, whatever its size."""
+    try:
+        pickled = pickle.dumps(value, _PROTOCOL)
+        if _MAIN not in pickled:
+            return pickled
+    except Exception:  # noqa: S110  as in ``pack``
+        pass
+    file = io.BytesIO()
+    _Pickler(file, _PROTOCOL).dump(value)
+    return file.getvalue()
+
+
 def unpack(parts: Parts) -> Any:
     """The other way round; raises what unpickling raises."""
     if len(parts) == 1:
@@ -149,11 +162,9 @@ def pack_variables(variables: contextvars.Context | None) -> list[tuple[tuple[st
         if home is None:
             continue
         try:
-            parts = pack(value)
+            packed.append((home, pack_whole(value)))
         except Exception:  # noqa: S112  a handle of something here, of no use over there
             continue
-        if len(parts) == 1:
-            packed.append((home, bytes(parts[0])))
     return packed or None
 
 

@@ -48,8 +48,8 @@ def speak_through(pipes: list[int], worker: str, levels: dict[str, int]) -> None
         os.dup2(pipe, standard, inheritable=True)
         os.close(pipe)
     for stream in (sys.stdout, sys.stderr):
-        if stream is not None:
-            stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+        if hasattr(stream, "reconfigure"):  # not what a preloaded module may have put there
+            stream.reconfigure(line_buffering=True)
     logging.raiseExceptions = False  # where the parent is gone there is nobody to tell
     root = logging.getLogger()
     root.handlers[:] = [PipeHandler(log, worker)]

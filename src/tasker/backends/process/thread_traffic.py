@@ -18,7 +18,7 @@ from .errors import PackedError, garbled, unpack_error
 from .link import Flight, Link
 from .messages import ERROR, GARBLED, RESULT, Answer
 from .remote import RemoteContext
-from .traffic import Traffic, blameless
+from .traffic import Traffic, blameless, check_turn
 
 if TYPE_CHECKING:
     from tasker.workers import Worker
@@ -51,6 +51,14 @@ class ThreadTraffic(Traffic):
         if not self._link.flights:
             self._look_idle()
 
+    def leave(self, taken: list[tuple[TaskFuture[Any], int]]) -> None:
+        """Tasks that were taken from the queue stay there, after all."""
+        for future, level in reversed(taken):
+            if self._engine.killed:
+                self._engine.drop(future)
+            else:
+                self._engine.queue.put_back(future, level)
+
     # -- from the child -------------------------------------------------------------------------------------------
 
     def hear(self) -> None:
@@ -80,7 +88,8 @@ class ThreadTraffic(Traffic):
                 continue
             _, number, value, started, finished = answer
             expected, future, _ = land()
-            assert expected == number, "answers come in the order of the tasks"
+            if expected != number:
+                check_turn(expected, number)
             if number != link.begun:
                 shard.taken += 1
                 future._attempts += 1

@@ -89,6 +89,10 @@ class Traffic(ABC):
         self._ahead.weighed(size / len(sent))
         try:
             self._link.order(sent, orders)
+        except OSError as error:
+            for _, future, _ in sent:
+                self._refuse(future, TravelError(f"{future.label}: its arguments can't be sent: {error}"))
+            return
         except Exception:  # something in there can't be pickled; but what?
             if alone:
                 raise
@@ -114,7 +118,7 @@ class Traffic(ABC):
     def _land(self, number: int) -> Any:
         """The future of a task that was answered."""
         expected, future, _ = self._link.flights[0]
-        assert expected == number, "answers come in the order of the tasks"
+        check_turn(expected, number)
         self._begin()
         self._link.flights.popleft()
         self.wear.served += 1
@@ -198,6 +202,12 @@ class Traffic(ABC):
     @abstractmethod
     def _look_idle(self) -> None:
         """Something may have been the last."""
+
+
+def check_turn(expected: int, number: int) -> None:
+    """``RuntimeError`` where the child answers another task than its first: a task has forked, say, and both went on."""
+    if expected != number:
+        raise RuntimeError(f"the child answered task {number} instead of {expected}")
 
 
 def blameless(error: BaseException, packed: PackedError) -> bool:
