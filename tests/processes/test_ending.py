@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import time
@@ -281,3 +282,34 @@ async def test_an_idle_child_of_a_loop_that_gets_sigterm_destroys_its_resource(a
         await eventually(lambda: m.stats().resources.alive < m.stats().resources.created)
         assert await m.queue_task(work.pid) != first
         assert m.stats().resources.lost == 0
+
+
+def slow_callback(ctx: Any, thing: Any, notes: Notes, door: Door) -> None:
+    """Ends as soon as it is cancelled, long before its callback does."""
+
+    def called() -> None:
+        time.sleep(0.5)  # what it takes; nothing waits for a moment here
+        notes.write("called")
+
+    ctx.on_cancel(called)
+    door.arrive()
+    ctx.wait(60)
+
+
+def test_callbacks_are_called_before_the_child_ends(make: Any, notes: Notes, door: Door) -> None:
+    """Those of the context of a task that kill has ended, and before the resource is destroyed."""
+    with make() as m:
+        m.submit(slow_callback, notes, door)
+        door.wait_arrivals(1)
+        m.kill()
+    assert [line.split()[0] for line in notes.lines()] == ["create", "called", "destroy"]
+
+
+async def test_callbacks_are_called_before_the_child_of_a_loop_ends(amake: Any, notes: Notes, door: Door) -> None:
+    """The same there."""
+    async with amake() as m:
+        m.submit(slow_callback, notes, door)
+        while not door.pids:
+            await asyncio.sleep(0.01)
+        await m.kill()
+    assert [line.split()[0] for line in notes.lines()] == ["create", "called", "destroy"]

@@ -86,6 +86,8 @@ class Child:
         self._leaving = False
         self._interruptible = False
         self._over = threading.Event()
+        self._cancelling = threading.Lock()
+        """Held while a cancellation is carried out, its callbacks included."""
         self._root = _root(setup.values)
         self._resource = Resource(setup)
         self._measured = monotonic()
@@ -124,6 +126,9 @@ class Child:
 
     def _end(self) -> int:
         fault = None
+        # What the task was told of by its context, its callbacks are told of, too, before the resource goes.
+        if self._cancelling.acquire(timeout=max(self._setup.grace, LAST)):
+            self._cancelling.release()
         try:
             self._resource.end()
         except BaseException as error:
@@ -272,6 +277,10 @@ class Child:
 
     def _cancel(self, number: int, cause: BaseException) -> None:
         """0: whatever runs."""
+        with self._cancelling:
+            self._carry_out(number, cause)
+
+    def _carry_out(self, number: int, cause: BaseException) -> None:
         if number:
             self._early[number] = cause
             if len(self._early) > _EARLY:  # of tasks that ended before they heard of it
