@@ -31,9 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--size", choices=SIZES, default="normal", help="how much is run")
-    parser.add_argument(
-        "--only", nargs="+", choices=[*TOPICS, "computing"], metavar="TOPIC", help=f"of {', '.join(TOPICS)}"
-    )
+    parser.add_argument("--only", nargs="+", choices=report.TITLES, metavar="TOPIC", help=f"of {', '.join(TOPICS)}")
     parser.add_argument("--minutes", type=float, help="time limit; rounds are left out to keep it, never topics")
     parser.add_argument("--output", type=Path, default=HERE, metavar="DIR", help="where the files go (default: here)")
     parser.add_argument("--report", action="store_true", help="run nothing, write RESULTS.md and plots from results/")

@@ -69,10 +69,10 @@ class InlineRunner:
                 engine.hooks.arrival()
             engine.pool.acquire(call.loan)
             assert call.loan.held is not None
-            if call.loan.held.away is not None and call.loan.held.away.wear.out():
-                engine.pool.renew(call.loan)
-            call.started = monotonic()
             away = call.loan.held.away
+            if away is not None and away.wear.out():
+                away = engine.pool.renew(call.loan).away
+            call.started = monotonic()
             context: Context
             if away is None:  # as Context(engine.root), less one call
                 context = BareContext()

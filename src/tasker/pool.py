@@ -70,22 +70,24 @@ class InlinePool:
             loan.temporary = True
         self._make(loan, "temporary resource")
 
-    def renew(self, loan: Loan) -> None:
-        """Replaces a resource that is lent and not to be used any more."""
+    def renew(self, loan: Loan) -> Held:
+        """Replaces a resource that is lent and not to be used any more; returns the new one."""
         held, loan.held = loan.held, None
         assert held is not None
         loan.lacks = not loan.temporary
         self._maker.end(held)
-        self._make(loan, "resource in place of one that was worn out")
+        made = self._make(loan, "resource in place of one that was worn out")
         loan.lacks = False
+        return made
 
-    def _make(self, loan: Loan, what: str) -> None:
+    def _make(self, loan: Loan, what: str) -> Held:
         try:
-            loan.held = self._maker.make()
+            loan.held = made = self._maker.make()
         except KeyboardInterrupt:
             raise
         except BaseException as error:
             raise ResourceError(f"failed to create {what}: {describe(error)}") from error
+        return made
 
     def release(self, loan: Loan, healthy: bool) -> None:
         """Takes a loan back and keeps or ends its resource; notes in ``loan.lacks`` if the pool lacks one now."""

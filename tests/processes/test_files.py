@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import pickle
 import resource
@@ -66,6 +67,19 @@ def test_parts_survive_the_file(scarce: bool, monkeypatch: pytest.MonkeyPatch) -
     assert isinstance(last, memoryview)
     last[0] = 7
     assert bytes(found[-2]) == parts[-2]
+
+
+def test_the_last_descriptor_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What has come is read, where not one more can be had to map it."""
+
+    def none_left(fd: int) -> int:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(files, "_KEEPS_NONE", {})
+    fd = files.file_in_memory([memoryview(b"all of it")])
+    monkeypatch.setattr(os, "dup", none_left)
+    assert [bytes(part) for part in files.content_of(fd, [9])] == [b"all of it"]
+    os.close(fd)
 
 
 def test_a_file_that_the_kernel_dropped(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import logging
 import os
 
+import pytest
+
 from tasker.backends.process.link import Link
+from tasker.backends.process.listening import Listener
+from tasker.logs import GuardedLogger
 
 
 def test_what_is_closed_is_left_alone() -> None:
@@ -26,3 +32,45 @@ def test_what_is_closed_is_left_alone() -> None:
         for pipe in pipes:
             for fd in pipe:
                 os.close(fd)
+
+
+@pytest.mark.parametrize("pipes", [0, 1])
+def test_all_of_it_or_nothing(pipes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a descriptor is missing in the middle, those before it are closed, and so is the link."""
+    before = descriptors()
+    give_up_after(pipes, monkeypatch)
+    link = Link("alone", 1.0)
+    with pytest.raises(OSError, match="Too many open files"):
+        link._connect()
+    link.close()
+    assert descriptors() == before
+
+
+@pytest.mark.parametrize("pipes", [0, 1, 2])
+def test_all_pipes_for_speech_or_none(pipes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same for what a child speaks through; the thread that listens can still be ended."""
+    listener = Listener("alone", GuardedLogger(logging.getLogger("alone"), "alone", lambda: None))
+    before = descriptors()
+    give_up_after(pipes, monkeypatch)
+    with pytest.raises(OSError, match="Too many open files"):
+        listener.pipes("alone-1")
+    assert descriptors() == before
+    listener.close()
+
+
+def descriptors() -> list[str]:
+    """Of this process."""
+    return sorted(os.listdir("/proc/self/fd"))
+
+
+def give_up_after(pipes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So many can be made, and no more."""
+    left, make = [None] * pipes, os.pipe
+
+    def pipe() -> tuple[int, int]:
+        if not left:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        left.pop()
+        return make()
+
+    monkeypatch.setattr(os, "pipe", pipe)

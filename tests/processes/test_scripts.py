@@ -489,3 +489,26 @@ def test_any_grace_leaves_time_for_the_resource(program: Program, grace: float) 
     wait_until(lambda: not program.left(), WAIT, f"no process is left: {program.left()}")
     notes = Notes(str(program.folder / "notes"))
     assert sorted(notes.lines("destroy")) == sorted(notes.lines("create")) != []
+
+
+RUDE = """
+    import os, sys
+    from pathlib import Path
+    from tasker import Config, ProcessBackend, TaskManager
+
+    if __name__ == "__main__":
+        Path("rude.py").write_text(sys.argv[1])
+        sys.path.insert(0, os.getcwd())
+        with TaskManager(Config(on_create=object, resource_pool_size=0, backend=ProcessBackend(preload=["rude"]))) as manager:
+            print(manager.queue_task(lambda ctx, resource: 7))
+"""
+
+
+@pytest.mark.parametrize("source", ["import sys; sys.exit(3)", "import sys; sys.stdout = object()"])
+def test_a_preloaded_module_with_bad_manners(program: Program, source: str) -> None:
+    """One that ends the program, or replaces its output, does no harm; that it could not be imported is shown."""
+    process = program.start(RUDE, source)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (0, "7\n"), out + err
+    assert ("SystemExit: 3" in err) == ("exit" in source), err
+    program.check_nothing_is_left()

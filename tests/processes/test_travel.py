@@ -25,6 +25,7 @@ import pytest
 
 import tasker
 from tasker import RemoteTraceback, TaskerError, TravelError
+from tasker.backends.process.ordering import Orders
 
 from . import work
 
@@ -646,22 +647,46 @@ async def test_a_result_that_ends_the_loop(amake: Any) -> None:
         assert await m.queue_task(work.echo, 1) == 1
 
 
-def by_value() -> Any:
+BY_VALUE = {
+    "a list": "SEEN = []\ndef task(ctx, thing, n):\n SEEN.append(n)\n return len(SEEN)",
+    "set": "total = 0\ndef task(ctx, thing, n):\n global total\n total += 1\n return total",
+    "what it calls": "SEEN = []\ndef add(n):\n SEEN.append(n)\n return len(SEEN)\ndef task(ctx, thing, n): return add(n)",
+    "inside": "SEEN = []\ndef task(ctx, thing, n): return (lambda: SEEN.append(n) or len(SEEN))()",
+    "an attribute": "def task(ctx, thing, n): return thing and 1\ntask.seen = []",
+    "a default": "def task(ctx, thing, n, seen=[]):\n seen.append(n)\n return len(seen)",
+    "nothing": "import math\nONE = 1\ndef add(n): return ONE + add_(n)\ndef add_(n): return n - n\n"
+    "class C: pass\ndef task(ctx, thing, n): return C and math.floor(add(n))",
+}
+
+
+def by_value(source: str) -> Any:
     """A function that goes by value, with the globals that it has."""
-    count = {"__builtins__": __builtins__, "SEEN": [], "total": 0}
-    exec("def task(ctx, thing, n):\n global total\n total += 1\n SEEN.append(n)\n return total, len(SEEN)", count)
-    task = count["task"]
-    task.__module__ = "__main__"
-    return task
+    variables: dict[str, Any] = {"__name__": "__main__"}
+    exec(source, variables)
+    return variables["task"]
 
 
-@pytest.mark.parametrize("pipeline", [False, True])
-def test_globals_of_a_function_that_goes_by_value(make: Any, pipeline: bool) -> None:
+@pytest.mark.parametrize("source", BY_VALUE.values(), ids=BY_VALUE)
+def test_globals_of_a_function_that_goes_by_value(make: Any, source: str) -> None:
     """Each task gets them as they were when it was sent, whether it travels alone or with others."""
-    with make(process={"pipeline": pipeline}) as m:
-        task = by_value()
+    with make() as m:
+        task = by_value(source)
         m.queue_task(task, 0)
-        assert {future.result(60) for future in [m.submit(task, n) for n in range(500)]} == {(1, 1)}
+        assert {future.result(60) for future in [m.submit(task, n) for n in range(300)]} == {1}
+
+
+def test_what_goes_together() -> None:
+    """All that is importable, and of the others those that have nothing to share; looked at again for each message."""
+    orders = Orders()
+    together = {name: orders._goes_together(by_value(source)) for name, source in BY_VALUE.items()}
+    assert [name for name, goes in together.items() if goes] == ["nothing"]
+    assert orders._goes_together(work.pid)
+    task = by_value("ONE = 1\ndef task(ctx, thing): return ONE")
+    assert orders._goes_together(task)
+    task.__globals__["ONE"] = [1]
+    orders.new_message()
+    assert orders._known is None
+    assert not orders._goes_together(task)
 
 
 def test_a_large_context_variable(make: Any) -> None:

@@ -17,7 +17,7 @@ Rules:
 - A smaller number is measured again while it is the limit; if the larger one proves to have been better (the tasks
   changed in between), the limit falls at once.
 - A limit ends by itself after a pause, so that more are tried again; the pause doubles each time, up to ``PAUSE_MOST``.
-- Where the queue stays saturated for seconds, and will for as long again, and nothing is known of fewer workers, half
+- Where the queue stays saturated for seconds, and will for as long again, and nothing exact is known of fewer workers, half
   as many are tried for a short time; so rarely that making the resources again costs next to nothing.
 """
 

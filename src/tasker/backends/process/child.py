@@ -327,8 +327,7 @@ def run(fds: list[int]) -> int:
         except (EOFError, OSError):
             return 0
         except BaseException as error:
-            wire.put_all(Frame(pack((UNMADE, pack_error(error)))))
-            return 1
+            return _unmade(wire, error)
         speak_through(speech, setup.name, setup.levels)
         try:
             if setup.nice:
@@ -337,8 +336,7 @@ def run(fds: list[int]) -> int:
                 os.sched_setaffinity(0, setup.affinity)
         except (OSError, OverflowError) as error:
             error.add_note(f"ProcessBackend(nice={setup.nice!r}, affinity={setup.affinity!r})")
-            wire.put_all(Frame(pack((UNMADE, pack_error(error)))))
-            return 1
+            return _unmade(wire, error)
         return Child(wire, Wire(ears, wire.side), permits, setup).live()
     finally:
         for stream in (sys.stdout, sys.stderr):
@@ -346,6 +344,12 @@ def run(fds: list[int]) -> int:
                 stream.flush()
             except (OSError, ValueError, AttributeError):
                 pass
+
+
+def _unmade(wire: Wire, error: BaseException) -> int:
+    """Tells that there will be no resource; the status to exit with."""
+    wire.put_all(Frame(pack((UNMADE, pack_error(error)))))
+    return 1
 
 
 def main(fds: str) -> None:

@@ -132,19 +132,21 @@ class ProcessHost:
                     self._engine.report(ev.WorkerWorn(self._worker.seat))
                 return False
         wanted = 0 if self._retiring else traffic.room()
-        taken = self._take(wanted, wait=not traffic.in_hand)
-        if taken and not traffic.in_hand and traffic.spent():  # too old by now
-            traffic.leave(taken)
-        elif taken:
+        taken = self._take(traffic, wanted)
+        if taken:
             traffic.send(taken)
         return True
 
-    def _take(self, wanted: int, *, wait: bool) -> list[tuple[TaskFuture[Any], int]]:
-        """As many tasks as that at most; ``wait``: for the first."""
+    def _take(self, traffic: ThreadTraffic, wanted: int) -> list[tuple[TaskFuture[Any], int]]:
+        """As many tasks as that at most; waits for the first if the child has none."""
         taken: list[tuple[TaskFuture[Any], int]] = []
-        if wait and wanted:
-            self._retiring = self._shared.roll_call.next_token(self) is RETIRE
+        if wanted and not traffic.in_hand:
+            token = self._shared.roll_call.next_token(self)
+            self._retiring = token is RETIRE
             if self._retiring:
+                return taken
+            if traffic.spent():  # too old by now: this one is for another worker
+                self._queue.tokens.put(token)
                 return taken
             taken = self._queue.take_for_token()
         if wanted > len(taken):

@@ -17,12 +17,10 @@ from typing import Any
 from tasker.errors import RemoteTraceback, TravelError
 from tasker.logs import describe
 
-from .packing import pack_whole, unpack
+from .packing import THEIRS, pack_whole, unpack
 
 _PACKAGE = Path(__file__).parents[2]
 _CHAIN = 50
-_THEIRS = (Exception, SystemExit)
-"""What their methods may raise."""
 
 
 @dataclass(slots=True)
@@ -47,7 +45,7 @@ def pack_error(error: BaseException) -> PackedError:
         trace = trace.tb_next
     try:
         text = "".join(traceback.format_exception(type(error), error, trace))
-    except _THEIRS as fault:  # its own __str__
+    except THEIRS as fault:  # its own __str__
         text = f"{type(error).__name__}, whose traceback could not be formatted: {describe(fault)}"
     packed = _pack(error, set(), _CHAIN)
     packed.traceback = text
@@ -88,7 +86,7 @@ def _pickled(error: BaseException) -> bytes | None:
         try:
             pickled = pack_whole(attempt())
             again = unpack([pickled])
-        except _THEIRS:  # the next one
+        except THEIRS:  # the next one
             continue
         if type(again) is kind:
             return pickled
@@ -114,7 +112,7 @@ def _likeness(error: BaseException) -> _Likeness:
 def _travels(value: Any) -> bool:
     try:
         unpack([pack_whole(value)])
-    except _THEIRS:
+    except THEIRS:
         return False
     return True
 
@@ -152,7 +150,7 @@ def _unpack(packed: PackedError) -> BaseException:
     if packed.pickled is not None:
         try:
             error = unpack([packed.pickled])
-        except _THEIRS as fault:
+        except THEIRS as fault:
             packed.text += f" (it can't be made again here: {describe(fault)})"
     if not isinstance(error, BaseException):
         error = TravelError(f"an error that can't travel: {packed.text}")
@@ -170,5 +168,5 @@ def _unpack(packed: PackedError) -> BaseException:
 def _add_note(error: BaseException, note: str) -> None:
     try:
         error.add_note(note)
-    except _THEIRS:  # a class that forbids it
+    except THEIRS:  # a class that forbids it
         pass

@@ -68,7 +68,10 @@ def _after(at: int, size: int) -> int:
 
 def _scarce(fd: int) -> bool:
     """Whether half of the descriptors are in use: new ones have the lowest numbers that are free."""
-    probe = os.dup(fd)
+    try:
+        probe = os.dup(fd)
+    except OSError:
+        return True
     os.close(probe)
     most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return most != resource.RLIM_INFINITY and 2 * probe >= most

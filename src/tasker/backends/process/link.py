@@ -24,7 +24,7 @@ from tasker.errors import WorkerLost
 from .files import closed_with
 from .keeper import LOST_NURSERY, Birth, Keeper, forget_in_forks, send_signal
 from .messages import EPOCHS, GARBLED, LEAVE, Answer, Setup
-from .packing import pack, pack_or_tell, unpack
+from .packing import THEIRS, pack, pack_or_tell, unpack
 from .wire import Frame, Wire
 
 _BUFFER = 1 << 20
@@ -332,7 +332,7 @@ def _answer(message: bytes | list[Any] | OSError) -> Answer:
         return GARBLED, message
     try:
         answer: Answer = unpack(message if isinstance(message, list) else [message])
-    except (Exception, SystemExit) as fault:  # whatever the user's classes do there
+    except THEIRS as fault:
         return GARBLED, fault
     return answer
 

@@ -16,6 +16,7 @@ import gc
 import importlib
 import json
 import os
+import select
 import selectors
 import signal
 import socket
@@ -34,19 +35,18 @@ BORN, ENDED, STILLBORN = range(3)
 CHILD_FDS = 7
 _MORE = 2.0
 """Seconds that a child has beyond those that it gives itself when the parent is gone."""
-
-
 _WATCH = 0.5
 """Seconds between two looks whether the parent is still there, while modules are imported."""
 
 
 @contextlib.contextmanager
-def _watching_the_parent() -> Iterator[None]:
-    """Ends this process if the parent ends meanwhile: an import may take for ever."""
-    parent = os.getppid()
+def _watching(ask: socket.socket) -> Iterator[None]:
+    """Ends this process if the parent closes its end meanwhile: an import may take for ever."""
+    poll = select.poll()
+    poll.register(ask, 0)  # its hanging up is told in any case, whatever lies before that
 
     def look(*_: object) -> None:
-        if os.getppid() != parent:
+        if poll.poll(0):
             os._exit(1)
 
     signal.signal(signal.SIGALRM, look)
@@ -84,7 +84,7 @@ class Nursery:
 
     def run(self) -> None:
         """Serves until the parent is gone."""
-        with _watching_the_parent():
+        with _watching(self._ask):
             for name in self._preload:
                 try:
                     importlib.import_module(name)

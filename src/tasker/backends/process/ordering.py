@@ -10,10 +10,10 @@ from __future__ import annotations
 import dis
 import pickle
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextvars import Context as Variables
 from operator import attrgetter
-from types import CodeType, FunctionType, ModuleType
+from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
 from typing import Any
 
 from tasker.logs import task_name
@@ -23,6 +23,8 @@ from .packing import PLAIN, pack_or_tell, pack_variables
 
 _SMALL = 4096
 _STORE_GLOBAL = dis.opmap["STORE_GLOBAL"]
+_SHARED_ANYWAY = (ModuleType, BuiltinFunctionType, type)
+"""A child has one of each, whatever messages they come in: cloudpickle keeps track of classes that went by value."""
 _plain_types = PLAIN.issuperset
 
 
@@ -50,7 +52,7 @@ class Orders:
     def __init__(self, args: str = "_args") -> None:
         self._args_of = attrgetter(args)
         self._known: Any = None
-        """The last function that was found to go together with others."""
+        """The last function of this message that was found to go together with others."""
         self.size: int = 0
         """Bytes, about, of the last order."""
 
@@ -74,30 +76,51 @@ class Orders:
             first = bytes(first)
         return (number, future.label, (), None, [first, *map(pickle.PickleBuffer, buffers)])
 
+    def new_message(self) -> None:
+        """What follows goes in another message: variables may have been set since the last one."""
+        self._known = None
+
     def _goes_together(self, task: Any) -> bool:
         """Whether it has nothing of its own that two tasks could share."""
-        if type(task) is not FunctionType or task.__closure__ is not None or task.__kwdefaults__:
-            return False
-        if not _plain_types(map(type, task.__defaults__ or ())):
-            return False
-        if not (_importable(task) or _touches_no_globals(task)):
+        if type(task) is not FunctionType or not _shares_nothing(task, set()):
             return False
         self._known = task
         return True
 
 
-def _importable(task: FunctionType) -> bool:
-    """Whether it goes by its name, and so is the same for all tasks in the child anyway."""
-    if task.__module__ == "__main__":
+def _shares_nothing(function: FunctionType, seen: set[FunctionType]) -> bool:
+    """Whether it goes by its name, and so is the same for all tasks in the child anyway; or by value with nothing that could
+    be changed. What it calls included."""
+    if function in seen or _importable(function):
+        return True
+    seen.add(function)
+    if function.__closure__ is not None or function.__kwdefaults__ or function.__dict__:
         return False
-    return getattr(sys.modules.get(task.__module__), task.__qualname__, None) is task
+    if not _plain_types(map(type, function.__defaults__ or ())):
+        return False
+    known = function.__globals__
+    for code in _codes(function.__code__):
+        if _STORE_GLOBAL in code.co_code[::2]:
+            return False
+        for name in code.co_names:
+            value = known.get(name)
+            if type(value) is FunctionType:
+                if not _shares_nothing(value, seen):
+                    return False
+            elif not isinstance(value, _SHARED_ANYWAY) and type(value) not in PLAIN:
+                return False
+    return True
 
 
-def _touches_no_globals(task: FunctionType) -> bool:
-    """Whether it has no global variables but modules: it goes by value, and they with it."""
-    code, known = task.__code__, task.__globals__
-    return (
-        _STORE_GLOBAL not in code.co_code[::2]
-        and all(type(known[name]) is ModuleType for name in code.co_names if name in known)
-        and not any(type(constant) is CodeType for constant in code.co_consts)
-    )
+def _importable(function: FunctionType) -> bool:
+    if function.__module__ == "__main__":
+        return False
+    return getattr(sys.modules.get(function.__module__), function.__qualname__, None) is function
+
+
+def _codes(code: CodeType) -> Iterator[CodeType]:
+    """That of a function, and of those that are defined in it."""
+    yield code
+    for constant in code.co_consts:
+        if type(constant) is CodeType:
+            yield from _codes(constant)

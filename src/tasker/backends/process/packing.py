@@ -17,6 +17,7 @@ import importlib
 import io
 import pickle
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import cloudpickle  # type: ignore[import-untyped]
@@ -29,6 +30,10 @@ _PROTOCOL = 5
 _MAIN = b"__main__"
 PLAIN = frozenset({int, float, complex, bool, str, bytes, type(None)})
 """Types whose values neither change nor hold anything."""
+
+
+THEIRS: tuple[type[BaseException], ...] = (Exception, SystemExit)
+"""What the user's own methods may raise where something is pickled or made again."""
 
 
 def pack(value: Any) -> Parts:
@@ -46,29 +51,32 @@ def pack(value: Any) -> Parts:
         buffers.append(raw)
         return False
 
-    try:
-        pickled = pickle.dumps(value, _PROTOCOL, buffer_callback=beside)
-        if _MAIN not in pickled:
-            return [pickled, *buffers]
-    except Exception:  # noqa: S110  whatever it is: cloudpickle's error is the one that is told
-        pass
+    pickled = _plainly(value, beside)
+    if pickled is not None:
+        return [pickled, *buffers]
     buffers.clear()
-    file = io.BytesIO()
-    _Pickler(file, _PROTOCOL, buffer_callback=beside).dump(value)
-    return [file.getbuffer(), *buffers]
+    return [_by_value(value, beside), *buffers]
 
 
 def pack_whole(value: Any) -> bytes:
     """``pack`` in one piece, whatever its size."""
+    pickled = _plainly(value)
+    return bytes(_by_value(value)) if pickled is None else pickled
+
+
+def _plainly(value: Any, beside: Callable[[pickle.PickleBuffer], bool] | None = None) -> bytes | None:
+    """None where plain pickle can't do it, or not as it should be."""
     try:
-        pickled = pickle.dumps(value, _PROTOCOL)
-        if _MAIN not in pickled:
-            return pickled
-    except Exception:  # noqa: S110  as in ``pack``
-        pass
+        pickled = pickle.dumps(value, _PROTOCOL, buffer_callback=beside)
+    except Exception:  # whatever it is: cloudpickle's error is the one that is told
+        return None
+    return None if _MAIN in pickled else pickled
+
+
+def _by_value(value: Any, beside: Callable[[pickle.PickleBuffer], bool] | None = None) -> memoryview:
     file = io.BytesIO()
-    _Pickler(file, _PROTOCOL).dump(value)
-    return file.getvalue()
+    _Pickler(file, _PROTOCOL, buffer_callback=beside).dump(value)
+    return file.getbuffer()
 
 
 def unpack(parts: Parts) -> Any:

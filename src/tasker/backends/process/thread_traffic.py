@@ -18,7 +18,7 @@ from .errors import PackedError, garbled, unpack_error
 from .link import Flight, Link
 from .messages import ERROR, GARBLED, RESULT, Answer
 from .remote import RemoteContext
-from .traffic import Traffic, blameless, check_turn
+from .traffic import Traffic, blameless, out_of_turn
 
 if TYPE_CHECKING:
     from tasker.workers import Worker
@@ -51,14 +51,6 @@ class ThreadTraffic(Traffic):
         if not self._link.flights:
             self._look_idle()
 
-    def leave(self, taken: list[tuple[TaskFuture[Any], int]]) -> None:
-        """Tasks that were taken from the queue stay there, after all."""
-        for future, level in reversed(taken):
-            if self._engine.killed:
-                self._engine.drop(future)
-            else:
-                self._engine.queue.put_back(future, level)
-
     # -- from the child -------------------------------------------------------------------------------------------
 
     def hear(self) -> None:
@@ -89,7 +81,7 @@ class ThreadTraffic(Traffic):
             _, number, value, started, finished = answer
             expected, future, _ = land()
             if expected != number:
-                check_turn(expected, number)
+                raise out_of_turn(expected, number)
             if number != link.begun:
                 shard.taken += 1
                 future._attempts += 1

@@ -72,6 +72,7 @@ class Traffic(ABC):
 
     def _dispatch(self, flights: Sequence[Flight], *, alone: bool = False) -> None:
         """Sends tasks; ``alone``: each pickled for itself."""
+        self._orders.new_message()
         order, size = self._orders.order, 0
         orders: list[Any] = []
         sent: list[Flight] = []
@@ -118,7 +119,8 @@ class Traffic(ABC):
     def _land(self, number: int) -> Any:
         """The future of a task that was answered."""
         expected, future, _ = self._link.flights[0]
-        check_turn(expected, number)
+        if expected != number:
+            raise out_of_turn(expected, number)
         self._begin()
         self._link.flights.popleft()
         self.wear.served += 1
@@ -204,10 +206,9 @@ class Traffic(ABC):
         """Something may have been the last."""
 
 
-def check_turn(expected: int, number: int) -> None:
-    """``RuntimeError`` where the child answers another task than its first: a task has forked, say, and both went on."""
-    if expected != number:
-        raise RuntimeError(f"the child answered task {number} instead of {expected}")
+def out_of_turn(expected: int, number: int) -> RuntimeError:
+    """The child answered another task than its first: a task has forked, say, and both went on."""
+    return RuntimeError(f"the child answered task {number} instead of {expected}")
 
 
 def blameless(error: BaseException, packed: PackedError) -> bool:
