@@ -5,11 +5,14 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import threading
 
 import pytest
 
+from tasker.backends.process import keeper
 from tasker.backends.process.link import Link
 from tasker.backends.process.listening import Listener
+from tasker.backends.process.nursery import BORN
 from tasker.logs import GuardedLogger
 
 
@@ -32,6 +35,34 @@ def test_what_is_closed_is_left_alone() -> None:
         for pipe in pipes:
             for fd in pipe:
                 os.close(fd)
+
+
+@pytest.mark.parametrize("moment", ["before", "while it is looked at", "after"])
+def test_killed_around_its_birth(moment: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whenever the news of the birth comes: the child gets its signal, and nobody waits for it."""
+    killed: list[int] = []
+    monkeypatch.setattr(keeper, "send_signal", lambda pid, number: killed.append(pid))
+    birth = keeper.Birth(lambda status: None)
+    nursery = keeper.Keeper.__new__(keeper.Keeper)
+    nursery._births = {1: birth}
+
+    def news() -> None:
+        nursery._heard(1, BORN, 4711, 0)
+
+    class Watched(threading.Event):
+        def is_set(self) -> bool:
+            if moment == "while it is looked at" and not birth.pid:
+                news()
+            return super().is_set()
+
+    birth.born = Watched()
+    if moment == "before":
+        news()
+    birth.kill()
+    if moment == "after":
+        news()
+    assert killed == [4711]
+    assert birth.born.is_set()
 
 
 @pytest.mark.parametrize("pipes", [0, 1])

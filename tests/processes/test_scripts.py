@@ -499,7 +499,8 @@ RUDE = """
     if __name__ == "__main__":
         Path("rude.py").write_text(sys.argv[1])
         sys.path.insert(0, os.getcwd())
-        with TaskManager(Config(on_create=object, resource_pool_size=0, backend=ProcessBackend(preload=["rude"]))) as manager:
+        backend = ProcessBackend(preload=["rude"])
+        with TaskManager(Config(on_create=object, worker_count=1, resource_pool_size=0, backend=backend)) as manager:
             print(manager.queue_task(lambda ctx, resource: 7))
 """
 

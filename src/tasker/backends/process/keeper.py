@@ -48,13 +48,12 @@ class Birth:
 
     def kill(self) -> None:
         """Ends the child at once; one that is not born yet is not waited for any longer, and ends when it is."""
-        if self.status is None and self.pid:
-            send_signal(self.pid, signal.SIGKILL)
-        elif not self.born.is_set():
+        if not self.born.is_set():
             self.failure = errno.ECANCELED
             self.born.set()
-            if self.pid:  # born meanwhile
-                send_signal(self.pid, signal.SIGKILL)
+        # In this order: it is set before ``born``, and whoever sets it looks at ``failure`` then.
+        if self.pid and self.status is None:
+            send_signal(self.pid, signal.SIGKILL)
 
 
 class Keeper:

@@ -315,7 +315,7 @@ class Link:
         if not first or not hasattr(self, "wire"):
             return
         birth = self._birth
-        if birth is not None and birth.pid and not birth.failure:
+        if birth is not None and birth.pid:
             # Its last words were read; so it has nothing left to do but to exit. Closing first ends one that waits for more.
             self.control.data.close()
             if not birth.ended.wait(_EXIT_PATIENCE):
