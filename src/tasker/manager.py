@@ -23,7 +23,7 @@ from .metrics.meter import merged, summary
 from .metrics.protocol import TaskMetrics
 from .signals import Received, stop_on_signals
 from .stats import ResourceLedger, StopReport, TaskStats
-from .tasklog import PENDING, Ending
+from .tasklog import LATE, PENDING, UNOPENED, Ending
 from .tasks import Priority, TaskFuture
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ class TaskManager(Generic[R]):
             future._args = args
             future._variables = copy_context() or None
             future._queued_at = monotonic()
-            future._log = []
+            future._log = UNOPENED if LATE else []
             future._kind = PENDING
             future._attempts = 0
             if once:

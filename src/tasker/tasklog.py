@@ -23,6 +23,11 @@ and the garbage collector's work for a future that is done are less. That takes 
 ``_log`` once. Who got hold of the list finds ``DONE`` in it, before whatever he appends; who comes later finds it in
 the constant, whose ``append`` does nothing.
 
+On CPython 3.11 the list would be half of what the garbage collector looks at in a deep queue, and that is a third of what
+``submit`` costs there. So a future starts with the constant ``UNOPENED``, and whoever is the first to write makes the
+list: see ``opened``. Where the collector is no such burden, the list is there from the start. Nothing but speed depends on
+which of the two it is (docs/decisions/0014).
+
 ``_kind`` and ``_error`` are written by the winner after the log decided. They are what ``done()`` and ``result()``
 read first; who finds nothing there looks into the log.
 
@@ -35,6 +40,7 @@ waiter of ``concurrent.futures.wait`` got counted twice in a sketch of this.
 from __future__ import annotations
 
 import _thread
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -174,6 +180,38 @@ class _Settled(list[Any]):
 
 SETTLED: list[Any] = _Settled((RUN, DONE))
 """The log of every future whose result has been told."""
+
+
+class _Unopened(list[Any]):
+    """The log of a future to which nothing has happened."""
+
+    def append(self, entry: object) -> None:
+        raise AssertionError("open the log before writing to it")
+
+
+UNOPENED: list[Any] = _Unopened()
+LATE: bool = sys.version_info < (3, 12)
+"""Whether futures start with ``UNOPENED``."""
+opening: dict[TaskFuture[Any], list[Any]] = {}
+"""The logs that are being opened now. Atomic on it: ``setdefault`` and ``pop``, whose keys are compared by identity."""
+
+
+def opened(future: TaskFuture[Any]) -> list[Any]:
+    """The log of a future, for writing.
+
+    Of all who open it at once, ``setdefault`` (one atomic operation on one object) lets one win. A log leaves
+    ``opening`` only after it was put into the future: so who comes after that finds it there, and leaves his own alone.
+    Where the future was settled since he looked, it gets its list back, which says the same.
+    """
+    log = future._log
+    if log is UNOPENED:
+        log = opening.setdefault(future, [])
+        if future._log is UNOPENED:
+            future._log = log
+        else:
+            log = future._log
+        opening.pop(future, None)
+    return log
 
 
 def outcome_in(log: tuple[Any, ...]) -> Mark | Ending | None:

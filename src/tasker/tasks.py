@@ -21,9 +21,11 @@ from .tasklog import (
     DONE,
     FAILED,
     FINISHED,
+    LATE,
     PENDING,
     RUN,
     SETTLED,
+    UNOPENED,
     Bridge,
     Callback,
     Ending,
@@ -31,6 +33,7 @@ from .tasklog import (
     Waiter,
     Watcher,
     nest,
+    opened,
     outcome_in,
 )
 
@@ -230,7 +233,7 @@ class TaskFuture(Future[T]):
         future._args = args
         future._variables = copy_context() or None
         future._queued_at = queued_at
-        future._log = []
+        future._log = UNOPENED if LATE else []
         future._kind = PENDING
         future._attempts = 0
         return future
@@ -254,7 +257,7 @@ class TaskFuture(Future[T]):
 
     def _entered(self, entry: object) -> tuple[Any, ...]:
         """Appends to the log, and returns all that stands in it then."""
-        log = self._log
+        log = opened(self)
         log.append(entry)
         return tuple(log) if log is not SETTLED else (*log, entry)
 

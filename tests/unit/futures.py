@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tasker.context import Context
-from tasker.tasklog import BACK, DONE, FINISHED, RUN, SETTLED, Ending
+from tasker.tasklog import BACK, DONE, FINISHED, RUN, SETTLED, Ending, opened
 from tasker.tasks import TaskFuture
 from unit.hooks import HookedList
 
@@ -59,7 +59,7 @@ def begin(future: TaskFuture[Any]) -> bool:
     future._context = Context()
     future._worker = "tasker-1"
     future._started_at = 2.0
-    log = future._log
+    log = opened(future)
     log.append(RUN)
     if len(log) > 1 and not future._may_run():
         return False
@@ -89,7 +89,7 @@ def land(future: TaskFuture[Any], value: Any = "value") -> Callable[[], bool]:
     returned to let it go on."""
     future._finished_at = 3.0
     future._value = value
-    list.append(future._log, DONE)
+    list.append(opened(future), DONE)
     return lambda: future._after(DONE)
 
 
@@ -101,7 +101,7 @@ def fail(future: TaskFuture[Any], error: BaseException) -> bool:
 
 def give_back(future: TaskFuture[Any]) -> None:
     """The attempt ends without an outcome."""
-    future._log.append(BACK)
+    opened(future).append(BACK)
 
 
 def run(future: TaskFuture[Any], value: Any = "value") -> bool:

@@ -32,7 +32,7 @@ from tasker.control import events as ev
 from tasker.metrics.meter import BATCH
 from tasker.metrics.protocol import TaskLifecycleTimestamps
 from tasker.queues import RETIRE
-from tasker.tasklog import DONE, FINISHED, RUN, SETTLED
+from tasker.tasklog import DONE, FINISHED, RUN, SETTLED, UNOPENED, opening
 from tasker.tasks import TaskFuture
 
 if TYPE_CHECKING:
@@ -79,6 +79,7 @@ class ThreadHost:
         executions, waits = meter.execution, meter.wait
         # Without the GIL, CPython 3.13 looks a global name up in its dict each time.
         retire, run, done, settled, ended_well, now = RETIRE, RUN, DONE, SETTLED, FINISHED, monotonic
+        unopened, open_log, is_open = UNOPENED, opening.setdefault, opening.pop
         new_context, coroutine, batch = BareContext, CoroutineType, BATCH
         collector, bounded = engine.collector, engine.places is not None
         future: TaskFuture[Any] | None
@@ -101,6 +102,13 @@ class ThreadHost:
             context._watchers = []
             future._worker = name
             log = future._log
+            if log is unopened:  # ``opened``, less its call
+                log = open_log(future, [])
+                if future._log is unopened:
+                    future._log = log
+                else:
+                    log = future._log
+                is_open(future, None)
             future._started_at = started = now()
             log.append(run)
             if (len(log) != 1 and not future._may_run()) or engine.killed:

@@ -10,7 +10,7 @@ from tasker.context import Context
 from tasker.errors import TaskCancelled, TravelError
 from tasker.metrics.meter import BATCH
 from tasker.metrics.protocol import TaskLifecycleTimestamps
-from tasker.tasklog import DONE, FINISHED, RUN, SETTLED, Ending
+from tasker.tasklog import DONE, FINISHED, RUN, SETTLED, Ending, opened
 from tasker.tasks import TaskFuture
 
 from .ahead import PATIENCE
@@ -41,7 +41,7 @@ class ThreadTraffic(Traffic):
             future._worker = name
             future._started_at = now
             future._context = None  # until it is the first
-            log = future._log
+            log = opened(future)
             log.append(RUN)
             if (len(log) != 1 and not future._may_run()) or engine.killed:
                 worker.skip(future)
