@@ -276,11 +276,16 @@ class TaskFuture(Future[T]):
         self._take_over(ending)
         if type(ending) is Ending and not ending.forced:
             self._owner.ended_in_queue(self, ending)
-        watchers = [entry for entry in log[: log.index(ending)] if not isinstance(entry, Mark | Ending)]
-        for watcher in watchers:
-            if watcher.first:
-                watcher.tell(self)
-        callbacks = [watcher for watcher in watchers if not watcher.first]
+        callbacks = []
+        for entry in log:
+            if entry is ending:
+                break
+            if type(entry) is Mark or type(entry) is Ending:
+                continue
+            if entry.first:
+                entry.tell(self)
+            else:
+                callbacks.append(entry)
         if callbacks:
             nest.call(self, callbacks)
         if type(ending) is Mark:
