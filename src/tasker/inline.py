@@ -26,22 +26,18 @@ if TYPE_CHECKING:
 _LOST = PoolResourceLost()
 
 
-class _Call:
-    """One call of ``run_task``."""
+class _Call(Loan):
+    """One call of ``run_task``, and what it has from the pool."""
 
-    __slots__ = ("cancelled", "engine", "error", "loan", "open", "queued", "started")
+    # Defaults in the class, as there.
+    open: bool = False
+    """Whether it is in the books as running."""
+    queued: float
+    started: float = 0.0
+    error: BaseException | None = None
+    cancelled: bool = False
 
-    def __init__(self, engine: Engine) -> None:
-        self.engine: Engine = engine
-        self.open: bool = False
-        self.loan: Loan = Loan()
-        self.error: BaseException | None = None
-        self.cancelled: bool = False
-        self.queued: float = monotonic()
-        self.started: float = 0.0
-
-    def enter(self) -> None:
-        engine = self.engine
+    def enter(self, engine: Engine) -> None:
         with engine.books.lock:
             if engine.closed:
                 raise engine.shutdown_error()
@@ -61,17 +57,18 @@ class InlineRunner:
         """Runs the task and returns its result, or raises its error."""
         engine = self._engine
         before = here.inline
-        call = _Call(engine)
+        call = _Call()
+        call.queued = monotonic()
         try:
             here.inline = (*before, engine)
-            call.enter()
+            call.enter(engine)
             if engine.collector is not None:
                 engine.hooks.arrival()
-            engine.pool.acquire(call.loan)
-            assert call.loan.held is not None
-            away = call.loan.held.away
+            engine.pool.acquire(call)
+            assert call.held is not None
+            away = call.held.away
             if away is not None and away.wear.out():
-                away = engine.pool.renew(call.loan).away
+                away = engine.pool.renew(call).away
             call.started = monotonic()
             context: Context
             if away is None:  # as Context(engine.root), less one call
@@ -84,7 +81,7 @@ class InlineRunner:
             try:
                 if away is not None:
                     return away.run(context, task, args)
-                return task(context, call.loan.held.resource, *args)
+                return task(context, call.held.resource, *args)
             except BaseException as error:
                 call.error = error
                 call.cancelled = isinstance(error, CancelledError) and context.cancelled
@@ -102,18 +99,25 @@ class InlineRunner:
     def _close(self, call: _Call) -> None:
         engine, error = self._engine, call.error
         finished = monotonic()
-        held = call.loan.held
+        held = call.held
         broken = held is not None and held.away is not None and (held.away.broken or held.away.wear.out())
         healthy = not broken and (error is None or call.cancelled or engine.hooks.healthy(error))
-        engine.pool.release(call.loan, healthy)
+        engine.pool.release(call, healthy)
         put, event = engine.put_event, _LOST
-        if call.loan.lacks:
-            call.loan.lacks = False
+        if call.lacks:
+            call.lacks = False
             put(event)
+        meter = self.meter
         with engine.books.lock:
             engine.books.inline_done += 1
             call.open = False
-            self._measure(call, finished)
+            if error is not None or not call.started:
+                self._count_failure(call)
+            if call.started and not call.cancelled:
+                meter.execution.append(finished - call.started)
+                meter.wait.append(call.started - call.queued)
+                if len(meter.execution) >= BATCH:
+                    meter.flush()
         if engine.collector is not None and call.started and not call.cancelled:
             record = engine.hooks.completion if error is None else engine.hooks.failure
             record(TaskLifecycleTimestamps(call.queued, call.started, finished))
@@ -121,17 +125,10 @@ class InlineRunner:
         if engine.draining:
             engine.look_idle()
 
-    def _measure(self, call: _Call, finished: float) -> None:
+    def _count_failure(self, call: _Call) -> None:
         meter = self.meter
-        if not call.started:  # no resource could be had
-            meter.failed += 1
-        elif call.cancelled:
+        if call.cancelled:
             meter.cancelled += 1
         else:
-            if call.error is not None:
-                meter.failed += 1
-                meter.timed_out += isinstance(call.error, TaskTimeout)
-            meter.execution.append(finished - call.started)
-            meter.wait.append(call.started - call.queued)
-            if len(meter.execution) >= BATCH:
-                meter.flush()
+            meter.failed += 1
+            meter.timed_out += call.started > 0.0 and isinstance(call.error, TaskTimeout)

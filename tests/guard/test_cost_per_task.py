@@ -32,9 +32,9 @@ from tasker.metrics.meter import BATCH
 SUBMITTING, WORKING = "submitting", "working"
 
 MOST_INSTRUCTIONS: dict[tuple[int, int], dict[str, float]] = {
-    (3, 11): {SUBMITTING: 100, WORKING: 239},
-    (3, 12): {SUBMITTING: 95, WORKING: 204},
-    (3, 13): {SUBMITTING: 94, WORKING: 209},
+    (3, 11): {SUBMITTING: 100.5, WORKING: 239},
+    (3, 12): {SUBMITTING: 95.5, WORKING: 204},
+    (3, 13): {SUBMITTING: 94.5, WORKING: 209},
 }
 """A task, by version of Python: the compiler differs. A newer version than these has to keep within the newest."""
 
@@ -146,7 +146,12 @@ def instructions(tasks: int) -> dict[str, int]:
 @pytest.mark.parametrize("side", [SUBMITTING, WORKING])
 def test_instructions(side: str) -> None:
     """A further task costs both sides so many instructions: what is done once for a worker cancels out."""
-    few, many = instructions(50)[side], instructions(350)[side]
+    gc.collect()
+    gc.disable()  # the finalizers of what other tests have left would count
+    try:
+        few, many = instructions(50)[side], instructions(350)[side]
+    finally:
+        gc.enable()
     a_task = (many - few) / 300
     ceiling = MOST_INSTRUCTIONS.get(sys.version_info[:2], MOST_INSTRUCTIONS[max(MOST_INSTRUCTIONS)])[side]
     assert a_task <= ceiling, f"{a_task:.1f} instructions a task when {side}, {ceiling:g} at most: {WHAT_TO_DO}"

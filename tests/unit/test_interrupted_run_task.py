@@ -17,10 +17,9 @@ from unit.interrupts import each_moment
 STEPS = (
     InlineRunner.run,
     InlineRunner._close,
-    InlineRunner._measure,
+    InlineRunner._count_failure,
     InlinePool.acquire,
     InlinePool.release,
-    _Call.__init__,
     _Call.enter,
 )
 
