@@ -216,7 +216,8 @@ async def test_promise_3_every_resource_ends_once(engine: Any, kit: Any, end: st
         calls = [asyncio.create_task(m.run_task(kit.pauses(0.01))) for _ in range(4)]
         await asyncio.gather(*calls, return_exceptions=True)
         if end == "stop(timeout)":
-            await m.stop(0.05)
+            await m.stop(0.05)  # whoever is not back by then is left behind, and ends its resource when it is
+            await eventually(lambda: m.stats().resources.alive == 0)
         else:
             await getattr(m, end)()
         ledger = m.stats().resources
