@@ -166,7 +166,7 @@ class Books:
         """In a forked child."""
         self.lock = threading.RLock()
         for shard in self.shards.values():
-            shard.meter.lock = threading.Lock()
+            shard.meter.lock = threading.RLock()
 
     def note(self, *names: str) -> None:
         """Adds one to each of the named numbers, at the next reading. Takes no lock."""

@@ -152,7 +152,7 @@ class Context:
         error = cause if isinstance(cause, BaseException) else TaskCancelled(cause or "cancelled")
         mine = _Fired(error)
         self._watchers.append(mine)
-        log = tuple(self._watchers)
+        log = (*self._watchers,)
         first = next(entry for entry in log if isinstance(entry, _Fired))
         self._cause = first.cause
         if first is mine:
@@ -203,7 +203,7 @@ class Context:
         nodes = list(self._line())
         for node in nodes:
             node._watchers.append(watcher)
-            log = tuple(node._watchers)
+            log = (*node._watchers,)
             fired = [entry for entry in log[: log.index(watcher)] if isinstance(entry, _Fired)]
             if fired:
                 node._cause = fired[0].cause  # the canceller may not have come to this line yet

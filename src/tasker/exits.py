@@ -54,5 +54,5 @@ def _forked() -> None:
         engine.closed = engine.careful = True
         # Whoever held a lock in the parent does not exist here.
         engine.books.renew_locks()
-        engine.inline.meter.lock = threading.Lock()
+        engine.inline.meter.lock = threading.RLock()
         engine.pool.renew_lock()

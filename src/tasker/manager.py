@@ -23,7 +23,7 @@ from .metrics.meter import merged, summary
 from .metrics.protocol import TaskMetrics
 from .signals import Received, stop_on_signals
 from .stats import ResourceLedger, StopReport, TaskStats
-from .tasklog import LATE, PENDING, UNOPENED, Ending
+from .tasklog import LATE, PENDING, UNOPENED, Callback, Ending
 from .tasks import Priority, TaskFuture
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ class TaskManager(Generic[R]):
             if place is not None:
                 future._holds_place = True
             if callback is not None:
-                future.add_done_callback(_with_outcome(callback))
+                future._log = [Callback(_with_outcome(callback))]  # as ``add_done_callback``; nobody else knows it yet
             level += (future,)
             number, place = 0, None
             self._put_token(None)
@@ -379,7 +379,7 @@ def _refused(
 ) -> TaskFuture[Any]:
     """The failed future of a task that was not accepted, its callback called."""
     future: TaskFuture[Any] = TaskFuture._accepted(engine, 0, task, (), monotonic())
-    future.add_done_callback(_with_outcome(callback))
+    future._log = [Callback(_with_outcome(callback))]
     future._end(Ending(error, forced=True))
     return future
 

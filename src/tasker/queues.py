@@ -157,4 +157,4 @@ class TaskQueue:
 
     def waiting(self) -> list[TaskFuture[Any]]:
         """What lies in the queue now, most urgent first, ended ones included."""
-        return [future for level in self.levels for future in tuple(level)]
+        return [future for level in self.levels for future in level.copy()]

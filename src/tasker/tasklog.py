@@ -28,6 +28,9 @@ On CPython 3.11 the list would be half of what the garbage collector looks at in
 list: see ``opened``. Where the collector is no such burden, the list is there from the start. Nothing but speed depends on
 which of the two it is (docs/decisions/0014).
 
+A log that others may write to is copied by ``(*log,)``, not by ``tuple(log)``: on CPython 3.11 the latter may run the
+garbage collector between reading where the entries are and copying them, and whoever appends meanwhile moves them.
+
 ``_kind`` and ``_error`` are written by the winner after the log decided. They are what ``done()`` and ``result()``
 read first; who finds nothing there looks into the log.
 

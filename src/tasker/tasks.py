@@ -155,7 +155,7 @@ class TaskFuture(Future[T]):
         mine = Ending(TaskCancelled(f"{self.label} was cancelled before it started"), cancelled=True)
         if self._end(mine):
             return True
-        outcome = outcome_in(tuple(self._log))
+        outcome = outcome_in((*self._log,))
         if outcome is not None:
             return isinstance(outcome, Ending) and outcome.cancelled
         context = getattr(self, "_context", None)
@@ -171,7 +171,7 @@ class TaskFuture(Future[T]):
         """Whether an attempt runs now."""
         if self._kind:
             return False
-        marks = [entry for entry in tuple(self._log) if isinstance(entry, Mark)]
+        marks = [entry for entry in (*self._log,) if isinstance(entry, Mark)]
         # What was sent ahead to another process has no context there yet.
         return bool(marks) and marks[-1] is RUN and getattr(self, "_context", None) is not None
 
@@ -240,7 +240,7 @@ class TaskFuture(Future[T]):
 
     def _may_run(self) -> bool:
         """Asked after ``RUN`` was appended to a log that was not empty: whether no ending stands before it."""
-        return outcome_in(tuple(self._log)) is None
+        return outcome_in((*self._log,)) is None
 
     def _take_failure(self) -> BaseException | None:
         """The error of an attempt that failed, for the one who decides what becomes of the task; None for a second one."""
@@ -259,7 +259,7 @@ class TaskFuture(Future[T]):
         """Appends to the log, and returns all that stands in it then."""
         log = opened(self)
         log.append(entry)
-        return tuple(log) if log is not SETTLED else (*log, entry)
+        return (*log,) if log is not SETTLED else (*log, entry)
 
     def _end(self, ending: Ending | Mark) -> bool:
         """Appends an ending. True if it is the outcome: then everybody who waits has been told."""
@@ -267,7 +267,7 @@ class TaskFuture(Future[T]):
 
     def _after(self, ending: Ending | Mark) -> bool:
         """``_end``, where ``ending`` stands in the log already."""
-        return self._decide(ending, tuple(self._log))
+        return self._decide(ending, (*self._log,))
 
     def _decide(self, ending: Ending | Mark, log: tuple[Any, ...]) -> bool:
         """False if another ending, or a running attempt, goes before this one."""
@@ -337,7 +337,7 @@ class TaskFuture(Future[T]):
         if bridge is None:
             bridge = self.__dict__.setdefault("_made_bridge", Bridge())  # atomic: of two threads, one makes it
         if not bridge.settled:
-            log = tuple(self._log)
+            log = (*self._log,)
             self._catch_up(bridge, log if bridge in log else self._entered(bridge))
         return bridge
 
@@ -353,7 +353,7 @@ class TaskFuture(Future[T]):
     def _state(self) -> str:  # type: ignore[override]
         # ``wait`` reads it twice while it holds the condition, and must read the same: see ``Bridge``.
         bridge = self._made_bridge
-        outcome = None if bridge is not None and not bridge.settled else outcome_in(tuple(self._log))
+        outcome = None if bridge is not None and not bridge.settled else outcome_in((*self._log,))
         if outcome is None:
             return "RUNNING" if self.running() else "PENDING"
         self._take_over(outcome)

@@ -94,7 +94,7 @@ class Worker:
     def skip(self, future: TaskFuture[Any]) -> None:
         """The task was cancelled before it came to its turn, or must not start any more because of a kill."""
         engine = self.engine
-        if engine.killed and outcome_in(tuple(future._log)) is None:
+        if engine.killed and outcome_in((*future._log,)) is None:
             future._entered(BACK)
             engine.drop(future)
         future._context = None

@@ -10,7 +10,7 @@ from support.gates import Gate
 from support.observers import RecordingCollector
 from support.resources import ScriptedResources
 from support.waiting import Call, wait_until
-from tasker import Config, Priority, QueueFull, TaskManager
+from tasker import Config, Priority, QueueFull, TaskManager, tasklog
 from tasker.books import Books
 from tasker.places import Places
 from unit.futures import Thread
@@ -50,6 +50,7 @@ def test_queued_or_not_accepted(way: str) -> None:
     wait_until(lambda: not flow().outstanding, what=f"all that was accepted has ended: {flow()}, {struck}")
     assert (flow().queued, flow().running, flow().done) == (0, 0, len(ran))
     assert len(struck) > 5, "it was interrupted at all"
+    assert tasklog.opening == {}, "nothing is kept of what was not accepted"
     assert Call(manager.stop).outcome(20).killed is False
     resources.check_all_ended_once()
 

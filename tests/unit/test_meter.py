@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tasker.metrics.histogram import Histogram
 from tasker.metrics.meter import Meter, merged, summary
 from tasker.metrics.protocol import TaskMetrics
 
@@ -127,3 +129,25 @@ def test_merged(parts: list[list[float]]) -> None:
     assert total.executions.counts == everything.executions.counts
     assert total.failed == sum(len(part) // 2 for part in parts)
     assert total.cancelled == total.timed_out == len(parts)
+
+
+def test_read_in_the_middle_of_a_flush() -> None:
+    """A signal handler that asks for metrics does not wait for the thread that it has interrupted."""
+
+    class Interrupted(Histogram):
+        __slots__ = ()
+
+        def add_all(self, values: list[float]) -> None:
+            super().add_all(values)
+            if values:
+                totals.append(merged([mine]))
+
+    totals: list[Meter] = []
+    mine = meter([0.5])
+    mine.executions = Interrupted()
+    flushing = threading.Thread(target=mine.flush, daemon=True)
+    flushing.start()
+    flushing.join(20)
+    assert not flushing.is_alive(), "it waits for itself"
+    assert len(totals) == 1
+    assert mine.executions.count == 1

@@ -29,7 +29,7 @@ class Meter:
         self.failed: int = 0
         self.cancelled: int = 0
         self.timed_out: int = 0
-        self.lock: threading.Lock = threading.Lock()
+        self.lock: threading.RLock = threading.RLock()  # a signal handler may ask for metrics in the middle of this
 
     def flush(self) -> None:
         """Empties the lists into the histograms. By the writing thread."""

@@ -178,7 +178,7 @@ class ThreadTraffic(Traffic):
     def _begins(self, future: TaskFuture[Any], context: RemoteContext) -> bool:
         future._context = context  # then look, since ``cancel`` does it the other way round
         log = future._log
-        return len(log) != 1 and any(type(entry) is Ending for entry in tuple(log))
+        return len(log) != 1 and any(type(entry) is Ending for entry in (*log,))
 
     def _return(self, future: TaskFuture[Any], level: int) -> None:
         unwanted = future._goes_back()
