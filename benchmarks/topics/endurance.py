@@ -51,12 +51,7 @@ def races(size: Size) -> list[Race]:
                 Claim(
                     f"throughput after {total:,} tasks, to that after {first:,}, each to that of a new manager then",
                     "the same (within 10%)",
-                    lambda outcome: [
-                        late / early
-                        for late, early in zip(
-                            outcome.of("tasker", f"new@{total}"), outcome.of("tasker", f"new@{first}"), strict=True
-                        )
-                    ],
+                    lambda outcome: outcome_ratio(outcome, f"new@{total}", f"new@{first}"),
                     at_least=0.9,
                 ),
                 Claim(
@@ -78,6 +73,10 @@ def races(size: Size) -> list[Race]:
             down=True,
         )
     ]
+
+
+def outcome_ratio(outcome: Outcome, later: str, earlier: str) -> list[float]:
+    return [a / b for a, b in zip(outcome.of("tasker", later), outcome.of("tasker", earlier), strict=True)]
 
 
 def _grown(outcome: Outcome, later: str, earlier: str) -> list[float]:

@@ -23,8 +23,8 @@ and the garbage collector's work for a future that is done are less. That takes 
 ``_log`` once. Who got hold of the list finds ``DONE`` in it, before whatever he appends; who comes later finds it in
 the constant, whose ``append`` does nothing.
 
-On CPython 3.11 the list would be half of what the garbage collector looks at in a deep queue, and that is a third of what
-``submit`` costs there. So a future starts with the constant ``UNOPENED``, and whoever is the first to write makes the
+On CPython 3.11 the list would be half of what the garbage collector looks at in a deep queue, and the collector is half of
+what ``submit`` costs there. So a future starts with the constant ``UNOPENED``, and whoever is the first to write makes the
 list: see ``opened``. Where the collector is no such burden, the list is there from the start. Nothing but speed depends on
 which of the two it is (docs/decisions/0014).
 

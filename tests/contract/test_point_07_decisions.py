@@ -276,10 +276,9 @@ async def test_more_that_do_not_help(engine: Any, kit: Any) -> None:
     def found() -> bool:
         explained.append(m.explain())
         snapshot = explained[-1].snapshot
-        known = (
-            snapshot is not None and snapshot.useful is not None
-        )  # a verdict ends by itself, and is put to the test again
-        return known and "more workers do not help" in snapshot.useful_why
+        if snapshot is None or snapshot.useful is None:  # a verdict ends by itself, and is put to the test again
+            return False
+        return "more workers do not help" in snapshot.useful_why
 
     async with engine.manager(worker_count=1, max_worker_count=16, burst_interval=0.2) as m:
         body = kit.in_turn(0.002)

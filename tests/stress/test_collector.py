@@ -12,16 +12,18 @@ pytestmark = pytest.mark.stress
 COPY_OF_A_LOG = """
 import gc, threading, time
 from tasker import Config, TaskManager
+from tasker.tasklog import RUN
 
 class Finalized:
-    '''Knows nothing of the future; lets the worker go on, and waits until that has written into the log.'''
+    '''Lets the worker go on, and waits until that has written into the log.'''
 
-    def __init__(self, gate):
-        self.gate, self.me = gate, self
+    def __init__(self, gate, future):
+        self.gate, self.future, self.me = gate, future, self
 
     def __del__(self):
         self.gate.set()
-        time.sleep(0.005)
+        while RUN not in self.future._log:
+            time.sleep(0)
 
 manager = TaskManager(Config(on_create=object, worker_count=1, max_worker_count=1, resource_pool_size=0))
 gc.disable()
@@ -32,7 +34,7 @@ for attempt in range(300):
     for _ in range(3):
         future.add_done_callback(lambda done: None)
     held = [tuple([number] * 4) for number in range(2100)]  # so that the copy of the log has to be allocated
-    Finalized(gate)
+    Finalized(gate, future)
     gc.set_threshold(gc.get_count()[0] + 1 + attempt % 12, 1000, 1000)
     gc.enable()
     future.add_done_callback(lambda done: None)

@@ -15,8 +15,9 @@ The order inside the loop carries promises:
   called meanwhile for others than the task is called outside (``_outside``).
 - References to the task are dropped before the worker waits for the next one, so an idle worker keeps nothing alive.
 
-Atomic without the GIL, each on its own object: ``SimpleQueue.get``, ``deque.popleft``, ``list.append``; attributes of
-the shard and of the future are written by this thread alone until ``DONE``.
+Atomic without the GIL, each on its own object: ``SimpleQueue.get``, ``deque.popleft``, ``list.append``, ``dict.setdefault``,
+``dict.pop``; attributes of the shard and of the future are written by this thread alone until ``DONE``, but for ``_log``, see
+``tasklog.opened``.
 """
 
 from __future__ import annotations
