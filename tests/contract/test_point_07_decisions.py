@@ -30,6 +30,13 @@ def changes(manager: Any) -> list[tuple[str, int, int]]:
     return [(one.cause, one.before, one.target) for one in manager.explain().decisions]
 
 
+async def carried_out(manager: Any, **bounds: int) -> None:
+    """What was decided so far is not only shown, but done: the supervisor does one thing after the other, and has taken in
+    these bounds since."""
+    manager.resize(**bounds)
+    await eventually(lambda: {name: getattr(manager.explain(), name) for name in bounds} == bounds)
+
+
 async def test_explain(engine: Any, kit: Any) -> None:
     """It tells bounds, workers, the policy's last word with its inputs, and each change with its reason."""
     gate = engine.gate()
@@ -146,6 +153,7 @@ async def test_a_step_back_under_load(engine: Any, kit: Any) -> None:
             await m.submit(kit.holds(later))
         policy.target = 2
         await eventually(lambda: changes(m)[-1] == ("policy", 4, 2))
+        await carried_out(m, worker_count=2)
         gate.open()
         await eventually(lambda: len(m.resources.alive) == 2)
         await later.arrivals(2)
@@ -165,6 +173,7 @@ async def test_a_smaller_maximum_is_honoured_at_once(engine: Any, kit: Any) -> N
             await m.submit(kit.holds(later))
         m.resize(max_worker_count=2)
         await eventually(lambda: changes(m)[-1] == ("resize", 4, 2))
+        await carried_out(m, worker_count=2)
         gate.open()
         await eventually(lambda: len(m.resources.alive) == 2)
         await later.arrivals(2)
@@ -191,10 +200,11 @@ async def test_a_smaller_maximum_elides_what_starts(engine: Any, kit: Any) -> No
         await gate.arrivals(1)
         m.resize(worker_count=4)
         await making.arrivals(3)
-        m.resize(worker_count=1, max_worker_count=1)
         for _ in range(20):
             await m.submit(kit.holds(later))
+        m.resize(worker_count=1, max_worker_count=1)
         await eventually(lambda: changes(m)[-1] == ("resize", 4, 1))
+        await carried_out(m, max_worker_count=2)
         making.open()
         await eventually(lambda: len(resources.destroyed) == 3)
         assert (gate.arrived, later.arrived) == (1, 0)
