@@ -10,7 +10,7 @@ from multiprocessing.pool import ThreadPool
 from typing import Any
 
 from benchmarks.children import in_child, peak_bytes
-from benchmarks.crews import CHUNKS
+from benchmarks.contestants import CHUNKS
 from benchmarks.runner import RATE, Claim, Contestant, Figure, Outcome, Race, Size, advantage
 from benchmarks.work import clock, full_house, manager
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from benchmarks import crews
+from benchmarks import contestants
 from benchmarks.runner import Contestant, Figure, Race, Size
 from benchmarks.work import Load, sleep_task
 
@@ -19,9 +19,9 @@ def races(size: Size) -> list[Race]:
 
 def _race(size: Size, workers: int, seconds: float, tasks: int) -> Race:
     load = Load(sleep_task(seconds), size.count(tasks), size.workers(workers))
-    chosen = (crews.TASKER, crews.EXECUTOR, crews.BARE)
-    crew = {who: crews.MAIN[who] for who in chosen} | {
-        "multiprocessing ThreadPool": crews.PEERS["multiprocessing ThreadPool"]
+    chosen = (contestants.TASKER, contestants.EXECUTOR, contestants.BARE)
+    crew = {who: contestants.MAIN[who] for who in chosen} | {
+        "multiprocessing ThreadPool": contestants.PEERS["multiprocessing ThreadPool"]
     }
     ideal = load.workers / seconds
     return Race(
@@ -30,14 +30,14 @@ def _race(size: Size, workers: int, seconds: float, tasks: int) -> Race:
         work=f"{load.count:,} tasks that sleep {seconds * 1000:g} ms; ideal would be {ideal:,.0f} tasks/s.",
         figures=[IDEAL, RATE],
         contestants=[
-            Contestant(who, _share(run, load, ideal), remark if who != crews.BARE else crews.FLOOR)
+            Contestant(who, _share(run, load, ideal), remark if who != contestants.BARE else contestants.FLOOR)
             for who, (run, remark) in crew.items()
         ],
         rounds=size.rounds(7),
     )
 
 
-def _share(run: crews.Crew, load: Load, ideal: float) -> Callable[[], dict[str, float]]:
+def _share(run: contestants.Crew, load: Load, ideal: float) -> Callable[[], dict[str, float]]:
     def measured() -> dict[str, float]:
         rate = run(load)
         return {"ideal": 100 * rate / ideal, "rate": rate}

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
-from benchmarks import crews
+from benchmarks import contestants
 from benchmarks.peers import absent
 from benchmarks.peers import load as peer
 from benchmarks.runner import Contestant, Figure, Race, Size
@@ -31,8 +31,8 @@ def races(size: Size) -> list[Race]:
 def _race(size: Size, name: str, seconds: float, tasks: int) -> Race:
     steps = steps_for(seconds) if size.name != "tiny" else 100
     load = Load(burn_task(steps), size.count(tasks), WORKERS)
-    crew = {who: crews.MAIN[who] for who in (crews.TASKER, crews.EXECUTOR, crews.BARE)}
-    crew["multiprocessing ThreadPool"] = crews.PEERS["multiprocessing ThreadPool"]
+    crew = {who: contestants.MAIN[who] for who in (contestants.TASKER, contestants.EXECUTOR, contestants.BARE)}
+    crew["multiprocessing ThreadPool"] = contestants.PEERS["multiprocessing ThreadPool"]
     gone = []
     base = _Base()
     contestants = [

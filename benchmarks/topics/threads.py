@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import crews
+from benchmarks import contestants
 from benchmarks.machine import gil_is_on
 from benchmarks.peers import absent
 from benchmarks.runner import RATE, Claim, Contestant, Race, Size, advantage
@@ -33,7 +33,7 @@ def _main(size: Size, workers: int) -> Race:
     load = Load(NOOP, size.count(100_000), size.workers(workers))
     bounded = Contestant(
         "tasker, bounded queue",
-        lambda: {"rate": crews.tasker(load, max_queue_size=10_000)},
+        lambda: {"rate": contestants.tasker(load, max_queue_size=10_000)},
         "max_queue_size=10,000: the submitter waits for a place",
     )
     wanted = wanted_advantage()
@@ -41,7 +41,7 @@ def _main(size: Size, workers: int) -> Race:
         Claim(
             f"{ROW}, {workers} worker{'s' * (workers > 1)}",
             f"at least {wanted:g}x ThreadPoolExecutor",
-            advantage(crews.EXECUTOR),
+            advantage(contestants.EXECUTOR),
             at_least=wanted,
         )
     ]
@@ -50,7 +50,7 @@ def _main(size: Size, workers: int) -> Race:
             Claim(
                 f"{ROW}, {workers} workers, tasks/s",
                 f"at least 2x the Go library's {rate:,}/s (its {word} figure; not measured here)",
-                lambda outcome: outcome.of(crews.TASKER),
+                lambda outcome: outcome.of(contestants.TASKER),
                 at_least=2.0 * rate,
                 unit="/s",
             )
@@ -61,7 +61,7 @@ def _main(size: Size, workers: int) -> Race:
         title=f"No-op tasks, {workers} worker{'s' * (workers > 1)}",
         work=f"{load.count:,} tasks that do nothing: all are submitted by one thread, then the result of each is asked for.",
         figures=[RATE],
-        contestants=[*crews.contestants(load, crews.MAIN, []), bounded],
+        contestants=[*contestants.contestants(load, contestants.MAIN, []), bounded],
         rounds=size.rounds(9),
         claims=claims,
         weight=2.0,
@@ -71,13 +71,13 @@ def _main(size: Size, workers: int) -> Race:
 def _everybody(size: Size) -> Race:
     load = Load(NOOP, size.count(10_000), size.workers(4))
     gone = absent("pebble", "joblib", "mpire")
-    crew = {name: crews.MAIN[name] for name in (crews.TASKER, crews.EXECUTOR)} | crews.PEERS
+    crew = {name: contestants.MAIN[name] for name in (contestants.TASKER, contestants.EXECUTOR)} | contestants.PEERS
     return Race(
         key="noop-peers",
         title="No-op tasks, 4 workers, every peer",
         work=f"{load.count:,} tasks that do nothing; fewer than above, because some of the peers take long.",
         figures=[RATE],
-        contestants=crews.contestants(load, crew, gone),
+        contestants=contestants.contestants(load, crew, gone),
         rounds=size.rounds(7),
         absent=gone,
         weight=2.0,
@@ -94,10 +94,10 @@ def _thousand(size: Size, rounds: int) -> Race:
         work=f"{count:,} tasks that do nothing, on 4 and on 1,000 workers.",
         figures=[RATE],
         contestants=[
-            Contestant("tasker", lambda: {"rate": crews.tasker(many)}, "1,000 workers"),
-            Contestant("tasker, 4 workers", lambda: {"rate": crews.tasker(few)}),
-            Contestant("ThreadPoolExecutor", lambda: {"rate": crews.executor(many)}, "1,000 workers"),
-            Contestant("ThreadPoolExecutor, 4 workers", lambda: {"rate": crews.executor(few)}),
+            Contestant("tasker", lambda: {"rate": contestants.tasker(many)}, "1,000 workers"),
+            Contestant("tasker, 4 workers", lambda: {"rate": contestants.tasker(few)}),
+            Contestant("ThreadPoolExecutor", lambda: {"rate": contestants.executor(many)}, "1,000 workers"),
+            Contestant("ThreadPoolExecutor, 4 workers", lambda: {"rate": contestants.executor(few)}),
         ],
         rounds=size.rounds(rounds),
         claims=[

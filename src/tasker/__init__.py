@@ -2,7 +2,8 @@
 
 import typing
 
-from .backends.options import ProcessBackend
+from tasker.options import Priority
+
 from .config import Config
 from .context import Context
 from .control.journal import ScalingDecision, ScalingExplanation
@@ -25,8 +26,9 @@ from .errors import (
 from .logs import Logger
 from .manager import TaskManager
 from .metrics.protocol import MetricsCollector, TaskLifecycleTimestamps, TaskMetrics
+from .process.options import ProcessBackend
 from .stats import ProcessUsage, ResourceLedger, StopReport, TaskStats
-from .tasks import Priority, TaskFuture
+from .threads.future import TaskFuture
 
 if typing.TYPE_CHECKING:
     from .aio import AsyncTaskFuture, AsyncTaskManager

@@ -9,12 +9,12 @@ from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypedDict, TypeVar, Unpack, overload
 
-from .backends.options import ProcessBackend
 from .context import Context
 from .control.scaling import ScalingPolicy
 from .errors import ConfigError
 from .logs import Logger
 from .metrics.protocol import MetricsCollector
+from .process.options import ProcessBackend
 
 R = TypeVar("R")
 
@@ -22,7 +22,7 @@ _default_logger = logging.getLogger("tasker")
 _default_logger.addHandler(logging.NullHandler())
 
 
-class Options(TypedDict, total=False):
+class ConfigOptions(TypedDict, total=False):
     """The options that have nothing to do with the type of the resource, for type checkers; a test compares them with
     the fields of ``Config``."""
 
@@ -122,7 +122,7 @@ class Config(Generic[R]):
             worker_count: int,
             on_create: Callable[[], Coroutine[Any, Any, R]],
             on_destroy: Callable[[R], object] | None = None,
-            **options: Unpack[Options],
+            **options: Unpack[ConfigOptions],
         ) -> None: ...
         @overload
         def __init__(
@@ -131,7 +131,7 @@ class Config(Generic[R]):
             worker_count: int,
             on_create: Callable[[], R] | None = None,
             on_destroy: Callable[[R], object] | None = None,
-            **options: Unpack[Options],
+            **options: Unpack[ConfigOptions],
         ) -> None: ...
         @overload
         def __init__(
@@ -139,7 +139,7 @@ class Config(Generic[R]):
             *,
             worker_count: int,
             resource: Callable[[], AbstractAsyncContextManager[R, Any]],
-            **options: Unpack[Options],
+            **options: Unpack[ConfigOptions],
         ) -> None: ...
         @overload
         def __init__(
@@ -147,7 +147,7 @@ class Config(Generic[R]):
             *,
             worker_count: int,
             resource: Callable[[], AbstractContextManager[R, Any]],
-            **options: Unpack[Options],
+            **options: Unpack[ConfigOptions],
         ) -> None: ...
         def __init__(self, *, worker_count: int, **options: Any) -> None: ...
 

@@ -12,22 +12,24 @@ from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, TypeVarTuple
 
+from tasker.options import Priority
+
 from .config import Config
 from .context import Context
 from .control.journal import ScalingExplanation
 from .errors import ConfigError, ShutdownError
-from .executor import ManagerExecutor
-from .exits import watch
-from .mapping import as_they_come, in_order
 from .metrics.meter import merged, summary
 from .metrics.protocol import TaskMetrics
-from .signals import Received, stop_on_signals
 from .stats import ResourceLedger, StopReport, TaskStats
-from .tasklog import LATE, PENDING, UNOPENED, Callback, Ending
-from .tasks import Priority, TaskFuture
+from .threads.executor import ManagerExecutor
+from .threads.future import TaskFuture
+from .threads.future_log import LATE, PENDING, UNOPENED, Callback, Ending
+from .threads.interpreter_exit import watch
+from .threads.mapping import as_they_come, in_order
+from .threads.signals import Received, stop_on_signals
 
 if TYPE_CHECKING:
-    from .engine import Engine
+    from .threads.engine import Engine
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -50,13 +52,13 @@ class TaskManager(Generic[R]):
         if not isinstance(config, Config):
             raise ConfigError(f"TaskManager takes a Config, got {config!r}")
         # Not with this module: most of the library is behind it, and takes longer to import than all that is in front.
-        from .engine import Engine  # noqa: PLC0415
+        from .threads.engine import Engine  # noqa: PLC0415
 
         engine = Engine(config)
         engine.start()
         self._engine = engine
         self._config = config
-        self._numbers = iter(engine.books.numbers)
+        self._numbers = iter(engine.counters.numbers)
         self._normal = engine.queue.levels[_NORMAL]
         self._put_token = engine.queue.tokens.put
         watch(engine)
@@ -96,14 +98,14 @@ class TaskManager(Generic[R]):
         place = None
         number = 0
         try:
-            if engine.careful:
-                place = engine.place_wait()
+            if engine.must_admit:
+                place = engine.slot_wait()
                 engine.admit(place, block, queue_timeout)
             try:
                 for number in self._numbers:  # noqa: B007
                     break
             except IndexError:
-                number = engine.books.numbers.more()
+                number = engine.counters.numbers.more()
             future: TaskFuture[T] = TaskFuture()  # and its fields, as ``_accepted`` sets them
             future._owner = engine
             future.id = number
@@ -117,7 +119,7 @@ class TaskManager(Generic[R]):
             if once:
                 future._once = True
             if place is not None:
-                future._holds_place = True
+                future._holds_slot = True
             if callback is not None:
                 future._log = [Callback(_with_outcome(callback))]  # as ``add_done_callback``; nobody else knows it yet
             level += (future,)
@@ -128,7 +130,7 @@ class TaskManager(Generic[R]):
             if callback is not None and isinstance(error, ShutdownError):
                 return _refused(engine, task, callback, error)
             raise
-        if engine.watchful and engine.look_after(future, priority) and callback is None:
+        if engine.must_follow_up and engine.look_after(future, priority) and callback is None:
             raise engine.shutdown_error()
         return future
 
@@ -218,12 +220,12 @@ class TaskManager(Generic[R]):
         engine = self._engine
         if engine.forked:
             return StopReport(killed=False, killed_tasks=0, abandoned=(), seconds=0.0)
-        from .inside import forbid_inside  # noqa: PLC0415  as the engine
+        from .threads.reentrancy import forbid_reentry  # noqa: PLC0415  as the engine
 
-        forbid_inside(engine, what)
+        forbid_reentry(engine, what)
         since = monotonic()
         reason = f"{what}() was called"
-        engine.patient = engine.patient or timeout is None
+        engine.pool_closed_by_waiter = engine.pool_closed_by_waiter or timeout is None
         engine.close(reason)
         if what == "stop":
             engine.request_stop(reason, timeout)
@@ -299,9 +301,9 @@ class TaskManager(Generic[R]):
     def stats(self) -> TaskStats:
         """Workers, tasks and resources at this moment; true at every moment. Costs O(workers)."""
         engine = self._engine
-        with engine.books.lock:
-            flow = engine.books.flow()
-            books, ledger = engine.books, engine.books.ledger
+        with engine.counters.lock:
+            flow = engine.counters.flow()
+            counters, ledger = engine.counters, engine.counters.ledger
             resources = ResourceLedger(
                 created=ledger.created,
                 destroyed=ledger.destroyed,
@@ -324,12 +326,12 @@ class TaskManager(Generic[R]):
             starting_workers=starting,
             lost_workers=view.lost,
             replaced_workers=view.replaced,
-            abandoned_workers=view.abandoned - engine.toll.cut_off,
+            abandoned_workers=view.abandoned - engine.shutdown_counts.cut_off,
             resources=resources,
             failing_creations=view.failing_creations,
             creation_error=view.creation_error,
-            user_errors=books.user_errors,
-            processes=() if engine.away is None else engine.away.usage(),
+            user_errors=counters.user_errors,
+            processes=() if engine.backend is None else engine.backend.usage(),
         )
 
     def metrics(self) -> TaskMetrics:
@@ -338,16 +340,16 @@ class TaskManager(Generic[R]):
         engine = self._engine
         if engine.collector is not None:
             return engine.collector.metrics()
-        total = merged([*(shard.meter for shard in list(engine.books.shards.values())), engine.inline.meter])
-        with engine.books.lock:
+        total = merged([*(shard.meter for shard in list(engine.counters.shards.values())), engine.inline.meter])
+        with engine.counters.lock:
             flow = engine.sample_rates(monotonic())
-            books = engine.books
+            counters = engine.counters
             return summary(
                 total,
                 done=flow.done,
-                cancelled=books.cancelled_in_queue,
-                failed=books.ended_in_queue - books.cancelled_in_queue,
-                retried=books.retried,
+                cancelled=counters.cancelled_in_queue,
+                failed=counters.ended_in_queue - counters.cancelled_in_queue,
+                retried=counters.retried,
                 arrival_rate=engine.arrivals.rate(),
                 completion_rate=engine.completions.rate(),
             )
@@ -355,7 +357,7 @@ class TaskManager(Generic[R]):
     def explain(self) -> ScalingExplanation:
         """Why there are as many workers as there are: what the scaling policy said last, and the last 32 changes, each
         with what it was decided on. ``str()`` of it is for people."""
-        from .sizing import explained  # noqa: PLC0415
+        from .core.planning import explained  # noqa: PLC0415
 
         return explained(self._engine.view)
 

@@ -83,7 +83,7 @@ class StopReport:
 
 
 @dataclass(slots=True)
-class Toll:
+class ShutdownCounts:
     """What the end of a manager has cost, as far as it has come."""
 
     killed_tasks: int = 0

@@ -77,8 +77,8 @@ def nursery() -> Iterator[None]:
     if NOT_HERE:
         yield
         return
-    from tasker.backends.process.keeper import borrow, give_back
+    from tasker.process.parent.fork_server_client import acquire_client, give_back
 
-    keeper = borrow(PRELOAD)
+    keeper = acquire_client(PRELOAD)
     yield
     give_back(PRELOAD, keeper)

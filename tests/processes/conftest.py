@@ -154,8 +154,8 @@ def nursery() -> Iterator[None]:
     if NOT_HERE:
         yield
         return
-    from tasker.backends.process.keeper import borrow, give_back
+    from tasker.process.parent.fork_server_client import acquire_client, give_back
 
-    keeper = borrow(())
+    keeper = acquire_client(())
     yield
     give_back((), keeper)

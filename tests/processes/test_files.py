@@ -14,7 +14,9 @@ from typing import Any
 import pytest
 
 from tasker import TravelError
-from tasker.backends.process import files, link, messages, wire
+from tasker.process.parent import connection as link
+from tasker.process.protocol import messages, wire
+from tasker.process.protocol import shared_memory as files
 
 from . import work
 

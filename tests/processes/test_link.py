@@ -9,16 +9,16 @@ import threading
 
 import pytest
 
-from tasker.backends.process import keeper
-from tasker.backends.process.link import Link
-from tasker.backends.process.listening import Listener
-from tasker.backends.process.nursery import BORN
 from tasker.logs import GuardedLogger
+from tasker.process.fork_server import BORN
+from tasker.process.parent import fork_server_client as keeper
+from tasker.process.parent.connection import Connection
+from tasker.process.parent.output import OutputReader
 
 
 def test_what_is_closed_is_left_alone() -> None:
     """After the end a late call writes and reads nothing: the numbers of its descriptors may be another's by then."""
-    link = Link("alone", 1.0)
+    link = Connection("alone", 1.0)
     for end in link._connect():
         end.close()
     numbers = {link._permits, link._permit, link._nudged, link._nudge}
@@ -42,8 +42,8 @@ def test_killed_around_its_birth(moment: str, monkeypatch: pytest.MonkeyPatch) -
     """Whenever the news of the birth comes: the child gets its signal, and nobody waits for it."""
     killed: list[int] = []
     monkeypatch.setattr(keeper, "send_signal", lambda pid, number: killed.append(pid))
-    birth = keeper.Birth(lambda status: None)
-    nursery = keeper.Keeper.__new__(keeper.Keeper)
+    birth = keeper.SpawnedChild(lambda status: None)
+    nursery = keeper.ForkServerClient.__new__(keeper.ForkServerClient)
     nursery._births = {1: birth}
 
     def news() -> None:
@@ -70,7 +70,7 @@ def test_all_of_it_or_nothing(pipes: int, monkeypatch: pytest.MonkeyPatch) -> No
     """Where a descriptor is missing in the middle, those before it are closed, and so is the link."""
     before = descriptors()
     give_up_after(pipes, monkeypatch)
-    link = Link("alone", 1.0)
+    link = Connection("alone", 1.0)
     with pytest.raises(OSError, match="Too many open files"):
         link._connect()
     link.close()
@@ -80,7 +80,7 @@ def test_all_of_it_or_nothing(pipes: int, monkeypatch: pytest.MonkeyPatch) -> No
 @pytest.mark.parametrize("pipes", [0, 1, 2])
 def test_all_pipes_for_speech_or_none(pipes: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same for what a child speaks through; the thread that listens can still be ended."""
-    listener = Listener("alone", GuardedLogger(logging.getLogger("alone"), "alone", lambda: None))
+    listener = OutputReader("alone", GuardedLogger(logging.getLogger("alone"), "alone", lambda: None))
     before = descriptors()
     give_up_after(pipes, monkeypatch)
     with pytest.raises(OSError, match="Too many open files"):

@@ -8,8 +8,8 @@ import pytest
 
 from support.waiting import Call
 from tasker import Context, ProcessBackend
-from tasker.backends.process.link import Link
-from tasker.backends.process.thread_traffic import ThreadTraffic
+from tasker.process.parent.connection import Connection
+from tasker.remote.threads_window import ThreadsWindow
 
 
 class Engine:
@@ -25,10 +25,10 @@ class Worker:
     engine = Engine()
 
 
-class Watched(ThreadTraffic):
+class Watched(ThreadsWindow):
     """Has somebody take everything back while it notes that the first task begins."""
 
-    def __init__(self, link: Link) -> None:
+    def __init__(self, link: Connection) -> None:
         super().__init__(Worker(), link, ProcessBackend())  # type: ignore[arg-type]
         self.noted: list[str] = []
         self.taking: Call | None = None
@@ -39,7 +39,7 @@ class Watched(ThreadTraffic):
 
     def _begins(self, future: Any, context: Any) -> bool:
         assert self._link.lock.locked()
-        assert self._link.flights, "nobody takes back what is being noted"
+        assert self._link.in_flight, "nobody takes back what is being noted"
         self.noted.append("has a context")
         return False
 
@@ -47,14 +47,14 @@ class Watched(ThreadTraffic):
 @pytest.fixture
 def link() -> Any:
     """A link without a child."""
-    link = Link("alone", 1.0)
+    link = Connection("alone", 1.0)
     for end in link._connect():
         end.close()
     yield link
     link.close()
 
 
-def test_nobody_takes_back_what_is_being_noted(link: Link) -> None:
+def test_nobody_takes_back_what_is_being_noted(link: Connection) -> None:
     """That a task has begun is noted as a whole before it can go back to the queue, where another may begin it."""
     link.order([(1, object(), 1)], [])
     traffic = Watched(link)

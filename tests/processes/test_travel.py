@@ -25,7 +25,7 @@ import pytest
 
 import tasker
 from tasker import RemoteTraceback, TaskerError, TravelError
-from tasker.backends.process.ordering import Orders
+from tasker.process.protocol.orders import Orders
 
 from . import work
 

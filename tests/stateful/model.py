@@ -91,9 +91,9 @@ class Model:
         """The supervisor handles what lies in its inbox."""
         while self.inbox:
             self._handle(self.inbox.popleft())
-            self._look_idle()
+            self._check_drained()
 
-    def _look_idle(self) -> None:
+    def _check_drained(self) -> None:
         if self.closed and not self.inbox and not self.drain_reported and not self.outstanding():
             self.drain_reported = True
             self.inbox.append(ev.Drained())
@@ -272,13 +272,13 @@ class Model:
             worker.task.end("worker lost")
         self.workers.pop(worker.seat, None)
         self.former.append(worker.seat)
-        self.lost += isinstance(event, ev.WorkerLost)
+        self.lost += isinstance(event, ev.WorkerDied)
         self.report(event)
 
     def deliver_if_prompt(self) -> None:
         """Let the supervisor see what happened, unless it lags."""
         if not self.lagging:
-            self._look_idle()
+            self._check_drained()
             self.deliver()
 
     # -- invariants -------------------------------------------------------------------------------

@@ -156,7 +156,7 @@ class SupervisorMachine(RuleBasedStateMachine):
     def worker_is_lost(self, number: int) -> None:
         """A worker dies, in whatever state."""
         worker = self.pick(number, STARTING, IDLE, BUSY, ENDING)
-        self.model.gone(worker, ev.WorkerLost(worker.seat, "boom"))
+        self.model.gone(worker, ev.WorkerDied(worker.seat, "boom"))
 
     @precondition(lambda self: self.model.refilling)
     @rule(well=st.booleans())
@@ -175,7 +175,7 @@ class SupervisorMachine(RuleBasedStateMachine):
             "ready": ev.WorkerReady(seat),
             "failed": ev.CreationFailed(seat, "late"),
             "ended": ev.WorkerEnded(seat),
-            "lost": ev.WorkerLost(seat, "late"),
+            "lost": ev.WorkerDied(seat, "late"),
         }
         self.model.deliver()
         before = self.model.supervisor.view()

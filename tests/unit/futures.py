@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 from tasker.context import Context
-from tasker.tasklog import BACK, DONE, FINISHED, RUN, SETTLED, Ending, opened
-from tasker.tasks import TaskFuture
+from tasker.threads.future import TaskFuture
+from tasker.threads.future_log import BACK, DONE, FINISHED, RUN, SETTLED, Ending, opened
 from unit.hooks import HookedList
 
 

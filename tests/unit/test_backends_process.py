@@ -11,28 +11,28 @@ pytest.importorskip("psutil")
 
 from support.waiting import Call, wait_until
 from tasker import ProcessBackend
-from tasker.backends.process.ahead import BYTES, MOST, TARGET, Ahead
-from tasker.backends.process.link import ending
-from tasker.backends.process.recycling import Wear
-from tasker.backends.process.rollcall import RollCall
-from tasker.queues import LOOK, RETIRE, TaskQueue
+from tasker.process.parent.connection import ending
+from tasker.remote.prefetch import BYTES, MOST, TARGET, Prefetch
+from tasker.remote.recycling import RecycleLimits
+from tasker.remote.targeted_wakeup import TargetedWakeup
+from tasker.threads.queue import CHECK_SESSION, RETIRE, TaskQueue
 
 
-def measured(seconds: float) -> Ahead:
+def measured(seconds: float) -> Prefetch:
     """What has seen tasks of that length."""
-    ahead = Ahead(allowed=True)
+    ahead = Prefetch(allowed=True)
     ahead.took(seconds)
     return ahead
 
 
 def test_one_at_a_time_before_anything_is_known() -> None:
     """A task of unknown length could be a long one."""
-    assert Ahead(allowed=True).in_hand(queued=1000, workers=2) == 1
+    assert Prefetch(allowed=True).in_hand(queued=1000, workers=2) == 1
 
 
 def test_never_where_it_is_not_allowed() -> None:
     """`pipeline=False`."""
-    ahead = Ahead(allowed=False)
+    ahead = Prefetch(allowed=False)
     ahead.took(1e-6)
     assert ahead.in_hand(queued=1000, workers=2) == 1
 
@@ -68,16 +68,16 @@ def test_a_slow_task_is_noticed_at_once() -> None:
 
 def test_wear() -> None:
     """By tasks and by memory."""
-    wear = Wear(ProcessBackend(max_tasks=2))
-    assert wear.left(9) == 2
-    wear.served = 1
-    assert (wear.left(9), wear.out()) == (1, False)
-    wear.served = 2
-    assert wear.out()
-    large = Wear(ProcessBackend(max_rss=1))
-    assert not large.out()
+    recycle_limits = RecycleLimits(ProcessBackend(max_tasks=2))
+    assert recycle_limits.remaining(9) == 2
+    recycle_limits.served = 1
+    assert (recycle_limits.remaining(9), recycle_limits.reached()) == (1, False)
+    recycle_limits.served = 2
+    assert recycle_limits.reached()
+    large = RecycleLimits(ProcessBackend(max_rss=1))
+    assert not large.reached()
     large.large = True
-    assert large.out()
+    assert large.reached()
 
 
 @pytest.mark.parametrize(
@@ -94,11 +94,11 @@ class Member:
     def __init__(self) -> None:
         self.dead = threading.Event()
 
-    def deceased(self) -> bool:
+    def session_dead(self) -> bool:
         return self.dead.is_set()
 
 
-def waiting(roll: RollCall, *members: Member) -> list[Call]:
+def waiting(roll: TargetedWakeup, *members: Member) -> list[Call]:
     """Each in a thread of its own, waiting for a token."""
     calls = [Call(roll.next_token, member) for member in members]
     wait_until(lambda: len(roll._waiting) == len(members))
@@ -108,7 +108,7 @@ def waiting(roll: RollCall, *members: Member) -> list[Call]:
 def test_the_dead_one_is_found_among_the_living() -> None:
     """Whoever takes the call, it gets to the one that is meant; the others go on waiting, and get what comes."""
     queue = TaskQueue()
-    roll = RollCall(queue)
+    roll = TargetedWakeup(queue)
     members = [Member() for _ in range(5)]
     calls = waiting(roll, *members)
     for dead in (3, 1):
@@ -127,7 +127,7 @@ def test_the_dead_one_is_found_among_the_living() -> None:
 def test_a_call_for_one_that_does_not_wait_is_not_made() -> None:
     """It sees for itself, before it waits."""
     queue = TaskQueue()
-    roll = RollCall(queue)
+    roll = TargetedWakeup(queue)
     member = Member()
     member.dead.set()
     roll.call(member)
@@ -139,7 +139,7 @@ def test_a_call_for_one_that_does_not_wait_is_not_made() -> None:
 def test_a_token_in_dead_hands_goes_back() -> None:
     """The task that it stands for is not lost."""
     queue = TaskQueue()
-    roll = RollCall(queue)
+    roll = TargetedWakeup(queue)
     member = Member()
     (call,) = waiting(roll, member)
     member.dead.set()
@@ -152,6 +152,6 @@ def test_a_token_in_dead_hands_goes_back() -> None:
 def test_retiring_leaves_a_call_where_it_is() -> None:
     """Rearranging the tokens loses none."""
     queue = TaskQueue()
-    queue.tokens.put(LOOK)
+    queue.tokens.put(CHECK_SESSION)
     queue.retire(1)
-    assert [queue.tokens.get_nowait() for _ in range(2)] == [LOOK, RETIRE]
+    assert [queue.tokens.get_nowait() for _ in range(2)] == [CHECK_SESSION, RETIRE]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasker.books import Books, Flow, Shard, _ExactCounter, _FastCounter
+from tasker.core.counters import Counters, Flow, Shard, _ExactCounter, _FastCounter
 
 
 def true(flow: Flow) -> None:
@@ -37,7 +37,7 @@ STEPS = st.sampled_from(
 @given(st.lists(st.tuples(STEPS, st.integers(1, 3)), max_size=60))
 def test_flow(steps: list[tuple[str, int]]) -> None:
     """Whatever tasks do, accepted = queued + running + done, and each number is the model's."""
-    books = Books()
+    books = Counters()
     queued = running = done = inline = 0
     for step, slot in steps:
         shard = books.shard(slot)
@@ -78,7 +78,7 @@ class MovingShard(Shard):
 
     __slots__ = ("books", "moves")
 
-    def __init__(self, books: Books, moves: str) -> None:
+    def __init__(self, books: Counters, moves: str) -> None:
         super().__init__()
         self.books = books
         self.moves = moves
@@ -97,7 +97,7 @@ class MovingShard(Shard):
 @pytest.mark.parametrize("slot", [1, 2])
 def test_reader_reads_backwards(moves: str, slot: int) -> None:
     """A task that goes all its way in the middle of a reading is seen in one place."""
-    books = Books()
+    books = Counters()
     books.shard(3 - slot)
     books.shards[slot] = MovingShard(books, moves)
     true(books.flow())
@@ -115,7 +115,7 @@ def test_counter(kind: type[Any]) -> None:
 
 def test_counter_beyond_its_stock(monkeypatch: pytest.MonkeyPatch) -> None:
     """Threads that take numbers while the stock runs out get each number once, and those below it."""
-    monkeypatch.setattr("tasker.books._STOCK", 7)
+    monkeypatch.setattr("tasker.core.counters._STOCK", 7)
     counter, taken = _ExactCounter(), []
 
     def take() -> None:
@@ -139,14 +139,14 @@ def test_counter_beyond_its_stock(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_shard_goes_on() -> None:
     """The next worker of a slot gets its predecessor's shard."""
-    books = Books()
+    books = Counters()
     assert books.shard(1) is books.shard(1)
     assert books.shard(1) is not books.shard(2)
 
 
 def test_ledger() -> None:
     """Creations, destructions and losses are entered together."""
-    books = Books()
+    books = Counters()
     books.resource(created=2)
     books.resource(destroyed=1, lost=1)
     assert (books.ledger.created, books.ledger.destroyed, books.ledger.lost) == (2, 1, 1)
@@ -154,7 +154,7 @@ def test_ledger() -> None:
 
 def test_notes_take_no_lock() -> None:
     """A note is taken while another thread holds the lock, and entered by the next reader."""
-    books, held, release = Books(), threading.Event(), threading.Event()
+    books, held, release = Counters(), threading.Event(), threading.Event()
 
     def hold() -> None:
         with books.lock:
@@ -178,7 +178,7 @@ def test_note_in_the_middle_of_entering() -> None:
     """A signal handler that notes and reads in the middle of an entering loses and
     doubles nothing."""
 
-    class Interrupted(Books):
+    class Interrupted(Counters):
         interrupted = False
 
         def __setattr__(self, name: str, value: Any) -> None:

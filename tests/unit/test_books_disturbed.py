@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from tasker.books import _TRIES, Books, Flow
+from tasker.core.counters import _TRIES, Counters, Flow
 
 
 class Restless:
     """A counter that is late: before each of its readings so many tasks as the script says are accepted and run."""
 
-    def __init__(self, books: Books, *script: int) -> None:
+    def __init__(self, books: Counters, *script: int) -> None:
         self._shard = books.shard(1)
         self._script = list(script)
         self._value = 0
@@ -31,9 +31,9 @@ class Restless:
         return self._value
 
 
-def restless(*script: int) -> tuple[Books, Restless]:
-    """Books with such a counter."""
-    books = Books()
+def restless(*script: int) -> tuple[Counters, Restless]:
+    """Counters with such a counter."""
+    books = Counters()
     counter = Restless(books, *script)
     books.numbers = counter  # type: ignore[assignment]
     return books, counter

@@ -14,7 +14,7 @@ import pytest
 from tasker import Config, ConfigError, Context, TaskMetrics
 from tasker.control.scaling import RatePolicy
 from tasker.control.supervisor import Plan
-from tasker.sizing import plan_of
+from tasker.core.planning import plan_of
 
 
 def config(**changes: Any) -> Config[Any]:
@@ -215,8 +215,8 @@ def test_collector_protocol() -> None:
 
 
 def test_the_options_for_type_checkers_are_the_fields() -> None:
-    """`Options` has every field but those that are typed by the resource."""
-    from tasker.config import Options
+    """`ConfigOptions` has every field but those that are typed by the resource."""
+    from tasker.config import ConfigOptions
 
     fields = {field.name for field in dataclasses.fields(Config) if field.init}
-    assert Options.__annotations__.keys() == fields - {"worker_count", "on_create", "on_destroy", "resource"}
+    assert ConfigOptions.__annotations__.keys() == fields - {"worker_count", "on_create", "on_destroy", "resource"}

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tasker.errors import TaskCancelled, TaskKilled
 from tasker.metrics.protocol import TaskLifecycleTimestamps
-from tasker.tasklog import BACK, DONE, RUN, Ending, Waiter, outcome_in
+from tasker.threads.future_log import BACK, DONE, RUN, Ending, Waiter, outcome_in
 from unit import futures
 from unit.futures import Owner, Thread, begin, fail, give_back, land, new, run, succeed
 from unit.hooks import HookedList

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from tasker.tasklog import Bridge
-from tasker.tasks import TaskFuture
+from tasker.threads.future import TaskFuture
+from tasker.threads.future_log import Bridge
 from unit.futures import Owner, Thread, begin, land, new, run, succeed
 from unit.hooks import HookedList
 

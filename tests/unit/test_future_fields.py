@@ -8,7 +8,7 @@ import pytest
 
 from support.gates import Gate
 from tasker import Config, TaskManager
-from tasker.tasks import TaskFuture
+from tasker.threads.future import TaskFuture
 
 
 def fields(future: TaskFuture[Any]) -> dict[str, Any]:

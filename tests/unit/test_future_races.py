@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from tasker import tasks
 from tasker.errors import TaskCancelled, TaskKilled
-from tasker.tasklog import BACK, DONE, RUN, SETTLED, Ending, Waiter
-from tasker.tasklog import Callback as Told
-from tasker.tasks import TaskFuture
+from tasker.threads import future as tasks
+from tasker.threads.future import TaskFuture
+from tasker.threads.future_log import BACK, DONE, RUN, SETTLED, Ending, Waiter
+from tasker.threads.future_log import Callback as Told
 from unit.futures import Owner, begin, fail, give_back, land, new, run, succeed
 from unit.hooks import HookedList
 

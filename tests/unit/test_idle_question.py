@@ -7,14 +7,14 @@ from typing import Any
 from support.gates import Gate
 from support.waiting import Call, wait_until
 from tasker import Config, TaskManager
-from tasker.engine import Engine
+from tasker.threads.engine import Engine
 
 
 def test_one_question_at_a_time() -> None:
     """However often it is asked, one question lies in the inbox until it is taken up."""
     engine = Engine(Config(worker_count=1, on_create=object))
     for _ in range(10_000):
-        engine.look_idle()
+        engine.check_drained()
     assert engine._inbox.qsize() == 1
 
 
@@ -53,7 +53,7 @@ def test_asked_again_after_the_answer() -> None:
         Config(on_create=object, worker_count=1, max_worker_count=1, resource_pool_size=0)
     )
     engine, gate = manager._engine, Gate()
-    flow = engine.books.flow
+    flow = engine.counters.flow
     ends: list[Any] = []
 
     def ends_behind_the_answer() -> Any:
@@ -66,7 +66,7 @@ def test_asked_again_after_the_answer() -> None:
     gate.wait_arrivals(1)
     queued = manager.submit(lambda ctx, resource: None)
     ends.append(queued)
-    engine.books.flow = ends_behind_the_answer  # type: ignore[method-assign]
+    engine.counters.flow = ends_behind_the_answer  # type: ignore[method-assign]
     stop = Call(manager.stop)
     wait_until(queued.cancelled)
     gate.open()

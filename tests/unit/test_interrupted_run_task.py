@@ -9,17 +9,17 @@ import pytest
 from support.resources import ScriptedResources
 from support.waiting import Call, wait_until
 from tasker import Config, TaskManager
-from tasker.inline import InlineRunner, _Call
-from tasker.pool import InlinePool
-from tasker.workers import here
+from tasker.threads.resource_pool import ResourcePool
+from tasker.threads.run_task import RunTask, _Call
+from tasker.threads.worker import this_thread
 from unit.interrupts import each_moment
 
 STEPS = (
-    InlineRunner.run,
-    InlineRunner._close,
-    InlineRunner._count_failure,
-    InlinePool.acquire,
-    InlinePool.release,
+    RunTask.run,
+    RunTask._close,
+    RunTask._count_failure,
+    ResourcePool.acquire,
+    ResourcePool.release,
     _Call.enter,
 )
 
@@ -79,12 +79,12 @@ def test_nothing_is_lost(request: pytest.FixtureRequest, task: Any, pool_size: i
             assert isinstance(error, KeyboardInterrupt), (where, error)
         else:
             assert value == "value" if task is returns else isinstance(error, OSError | LookupError)
-        assert engine.books.flow().outstanding == 0, where
-        assert here.inline == (), where
+        assert engine.counters.flow().outstanding == 0, where
+        assert this_thread.inline == (), where
         assert engine.pool._temporary == 0, where
         wait_until(lambda: engine.pool.available == pool_size, timeout=3, what=f"the pool is full after {struck[-1:]}")
         wait_until(lambda: len(resources.alive) == 1 + pool_size, what=f"only those are alive, after {struck[-1:]}")
-    assert {"InlineRunner.run", "InlineRunner._close", "InlinePool.acquire", "InlinePool.release"} <= {
+    assert {"RunTask.run", "RunTask._close", "ResourcePool.acquire", "ResourcePool.release"} <= {
         where.split(":")[0] for where in struck
     }
     assert Call(manager.stop).outcome(20).killed is False

@@ -10,9 +10,10 @@ from support.gates import Gate
 from support.observers import RecordingCollector
 from support.resources import ScriptedResources
 from support.waiting import Call, wait_until
-from tasker import Config, Priority, QueueFull, TaskManager, tasklog
-from tasker.books import Books
-from tasker.places import Places
+from tasker import Config, Priority, QueueFull, TaskManager
+from tasker.core.counters import Counters
+from tasker.threads import future_log as tasklog
+from tasker.threads.queue_slots import QueueSlots
 from unit.futures import Thread
 from unit.interrupts import each_moment
 
@@ -46,7 +47,7 @@ def test_queued_or_not_accepted(way: str) -> None:
         struck.append(where)
         # What strikes inside a hook of the user's is logged as the hook's fault, and the task is queued.
         assert isinstance(error, KeyboardInterrupt) or "record_arrival" in where or "_guarded" in where, where
-    flow = manager._engine.books.flow
+    flow = manager._engine.counters.flow
     wait_until(lambda: not flow().outstanding, what=f"all that was accepted has ended: {flow()}, {struck}")
     assert (flow().queued, flow().running, flow().done) == (0, 0, len(ran))
     assert len(struck) > 5, "it was interrupted at all"
@@ -72,8 +73,8 @@ def test_the_next_task_has_its_token() -> None:
     "functions",
     [
         pytest.param((TaskManager.submit,), id="submit itself"),
-        pytest.param((Places.acquire,), id="acquire"),
-        pytest.param((Places._take_or_line_up,), id="taking"),
+        pytest.param((QueueSlots.acquire,), id="acquire"),
+        pytest.param((QueueSlots._take_or_line_up,), id="taking"),
     ],
 )
 def test_a_place_goes_back(functions: tuple[Any, ...]) -> None:
@@ -108,7 +109,7 @@ def test_a_place_goes_back(functions: tuple[Any, ...]) -> None:
 def test_every_number_that_was_taken_is_accounted_for() -> None:
     """Interrupted between taking a number and using it, submit gives the number back."""
     manager, _ = build()
-    books: Books = manager._engine.books
+    books: Counters = manager._engine.counters
     for where, _, error in each_moment(lambda: manager.submit(lambda ctx, resource: None)):
         assert where is None or isinstance(error, KeyboardInterrupt)
     wait_until(lambda: books.flow().outstanding == 0, what=str(books.flow()))
@@ -119,7 +120,7 @@ def test_every_number_that_was_taken_is_accounted_for() -> None:
 
 def test_the_lock_of_the_places_is_let_go() -> None:
     """Ctrl-C while a place is given back leaves no lock behind that the next one would wait for."""
-    places = Places(1)
-    for where, _, _ in each_moment(places.release, Places.release):
+    places = QueueSlots(1)
+    for where, _, _ in each_moment(places.release, QueueSlots.release):
         Thread(places.release).join()
         assert where is None or where

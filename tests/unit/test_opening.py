@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from tasker import tasklog, tasks
-from tasker.backends import threads
 from tasker.errors import TaskCancelled
-from tasker.tasklog import UNOPENED, opened
-from tasker.tasks import TaskFuture
+from tasker.threads import future as tasks
+from tasker.threads import future_log as tasklog
+from tasker.threads import worker_loop as threads
+from tasker.threads.future import TaskFuture
+from tasker.threads.future_log import UNOPENED, opened
 from unit.futures import Owner, run
 from unit.test_worker_races import Bench
 

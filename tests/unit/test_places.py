@@ -1,4 +1,4 @@
-"""Places: served in order, nobody swallows a place, nobody blocks who gives one back."""
+"""QueueSlots: served in order, nobody swallows a place, nobody blocks who gives one back."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasker.errors import QueueFull
-from tasker.places import Places, PlaceWait
+from tasker.threads.queue_slots import QueueSlots, SlotWait
 from unit.futures import Thread
 
 
@@ -19,11 +19,11 @@ class Line:
     """Notes who lines up; `enter` and `leave` are what `acquire` is given."""
 
     def __init__(self) -> None:
-        self.waits: list[PlaceWait] = []
+        self.waits: list[SlotWait] = []
         self.left: list[object] = []
         self.entered = threading.Semaphore(0)
 
-    def enter(self, wait: PlaceWait) -> object:
+    def enter(self, wait: SlotWait) -> object:
         """A wait without limit begins."""
         self.waits.append(wait)
         self.entered.release()
@@ -35,26 +35,26 @@ class Line:
 
 
 def acquire(
-    places: Places,
+    places: QueueSlots,
     *,
     block: bool = True,
     timeout: float | None = None,
     line: Line | None = None,
 ) -> None:
-    """`Places.acquire` with a line."""
+    """`QueueSlots.acquire` with a line."""
     line = line or Line()
     places.acquire(block, timeout, line.enter, line.leave)
 
 
-def full(bound: int = 1) -> Places:
-    """Places that are all taken."""
-    places = Places(bound)
+def full(bound: int = 1) -> QueueSlots:
+    """QueueSlots that are all taken."""
+    places = QueueSlots(bound)
     for _ in range(bound):
         acquire(places, block=False)
     return places
 
 
-def waiting(places: Places, count: int) -> tuple[Line, list[Thread]]:
+def waiting(places: QueueSlots, count: int) -> tuple[Line, list[Thread]]:
     """That many threads that wait, in this order."""
     line, threads = Line(), []
     for _ in range(count):
@@ -63,7 +63,7 @@ def waiting(places: Places, count: int) -> tuple[Line, list[Thread]]:
     return line, threads
 
 
-def is_full(places: Places) -> bool:
+def is_full(places: QueueSlots) -> bool:
     """Whether no place is free; takes none."""
     try:
         acquire(places, block=False)
@@ -123,11 +123,11 @@ def test_timed_out_waiter_leaves_no_gap() -> None:
     acquire(places, block=False)
 
 
-def at_the_end_of_the_wait(places: Places, meanwhile: Callable[[], object]) -> None:
+def at_the_end_of_the_wait(places: QueueSlots, meanwhile: Callable[[], object]) -> None:
     """`meanwhile` happens after the wait has ended and before the waiter leaves the line."""
     leave_line = places._leave_line
 
-    def hooked(wait: PlaceWait) -> bool:
+    def hooked(wait: SlotWait) -> bool:
         meanwhile()
         return leave_line(wait)
 
@@ -148,7 +148,7 @@ def test_refused_wait_leaves_the_line() -> None:
     """A waiter whose wait is refused (a deadlock) leaves the line and takes no place."""
     places = full()
 
-    def refuse(wait: PlaceWait) -> object:
+    def refuse(wait: SlotWait) -> object:
         raise RuntimeError("deadlock")
 
     with pytest.raises(RuntimeError, match="deadlock"):
@@ -160,9 +160,9 @@ def test_refused_wait_leaves_the_line() -> None:
 def test_place_given_at_the_moment_of_the_refusal() -> None:
     """A waiter that was served just when its wait was refused knows that it has a place to give back."""
     places = full()
-    mine = PlaceWait()
+    mine = SlotWait()
 
-    def refuse(wait: PlaceWait) -> object:
+    def refuse(wait: SlotWait) -> object:
         places.release()
         raise RuntimeError("deadlock")
 
@@ -210,7 +210,7 @@ class Interrupted:
 @pytest.mark.parametrize("action", ["line up", "take", "leave", "release", "wake all"])
 def test_place_given_back_just_before_the_lock_is_let_go(action: str) -> None:
     """A place given back by a signal handler at the last moment of any holder of the lock is there."""
-    places = Places(2)
+    places = QueueSlots(2)
     acquire(places)
     lock: Any = Interrupted(places.release)
     if action in ("line up", "leave"):
@@ -247,13 +247,13 @@ def test_close() -> None:
 
 def test_names_what_it_is() -> None:
     """In the message of a deadlock a wait is called what it is."""
-    assert repr(PlaceWait()) == "a place in the full queue"
+    assert repr(SlotWait()) == "a place in the full queue"
 
 
 @given(st.integers(1, 4), st.lists(st.sampled_from(["acquire", "timeout", "release"]), max_size=40))
 def test_counts(bound: int, steps: list[str]) -> None:
     """After any steps the places taken and free add up to the bound."""
-    places, taken = Places(bound), 0
+    places, taken = QueueSlots(bound), 0
     for step in steps:
         if step == "release":
             if taken:

@@ -10,31 +10,31 @@ import pytest
 
 from support.resources import ScriptedResources
 from tasker import Config, ShutdownError
-from tasker.books import Books
+from tasker.core.counters import Counters
 from tasker.logs import GuardedLogger
-from tasker.pool import InlinePool, Loan
-from tasker.resources import Held, Maker
+from tasker.threads.resource_pool import Lease, ResourcePool
+from tasker.threads.resources import Maker, ResourceHandle
 
 
-class Contended(deque[Held]):
+class Contended(deque[ResourceHandle]):
     """Lets somebody else step in just before an element is taken out."""
 
     def __init__(self, items: Any, step: Callable[[], object]) -> None:
         super().__init__(items)
         self._steps = [step]
 
-    def pop(self) -> Held:  # type: ignore[override]
+    def pop(self) -> ResourceHandle:  # type: ignore[override]
         """Take the last one, if it is still there."""
         if self._steps:
             self._steps.pop()()
         return super().pop()
 
 
-def build(size: int) -> tuple[InlinePool, ScriptedResources, Books]:
+def build(size: int) -> tuple[ResourcePool, ScriptedResources, Counters]:
     """A filled pool."""
-    resources, books = ScriptedResources(), Books()
+    resources, books = ScriptedResources(), Counters()
     config = Config(worker_count=1, on_create=resources.create, on_destroy=resources.destroy)
-    pool = InlinePool(Maker(config, books, GuardedLogger(config.logger, "pool", lambda: None)), size, None)
+    pool = ResourcePool(Maker(config, books, GuardedLogger(config.logger, "pool", lambda: None)), size, None)
     pool.fill()
     return pool, resources, books
 
@@ -54,7 +54,7 @@ def test_the_other_closer_comes_while_one_is_ended() -> None:
     pool, resources, books = build(4)
     end, steps = pool._maker.end, [pool.close]
 
-    def ending(held: Held) -> None:
+    def ending(held: ResourceHandle) -> None:
         if steps:
             steps.pop()()
         end(held)
@@ -68,12 +68,12 @@ def test_the_other_closer_comes_while_one_is_ended() -> None:
 def test_what_is_lent_is_ended_when_it_comes_back() -> None:
     """A closed pool lends nothing, keeps nothing and lacks nothing."""
     pool, resources, books = build(1)
-    loan = Loan()
+    loan = Lease()
     pool.acquire(loan)
     pool.close()
     pool.close()
     with pytest.raises(ShutdownError):
-        pool.acquire(Loan())
+        pool.acquire(Lease())
     pool.release(loan, healthy=True)
     assert not loan.lacks
     pool.release(loan, healthy=True)

@@ -7,9 +7,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasker import queues
-from tasker.queues import RETIRE, TaskQueue
-from tasker.tasks import Priority
+from tasker.options import Priority
+from tasker.threads import queue as queues
+from tasker.threads.queue import RETIRE, TaskQueue
 from unit.futures import new
 
 HIGH, NORMAL, LOW = Priority

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from tasker import AsyncTaskManager, Config
-from tasker.books import Flow
 from tasker.control.events import Load
-from tasker.sizing import load_of
+from tasker.core.counters import Flow
+from tasker.core.planning import load_of
 
 
 @dataclass

@@ -14,11 +14,11 @@ from tasker import Config, TaskKilled
 from tasker.context import Context
 from tasker.control.actions import Requeue
 from tasker.control.events import AttemptFailed, Seat
-from tasker.engine import Engine
-from tasker.queues import RETIRE
-from tasker.tasklog import BACK, DONE, RUN, Ending
-from tasker.tasks import TaskFuture
-from tasker.workers import Worker
+from tasker.threads.engine import Engine
+from tasker.threads.future import TaskFuture
+from tasker.threads.future_log import BACK, DONE, RUN, Ending
+from tasker.threads.queue import RETIRE
+from tasker.threads.worker import Worker
 from unit.hooks import HookedList
 
 
@@ -47,7 +47,7 @@ class Bench:
         log: HookedList | None = None,
     ) -> TaskFuture[Any]:
         """A task is accepted; it notes its call unless it is given."""
-        number = next(iter(self.engine.books.numbers))
+        number = next(iter(self.engine.counters.numbers))
         future: TaskFuture[Any] = TaskFuture._accepted(self.engine, number, task or self.task, (), queued_at=0.0)
         if log is not None:
             future._log = log
@@ -89,7 +89,7 @@ class Bench:
 
     def audit(self, done: int) -> None:
         """The books: that many tasks are done, none waits, none runs."""
-        flow = self.engine.books.flow()
+        flow = self.engine.counters.flow()
         assert (flow.accepted, flow.queued, flow.running, flow.done) == (done, 0, 0, done)
 
 
@@ -171,7 +171,7 @@ def test_outcome_is_in_the_books_before_it_is_seen() -> None:
     bench = Bench()
     future = bench.submit()
     seen: list[int] = []
-    future.add_done_callback(lambda done: seen.append(bench.engine.books.flow().done))
+    future.add_done_callback(lambda done: seen.append(bench.engine.counters.flow().done))
     bench.serve()
     assert seen == [1]
 

@@ -1,4 +1,5 @@
 """The asyncio face and engine: the same contract in one event loop."""
 
-from .futures import AsyncTaskFuture as AsyncTaskFuture
-from .manager import AsyncTaskManager as AsyncTaskManager
+from tasker.async_manager import AsyncTaskManager as AsyncTaskManager
+
+from .future import AsyncTaskFuture as AsyncTaskFuture

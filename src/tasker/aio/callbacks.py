@@ -12,8 +12,8 @@ import inspect
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
-from .futures import AsyncTaskFuture
-from .inside import current
+from .future import AsyncTaskFuture
+from .reentrancy import current
 
 if TYPE_CHECKING:
     from .engine import AsyncEngine
@@ -69,7 +69,7 @@ class Callbacks:
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._now.discard(self._tasks.pop(task).id)
         if self.engine.draining:
-            self.engine.look_idle()
+            self.engine.check_drained()
 
     def abandon(self) -> list[str]:
         """Cancels those that still run; returns which they are."""

@@ -10,10 +10,10 @@ from tasker.control import actions as act
 from tasker.control import events as ev
 from tasker.errors import MaxRetriesExceeded, ResourceError, TaskKilled
 from tasker.logs import describe
-from tasker.tasks import Priority
+from tasker.options import Priority
 
-from .futures import RUNNING, AsyncTaskFuture
-from .workers import AsyncWorker
+from .future import RUNNING, AsyncTaskFuture
+from .worker import AsyncWorker
 
 if TYPE_CHECKING:
     from .engine import AsyncEngine
@@ -49,7 +49,7 @@ class AsyncEffects:
 
     def _start_worker(self, action: act.StartWorker) -> None:
         engine = self._engine
-        new = AsyncWorker if engine.away is None else engine.away.worker
+        new = AsyncWorker if engine.backend is None else engine.backend.worker
         engine.workers[action.seat] = new(engine, action.seat)
 
     def _requeue(self, action: act.Requeue) -> None:
@@ -58,17 +58,17 @@ class AsyncEffects:
         assert isinstance(future, AsyncTaskFuture)
         if future.done():
             return
-        engine.books.note("retried")
+        engine.counters.note("retried")
         engine.hooks.retry()
         engine.queue.put(future, Priority.HIGH)
-        if engine.away is not None:
-            engine.away.overtake(Priority.HIGH)
+        if engine.backend is not None:
+            engine.backend.overtake(Priority.HIGH)
 
     def _fail_task(self, action: act.FailTask) -> None:
         engine = self._engine
         future = action.task
         assert isinstance(future, AsyncTaskFuture)
-        cause = future.rare().failure
+        cause = future.extra().failure
         assert cause is not None
         if action.own:
             engine.fail_in_queue(future, cause)
@@ -85,7 +85,7 @@ class AsyncEffects:
                 error = ResourceError(f"no resource could be made for {future.label}: {action.error}")
                 error.__cause__ = engine.creation_error
                 engine.fail_in_queue(future, error)
-        engine.look_idle()
+        engine.check_drained()
 
     def _drop_queued(self, action: act.DropQueued) -> None:
         engine = self._engine
@@ -96,8 +96,8 @@ class AsyncEffects:
     def _cancel_running(self, action: act.CancelRunning) -> None:
         engine = self._engine
         try:
-            if engine.away is not None:
-                engine.away.cancel_all(TaskKilled(engine.refusal))
+            if engine.backend is not None:
+                engine.backend.cancel_all(TaskKilled(engine.refusal))
             engine.root.cancel(TaskKilled(engine.refusal))
         finally:
             for worker in list(engine.workers.values()):
@@ -106,26 +106,26 @@ class AsyncEffects:
 
     def _abandon(self, action: act.Abandon) -> None:
         engine = self._engine
-        if engine.away is not None:
-            engine.away.kill_all()
+        if engine.backend is not None:
+            engine.backend.kill_all()
         for seat in action.seats:
             worker = engine.workers.pop(seat, None)
             if worker is None:
                 continue
             if worker.cut_off():
-                engine.toll.cut_off += 1
+                engine.shutdown_counts.cut_off += 1
                 engine.cut.append(worker.task)
                 continue
             future = worker.shard.future
             doing = "in on_create or on_destroy" if future is None else future.label
-            engine.toll.abandoned.append(f"{worker.name} ({doing})")
+            engine.shutdown_counts.abandoned.append(f"{worker.name} ({doing})")
             if future is not None and future._stage == RUNNING:
-                engine.toll.killed_tasks += 1
+                engine.shutdown_counts.killed_tasks += 1
                 told = TaskKilled(f"{future.label} did not end when it was killed: {engine.refusal}")
                 future._end_error(told, cancelled=True)
-        engine.toll.abandoned += engine.callbacks.abandon()
-        if engine.toll.abandoned:
-            engine.log.log("warning", "left behind: %s", ", ".join(engine.toll.abandoned))
+        engine.shutdown_counts.abandoned += engine.callbacks.abandon()
+        if engine.shutdown_counts.abandoned:
+            engine.log.log("warning", "left behind: %s", ", ".join(engine.shutdown_counts.abandoned))
 
     async def _refill(self) -> None:
         engine = self._engine
@@ -142,8 +142,8 @@ class AsyncEffects:
         engine = self._engine
         engine.forget_parent()
         await engine.pool.close()
-        if engine.away is not None:
-            engine.away.finish()
+        if engine.backend is not None:
+            engine.backend.finish()
         engine.ended_at = monotonic()
         engine.finished.set()
         engine.disarm()

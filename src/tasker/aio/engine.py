@@ -22,36 +22,36 @@ from collections.abc import Callable, Coroutine
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from tasker.backends.opening import loop_house
-from tasker.books import Books, Flow
 from tasker.config import Config
 from tasker.context import RootContext
 from tasker.control import events as ev
 from tasker.control.actions import Log
 from tasker.control.rates import SlidingRate
 from tasker.control.supervisor import Supervisor, View
+from tasker.core.counters import Counters, Flow
+from tasker.core.hooks import Hooks
+from tasker.core.planning import load_of, plan_of
 from tasker.errors import ShutdownError, TaskKilled
-from tasker.hooks import Hooks
 from tasker.logs import GuardedLogger, describe, formatted
 from tasker.metrics.protocol import MetricsCollector, TaskLifecycleTimestamps
-from tasker.sizing import load_of, plan_of
-from tasker.stats import StopReport, Toll
-from tasker.tasks import Priority
+from tasker.options import Priority
+from tasker.remote.registry import async_backend
+from tasker.stats import ShutdownCounts, StopReport
 
-from .books import AsyncShard
 from .callbacks import Callbacks
+from .counters import AsyncShard
 from .effects import AsyncEffects
-from .futures import QUEUED, AsyncTaskFuture
-from .inline import AsyncInlineRunner
-from .places import AsyncPlaces, check_queue_timeout
-from .queues import AsyncTaskQueue
-from .resources import AsyncMaker, AsyncPool
-from .waits import AsyncWaits
-from .watch import LoopWatch
-from .workers import AsyncWorker
+from .future import QUEUED, AsyncTaskFuture
+from .queue import AsyncTaskQueue
+from .queue_slots import AsyncQueueSlots, check_queue_timeout
+from .resources import AsyncMaker, AsyncResourcePool
+from .run_task import AsyncRunTask
+from .slow_callbacks import SlowCallbacks
+from .waits import AsyncWaitRegistry
+from .worker import AsyncWorker
 
 if TYPE_CHECKING:
-    from tasker.backends.process.looped import LoopHouse
+    from tasker.remote.aio_sessions import AsyncBackend
 
 _HOUSEKEEPING = 1.0
 
@@ -64,21 +64,21 @@ class AsyncEngine:
         self.config: Config[Any] = config
         self.loop: asyncio.AbstractEventLoop = loop
         self.collector: MetricsCollector | None = config.collector
-        self.books: Books = Books()
-        self.log: GuardedLogger = GuardedLogger(config.logger, config.name, lambda: self.books.note("user_errors"))
+        self.counters: Counters = Counters()
+        self.log: GuardedLogger = GuardedLogger(config.logger, config.name, lambda: self.counters.note("user_errors"))
         self.hooks: Hooks = Hooks(config, self.log)
-        self.watch: LoopWatch = LoopWatch(config.slow_callback, self.log)
-        self.away: LoopHouse | None = loop_house(self)
-        self.maker: AsyncMaker | LoopHouse = self.away or AsyncMaker(self)
-        self.pool: AsyncPool = AsyncPool(self)
+        self.watch: SlowCallbacks = SlowCallbacks(config.slow_callback, self.log)
+        self.backend: AsyncBackend | None = async_backend(self)
+        self.maker: AsyncMaker | AsyncBackend = self.backend or AsyncMaker(self)
+        self.pool: AsyncResourcePool = AsyncResourcePool(self)
         self.queue: AsyncTaskQueue = AsyncTaskQueue()
-        self.places: AsyncPlaces | None = None
+        self.queue_slots: AsyncQueueSlots | None = None
         if config.max_queue_size is not None:
-            self.places = AsyncPlaces(self, config.max_queue_size)
+            self.queue_slots = AsyncQueueSlots(self, config.max_queue_size)
         self.root: RootContext = RootContext(config.ctx)
-        self.waits: AsyncWaits = AsyncWaits(self)
+        self.waits: AsyncWaitRegistry = AsyncWaitRegistry(self)
         self.callbacks: Callbacks = Callbacks(self)
-        self.inline: AsyncInlineRunner = AsyncInlineRunner(self)
+        self.inline: AsyncRunTask = AsyncRunTask(self)
         self.supervisor: Supervisor = Supervisor(plan_of(config), random.Random(), now)
         self.view: View = self.supervisor.view()
         self.arrivals: SlidingRate = SlidingRate(config.rate_window, now)
@@ -86,14 +86,14 @@ class AsyncEngine:
         self.closed: bool = False
         self.draining: bool = False
         self.killed: bool = False
-        self.careful: bool = self.places is not None or self.collector is not None
+        self.must_admit: bool = self.queue_slots is not None or self.collector is not None
         """Whether ``submit`` has more to do than to queue."""
         self.refusal: str = ""
         self.finished: asyncio.Event = asyncio.Event()
         self.workers: dict[ev.Seat, AsyncWorker] = {}
         self.creation_error: BaseException | None = None
         self.ended_at: float = now
-        self.toll: Toll = Toll()
+        self.shutdown_counts: ShutdownCounts = ShutdownCounts()
         self.cut: list[asyncio.Task[None]] = []
         self.forget_parent: Callable[[], None] = lambda: None
         self._inbox: deque[ev.Event] = deque()
@@ -101,7 +101,7 @@ class AsyncEngine:
         self._timer: asyncio.TimerHandle | None = None
         self._next_tick = now
         self._errands: set[asyncio.Task[None]] = set()
-        self._keeper: asyncio.Task[None] | None = None
+        self._client: asyncio.Task[None] | None = None
         self._effects = AsyncEffects(self)
 
     async def start(self) -> None:
@@ -109,11 +109,11 @@ class AsyncEngine:
         try:
             await self.pool.fill()
         except BaseException:
-            if self.away is not None:
-                self.away.finish()
+            if self.backend is not None:
+                self.backend.finish()
             raise
         self._next_tick = monotonic() + self._interval
-        self._keeper = self.loop.create_task(
+        self._client = self.loop.create_task(
             self._keep(), name=f"{self.config.name}-keeper", context=contextvars.Context()
         )
         self.report(ev.Started())
@@ -136,7 +136,7 @@ class AsyncEngine:
         self._arm()
 
     def _step(self, event: ev.Event) -> None:
-        if isinstance(event, ev.WorkerEnded | ev.WorkerLost | ev.CreationFailed):
+        if isinstance(event, ev.WorkerEnded | ev.WorkerDied | ev.CreationFailed):
             self.workers.pop(event.seat, None)
         actions = self.supervisor.handle(event, monotonic())
         self.view = self.supervisor.view()
@@ -145,11 +145,11 @@ class AsyncEngine:
         for action in actions:
             self._effects.carry_out(action)
         if self.draining:
-            self.look_idle()
+            self.check_drained()
 
-    def look_idle(self) -> None:
+    def check_drained(self) -> None:
         """After a stop or kill: if nothing is outstanding any more, says so to the supervisor."""
-        if self.draining and not len(self.callbacks) and not self.books.flow().outstanding:
+        if self.draining and not len(self.callbacks) and not self.counters.flow().outstanding:
             self.draining = False  # nothing can become outstanding any more
             self.report(ev.Drained())
 
@@ -190,7 +190,7 @@ class AsyncEngine:
 
     def sample_rates(self, now: float) -> Flow:
         """Brings the two rates up to date."""
-        flow = self.books.flow()
+        flow = self.counters.flow()
         self.arrivals.sample(now, flow.accepted)
         self.completions.sample(now, flow.done)
         return flow
@@ -203,7 +203,7 @@ class AsyncEngine:
 
     def shard(self, slot: int) -> AsyncShard:
         """The shard of a worker's slot."""
-        shard = self.books.shards.setdefault(slot, AsyncShard())
+        shard = self.counters.shards.setdefault(slot, AsyncShard())
         assert isinstance(shard, AsyncShard)
         return shard
 
@@ -222,13 +222,13 @@ class AsyncEngine:
         except ValueError:
             raise ValueError(f"priority must be one of {', '.join(map(str, Priority))}, got {priority!r}") from None
 
-    def admit(self, timeout: float | None, has_place: bool) -> None:
+    def admit(self, timeout: float | None, has_slot: bool) -> None:
         """What ``submit`` has to ask for before it may queue, where that is anything."""
         if self.closed:
             raise self.shutdown_error()
         check_queue_timeout(timeout)
-        if self.places is not None and not has_place:
-            self.places.take()
+        if self.queue_slots is not None and not has_slot:
+            self.queue_slots.take()
         self.hooks.arrival()
 
     async def place(self, timeout: float | None) -> bool:
@@ -236,17 +236,21 @@ class AsyncEngine:
         if self.closed:
             raise self.shutdown_error()
         check_queue_timeout(timeout)
-        if self.places is None:
+        if self.queue_slots is None:
             return False
-        await self.places.acquire(timeout)
+        await self.queue_slots.acquire(timeout)
         if self.closed:
             raise self.shutdown_error()
         return True
 
-    def release_place(self, future: AsyncTaskFuture[Any]) -> None:
+    def release_slot(self, future: AsyncTaskFuture[Any]) -> None:
         """The task waits no longer: its place in a bounded queue is free. A task that is to be retried has none."""
-        if self.places is not None and not future.sent_back and not (future._rare and future._rare.has_no_place):
-            self.places.release()
+        if (
+            self.queue_slots is not None
+            and not future.sent_back
+            and not (future._extra and future._extra.slot_released)
+        ):
+            self.queue_slots.release()
 
     def shutdown_error(self) -> ShutdownError:
         """Why no task is taken."""
@@ -278,8 +282,8 @@ class AsyncEngine:
     def drop(self, future: AsyncTaskFuture[Any]) -> None:
         """Ends a task that is not running as killed."""
         if future._stage == QUEUED:
-            self.toll.killed_tasks += 1
-            future.rare().ended_waiting = True
+            self.shutdown_counts.killed_tasks += 1
+            future.extra().ended_waiting = True
             told = TaskKilled(f"{future.label} was killed before it started: {self.refusal}")
             future._end_error(told, cancelled=True)
             self.ended_in_queue(future)
@@ -287,27 +291,27 @@ class AsyncEngine:
     def fail_in_queue(self, future: AsyncTaskFuture[Any], error: BaseException) -> None:
         """Ends a task that is not running with an error."""
         if future._stage == QUEUED:
-            future.rare().ended_waiting = True
+            future.extra().ended_waiting = True
             future._end_error(error)
             self.ended_in_queue(future)
 
     def ended_in_queue(self, future: AsyncTaskFuture[Any]) -> None:
         """The task ended while no attempt ran."""
         if future.cancelled():
-            self.books.note("ended_in_queue", "cancelled_in_queue")
+            self.counters.note("ended_in_queue", "cancelled_in_queue")
         else:
-            self.books.note("ended_in_queue")
+            self.counters.note("ended_in_queue")
             now = future._finished_at = monotonic()
             started = getattr(future, "_started_at", now)
             self.hooks.failure(TaskLifecycleTimestamps(future._queued_at, started, now))
-        self.release_place(future)
+        self.release_slot(future)
         self.queue.discard(future)
         if self.draining:
-            self.look_idle()
+            self.check_drained()
 
     def interrupt(self, future: AsyncTaskFuture[Any], cause: BaseException) -> None:
         """Cancels a running task: its context, and where it can be done, itself."""
-        future.rare().asked = True
+        future.extra().cancel_requested = True
         for worker in list(self.workers.values()):
             if worker.shard.future is future:
                 try:
@@ -327,9 +331,9 @@ class AsyncEngine:
         if self.closed:
             return
         self.refusal = f"task manager {self.config.name!r} is shutting down: {reason}"
-        self.closed = self.careful = self.draining = True
-        if self.places is not None:
-            self.places.wake_all()
+        self.closed = self.must_admit = self.draining = True
+        if self.queue_slots is not None:
+            self.queue_slots.wake_all()
 
     def _parent_cancelled(self) -> None:
         """From any thread."""
@@ -374,8 +378,8 @@ class AsyncEngine:
                 waiting.cancel()
         return StopReport(
             killed=self.killed,
-            killed_tasks=self.toll.killed_tasks,
-            abandoned=tuple(self.toll.abandoned),
+            killed_tasks=self.shutdown_counts.killed_tasks,
+            abandoned=tuple(self.shutdown_counts.abandoned),
             seconds=max(0.0, self.ended_at - since),
         )
 
@@ -383,8 +387,8 @@ class AsyncEngine:
         await self.finished.wait()
         if self.cut:
             await asyncio.wait(self.cut)
-        if self._keeper is not None:
-            await asyncio.wait([self._keeper])
+        if self._client is not None:
+            await asyncio.wait([self._client])
 
     async def _keep(self) -> None:
         while not self.finished.is_set():

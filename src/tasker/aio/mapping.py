@@ -7,9 +7,9 @@ from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
 from typing import Any, Generic, TypeVar
 
-from tasker.mapping import cancel_all
+from tasker.threads.mapping import cancel_all
 
-from .futures import AsyncTaskFuture
+from .future import AsyncTaskFuture
 
 T = TypeVar("T")
 A = TypeVar("A")

@@ -1,6 +1,6 @@
 """Making and ending resources, each exactly once, and the pool of ``run_task``.
 
-Each resource comes with a ``Caller``, and so with a thread of its own, should it need one.
+Each resource comes with a ``FunctionCaller``, and so with a thread of its own, should it need one.
 """
 
 from __future__ import annotations
@@ -14,25 +14,27 @@ from tasker.control.events import PoolResourceLost
 from tasker.errors import ResourceError, ShutdownError
 from tasker.logs import describe
 
-from .calls import Caller
-from .threads import OwnThread
+from .own_thread import OwnThread
+from .user_functions import FunctionCaller
 
 if TYPE_CHECKING:
-    from tasker.backends.process.looped import LoopAway
+    from tasker.remote.aio_sessions import AsyncRemoteResource
 
     from .engine import AsyncEngine
 
 
-class AsyncHeld:
+class AsyncResourceHandle:
     """A resource, how to call what belongs to it, and how to end it."""
 
-    __slots__ = ("away", "caller", "end", "resource")
+    __slots__ = ("remote", "caller", "end", "resource")
 
-    def __init__(self, resource: Any, caller: Caller | None, end: Callable[[], Awaitable[object]] | None) -> None:
+    def __init__(
+        self, resource: Any, caller: FunctionCaller | None, end: Callable[[], Awaitable[object]] | None
+    ) -> None:
         self.resource: Any = resource
-        self.caller: Caller | None = caller
+        self.caller: FunctionCaller | None = caller
         self.end: Callable[[], Awaitable[object]] | None = end
-        self.away: LoopAway | None = None
+        self.remote: AsyncRemoteResource | None = None
         """The child process that it lives in, where it does."""
 
 
@@ -42,53 +44,55 @@ class AsyncMaker:
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
 
-    async def make(self, name: str) -> AsyncHeld:
+    async def make(self, name: str) -> AsyncResourceHandle:
         """Makes a resource; raises what the user's function raises. ``name``: of the thread, if it needs one."""
         engine = self._engine
-        caller = Caller(OwnThread(engine.loop, name), engine.config.sync_in_thread)
+        caller = FunctionCaller(OwnThread(engine.loop, name), engine.config.sync_in_thread)
         try:
-            held = await self._make(caller)
+            handle = await self._make(caller)
         except BaseException:
             await caller.thread.close()
             raise
-        engine.books.resource(created=1)
-        return held
+        engine.counters.resource(created=1)
+        return handle
 
-    async def _make(self, caller: Caller) -> AsyncHeld:
+    async def _make(self, caller: FunctionCaller) -> AsyncResourceHandle:
         config = self._engine.config
         if config.resource is not None:
             return await self._enter(caller, config.resource)
         assert config.on_create is not None
         resource = await caller.call(config.on_create)
         destroy = config.on_destroy
-        return AsyncHeld(resource, caller, None if destroy is None else lambda: caller.call(destroy, resource))
+        return AsyncResourceHandle(
+            resource, caller, None if destroy is None else lambda: caller.call(destroy, resource)
+        )
 
     @staticmethod
-    async def _enter(caller: Caller, factory: Callable[[], Any]) -> AsyncHeld:
+    async def _enter(caller: FunctionCaller, factory: Callable[[], Any]) -> AsyncResourceHandle:
         manager = await caller.call(factory)
         if hasattr(type(manager), "__aenter__"):
             resource = await manager.__aenter__()
-            return AsyncHeld(resource, caller, lambda: manager.__aexit__(None, None, None))
+            return AsyncResourceHandle(resource, caller, lambda: manager.__aexit__(None, None, None))
         resource = await caller.call(manager.__enter__)
-        return AsyncHeld(resource, caller, lambda: caller.call(manager.__exit__, None, None, None))
+        return AsyncResourceHandle(resource, caller, lambda: caller.call(manager.__exit__, None, None, None))
 
-    async def end(self, held: AsyncHeld) -> None:
+    async def end(self, handle: AsyncResourceHandle) -> None:
         """Ends a resource; what the user's function raises is logged and counted, and the resource is gone all the
         same."""
         try:
-            if held.end is not None:
-                await held.end()
+            if handle.end is not None:
+                await handle.end()
         except BaseException as error:
             if self._engine.torn_down:
                 raise
             self._engine.log.fault("on_destroy", error)
         finally:
-            self._engine.books.resource(destroyed=1)
-        if held.caller is not None:
-            await held.caller.thread.close()
+            self._engine.counters.resource(destroyed=1)
+        if handle.caller is not None:
+            await handle.caller.thread.close()
 
 
-class AsyncPool:
+class AsyncResourcePool:
     """The resources of ``run_task``: a pool that is kept full, and temporary ones beyond it."""
 
     def __init__(self, engine: AsyncEngine) -> None:
@@ -96,7 +100,7 @@ class AsyncPool:
         self._engine = engine
         self._size = config.pool_size
         self._most_temporary = config.max_temporary_resources
-        self._idle: deque[AsyncHeld] = deque()
+        self._idle: deque[AsyncResourceHandle] = deque()
         self._temporary = 0
         self._number = 0
         self._closed = False
@@ -118,7 +122,7 @@ class AsyncPool:
         """How many pooled resources are idle."""
         return len(self._idle)
 
-    async def acquire(self) -> tuple[AsyncHeld, bool]:
+    async def acquire(self) -> tuple[AsyncResourceHandle, bool]:
         """The resource that was used last, or a temporary one (then True)."""
         if self._closed:
             raise ShutdownError("task manager is shutting down")
@@ -136,10 +140,10 @@ class AsyncPool:
             self._temporary -= 1
             raise
 
-    async def renew(self, held: AsyncHeld, temporary: bool) -> AsyncHeld:
+    async def renew(self, handle: AsyncResourceHandle, temporary: bool) -> AsyncResourceHandle:
         """One in place of a resource that is lent and not to be used any more."""
         try:
-            await self._engine.maker.end(held)
+            await self._engine.maker.end(handle)
             return await self._made("resource in place of one that was worn out")
         except BaseException:
             if temporary:
@@ -148,7 +152,7 @@ class AsyncPool:
                 self._engine.report(PoolResourceLost())
             raise
 
-    async def _made(self, what: str) -> AsyncHeld:
+    async def _made(self, what: str) -> AsyncResourceHandle:
         try:
             return await self._make()
         except (KeyboardInterrupt, asyncio.CancelledError, GeneratorExit):
@@ -156,31 +160,31 @@ class AsyncPool:
         except BaseException as error:
             raise ResourceError(f"failed to create {what}: {describe(error)}") from error
 
-    async def release(self, held: AsyncHeld, temporary: bool, healthy: bool) -> bool:
+    async def release(self, handle: AsyncResourceHandle, temporary: bool, healthy: bool) -> bool:
         """Takes a resource back or ends it. True if the pool lacks one now."""
         if healthy and not temporary and not self._closed:
-            self._idle.append(held)
+            self._idle.append(handle)
             return False
-        await self._engine.maker.end(held)
+        await self._engine.maker.end(handle)
         if temporary:
             self._temporary -= 1
         return not temporary and not self._closed
 
-    def lost(self, held: AsyncHeld) -> bool:
+    def lost(self, handle: AsyncResourceHandle) -> bool:
         """The process of a resource has died. True if it was idle: then the pool lacks one now."""
-        if held not in self._idle:
+        if handle not in self._idle:
             return False
-        self._idle.remove(held)
-        self._engine.spawn(self._engine.maker.end(held), "lost")
+        self._idle.remove(handle)
+        self._engine.spawn(self._engine.maker.end(handle), "lost")
         return not self._closed
 
     async def refill(self) -> None:
         """Makes one resource; raises what the user's function raises."""
-        held = await self._make()
+        handle = await self._make()
         if self._closed:
-            await self._engine.maker.end(held)
+            await self._engine.maker.end(handle)
         else:
-            self._idle.append(held)
+            self._idle.append(handle)
 
     async def close(self) -> None:
         """Ends every idle resource; those in use are ended when they come back."""
@@ -188,6 +192,6 @@ class AsyncPool:
         while self._idle:
             await self._engine.maker.end(self._idle.pop())
 
-    async def _make(self) -> AsyncHeld:
+    async def _make(self) -> AsyncResourceHandle:
         self._number += 1
         return await self._engine.maker.make(f"{self._engine.config.name}-pool-{self._number}")

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from tasker.signals import Received
+from tasker.threads.signals import Received
 
 if TYPE_CHECKING:
     from .engine import AsyncEngine

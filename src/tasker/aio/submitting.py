@@ -15,10 +15,10 @@ from typing import Any, Generic, TypeVar, TypeVarTuple, overload
 from tasker.config import Config
 from tasker.context import Context
 from tasker.errors import ShutdownError
-from tasker.tasks import Priority
+from tasker.options import Priority
 
 from .engine import AsyncEngine
-from .futures import QUEUED, AsyncTaskFuture
+from .future import QUEUED, AsyncTaskFuture
 from .mapping import as_they_come, in_order
 
 R = TypeVar("R")
@@ -102,7 +102,7 @@ class Submitting(Generic[R]):
             raise TypeError(f"task must be callable, got {task!r}")
         if callback is not None and not callable(callback):
             raise TypeError(f"callback must be callable, got {callback!r}")
-        if engine.careful:
+        if engine.must_admit:
             try:
                 engine.admit(queue_timeout, False)
             except ShutdownError as error:
@@ -117,17 +117,17 @@ class Submitting(Generic[R]):
         future._variables = variables or None
         future._stage = QUEUED
         future._asyncio_future_blocking = False
-        future._rare = None
+        future._extra = None
         future.id = self._next_number()
         future._queued_at = monotonic()
         if once or callback is not None:
-            rare = future.rare()
-            rare.once, rare.callback = once, callback
+            extra = future.extra()
+            extra.once, extra.callback = once, callback
         append(future)
         if self._parked:
             engine.queue.wake()
-        if priority is not _NORMAL and engine.away is not None:
-            engine.away.overtake(priority)
+        if priority is not _NORMAL and engine.backend is not None:
+            engine.backend.overtake(priority)
         return future
 
     @overload
@@ -167,14 +167,14 @@ class Submitting(Generic[R]):
         """``submit`` that waits for a place where the queue is bounded and full, for ``queue_timeout`` seconds at
         most; then, or at once if not ``block``, ``QueueFull``."""
         engine = self._here()
-        if engine.places is not None and block:
+        if engine.queue_slots is not None and block:
             try:
                 await engine.place(queue_timeout)
             except ShutdownError as error:
                 if callback is None:
                     raise
                 return self._refused(task, callback, error)
-            engine.places.put_back()  # for submit to take, with nobody in between
+            engine.queue_slots.put_back()  # for submit to take, with nobody in between
         return self.submit(task, *args, priority=priority, once=once, callback=callback, queue_timeout=queue_timeout)
 
     @overload
@@ -211,7 +211,7 @@ class Submitting(Generic[R]):
         """``submit_wait``, then waits for the result and returns it; raises what the task raised.
 
         Cancelling the caller cancels the task: one that is queued never starts; one that runs is cancelled."""
-        if self._engine is not None and self._engine.places is None:
+        if self._engine is not None and self._engine.queue_slots is None:
             future = self.submit(task, *args, priority=priority, once=once, queue_timeout=queue_timeout)
         else:
             future = await self.submit_wait(
@@ -317,8 +317,8 @@ class Submitting(Generic[R]):
         future: AsyncTaskFuture[Any] = AsyncTaskFuture()
         future._engine = self._engine
         future._task = task
-        future._rare = None
-        future.rare().callback = callback
+        future._extra = None
+        future.extra().callback = callback
         future._stage = QUEUED
         future._asyncio_future_blocking = False
         future.id = 0

@@ -16,16 +16,16 @@ from typing import TYPE_CHECKING, Any
 from tasker.control.events import AllBlocked
 from tasker.errors import DeadlockError
 
-from .futures import AsyncTaskFuture
-from .graph import reached
-from .places import PlaceWait
+from .future import AsyncTaskFuture
+from .queue_slots import AsyncSlotWait
+from .wait_detection import reached
 
 if TYPE_CHECKING:
     from .engine import AsyncEngine
-    from .workers import AsyncWorker
+    from .worker import AsyncWorker
 
 
-class AsyncWaits:
+class AsyncWaitRegistry:
     """Who of a manager's workers waits for what."""
 
     def __init__(self, engine: AsyncEngine) -> None:
@@ -63,9 +63,9 @@ class AsyncWaits:
             self._waits[worker] = awaited
             worker.waits = True
             error = self._judge(worker, awaited)
-            if error is not None and worker.lane is not None:
+            if error is not None and worker.runner is not None:
                 self.leave(worker)
-                worker.lane.interruption = error
+                worker.runner.interruption = error
                 worker.interrupt()
                 return
 
@@ -83,4 +83,4 @@ class AsyncWaits:
 
 
 def _is_own(future: Any, engine: AsyncEngine) -> bool:
-    return isinstance(future, AsyncTaskFuture | PlaceWait) and future._engine is engine
+    return isinstance(future, AsyncTaskFuture | AsyncSlotWait) and future._engine is engine

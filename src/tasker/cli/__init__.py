@@ -1,5 +1,5 @@
 """The command `tasker`. Its entry point is `main`; nothing else here is public."""
 
-from tasker.cli.app import main
+from .app import main
 
 __all__ = ["main"]

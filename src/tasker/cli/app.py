@@ -7,8 +7,8 @@ import sys
 from collections.abc import Sequence
 from importlib import metadata
 
-from tasker.cli import exits
-from tasker.cli.commands import COMMANDS, Parser
+from . import exit_codes
+from .commands import COMMANDS, Parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -18,11 +18,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     prog = f"tasker {name}" if name in COMMANDS else "tasker"
     try:
         return _dispatch(prog, arguments)
-    except exits.UsageError as error:
+    except exit_codes.UsageError as error:
         _complain(f"{prog}: error: {error}")
-        return exits.USAGE
+        return exit_codes.USAGE
     except KeyboardInterrupt:
-        return exits.after_signal(signal.SIGINT)
+        return exit_codes.after_signal(signal.SIGINT)
 
 
 def _dispatch(prog: str, arguments: list[str]) -> int:
@@ -42,13 +42,13 @@ def _without_command(prog: str, arguments: list[str]) -> int:
     usage = "usage: tasker COMMAND ...\n\ncommands:\n" + "\n".join(lines)
     if arguments and arguments[0] in ("-h", "--help"):
         print(f"{usage}\n\n`tasker COMMAND --help` tells a command's options.")
-        return exits.DONE
+        return exit_codes.DONE
     if arguments and arguments[0] in ("-V", "--version"):
         print(f"tasker {_version()}")
-        return exits.DONE
+        return exit_codes.DONE
     known = ", ".join(COMMANDS)
     given = f"no command {arguments[0]!r}" if arguments else "no command given"
-    raise exits.UsageError(f"{given}; known: {known} (see tasker --help)")
+    raise exit_codes.UsageError(f"{given}; known: {known} (see tasker --help)")
 
 
 def _version() -> str:

@@ -21,8 +21,9 @@ from statistics import median, quantiles
 from typing import Any
 
 from tasker import Config, TaskManager
-from tasker.cli.commands import Command
-from tasker.cli.exits import DONE
+
+from .commands import Command
+from .exit_codes import DONE
 
 OURS = "tasker"
 EXECUTOR = "ThreadPoolExecutor"

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NoReturn
 
-from tasker.cli.exits import UsageError
+from .exit_codes import UsageError
 
 
 class Parser(argparse.ArgumentParser):

@@ -84,7 +84,7 @@ class WorkerEnded:
 
 
 @dataclass(frozen=True, slots=True)
-class WorkerLost:
+class WorkerDied:
     """The worker is gone without having destroyed its resource."""
 
     seat: Seat
@@ -167,7 +167,7 @@ Event = (
     | WorkerWorn
     | AttemptFailed
     | WorkerEnded
-    | WorkerLost
+    | WorkerDied
     | AllBlocked
     | PoolResourceLost
     | PoolRefilled

@@ -14,7 +14,7 @@ from .trials import Trials
 
 
 @dataclass(frozen=True, slots=True)
-class Pool:
+class WorkerCounts:
     """The workers that there are."""
 
     ready: int
@@ -53,7 +53,7 @@ class Scaler:
         """Nobody is wanted any more."""
         self._change(0, cause, why, now)
 
-    def tick(self, load: Load, pool: Pool, now: float, *, decides: bool) -> list[act.Action]:
+    def tick(self, load: Load, pool: WorkerCounts, now: float, *, decides: bool) -> list[act.Action]:
         """Takes note of the load; asks the policy."""
         creation_time = self.clock.seconds(now)
         self._demand.sample(now, load)
@@ -104,7 +104,7 @@ class Scaler:
             snapshot = self.snapshot if cause == "policy" else None
             self.journal.add(ScalingDecision(now, cause, before, target, why, snapshot))
 
-    def _snapshot(self, load: Load, pool: Pool, creation_time: float | None) -> Snapshot:
+    def _snapshot(self, load: Load, pool: WorkerCounts, creation_time: float | None) -> Snapshot:
         leaving = min(pool.ready, pool.retiring)
         return Snapshot(
             worker_count=self.base,

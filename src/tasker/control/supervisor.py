@@ -25,7 +25,7 @@ from .creation import CreationGate
 from .journal import ScalingDecision
 from .lifecycle import Move, Phase, moved
 from .retry import Verdict, after_unhealthy
-from .scaler import Pool, Scaler
+from .scaler import Scaler, WorkerCounts
 from .scaling import Decision, RatePolicy, ScalingPolicy, Snapshot
 from .workers import WorkerMove, WorkersTable, WorkerState
 
@@ -104,7 +104,7 @@ class Supervisor:
             ev.WorkerWorn: self._worker_worn,
             ev.AttemptFailed: self._attempt_failed,
             ev.WorkerEnded: self._worker_ended,
-            ev.WorkerLost: self._worker_lost,
+            ev.WorkerDied: self._worker_lost,
             ev.AllBlocked: self._all_blocked,
             ev.PoolResourceLost: self._pool_resource_lost,
             ev.PoolRefilled: self._pool_refilled,
@@ -233,7 +233,7 @@ class Supervisor:
         self.table.move(event.seat, WorkerMove.ENDED)
         return []
 
-    def _worker_lost(self, event: ev.WorkerLost, now: float) -> list[act.Action]:
+    def _worker_lost(self, event: ev.WorkerDied, now: float) -> list[act.Action]:
         if not self.table.move(event.seat, WorkerMove.LOST):
             return []
         self._lost += 1
@@ -305,7 +305,7 @@ class Supervisor:
     # -- scaling --------------------------------------------------------------------------------------------------
 
     def _tick(self, event: ev.Tick, now: float) -> list[act.Action]:
-        pool = Pool(self.table.count(_READY), self.table.count(_STARTING), self._retiring)
+        pool = WorkerCounts(self.table.count(_READY), self.table.count(_STARTING), self._retiring)
         return self._scaler.tick(event.load, pool, now, decides=self._serving)
 
     def _all_blocked(self, event: ev.AllBlocked, now: float) -> list[act.Action]:

@@ -9,7 +9,7 @@ from unit.hooks import HookedList
 
 from support.waiting import Call, wait_until
 from tasker import TaskCancelled
-from tasker.tasklog import BACK
+from tasker.threads.future_log import BACK
 
 
 def audit(m: Any, done: int) -> None:

@@ -11,8 +11,8 @@ from support.scripts import run_script
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
 
 LOCKS = {
-    "the books": "m._engine.books.lock",
-    "a worker's meter": "m._engine.books.shards[1].meter.lock",
+    "the books": "m._engine.counters.lock",
+    "a worker's meter": "m._engine.counters.shards[1].meter.lock",
     "run_task's meter": "m._engine.inline.meter.lock",
     "run_task's pool": "m._engine.pool._lock",
 }

@@ -9,7 +9,7 @@ import pytest
 
 from support.resources import ScriptedResources
 from tasker import Config, TaskManager
-from tasker.engine import Engine
+from tasker.threads.engine import Engine
 
 
 class Struck:

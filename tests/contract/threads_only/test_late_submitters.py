@@ -8,7 +8,7 @@ import pytest
 
 from support.waiting import Call, wait_until
 from tasker import QueueFull, ShutdownError
-from tasker.places import Places
+from tasker.threads.queue_slots import QueueSlots
 
 
 def nobody(*_: object) -> None:
@@ -16,8 +16,8 @@ def nobody(*_: object) -> None:
 
 
 def test_who_comes_to_closed_places_goes_on() -> None:
-    """Places that were closed let everybody through, who came before and who comes after."""
-    places = Places(1)
+    """QueueSlots that were closed let everybody through, who came before and who comes after."""
+    places = QueueSlots(1)
     places.acquire(False, None, nobody, nobody)
     early = Call(places.acquire, True, None, nobody, nobody)
     wait_until(lambda: places._waiting)
@@ -35,7 +35,7 @@ def test_who_passed_the_door_before_it_closed_is_refused(threads: Any, end: str)
         m.submit(lambda ctx, resource: gate.pass_through())
         gate.wait_arrivals(1)
         m.submit(lambda ctx, resource: None)
-        places = m._engine.places
+        places = m._engine.queue_slots
         real = places.acquire
         ends: list[Call] = []
 
@@ -64,7 +64,7 @@ def test_an_executor_waits_for_a_submit_that_waits_for_a_place(threads: Any) -> 
         m.submit(lambda ctx, resource: None)
         view = m.as_executor()
         blocked = Call(view.submit, ran.arrive)
-        wait_until(lambda: m._engine.places._waiting)
+        wait_until(lambda: m._engine.queue_slots._waiting)
         shutdown = Call(view.shutdown)
         wait_until(lambda: view._closed)
         with pytest.raises(RuntimeError, match="after shutdown"):
@@ -99,4 +99,4 @@ def test_a_refused_submit_keeps_no_place(threads: Any) -> None:
             with pytest.raises(QueueFull):
                 m.submit(lambda ctx, resource: None, **options)
         gate.open()
-        wait_until(lambda: m._engine.places._free == 2, what="both places are free again")
+        wait_until(lambda: m._engine.queue_slots._free == 2, what="both places are free again")

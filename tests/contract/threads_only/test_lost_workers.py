@@ -13,7 +13,7 @@ from unit.hooks import HookedList
 from support.observers import RecordingLogger
 from support.waiting import Call, wait_until
 from tasker import WorkerLost
-from tasker.tasklog import DONE, RUN
+from tasker.threads.future_log import DONE, RUN
 
 
 class Late(BaseException):

@@ -50,7 +50,7 @@ def test_a_place_that_is_taken_over_in_the_middle_of_a_reading(threads: Any) -> 
         m.submit(lambda ctx, resource: gate.pass_through())
         gate.wait_arrivals(1)
         first = m.submit(lambda ctx, resource: None)
-        books = m._engine.books
+        books = m._engine.counters
         numbers = books.numbers
 
         class TakenOver:

@@ -56,5 +56,5 @@ def test_an_explanation_is_readable() -> None:
         "2.5 s ago: 2 -> 4 (policy): 9 wait",
         "10.5 s ago: 2 -> 4 (policy): 9 wait",
     ]
-    unasked = dataclasses.replace(explained, latest=None, decisions=())
-    assert str(unasked).splitlines()[1:] == ["now: the policy was not asked"]
+    unretrieved = dataclasses.replace(explained, latest=None, decisions=())
+    assert str(unretrieved).splitlines()[1:] == ["now: the policy was not asked"]

@@ -166,7 +166,7 @@ def test_creation_timeout_counts_from_the_last_ready_worker() -> None:
     rig = Rig(1, 1, creation_timeout=10.0).serving()
     assert rig.supervisor.wakeup(rig.now) is None
     rig.now = 100.0
-    rig.do(ev.WorkerLost(seat(1), "boom"))
+    rig.do(ev.WorkerDied(seat(1), "boom"))
     assert rig.supervisor.wakeup(rig.now) == 110.0
     assert rig.do(ev.Wakeup(), 9.9) == []
     rig.ready(seat(1, 2))

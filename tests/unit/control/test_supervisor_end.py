@@ -95,7 +95,7 @@ def test_lost_while_closing() -> None:
     rig = Rig(2, 4).serving()
     rig.do(ev.StopRequested("bye"))
     rig.do(ev.Drained())
-    assert without_logs(rig.do(ev.WorkerLost(seat(1), "boom"))) == []
+    assert without_logs(rig.do(ev.WorkerDied(seat(1), "boom"))) == []
     rig.do(ev.WorkerRetiring(seat(2)))
     assert rig.ended(seat(2)) == [act.Finish()]
 
@@ -138,7 +138,7 @@ def test_lost_while_killing() -> None:
     """After a kill a worker that is lost is not replaced."""
     rig = Rig(2, 4).serving()
     rig.do(ev.KillRequested("bye", deadline=5.0))
-    actions = rig.do(ev.WorkerLost(seat(1), "boom"))
+    actions = rig.do(ev.WorkerDied(seat(1), "boom"))
     assert (levels(actions), without_logs(actions)) == (["error"], [])
 
 
@@ -310,7 +310,7 @@ def test_nothing_scales_in_the_end() -> None:
         ev.CreationFailed(seat(1), "late"),
         ev.WorkerRetiring(seat(1)),
         ev.WorkerEnded(seat(1)),
-        ev.WorkerLost(seat(1), "late"),
+        ev.WorkerDied(seat(1), "late"),
         ev.AllBlocked(1),
         ev.PoolResourceLost(),
         ev.PoolRefilled(),

@@ -57,7 +57,7 @@ def test_apart_from_workers() -> None:
     rig = Rig(1, 1).serving()
     rig.do(ev.PoolResourceLost())
     rig.do(ev.PoolRefillFailed("no route"))
-    assert without_logs(rig.do(ev.WorkerLost(seat(1), "boom"))) == [start(1, 2)]
+    assert without_logs(rig.do(ev.WorkerDied(seat(1), "boom"))) == [start(1, 2)]
     rig.fail(seat(1, 2))
     rig.do(ev.PoolRefilled(), 0.01)
     assert rig.do(ev.PoolResourceLost()) == [act.RefillPool()]

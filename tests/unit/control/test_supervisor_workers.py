@@ -98,8 +98,8 @@ def test_all_base_workers_lost() -> None:
     slots are taken again."""
     rig = Rig(2, 2).serving()
     said = act.Log("error", "worker %d was lost: %s", (1, "boom"))
-    assert rig.do(ev.WorkerLost(seat(1), "boom")) == [said, start(1, 3)]
-    actions = rig.do(ev.WorkerLost(seat(2), "boom"))
+    assert rig.do(ev.WorkerDied(seat(1), "boom")) == [said, start(1, 3)]
+    actions = rig.do(ev.WorkerDied(seat(2), "boom"))
     assert (levels(actions), without_logs(actions)) == (["error"], [start(2, 4)])
     assert (rig.view.lost, rig.view.replaced, rig.view.starting) == (2, 0, 2)
 
@@ -108,7 +108,7 @@ def test_lost_while_starting() -> None:
     """A worker lost before it was ready is replaced at once: it says nothing about creation."""
     rig = Rig(1, 2)
     rig.do(ev.Started())
-    assert without_logs(rig.do(ev.WorkerLost(seat(1), "boom"))) == [start(1, 2)]
+    assert without_logs(rig.do(ev.WorkerDied(seat(1), "boom"))) == [start(1, 2)]
     assert rig.view.failing_creations == 0
 
 
@@ -116,7 +116,7 @@ def test_lost_while_ending() -> None:
     """A worker lost while it ends makes room like one that ended."""
     rig = Rig(1, 1).serving()
     rig.unhealthy(seat(1))
-    assert without_logs(rig.do(ev.WorkerLost(seat(1), "boom"))) == [start(1, 2)]
+    assert without_logs(rig.do(ev.WorkerDied(seat(1), "boom"))) == [start(1, 2)]
     assert (rig.view.lost, rig.view.replaced) == (1, 1)
 
 
@@ -126,7 +126,7 @@ def test_lost_while_ending() -> None:
         ev.WorkerReady(seat(1)),
         ev.CreationFailed(seat(1), "late"),
         ev.WorkerEnded(seat(1)),
-        ev.WorkerLost(seat(1), "late"),
+        ev.WorkerDied(seat(1), "late"),
         ev.WorkerReady(seat(9)),
     ],
 )
@@ -144,7 +144,7 @@ def test_late_reports(event: ev.Event) -> None:
 def test_task_of_a_late_report() -> None:
     """A task that comes back from a worker that is not known any more is still decided on, once."""
     rig = Rig(1, 1).serving()
-    rig.do(ev.WorkerLost(seat(1), "boom"))
+    rig.do(ev.WorkerDied(seat(1), "boom"))
     assert rig.unhealthy(seat(1)) == [act.Requeue("t")]
     assert rig.view.replaced == 0
 

@@ -9,8 +9,9 @@ Three kinds of threads work together, and each value has one writer:
 """
 
 from tasker.cli.commands import Command
-from tasker.cli.run.arguments import configure
-from tasker.cli.run.command import execute
+
+from .arguments import configure
+from .command import execute
 
 COMMAND = Command(configure, execute)
 

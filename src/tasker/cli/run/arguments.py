@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from tasker.cli.exits import UsageError
+from tasker.cli.exit_codes import UsageError
 from tasker.cli.numbers import non_negative, positive, seconds, some_seconds
 
 FORMATS = ("lines", "jsonl", "csv")

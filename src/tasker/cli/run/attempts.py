@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from tasker import Context
-from tasker.cli.run import codec
+
+from . import codec
 
 
 @dataclass(frozen=True, slots=True)

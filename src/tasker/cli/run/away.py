@@ -10,8 +10,9 @@ from collections.abc import Callable
 from typing import Any
 
 from tasker import Context, ProcessBackend
-from tasker.cli.run.attempts import REFUSED, Gate, Outcome, Refused, encoded
-from tasker.cli.run.jobs import Job, load_job
+
+from .attempts import REFUSED, Gate, Outcome, Refused, encoded
+from .jobs import Job, load_job
 
 AWAY = ("on_create", "on_destroy", "resource")
 """The hooks that run in the child."""

@@ -10,20 +10,21 @@ from dataclasses import dataclass
 from typing import Any
 
 from tasker import Config, ConfigError, Context, TaskManager
-from tasker.cli import exits
-from tasker.cli.run import codec, resume
-from tasker.cli.run.arguments import Options, checked
-from tasker.cli.run.attempts import Gate, Outcome, attempt
-from tasker.cli.run.desk import Desk
-from tasker.cli.run.engine import KILL_GRACE_S, Ending, Engine, Parts
-from tasker.cli.run.failed import FailedInputs
-from tasker.cli.run.feeder import Feeder, Plan
-from tasker.cli.run.inputs import Inputs, open_inputs
-from tasker.cli.run.items import Item
-from tasker.cli.run.jobs import Job, load_job
-from tasker.cli.run.ledger import Ledger
-from tasker.cli.run.logs import configure_logging
-from tasker.cli.run.output import (
+from tasker.cli import exit_codes
+
+from . import codec, resume
+from .arguments import Options, checked
+from .attempts import Gate, Outcome, attempt
+from .desk import Desk
+from .engine import KILL_GRACE_S, Ending, Engine, Parts
+from .failed import FailedInputs
+from .feeder import Feeder, Plan
+from .inputs import Inputs, open_inputs
+from .items import Item
+from .jobs import Job, load_job
+from .ledger import Ledger
+from .logs import configure_logging
+from .output import (
     LineFile,
     OutputError,
     check_distinct,
@@ -31,9 +32,9 @@ from tasker.cli.run.output import (
     open_lines,
     take_stdout,
 )
-from tasker.cli.run.progress import is_live_terminal, reporter_for, tell
-from tasker.cli.run.summary import Summary, plain, summarise
-from tasker.cli.run.tally import Tally
+from .progress import is_live_terminal, reporter_for, tell
+from .summary import Summary, plain, summarise
+from .tally import Tally
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +76,14 @@ def _config(options: Options, job: Job) -> Config[Any]:
             name=job.name,
         )
     except ConfigError as error:
-        raise exits.UsageError(str(error)) from None
+        raise exit_codes.UsageError(str(error)) from None
 
 
 def _where(options: Options, job: Job) -> dict[str, Any]:
     """The job's hooks, and the backend."""
     if options.backend == "thread":
         return job.hooks
-    from tasker.cli.run import away  # needs an extra
+    from . import away  # needs an extra
 
     return {**away.hooks_away(job, options.job, options.settings), "backend": away.backend(options.preload)}
 
@@ -90,7 +91,7 @@ def _where(options: Options, job: Job) -> dict[str, Any]:
 def _run_item(options: Options, job: Job, gate: Gate) -> Callable[[Context, Any, Any], Outcome]:
     if options.backend == "thread":
         return attempt(job.task, gate)
-    from tasker.cli.run import away  # needs an extra
+    from . import away  # needs an extra
 
     return away.Task(options.job, options.settings, job.task, gate)
 
@@ -168,11 +169,11 @@ def _finish(ending: Ending, files: Files) -> None:
         if files.failed is not None:
             files.failed.close()
     except OutputError as error:
-        ending.complain(str(error), exits.FAILED)
+        ending.complain(str(error), exit_codes.FAILED)
 
 
 def _report(ending: Ending, tally: Tally, options: Options) -> None:
-    if ending.exit_code == exits.BROKEN_PIPE:
+    if ending.exit_code == exit_codes.BROKEN_PIPE:
         return
     if not options.quiet:
         _show(summarise(ending, tally, options.output or "standard output"))
@@ -183,7 +184,7 @@ def _report(ending: Ending, tally: Tally, options: Options) -> None:
 def _show(summary: Summary) -> None:
     if is_live_terminal():
         try:
-            from tasker.cli.run.summary_rich import show
+            from .summary_rich import show
         except ImportError:
             pass
         else:

@@ -15,8 +15,9 @@ import queue
 from typing import NamedTuple
 
 from tasker import TaskFuture
-from tasker.cli.run.attempts import Gate, Outcome
-from tasker.cli.run.items import Item
+
+from .attempts import Gate, Outcome
+from .items import Item
 
 
 class Arrival(NamedTuple):

@@ -8,19 +8,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from tasker import ResourceError, StopReport, TaskCancelled, TaskFuture, TaskManager, TaskStats
-from tasker.cli import exits
-from tasker.cli.run import records
-from tasker.cli.run.attempts import REFUSED, Outcome
-from tasker.cli.run.desk import Arrival, Desk
-from tasker.cli.run.errors_as_data import describe
-from tasker.cli.run.failed import FailedInputs
-from tasker.cli.run.feeder import Feeder
-from tasker.cli.run.inputs import Inputs
-from tasker.cli.run.interrupts import Interrupts
-from tasker.cli.run.ledger import Ledger
-from tasker.cli.run.output import LineFile, OutputError
-from tasker.cli.run.progress import Reporter
-from tasker.cli.run.tally import Rate, Tally, View
+from tasker.cli import exit_codes
+
+from . import records
+from .attempts import REFUSED, Outcome
+from .desk import Arrival, Desk
+from .errors_as_data import describe
+from .failed import FailedInputs
+from .feeder import Feeder
+from .inputs import Inputs
+from .interrupts import Interrupts
+from .ledger import Ledger
+from .output import LineFile, OutputError
+from .progress import Reporter
+from .tally import Rate, Tally, View
 
 TICK_S = 0.1
 KILL_GRACE_S = 2.0
@@ -73,7 +74,7 @@ class Engine:
         self._kill_at: float | None = None
         self._killed: StopReport | None = None
         self._complaint: str | None = None
-        self._exit_code = exits.DONE
+        self._exit_code = exit_codes.DONE
         self._signals = Interrupts(parts.desk.wake, lambda: parts.manager.kill(KILL_GRACE_S))
 
     def run(self) -> Ending:
@@ -93,9 +94,9 @@ class Engine:
         except OutputError as error:
             # Nobody can take results any more: what still runs, runs for nothing.
             if error.broken_pipe and self._parts.output.name == "standard output":
-                self._stop(None, exits.BROKEN_PIPE)
+                self._stop(None, exit_codes.BROKEN_PIPE)
             else:
-                self._stop(str(error), exits.FAILED)
+                self._stop(str(error), exit_codes.FAILED)
             self._killed = self._parts.manager.kill(KILL_GRACE_S)
 
     def _loop(self) -> None:
@@ -162,7 +163,7 @@ class Engine:
         """No resource can be made, and every further item would wait for one in vain."""
         cause = describe(error.__cause__ or error)
         limit = f"{self._parts.creation_timeout:g} s (--creation-timeout)"
-        self._stop(f"no resource could be made for {limit}: {cause.type}: {cause.message}", exits.FAILED)
+        self._stop(f"no resource could be made for {limit}: {cause.type}: {cause.message}", exit_codes.FAILED)
 
     # What else may end a run.
 
@@ -171,7 +172,7 @@ class Engine:
             return
         if not self._parts.desk.gate.closed:
             self._announce_stop()
-            self._stop(None, self._signals.exit_code or exits.FAILED)
+            self._stop(None, self._signals.exit_code or exit_codes.FAILED)
         late = self._kill_at is not None and time.monotonic() >= self._kill_at
         if (self._signals.count > 1 or late) and self._killed is None:
             self._kill()
@@ -198,12 +199,12 @@ class Engine:
         error = self._parts.feeder.error
         if error is None or self._parts.desk.gate.closed:
             return
-        if isinstance(error, exits.UsageError):
-            self._stop(str(error), exits.USAGE)
+        if isinstance(error, exit_codes.UsageError):
+            self._stop(str(error), exit_codes.USAGE)
         elif isinstance(error, OSError):
-            self._stop(f"cannot read on: {error}", exits.FAILED)
+            self._stop(f"cannot read on: {error}", exit_codes.FAILED)
         else:
-            self._stop(f"reading failed: {error!r}", exits.FAILED)
+            self._stop(f"reading failed: {error!r}", exit_codes.FAILED)
 
     def _end_manager(self) -> StopReport:
         if self._parts.desk.gate.closed:
@@ -247,8 +248,8 @@ class Engine:
         code = self._signals.exit_code if self._complaint is None else None
         if code is None:
             code = self._exit_code
-        if code == exits.DONE and self._tally.failed:
-            code = exits.FAILED
+        if code == exit_codes.DONE and self._tally.failed:
+            code = exit_codes.FAILED
         return Ending(
             exit_code=code,
             complaint=self._complaint,

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from tasker import MaxRetriesExceeded
-from tasker.cli.run import attempts
-from tasker.cli.run.jobs import MODULE_PREFIX
+
+from . import attempts
+from .jobs import MODULE_PREFIX
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from tasker.cli.run.inputs import Inputs
-from tasker.cli.run.items import Item
-from tasker.cli.run.output import LineFile
-from tasker.cli.run.sources import CsvSource
+from .inputs import Inputs
+from .items import Item
+from .output import LineFile
+from .sources import CsvSource
 
 
 class FailedInputs:

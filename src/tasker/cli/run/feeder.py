@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from tasker import Context, ShutdownError, TaskManager
-from tasker.cli.run.attempts import Outcome
-from tasker.cli.run.desk import Desk
-from tasker.cli.run.inputs import Inputs
-from tasker.cli.run.items import Item
-from tasker.cli.run.priorities import priority_of
+
+from .attempts import Outcome
+from .desk import Desk
+from .inputs import Inputs
+from .items import Item
+from .priorities import priority_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import PurePath
 
-from tasker.cli.exits import UsageError
-from tasker.cli.run import codec
-from tasker.cli.run.arguments import Options
-from tasker.cli.run.items import Entry, Item
-from tasker.cli.run.sources import CsvSource, FileSource, Source, line_source
+from tasker.cli.exit_codes import UsageError
+
+from . import codec
+from .arguments import Options
+from .items import Entry, Item
+from .sources import CsvSource, FileSource, Source, line_source
 
 _SUFFIXES = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv"}
 

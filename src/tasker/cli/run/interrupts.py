@@ -14,8 +14,8 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from tasker.cli.exits import after_signal
-from tasker.wakeup import SignalListener
+from tasker.cli.exit_codes import after_signal
+from tasker.threads.signal_listener import SignalListener
 
 LAST_CHANCE_S = 2.0
 

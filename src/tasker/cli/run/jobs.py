@@ -15,7 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from tasker.cli.exits import UsageError
+from tasker.cli.exit_codes import UsageError
 
 logger: logging.Logger = logging.getLogger("tasker.cli")
 

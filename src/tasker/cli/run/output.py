@@ -12,7 +12,7 @@ import stat
 from contextlib import suppress
 from pathlib import Path
 
-from tasker.cli.exits import UsageError
+from tasker.cli.exit_codes import UsageError
 
 CAN_LOCK = importlib.util.find_spec("fcntl") is not None  # Windows: a second run goes unnoticed
 

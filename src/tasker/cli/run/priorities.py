@@ -6,7 +6,8 @@ import dataclasses
 from typing import Any
 
 from tasker import Priority
-from tasker.cli.run.items import Item
+
+from .items import Item
 
 _KNOWN = {priority.name.lower(): priority for priority in Priority} | {
     str(int(priority)): priority for priority in Priority

@@ -6,8 +6,8 @@ import os
 import sys
 from typing import Protocol
 
-from tasker.cli.run import wording
-from tasker.cli.run.tally import View
+from . import wording
+from .tally import View
 
 _ERROR_WIDTH = 200
 
@@ -102,7 +102,7 @@ def reporter_for(quiet: bool, interval: float, results: int) -> Reporter:
         return Silent()
     if is_live_terminal() and not os.isatty(results):
         try:
-            from tasker.cli.run.progress_rich import Bar
+            from .progress_rich import Bar
         except ImportError:
             return Lines(interval)
         return Bar()

@@ -10,9 +10,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from tasker.cli.run import wording
-from tasker.cli.run.progress import creation_trouble, workers
-from tasker.cli.run.tally import View
+from . import wording
+from .progress import creation_trouble, workers
+from .tally import View
 
 
 class Bar:

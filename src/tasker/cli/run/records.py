@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tasker import TaskFuture
-from tasker.cli.run import codec
-from tasker.cli.run.attempts import Encoded, NotEncodable, Outcome
-from tasker.cli.run.errors_as_data import ErrorData, describe
-from tasker.cli.run.items import Item
+
+from . import codec
+from .attempts import Encoded, NotEncodable, Outcome
+from .errors_as_data import ErrorData, describe
+from .items import Item
 
 DONE = "done"
 FAILED = "failed"

@@ -17,11 +17,12 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
-from tasker.cli.exits import UsageError
-from tasker.cli.run import codec
-from tasker.cli.run.ledger import Ledger
-from tasker.cli.run.output import LineFile, OutputError
-from tasker.cli.run.records import DONE, FAILED
+from tasker.cli.exit_codes import UsageError
+
+from . import codec
+from .ledger import Ledger
+from .output import LineFile, OutputError
+from .records import DONE, FAILED
 
 _INDEX = re.compile(rb'\{"index": (\d+), ')
 

@@ -14,10 +14,11 @@ import stat
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
-from tasker.cli.exits import UsageError
-from tasker.cli.run import codec
-from tasker.cli.run.globbing import matching_files
-from tasker.cli.run.items import Entry
+from tasker.cli.exit_codes import UsageError
+
+from . import codec
+from .globbing import matching_files
+from .items import Entry
 
 # A quote that is never closed would swallow the rest of the file: the reader gives up here.
 LONGEST_CSV_FIELD = 1 << 20

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tasker.cli.run import wording
-from tasker.cli.run.engine import Ending
-from tasker.cli.run.tally import SHOWN_INDICES, Durations, FailureGroup, Tally
+from . import wording
+from .engine import Ending
+from .tally import SHOWN_INDICES, Durations, FailureGroup, Tally
 
 SHARES = (0.5, 0.9, 0.95, 0.99)
 SHOWN_GROUPS = 10

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from tasker.cli.run.summary import Summary
+from .summary import Summary
 
 
 def show(summary: Summary, console: Console | None = None) -> None:

@@ -6,8 +6,9 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from tasker import TaskStats
-from tasker.cli.run.records import Record
 from tasker.metrics.histogram import Histogram
+
+from .records import Record
 
 RATE_WINDOW_S = 10.0
 SHOWN_INDICES = 5

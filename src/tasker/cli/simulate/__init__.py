@@ -1,8 +1,9 @@
 """`tasker simulate`: what a pool with these options would do with this load, on virtual time."""
 
 from tasker.cli.commands import Command
-from tasker.cli.simulate.arguments import configure
-from tasker.cli.simulate.command import execute
+
+from .arguments import configure
+from .command import execute
 
 COMMAND = Command(configure, execute)
 

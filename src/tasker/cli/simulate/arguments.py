@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tasker.cli import numbers
-from tasker.cli.exits import UsageError
+from tasker.cli.exit_codes import UsageError
 from tasker.simulation.rules import OWN, RULES
 
 WORKLOADS: dict[str, str] = {

@@ -6,11 +6,12 @@ import argparse
 import json
 import sys
 
-from tasker.cli.exits import DONE, FAILED
-from tasker.cli.simulate import arguments, load, text
+from tasker.cli.exit_codes import DONE, FAILED
 from tasker.simulation.comparison import compare
 from tasker.simulation.report import MissingExtra, drawing, write
 from tasker.simulation.rules import Pool
+
+from . import arguments, load, text
 
 
 def execute(options: argparse.Namespace) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 
-from tasker.cli.exits import UsageError
+from tasker.cli.exit_codes import UsageError
 from tasker.simulation import arrivals, services
 from tasker.simulation.creation import Creation
 from tasker.simulation.traces import Trace, TraceError, read_trace

@@ -1,0 +1,162 @@
+"""``run_task``: a task in the caller's own task of the loop, at once, with a pooled or a temporary resource.
+
+A kill cancels it as ``asyncio.timeout`` does: it cancels the caller's task, and takes the cancellation back as it turns
+it into ``TaskKilled``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from collections.abc import Callable
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from tasker.context import Context
+from tasker.control.events import PoolResourceLost
+from tasker.errors import TaskCancelled, TaskKilled, TaskTimeout
+from tasker.metrics.meter import BATCH, Meter
+from tasker.metrics.protocol import TaskLifecycleTimestamps
+
+from .reentrancy import current
+from .resources import AsyncResourceHandle
+from .user_functions import is_async
+
+if TYPE_CHECKING:
+    from .engine import AsyncEngine
+
+
+class _Run:
+    """One call."""
+
+    def __init__(self, number: int, context: Context, sync: bool) -> None:
+        self.number: int = number
+        self.context: Context = context
+        self.caller = asyncio.current_task()
+        self.cancelling: int = self.caller.cancelling() if self.caller is not None else 0
+        self.sync: bool = sync
+        self.interrupted: bool = False
+
+    def interrupt(self) -> None:
+        if self.caller is not None and not self.sync:
+            self.interrupted = True
+            self.caller.cancel()
+
+    def take_back(self, error: BaseException) -> BaseException:
+        """The error that the caller gets in the end."""
+        if not self.interrupted or self.caller is None:
+            return error
+        foreign = self.caller.uncancel() > self.cancelling
+        if not isinstance(error, asyncio.CancelledError) or foreign:
+            return error
+        killed = TaskKilled(str(self.context.cause))
+        killed.__cause__ = error
+        return killed
+
+
+class AsyncRunTask:
+    """Runs tasks for callers of one manager."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self.engine: AsyncEngine = engine
+        self.meter: Meter = Meter()
+        self._running: dict[int, _Run] = {}
+        self._number = 0
+
+    def holds(self, number: int) -> str | None:
+        """See ``inside.Place``."""
+        return "a task in run_task" if number in self._running else None
+
+    def interrupt_all(self) -> None:
+        """Cancels what runs."""
+        for run in list(self._running.values()):
+            run.interrupt()
+
+    async def run(self, task: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+        """Runs the task and returns its result, or raises its error."""
+        engine = self.engine
+        queued = monotonic()
+        if engine.closed:
+            raise engine.shutdown_error()
+        engine.counters.inline_accepted += 1
+        engine.hooks.arrival()
+        try:
+            handle, temporary = await engine.pool.acquire()
+            if handle.remote is not None and handle.remote.recycle_limits.reached():
+                handle = await engine.pool.renew(handle, temporary)
+        except BaseException:
+            self._leave(None, None)
+            raise
+        self._number += 1
+        context = Context(engine.root) if handle.remote is None else handle.remote.context()
+        run = self._running[self._number] = _Run(self._number, context, not is_async(task) and handle.remote is None)
+        if engine.killed:
+            run.interrupt()
+        error: BaseException | None = None
+        started = monotonic()
+        try:
+            return await self._call(run, handle, task, args)
+        except BaseException as raised:
+            error = run.take_back(raised)
+            if error is raised:
+                raise
+            raise error from raised
+        finally:
+            await self._give_back(run, handle, temporary, error, TaskLifecycleTimestamps(queued, started, monotonic()))
+            del error
+
+    async def _call(
+        self, run: _Run, handle: AsyncResourceHandle, task: Callable[..., Any], args: tuple[Any, ...]
+    ) -> Any:
+        token = current.set((self, run.number))
+        try:
+            if handle.remote is not None:
+                return await handle.remote.run(run.context, task, args)
+            assert handle.caller is not None
+            if not run.sync:
+                return await task(run.context, handle.resource, *args)
+            return await handle.caller.call_sync(contextvars.copy_context(), task, run.context, handle.resource, *args)
+        finally:
+            current.reset(token)
+
+    async def _give_back(
+        self,
+        run: _Run,
+        handle: AsyncResourceHandle,
+        temporary: bool,
+        error: BaseException | None,
+        stamps: TaskLifecycleTimestamps,
+    ) -> None:
+        engine = self.engine
+        del self._running[run.number]
+        cancelled = isinstance(error, asyncio.CancelledError) or (
+            isinstance(error, TaskCancelled) and run.context.cancelled
+        )
+        try:
+            broken = handle.remote is not None and (handle.remote.broken or handle.remote.recycle_limits.reached())
+            healthy = not broken and (error is None or cancelled or await engine.healthy(error))
+            if await engine.pool.release(handle, temporary, healthy):
+                engine.report(PoolResourceLost())
+        finally:
+            self._leave(stamps, error, cancelled)
+
+    def _leave(
+        self, stamps: TaskLifecycleTimestamps | None, error: BaseException | None, cancelled: bool = False
+    ) -> None:
+        engine, meter = self.engine, self.meter
+        engine.counters.inline_done += 1
+        if stamps is None:  # no resource could be had
+            meter.failed += 1
+        elif cancelled:
+            meter.cancelled += 1
+        else:
+            meter.failed += error is not None
+            meter.timed_out += isinstance(error, TaskTimeout)
+            meter.execution.append(stamps.finished_at - stamps.started_at)
+            meter.wait.append(stamps.started_at - stamps.queued_at)
+            if len(meter.execution) >= BATCH:
+                meter.flush()
+            record = engine.hooks.completion if error is None else engine.hooks.failure
+            record(stamps)
+        if engine.draining:
+            engine.check_drained()

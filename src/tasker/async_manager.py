@@ -1,0 +1,193 @@
+"""AsyncTaskManager: the asyncio face."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import random
+import warnings
+from collections.abc import Generator
+from contextlib import AbstractContextManager
+from threading import get_ident
+from time import monotonic
+from types import TracebackType
+from typing import Any, TypeVar
+
+from tasker.options import Priority
+
+from .aio.engine import AsyncEngine
+from .aio.reentrancy import forbid_reentry
+from .aio.report import metrics_of, stats_of
+from .aio.signals import stop_on_signals
+from .aio.submitting import Submitting
+from .config import Config
+from .control.events import Resized
+from .control.journal import ScalingExplanation
+from .control.supervisor import Supervisor
+from .core.planning import explained, plan_of
+from .errors import ConfigError
+from .manager import _check_timeout
+from .metrics.protocol import TaskMetrics
+from .stats import StopReport, TaskStats
+from .threads.signals import Received
+
+R = TypeVar("R")
+
+
+class AsyncTaskManager(Submitting[R]):
+    """Runs tasks over a pool of workers in one event loop, each of which owns a resource.
+
+    A task is ``task(ctx, resource, *args)``: a coroutine function, or a plain function, which runs in its worker's own
+    thread (``Config.sync_in_thread``). All methods are to be called in the event loop it was started in. Use it as an
+    async context manager: leaving it stops gracefully; leaving it by an exception kills. Or start it with
+    ``manager = await AsyncTaskManager(config)``, and end it with ``await manager.stop()``.
+
+    Starting raises ``ResourceError`` if the pool of ``run_task`` (``Config.resource_pool_size``) can't be made.
+    """
+
+    def __init__(self, config: Config[R]) -> None:
+        if not isinstance(config, Config):
+            raise ConfigError(f"AsyncTaskManager takes a Config, got {config!r}")
+        self._config = config
+        self._loop = None
+        self._engine = None
+        self._thread = 0
+
+    async def _start(self) -> AsyncTaskManager[R]:
+        if self._engine is None:
+            self._loop = asyncio.get_running_loop()
+            self._engine = engine = AsyncEngine(self._config, self._loop)
+            self._next_number = engine.counters.numbers.taker()
+            self._append_normal = engine.queue.levels[Priority.NORMAL].append
+            self._parked = engine.queue.parked
+            self._thread, self._running = get_ident(), self._loop.is_running
+            try:
+                await engine.start()
+            except BaseException:
+                self._engine = self._loop = None
+                self._thread = 0
+                raise
+        return self
+
+    # -- the end --------------------------------------------------------------------------------------------------
+
+    async def stop(self, timeout: float | None = None) -> StopReport:
+        """Takes no more tasks, runs all that were accepted, destroys the resources, and returns when all that is
+        done.
+
+        After ``timeout`` seconds it becomes a ``kill``, and returns. A second call waits for the first. Cancelling the
+        caller ends its waiting, not the stop. Raises ``DeadlockError`` inside a task or callback of this manager.
+        """
+        _check_timeout(timeout)
+        engine = self._here()
+        forbid_reentry(engine, "stop")
+        since = monotonic()
+        timeout = None if timeout == math.inf else timeout
+        engine.request_stop("stop() was called", timeout)
+        return await engine.wait_finished(since, timeout)
+
+    async def kill(self, timeout: float | None = None) -> StopReport:
+        """Takes no more tasks, ends the queued ones with ``TaskKilled``, cancels those that run, waits ``timeout``
+        seconds (default: ``Config.cancel_grace``) for them, destroys the resources, and returns.
+
+        A task that swallows its cancellation can't be ended: it ends with ``TaskKilled`` for all who wait for it, is
+        counted as abandoned and named in the report; should it return, its resource is destroyed then. A kill during a
+        stop ends that. Raises ``DeadlockError`` inside a task or callback of this manager.
+        """
+        _check_timeout(timeout)
+        engine = self._here()
+        forbid_reentry(engine, "kill")
+        since = monotonic()
+        limit = self._config.cancel_grace if timeout is None else timeout
+        engine.request_kill("kill() was called", limit)
+        return await engine.wait_finished(since, limit)
+
+    def stop_on_signals(self, *signums: int) -> AbstractContextManager[Received]:
+        """While in this context manager, the first SIGTERM or SIGINT (or of ``signums``) begins a graceful stop, the
+        second kills. ``submit`` then raises ``ShutdownError``, and leaving the manager waits.
+
+        Main thread only (``ValueError``); the former handlers are put back at the end.
+        """
+        return stop_on_signals(self._here(), signums)
+
+    def resize(self, *, worker_count: int | None = None, max_worker_count: int | None = None) -> None:
+        """Changes the bounds of the number of workers; what is not given stays. Surplus workers end once idle.
+
+        Raises ``ConfigError`` for a bad value.
+        """
+        engine = self._here()
+        base = engine.view.base if worker_count is None else worker_count
+        most = engine.view.most if max_worker_count is None else max_worker_count
+        for field, value, least in (("worker_count", base, 1), ("max_worker_count", most, base)):
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                raise ConfigError(f"{field} must be an integer of at least {least}, got {value!r}")
+        engine.report(Resized(base, most))
+
+    async def __aenter__(self) -> AsyncTaskManager[R]:
+        return await self._start()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        engine = self._here()
+        ending = asyncio.ensure_future(self.stop() if kind is None else self.kill())
+        cancelled = False
+        while not ending.done():
+            try:
+                await asyncio.wait([ending])
+            except asyncio.CancelledError:
+                # Nothing may outlive the block: whoever does not want to wait for the rest gets it killed.
+                cancelled = True
+                engine.request_kill("leaving it was cancelled", self._config.cancel_grace)
+        ending.result()
+        if cancelled:
+            raise asyncio.CancelledError
+
+    def __await__(self) -> Generator[Any, None, AsyncTaskManager[R]]:
+        return self._start().__await__()
+
+    def __del__(self) -> None:
+        engine: AsyncEngine | None = getattr(self, "_engine", None)
+        if engine is None or engine.closed or engine.loop.is_closed():
+            return
+        engine.loop.call_soon_threadsafe(
+            engine.request_kill, "it was collected without stop()", engine.config.cancel_grace
+        )
+        warnings.warn(f"{self!r} was collected without stop() or kill()", ResourceWarning, stacklevel=1, source=self)
+
+    # -- what it shows --------------------------------------------------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        """``Config.name``."""
+        return self._config.name
+
+    @property
+    def config(self) -> Config[R]:
+        """The configuration it was made with."""
+        return self._config
+
+    @property
+    def closed(self) -> bool:
+        """Whether it takes no more tasks."""
+        return self._engine is not None and self._engine.closed
+
+    def stats(self) -> TaskStats:
+        """Workers, tasks and resources at this moment; true at every moment. Costs O(workers)."""
+        return TaskStats() if self._engine is None else stats_of(self._engine)
+
+    def metrics(self) -> TaskMetrics:
+        """Times, rates and totals of the tasks so far. Costs O(workers). With ``Config.collector``, its
+        ``metrics()``."""
+        return TaskMetrics() if self._engine is None else metrics_of(self._engine)
+
+    def explain(self) -> ScalingExplanation:
+        """Why there are as many workers as there are: what the scaling policy said last, and the last 32 changes, each
+        with what it was decided on. ``str()`` of it is for people."""
+        if self._engine is None:
+            return explained(Supervisor(plan_of(self._config), random.Random(0), 0.0).view())
+        return explained(self._engine.view)
+
+    def __repr__(self) -> str:
+        phase = "not started" if self._engine is None else self._engine.view.phase.value
+        return f"<AsyncTaskManager {self._config.name!r} {phase}>"

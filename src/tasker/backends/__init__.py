@@ -1,1 +1,0 @@
-"""Where the resources of workers live: this process, or a child process for each."""

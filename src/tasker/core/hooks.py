@@ -1,0 +1,57 @@
+"""Calls of user code that must not harm the pool: each is guarded, a fault is logged with its traceback and
+counted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from tasker.config import Config
+from tasker.logs import GuardedLogger
+from tasker.metrics.protocol import TaskLifecycleTimestamps
+
+
+class Hooks:
+    """``check_health`` and the collector of one manager. Thread-safe as far as they are."""
+
+    def __init__(self, config: Config[Any], log: GuardedLogger) -> None:
+        self._check_health = config.check_health
+        self._collector = config.collector
+        self._log = log
+
+    def healthy(self, error: BaseException) -> bool:
+        """Whether an error is the task's own fault. If ``check_health`` itself raises, the resource is not to
+        blame."""
+        if self._check_health is None:
+            return True
+        try:
+            return bool(self._check_health(error))
+        except BaseException as fault:
+            self._log.fault("check_health", fault)
+            return True
+
+    def arrival(self) -> None:
+        """A task was accepted."""
+        if self._collector is not None:
+            self._guarded(self._collector.record_arrival)
+
+    def completion(self, stamps: TaskLifecycleTimestamps) -> None:
+        """A task ended with a result."""
+        if self._collector is not None:
+            self._guarded(self._collector.record_completion, stamps)
+
+    def failure(self, stamps: TaskLifecycleTimestamps) -> None:
+        """A task ended with an error."""
+        if self._collector is not None:
+            self._guarded(self._collector.record_failure, stamps)
+
+    def retry(self) -> None:
+        """A task is going to be started again."""
+        if self._collector is not None:
+            self._guarded(self._collector.record_retry)
+
+    def _guarded(self, hook: Callable[..., object], *args: object) -> None:
+        try:
+            hook(*args)
+        except BaseException as error:
+            self._log.fault(f"collector.{getattr(hook, '__name__', 'method')}", error)

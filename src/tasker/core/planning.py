@@ -1,0 +1,64 @@
+"""What both engines tell the supervisor about the number of workers, and what they show of its decisions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from time import monotonic
+from typing import Any
+
+from tasker.config import Config
+from tasker.control.events import Load
+from tasker.control.journal import ScalingExplanation
+from tasker.control.scaling import RatePolicy
+from tasker.control.supervisor import Plan, View
+
+from .counters import Flow
+
+
+def plan_of(config: Config[Any]) -> Plan:
+    """The part of the configuration that decisions depend on."""
+    return Plan(
+        worker_count=config.worker_count,
+        max_worker_count=config.most_workers,
+        max_retries=config.max_retries,
+        scales=config.burst_interval > 0,
+        creation_timeout=config.creation_timeout,
+        creation_backoff=config.creation_backoff,
+        policy=config.scaling or RatePolicy(),
+        target_wait=config.target_wait,
+    )
+
+
+def load_of(flow: Flow, levels: Iterable[Sequence[Any]], now: float) -> Load:
+    """How busy the workers are. Tasks of ``run_task`` are not theirs."""
+    return Load(
+        queued=flow.queued,
+        running=flow.running - flow.inline_running,
+        arrived=flow.accepted - flow.inline_running - flow.inline_done,
+        ended=flow.done - flow.inline_done,
+        oldest_wait=max((_waited(level, now) for level in levels), default=0.0) if flow.queued else 0.0,
+    )
+
+
+def _waited(level: Sequence[Any], now: float) -> float:
+    """For how long the first task of a level has waited; 0 for a retry, whose time in the queue is not known."""
+    try:
+        first = level[0]
+    except IndexError:
+        return 0.0
+    return 0.0 if first.attempts else max(0.0, now - first._queued_at)
+
+
+def explained(view: View) -> ScalingExplanation:
+    """What ``explain`` shows."""
+    return ScalingExplanation(
+        at=monotonic(),
+        target=view.target,
+        ready=view.ready,
+        starting=view.starting,
+        worker_count=view.base,
+        max_worker_count=view.most,
+        latest=view.latest,
+        snapshot=view.snapshot,
+        decisions=view.decisions,
+    )

@@ -1,0 +1,357 @@
+"""What runs in a child: it makes the resource, runs the tasks, and ends the resource, all in its main thread.
+
+That thread reads orders and writes answers. A second one, ``control``, hears of cancellations, and of the end of the parent:
+then the running task is cancelled, the resource destroyed, and a task that does not listen is cut off after a grace.
+
+SIGTERM interrupts the running task by an exception, so that the resource can still be destroyed.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import json
+import os
+import signal
+import socket
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable
+from pickle import dumps
+from time import monotonic
+from types import CoroutineType
+from typing import Any
+
+from tasker.context import Context
+from tasker.errors import TaskKilled, TravelError
+from tasker.logs import describe, task_name
+from tasker.process.protocol.errors import pack_error
+from tasker.process.protocol.messages import (
+    ERROR,
+    GONE,
+    LARGE,
+    LEAVE,
+    READY,
+    RESULT,
+    SKIPPED,
+    UNMADE,
+    UNREAD,
+    Answer,
+    Order,
+    Setup,
+)
+from tasker.process.protocol.pickling import PLAIN, pack, pack_or_tell, unpack, unpack_variables
+from tasker.process.protocol.wire import LARGE as FILED
+from tasker.process.protocol.wire import Frame, Wire
+from tasker.process.usage import own_rss
+from tasker.threads.worker_loop import refused
+
+from .output import speak_through
+from .resource import Resource
+
+_RSS_INTERVAL = 0.1
+_EARLY = 10_000
+LAST = 1.0
+"""Seconds for the resource, after those that a running task is given, when the parent is gone."""
+
+
+class Terminated(SystemExit):
+    """Raised in the main thread by SIGTERM; a ``SystemExit``, because event loops let that through."""
+
+
+class _Context(Context):
+    """Of the task that runs."""
+
+    __slots__ = ("interrupt", "number")
+
+    def __init__(self, root: Context, number: int) -> None:
+        super().__init__(root)
+        self.number: int = number
+        self.interrupt: Callable[[], object] | None = None
+        """Cancels the coroutine, where it is one. From any thread."""
+
+
+class Child:
+    """See the module's docstring."""
+
+    def __init__(self, wire: Wire, control: Wire, permits: int, setup: Setup) -> None:
+        self._wire = wire
+        self._control = control
+        self._permits = permits
+        self._setup = setup
+        self._ahead: deque[tuple[int, Order]] = deque()
+        self._current: _Context | None = None
+        self._early: dict[int, BaseException] = {}
+        """Cancellations of tasks that have not begun."""
+        self._leaving = False
+        self._interruptible = False
+        self._over = threading.Event()
+        self._cancelling = threading.Lock()
+        """ResourceHandle while a cancellation is carried out, its callbacks included."""
+        self._root = _root(setup.values)
+        self._resource = Resource(setup)
+        self._measured = monotonic()
+        self._pauses = 0
+
+    def live(self) -> int:
+        """The whole life; the status to exit with."""
+        signal.signal(signal.SIGTERM, self._terminate)
+        threading.Thread(target=self._listen, name="tasker-control", daemon=True).start()
+        try:
+            self._user(self._resource.make)
+        except BaseException as error:
+            self._answer((UNMADE, pack_error(error)))
+            self._over.set()
+            return 1
+        self._answer((READY,))
+        try:
+            self._serve()
+        except (EOFError, OSError, Terminated):
+            pass
+        return self._end()
+
+    def _user(self, fn: Any, *args: Any) -> Any:
+        """Calls something of the user's, which SIGTERM may interrupt."""
+        self._interruptible = True
+        try:
+            return fn(*args)
+        finally:
+            self._interruptible = False
+
+    def _terminate(self, *_: object) -> None:
+        self._leaving = True
+        if self._interruptible:
+            self._interruptible = False
+            raise Terminated
+
+    def _end(self) -> int:
+        fault = None
+        # What the task was told of by its context, its callbacks are told of, too, before the resource goes.
+        if self._cancelling.acquire(timeout=max(self._setup.grace, LAST)):
+            self._cancelling.release()
+        try:
+            self._resource.end()
+        except BaseException as error:
+            fault = pack_error(error)
+        self._over.set()
+        try:
+            self._answer((GONE, fault))
+        except OSError:
+            pass
+        return 0
+
+    # -- tasks ----------------------------------------------------------------------------------------------------
+
+    def _serve(self) -> None:
+        while not self._leaving:
+            order = self._next()
+            if order is None:
+                return
+            self._run(order)
+
+    def _next(self) -> Order | None:
+        """The next task that may begin; None: leave."""
+        epoch: int | None = None
+        while True:
+            if not self._ahead:
+                if not self._read():
+                    return None
+                continue
+            if epoch is None:
+                try:
+                    (epoch,) = os.read(self._permits, 1)
+                except BlockingIOError:  # taken back, all that is here
+                    self._ahead.clear()
+                    continue
+            theirs, order = self._ahead.popleft()
+            if theirs == epoch:
+                return order
+
+    def _read(self) -> bool:
+        """Reads one message; False: leave."""
+        parts = self._user(self._wire.receive_one)
+        if self._leaving:
+            return False
+        try:
+            message = unpack(parts)
+        except BaseException as error:
+            self._answer((UNREAD, pack_error(error)))
+            return True
+        if message == LEAVE:
+            return False
+        epoch, judged, orders = message
+        if judged >= self._pauses:
+            self._ahead.extend([(epoch, order) for order in orders])
+        return True
+
+    def _pause(self) -> None:
+        """Begins nothing more of what was sent before the parent knows what has just been answered."""
+        self._pauses += 1
+        self._ahead.clear()
+
+    def _run(self, order: Order) -> None:
+        number, task, args, variables, packed = order
+        started = monotonic()
+        # First the one, then the other; the control thread does it the other way round.
+        self._current = context = _Context(self._root, number)
+        if self._early and self._early.pop(number, None) is not None:
+            self._current = None
+            self._answer((SKIPPED, number))
+            return
+        try:
+            if packed is not None:
+                task, args, variables = _unpacked(task, packed)
+            run = unpack_variables(variables).run if variables else contextvars.Context().run
+            self._interruptible = True
+            try:
+                value = self._resource.call(run, task, context, args)
+            finally:
+                self._interruptible = False
+            if type(value) is CoroutineType:
+                raise refused(value)
+        except Terminated:
+            self._current = None
+            return  # the parent finds a task without an answer
+        except BaseException as error:
+            self._current = None
+            if self._setup.must_admit:
+                self._pause()
+            self._measure()
+            self._answer((ERROR, number, pack_error(error), started, monotonic(), context.cancelled))
+            return
+        finished = monotonic()
+        self._current = None
+        self._measure()
+        if type(value) in PLAIN:
+            pickled = dumps((RESULT, number, value, started, finished), 5)
+            if len(pickled) < FILED:
+                self._wire.put_small(pickled)
+                return
+        self._result(number, task, value, started, finished)
+
+    def _result(self, number: int, task: Any, value: Any, started: float, finished: float) -> None:
+        try:
+            frame = Frame(pack((RESULT, number, value, started, finished)))
+        except BaseException:
+            what = f"the result of task #{number} {task_name(task)} (a {type(value).__name__})"
+            try:
+                frame = Frame(pack_or_tell((RESULT, number, value, started, finished), what))
+            except BaseException as error:
+                if not isinstance(error, TravelError):
+                    error = TravelError(
+                        f"{what} can't be {'sent' if isinstance(error, OSError) else 'pickled'}: {error!r}"
+                    )
+                frame = Frame(pack((ERROR, number, pack_error(error), started, finished, False)))
+        self._wire.put_all(frame)
+
+    def _answer(self, answer: Answer) -> None:
+        self._wire.put_all(Frame(pack(answer)))
+
+    def _measure(self) -> None:
+        """Tells, before the answer to the task, that the child is to be replaced."""
+        most = self._setup.max_rss
+        if most is None:
+            return
+        now = monotonic()
+        if now - self._measured < _RSS_INTERVAL:
+            return
+        self._measured = now
+        rss = own_rss()
+        if rss > most:
+            self._pause()
+            self._answer((LARGE, rss))
+
+    # -- the control thread ---------------------------------------------------------------------------------------
+
+    def _listen(self) -> None:
+        try:
+            while True:
+                number, cause = unpack(self._control.receive_one())
+                self._cancel(number, cause)
+        except (EOFError, OSError):
+            pass
+        self._leaving = True  # the parent is gone, or has no more to say; it says so after the last answer only
+        self._cancel(0, TaskKilled("the process of the manager is gone"))
+        if not self._over.wait(self._setup.grace + LAST):
+            os._exit(1)
+
+    def _cancel(self, number: int, cause: BaseException) -> None:
+        """0: whatever runs."""
+        with self._cancelling:
+            self._carry_out(number, cause)
+
+    def _carry_out(self, number: int, cause: BaseException) -> None:
+        if number:
+            self._early[number] = cause
+            if len(self._early) > _EARLY:  # of tasks that ended before they heard of it
+                del self._early[next(iter(self._early))]
+        current = self._current
+        if current is None or number not in (0, current.number):
+            return
+        self._early.pop(number, None)
+        try:
+            current.cancel(cause)
+        except BaseException:  # of a callback
+            sys.excepthook(*sys.exc_info())
+        if current.interrupt is not None:
+            current.interrupt()
+
+
+def _unpacked(name: Any, packed: list[Any]) -> Any:
+    try:
+        return unpack(packed)
+    except BaseException as error:
+        raise TravelError(
+            f"{name}: the task or its arguments can't be unpickled in the child: {describe(error)}"
+        ) from error
+
+
+def _root(values: list[tuple[Any, Any]]) -> Context:
+    context = Context()
+    for key, value in values:
+        context = context.with_value(key, value)
+    return context
+
+
+def run(fds: list[int]) -> int:
+    """The life of a child that was given these descriptors; the status to exit with."""
+    data, side, control, permits, *speech = fds
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides; and it may come from the same terminal
+    wire = Wire(socket.socket(fileno=data), socket.socket(fileno=side))
+    wire.data.setblocking(True)
+    ears = socket.socket(fileno=control)
+    ears.setblocking(True)
+    try:
+        try:
+            setup: Setup = unpack(wire.receive_one())
+        except (EOFError, OSError):
+            return 0
+        except BaseException as error:
+            return _unmade(wire, error)
+        speak_through(speech, setup.name, setup.levels)
+        try:
+            if setup.nice:
+                os.nice(setup.nice)
+            if setup.affinity is not None:
+                os.sched_setaffinity(0, setup.affinity)
+        except (OSError, OverflowError) as error:
+            error.add_note(f"ProcessBackend(nice={setup.nice!r}, affinity={setup.affinity!r})")
+            return _unmade(wire, error)
+        return Child(wire, Wire(ears, wire.side), permits, setup).live()
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            try:
+                stream.flush()
+            except (OSError, ValueError, AttributeError):
+                pass
+
+
+def _unmade(wire: Wire, error: BaseException) -> int:
+    """Tells that there will be no resource; the status to exit with."""
+    wire.put_all(Frame(pack((UNMADE, pack_error(error)))))
+    return 1
+
+
+def main(fds: str) -> None:
+    """The program of a child that is an interpreter of its own (``spawn``)."""
+    os._exit(run(json.loads(fds)))

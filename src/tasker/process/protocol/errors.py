@@ -1,0 +1,172 @@
+"""Errors on their way from a child: type, arguments, causes, notes, and the traceback as text.
+
+A pickled exception loses its causes, its traceback, and often cannot be made again (its class asks for other arguments than
+it keeps). So each of the chain travels for itself; one that does not survive the journey is replaced by a ``TravelError``
+that says what it was. Of a long chain the first ``_CHAIN`` travel; the text has them all.
+
+An error is the user's: whatever its own methods do, an ending of the program included, must not end the child or the parent.
+"""
+
+from __future__ import annotations
+
+import traceback
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tasker.errors import RemoteTraceback, TravelError
+from tasker.logs import describe
+
+from .pickling import THEIRS, pack_whole, unpack
+
+_PACKAGE = Path(__file__).parents[2]
+_CHAIN = 50
+
+
+@dataclass(slots=True)
+class PackedError:
+    """One error of the chain."""
+
+    pickled: bytes | None
+    text: str
+    """What it was, in words."""
+    notes: list[str] = field(default_factory=list)
+    cause: PackedError | None = None
+    context: PackedError | None = None
+    suppress: bool = False
+    traceback: str | None = None
+    """Of the first, with all that leads to it."""
+
+
+def pack_error(error: BaseException) -> PackedError:
+    """The error, with what it came from; its traceback begins where the user's code does."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None and _ours(trace.tb_frame.f_code.co_filename):
+        trace = trace.tb_next
+    try:
+        text = "".join(traceback.format_exception(type(error), error, trace))
+    except THEIRS as fault:  # its own __str__
+        text = f"{type(error).__name__}, whose traceback could not be formatted: {describe(fault)}"
+    packed = _pack(error, set(), _CHAIN)
+    packed.traceback = text
+    return packed
+
+
+def _ours(file: str) -> bool:
+    path = Path(file)
+    return path.is_relative_to(_PACKAGE) or path.parent.name == "asyncio"
+
+
+def _pack(error: BaseException, seen: set[int], connections: int) -> PackedError:
+    seen.add(id(error))
+
+    def follow(other: BaseException | None) -> PackedError | None:
+        return None if other is None or id(other) in seen or not connections else _pack(other, seen, connections - 1)
+
+    return PackedError(
+        _pickled(error),
+        describe(error),
+        _notes(error),
+        follow(error.__cause__),
+        follow(error.__context__),
+        error.__suppress_context__,
+    )
+
+
+def _notes(error: BaseException) -> list[str]:
+    """Those that are text, as they should be; anybody can put anything there."""
+    notes = getattr(error, "__notes__", ())
+    return [str(note) for note in notes if isinstance(note, str)] if isinstance(notes, list | tuple) else []
+
+
+def _pickled(error: BaseException) -> bytes | None:
+    """None if neither it nor a likeness can be pickled and made again from that."""
+    kind = type(error)
+    for attempt in (lambda: error, lambda: _Likeness(kind, error.args, vars(error)), lambda: _likeness(error)):
+        try:
+            pickled = pack_whole(attempt())
+            again = unpack([pickled])
+        except THEIRS:  # the next one
+            continue
+        if type(again) is kind:
+            return pickled
+    return None
+
+
+class _Likeness:
+    """An error without what can't travel, which its class is not asked to make: it may ask for other arguments than it
+    keeps."""
+
+    def __init__(self, kind: type[BaseException], args: tuple[Any, ...], state: dict[str, Any]) -> None:
+        self._parts = kind, args, state
+
+    def __reduce__(self) -> Any:
+        return _remake, self._parts
+
+
+def _likeness(error: BaseException) -> _Likeness:
+    state = {name: value for name, value in vars(error).items() if _travels(value)}
+    return _Likeness(type(error), tuple(arg if _travels(arg) else repr(arg) for arg in error.args), state)
+
+
+def _travels(value: Any) -> bool:
+    try:
+        unpack([pack_whole(value)])
+    except THEIRS:
+        return False
+    return True
+
+
+def _remake(kind: type[BaseException], args: tuple[Any, ...], state: dict[str, Any]) -> BaseException:
+    error = kind.__new__(kind, *args)
+    error.args = args
+    vars(error).update(state)
+    return error
+
+
+def unpack_error(packed: PackedError) -> BaseException:
+    """The error as it was raised; at the end of its causes stands the child's traceback."""
+    error = _unpack(packed)
+    if packed.traceback is not None:
+        last, seen = error, {id(error)}
+        while last.__cause__ is not None and id(last.__cause__) not in seen:
+            last = last.__cause__
+            seen.add(id(last))
+        suppressed = last.__suppress_context__
+        last.__cause__ = RemoteTraceback(packed.traceback)
+        last.__suppress_context__ = suppressed or last is error
+    return error
+
+
+def garbled(what: str, fault: BaseException) -> TravelError:
+    """The error of a result that could not be unpickled here."""
+    error = TravelError(f"the result of {what} can't be unpickled: {describe(fault)}")
+    error.__cause__ = fault
+    return error
+
+
+def _unpack(packed: PackedError) -> BaseException:
+    error = None
+    if packed.pickled is not None:
+        try:
+            error = unpack([packed.pickled])
+        except THEIRS as fault:
+            packed.text += f" (it can't be made again here: {describe(fault)})"
+    if not isinstance(error, BaseException):
+        error = TravelError(f"an error that can't travel: {packed.text}")
+    for note in packed.notes:
+        if note not in getattr(error, "__notes__", ()):
+            _add_note(error, note)
+    if packed.cause is not None:
+        error.__cause__ = _unpack(packed.cause)
+    if packed.context is not None:
+        error.__context__ = _unpack(packed.context)
+    error.__suppress_context__ = packed.suppress
+    return error
+
+
+def _add_note(error: BaseException, note: str) -> None:
+    try:
+        error.add_note(note)
+    except THEIRS:  # a class that forbids it
+        pass

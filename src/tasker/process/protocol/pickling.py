@@ -1,0 +1,187 @@
+"""Pickling: plain where that is enough, cloudpickle for the rest, and errors that name what could not travel.
+
+Plain pickle is ten times as fast, and right for whatever can be imported on the other side. Lambdas, closures, and all that
+was defined in the program's ``__main__`` (which is another module in the child) go by value, by cloudpickle. A class that
+travelled by value comes back as the class it was, because cloudpickle keeps track of it.
+
+Large buffers (arrays) are left out of the pickle and go beside it, see ``wire``.
+
+A ``ContextVar`` can't be pickled; but one that is found in a module is the same on the other side. One of ``__main__`` gets a
+twin there.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import importlib
+import io
+import pickle
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import cloudpickle  # type: ignore[import-untyped]
+
+from tasker.errors import TravelError
+
+from .wire import LARGE, Parts
+
+_PROTOCOL = 5
+_MAIN = b"__main__"
+PLAIN = frozenset({int, float, complex, bool, str, bytes, type(None)})
+"""Types whose values neither change nor hold anything."""
+
+
+THEIRS: tuple[type[BaseException], ...] = (Exception, SystemExit)
+"""What the user's own methods may raise where something is pickled or made again."""
+
+
+def pack(value: Any) -> Parts:
+    """Pickles; raises what pickling raises, if cloudpickle can't do it either."""
+    buffers: list[memoryview] = []
+
+    def beside(buffer: pickle.PickleBuffer) -> bool:
+        """False: goes beside the pickle."""
+        try:
+            raw = buffer.raw()
+        except BufferError:  # not contiguous
+            return True
+        if raw.nbytes < LARGE:
+            return True
+        buffers.append(raw)
+        return False
+
+    pickled = _plainly(value, beside)
+    if pickled is not None:
+        return [pickled, *buffers]
+    buffers.clear()
+    return [_by_value(value, beside), *buffers]
+
+
+def pack_whole(value: Any) -> bytes:
+    """``pack`` in one piece, whatever its size."""
+    pickled = _plainly(value)
+    return bytes(_by_value(value)) if pickled is None else pickled
+
+
+def _plainly(value: Any, beside: Callable[[pickle.PickleBuffer], bool] | None = None) -> bytes | None:
+    """None where plain pickle can't do it, or not as it should be."""
+    try:
+        pickled = pickle.dumps(value, _PROTOCOL, buffer_callback=beside)
+    except Exception:  # whatever it is: cloudpickle's error is the one that is told
+        return None
+    return None if _MAIN in pickled else pickled
+
+
+def _by_value(value: Any, beside: Callable[[pickle.PickleBuffer], bool] | None = None) -> memoryview:
+    file = io.BytesIO()
+    _Pickler(file, _PROTOCOL, buffer_callback=beside).dump(value)
+    return file.getbuffer()
+
+
+def unpack(parts: Parts) -> Any:
+    """The other way round; raises what unpickling raises."""
+    if len(parts) == 1:
+        return pickle.loads(parts[0])  # noqa: S301  from our own pipe
+    return pickle.loads(parts[0], buffers=parts[1:])  # noqa: S301  from our own pipe
+
+
+def pack_or_tell(value: Any, what: str) -> Parts:
+    """``pack``, whose failure is a ``TravelError`` that names it."""
+    try:
+        return pack(value)
+    except RecursionError as error:
+        raise TravelError(f"{what} can't be pickled: it is nested too deeply") from error
+    except Exception as error:
+        raise TravelError(f"{what} can't be pickled: {type(error).__name__}: {error}") from error
+
+
+class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
+    def reducer_override(self, obj: Any) -> Any:
+        if type(obj) is contextvars.ContextVar:
+            return _reduced(obj)
+        return super().reducer_override(obj)
+
+
+# -- context variables ----------------------------------------------------------------------------------------------------
+
+_homes: dict[contextvars.ContextVar[Any], tuple[int, tuple[str, str] | None]] = {}
+"""Where a variable was found, and how many modules there were then."""
+_twins: dict[tuple[str, str], contextvars.ContextVar[Any]] = {}
+
+
+def home_of(variable: contextvars.ContextVar[Any]) -> tuple[str, str] | None:
+    """The module and the name under which a variable is found there, or None."""
+    known = _homes.get(variable)
+    if known is not None and (known[1] is not None or known[0] == len(sys.modules)):
+        return known[1]
+    home = _search(variable)
+    _homes[variable] = (len(sys.modules), home)
+    return home
+
+
+def _search(variable: contextvars.ContextVar[Any]) -> tuple[str, str] | None:
+    for place, twin in tuple(_twins.items()):
+        if twin is variable:
+            return place
+    for name, module in tuple(sys.modules.items()):
+        try:
+            names = tuple(vars(module).items())
+        except Exception:  # noqa: S112  there is all sorts of things in sys.modules
+            continue
+        for key, value in names:
+            if value is variable:
+                return name, key
+    return None
+
+
+def variable_at(module: str, name: str, *default: Any) -> contextvars.ContextVar[Any]:
+    """The variable that has its home there."""
+    if module != "__main__":
+        found = getattr(importlib.import_module(module), name)
+        assert isinstance(found, contextvars.ContextVar)
+        return found
+    place = module, name
+    this_thread = getattr(sys.modules[module], name, None)
+    if isinstance(this_thread, contextvars.ContextVar):
+        return this_thread
+    if place not in _twins:
+        _twins[place] = contextvars.ContextVar(name, default=default[0]) if default else contextvars.ContextVar(name)
+    return _twins[place]
+
+
+def _reduced(variable: contextvars.ContextVar[Any]) -> Any:
+    home = home_of(variable)
+    if home is None:
+        raise pickle.PicklingError(f"{variable!r} is not a global variable of a module")
+    try:
+        return variable_at, (*home, contextvars.Context().run(variable.get))
+    except LookupError:
+        return variable_at, home
+
+
+def pack_variables(variables: contextvars.Context | None) -> list[tuple[tuple[str, str], bytes]] | None:
+    """Those of them that can travel, each pickled for itself; None if there are none."""
+    if not variables:
+        return None
+    packed = []
+    for variable, value in variables.items():
+        home = home_of(variable)
+        if home is None:
+            continue
+        try:
+            packed.append((home, pack_whole(value)))
+        except Exception:  # noqa: S112  a handle of something here, of no use over there
+            continue
+    return packed or None
+
+
+def unpack_variables(packed: list[tuple[tuple[str, str], bytes]] | None) -> contextvars.Context:
+    """A context in which they are set; without those that can't be had here."""
+    context = contextvars.Context()
+    for home, value in packed or ():
+        try:
+            context.run(variable_at(*home).set, unpack([value]))
+        except Exception:  # noqa: S112  its module or class is not here
+            continue
+    return context

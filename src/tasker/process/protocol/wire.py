@@ -1,0 +1,208 @@
+"""The way of messages between this process and one child: frames over a pair of sockets.
+
+A frame is its length in four bytes, and then as many bytes. What is large does not go that way: it is copied once into a
+file in memory that has no name, whose descriptor travels over a second pair of sockets, and which the other side maps. So
+an array of 100 MB costs one copy, and a frame that announces such a file is small. The descriptor is sent before its
+frame, so whoever has read the frame finds it.
+
+``Wire`` never blocks in ``send`` (what the other side does not take yet is kept, for ``flush``): a parent that waits for a
+child to take its arguments while the child waits for the parent to take its result would wait for ever.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+import socket
+import struct
+from collections import deque
+from typing import Any
+
+from .shared_memory import content_of, file_in_memory
+
+LARGE = 256 * 1024
+"""From how many bytes on a part of a message is mapped, not sent."""
+_HEADER = struct.Struct("<I")
+_PARTS = 1 << 31
+"""In a header: what follows are the lengths of parts that are in a file."""
+_READ = 256 * 1024
+Parts = list[Any]
+"""A message: pickled bytes, and the buffers that the pickle left out."""
+
+
+class Frame:
+    """A message, ready to be sent: its bytes, and the file that goes beside them, if there is one."""
+
+    __slots__ = ("fd", "sent")
+
+    def __init__(self, parts: Parts) -> None:
+        """``OSError`` if there is no descriptor or memory left for the file."""
+        first = parts[0]
+        self.fd: int = -1
+        if len(parts) == 1 and len(first) < LARGE:
+            self.sent: bytes = b"".join((_HEADER.pack(len(first)), first))
+            return
+        views = [memoryview(part).cast("B") for part in parts]
+        sizes = struct.pack(f"<{len(views)}Q", *(view.nbytes for view in views))
+        self.sent = _HEADER.pack(len(sizes) | _PARTS) + sizes
+        self.fd = file_in_memory(views)
+
+    def drop(self) -> None:
+        """It is not to be sent, or it has been."""
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+
+class Wire:
+    """One end, for one thread at a time in each direction."""
+
+    def __init__(self, data: socket.socket, side: socket.socket) -> None:
+        self.data: socket.socket = data
+        self.side: socket.socket = side
+        self._waiting: deque[memoryview] = deque()
+        self._unread = b""
+
+    @property
+    def blocked(self) -> bool:
+        """Whether something is kept that the other side did not take yet."""
+        return bool(self._waiting)
+
+    def send(self, parts: Parts) -> None:
+        """Sends a message as far as that is possible without waiting. ``OSError`` if nobody is there."""
+        self.put(Frame(parts))
+
+    def put(self, frame: Frame) -> None:
+        """``send`` of what is ready to be sent."""
+        self._send_file(frame)
+        if self._waiting:
+            self._waiting.append(memoryview(frame.sent))
+            return
+        try:
+            sent = self.data.send(frame.sent)
+        except BlockingIOError:
+            sent = 0
+        if sent != len(frame.sent):
+            self._waiting.append(memoryview(frame.sent)[sent:])
+
+    def flush(self) -> None:
+        """Sends on what was kept."""
+        while self._waiting:
+            try:
+                sent = self.data.send(self._waiting[0])
+            except BlockingIOError:
+                return
+            if sent == len(self._waiting[0]):
+                self._waiting.popleft()
+            else:
+                self._waiting[0] = self._waiting[0][sent:]
+
+    def put_all(self, frame: Frame) -> None:
+        """Sends a message, and waits until it is taken. Only for a socket that blocks."""
+        self._send_file(frame)
+        self._send_whole(frame.sent)
+
+    def put_small(self, pickled: bytes) -> None:
+        """``put_all`` of a message of less than ``LARGE`` bytes."""
+        self._send_whole(b"".join((_HEADER.pack(len(pickled)), pickled)))
+
+    def receive(self) -> list[bytes | Parts | OSError]:
+        """The messages that have come, each in parts if it has several; in place of one whose file could not be taken, why.
+        None, if the last is not here yet; ``EOFError`` at the end."""
+        try:
+            read = self.data.recv(_READ)
+        except BlockingIOError:
+            return []
+        except ConnectionError as error:
+            raise EOFError from error
+        if not read:
+            raise EOFError
+        return self._messages(read)
+
+    def receive_one(self) -> Parts:
+        """The next message; waits for it. Only for a socket that blocks."""
+        (size,) = _HEADER.unpack(self._exactly(_HEADER.size))
+        return self._message(size, self._exactly(size & ~_PARTS))
+
+    def close(self) -> None:
+        """Closes this end."""
+        self.data.close()
+        self.side.close()
+
+    # -- inside ---------------------------------------------------------------------------------------------------
+
+    def _send_whole(self, content: bytes) -> None:
+        sent = self.data.send(content)
+        if sent != len(content):
+            self.data.sendall(memoryview(content)[sent:])
+
+    def _send_file(self, frame: Frame) -> None:
+        if frame.fd < 0:
+            return
+        try:
+            while True:
+                try:
+                    socket.send_fds(self.side, [b"f"], [frame.fd])
+                    return
+                except BlockingIOError:  # so many wait there that the other side will have to read some first
+                    select.select([], [self.side], [], 0.05)
+        finally:
+            frame.drop()
+
+    def _messages(self, read: bytes) -> list[bytes | Parts | OSError]:
+        if self._unread:
+            read = self._unread + read
+        messages: list[bytes | Parts | OSError] = []
+        at, end, header = 0, len(read), _HEADER.unpack_from
+        while end - at >= 4:
+            (size,) = header(read, at)
+            after = at + 4 + (size & ~_PARTS)
+            if after > end:
+                break
+            body = read[at + 4 : after]
+            if size < _PARTS:
+                messages.append(body)
+            else:
+                try:
+                    messages.append(self._message(size, body))
+                except OSError as error:
+                    messages.append(error)
+            at = after
+        self._unread = read[at:]
+        return messages
+
+    def _message(self, size: int, body: bytes) -> Parts:
+        if not size & _PARTS:
+            return [body]
+        fd = self._receive_file()
+        try:
+            return content_of(fd, struct.unpack(f"<{len(body) // 8}Q", body))
+        finally:
+            os.close(fd)
+
+    def _receive_file(self) -> int:
+        while True:
+            try:
+                byte, files, _, _ = socket.recv_fds(self.side, 1, 1)
+            except BlockingIOError:
+                select.select([self.side], [], [], 0.05)
+                continue
+            if not byte:
+                raise EOFError
+            if not files:  # the kernel had no place for it, and has dropped it
+                raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+            return files[0]
+
+    def _exactly(self, size: int) -> bytes:
+        pieces = []
+        while size:
+            try:
+                piece = self.data.recv(min(size, 1 << 20))
+            except ConnectionError as error:
+                raise EOFError from error
+            if not piece:
+                raise EOFError
+            pieces.append(piece)
+            size -= len(piece)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)

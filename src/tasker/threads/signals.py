@@ -1,0 +1,47 @@
+"""``stop_on_signals``: the opt-in for graceful stops by SIGTERM and SIGINT."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from .signal_listener import SignalListener
+
+if TYPE_CHECKING:
+    from .engine import Engine
+
+
+class Received:
+    """The signals that came."""
+
+    def __init__(self) -> None:
+        self.signals: list[signal.Signals] = []
+
+    def __bool__(self) -> bool:
+        return bool(self.signals)
+
+
+@contextlib.contextmanager
+def stop_on_signals(engine: Engine, signums: tuple[int, ...]) -> Iterator[Received]:
+    """See ``TaskManager.stop_on_signals``."""
+    if threading.current_thread() is not threading.main_thread():
+        raise ValueError("stop_on_signals works in the main thread only, where Python delivers signals")
+    received = Received()
+
+    def receive(signum: int) -> None:
+        name = signal.Signals(signum).name
+        received.signals.append(signal.Signals(signum))
+        if len(received.signals) == 1:
+            engine.request_stop(f"received {name}")
+        else:
+            engine.request_kill(f"received {name} again", engine.config.cancel_grace)
+
+    listener = SignalListener(signums or (signal.SIGTERM, signal.SIGINT), receive)
+    listener.start()
+    try:
+        yield received
+    finally:
+        listener.close()
