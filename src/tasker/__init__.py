@@ -31,7 +31,8 @@ from .stats import ProcessUsage, ResourceLedger, StopReport, TaskStats
 from .threads.future import TaskFuture
 
 if typing.TYPE_CHECKING:
-    from .aio import AsyncTaskFuture, AsyncTaskManager
+    from .aio.future import AsyncTaskFuture
+    from .async_manager import AsyncTaskManager
 
 __all__ = [
     "AsyncTaskFuture",
@@ -74,8 +75,13 @@ __all__ = [
 
 
 def __getattr__(name: str) -> typing.Any:
-    if name in ("AsyncTaskFuture", "AsyncTaskManager"):
-        from . import aio  # noqa: PLC0415  asyncio takes longer to import than all the rest of this library
+    # asyncio takes longer to import than all the rest of this library.
+    if name == "AsyncTaskManager":
+        from .async_manager import AsyncTaskManager  # noqa: PLC0415
 
-        return getattr(aio, name)
+        return AsyncTaskManager
+    if name == "AsyncTaskFuture":
+        from .aio.future import AsyncTaskFuture  # noqa: PLC0415
+
+        return AsyncTaskFuture
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

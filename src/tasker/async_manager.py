@@ -6,30 +6,28 @@ import asyncio
 import math
 import random
 import warnings
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager
 from threading import get_ident
 from time import monotonic
 from types import TracebackType
 from typing import Any, TypeVar
 
-from tasker.options import Priority
-
-from .aio.engine import AsyncEngine
+from .aio.engine import AsyncBackendPort, AsyncEngine
 from .aio.reentrancy import forbid_reentry
-from .aio.report import metrics_of, stats_of
 from .aio.signals import stop_on_signals
 from .aio.submitting import Submitting
 from .config import Config
-from .control.events import Resized
 from .control.journal import ScalingExplanation
 from .control.supervisor import Supervisor
-from .core.planning import explained, plan_of
+from .core.checks import check_timeout
+from .core.planning import plan_of
+from .core.report import explained, metrics_of, stats_of
+from .core.signals import Received
 from .errors import ConfigError
-from .manager import _check_timeout
 from .metrics.protocol import TaskMetrics
+from .options import Priority
 from .stats import StopReport, TaskStats
-from .threads.signals import Received
 
 R = TypeVar("R")
 
@@ -56,7 +54,7 @@ class AsyncTaskManager(Submitting[R]):
     async def _start(self) -> AsyncTaskManager[R]:
         if self._engine is None:
             self._loop = asyncio.get_running_loop()
-            self._engine = engine = AsyncEngine(self._config, self._loop)
+            self._engine = engine = AsyncEngine(self._config, self._loop, _backend_of(self._config))
             self._next_number = engine.counters.numbers.taker()
             self._append_normal = engine.queue.levels[Priority.NORMAL].append
             self._parked = engine.queue.parked
@@ -78,7 +76,7 @@ class AsyncTaskManager(Submitting[R]):
         After ``timeout`` seconds it becomes a ``kill``, and returns. A second call waits for the first. Cancelling the
         caller ends its waiting, not the stop. Raises ``DeadlockError`` inside a task or callback of this manager.
         """
-        _check_timeout(timeout)
+        check_timeout(timeout)
         engine = self._here()
         forbid_reentry(engine, "stop")
         since = monotonic()
@@ -94,7 +92,7 @@ class AsyncTaskManager(Submitting[R]):
         counted as abandoned and named in the report; should it return, its resource is destroyed then. A kill during a
         stop ends that. Raises ``DeadlockError`` inside a task or callback of this manager.
         """
-        _check_timeout(timeout)
+        check_timeout(timeout)
         engine = self._here()
         forbid_reentry(engine, "kill")
         since = monotonic()
@@ -115,13 +113,7 @@ class AsyncTaskManager(Submitting[R]):
 
         Raises ``ConfigError`` for a bad value.
         """
-        engine = self._here()
-        base = engine.view.base if worker_count is None else worker_count
-        most = engine.view.most if max_worker_count is None else max_worker_count
-        for field, value, least in (("worker_count", base, 1), ("max_worker_count", most, base)):
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise ConfigError(f"{field} must be an integer of at least {least}, got {value!r}")
-        engine.report(Resized(base, most))
+        self._here().resize(worker_count, max_worker_count)
 
     async def __aenter__(self) -> AsyncTaskManager[R]:
         return await self._start()
@@ -191,3 +183,11 @@ class AsyncTaskManager(Submitting[R]):
     def __repr__(self) -> str:
         phase = "not started" if self._engine is None else self._engine.view.phase.value
         return f"<AsyncTaskManager {self._config.name!r} {phase}>"
+
+
+def _backend_of(config: Config[Any]) -> Callable[[AsyncEngine], AsyncBackendPort] | None:
+    if config.backend is None:
+        return None
+    from .remote.aio_backend import AsyncBackend  # noqa: PLC0415  what it needs comes with an extra
+
+    return AsyncBackend

@@ -10,26 +10,26 @@ from contextlib import AbstractContextManager
 from contextvars import copy_context
 from time import monotonic
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, TypeVarTuple
-
-from tasker.options import Priority
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, TypeVarTuple, Unpack
 
 from .config import Config
 from .context import Context
 from .control.journal import ScalingExplanation
+from .core.checks import check_look_ahead, check_timeout
+from .core.signals import Received
 from .errors import ConfigError, ShutdownError
-from .metrics.meter import merged, summary
 from .metrics.protocol import TaskMetrics
-from .stats import ResourceLedger, StopReport, TaskStats
+from .options import Priority, QueueOptions, TaskOptions, spells_out
+from .stats import StopReport, TaskStats
 from .threads.executor import ManagerExecutor
 from .threads.future import TaskFuture
 from .threads.future_log import LATE, PENDING, UNOPENED, Callback, Ending
-from .threads.interpreter_exit import watch
+from .threads.interpreter_exit import register
 from .threads.mapping import as_they_come, in_order
-from .threads.signals import Received, stop_on_signals
+from .threads.signals import stop_on_signals
 
 if TYPE_CHECKING:
-    from .threads.engine import Engine
+    from .threads.engine import Engine, ThreadsBackendPort
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -54,14 +54,14 @@ class TaskManager(Generic[R]):
         # Not with this module: most of the library is behind it, and takes longer to import than all that is in front.
         from .threads.engine import Engine  # noqa: PLC0415
 
-        engine = Engine(config)
+        engine = Engine(config, _backend_of(config))
         engine.start()
         self._engine = engine
         self._config = config
         self._numbers = iter(engine.counters.numbers)
         self._normal = engine.queue.levels[_NORMAL]
         self._put_token = engine.queue.tokens.put
-        watch(engine)
+        register(engine)
 
     # -- tasks ----------------------------------------------------------------------------------------------------
 
@@ -130,21 +130,22 @@ class TaskManager(Generic[R]):
             if callback is not None and isinstance(error, ShutdownError):
                 return _refused(engine, task, callback, error)
             raise
-        if engine.must_follow_up and engine.look_after(future, priority) and callback is None:
+        if engine.must_follow_up and engine.follow_up(future, priority) and callback is None:
             raise engine.shutdown_error()
         return future
 
+    @spells_out(QueueOptions)
     def queue_task(
         self,
         task: Callable[[Context, R, *Ts], T],
         *args: *Ts,
-        priority: Priority = _NORMAL,
-        once: bool = False,
-        block: bool = True,
-        queue_timeout: float | None = None,
+        **options: Unpack[QueueOptions],
     ) -> T:
-        """``submit``, then waits for the result and returns it; raises what the task raised."""
-        return self.submit(task, *args, priority=priority, once=once, block=block, queue_timeout=queue_timeout).result()
+        """Submits the task with the options of ``submit``, waits for the result and returns it.
+
+        Raises what ``submit`` and the task raise; ``DeadlockError`` in a task of this manager if every worker waits.
+        """
+        return self.submit(task, *args, **options).result()
 
     def run_task(self, task: Callable[[Context, R, *Ts], T], *args: *Ts) -> T:
         """Runs the task now, in this thread, past the queue, and returns its result.
@@ -157,8 +158,9 @@ class TaskManager(Generic[R]):
         """
         if not callable(task):
             raise TypeError(f"task must be callable, got {task!r}")
-        return self._engine.inline.run(task, args)  # type: ignore[no-any-return]
+        return self._engine.run_task.run(task, args)  # type: ignore[no-any-return]
 
+    @spells_out(TaskOptions)
     def map(
         self,
         task: Callable[[Context, R, A], T],
@@ -166,8 +168,7 @@ class TaskManager(Generic[R]):
         *,
         ordered: bool = True,
         look_ahead: int | None = None,
-        priority: Priority = _NORMAL,
-        once: bool = False,
+        **options: Unpack[TaskOptions],
     ) -> Iterator[T]:
         """Yields ``task(ctx, resource, item)`` for each item, in the order of the inputs, or as they end.
 
@@ -175,23 +176,21 @@ class TaskManager(Generic[R]):
         inputs may be endless. The first task that fails raises here, at its place; then, and when the iterator is
         closed, what has not started is cancelled. Nothing is submitted before the first ``next``.
         """
-        if look_ahead is None:
-            look_ahead = 1000
-        if isinstance(look_ahead, bool) or not isinstance(look_ahead, int) or look_ahead < 1:
-            raise ValueError(f"look_ahead must be a positive integer, got {look_ahead!r}")
+        look_ahead = check_look_ahead(look_ahead)
         iter(inputs)
 
         def submit(item: A) -> TaskFuture[T]:
-            return self.submit(task, item, priority=priority, once=once)
+            return self.submit(task, item, **options)
 
         if ordered:
             return in_order(submit, inputs, look_ahead)
         return as_they_come(submit, inputs, look_ahead, self._engine.waits)
 
-    def as_executor(self, *, priority: Priority = _NORMAL, once: bool = False) -> Executor:
+    @spells_out(TaskOptions)
+    def as_executor(self, **options: Unpack[TaskOptions]) -> Executor:
         """This manager as a ``concurrent.futures.Executor`` whose callables need no resource; its ``shutdown`` closes
         the view and waits for what came through it, not for the manager."""
-        return ManagerExecutor(self, priority, once)
+        return ManagerExecutor(self.submit, self._engine.waits, options)
 
     # -- the end --------------------------------------------------------------------------------------------------
 
@@ -202,7 +201,7 @@ class TaskManager(Generic[R]):
         After ``timeout`` seconds it becomes a ``kill``, and returns. A second call waits for the first.
         Raises ``DeadlockError`` inside a task or callback of this manager.
         """
-        _check_timeout(timeout)
+        check_timeout(timeout)
         return self._end("stop", None if timeout == math.inf else timeout)
 
     def kill(self, timeout: float | None = None) -> StopReport:
@@ -213,26 +212,17 @@ class TaskManager(Generic[R]):
         named in the report; should it return, its resource is destroyed then. A kill during a stop ends that.
         Raises ``DeadlockError`` inside a task or callback of this manager.
         """
-        _check_timeout(timeout)
+        check_timeout(timeout)
         return self._end("kill", self._config.cancel_grace if timeout is None else timeout)
 
     def _end(self, what: str, timeout: float | None) -> StopReport:
         engine = self._engine
-        if engine.forked:
+        if engine.is_forked:
             return StopReport(killed=False, killed_tasks=0, abandoned=(), seconds=0.0)
         from .threads.reentrancy import forbid_reentry  # noqa: PLC0415  as the engine
 
         forbid_reentry(engine, what)
-        since = monotonic()
-        reason = f"{what}() was called"
-        engine.pool_closed_by_waiter = engine.pool_closed_by_waiter or timeout is None
-        engine.close(reason)
-        if what == "stop":
-            engine.request_stop(reason, timeout)
-        else:
-            assert timeout is not None
-            engine.request_kill(reason, timeout)
-        return engine.wait_finished(since, timeout)
+        return engine.end(what == "kill", f"{what}() was called", timeout)
 
     def stop_on_signals(self, *signums: int) -> AbstractContextManager[Received]:
         """While in this context manager, the first SIGTERM or SIGINT (or of ``signums``) begins a graceful stop, the
@@ -248,16 +238,7 @@ class TaskManager(Generic[R]):
 
         Raises ``ConfigError`` for a bad value.
         """
-        from .control.events import Resized  # noqa: PLC0415
-
-        engine = self._engine
-        base = engine.bounds[0] if worker_count is None else worker_count
-        most = engine.bounds[1] if max_worker_count is None else max_worker_count
-        for field, value, least in (("worker_count", base, 1), ("max_worker_count", most, base)):
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise ConfigError(f"{field} must be an integer of at least {least}, got {value!r}")
-        engine.bounds = (base, most)
-        engine.report(Resized(base, most))
+        self._engine.resize(worker_count, max_worker_count)
 
     def __enter__(self) -> TaskManager[R]:
         return self
@@ -276,7 +257,7 @@ class TaskManager(Generic[R]):
 
     def __del__(self) -> None:
         engine: Engine | None = getattr(self, "_engine", None)
-        if engine is None or engine.draining or engine.forked:
+        if engine is None or engine.door:
             return
         engine.request_kill("it was collected without stop()", engine.config.cancel_grace)
         warnings.warn(f"{self!r} was collected without stop() or kill()", ResourceWarning, stacklevel=1, source=self)
@@ -300,69 +281,34 @@ class TaskManager(Generic[R]):
 
     def stats(self) -> TaskStats:
         """Workers, tasks and resources at this moment; true at every moment. Costs O(workers)."""
-        engine = self._engine
-        with engine.counters.lock:
-            flow = engine.counters.flow()
-            counters, ledger = engine.counters, engine.counters.ledger
-            resources = ResourceLedger(
-                created=ledger.created,
-                destroyed=ledger.destroyed,
-                alive=ledger.created - ledger.destroyed - ledger.lost,
-                lost=ledger.lost,
-            )
-        view = engine.view
-        ready, starting = engine.working()
-        urgent = min(len(engine.queue.levels[Priority.HIGH]), flow.queued)
-        return TaskStats(
-            base_workers=min(ready, view.base),
-            active_workers=ready,
-            burst_workers=max(0, ready - view.base),
-            queued_tasks=flow.queued - urgent,
-            priority_tasks=urgent,
-            available_resources=engine.pool.available,
-            running_tasks=flow.running,
-            done_tasks=flow.done,
-            accepted_tasks=flow.accepted,
-            starting_workers=starting,
-            lost_workers=view.lost,
-            replaced_workers=view.replaced,
-            abandoned_workers=view.abandoned - engine.shutdown_counts.cut_off,
-            resources=resources,
-            failing_creations=view.failing_creations,
-            creation_error=view.creation_error,
-            user_errors=counters.user_errors,
-            processes=() if engine.backend is None else engine.backend.usage(),
-        )
+        from .core.report import stats_of  # noqa: PLC0415  as the engine
+
+        return stats_of(self._engine)
 
     def metrics(self) -> TaskMetrics:
         """Times, rates and totals of the tasks so far. Costs O(workers). With ``Config.collector``, its
         ``metrics()``."""
-        engine = self._engine
-        if engine.collector is not None:
-            return engine.collector.metrics()
-        total = merged([*(shard.meter for shard in list(engine.counters.shards.values())), engine.inline.meter])
-        with engine.counters.lock:
-            flow = engine.sample_rates(monotonic())
-            counters = engine.counters
-            return summary(
-                total,
-                done=flow.done,
-                cancelled=counters.cancelled_in_queue,
-                failed=counters.ended_in_queue - counters.cancelled_in_queue,
-                retried=counters.retried,
-                arrival_rate=engine.arrivals.rate(),
-                completion_rate=engine.completions.rate(),
-            )
+        from .core.report import metrics_of  # noqa: PLC0415  as the engine
+
+        return metrics_of(self._engine)
 
     def explain(self) -> ScalingExplanation:
         """Why there are as many workers as there are: what the scaling policy said last, and the last 32 changes, each
         with what it was decided on. ``str()`` of it is for people."""
-        from .core.planning import explained  # noqa: PLC0415
+        from .core.report import explained  # noqa: PLC0415  as the engine
 
         return explained(self._engine.view)
 
     def __repr__(self) -> str:
         return f"<TaskManager {self._config.name!r} {self._engine.view.phase.value}>"
+
+
+def _backend_of(config: Config[Any]) -> Callable[[Engine], ThreadsBackendPort] | None:
+    if config.backend is None:
+        return None
+    from .remote.threads_backend import ThreadsBackend  # noqa: PLC0415  what it needs comes with an extra
+
+    return ThreadsBackend
 
 
 def _with_outcome(callback: Callable[[Any, BaseException | None], object]) -> Callable[[TaskFuture[Any]], object]:
@@ -384,8 +330,3 @@ def _refused(
     future._log = [Callback(_with_outcome(callback))]
     future._end(Ending(error, forced=True))
     return future
-
-
-def _check_timeout(timeout: float | None) -> None:
-    if timeout is not None and (isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout >= 0):
-        raise ValueError(f"timeout must be a number of seconds, at least 0, or None, got {timeout!r}")

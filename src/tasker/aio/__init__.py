@@ -1,5 +1,1 @@
-"""The asyncio face and engine: the same contract in one event loop."""
-
-from tasker.async_manager import AsyncTaskManager as AsyncTaskManager
-
-from .future import AsyncTaskFuture as AsyncTaskFuture
+"""The asyncio engine: a driver of the engine core in one event loop, and its data plane."""

@@ -10,20 +10,18 @@ import asyncio
 import contextvars
 import inspect
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .future import AsyncTaskFuture
+from .ports import EngineInLoop
 from .reentrancy import current
-
-if TYPE_CHECKING:
-    from .engine import AsyncEngine
 
 
 class Callbacks:
     """Those of one manager."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
-        self.engine: AsyncEngine = engine
+    def __init__(self, engine: EngineInLoop) -> None:
+        self.engine: EngineInLoop = engine
         self._tasks: dict[asyncio.Task[None], AsyncTaskFuture[Any]] = {}
         self._now: set[int] = set()
 
@@ -31,7 +29,7 @@ class Callbacks:
         return len(self._tasks)
 
     def holds(self, number: int) -> str | None:
-        """See ``inside.Place``."""
+        """See ``reentrancy.UserCodeScope``."""
         return f"the callback of task #{number}" if number in self._now else None
 
     def call(
@@ -68,7 +66,7 @@ class Callbacks:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._now.discard(self._tasks.pop(task).id)
-        if self.engine.draining:
+        if self.engine.door:
             self.engine.check_drained()
 
     def abandon(self) -> list[str]:

@@ -1,14 +1,10 @@
-"""The asyncio engine: drives workers as the supervisor says, all in the thread of one event loop.
+"""The asyncio engine: the driver of the engine core in the thread of one event loop.
 
 There is no supervisor's task: ``report`` asks the supervisor at once and carries its actions out, one event after the
 other (an event that comes up meanwhile waits in ``_inbox``). A timer of the loop brings ticks and wakeups.
 
-One task of the loop, the *keeper*, does nothing but wait for the end. A loop that closes (``asyncio.run`` does so)
-cancels all tasks; when the keeper is cancelled, the engine kills, so that resources are destroyed while the loop still
-runs.
-
-The engine knows nothing of the ``AsyncTaskManager`` in front of it, so a manager that nobody refers to any more is
-collected, and its ``__del__`` can ask for a kill.
+The engine knows nothing of the ``AsyncTaskManager`` in front of it, so a manager without references is collected, and
+its ``__del__`` can ask for a kill.
 """
 
 from __future__ import annotations
@@ -16,93 +12,68 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import inspect
-import random
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from tasker.config import Config
-from tasker.context import RootContext
 from tasker.control import events as ev
-from tasker.control.actions import Log
-from tasker.control.rates import SlidingRate
-from tasker.control.supervisor import Supervisor, View
-from tasker.core.counters import Counters, Flow
-from tasker.core.hooks import Hooks
-from tasker.core.planning import load_of, plan_of
-from tasker.errors import ShutdownError, TaskKilled
-from tasker.logs import GuardedLogger, describe, formatted
-from tasker.metrics.protocol import MetricsCollector, TaskLifecycleTimestamps
-from tasker.options import Priority
-from tasker.remote.registry import async_backend
-from tasker.stats import ShutdownCounts, StopReport
+from tasker.control.lifecycle import DoorMove
+from tasker.core.effects import Effects
+from tasker.core.ports import RemoteBackend
+from tasker.errors import TaskKilled
+from tasker.logs import describe
+from tasker.metrics.meter import Meter
+from tasker.stats import StopReport
 
-from .callbacks import Callbacks
-from .counters import AsyncShard
-from .effects import AsyncEffects
-from .future import QUEUED, AsyncTaskFuture
-from .queue import AsyncTaskQueue
-from .queue_slots import AsyncQueueSlots, check_queue_timeout
-from .resources import AsyncMaker, AsyncResourcePool
+from .owner import AsyncFutureOwner
+from .resource_handle import AsyncResourceMaker
+from .resource_pool import AsyncResourcePool
+from .resources import AsyncMaker
 from .run_task import AsyncRunTask
 from .slow_callbacks import SlowCallbacks
 from .waits import AsyncWaitRegistry
 from .worker import AsyncWorker
 
-if TYPE_CHECKING:
-    from tasker.remote.aio_sessions import AsyncBackend
 
-_HOUSEKEEPING = 1.0
+class AsyncBackendPort(RemoteBackend, AsyncResourceMaker, Protocol):
+    """What an asyncio engine needs of a backend: its workers, and the resources of ``run_task``."""
+
+    @property
+    def worker(self) -> Callable[..., AsyncWorker]:
+        """Makes a worker whose resource lives there."""
+        ...
 
 
-class AsyncEngine:
+class AsyncEngine(AsyncFutureOwner):
     """See the module's docstring."""
 
-    def __init__(self, config: Config[Any], loop: asyncio.AbstractEventLoop) -> None:
-        now = monotonic()
-        self.config: Config[Any] = config
-        self.loop: asyncio.AbstractEventLoop = loop
-        self.collector: MetricsCollector | None = config.collector
-        self.counters: Counters = Counters()
-        self.log: GuardedLogger = GuardedLogger(config.logger, config.name, lambda: self.counters.note("user_errors"))
-        self.hooks: Hooks = Hooks(config, self.log)
-        self.watch: SlowCallbacks = SlowCallbacks(config.slow_callback, self.log)
-        self.backend: AsyncBackend | None = async_backend(self)
-        self.maker: AsyncMaker | AsyncBackend = self.backend or AsyncMaker(self)
+    backend: AsyncBackendPort | None
+
+    def __init__(
+        self,
+        config: Config[Any],
+        loop: asyncio.AbstractEventLoop,
+        open_backend: Callable[[AsyncEngine], AsyncBackendPort] | None = None,
+    ) -> None:
+        super().__init__(config, loop)
+        self.slow_callbacks: SlowCallbacks = SlowCallbacks(config.slow_callback, self.log)
+        self.backend = None if open_backend is None else open_backend(self)
+        self.maker: AsyncResourceMaker = self.backend or AsyncMaker(self)
         self.pool: AsyncResourcePool = AsyncResourcePool(self)
-        self.queue: AsyncTaskQueue = AsyncTaskQueue()
-        self.queue_slots: AsyncQueueSlots | None = None
-        if config.max_queue_size is not None:
-            self.queue_slots = AsyncQueueSlots(self, config.max_queue_size)
-        self.root: RootContext = RootContext(config.ctx)
         self.waits: AsyncWaitRegistry = AsyncWaitRegistry(self)
-        self.callbacks: Callbacks = Callbacks(self)
-        self.inline: AsyncRunTask = AsyncRunTask(self)
-        self.supervisor: Supervisor = Supervisor(plan_of(config), random.Random(), now)
-        self.view: View = self.supervisor.view()
-        self.arrivals: SlidingRate = SlidingRate(config.rate_window, now)
-        self.completions: SlidingRate = SlidingRate(config.rate_window, now)
-        self.closed: bool = False
-        self.draining: bool = False
-        self.killed: bool = False
-        self.must_admit: bool = self.queue_slots is not None or self.collector is not None
-        """Whether ``submit`` has more to do than to queue."""
-        self.refusal: str = ""
+        self.run_task: AsyncRunTask = AsyncRunTask(self, self.pool)
+        self.effects = Effects(self)
         self.finished: asyncio.Event = asyncio.Event()
-        self.workers: dict[ev.Seat, AsyncWorker] = {}
-        self.creation_error: BaseException | None = None
-        self.ended_at: float = now
-        self.shutdown_counts: ShutdownCounts = ShutdownCounts()
-        self.cut: list[asyncio.Task[None]] = []
-        self.forget_parent: Callable[[], None] = lambda: None
-        self._inbox: deque[ev.Event] = deque()
+        self._leaving: list[asyncio.Task[None]] = []
+        """The tasks of workers that were stopped by force."""
+        self._inbox: deque[ev.Event | Callable[[], None]] = deque()
+        """Events, and what else is to be done between two events."""
         self._pumping = False
         self._timer: asyncio.TimerHandle | None = None
-        self._next_tick = now
-        self._errands: set[asyncio.Task[None]] = set()
-        self._client: asyncio.Task[None] | None = None
-        self._effects = AsyncEffects(self)
+        self._next_tick = 0.0
+        self._loop_guard: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Fills ``run_task``'s pool here, then starts the workers."""
@@ -112,9 +83,9 @@ class AsyncEngine:
             if self.backend is not None:
                 self.backend.finish()
             raise
-        self._next_tick = monotonic() + self._interval
-        self._client = self.loop.create_task(
-            self._keep(), name=f"{self.config.name}-keeper", context=contextvars.Context()
+        self._next_tick = monotonic() + self.interval
+        self._loop_guard = self.loop.create_task(
+            self._guard_loop(), name=f"{self.config.name}-loop-guard", context=contextvars.Context()
         )
         self.report(ev.Started())
         if self.config.ctx is not None:
@@ -123,141 +94,63 @@ class AsyncEngine:
     # -- events ---------------------------------------------------------------------------------------------------
 
     def report(self, event: ev.Event) -> None:
-        """Tells the supervisor, and carries out what it says."""
+        """Hands an event to the supervisor, and carries out what it decides."""
+        self._enter(event)
+
+    def _enter(self, event: ev.Event | Callable[[], None]) -> None:
         self._inbox.append(event)
-        if self._pumping:
-            return
+        # An action may report an event itself. That one waits until all actions of this one are carried out.
+        if not self._pumping:
+            self._pump()
+
+    def check_drained(self) -> None:
+        """See ``EngineCore``."""
+        if self.view.awaits_drain and not self.outstanding():
+            self._enter(lambda: self.answer_drained(monotonic()))
+
+    def _pump(self) -> None:
         self._pumping = True
         try:
             while self._inbox:
-                self._step(self._inbox.popleft())
+                event = self._inbox.popleft()
+                if callable(event):
+                    event()
+                else:
+                    self.step(event, monotonic())
         finally:
+            # Also after a fault: without the timer there would be no tick and no deadline any more.
             self._pumping = False
-        self._arm()
-
-    def _step(self, event: ev.Event) -> None:
-        if isinstance(event, ev.WorkerEnded | ev.WorkerDied | ev.CreationFailed):
-            self.workers.pop(event.seat, None)
-        actions = self.supervisor.handle(event, monotonic())
-        self.view = self.supervisor.view()
-        if self.killed and isinstance(event, ev.CreationFailed):
-            actions = [action for action in actions if not isinstance(action, Log)]  # it was cancelled: no news
-        for action in actions:
-            self._effects.carry_out(action)
-        if self.draining:
-            self.check_drained()
-
-    def check_drained(self) -> None:
-        """After a stop or kill: if nothing is outstanding any more, says so to the supervisor."""
-        if self.draining and not len(self.callbacks) and not self.counters.flow().outstanding:
-            self.draining = False  # nothing can become outstanding any more
-            self.report(ev.Drained())
-
-    @property
-    def _interval(self) -> float:
-        return self.config.burst_interval or _HOUSEKEEPING
+            self._arm()
 
     def _arm(self) -> None:
         """Sets the timer to the next moment at which there is something to do."""
-        self.disarm()
+        self._disarm()
         if self.finished.is_set():
             return
         now = monotonic()
-        moments = [self._next_tick, self.supervisor.wakeup(now)]
-        if self.config.ctx is not None and not self.closed:
-            moments.append(self.config.ctx.deadline)
-        delay = max(0.0, min(moment for moment in moments if moment is not None) - now)
+        delay = max(0.0, self.next_moment(now, self._next_tick) - now)
         self._timer = self.loop.call_later(delay, self._wake_up, context=contextvars.Context())
 
-    def disarm(self) -> None:
-        """No more timers."""
+    def _disarm(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
     def _wake_up(self) -> None:
         self._timer = None
-        now = monotonic()
         parent = self.config.ctx
-        if parent is not None and not self.closed and parent.cancelled:
+        if parent is not None and not self.door and parent.cancelled:
             self._parent_ended()
-        if now >= self._next_tick:
-            self._next_tick = now + self._interval
-            self.waits.survey()
-            self.report(ev.Tick(load_of(self.sample_rates(now), self.queue.levels, now)))
-        else:
-            self.report(ev.Wakeup())
+        self._enter(self._tick if monotonic() >= self._next_tick else ev.Wakeup())
 
-    def sample_rates(self, now: float) -> Flow:
-        """Brings the two rates up to date."""
-        flow = self.counters.flow()
-        self.arrivals.sample(now, flow.accepted)
-        self.completions.sample(now, flow.done)
-        return flow
-
-    def spawn(self, errand: Coroutine[Any, Any, None], name: str) -> None:
-        """Runs something of our own beside; it is kept until it ends."""
-        task = self.loop.create_task(errand, name=f"{self.config.name}-{name}", context=contextvars.Context())
-        self._errands.add(task)
-        task.add_done_callback(self._errands.discard)
-
-    def shard(self, slot: int) -> AsyncShard:
-        """The shard of a worker's slot."""
-        shard = self.counters.shards.setdefault(slot, AsyncShard())
-        assert isinstance(shard, AsyncShard)
-        return shard
-
-    @property
-    def torn_down(self) -> bool:
-        """Whether an error is not the user's but the ``GeneratorExit`` of a coroutine whose loop is gone: nothing can
-        be awaited any more."""
-        return not self.loop.is_running()
-
-    # -- for the data plane ---------------------------------------------------------------------------------------
-
-    def level(self, priority: int) -> Callable[[AsyncTaskFuture[Any]], None]:
-        """Where to append a task of this priority."""
-        try:
-            return self.queue.levels[Priority(priority)].append
-        except ValueError:
-            raise ValueError(f"priority must be one of {', '.join(map(str, Priority))}, got {priority!r}") from None
-
-    def admit(self, timeout: float | None, has_slot: bool) -> None:
-        """What ``submit`` has to ask for before it may queue, where that is anything."""
-        if self.closed:
-            raise self.shutdown_error()
-        check_queue_timeout(timeout)
-        if self.queue_slots is not None and not has_slot:
-            self.queue_slots.take()
-        self.hooks.arrival()
-
-    async def place(self, timeout: float | None) -> bool:
-        """Waits for a place in a bounded queue; False where it is not bounded."""
-        if self.closed:
-            raise self.shutdown_error()
-        check_queue_timeout(timeout)
-        if self.queue_slots is None:
-            return False
-        await self.queue_slots.acquire(timeout)
-        if self.closed:
-            raise self.shutdown_error()
-        return True
-
-    def release_slot(self, future: AsyncTaskFuture[Any]) -> None:
-        """The task waits no longer: its place in a bounded queue is free. A task that is to be retried has none."""
-        if (
-            self.queue_slots is not None
-            and not future.sent_back
-            and not (future._extra and future._extra.slot_released)
-        ):
-            self.queue_slots.release()
-
-    def shutdown_error(self) -> ShutdownError:
-        """Why no task is taken."""
-        return ShutdownError(self.refusal)
+    def _tick(self) -> None:
+        now = monotonic()
+        self._next_tick = now + self.interval
+        self.waits.survey()
+        self.tick(now)
 
     async def healthy(self, error: BaseException) -> bool:
-        """Whether an error is the task's own fault. If ``check_health`` itself raises, the resource is not to
+        """Returns whether an error is the task's own fault. If ``check_health`` itself raises, the resource is not to
         blame."""
         check = self.config.check_health
         if check is None:
@@ -271,69 +164,60 @@ class AsyncEngine:
             self.log.fault("check_health", fault)
             return True
 
-    def creation_failed(self, seat: ev.Seat, error: BaseException) -> None:
-        """A worker could not get its resource."""
-        self.creation_error = error
-        self.log.log("debug", "on_create raised %s\n%s", describe(error), formatted(error))
-        self.report(ev.CreationFailed(seat, describe(error)))
+    # -- workers --------------------------------------------------------------------------------------------------
 
-    # -- the owner of futures -------------------------------------------------------------------------------------
+    def start_worker(self, seat: ev.Seat) -> None:
+        """See ``Driver``."""
+        self.workers[seat] = (AsyncWorker if self.backend is None else self.backend.worker)(self, seat)
 
-    def drop(self, future: AsyncTaskFuture[Any]) -> None:
-        """Ends a task that is not running as killed."""
-        if future._stage == QUEUED:
-            self.shutdown_counts.killed_tasks += 1
-            future.extra().ended_waiting = True
-            told = TaskKilled(f"{future.label} was killed before it started: {self.refusal}")
-            future._end_error(told, cancelled=True)
-            self.ended_in_queue(future)
+    def retire(self, count: int) -> None:
+        """See ``Driver``."""
+        self.queue.retire(count)
 
-    def fail_in_queue(self, future: AsyncTaskFuture[Any], error: BaseException) -> None:
-        """Ends a task that is not running with an error."""
-        if future._stage == QUEUED:
-            future.extra().ended_waiting = True
-            future._end_error(error)
-            self.ended_in_queue(future)
+    def cancel_running(self) -> None:
+        """See ``Driver``."""
+        try:
+            if self.backend is not None:
+                self.backend.cancel_all(TaskKilled(self.refusal))
+            self.root.cancel(TaskKilled(self.refusal))
+        finally:
+            for worker in list(self.workers.values()):
+                worker.interrupt()
+            self.run_task.interrupt_all()
 
-    def ended_in_queue(self, future: AsyncTaskFuture[Any]) -> None:
-        """The task ended while no attempt ran."""
-        if future.cancelled():
-            self.counters.note("ended_in_queue", "cancelled_in_queue")
+    # -- the pool of run_task -------------------------------------------------------------------------------------
+
+    @property
+    def available_resources(self) -> int:
+        """How many resources of ``run_task``'s pool are idle."""
+        return self.pool.available
+
+    @property
+    def run_task_meter(self) -> Meter:
+        """What the calls of ``run_task`` measured."""
+        return self.run_task.meter
+
+    def refill_pool(self) -> None:
+        """See ``Driver``."""
+        self.spawn(self._refill(), "refill")
+
+    async def _refill(self) -> None:
+        try:
+            await self.pool.refill()
+        except BaseException as error:
+            if self.torn_down:
+                raise
+            self.report(ev.PoolRefillFailed(describe(error)))
         else:
-            self.counters.note("ended_in_queue")
-            now = future._finished_at = monotonic()
-            started = getattr(future, "_started_at", now)
-            self.hooks.failure(TaskLifecycleTimestamps(future._queued_at, started, now))
-        self.release_slot(future)
-        self.queue.discard(future)
-        if self.draining:
-            self.check_drained()
-
-    def interrupt(self, future: AsyncTaskFuture[Any], cause: BaseException) -> None:
-        """Cancels a running task: its context, and where it can be done, itself."""
-        future.extra().cancel_requested = True
-        for worker in list(self.workers.values()):
-            if worker.shard.future is future:
-                try:
-                    if worker.context is not None:
-                        worker.context.cancel(cause)
-                finally:
-                    worker.interrupt()
-
-    def callback_fault(self, future: AsyncTaskFuture[Any], error: BaseException) -> None:
-        """A callback raised."""
-        self.log.fault(f"callback of task #{future.id}", error)
+            self.report(ev.PoolRefilled())
 
     # -- the end --------------------------------------------------------------------------------------------------
 
     def close(self, reason: str) -> None:
-        """No more tasks. Harmless when repeated; the first reason stays."""
-        if self.closed:
-            return
-        self.refusal = f"task manager {self.config.name!r} is shutting down: {reason}"
-        self.closed = self.must_admit = self.draining = True
-        if self.queue_slots is not None:
+        """Accepts no more tasks. Harmless when repeated; the first reason stays."""
+        if self.move_door(DoorMove.CLOSE, self.shutting_down(reason)) and self.queue_slots is not None:
             self.queue_slots.wake_all()
+        self.check_drained()
 
     def _parent_cancelled(self) -> None:
         """From any thread."""
@@ -350,22 +234,36 @@ class AsyncEngine:
                 pass
 
     def _parent_ended(self) -> None:
-        self.close("its parent context ended")
-        self.report(ev.StopRequested("its parent context ended"))
+        self.request_stop("its parent context ended")
 
     def request_stop(self, reason: str, timeout: float | None = None) -> None:
         """Begins a graceful stop; does not wait."""
         self.close(reason)
-        if timeout is None:
-            self.report(ev.StopRequested(reason))
-            return
-        grace = min(0.1, timeout / 5)
-        self.report(ev.StopRequested(reason, monotonic() + timeout - grace, grace))
+        self.report(self.stop_event(reason, timeout))
 
     def request_kill(self, reason: str, timeout: float) -> None:
         """Begins a kill; does not wait."""
         self.close(reason)
-        self.report(ev.KillRequested(reason, monotonic() + timeout))
+        self.report(self.kill_event(reason, timeout))
+
+    def left(self, worker: AsyncWorker) -> None:
+        """See ``EngineCore``."""
+        if not worker.task.done():
+            self._leaving = [task for task in self._leaving if not task.done()]
+            self._leaving.append(worker.task)
+
+    def finish(self) -> None:
+        """See ``Driver``."""
+        self.spawn(self._finish(), "end")
+
+    async def _finish(self) -> None:
+        self.forget_parent()
+        await self.pool.close()
+        if self.backend is not None:
+            self.backend.finish()
+        self.ended_at = monotonic()
+        self.finished.set()
+        self._disarm()
 
     async def wait_finished(self, since: float, limit: float | None) -> StopReport:
         """Waits for the end; ``limit`` seconds at most."""
@@ -376,21 +274,19 @@ class AsyncEngine:
                 await asyncio.wait([waiting], timeout=end)
             finally:
                 waiting.cancel()
-        return StopReport(
-            killed=self.killed,
-            killed_tasks=self.shutdown_counts.killed_tasks,
-            abandoned=tuple(self.shutdown_counts.abandoned),
-            seconds=max(0.0, self.ended_at - since),
-        )
+        return self.stop_report(since, self.ended_at)
 
     async def _wait_tasks(self) -> None:
         await self.finished.wait()
-        if self.cut:
-            await asyncio.wait(self.cut)
-        if self._client is not None:
-            await asyncio.wait([self._client])
+        leaving = [task for task in self._leaving if not task.done()]
+        if leaving:
+            await asyncio.wait(leaving)
+        if self._loop_guard is not None:
+            await asyncio.wait([self._loop_guard])
 
-    async def _keep(self) -> None:
+    async def _guard_loop(self) -> None:
+        """Does nothing but wait for the end. A loop that closes (``asyncio.run`` does so) cancels all tasks; when this
+        one is cancelled, the engine kills, so that resources are destroyed while the loop still runs."""
         while not self.finished.is_set():
             try:
                 await self.finished.wait()

@@ -24,19 +24,55 @@ import asyncio
 import contextvars
 import types
 from collections.abc import Callable, Generator
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from tasker.errors import TaskCancelled
 from tasker.logs import task_name
 from tasker.metrics.protocol import TaskLifecycleTimestamps
 
-if TYPE_CHECKING:
-    from .engine import AsyncEngine
-
 T = TypeVar("T")
 
 QUEUED, RUNNING, ENDED, FAILED = 0, 1, 2, 3
 """Stages. ``ENDED``: with a result; ``FAILED``: with an error or a cancellation."""
+
+
+class Recalls(Protocol):
+    """What a future needs of a backend."""
+
+    def recall(self, future: Any) -> None:
+        """If the task was sent ahead and has not begun, puts it back into the queue."""
+
+
+class CallsBack(Protocol):
+    """What calls the callbacks of tasks."""
+
+    def call(
+        self,
+        future: Any,
+        callback: Callable[[Any, BaseException | None], object],
+        value: Any,
+        error: BaseException | None,
+    ) -> None:
+        """Calls one."""
+
+
+class LoopOwner(Protocol):
+    """What a future asks of the manager it belongs to."""
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop: ...
+    @property
+    def backend(self) -> Recalls | None: ...
+    @property
+    def callbacks(self) -> CallsBack: ...
+    def ended_in_queue(self, future: Any) -> None:
+        """The task ended while no attempt ran."""
+
+    def interrupt(self, future: Any, cause: BaseException) -> None:
+        """Cancels a running task."""
+
+    def callback_fault(self, future: Any, error: BaseException) -> None:
+        """Logs and counts what a callback raised."""
 
 
 class Extra:
@@ -140,7 +176,7 @@ class AsyncTaskFuture(_Future[T]):
     # Set by ``submit``, one by one: an ``__init__`` in Python would cost a tenth of a task.
     id: int
     _asyncio_future_blocking: bool
-    _engine: AsyncEngine
+    _engine: LoopOwner
     _finished_at: float
     _held: Any
     """The arguments, until it ends; then the result."""

@@ -8,18 +8,22 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from tasker.errors import QueueFull
 
-if TYPE_CHECKING:
-    from .engine import AsyncEngine
+
+class HasLoop(Protocol):
+    """What the slots need of an engine."""
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop: ...
 
 
 class AsyncSlotWait(asyncio.Future[None]):
     """One who waits for a place."""
 
-    _engine: AsyncEngine
+    _engine: HasLoop
 
     def __repr__(self) -> str:
         return "a place in the full queue"
@@ -28,7 +32,7 @@ class AsyncSlotWait(asyncio.Future[None]):
 class AsyncQueueSlots:
     """``bound`` places."""
 
-    def __init__(self, engine: AsyncEngine, bound: int) -> None:
+    def __init__(self, engine: HasLoop, bound: int) -> None:
         self._engine = engine
         self._bound = bound
         self._free = bound
@@ -88,9 +92,3 @@ class AsyncQueueSlots:
             wait = self._waiting.popleft()
             if not wait.done():
                 wait.set_result(None)
-
-
-def check_queue_timeout(timeout: float | None) -> None:
-    """Raises ``TypeError`` for what is not a number of seconds."""
-    if timeout is not None and (isinstance(timeout, bool) or not isinstance(timeout, int | float)):
-        raise TypeError(f"queue_timeout must be a number of seconds or None, got {timeout!r}")

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import asyncio
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Protocol
+from typing import Any, Protocol
 
 from tasker.errors import DeadlockError
 
 from .wait_detection import reached
 
-if TYPE_CHECKING:
-    from .engine import AsyncEngine
+
+class HasWorkers(Protocol):
+    """What is asked of an engine."""
+
+    @property
+    def workers(self) -> dict[Any, Any]: ...
 
 
-class Place(Protocol):
+class UserCodeScope(Protocol):
     """Where user code runs apart from workers: ``run_task``, a callback."""
 
     @property
-    def engine(self) -> AsyncEngine:
+    def engine(self) -> object:
         """The engine it belongs to."""
         ...
 
@@ -26,12 +30,12 @@ class Place(Protocol):
         """What runs there, in words, if it still is what had this number."""
 
 
-current: ContextVar[tuple[Place, int] | None] = ContextVar("tasker_current", default=None)
+current: ContextVar[tuple[UserCodeScope, int] | None] = ContextVar("tasker_current", default=None)
 """Set by the places, and inherited by the tasks of the loop that are started there. It names a number and not a future,
 because what inherits it may live long, and must not keep a result alive."""
 
 
-def inside(engine: AsyncEngine) -> str | None:
+def inside(engine: HasWorkers) -> str | None:
     """What of this engine's the caller runs in, in words; None if nothing."""
     this_thread = current.get()
     if this_thread is not None and this_thread[0].engine is engine:
@@ -45,7 +49,7 @@ def inside(engine: AsyncEngine) -> str | None:
     return None
 
 
-def forbid_reentry(engine: AsyncEngine, what: str) -> None:
+def forbid_reentry(engine: HasWorkers, what: str) -> None:
     """``DeadlockError`` where the caller runs in a task or callback of this manager."""
     where = inside(engine)
     if where is not None:

@@ -10,7 +10,7 @@ import asyncio
 import contextvars
 from collections.abc import Callable
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tasker.context import Context
 from tasker.control.events import PoolResourceLost
@@ -18,12 +18,11 @@ from tasker.errors import TaskCancelled, TaskKilled, TaskTimeout
 from tasker.metrics.meter import BATCH, Meter
 from tasker.metrics.protocol import TaskLifecycleTimestamps
 
+from .ports import EngineForTasks
 from .reentrancy import current
-from .resources import AsyncResourceHandle
+from .resource_handle import AsyncResourceHandle
+from .resource_pool import AsyncResourcePool
 from .user_functions import is_async
-
-if TYPE_CHECKING:
-    from .engine import AsyncEngine
 
 
 class _Run:
@@ -57,14 +56,15 @@ class _Run:
 class AsyncRunTask:
     """Runs tasks for callers of one manager."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
-        self.engine: AsyncEngine = engine
+    def __init__(self, engine: EngineForTasks, pool: AsyncResourcePool) -> None:
+        self.engine: EngineForTasks = engine
+        self._pool = pool
         self.meter: Meter = Meter()
         self._running: dict[int, _Run] = {}
         self._number = 0
 
     def holds(self, number: int) -> str | None:
-        """See ``inside.Place``."""
+        """See ``reentrancy.UserCodeScope``."""
         return "a task in run_task" if number in self._running else None
 
     def interrupt_all(self) -> None:
@@ -76,14 +76,14 @@ class AsyncRunTask:
         """Runs the task and returns its result, or raises its error."""
         engine = self.engine
         queued = monotonic()
-        if engine.closed:
+        if engine.door:
             raise engine.shutdown_error()
         engine.counters.inline_accepted += 1
         engine.hooks.arrival()
         try:
-            handle, temporary = await engine.pool.acquire()
-            if handle.remote is not None and handle.remote.recycle_limits.reached():
-                handle = await engine.pool.renew(handle, temporary)
+            handle, temporary = await self._pool.acquire()
+            if handle.remote is not None and not handle.remote.usable:
+                handle = await self._pool.renew(handle, temporary)
         except BaseException:
             self._leave(None, None)
             raise
@@ -133,9 +133,9 @@ class AsyncRunTask:
             isinstance(error, TaskCancelled) and run.context.cancelled
         )
         try:
-            broken = handle.remote is not None and (handle.remote.broken or handle.remote.recycle_limits.reached())
+            broken = handle.remote is not None and not handle.remote.usable
             healthy = not broken and (error is None or cancelled or await engine.healthy(error))
-            if await engine.pool.release(handle, temporary, healthy):
+            if await self._pool.release(handle, temporary, healthy):
                 engine.report(PoolResourceLost())
         finally:
             self._leave(stamps, error, cancelled)
@@ -158,5 +158,5 @@ class AsyncRunTask:
                 meter.flush()
             record = engine.hooks.completion if error is None else engine.hooks.failure
             record(stamps)
-        if engine.draining:
+        if engine.door:
             engine.check_drained()

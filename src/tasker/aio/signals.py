@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import signal
 import threading
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-from tasker.threads.signals import Received
+from tasker.core.ports import StopRequests
+from tasker.core.signals import Received
 
-if TYPE_CHECKING:
-    from .engine import AsyncEngine
+
+class StopRequestsInLoop(StopRequests, Protocol):
+    """What stopping by a signal needs of an engine."""
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop: ...
 
 
 @contextlib.contextmanager
-def stop_on_signals(engine: AsyncEngine, signums: tuple[int, ...]) -> Iterator[Received]:
+def stop_on_signals(engine: StopRequestsInLoop, signums: tuple[int, ...]) -> Iterator[Received]:
     """See ``AsyncTaskManager.stop_on_signals``."""
     if threading.current_thread() is not threading.main_thread():
         raise ValueError("stop_on_signals works in the main thread only, where Python delivers signals")

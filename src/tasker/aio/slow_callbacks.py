@@ -20,13 +20,13 @@ class SlowCallbacks:
         self.limit: float = limit or inf
         self._log = log
 
-    def look(self, begun: float, worker: str, number: int, task: object) -> None:
+    def check(self, begun: float, worker: str, number: int, task: object) -> None:
         """A step that began then is over."""
         took = monotonic() - begun
         if took > self.limit:
-            self.handle(took, worker, number, task)
+            self.report(took, worker, number, task)
 
-    def handle(self, took: float, worker: str, number: int, task: object) -> None:
+    def report(self, took: float, worker: str, number: int, task: object) -> None:
         """Says so."""
         text = (
             "the event loop was held for %.2f s (slow_callback=%s) by task #%d %s in worker %s: nothing else could run"

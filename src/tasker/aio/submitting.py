@@ -10,12 +10,13 @@ from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine, I
 from contextvars import copy_context
 from threading import get_ident
 from time import monotonic
-from typing import Any, Generic, TypeVar, TypeVarTuple, overload
+from typing import Any, Generic, TypeVar, TypeVarTuple, Unpack, overload
 
 from tasker.config import Config
 from tasker.context import Context
+from tasker.core.checks import check_look_ahead
 from tasker.errors import ShutdownError
-from tasker.options import Priority
+from tasker.options import Priority, QueueOptions, TaskOptions, spells_out
 
 from .engine import AsyncEngine
 from .future import QUEUED, AsyncTaskFuture
@@ -52,11 +53,8 @@ class Submitting(Generic[R]):
         self,
         task: Callable[[Context, R, *Ts], Coroutine[Any, Any, T]],
         *args: *Ts,
-        priority: Priority = ...,
-        once: bool = ...,
         callback: Callable[[T | None, BaseException | None], object] | None = ...,
-        block: bool = ...,
-        queue_timeout: float | None = ...,
+        **options: Unpack[QueueOptions],
     ) -> AsyncTaskFuture[T]: ...
 
     @overload
@@ -64,11 +62,8 @@ class Submitting(Generic[R]):
         self,
         task: Callable[[Context, R, *Ts], T],
         *args: *Ts,
-        priority: Priority = ...,
-        once: bool = ...,
         callback: Callable[[T | None, BaseException | None], object] | None = ...,
-        block: bool = ...,
-        queue_timeout: float | None = ...,
+        **options: Unpack[QueueOptions],
     ) -> AsyncTaskFuture[T]: ...
 
     def submit(
@@ -135,11 +130,8 @@ class Submitting(Generic[R]):
         self,
         task: Callable[[Context, R, *Ts], Coroutine[Any, Any, T]],
         *args: *Ts,
-        priority: Priority = ...,
-        once: bool = ...,
         callback: Callable[[T | None, BaseException | None], object] | None = ...,
-        block: bool = ...,
-        queue_timeout: float | None = ...,
+        **options: Unpack[QueueOptions],
     ) -> AsyncTaskFuture[T]: ...
 
     @overload
@@ -147,45 +139,37 @@ class Submitting(Generic[R]):
         self,
         task: Callable[[Context, R, *Ts], T],
         *args: *Ts,
-        priority: Priority = ...,
-        once: bool = ...,
         callback: Callable[[T | None, BaseException | None], object] | None = ...,
-        block: bool = ...,
-        queue_timeout: float | None = ...,
+        **options: Unpack[QueueOptions],
     ) -> AsyncTaskFuture[T]: ...
 
+    @spells_out(QueueOptions)
     async def submit_wait(
         self,
         task: Callable[[Context, R, *Ts], Any],
         *args: *Ts,
-        priority: Priority = _NORMAL,
-        once: bool = False,
         callback: Callable[[Any, BaseException | None], object] | None = None,
-        block: bool = True,
-        queue_timeout: float | None = None,
+        **options: Unpack[QueueOptions],
     ) -> AsyncTaskFuture[Any]:
-        """``submit`` that waits for a place where the queue is bounded and full, for ``queue_timeout`` seconds at
-        most; then, or at once if not ``block``, ``QueueFull``."""
+        """``submit`` that waits for a slot where the queue is bounded and full, for ``queue_timeout`` seconds at
+        most; then, or at once if not ``block``, it raises ``QueueFull``."""
         engine = self._here()
-        if engine.queue_slots is not None and block:
+        if engine.queue_slots is not None and options.get("block", True):
             try:
-                await engine.place(queue_timeout)
+                await engine.acquire_slot(options.get("queue_timeout"))
             except ShutdownError as error:
                 if callback is None:
                     raise
                 return self._refused(task, callback, error)
-            engine.queue_slots.put_back()  # for submit to take, with nobody in between
-        return self.submit(task, *args, priority=priority, once=once, callback=callback, queue_timeout=queue_timeout)
+            engine.queue_slots.put_back()  # for ``submit`` to take, before the loop has another turn
+        return self.submit(task, *args, callback=callback, **options)
 
     @overload
     async def queue_task(
         self,
         task: Callable[[Context, R, *Ts], Coroutine[Any, Any, T]],
         *args: *Ts,
-        priority: Priority = ...,
-        once: bool = ...,
-        block: bool = ...,
-        queue_timeout: float | None = ...,
+        **options: Unpack[QueueOptions],
     ) -> T: ...
 
     @overload
@@ -193,31 +177,22 @@ class Submitting(Generic[R]):
         self,
         task: Callable[[Context, R, *Ts], T],
         *args: *Ts,
-        priority: Priority = ...,
-        once: bool = ...,
-        block: bool = ...,
-        queue_timeout: float | None = ...,
+        **options: Unpack[QueueOptions],
     ) -> T: ...
 
+    @spells_out(QueueOptions)
     async def queue_task(
         self,
         task: Callable[[Context, R, *Ts], Any],
         *args: *Ts,
-        priority: Priority = _NORMAL,
-        once: bool = False,
-        block: bool = True,
-        queue_timeout: float | None = None,
+        **options: Unpack[QueueOptions],
     ) -> Any:
-        """``submit_wait``, then waits for the result and returns it; raises what the task raised.
+        """Submits the task as ``submit_wait`` does, waits for the result and returns it; raises what the task raises.
 
         Cancelling the caller cancels the task: one that is queued never starts; one that runs is cancelled."""
         if self._engine is not None and self._engine.queue_slots is None:
-            future = self.submit(task, *args, priority=priority, once=once, queue_timeout=queue_timeout)
-        else:
-            future = await self.submit_wait(
-                task, *args, priority=priority, once=once, block=block, queue_timeout=queue_timeout
-            )
-        return await future
+            return await self.submit(task, *args, **options)
+        return await (await self.submit_wait(task, *args, **options))
 
     @overload
     async def run_task(self, task: Callable[[Context, R, *Ts], Coroutine[Any, Any, T]], *args: *Ts) -> T: ...
@@ -237,7 +212,7 @@ class Submitting(Generic[R]):
         engine = self._here()
         if not callable(task):
             raise TypeError(f"task must be callable, got {task!r}")
-        return await engine.inline.run(task, args)
+        return await engine.run_task.run(task, args)
 
     @overload
     def map(
@@ -247,8 +222,7 @@ class Submitting(Generic[R]):
         *,
         ordered: bool = ...,
         look_ahead: int | None = ...,
-        priority: Priority = ...,
-        once: bool = ...,
+        **options: Unpack[TaskOptions],
     ) -> AsyncIterator[T]: ...
 
     @overload
@@ -259,10 +233,10 @@ class Submitting(Generic[R]):
         *,
         ordered: bool = ...,
         look_ahead: int | None = ...,
-        priority: Priority = ...,
-        once: bool = ...,
+        **options: Unpack[TaskOptions],
     ) -> AsyncIterator[T]: ...
 
+    @spells_out(TaskOptions)
     def map(
         self,
         task: Callable[[Context, R, A], Any],
@@ -270,8 +244,7 @@ class Submitting(Generic[R]):
         *,
         ordered: bool = True,
         look_ahead: int | None = None,
-        priority: Priority = _NORMAL,
-        once: bool = False,
+        **options: Unpack[TaskOptions],
     ) -> AsyncIterator[Any]:
         """Yields ``task(ctx, resource, item)`` for each item, in the order of the inputs, or as they end.
 
@@ -279,15 +252,12 @@ class Submitting(Generic[R]):
         inputs may be endless. The first task that fails raises here, at its place; then, and when the iterator is
         closed, what has not started is cancelled. Nothing is submitted before the first ``anext``.
         """
-        if look_ahead is None:
-            look_ahead = 1000
-        if isinstance(look_ahead, bool) or not isinstance(look_ahead, int) or look_ahead < 1:
-            raise ValueError(f"look_ahead must be a positive integer, got {look_ahead!r}")
+        look_ahead = check_look_ahead(look_ahead)
         if not isinstance(inputs, AsyncIterable):
             iter(inputs)
 
         async def submit(item: A) -> AsyncTaskFuture[Any]:
-            return await self.submit_wait(task, item, priority=priority, once=once)
+            return await self.submit_wait(task, item, **options)
 
         return (in_order if ordered else as_they_come)(submit, inputs, look_ahead)
 

@@ -1,86 +1,103 @@
-"""Finds the deadlock that every pool knows: tasks that wait for tasks of their own pool, until nobody is left to run
-them.
+"""Announces the waits of this manager's workers to the search for deadlocks (``control.deadlock``).
 
-A task that awaits a future of its own manager directly is seen at once, by its lane; the last one that does so, when
-every worker that there can ever be is waiting like that, gets the error instead. If the pool may still grow, it is told
-that all its workers are blocked.
-
-A task may also wait for several at once, by ``gather`` or a ``TaskGroup``. What these wait for is looked up (``graph``)
-at each tick of the housekeeping.
+A task that awaits a future of its own manager directly is seen at once, by its runner. A task may also wait for several
+at once, by ``gather`` or a ``TaskGroup``; what these wait for is looked up (``wait_detection``) at each tick.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sized
+from typing import Any, Protocol
 
+from tasker.control.deadlock import Outlook, WaitGraph
 from tasker.control.events import AllBlocked
+from tasker.core.ports import WaitsPort
 from tasker.errors import DeadlockError
 
 from .future import AsyncTaskFuture
 from .queue_slots import AsyncSlotWait
 from .wait_detection import reached
 
-if TYPE_CHECKING:
-    from .engine import AsyncEngine
-    from .worker import AsyncWorker
+
+class WaitingWorker(Protocol):
+    """What is asked of a worker whose task waits."""
+
+    waits: bool
+
+    @property
+    def waited(self) -> Any: ...
+    @property
+    def shard(self) -> Any: ...
+    @property
+    def runner(self) -> Any: ...
+    def waits_for(self) -> list[Any]:
+        """Returns what its task waits for, as far as it can be seen."""
+        ...
+
+    def interrupt(self) -> None:
+        """Throws ``CancelledError`` into its task."""
+
+
+class EngineOfWaits(WaitsPort, Protocol):
+    """What the search needs of an engine."""
+
+    @property
+    def queue(self) -> Sized: ...
+    @property
+    def workers(self) -> dict[Any, Any]: ...
 
 
 class AsyncWaitRegistry:
-    """Who of a manager's workers waits for what."""
+    """Which worker of a manager waits for what."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: EngineOfWaits) -> None:
         self._engine = engine
-        self._waits: dict[AsyncWorker, Any] = {}
+        self._graph: WaitGraph[WaitingWorker] = WaitGraph()
 
-    def enter(self, worker: AsyncWorker, awaited: Any) -> None:
-        """A worker's task is going to wait. ``DeadlockError`` if that would be for ever."""
+    def enter(self, worker: WaitingWorker, awaited: Any) -> None:
+        """A worker's task is about to wait. Raises ``DeadlockError`` if that would last for ever."""
         if awaited is worker.shard.future:
             raise DeadlockError(f"{awaited} waits for itself")
-        self._waits[worker] = awaited
-        worker.waits = True
         if error := self._judge(worker, awaited):
-            self.leave(worker)
             awaited._asyncio_future_blocking = False  # the loop will not see it
             raise error
 
-    def leave(self, worker: AsyncWorker) -> None:
+    def leave(self, worker: WaitingWorker) -> None:
         """The wait is over."""
         worker.waits = False
-        self._waits.pop(worker, None)
+        self._graph.leave(worker)
 
     def survey(self) -> None:
-        """Looks what those wait for that have not announced it, and raises ``DeadlockError`` in one of them if need
-        be."""
+        """Looks up waits that were not announced, and raises ``DeadlockError`` in one of them if need be."""
         engine = self._engine
         if not len(engine.queue):
             return
         for worker in list(engine.workers.values()):
-            if worker.waited is None or worker in self._waits:
+            if worker.waited is None or worker in self._graph:
                 continue
             awaited = next((one for one in reached(worker.waits_for(), timed=False) if _is_own(one, engine)), None)
             if awaited is None:
                 continue
-            self._waits[worker] = awaited
-            worker.waits = True
             error = self._judge(worker, awaited)
             if error is not None and worker.runner is not None:
-                self.leave(worker)
                 worker.runner.interruption = error
                 worker.interrupt()
                 return
 
-    def _judge(self, worker: AsyncWorker, awaited: Any) -> DeadlockError | None:
+    def _judge(self, worker: WaitingWorker, awaited: Any) -> DeadlockError | None:
         engine, view = self._engine, self._engine.view
-        waiting = [other for other in self._waits.values() if not other.done()]
-        if len(waiting) >= view.limit:
+        living, workers = view.ready + view.starting, len(engine.workers)
+        outlook = self._graph.enter(worker, awaited, limit=view.limit, workers=workers, living=living)
+        worker.waits = outlook is not Outlook.DEADLOCK
+        if outlook is Outlook.DEADLOCK:
             return DeadlockError(
-                f"{worker.shard.future} waits for {awaited}, but all {view.limit} workers of {engine.config.name!r} run "
-                f"tasks that wait for tasks of the same manager, so it would never start"
+                f"{worker.shard.future} waits for {awaited}, but all {max(view.limit, workers)} workers of "
+                f"{engine.config.name!r} run tasks that wait for tasks of the same manager, so it would never start"
             )
-        if len(waiting) >= view.ready + view.starting:
-            engine.report(AllBlocked(len(waiting)))
+        if outlook is Outlook.NEEDS_WORKER:
+            engine.report(AllBlocked(self._graph.waiting()))
         return None
 
 
-def _is_own(future: Any, engine: AsyncEngine) -> bool:
+def _is_own(future: Any, engine: object) -> bool:
     return isinstance(future, AsyncTaskFuture | AsyncSlotWait) and future._engine is engine

@@ -7,7 +7,7 @@ Cancellation. A task runs *in* the worker's task of the loop, so to cancel it, t
 ``CancelledError`` where the task waits, and no further than that, because the lane catches what comes out. What the task
 does with it is its own business. Afterwards ``_absorb`` clears what is left of the request (a task may have swallowed
 it, or asked for it and ended without waiting), so it never hits the next task. The worker itself is never ended by a
-cancellation: that is what ``Retire`` is for. When a loop that closes cancels everything, ``AsyncEngine`` notices by its
+cancellation: that is what ``Retire`` is for. When a loop that closes cancels everything, ``EngineForWorkers`` notices by its
 keeper, and kills.
 """
 
@@ -17,10 +17,11 @@ import asyncio
 import concurrent.futures
 import contextvars
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tasker.context import Context
 from tasker.control import events as ev
+from tasker.control.attempts import Verdict, after_error
 from tasker.control.workers import WorkerState
 from tasker.errors import DeadlockError, TaskCancelled, TaskKilled, TaskTimeout, WorkerLost
 from tasker.logs import describe
@@ -28,19 +29,17 @@ from tasker.metrics.protocol import TaskLifecycleTimestamps
 
 from .counters import AsyncShard
 from .future import QUEUED, RUNNING, AsyncTaskFuture
+from .ports import EngineForWorkers
 from .user_functions import FunctionCaller
 from .wait_detection import awaited_by
 from .worker_loop import FAILED, PARK, PAUSE, PLAIN, SWITCH, RunnerRequest, TaskRunner
-
-if TYPE_CHECKING:
-    from .engine import AsyncEngine
 
 
 class AsyncWorker:
     """Makes a resource, serves the queue with it, and ends it; reports each step to the supervisor."""
 
-    def __init__(self, engine: AsyncEngine, seat: ev.Seat) -> None:
-        self.engine: AsyncEngine = engine
+    def __init__(self, engine: EngineForWorkers, seat: ev.Seat) -> None:
+        self.engine: EngineForWorkers = engine
         self.seat: ev.Seat = seat
         self.shard: AsyncShard = engine.shard(seat.slot)
         self.state: WorkerState = WorkerState.STARTING
@@ -171,7 +170,7 @@ class AsyncWorker:
         finally:
             self.interruptible = False
             if not engine.config.sync_in_thread:
-                engine.watch.look(begun, self.name, future.id, task)
+                engine.slow_callbacks.check(begun, self.name, future.id, task)
         self._succeeded(future, value)
         return True
 
@@ -196,21 +195,17 @@ class AsyncWorker:
         if error.__traceback__ is not None:
             error.__traceback__ = error.__traceback__.tb_next  # less our own frame, which would keep things alive
         cancellation = cancellation_of(future, self.context, error, engine.refusal)
-        blameless = blameless or cancellation is not None or isinstance(error, DeadlockError)
-        if not blameless and not await engine.healthy(error):
+        verdict = after_error(
+            cancelled=cancellation is not None, blameless=blameless or isinstance(error, DeadlockError)
+        )
+        if verdict is None and not await engine.healthy(error):
             self._send_back(future, error)
             return False
-        shard.done += 1
+        stamps = TaskLifecycleTimestamps(future._queued_at, future._started_at, finished)
+        shard.failed(stamps, cancelled=verdict is Verdict.CANCELLED, timed_out=isinstance(error, TaskTimeout))
         shard.future = None
-        meter = shard.meter
-        if cancellation is not None:
-            meter.cancelled += 1
-        else:
-            meter.failed += 1
-            meter.timed_out += isinstance(error, TaskTimeout)
-            meter.execution.append(finished - future._started_at)
-            meter.wait.append(future._started_at - future._queued_at)
-            engine.hooks.failure(TaskLifecycleTimestamps(future._queued_at, future._started_at, finished))
+        if verdict is not Verdict.CANCELLED:
+            engine.hooks.failure(stamps)
         if future.done():  # abandoned
             return True
         if cancellation is None:
@@ -235,7 +230,8 @@ class AsyncWorker:
         text = "worker %s replaces its resource: %s failed (attempt %d) with %s"
         engine.log.log("warning", text, self.name, future.label, future.attempts, describe(error))
         extra.failure = error
-        engine.report(ev.AttemptFailed(self.seat, future, future.attempts, extra.once))
+        cancelled = extra.cancel_requested or (self.context is not None and self.context.cancelled)
+        engine.report(ev.AttemptFailed(self.seat, future, future.attempts, extra.once, cancelled))
 
     def _lose_task(self, error: BaseException) -> None:
         future, self.shard.future = self.shard.future, None

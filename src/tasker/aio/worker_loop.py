@@ -26,17 +26,15 @@ from collections.abc import Generator
 from enum import Enum
 from sys import getrefcount
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tasker.context import Context
 from tasker.metrics.protocol import TaskLifecycleTimestamps
 
 from .future import ENDED, QUEUED, RUNNING, AsyncTaskFuture
+from .ports import RunnerWorker
 from .queue_slots import AsyncSlotWait
 from .user_functions import CO_COROUTINE, is_async
-
-if TYPE_CHECKING:
-    from .worker import AsyncWorker
 
 _SLICE = 0.001
 """For how many seconds a lane runs tasks that never wait, before it lets the rest of the loop have its turn."""
@@ -71,7 +69,7 @@ def _how(task: Any) -> RunnerRequest:
 class TaskRunner:
     """The generator of one worker, and what it shares with it."""
 
-    def __init__(self, worker: AsyncWorker, resource: Any) -> None:
+    def __init__(self, worker: RunnerWorker, resource: Any) -> None:
         self._worker = worker
         self._closing = False
         self._rested = False
@@ -87,7 +85,7 @@ class TaskRunner:
         worker, shard, engine = self._worker, self._worker.shard, self._worker.engine
         root, name, queue, cancelling = engine.root, worker.name, engine.queue, worker.task.cancelling
         add_execution, add_wait = shard.meter.execution.append, shard.meter.wait.append
-        limit, bounded = engine.watch.limit, engine.queue_slots is not None
+        limit, bounded = engine.slow_callbacks.limit, engine.queue_slots is not None
         hooks, collects = engine.hooks, engine.collector is not None
         high, normal, low = queue.levels
         new, references = Context.__new__, getrefcount
@@ -102,7 +100,7 @@ class TaskRunner:
         task: Any
         while True:
             # To the next task.
-            if engine.draining and not (high or normal or low):
+            if engine.door and not (high or normal or low):
                 engine.check_drained()
             if queue.retiring:
                 queue.take_retirement()
@@ -158,7 +156,7 @@ class TaskRunner:
             add_wait(now - future._queued_at)
             now = finished
             if took > limit and not self._rested:
-                engine.watch.handle(took, name, future.id, task)
+                engine.slow_callbacks.report(took, name, future.id, task)
             self._rested = False
             shard.done += 1
             shard.future = None
@@ -185,11 +183,11 @@ class TaskRunner:
     def rest(self, future: AsyncTaskFuture[Any], waited: Any) -> Generator[Any, None, RunnerRequest]:
         """Runs the task on, from its first wait to its end; gives what the lane wishes then."""
         worker = self._worker
-        waits, watch = worker.engine.waits, worker.engine.watch
+        waits, slow_callbacks = worker.engine.waits, worker.engine.slow_callbacks
         run, send, throw = self.variables.run, self.generator.send, self.generator.throw
         self._rested = True
         task = future._task
-        watch.look(future._started_at, worker.name, future.id, task)
+        slow_callbacks.check(future._started_at, worker.name, future.id, task)
         while True:
             worker.waited = waited
             try:
@@ -209,7 +207,7 @@ class TaskRunner:
                 worker.waited = None
                 begun = monotonic()
                 waited = run(send, None)
-            watch.look(begun, worker.name, future.id, task)
+            slow_callbacks.check(begun, worker.name, future.id, task)
             if type(waited) is RunnerRequest:
                 waits.leave(worker)
                 return waited

@@ -74,6 +74,8 @@ class AttemptFailed:
     """The engine's own handle of the task; given back in the action."""
     attempts: int
     once: bool
+    cancelled: bool = False
+    """Whether it was cancelled while it ran: then it is not wanted any more."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,10 @@
-"""The lifecycle of a manager: every move in one table. A move that is not there is a fault of the caller."""
+"""The lifecycle of a manager: every move in two tables. A move that is not in its table is a fault of the caller.
+
+``Phase`` is how far the supervisor is; it alone moves it, one event after the other. ``Door`` is what the data plane
+looks at for each task: whether tasks come in and may start. It moves at once, from any thread, so it can be ahead of
+the phase (``stop()`` closes the door in the caller's thread, and the supervisor drains when it handles the event), and
+never behind it. ``docs/architecture.md`` has both as diagrams drawn from these tables.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +20,7 @@ class Phase(enum.Enum):
     CLOSING = "closing"
     """Every task has its outcome; workers destroy their resources."""
     KILLING = "killing"
-    """What waited was dropped, what runs was cancelled; workers end."""
+    """Queued tasks are dropped, running ones cancelled; workers end."""
     STOPPED = "stopped"
 
 
@@ -49,5 +55,49 @@ MOVES: dict[tuple[Phase, Move], Phase] = {
 
 
 def moved(phase: Phase, move: Move) -> Phase:
-    """The phase after a move; ``KeyError`` for one that is not in the table."""
+    """Returns the phase after a move; raises ``KeyError`` for one that is not in the table."""
     return MOVES[phase, move]
+
+
+class Door(enum.IntEnum):
+    """Whether tasks come in, and whether those that are in may start.
+
+    Integers, and ``OPEN`` is the false one: the loops that run every task test it without a comparison.
+    """
+
+    OPEN = 0
+    CLOSED = 1
+    """No task comes in; those that are in are run."""
+    KILLED = 2
+    """No task comes in, and none starts."""
+    FORKED = 3
+    """This process is a fork of the manager's: its threads do not exist here, so no task comes in and nothing ends."""
+
+
+class DoorMove(enum.Enum):
+    """What changes the door."""
+
+    CLOSE = "close"
+    KILL = "kill"
+    FORK = "fork"
+
+
+DOOR_MOVES: dict[tuple[Door, DoorMove], Door] = {
+    (Door.OPEN, DoorMove.CLOSE): Door.CLOSED,
+    (Door.OPEN, DoorMove.KILL): Door.KILLED,
+    (Door.OPEN, DoorMove.FORK): Door.FORKED,
+    (Door.CLOSED, DoorMove.CLOSE): Door.CLOSED,
+    (Door.CLOSED, DoorMove.KILL): Door.KILLED,
+    (Door.CLOSED, DoorMove.FORK): Door.FORKED,
+    (Door.KILLED, DoorMove.CLOSE): Door.KILLED,
+    (Door.KILLED, DoorMove.KILL): Door.KILLED,
+    (Door.KILLED, DoorMove.FORK): Door.FORKED,
+    (Door.FORKED, DoorMove.CLOSE): Door.FORKED,
+    (Door.FORKED, DoorMove.KILL): Door.FORKED,
+    (Door.FORKED, DoorMove.FORK): Door.FORKED,
+}
+
+
+def door_moved(door: Door, move: DoorMove) -> Door:
+    """Returns the door after a move."""
+    return DOOR_MOVES[door, move]

@@ -21,10 +21,10 @@ from typing import Any
 
 from . import actions as act
 from . import events as ev
+from .attempts import Verdict, after_unhealthy
 from .creation import CreationGate
 from .journal import ScalingDecision
 from .lifecycle import Move, Phase, moved
-from .retry import Verdict, after_unhealthy
 from .scaler import Scaler, WorkerCounts
 from .scaling import Decision, RatePolicy, ScalingPolicy, Snapshot
 from .workers import WorkerMove, WorkersTable, WorkerState
@@ -53,6 +53,8 @@ class View:
     """What others may know of the supervisor's state: an immutable snapshot."""
 
     phase: Phase
+    awaits_drain: bool
+    """Whether a ``Drained`` is due once nothing is outstanding."""
     starting: int
     ready: int
     ending: int
@@ -150,6 +152,7 @@ class Supervisor:
         scaler = self._scaler
         return View(
             phase=self.phase,
+            awaits_drain=self.phase in (Phase.DRAINING, Phase.KILLING) and not self._nothing_runs,
             starting=self.table.count(_STARTING),
             ready=self.table.count(_READY),
             ending=self.table.count(_ENDING),
@@ -202,6 +205,8 @@ class Supervisor:
             return []
         self._scaler.clock.forget(event.seat)
         delay = self._gate.failed(now, event.error)
+        if self.phase is Phase.KILLING:
+            return []  # most likely it was cancelled, and there is no next try to announce
         text = "a resource could not be made (%d in a row, next try in %.2f s): %s"
         actions: list[act.Action] = [act.Log("warning", text, (self._gate.failures, delay, event.error))]
         hopeless = self._gate.failures >= _DRAIN_TRIES and not self.table.count(_READY, _STARTING)
@@ -222,12 +227,14 @@ class Supervisor:
     def _attempt_failed(self, event: ev.AttemptFailed, now: float) -> list[act.Action]:
         if self._begin_ending(event.seat, now):
             self._replaced += 1
-        if self.phase is Phase.KILLING:
+        killing = self.phase is Phase.KILLING
+        retries = self._plan.max_retries
+        verdict = after_unhealthy(event.attempts, retries, once=event.once, cancelled=event.cancelled, killing=killing)
+        if verdict is Verdict.KILLED:
             return [act.DropTask(event.task)]
-        verdict = after_unhealthy(event.attempts, event.once, self._plan.max_retries)
-        if verdict is Verdict.RETRY:
+        if verdict is Verdict.TRY_AGAIN:
             return [act.Requeue(event.task)]
-        return [act.FailTask(event.task, own=verdict is Verdict.OWN_ERROR)]
+        return [act.FailTask(event.task, own=verdict is Verdict.ENDED)]
 
     def _worker_ended(self, event: ev.WorkerEnded, now: float) -> list[act.Action]:
         self.table.move(event.seat, WorkerMove.ENDED)

@@ -27,6 +27,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tasker.metrics.meter import Meter
+from tasker.metrics.protocol import TaskLifecycleTimestamps
 
 _TRIES = 10
 _STOCK = 1000
@@ -44,6 +45,15 @@ class Shard:
         self.sent_back: int = 0
         self.future: Any = None
         """The task that runs here now."""
+
+    def failed(self, stamps: TaskLifecycleTimestamps, *, cancelled: bool, timed_out: bool) -> None:
+        """Counts a task that ended here with an error or a cancellation. By the worker."""
+        meter = self.meter
+        if cancelled:
+            meter.cancelled += 1
+        else:
+            meter.count_failed(stamps, timed_out)
+        self.done += 1
 
 
 @dataclass(frozen=True, slots=True)

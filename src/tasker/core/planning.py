@@ -1,16 +1,14 @@
-"""What both engines tell the supervisor about the number of workers, and what they show of its decisions."""
+"""What the supervisor has to know of the configuration and of the load."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from time import monotonic
 from typing import Any
 
 from tasker.config import Config
 from tasker.control.events import Load
-from tasker.control.journal import ScalingExplanation
 from tasker.control.scaling import RatePolicy
-from tasker.control.supervisor import Plan, View
+from tasker.control.supervisor import Plan
 
 from .counters import Flow
 
@@ -47,18 +45,3 @@ def _waited(level: Sequence[Any], now: float) -> float:
     except IndexError:
         return 0.0
     return 0.0 if first.attempts else max(0.0, now - first._queued_at)
-
-
-def explained(view: View) -> ScalingExplanation:
-    """What ``explain`` shows."""
-    return ScalingExplanation(
-        at=monotonic(),
-        target=view.target,
-        ready=view.ready,
-        starting=view.starting,
-        worker_count=view.base,
-        max_worker_count=view.most,
-        latest=view.latest,
-        snapshot=view.snapshot,
-        decisions=view.decisions,
-    )

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterable
 
 from .histogram import Histogram
-from .protocol import TaskMetrics
+from .protocol import TaskLifecycleTimestamps, TaskMetrics
 
 BATCH = 512
 
@@ -30,6 +30,13 @@ class Meter:
         self.cancelled: int = 0
         self.timed_out: int = 0
         self.lock: threading.RLock = threading.RLock()  # a signal handler may ask for metrics in the middle of this
+
+    def count_failed(self, stamps: TaskLifecycleTimestamps, timed_out: bool) -> None:
+        """Counts a task that ended with an error. By the writing thread."""
+        self.failed += 1
+        self.timed_out += timed_out
+        self.execution.append(stamps.finished_at - stamps.started_at)
+        self.wait.append(stamps.started_at - stamps.queued_at)
 
     def flush(self) -> None:
         """Empties the lists into the histograms. By the writing thread."""

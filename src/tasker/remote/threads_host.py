@@ -25,7 +25,7 @@ from .threads_window import ThreadsWindow
 if TYPE_CHECKING:
     from tasker.threads.worker import Worker
 
-    from .threads_sessions import ThreadsBackend
+    from .threads_backend import ThreadsBackend
 
 
 class RemoteHost:

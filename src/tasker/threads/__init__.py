@@ -1,0 +1,1 @@
+"""The threaded engine: a driver of the engine core, and its data plane."""

@@ -6,15 +6,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from tasker.context import Context
-from tasker.options import Priority
+from tasker.options import TaskOptions
 
 from .future import TaskFuture
-
-if TYPE_CHECKING:
-    from tasker.manager import TaskManager
+from .waits import WaitRegistry
 
 T = TypeVar("T")
 
@@ -22,10 +20,10 @@ T = TypeVar("T")
 class ManagerExecutor(Executor):
     """A view of a manager. Its callables are plain ones, called with their own arguments alone."""
 
-    def __init__(self, manager: TaskManager[Any], priority: Priority, once: bool) -> None:
-        self._manager = manager
-        self._priority = priority
-        self._once = once
+    def __init__(self, submit: Callable[..., TaskFuture[Any]], waits: WaitRegistry, options: TaskOptions) -> None:
+        self._submit = submit
+        self._waits = waits
+        self._options = options
         self._closed = False
         self._pending: set[Future[Any]] = set()
         self._submitting = 0
@@ -40,7 +38,7 @@ class ManagerExecutor(Executor):
             self._submitting += 1
         future: TaskFuture[T] | None = None
         try:
-            future = self._manager.submit(_plain, fn, args, kwargs, priority=self._priority, once=self._once)
+            future = self._submit(_plain, fn, args, kwargs, **self._options)
         finally:
             with self._changed:
                 self._submitting -= 1
@@ -59,12 +57,12 @@ class ManagerExecutor(Executor):
             for future in pending:
                 future.cancel()
         if wait:
-            ticket = self._manager._engine.waits.enter(self)
+            ticket = self._waits.enter(self)
             try:
                 with self._changed:
                     self._changed.wait_for(self.done)
             finally:
-                self._manager._engine.waits.leave(ticket)
+                self._waits.leave(ticket)
 
     def done(self) -> bool:
         """Whether everything that came through this view has its outcome."""

@@ -239,13 +239,19 @@ class TaskFuture(Future[T]):
         failure: BaseException | None = self.__dict__.pop("_failure", None)
         return failure
 
-    def _goes_back(self) -> bool:
-        """Appends ``BACK``. True where the task must not run again: it was cancelled while it ran (that left an ending that
-        did not count, and then cancelled the context; the canceller may be between the two), or has an outcome."""
-        log = self._entered(BACK)
-        before = log[: len(log) - 1 - log[::-1].index(BACK)]
+    def _was_cancelled(self, log: tuple[Any, ...] | None = None) -> bool:
+        """Returns whether the task was cancelled while it ran, or has an outcome: then it must not run again."""
+        # ``cancel`` of a running task leaves an ending that does not count, and then cancels the context. The canceller
+        # may be between the two, so both are looked at.
         context = self._context
-        return any(type(entry) is Ending for entry in before) or (context is not None and context.cancelled)
+        entries = (*self._log,) if log is None else log
+        return any(type(entry) is Ending for entry in entries) or (context is not None and context.cancelled)
+
+    def _goes_back(self) -> bool:
+        """Appends ``BACK``. Returns whether the task must not run again."""
+        log = self._entered(BACK)
+        # Only what stands before BACK: a ``cancel`` behind it counts by itself, and ends the task.
+        return self._was_cancelled(log[: len(log) - 1 - log[::-1].index(BACK)])
 
     def _entered(self, entry: object) -> tuple[Any, ...]:
         """Appends to the log, and returns all that stands in it then."""

@@ -47,10 +47,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from .future import TaskFuture
+from typing import Any, Protocol
 
 PENDING, FINISHED, CANCELLED, FAILED = 0, 1, 2, 3
 """How a future stands: ``FINISHED`` with a result, ``FAILED`` with an error."""
@@ -61,6 +58,17 @@ Mark = str
 CPython does not count the references to these, which without the GIL is work that the workers would dispute."""
 
 RUN, BACK, DONE = "RUN", "BACK", "DONE"
+
+
+class Logged(Protocol):
+    """What has a log: a future, as far as its log needs to know it."""
+
+    _log: list[Any]
+    _kind: int
+    _error: BaseException | None
+
+    @property
+    def _owner(self) -> Any: ...
 
 
 class Ending:
@@ -85,7 +93,7 @@ class Waiter:
         self.acquire: Callable[..., bool] = self.lock.acquire
         self.acquire()
 
-    def tell(self, future: TaskFuture[Any]) -> None:
+    def tell(self, future: Logged) -> None:
         self.lock.release()
 
 
@@ -96,7 +104,7 @@ class Callback:
     def __init__(self, fn: Callable[[Any], object]) -> None:
         self.fn: Callable[[Any], object] = fn
 
-    def tell(self, future: TaskFuture[Any]) -> None:
+    def tell(self, future: Logged) -> None:
         try:
             self.fn(future)
         except BaseException as error:
@@ -121,7 +129,7 @@ class Bridge:
         self.waiters: list[Any] = []
         self.settled: bool = False
 
-    def tell(self, future: TaskFuture[Any]) -> None:
+    def tell(self, future: Logged) -> None:
         with self.condition:
             if self.settled:
                 return
@@ -141,9 +149,9 @@ class _Nest(threading.local):
     recursion limit would break off in the middle of an outcome; so from a depth on they are called one after the other."""
 
     depth: int = 0
-    later: deque[tuple[TaskFuture[Any], list[Callback]]] | None = None
+    later: deque[tuple[Logged, list[Callback]]] | None = None
 
-    def call(self, future: TaskFuture[Any], callbacks: list[Callback]) -> None:
+    def call(self, future: Logged, callbacks: list[Callback]) -> None:
         if self.later is not None:
             self.later.append((future, callbacks))
             return
@@ -157,7 +165,7 @@ class _Nest(threading.local):
         finally:
             self.depth -= 1
 
-    def _one_after_the_other(self, future: TaskFuture[Any], callbacks: list[Callback]) -> None:
+    def _one_after_the_other(self, future: Logged, callbacks: list[Callback]) -> None:
         later = self.later = deque([(future, callbacks)])
         try:
             while later:
@@ -195,11 +203,11 @@ class _Unopened(list[Any]):
 UNOPENED: list[Any] = _Unopened()
 LATE: bool = sys.version_info < (3, 12)
 """Whether futures start with ``UNOPENED``."""
-opening: dict[TaskFuture[Any], list[Any]] = {}
+opening: dict[Logged, list[Any]] = {}
 """The logs that are being opened now. Atomic on it: ``setdefault`` and ``pop``, whose keys are compared by identity."""
 
 
-def opened(future: TaskFuture[Any]) -> list[Any]:
+def opened(future: Logged) -> list[Any]:
     """The log of a future, for writing.
 
     Of all who open it at once, ``setdefault`` (one atomic operation on one object) lets one win. A log leaves

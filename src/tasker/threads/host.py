@@ -1,7 +1,7 @@
 """The seam between workers and the places where their resources live.
 
 A worker's life is the same everywhere: make the resource, serve the queue with it, end it, and report each step
-(``workers.Worker``). Where the resource is, and how a task gets to it and its outcome back, is the affair of the
+(``worker.Worker``). Where the resource is, and how a task gets to it and its outcome back, is the affair of the
 worker's *host*. Health, retries, priorities and scaling stay with the worker and the control plane, in this process.
 """
 
@@ -21,7 +21,8 @@ class Host(Protocol):
         """Makes the resource; raises what the user's function raises."""
 
     def serve(self) -> None:
-        """Runs tasks until told to retire, or until the resource is not to be used any more. Raises ``HostDied``."""
+        """Runs tasks until a ``RETIRE`` is taken, or until the resource is not to be used any more. Raises
+        ``HostDied``."""
 
     def destroy(self) -> None:
         """Ends the resource and what it lived in. Raises nothing of the user's."""

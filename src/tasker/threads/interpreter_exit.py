@@ -1,4 +1,4 @@
-"""The end of the interpreter, and fork.
+"""The exit of the interpreter, and fork.
 
 No thread starts at import, and nothing here does anything before the first manager was made.
 """
@@ -10,17 +10,33 @@ import os
 import threading
 import weakref
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-if TYPE_CHECKING:
-    from .engine import Engine
 
-_engines: weakref.WeakSet[Engine] = weakref.WeakSet()
+class ExitingEngine(Protocol):
+    """What exit and fork need of an engine."""
+
+    def begin_exit(self) -> None:
+        """Begins a graceful stop, whose workers may get no thread any more."""
+
+    def finish_at_exit(self) -> None:
+        """Waits for the end."""
+
+    def forked(self) -> None:
+        """Called in a fork of the process: refuses all work from now on."""
+
+    @property
+    def is_forked(self) -> bool:
+        """Whether this process is a fork of the engine's."""
+        ...
+
+
+_engines: weakref.WeakSet[ExitingEngine] = weakref.WeakSet()
 _hooked: list[bool] = []
 
 
-def watch(engine: Engine) -> None:
-    """Sees that the engine is stopped gracefully when the interpreter exits, and refuses work in a forked child."""
+def register(engine: ExitingEngine) -> None:
+    """Has the engine stopped gracefully when the interpreter exits, and refuse work in a forked child."""
     _engines.add(engine)
     if not _hooked:
         _hooked.append(True)
@@ -32,27 +48,19 @@ def watch(engine: Engine) -> None:
 def _at_exit(fn: Callable[[], None]) -> None:
     # As concurrent.futures does: before the interpreter joins its threads. It is not public; plain atexit comes a
     # little later and is the next best.
-    register = getattr(threading, "_register_atexit", atexit.register)
-    register(fn)
+    hook = getattr(threading, "_register_atexit", atexit.register)
+    hook(fn)
 
 
 def _stop_all() -> None:
-    engines = [engine for engine in list(_engines) if not engine.forked]
+    engines = [engine for engine in list(_engines) if not engine.is_forked]
+    # All of them begin before the first is waited for, so that they end side by side.
     for engine in engines:
-        engine.exiting = engine.pool_closed_by_waiter = True
-        engine.request_stop("the interpreter exits")
+        engine.begin_exit()
     for engine in engines:
         engine.finish_at_exit()
 
 
 def _forked() -> None:
     for engine in list(_engines):
-        engine.forked = True
-        engine.refusal = (
-            f"task manager {engine.config.name!r} was inherited through fork: its threads exist in the parent only"
-        )
-        engine.closed = engine.must_admit = True
-        # Whoever held a lock in the parent does not exist here.
-        engine.counters.renew_locks()
-        engine.inline.meter.lock = threading.RLock()
-        engine.pool.renew_lock()
+        engine.forked()

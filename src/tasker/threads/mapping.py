@@ -6,12 +6,10 @@ import queue
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from .future import TaskFuture
-
-if TYPE_CHECKING:
-    from .waits import WaitRegistry
+from .waits import WaitRegistry
 
 T = TypeVar("T")
 A = TypeVar("A")

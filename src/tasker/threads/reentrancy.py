@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from tasker.errors import DeadlockError
 
-from .worker import this_thread
-
-if TYPE_CHECKING:
-    from .engine import Engine
+from .this_thread import this_thread
 
 
-def forbid_reentry(engine: Engine, what: str) -> None:
-    """``DeadlockError`` where this thread runs a task or callback of this manager."""
+class _Supervised(Protocol):
+    @property
+    def thread(self) -> threading.Thread:
+        """The supervisor's."""
+        ...
+
+
+def forbid_reentry(engine: _Supervised, what: str) -> None:
+    """Raises ``DeadlockError`` where this thread runs a task or callback of this engine."""
     worker = this_thread.worker
     if worker is not None and worker.engine is engine:
         inside = f"{worker.shard.future or 'a callback'} in worker {worker.name}"

@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from tasker.config import Config
+from tasker.context import Context
 from tasker.core.counters import Counters
 from tasker.logs import GuardedLogger
 
-if TYPE_CHECKING:
-    from tasker.remote.threads_sessions import RemoteResource
+
+class ResourceElsewhere(Protocol):
+    """A resource of ``run_task`` that lives outside of this process, for one caller at a time."""
+
+    @property
+    def usable(self) -> bool:
+        """Whether it may get another task: its process lives, and it has not served its time."""
+        ...
+
+    def context(self) -> Context:
+        """Returns the context of the next task."""
+        ...
+
+    def run(self, context: Context, task: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+        """Runs a task there; returns its result, or raises its error."""
 
 
 class ResourceHandle:
@@ -21,8 +35,8 @@ class ResourceHandle:
     def __init__(self, resource: Any, end: Callable[[], object] | None) -> None:
         self.resource: Any = resource
         self.end: Callable[[], object] | None = end
-        self.remote: RemoteResource | None = None
-        """The child process that it lives in, where it does."""
+        self.remote: ResourceElsewhere | None = None
+        """Where it lives, if not in this process."""
 
 
 class ResourceMaker(Protocol):

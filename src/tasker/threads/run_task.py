@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import CancelledError
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tasker.context import BareContext, Context
 from tasker.control.events import PoolResourceLost
@@ -18,11 +18,9 @@ from tasker.errors import TaskTimeout
 from tasker.metrics.meter import BATCH, Meter
 from tasker.metrics.protocol import TaskLifecycleTimestamps
 
+from .ports import EngineForRunTask
 from .resource_pool import Lease
-from .worker import this_thread
-
-if TYPE_CHECKING:
-    from .engine import Engine
+from .this_thread import this_thread
 
 _LOST = PoolResourceLost()
 
@@ -38,9 +36,9 @@ class _Call(Lease):
     error: BaseException | None = None
     cancelled: bool = False
 
-    def enter(self, engine: Engine) -> None:
+    def enter(self, engine: EngineForRunTask) -> None:
         with engine.counters.lock:
-            if engine.closed:
+            if engine.door:
                 raise engine.shutdown_error()
             engine.counters.inline_accepted += 1
             self.open = True
@@ -49,7 +47,7 @@ class _Call(Lease):
 class RunTask:
     """Runs tasks for callers of one manager. Thread-safe."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: EngineForRunTask) -> None:
         self._engine = engine
         self.meter: Meter = Meter()
         """Written under the books' lock, since every caller's thread comes here."""
@@ -68,7 +66,7 @@ class RunTask:
             engine.pool.acquire(call)
             assert call.handle is not None
             remote = call.handle.remote
-            if remote is not None and remote.recycle_limits.reached():
+            if remote is not None and not remote.usable:
                 remote = engine.pool.renew(call).remote
             call.started = monotonic()
             context: Context
@@ -101,11 +99,7 @@ class RunTask:
         engine, error = self._engine, call.error
         finished = monotonic()
         handle = call.handle
-        broken = (
-            handle is not None
-            and handle.remote is not None
-            and (handle.remote.broken or handle.remote.recycle_limits.reached())
-        )
+        broken = handle is not None and handle.remote is not None and not handle.remote.usable
         healthy = not broken and (error is None or call.cancelled or engine.hooks.healthy(error))
         engine.pool.release(call, healthy)
         put, event = engine.put_event, _LOST
@@ -127,7 +121,7 @@ class RunTask:
             record = engine.hooks.completion if error is None else engine.hooks.failure
             record(TaskLifecycleTimestamps(call.queued, call.started, finished))
         call.error = None  # its traceback holds this call
-        if engine.draining:
+        if engine.door:
             engine.check_drained()
 
     def _count_failure(self, call: _Call) -> None:

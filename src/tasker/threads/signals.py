@@ -6,26 +6,15 @@ import contextlib
 import signal
 import threading
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+
+from tasker.core.ports import StopRequests
+from tasker.core.signals import Received
 
 from .signal_listener import SignalListener
 
-if TYPE_CHECKING:
-    from .engine import Engine
-
-
-class Received:
-    """The signals that came."""
-
-    def __init__(self) -> None:
-        self.signals: list[signal.Signals] = []
-
-    def __bool__(self) -> bool:
-        return bool(self.signals)
-
 
 @contextlib.contextmanager
-def stop_on_signals(engine: Engine, signums: tuple[int, ...]) -> Iterator[Received]:
+def stop_on_signals(engine: StopRequests, signums: tuple[int, ...]) -> Iterator[Received]:
     """See ``TaskManager.stop_on_signals``."""
     if threading.current_thread() is not threading.main_thread():
         raise ValueError("stop_on_signals works in the main thread only, where Python delivers signals")

@@ -1,50 +1,31 @@
-"""Finds the deadlock that every pool knows: tasks that wait for tasks of their own pool, until nobody is left to run
-them.
-
-A worker that is going to wait without a limit enters what it waits for. If then every worker that there can ever be
-waits, and nothing that any of them waits for has happened, nothing will: the one that came last gets the error. If
-the pool may still grow, it is told that all its workers are blocked.
-
-"Nothing has happened" is asked of the awaited things themselves, so a worker that was served and has not woken up yet
-does not count as blocked: there is no false alarm.
-"""
+"""Announces the unlimited waits of this manager's workers to the search for deadlocks (``control.deadlock``)."""
 
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any, Protocol
 
+from tasker.control.deadlock import Awaited, Outlook, WaitGraph
 from tasker.control.events import AllBlocked, Seat
 from tasker.control.workers import WorkerState
+from tasker.core.ports import WaitsPort
 from tasker.errors import DeadlockError
 
-from .worker import this_thread
-
-if TYPE_CHECKING:
-    from .engine import Engine
-
-
-class Awaited(Protocol):
-    """What one can wait for."""
-
-    def done(self) -> bool:
-        """Whether there is nothing to wait for any more."""
-        ...
+from .this_thread import this_thread
 
 
 class WaitRegistry:
-    """Who of a manager's workers waits for what. Thread-safe."""
+    """Which worker of a manager waits for what. Thread-safe."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: WaitsPort) -> None:
         self._engine = engine
         self._lock = threading.Lock()
-        self._waits: dict[Seat, tuple[Any, Awaited]] = {}
+        self._graph: WaitGraph[Seat] = WaitGraph()
 
     def enter(self, awaited: Awaited) -> Seat | None:
-        """Announces an unlimited wait of this thread. ``DeadlockError`` if it would be for ever; None if this thread
-        is none of this manager's workers; else the ticket for ``leave``."""
-        worker = this_thread.worker
-        if worker is None or worker.engine is not self._engine:
+        """Announces an unlimited wait of this thread. Raises ``DeadlockError`` if it would last for ever. Returns the
+        ticket for ``leave``, or None if this thread is none of this manager's workers."""
+        worker, engine = this_thread.worker, self._engine
+        if worker is None or worker.engine is not engine:
             return None
         mine = worker.shard.future
         if worker.state is not WorkerState.READY:
@@ -55,25 +36,21 @@ class WaitRegistry:
             mine = f"a callback in worker {worker.name}"
         elif awaited is mine:
             raise DeadlockError(f"{mine} waits for itself")
-        # After a resize to fewer there can be more workers than the limit, until they retire.
-        limit = max(self._engine.view.limit, len(self._engine.workers))
+        view = engine.view
+        limit, living = view.limit, view.ready + view.starting
         with self._lock:
-            self._waits[worker.seat] = (mine, awaited)
-            blocked = len(self._waits)
-            stuck = blocked >= limit and not any(other.done() for _, other in self._waits.values())
-            if stuck:
-                del self._waits[worker.seat]
-        if stuck:
+            outlook = self._graph.enter(worker.seat, awaited, limit=limit, workers=len(engine.workers), living=living)
+            waiting = self._graph.waiting()
+        if outlook is Outlook.DEADLOCK:
             raise DeadlockError(
-                f"{mine} waits for {awaited}, but all {limit} workers of {self._engine.config.name!r} run tasks that wait "
-                f"for tasks of the same manager, so it would never start"
+                f"{mine} waits for {awaited}, but all {max(limit, len(engine.workers))} workers of {engine.config.name!r} "
+                f"run tasks that wait for tasks of the same manager, so it would never start"
             )
-        view = self._engine.view
-        if blocked >= view.ready + view.starting:
-            self._engine.report(AllBlocked(blocked))
+        if outlook is Outlook.NEEDS_WORKER:
+            engine.report(AllBlocked(waiting))
         return worker.seat
 
     def leave(self, ticket: object) -> None:
         """The wait is over."""
         with self._lock:
-            self._waits.pop(ticket, None)  # type: ignore[call-overload]
+            self._graph.leave(ticket)  # type: ignore[arg-type]

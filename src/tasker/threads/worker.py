@@ -7,12 +7,12 @@ becomes of a task that does not simply succeed is decided here too; the straight
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
 from concurrent.futures import CancelledError
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tasker.control import events as ev
+from tasker.control.attempts import Verdict, after_error
 from tasker.control.workers import WorkerState
 from tasker.core.counters import Shard
 from tasker.errors import DeadlockError, TaskTimeout, WorkerLost
@@ -22,34 +22,16 @@ from tasker.metrics.protocol import TaskLifecycleTimestamps
 from .future import TaskFuture
 from .future_log import BACK, DONE, Ending, outcome_in
 from .host import Host, HostDied
-
-if TYPE_CHECKING:
-    from .engine import Engine
-
-
-class ThreadState(threading.local):
-    """What this thread is for us."""
-
-    worker: Worker | None = None
-    inline: tuple[Engine, ...] = ()
-    """The managers whose ``run_task`` this thread is in."""
-
-
-this_thread: ThreadState = ThreadState()
-
-
-def working(workers: Iterable[Worker]) -> tuple[int, int]:
-    """How many are ready, and how many on their way to it."""
-    states = [worker.state for worker in workers]
-    return states.count(WorkerState.READY), states.count(WorkerState.STARTING)
+from .ports import EngineForWorkers
+from .this_thread import this_thread
 
 
 class Worker:
     """Makes a resource, serves the queue with it, and ends it; reports each step to the supervisor."""
 
-    def __init__(self, engine: Engine, seat: ev.Seat) -> None:
-        self.engine = engine
-        self.seat = seat
+    def __init__(self, engine: EngineForWorkers, seat: ev.Seat) -> None:
+        self.engine: EngineForWorkers = engine
+        self.seat: ev.Seat = seat
         self.shard: Shard = engine.counters.shard(seat.slot)
         self.state: WorkerState = WorkerState.STARTING
         """As the worker itself knows it: the supervisor hears of it a little later."""
@@ -112,21 +94,14 @@ class Worker:
             BaseException.with_traceback(error, error.__traceback__.tb_next)
         context = future._context
         cancelled = isinstance(error, CancelledError) and context is not None and context.cancelled
-        blameless = blameless or cancelled or isinstance(error, DeadlockError)
-        if not blameless and not engine.hooks.healthy(error):
+        verdict = after_error(cancelled=cancelled, blameless=blameless or isinstance(error, DeadlockError))
+        if verdict is None and not engine.hooks.healthy(error):
             self.send_back(future, error)
             return False
-        meter = shard.meter
-        if cancelled:
-            meter.cancelled += 1
-        else:
-            meter.failed += 1
-            meter.timed_out += isinstance(error, TaskTimeout)
-            meter.execution.append(finished - future._started_at)
-            meter.wait.append(future._started_at - future._queued_at)
-        shard.done += 1
-        if not cancelled:
-            engine.hooks.failure(TaskLifecycleTimestamps(future._queued_at, future._started_at, finished))
+        stamps = TaskLifecycleTimestamps(future._queued_at, future._started_at, finished)
+        shard.failed(stamps, cancelled=verdict is Verdict.CANCELLED, timed_out=isinstance(error, TaskTimeout))
+        if verdict is not Verdict.CANCELLED:
+            engine.hooks.failure(stamps)
         future._end(Ending(error, cancelled=cancelled, forced=True))
         return True
 
@@ -136,12 +111,22 @@ class Worker:
         text = "worker %s replaces its resource: %s failed (attempt %d) with %s"
         engine.log.log("warning", text, self.name, future.label, future._attempts, describe(error))
         future._failure = error
-        put, event = engine.put_event, ev.AttemptFailed(self.seat, future, future._attempts, future._once)
+        event = ev.AttemptFailed(self.seat, future, future._attempts, future._once, future._was_cancelled())
+        put = engine.put_event
+        # From here to ``put`` nothing is called, so no signal and no asynchronous exception comes between: a task that
+        # is counted as sent back has been reported.
         shard.sent_back += 1
         shard.future = None
         put(event)
-        if engine.finished.is_set():  # nobody reads that any more
+        if engine.finished.is_set():
+            # The supervisor reads no more events. It sets ``finished`` before its last look into the inbox, so either
+            # it has found this one there, or this thread finds ``finished`` set.
             engine.drop_returned(future)
+
+    def cut_off(self) -> bool:
+        """Ends whatever runs here by force, and the resource with it. From any thread. False where that cannot be
+        done."""
+        return self.host.kill()
 
     def _lose_task(self, error: BaseException) -> None:
         """Gives the task in hand its outcome, and the books what is missing in them, wherever the fault struck."""

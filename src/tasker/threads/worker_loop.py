@@ -26,26 +26,25 @@ from collections.abc import Callable
 from contextvars import Context as Variables
 from time import monotonic
 from types import CoroutineType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tasker.context import BareContext
 from tasker.control import events as ev
+from tasker.core.user_functions import refused
 from tasker.metrics.meter import BATCH
 from tasker.metrics.protocol import TaskLifecycleTimestamps
 
 from .future import TaskFuture
 from .future_log import DONE, FINISHED, RUN, SETTLED, UNOPENED, opening
+from .ports import HostedWorker
 from .queue import RETIRE
-
-if TYPE_CHECKING:
-    from .resources import ResourceHandle
-    from .worker import Worker
+from .resources import ResourceHandle
 
 
 class ThreadHost:
     """See the module's docstring."""
 
-    def __init__(self, worker: Worker) -> None:
+    def __init__(self, worker: HostedWorker) -> None:
         self._worker = worker
         self._held: ResourceHandle | None = None
 
@@ -113,7 +112,7 @@ class ThreadHost:
                 is_open(future, None)
             future._started_at = started = now()
             log.append(run)
-            if (len(log) != 1 and not future._may_run()) or engine.killed:
+            if (len(log) != 1 and not future._may_run()) or (engine.door and engine.killed):
                 _outside(own, worker.skip, future)
                 shard.future = future = context = log = task = args = variables = None
                 if own:
@@ -155,7 +154,7 @@ class ThreadHost:
             shard.future = future = context = log = task = args = variables = value = None
             if len(executions) >= batch:
                 meter.flush()
-            if engine.draining and tokens.empty():
+            if engine.door and tokens.empty():
                 engine.check_drained()
             if own:
                 return True
@@ -166,11 +165,3 @@ class ThreadHost:
 def _outside(own: Variables, function: Callable[..., Any], *args: Any) -> Any:
     """Calls ``function`` where it sees nothing of what the task has set."""
     return Variables().run(function, *args) if own else function(*args)
-
-
-def refused(coroutine: CoroutineType[Any, Any, Any]) -> TypeError:
-    """The error of a coroutine that nobody runs."""
-    coroutine.close()
-    return TypeError(
-        f"{coroutine.__qualname__} is an async task: it needs an AsyncTaskManager, a TaskManager can't run it"
-    )

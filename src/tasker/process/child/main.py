@@ -23,6 +23,7 @@ from types import CoroutineType
 from typing import Any
 
 from tasker.context import Context
+from tasker.core.user_functions import refused
 from tasker.errors import TaskKilled, TravelError
 from tasker.logs import describe, task_name
 from tasker.process.protocol.errors import pack_error
@@ -44,7 +45,6 @@ from tasker.process.protocol.pickling import PLAIN, pack, pack_or_tell, unpack, 
 from tasker.process.protocol.wire import LARGE as FILED
 from tasker.process.protocol.wire import Frame, Wire
 from tasker.process.usage import own_rss
-from tasker.threads.worker_loop import refused
 
 from .output import speak_through
 from .resource import Resource

@@ -1,0 +1,118 @@
+"""The resources of ``run_task`` in an event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+
+from tasker.control.events import PoolResourceLost
+from tasker.errors import ResourceError, ShutdownError
+from tasker.logs import describe
+
+from .ports import EngineForResources
+from .resource_handle import AsyncResourceHandle
+
+
+class AsyncResourcePool:
+    """The resources of ``run_task``: a pool that is kept full, and temporary ones beyond it."""
+
+    def __init__(self, engine: EngineForResources) -> None:
+        config = engine.config
+        self._engine = engine
+        self._size = config.pool_size
+        self._most_temporary = config.max_temporary_resources
+        self._idle: deque[AsyncResourceHandle] = deque()
+        self._temporary = 0
+        self._number = 0
+        self._closed = False
+
+    async def fill(self) -> None:
+        """Makes the pool's resources; at a failure those that were made are ended first."""
+        try:
+            for _ in range(self._size):
+                self._idle.append(await self._make())
+        except BaseException as error:
+            await self.close()
+            text = f"failed to initialize resource pool, {self._size} wanted (resource_pool_size): {describe(error)}"
+            if isinstance(error, KeyboardInterrupt | asyncio.CancelledError | GeneratorExit):
+                raise
+            raise ResourceError(text) from error
+
+    @property
+    def available(self) -> int:
+        """How many pooled resources are idle."""
+        return len(self._idle)
+
+    async def acquire(self) -> tuple[AsyncResourceHandle, bool]:
+        """The resource that was used last, or a temporary one (then True)."""
+        if self._closed:
+            raise ShutdownError("task manager is shutting down")
+        if self._idle:
+            return self._idle.pop(), False
+        if self._most_temporary is not None and self._temporary >= self._most_temporary:
+            raise ResourceError(
+                f"all {self._size} pooled and {self._temporary} temporary resources are in use "
+                f"(max_temporary_resources={self._most_temporary})"
+            )
+        self._temporary += 1
+        try:
+            return await self._made("temporary resource"), True
+        except BaseException:
+            self._temporary -= 1
+            raise
+
+    async def renew(self, handle: AsyncResourceHandle, temporary: bool) -> AsyncResourceHandle:
+        """One in place of a resource that is lent and not to be used any more."""
+        try:
+            await self._engine.maker.end(handle)
+            return await self._made("resource in place of one that was worn out")
+        except BaseException:
+            if temporary:
+                self._temporary -= 1
+            elif not self._closed:
+                self._engine.report(PoolResourceLost())
+            raise
+
+    async def _made(self, what: str) -> AsyncResourceHandle:
+        try:
+            return await self._make()
+        except (KeyboardInterrupt, asyncio.CancelledError, GeneratorExit):
+            raise
+        except BaseException as error:
+            raise ResourceError(f"failed to create {what}: {describe(error)}") from error
+
+    async def release(self, handle: AsyncResourceHandle, temporary: bool, healthy: bool) -> bool:
+        """Takes a resource back or ends it. True if the pool lacks one now."""
+        if healthy and not temporary and not self._closed:
+            self._idle.append(handle)
+            return False
+        await self._engine.maker.end(handle)
+        if temporary:
+            self._temporary -= 1
+        return not temporary and not self._closed
+
+    def lost(self, handle: AsyncResourceHandle) -> bool:
+        """The process of a resource has died. True if it was idle: then the pool lacks one now."""
+        if handle not in self._idle:
+            return False
+        self._idle.remove(handle)
+        self._engine.spawn(self._engine.maker.end(handle), "lost")
+        return not self._closed
+
+    async def refill(self) -> None:
+        """Makes one resource; raises what the user's function raises."""
+        handle = await self._make()
+        if self._closed:
+            await self._engine.maker.end(handle)
+        else:
+            self._idle.append(handle)
+
+    async def close(self) -> None:
+        """Ends every idle resource; those in use are ended when they come back."""
+        self._closed = True
+        while self._idle:
+            await self._engine.maker.end(self._idle.pop())
+
+    async def _make(self) -> AsyncResourceHandle:
+        self._number += 1
+        return await self._engine.maker.make(f"{self._engine.config.name}-pool-{self._number}")

@@ -1,0 +1,83 @@
+"""What becomes of a task after an attempt: the one place that decides it, asked by every engine and backend.
+
+An attempt that raises passes two questions. The first is whether the resource may be to blame at all
+(``after_error``); only if it may does the engine call ``check_health``. The second is what becomes of a task whose
+resource *is* to blame (``after_unhealthy``). A worker that dies in the middle of a task skips the first question
+(``after_loss``), and a task that was handed to a worker but not started has a question of its own (``unstarted``).
+"""
+
+from __future__ import annotations
+
+import enum
+
+
+class Verdict(enum.Enum):
+    """What becomes of a task whose attempt failed."""
+
+    ENDED = "ended"
+    """The attempt's own error is the outcome."""
+    CANCELLED = "cancelled"
+    """The outcome is a cancellation."""
+    TRY_AGAIN = "try again"
+    EXHAUSTED = "exhausted"
+    """The outcome is ``MaxRetriesExceeded``."""
+    KILLED = "killed"
+    """The outcome is ``TaskKilled``."""
+
+
+class Unstarted(enum.Enum):
+    """What becomes of a task that was handed to a worker and has not started there."""
+
+    REQUEUE = "requeue"
+    """It goes back to its place in the queue."""
+    CANCEL = "cancel"
+    DROP = "drop"
+    """It ends as killed."""
+    LEAVE = "leave"
+    """It has its outcome already."""
+
+
+def after_error(*, cancelled: bool, blameless: bool) -> Verdict | None:
+    """Judges an error without the resource; None if ``check_health`` has to be asked.
+
+    ``cancelled``: the error is how the task obeyed the cancellation of its context. ``blameless``: the error cannot
+    be the resource's fault, because the library raised it itself.
+    """
+    if cancelled:
+        return Verdict.CANCELLED
+    return Verdict.ENDED if blameless else None
+
+
+def after_unhealthy(
+    attempts: int, max_retries: int, *, once: bool = False, cancelled: bool = False, killing: bool = False
+) -> Verdict:
+    """Decides what becomes of a task whose attempt left its resource unhealthy.
+
+    ``attempts`` counts the failed one; ``max_retries`` further ones may follow the first. A task that was cancelled
+    while it ran is not wanted any more: it never starts again, and ends with the error that it raised.
+    """
+    if killing:
+        return Verdict.KILLED
+    if once or cancelled:
+        return Verdict.ENDED
+    return Verdict.TRY_AGAIN if attempts <= max_retries else Verdict.EXHAUSTED
+
+
+def after_loss(*, cancelled: bool, killed: bool) -> Verdict | None:
+    """Decides what becomes of a task whose worker died in the middle of it; None if it failed unhealthily.
+
+    A task that did not obey its cancellation is stopped by ending its worker, so that death is the cancellation's
+    doing and not the resource's.
+    """
+    if not cancelled:
+        return None
+    return Verdict.KILLED if killed else Verdict.CANCELLED
+
+
+def unstarted(*, done: bool, killed: bool, cancelled: bool) -> Unstarted:
+    """Decides what becomes of a task that a worker gives back unstarted."""
+    if done:
+        return Unstarted.LEAVE
+    if killed:
+        return Unstarted.DROP
+    return Unstarted.CANCEL if cancelled else Unstarted.REQUEUE

@@ -1,0 +1,24 @@
+"""Checks of arguments that both managers take."""
+
+from __future__ import annotations
+
+
+def check_timeout(timeout: float | None) -> None:
+    """Raises ``ValueError`` for what is neither None nor a number of seconds, at least 0."""
+    if timeout is not None and (isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout >= 0):
+        raise ValueError(f"timeout must be a number of seconds, at least 0, or None, got {timeout!r}")
+
+
+def check_queue_timeout(timeout: float | None) -> None:
+    """Raises ``TypeError`` for what is neither None nor a number of seconds."""
+    if timeout is not None and (isinstance(timeout, bool) or not isinstance(timeout, int | float)):
+        raise TypeError(f"queue_timeout must be a number of seconds or None, got {timeout!r}")
+
+
+def check_look_ahead(look_ahead: int | None) -> int:
+    """Returns how far ``map`` may read ahead; raises ``ValueError`` for what is no positive integer."""
+    if look_ahead is None:
+        return 1000
+    if isinstance(look_ahead, bool) or not isinstance(look_ahead, int) or look_ahead < 1:
+        raise ValueError(f"look_ahead must be a positive integer, got {look_ahead!r}")
+    return look_ahead

@@ -1,0 +1,212 @@
+"""Carries out the supervisor's actions: one table for both engines, over what an engine brings as its ``Driver``.
+
+What an action means is written here once. How a task is ended, how a worker is started and what "in a moment" means
+differs between threads and a loop, and is the driver's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol
+
+from tasker.control import actions as act
+from tasker.control.events import Seat
+from tasker.core.counters import Counters
+from tasker.core.hooks import Hooks
+from tasker.core.ports import RemoteBackend, WorkerPort
+from tasker.errors import MaxRetriesExceeded, ResourceError, TaskKilled
+from tasker.logs import GuardedLogger, describe
+from tasker.options import Priority
+from tasker.stats import ShutdownCounts
+
+
+class Driver(Protocol):
+    """What carrying out actions needs of an engine. Tasks are the engine's own futures, given as they came."""
+
+    @property
+    def counters(self) -> Counters: ...
+    @property
+    def hooks(self) -> Hooks: ...
+    @property
+    def log(self) -> GuardedLogger: ...
+    @property
+    def backend(self) -> RemoteBackend | None: ...
+    @property
+    def workers(self) -> dict[Seat, Any]: ...
+    @property
+    def shutdown_counts(self) -> ShutdownCounts: ...
+    @property
+    def refusal(self) -> str:
+        """Why no task is accepted any more."""
+        ...
+
+    @property
+    def creation_error(self) -> BaseException | None:
+        """The last error of ``on_create``."""
+        ...
+
+    @property
+    def max_retries(self) -> int: ...
+
+    # Workers.
+    def start_worker(self, seat: Seat) -> None:
+        """Starts a worker."""
+
+    def retire(self, count: int) -> None:
+        """Lets ``count`` idle workers end."""
+
+    def left(self, worker: Any) -> None:
+        """A worker was stopped by force and is about to end; the end of the manager waits for it."""
+
+    # Tasks that an attempt has left behind.
+    def claim(self, task: Any) -> BaseException | None:
+        """Takes the right to decide about a task whose attempt failed; returns the attempt's error, or None if the
+        task was decided already."""
+
+    def returned(self, task: Any) -> bool:
+        """Counts a claimed task as queued again. False if it was cancelled in the meantime: then it must not run."""
+
+    def enqueue(self, task: Any, priority: Priority) -> None:
+        """Puts a task at the end of a level."""
+
+    def fail_returned(self, task: Any, error: BaseException) -> None:
+        """Ends a claimed task with an error."""
+
+    def drop_returned(self, task: Any) -> None:
+        """Ends a task whose attempt failed as killed, if it was not decided already."""
+
+    # Tasks that wait.
+    def waiting(self) -> Iterable[Any]:
+        """Returns the queued tasks, most urgent first."""
+
+    def fail_queued(self, task: Any, error: BaseException) -> None:
+        """Ends a queued task with an error."""
+
+    def take_queued(self) -> Iterable[Any]:
+        """Lets no task start any more; removes and returns those that wait."""
+
+    def drop(self, task: Any) -> None:
+        """Ends a task that is not running as killed."""
+
+    # The end.
+    def close(self, reason: str) -> None:
+        """Accepts no more tasks."""
+
+    def check_drained(self) -> None:
+        """Has the engine look whether anything is still outstanding."""
+
+    def cancel_running(self) -> None:
+        """Cancels the contexts of the running tasks."""
+
+    def abandon(self, task: Any, error: TaskKilled) -> bool:
+        """Ends a running task whose worker is left behind. True if that is its outcome."""
+
+    def abandon_callbacks(self) -> list[str]:
+        """Stops waiting for callbacks; returns which were still running."""
+
+    def refill_pool(self) -> None:
+        """Makes one resource for the pool of ``run_task``."""
+
+    def finish(self) -> None:
+        """Releases whatever the engine still holds, and notifies those that wait for its end."""
+
+
+class Effects:
+    """One method for each kind of action."""
+
+    def __init__(self, driver: Driver) -> None:
+        self._driver = driver
+        self._table: dict[type, Callable[[Any], None]] = {
+            act.StartWorker: lambda action: driver.start_worker(action.seat),
+            act.Retire: lambda action: driver.retire(action.count),
+            act.Requeue: self._requeue,
+            act.FailTask: self._fail_task,
+            act.DropTask: lambda action: driver.drop_returned(action.task),
+            act.FailQueued: self._fail_queued,
+            act.RefuseTasks: lambda action: driver.close(action.reason),
+            act.DropQueued: self._drop_queued,
+            act.CancelRunning: lambda _: driver.cancel_running(),
+            act.Abandon: self._abandon,
+            act.RefillPool: lambda _: driver.refill_pool(),
+            act.Finish: lambda _: driver.finish(),
+            act.Log: lambda action: driver.log.log(action.level, action.message, *action.args),
+        }
+
+    def carry_out(self, action: act.Action) -> None:
+        """Carries out one action. A fault on the way is logged and counted, so that the next action still follows."""
+        try:
+            self._table[type(action)](action)
+        except BaseException as error:
+            self._driver.log.fault(type(action).__name__, error)
+
+    def _requeue(self, action: act.Requeue) -> None:
+        driver, task = self._driver, action.task
+        error = driver.claim(task)
+        if error is None:
+            return
+        if not driver.returned(task):
+            # Cancelled between the supervisor's verdict and this moment: as if the verdict had known of it.
+            driver.fail_queued(task, error)
+            return
+        driver.counters.note("retried")
+        driver.hooks.retry()
+        driver.enqueue(task, Priority.HIGH)
+
+    def _fail_task(self, action: act.FailTask) -> None:
+        driver = self._driver
+        error = driver.claim(action.task)
+        if error is None:
+            return
+        driver.fail_returned(action.task, error if action.own else exhausted(action.task, driver.max_retries, error))
+
+    def _fail_queued(self, action: act.FailQueued) -> None:
+        driver = self._driver
+        for task in driver.waiting():
+            if action.before is None or task._queued_at <= action.before:
+                error = ResourceError(f"no resource could be made for {task.label}: {action.error}")
+                error.__cause__ = driver.creation_error
+                driver.fail_queued(task, error)
+        driver.check_drained()
+
+    def _drop_queued(self, action: act.DropQueued) -> None:
+        driver = self._driver
+        for task in driver.take_queued():
+            try:
+                driver.drop(task)
+            except BaseException as error:  # of the user's, among those that are notified; the other tasks follow
+                driver.log.fault(f"the end of task #{task.id}", error)
+
+    def _abandon(self, action: act.Abandon) -> None:
+        driver = self._driver
+        counts = driver.shutdown_counts
+        if driver.backend is not None:
+            driver.backend.kill_all()
+        for seat in action.seats:
+            worker = driver.workers.pop(seat, None)
+            if worker is None:
+                continue
+            if worker.cut_off():
+                counts.cut_off += 1
+                driver.left(worker)
+            else:
+                self._leave_behind(worker)
+        counts.abandoned += driver.abandon_callbacks()
+        if counts.abandoned:
+            driver.log.log("warning", "left behind: %s", ", ".join(counts.abandoned))
+
+    def _leave_behind(self, worker: WorkerPort) -> None:
+        driver, task = self._driver, worker.shard.future
+        doing = "in on_create or on_destroy" if task is None else task.label
+        driver.shutdown_counts.abandoned.append(f"{worker.name} ({doing})")
+        if task is not None:
+            error = TaskKilled(f"{task.label} did not end when it was killed: {driver.refusal}")
+            if driver.abandon(task, error):
+                driver.shutdown_counts.killed_tasks += 1
+
+
+def exhausted(task: Any, max_retries: int, cause: BaseException) -> MaxRetriesExceeded:
+    """Returns the error of a task whose last permitted attempt has failed with ``cause``."""
+    text = f"max retries exceeded: {task.label} failed {task.attempts} times (max_retries={max_retries})"
+    error = MaxRetriesExceeded(f"{text}, last with {describe(cause)}", task.attempts)
+    error.__cause__ = cause
+    return error

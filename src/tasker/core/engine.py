@@ -1,0 +1,215 @@
+"""The engine core: what the threaded and the asyncio engine have in common, without a thread or a loop.
+
+An engine takes events one at a time (``step``), asks the supervisor, and carries its actions out through one table
+(``effects``). Around that it keeps the counters, the supervisor's latest view, the door, the hooks and the log. What is
+left to a driver is *when*: how events get here, what wakes up at the next moment, how a task is started and ended.
+"""
+
+from __future__ import annotations
+
+import abc
+import random
+from collections.abc import Callable, Sequence
+from time import monotonic
+from typing import Any, Generic, TypeVar
+
+from tasker.config import Config
+from tasker.context import RootContext
+from tasker.control import events as ev
+from tasker.control.lifecycle import Door, DoorMove, door_moved
+from tasker.control.rates import SlidingRate
+from tasker.control.supervisor import Supervisor, View
+from tasker.core.counters import Counters, Flow
+from tasker.core.effects import Effects
+from tasker.core.hooks import Hooks
+from tasker.core.planning import load_of, plan_of
+from tasker.core.ports import RemoteBackend, WorkerPort
+from tasker.errors import ConfigError, ShutdownError
+from tasker.logs import GuardedLogger, describe, formatted
+from tasker.metrics.protocol import MetricsCollector
+from tasker.stats import ShutdownCounts, StopReport
+
+HOUSEKEEPING = 1.0
+"""Seconds between two ticks where scaling is off."""
+_WORKER_GONE = (ev.WorkerEnded, ev.WorkerDied, ev.CreationFailed)
+
+W = TypeVar("W", bound=WorkerPort)
+
+
+class EngineCore(abc.ABC, Generic[W]):
+    """See the module's docstring."""
+
+    backend: RemoteBackend | None
+    """Where the resources live, if not in this process."""
+    effects: Effects
+    """Of the engine as a whole, which is their ``Driver``."""
+
+    def __init__(self, config: Config[Any]) -> None:
+        now = monotonic()
+        self.config: Config[Any] = config
+        self.collector: MetricsCollector | None = config.collector
+        self.max_retries: int = config.max_retries
+        self.counters: Counters = Counters()
+        self.log: GuardedLogger = GuardedLogger(config.logger, config.name, lambda: self.counters.note("user_errors"))
+        self.hooks: Hooks = Hooks(config, self.log)
+        self.root: RootContext = RootContext(config.ctx)
+        self.supervisor: Supervisor = Supervisor(plan_of(config), random.Random(), now)
+        self.view: View = self.supervisor.view()
+        self.arrivals: SlidingRate = SlidingRate(config.rate_window, now)
+        self.completions: SlidingRate = SlidingRate(config.rate_window, now)
+        self.door: Door = Door.OPEN
+        self.refusal: str = ""
+        self.must_admit: bool = config.max_queue_size is not None or config.collector is not None
+        """Whether ``submit`` has to call ``admit`` before it queues; always once the door is closed."""
+        self.bounds: tuple[int, int] = (config.worker_count, config.most_workers)
+        """What the user last asked for; the supervisor's view follows."""
+        self.workers: dict[ev.Seat, W] = {}
+        self.creation_error: BaseException | None = None
+        self.shutdown_counts: ShutdownCounts = ShutdownCounts()
+        self.ended_at: float = now
+        self.forget_parent: Callable[[], None] = lambda: None
+
+    # -- events ---------------------------------------------------------------------------------------------------
+
+    @abc.abstractmethod
+    def report(self, event: ev.Event) -> None:
+        """Hands an event to the supervisor."""
+
+    @abc.abstractmethod
+    def check_drained(self) -> None:
+        """Has ``answer_drained`` called soon, between two events. Cheap, harmless when repeated, from anywhere."""
+
+    @property
+    @abc.abstractmethod
+    def levels(self) -> Sequence[Sequence[Any]]:
+        """The levels of the queue, most urgent first."""
+
+    @property
+    def interval(self) -> float:
+        """Seconds between two ticks."""
+        return self.config.burst_interval or HOUSEKEEPING
+
+    def step(self, event: ev.Event, now: float) -> None:
+        """Handles one event. A fault of the supervisor is logged and counted; the next event is handled all the same."""
+        if isinstance(event, _WORKER_GONE):
+            worker = self.workers.pop(event.seat, None)
+            if worker is not None:
+                self.left(worker)
+            if self.door is not Door.OPEN:
+                self.check_drained()
+        try:
+            actions = self.supervisor.handle(event, now)
+        except Exception as error:
+            self.log.fault(f"the supervisor, at {event},", error)
+            return
+        # The view goes first: an action may start what looks at it.
+        self.view = self.supervisor.view()
+        for action in actions:
+            self.effects.carry_out(action)
+
+    def tick(self, now: float) -> None:
+        """Lets the supervisor decide about the number of workers."""
+        self.step(ev.Tick(load_of(self.sample_rates(now), self.levels, now)), now)
+
+    def answer_drained(self, now: float) -> None:
+        """Looks, after a stop or kill, whether anything is still outstanding; if not, the workers may end.
+
+        Between the closing of the door and the supervisor's hearing of it nothing is awaited yet. That loses nothing:
+        its answer to the request, ``RefuseTasks``, closes the door again and so has this called again.
+        """
+        if self.view.awaits_drain and not self.outstanding():
+            self.step(ev.Drained(), now)
+
+    def outstanding(self) -> bool:
+        """Returns whether the end of the manager still has to wait for a task."""
+        return self.counters.flow().outstanding > 0
+
+    def left(self, worker: W) -> None:
+        """A worker is about to end; an engine whose end has to wait for that notes it here."""
+
+    def next_moment(self, now: float, next_tick: float) -> float:
+        """Returns when there is something to do next though nothing is reported (the clock of ``now``)."""
+        moments = [next_tick, self.supervisor.wakeup(now)]
+        if self.config.ctx is not None and self.door is Door.OPEN:
+            moments.append(self.config.ctx.deadline)
+        return min(moment for moment in moments if moment is not None)
+
+    def sample_rates(self, now: float) -> Flow:
+        """Brings the two rates up to date."""
+        with self.counters.lock:
+            flow = self.counters.flow()
+            self.arrivals.sample(now, flow.accepted)
+            self.completions.sample(now, flow.done)
+        return flow
+
+    def creation_failed(self, seat: ev.Seat, error: BaseException) -> None:
+        """A worker could not get its resource, or nothing to run in."""
+        self.creation_error = error
+        self.log.log("debug", "on_create raised %s\n%s", describe(error), formatted(error))
+        self.report(ev.CreationFailed(seat, describe(error)))
+
+    def resize(self, worker_count: int | None, max_worker_count: int | None) -> None:
+        """See ``TaskManager.resize``."""
+        base = self.bounds[0] if worker_count is None else worker_count
+        most = self.bounds[1] if max_worker_count is None else max_worker_count
+        for field, value, least in (("worker_count", base, 1), ("max_worker_count", most, base)):
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                raise ConfigError(f"{field} must be an integer of at least {least}, got {value!r}")
+        self.bounds = (base, most)
+        self.report(ev.Resized(base, most))
+
+    # -- the door -------------------------------------------------------------------------------------------------
+
+    @property
+    def closed(self) -> bool:
+        """Whether no task is accepted any more."""
+        return self.door is not Door.OPEN
+
+    @property
+    def killed(self) -> bool:
+        """Whether no task may start any more."""
+        return self.door is Door.KILLED
+
+    def move_door(self, move: DoorMove, refusal: str) -> bool:
+        """Moves the door; ``refusal`` is what callers are told from now on. True if it was open.
+
+        The caller holds whatever keeps two threads from moving it at once.
+        """
+        was_open = self.door is Door.OPEN
+        if was_open or move is DoorMove.FORK:
+            # Before the door: whoever finds it closed reads why.
+            self.refusal = refusal
+        self.must_admit = True
+        self.door = door_moved(self.door, move)
+        return was_open
+
+    def shutting_down(self, reason: str) -> str:
+        """Returns why no task is accepted, in words."""
+        return f"task manager {self.config.name!r} is shutting down: {reason}"
+
+    def shutdown_error(self) -> ShutdownError:
+        """Returns the error of a task that is not accepted."""
+        return ShutdownError(self.refusal)
+
+    # -- the end --------------------------------------------------------------------------------------------------
+
+    def stop_event(self, reason: str, timeout: float | None) -> ev.StopRequested:
+        """Returns the request of a stop that turns into a kill shortly before ``timeout`` seconds have passed, so that
+        what the kill does is done by then."""
+        if timeout is None:
+            return ev.StopRequested(reason)
+        grace = min(0.1, timeout / 5)
+        return ev.StopRequested(reason, monotonic() + timeout - grace, grace)
+
+    def kill_event(self, reason: str, timeout: float) -> ev.KillRequested:
+        """Returns the request of a kill that leaves behind what still runs after ``timeout`` seconds."""
+        return ev.KillRequested(reason, monotonic() + timeout)
+
+    def stop_report(self, since: float, end: float) -> StopReport:
+        """Returns how the manager ended; ``since``: when that was asked for."""
+        return StopReport(
+            killed=self.door is Door.KILLED,
+            killed_tasks=self.shutdown_counts.killed_tasks,
+            abandoned=tuple(self.shutdown_counts.abandoned),
+            seconds=max(0.0, end - since),
+        )

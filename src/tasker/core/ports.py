@@ -1,0 +1,132 @@
+"""Narrow protocols: what the collaborators of an engine get in place of the engine.
+
+A collaborator that is given an engine can reach everything, and its reader has to know everything. Each protocol here
+names the few things that one kind of collaborator uses, so a reader of ``waits`` or ``resource_pool`` needs no other file.
+Attributes are read-only properties, which an engine's plain attributes satisfy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence, Sized
+from typing import Any, Protocol
+
+from tasker.config import Config
+from tasker.control import events as ev
+from tasker.control.rates import SlidingRate
+from tasker.control.supervisor import View
+from tasker.control.workers import WorkerState
+from tasker.core.counters import Counters, Flow, Shard
+from tasker.metrics.meter import Meter
+from tasker.stats import ProcessUsage, ShutdownCounts
+
+
+class Reports(Protocol):
+    """Where events go."""
+
+    def report(self, event: ev.Event) -> None:
+        """Hands an event to the supervisor."""
+
+
+class StopRequests(Protocol):
+    """What ends a manager from outside: a signal, the exit of the interpreter."""
+
+    @property
+    def config(self) -> Config[Any]: ...
+
+    def request_stop(self, reason: str, timeout: float | None = None) -> None:
+        """Begins a graceful stop; does not wait."""
+
+    def request_kill(self, reason: str, timeout: float) -> None:
+        """Begins a kill; does not wait."""
+
+
+class WorkerPort(Protocol):
+    """What the engine core knows of a worker."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def state(self) -> WorkerState: ...
+    @property
+    def shard(self) -> Shard: ...
+
+    def cut_off(self) -> bool:
+        """Ends whatever runs there by force, and the resource with it. False where that cannot be done."""
+
+
+class WaitsPort(Reports, Protocol):
+    """What the search for deadlocks needs of an engine."""
+
+    @property
+    def config(self) -> Config[Any]: ...
+    @property
+    def view(self) -> View: ...
+    @property
+    def workers(self) -> Collection[Any]: ...
+
+
+class RemoteBackend(Protocol):
+    """What an engine needs of a backend whose resources live elsewhere, apart from workers and resources."""
+
+    def recall(self, future: Any) -> None:
+        """If the task was sent ahead and has not begun, puts it back into the queue."""
+
+    def overtake(self, priority: int) -> None:
+        """Takes back what was sent ahead and is less urgent than a task of that priority."""
+
+    def cancel_all(self, cause: BaseException) -> None:
+        """Cancels whatever runs there, tasks of ``run_task`` included."""
+
+    def kill_all(self) -> None:
+        """Ends every session at once."""
+
+    def finish(self) -> None:
+        """There will be no more sessions; releases what they had in common."""
+
+    def usage(self) -> tuple[ProcessUsage, ...]:
+        """Returns what the sessions' processes take now."""
+
+
+class ReportPort(Protocol):
+    """What ``stats()`` is made of."""
+
+    @property
+    def counters(self) -> Counters: ...
+    @property
+    def view(self) -> View: ...
+    @property
+    def workers(self) -> Mapping[ev.Seat, WorkerPort]: ...
+    @property
+    def levels(self) -> Sequence[Sized]:
+        """The levels of the queue, most urgent first."""
+        ...
+
+    @property
+    def available_resources(self) -> int:
+        """How many resources of ``run_task``'s pool are idle."""
+        ...
+
+    @property
+    def shutdown_counts(self) -> ShutdownCounts: ...
+    @property
+    def backend(self) -> RemoteBackend | None: ...
+
+
+class MetricsPort(Protocol):
+    """What ``metrics()`` is made of."""
+
+    @property
+    def config(self) -> Config[Any]: ...
+    @property
+    def counters(self) -> Counters: ...
+    @property
+    def run_task_meter(self) -> Meter:
+        """What the calls of ``run_task`` measured."""
+        ...
+
+    @property
+    def arrivals(self) -> SlidingRate: ...
+    @property
+    def completions(self) -> SlidingRate: ...
+    def sample_rates(self, now: float) -> Flow:
+        """Brings the two rates up to date."""

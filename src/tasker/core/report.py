@@ -1,0 +1,107 @@
+"""What a manager shows of itself: ``stats()``, ``metrics()`` and ``explain()``, once for both engines.
+
+A gauge is a field of ``TaskStats`` and its line in ``stats_of``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from time import monotonic
+from typing import Any
+
+from tasker.control.journal import ScalingExplanation
+from tasker.control.supervisor import View
+from tasker.control.workers import WorkerState
+from tasker.core.ports import MetricsPort, ReportPort, WorkerPort
+from tasker.metrics.meter import merged, summary
+from tasker.metrics.protocol import TaskMetrics
+from tasker.options import Priority
+from tasker.stats import ResourceLedger, TaskStats
+
+
+def working(workers: Iterable[WorkerPort]) -> tuple[int, int]:
+    """Returns how many workers are ready, and how many on their way to it.
+
+    As the workers themselves know it: the supervisor's table follows a moment later.
+    """
+    states = [worker.state for worker in workers]
+    return states.count(WorkerState.READY), states.count(WorkerState.STARTING)
+
+
+def stats_of(engine: ReportPort) -> TaskStats:
+    """Returns the stats of this moment. Costs O(workers)."""
+    counters = engine.counters
+    with counters.lock:  # so that tasks, resources and errors are of one moment
+        flow = counters.flow()
+        resources, user_errors = _ledger(engine), counters.user_errors
+    view = engine.view
+    ready, starting = working(list(engine.workers.values()))  # a copy: other threads may start workers meanwhile
+    # Ended tasks may still lie in a level; what is accounted for as queued bounds what is shown as urgent.
+    urgent = min(len(engine.levels[Priority.HIGH]), flow.queued)
+    return TaskStats(
+        base_workers=min(ready, view.base),
+        active_workers=ready,
+        burst_workers=max(0, ready - view.base),
+        queued_tasks=flow.queued - urgent,
+        priority_tasks=urgent,
+        available_resources=engine.available_resources,
+        running_tasks=flow.running,
+        done_tasks=flow.done,
+        accepted_tasks=flow.accepted,
+        starting_workers=starting,
+        lost_workers=view.lost,
+        replaced_workers=view.replaced,
+        abandoned_workers=view.abandoned - engine.shutdown_counts.cut_off,
+        resources=resources,
+        failing_creations=view.failing_creations,
+        creation_error=view.creation_error,
+        user_errors=user_errors,
+        processes=() if engine.backend is None else engine.backend.usage(),
+    )
+
+
+def _ledger(engine: ReportPort) -> ResourceLedger:
+    counts = engine.counters.ledger
+    return ResourceLedger(
+        created=counts.created,
+        destroyed=counts.destroyed,
+        alive=counts.created - counts.destroyed - counts.lost,
+        lost=counts.lost,
+    )
+
+
+def metrics_of(engine: MetricsPort) -> TaskMetrics:
+    """Returns the metrics so far; those of ``Config.collector`` if there is one. Costs O(workers)."""
+    collector: Any = engine.config.collector
+    if collector is not None:
+        metrics: TaskMetrics = collector.metrics()
+        return metrics
+    counters = engine.counters
+    # The meters have locks of their own, and merging takes its time: not under the counters' lock.
+    total = merged([*(shard.meter for shard in list(counters.shards.values())), engine.run_task_meter])
+    with counters.lock:
+        flow = engine.sample_rates(monotonic())
+        return summary(
+            total,
+            done=flow.done,
+            cancelled=counters.cancelled_in_queue,
+            failed=counters.ended_in_queue - counters.cancelled_in_queue,
+            retried=counters.retried,
+            arrival_rate=engine.arrivals.rate(),
+            completion_rate=engine.completions.rate(),
+        )
+
+
+def explained(view: View) -> ScalingExplanation:
+    """Returns what ``explain()`` shows."""
+    return ScalingExplanation(
+        at=monotonic(),
+        target=view.target,
+        ready=view.ready,
+        starting=view.starting,
+        worker_count=view.base,
+        max_worker_count=view.most,
+        latest=view.latest,
+        snapshot=view.snapshot,
+        decisions=view.decisions,
+    )

@@ -1,0 +1,159 @@
+"""The engine as the owner of futures: how tasks are ended that no worker ends, and what the supervisor decides of them.
+
+Endings here race with ``cancel``, with ``kill`` and with workers. Each is an append to the future's log, so each method
+may find that another ending was first, and then leaves the task alone (see ``future_log``).
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Iterable, Sequence
+from time import monotonic
+from typing import Any
+
+from tasker.config import Config
+from tasker.control.lifecycle import DoorMove
+from tasker.core.engine import EngineCore
+from tasker.errors import ShutdownError, TaskKilled
+from tasker.metrics.protocol import TaskLifecycleTimestamps
+from tasker.options import Priority
+
+from .future import TaskFuture
+from .future_log import Ending
+from .queue import TaskQueue
+from .queue_slots import QueueSlots
+from .waits import WaitRegistry
+from .worker import Worker
+
+
+class FutureOwner(EngineCore[Worker], abc.ABC):
+    """See the module's docstring. Implements ``future.Owner``, and of ``effects.Driver`` what is about tasks."""
+
+    def __init__(self, config: Config[Any]) -> None:
+        super().__init__(config)
+        self.queue: TaskQueue = TaskQueue()
+        self.queue_slots: QueueSlots | None = None
+        if config.max_queue_size is not None:
+            self.queue_slots = QueueSlots(config.max_queue_size)
+        self.waits: WaitRegistry = WaitRegistry(self)
+
+    @property
+    def levels(self) -> Sequence[Sequence[Any]]:
+        """See ``EngineCore``."""
+        return self.queue.levels
+
+    # -- future.Owner ---------------------------------------------------------------------------------------------
+
+    def ended_in_queue(self, future: TaskFuture[Any], ending: Ending) -> None:
+        """See ``Owner``. Takes no lock: it may be called from a signal handler or a finalizer."""
+        if isinstance(ending.error, ShutdownError):
+            self.counters.note("refused")
+        elif ending.cancelled:
+            self.counters.note("ended_in_queue", "cancelled_in_queue")
+        else:
+            self.counters.note("ended_in_queue")
+            self._failed_in_queue(future)
+        self.release_slot(future)
+        self.queue.discard(future)
+        if self.door:
+            self.check_drained()
+
+    def recall(self, future: TaskFuture[Any]) -> None:
+        """See ``Owner``."""
+        if self.backend is not None:
+            self.backend.recall(future)
+
+    def callback_fault(self, future: TaskFuture[Any], error: BaseException) -> None:
+        """See ``Owner``."""
+        self.log.fault(f"callback of {future.label}", error)
+
+    def enter_wait(self, future: TaskFuture[Any]) -> object:
+        """See ``Owner``."""
+        return self.waits.enter(future)
+
+    def leave_wait(self, ticket: object) -> None:
+        """See ``Owner``."""
+        self.waits.leave(ticket)
+
+    def release_slot(self, future: TaskFuture[Any]) -> None:
+        """Frees the slot of a task that waits no longer."""
+        if self.queue_slots is not None and future._holds_slot:
+            # First the note and then the slot, so that an interrupted call may cost a slot, but never gives one twice.
+            future._holds_slot = False
+            self.queue_slots.release()
+
+    # -- tasks that an attempt has left behind --------------------------------------------------------------------
+
+    def claim(self, task: TaskFuture[Any]) -> BaseException | None:
+        """See ``Driver``. Atomic: of two threads, one gets the error."""
+        return task._take_failure()
+
+    def returned(self, task: TaskFuture[Any]) -> bool:
+        """See ``Driver``."""
+        with self.counters.lock:  # a reader must see the task either as running or as queued
+            unwanted = task._goes_back()
+            self.counters.sent_back += 1
+        return not unwanted
+
+    def enqueue(self, task: TaskFuture[Any], priority: Priority) -> None:
+        """See ``Driver``."""
+        self.queue.put(task, priority)
+        if self.backend is not None:
+            self.backend.overtake(priority)
+
+    def fail_returned(self, task: TaskFuture[Any], error: BaseException) -> None:
+        """See ``Driver``."""
+        self.counters.note("sent_back", "ended_in_queue")
+        self._failed_in_queue(task)
+        self._conclude(task, Ending(error, forced=True))
+
+    def drop_returned(self, task: TaskFuture[Any]) -> None:
+        """See ``Driver``. By the supervisor's thread, or by a worker that has outlived it."""
+        if task._take_failure() is not None:
+            self.shutdown_counts.killed_tasks += 1
+            self.counters.note("sent_back", "ended_in_queue", "cancelled_in_queue")
+            error = TaskKilled(f"{task.label} was killed before its next attempt: {self.refusal}")
+            self._conclude(task, Ending(error, cancelled=True, forced=True))
+
+    def _conclude(self, task: TaskFuture[Any], ending: Ending) -> None:
+        # If a kill gave it its outcome before, that stays; the attempt is over now all the same.
+        task._end(ending)
+        if self.door:
+            self.check_drained()
+
+    def _failed_in_queue(self, task: TaskFuture[Any]) -> None:
+        now = task._finished_at = monotonic()
+        started = getattr(task, "_started_at", now)
+        self.hooks.failure(TaskLifecycleTimestamps(task._queued_at, started, now))
+
+    # -- tasks that wait ------------------------------------------------------------------------------------------
+
+    def waiting(self) -> list[TaskFuture[Any]]:
+        """See ``Driver``."""
+        return self.queue.waiting()
+
+    def fail_queued(self, task: TaskFuture[Any], error: BaseException) -> None:
+        """See ``Driver``."""
+        task._end(Ending(error))
+
+    def take_queued(self) -> Iterable[TaskFuture[Any]]:
+        """See ``Driver``."""
+        # The door first: a worker that takes a task from now on finds it killed, and gives the task back.
+        with self.counters.lock:
+            self.move_door(DoorMove.KILL, self.refusal)
+        # ``waiting``, too: a task whose token a worker holds is still in its level.
+        return (*self.queue.take_all(), *self.queue.waiting())
+
+    def drop(self, task: TaskFuture[Any]) -> None:
+        """See ``Driver``."""
+        error = TaskKilled(f"{task.label} was killed before it started: {self.refusal}")
+        if task._end(Ending(error, cancelled=True)):
+            self.shutdown_counts.killed_tasks += 1
+
+    def abandon(self, task: TaskFuture[Any], error: TaskKilled) -> bool:
+        """See ``Driver``."""
+        return task._end(Ending(error, cancelled=True, forced=True))
+
+    def abandon_callbacks(self) -> list[str]:
+        """See ``Driver``: they run in the threads of workers, and are abandoned with these."""
+        return []
