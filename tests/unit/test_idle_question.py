@@ -58,7 +58,7 @@ def test_asked_again_after_the_answer() -> None:
 
     def ends_behind_the_answer() -> Any:
         answer = flow()
-        if engine.draining and ends:
+        if engine.closed and ends:
             assert ends.pop().cancel()
         return answer
 

@@ -83,7 +83,7 @@ class Bench:
         while not self.engine._inbox.empty():
             reports.append(self.engine._inbox.get())
         assert AttemptFailed(Seat(1, 1), future, 1, once=False) in reports
-        self.engine._effects.carry_out(Requeue(future))
+        self.engine.effects.carry_out(Requeue(future))
         assert list(log) == [RUN, BACK]
         return future
 

@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from tasker.control.lifecycle import MOVES, Move, Phase, moved
+from tasker.control.lifecycle import MOVES, Door, DoorMove, Move, Phase, door_moved, moved
 
 RUNNING, DRAINING, CLOSING = Phase.RUNNING, Phase.DRAINING, Phase.CLOSING
 KILLING, STOPPED = Phase.KILLING, Phase.STOPPED
@@ -60,3 +60,15 @@ def test_requests_are_idempotent(move: Move) -> None:
     for phase in Phase:
         if (phase, move) in MOVES:
             assert moved(moved(phase, move), move) is moved(phase, move)
+
+
+@pytest.mark.parametrize(("door", "move"), list(itertools.product(Door, DoorMove)))
+def test_every_move_of_the_door(door: Door, move: DoorMove) -> None:
+    """A door never opens again: a close does not undo a kill, and nothing undoes a fork."""
+    rank = {DoorMove.CLOSE: Door.CLOSED, DoorMove.KILL: Door.KILLED, DoorMove.FORK: Door.FORKED}
+    assert door_moved(door, move) is max(door, rank[move])
+
+
+def test_an_open_door_is_false() -> None:
+    """The loops that run every task test the door without a comparison."""
+    assert [bool(door) for door in Door] == [False, True, True, True]

@@ -1,0 +1,66 @@
+"""What becomes of a task after an attempt."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from tasker.control.attempts import (
+    Unstarted,
+    Verdict,
+    after_error,
+    after_loss,
+    after_unhealthy,
+    unstarted,
+)
+
+BOTH = (False, True)
+
+
+@pytest.mark.parametrize("max_retries", [0, 1, 3])
+def test_tries_again_after_the_first_attempt(max_retries: int) -> None:
+    """A task is started max_retries times more after its first attempt, then it is exhausted."""
+    verdicts = [after_unhealthy(n, max_retries) for n in range(1, 6)]
+    assert verdicts == [Verdict.TRY_AGAIN] * max_retries + [Verdict.EXHAUSTED] * (5 - max_retries)
+
+
+@pytest.mark.parametrize("max_retries", [0, 3])
+@pytest.mark.parametrize("reason", ["once", "cancelled"])
+def test_never_again(reason: str, max_retries: int) -> None:
+    """A once task, and one that was cancelled while it ran, ends with its own error whatever max_retries is."""
+    assert after_unhealthy(1, max_retries, **{reason: True}) is Verdict.ENDED
+
+
+@pytest.mark.parametrize(("once", "cancelled"), list(itertools.product(BOTH, BOTH)))
+def test_a_kill_ends_everything(once: bool, cancelled: bool) -> None:
+    """While the manager is killed, an attempt that failed is followed by no other, and its task ends as killed."""
+    assert after_unhealthy(1, 3, once=once, cancelled=cancelled, killing=True) is Verdict.KILLED
+
+
+def test_an_error_is_judged_by_check_health_only_where_it_may_be_the_resource() -> None:
+    """A cancellation is the outcome, a blameless error too; anything else is left to check_health."""
+    assert after_error(cancelled=True, blameless=False) is Verdict.CANCELLED
+    assert after_error(cancelled=True, blameless=True) is Verdict.CANCELLED
+    assert after_error(cancelled=False, blameless=True) is Verdict.ENDED
+    assert after_error(cancelled=False, blameless=False) is None
+
+
+def test_a_death_is_the_cancellations_doing_or_the_resources() -> None:
+    """A worker that died in a cancelled task ends it as cancelled, in a killed one as killed; else it failed unhealthily."""
+    assert after_loss(cancelled=True, killed=False) is Verdict.CANCELLED
+    assert after_loss(cancelled=True, killed=True) is Verdict.KILLED
+    assert after_loss(cancelled=False, killed=False) is None
+
+
+@pytest.mark.parametrize(("done", "killed", "cancelled"), list(itertools.product(BOTH, BOTH, BOTH)))
+def test_a_task_that_did_not_start(done: bool, killed: bool, cancelled: bool) -> None:
+    """It is left alone if it has its outcome, else dropped by a kill, else cancelled if it was, else queued again."""
+    expected = Unstarted.REQUEUE
+    if cancelled:
+        expected = Unstarted.CANCEL
+    if killed:
+        expected = Unstarted.DROP
+    if done:
+        expected = Unstarted.LEAVE
+    assert unstarted(done=done, killed=killed, cancelled=cancelled) is expected
