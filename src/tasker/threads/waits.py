@@ -50,6 +50,11 @@ class WaitRegistry:
             engine.report(AllBlocked(waiting))
         return worker.seat
 
+    def waiting(self) -> int:
+        """Returns how many workers wait for something that has not happened."""
+        with self._lock:
+            return self._graph.waiting()
+
     def leave(self, ticket: object) -> None:
         """The wait is over."""
         with self._lock:
