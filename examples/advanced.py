@@ -66,7 +66,7 @@ def a_bounded_queue() -> None:
             except QueueFull:
                 refused += 1
         print(f"  without waiting: {accepted} accepted, {refused} refused")
-        # `map` hands in a few items ahead of what it has given out, so it fits any queue and any number of inputs.
+        # `map` submits only a few items ahead of the results taken from it, so it fits any queue and any number of inputs.
         print(f"  map waits for its turn: {sum(manager.map(render, range(10)))}")
 
 

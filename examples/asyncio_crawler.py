@@ -1,8 +1,8 @@
-"""A crawler: a few HTTP clients in one event loop, against a server that fails, hangs and hangs up.
+"""A crawler: a few HTTP clients in one event loop, against a server that fails, hangs and drops connections.
 
-Pages link to pages; each page that is found is a task. A server error is the page's own and is written down; a connection
-that was cut is the client's: it is thrown away, and the page is fetched again by another one. A page that hangs is given
-up after a while by the task's own time limit, and the client goes on.
+Each page that a link leads to becomes a task. A server error is the fault of the page and is recorded. A dropped connection is
+the fault of the client: the client is destroyed, and another one fetches the page again. If a page hangs, the task's own time
+limit ends the attempt, and the client stays in service.
 Run it with: pip install httpx && python examples/asyncio_crawler.py
 """
 
@@ -42,14 +42,14 @@ class Site:
                 writer.write(b"HTTP/1.1 %s\r\nContent-Length: %d\r\n\r\n%s" % (status, len(links), links))
                 await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
-            pass  # the other side, or this program, has had enough
+            pass  # the client, or this program, closed the connection
         finally:
             writer.close()
 
 
 @asynccontextmanager
 async def local_server(site: Site) -> AsyncIterator[str]:
-    """The site on a port of its own; yields its address."""
+    """Serves the site on a free port; yields its address."""
     server = await asyncio.start_server(site.serve, "127.0.0.1", 0)
     try:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
@@ -58,12 +58,12 @@ async def local_server(site: Site) -> AsyncIterator[str]:
 
 
 def is_healthy(error: BaseException) -> bool:
-    """Connections that break are the client's fault; what the server answers, or does not, is the page's."""
+    """Blames the client for a broken connection, and the page for an error response or a timeout."""
     return not isinstance(error, (httpx.NetworkError, httpx.RemoteProtocolError))
 
 
 async def fetch(_ctx: Context, client: httpx.AsyncClient, number: int) -> list[int]:
-    """Fetch a page; gives the numbers of the pages that it links to."""
+    """Fetches a page; returns the numbers of the pages that it links to."""
     async with asyncio.timeout(LIMIT):
         page = await client.get(f"/page/{number}")
     page.raise_for_status()
@@ -71,8 +71,8 @@ async def fetch(_ctx: Context, client: httpx.AsyncClient, number: int) -> list[i
 
 
 async def crawl(manager: AsyncTaskManager[httpx.AsyncClient]) -> tuple[list[int], dict[str, list[int]], int]:
-    """Follows all links from page 1; gives the pages that were fetched, those that failed, and how many were fetched
-    more than once."""
+    """Follows all links from page 1; returns the pages that were fetched, those that failed, and how many needed more
+    than one attempt."""
     fetched: list[int] = []
     failed: dict[str, list[int]] = {}
     again = 0

@@ -1,11 +1,11 @@
-"""A web service whose requests share a few PostgreSQL connections, and which says no in time.
+"""A web service whose requests share a few PostgreSQL connections, and which refuses excess load early.
 
-The manager of the connections lives as long as the application: its `lifespan` owns it. Queries run on four connections;
-eight more may wait; whoever comes then gets a 503 at once instead of a place in an endless queue. An operator's question
-goes past the queue. Connections that the server drops are replaced, and their queries run again.
+The manager of the connections lives as long as the application, whose `lifespan` owns it. Queries run on four connections, and
+eight more may wait. Further requests get a 503 at once, instead of a place in an endless queue. The health check bypasses the
+queue. Connections that the server drops are replaced, and their queries run again.
 
 Run it with: pip install starlette httpx asyncpg pgserver && python examples/asyncio_service.py
-(it sends itself its requests; for a real one, give `app(database)` to uvicorn).
+(the example sends the requests itself; for a real service, pass `app(database)` to uvicorn).
 """
 
 from __future__ import annotations
@@ -32,27 +32,26 @@ Connection: TypeAlias = Any  # asyncpg has no types of its own
 
 LOST = (
     asyncpg.PostgresConnectionError,
-    asyncpg.OperatorInterventionError,  # the server ended it
+    asyncpg.OperatorInterventionError,  # the server closed the connection
     asyncpg.InterfaceError,
-    asyncpg.InternalClientError,  # it was being ended as the query came
+    asyncpg.InternalClientError,  # the connection was closing when the query arrived
     OSError,
 )
 
 
 def is_healthy(error: BaseException) -> bool:
-    """A connection that was lost, or ended by the server, is the connection's fault; a wrong statement is the query's
-    own."""
+    """Blames the connection if it was lost or closed by the server, and the query for a wrong statement."""
     return not isinstance(error, LOST)
 
 
 async def read_item(_ctx: Context, connection: Connection, item: int) -> dict[str, Any]:
-    """One query, which takes the database a while."""
+    """Runs a query that takes the database a while."""
     name = await connection.fetchval("SELECT name FROM items, pg_sleep(0.02) WHERE id = $1", item)
     return {"item": item, "name": name, "backend": connection.get_server_pid()}
 
 
 async def get_item(request: Request) -> JSONResponse:
-    """A request: the client that hangs up cancels its query, as asyncio would have it."""
+    """Answers a request; if the client disconnects, its query is cancelled, as usual in asyncio."""
     manager: AsyncTaskManager[Connection] = request.state.manager
     urgent = "urgent" in request.query_params
     try:
@@ -65,7 +64,7 @@ async def get_item(request: Request) -> JSONResponse:
 
 
 async def health(request: Request) -> JSONResponse:
-    """Asks the database at once, past the queue, on a connection that is kept for this."""
+    """Queries the database at once, without the queue, on a connection reserved for `run_task`."""
 
     async def ask(_ctx: Context, connection: Connection) -> int:
         return await connection.fetchval("SELECT count(*) FROM items")  # type: ignore[no-any-return]
@@ -75,7 +74,7 @@ async def health(request: Request) -> JSONResponse:
 
 
 def app(database: str) -> Starlette:
-    """The application for a database."""
+    """Returns the application for a database."""
 
     async def connect() -> Connection:
         return await asyncpg.connect(database, server_settings={"application_name": "service"})
@@ -95,7 +94,7 @@ def app(database: str) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[dict[str, Any]]:
-        async with AsyncTaskManager(config) as manager:  # leaving: what was accepted is answered, then all is closed
+        async with AsyncTaskManager(config) as manager:  # on exit, all accepted queries still run
             yield {"manager": manager}
         print("resources:", manager.stats().resources)
 
@@ -104,11 +103,11 @@ def app(database: str) -> Starlette:
 
 @contextmanager
 def local_database() -> Iterator[str]:
-    """A PostgreSQL server of our own in a temporary folder; yields where to connect to."""
+    """Starts a PostgreSQL server in a temporary folder; yields its URI."""
     with tempfile.TemporaryDirectory(prefix="tasker-pg-") as folder:
         Path(folder, "lock").mkdir(mode=0o700)
         os.environ.setdefault("XDG_RUNTIME_DIR", str(Path(folder, "lock")))  # pgserver keeps its lock there
-        import pgserver  # noqa: PLC0415 - reads the variable above when it is imported
+        import pgserver  # noqa: PLC0415 - reads the variable above on import
 
         server = pgserver.get_server(Path(folder, "data"), cleanup_mode="delete")
         try:
@@ -134,7 +133,7 @@ async def use(database: str) -> None:
 
 
 async def ask(client: httpx.AsyncClient, admin: Connection) -> None:
-    """The requests."""
+    """Sends the requests and prints the answers."""
     print(
         "one after the other:",
         (await client.get("/items/7")).json()["name"],
@@ -163,7 +162,7 @@ async def ask(client: httpx.AsyncClient, admin: Connection) -> None:
 
 
 def with_state(service: Starlette, state: Any) -> Any:
-    """What a server does with the state of the lifespan: each request gets it."""
+    """Passes the state of the lifespan to each request, as a server does."""
 
     async def call(scope: Any, receive: Any, send: Any) -> None:
         await service({**scope, "state": dict(state)}, receive, send)
@@ -172,7 +171,7 @@ def with_state(service: Starlette, state: Any) -> Any:
 
 
 async def connections(admin: Connection) -> int:
-    """How many connections the service has on the server; a closed one takes the server a moment to forget."""
+    """Returns how many connections the service has on the server, which needs a moment to forget a closed one."""
     left = 0
     for _ in range(50):
         left = await admin.fetchval("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'service'")

@@ -1,6 +1,6 @@
 """The first steps: a pool of calculators.
 
-Each worker makes one calculator, lends it to one task at a time and switches it off at the end.
+Each worker makes one calculator, lends it to one task at a time, and switches it off at the end.
 Run it with: python examples/basic.py
 """
 
@@ -15,7 +15,7 @@ serial_numbers = itertools.count(1)
 
 
 def say(text: str) -> None:
-    """Print a line in one piece: the workers print as well."""
+    """Prints a line in one piece, since the workers print as well."""
     sys.stdout.write(f"{text}\n")
 
 
@@ -33,34 +33,34 @@ class Calculator:
         say(f"calculator {self.serial}: off")
 
 
-# A task is a function of a context, the worker's resource and whatever else you pass.
+# A task is a function of a context, the worker's resource and further arguments.
 def divide(_ctx: Context, calculator: Calculator, a: float, b: float) -> float:
     return calculator.divide(a, b)
 
 
 def main() -> None:
-    # Two workers make a calculator each. (No resources in reserve for `run_task`, which this example does not use.)
+    # Two workers make a calculator each. This example does not use `run_task`, so it keeps no resources for it.
     config = Config(on_create=Calculator, on_destroy=Calculator.off, worker_count=2, resource_pool_size=0)
 
     with TaskManager(config) as manager:
         # Wait for one result.
         say(f"84 / 2 = {manager.queue_task(divide, 84, 2)}")
 
-        # Hand in many, collect later. A TaskFuture is a concurrent.futures.Future.
+        # Submit many, collect the results later. A TaskFuture is a concurrent.futures.Future.
         futures = [manager.submit(divide, 100, n) for n in (1, 2, 4, 5)]
         say(f"100 divided by 1, 2, 4, 5: {[future.result() for future in futures]}")
 
-        # A task's own error goes to whoever waits for it. The worker and its calculator carry on.
+        # A task's own error goes to its caller. The worker and its calculator stay in service.
         try:
             manager.queue_task(divide, 1, 0)
         except ZeroDivisionError as error:
             say(f"1 / 0 failed: {error}")
         say(f"and still 9 / 3 = {manager.queue_task(divide, 9, 3)}")
 
-        # Nobody waits: a callback gets (result, error) in the worker's thread.
+        # Without waiting: a callback gets (result, error) in the worker's thread.
         manager.submit(divide, 22, 7, callback=lambda result, error: say(f"callback: {result:.4f}, error: {error}"))
 
-    # Leaving the block finished what was accepted and switched every calculator off.
+    # Leaving the block finished all accepted tasks and switched every calculator off.
     say(f"ledger: {manager.stats().resources}")
 
 

@@ -1,7 +1,7 @@
 """A logger and a metrics collector of your own.
 
-Any object with the right methods will do: `Logger` and `MetricsCollector` are protocols, there is nothing to inherit from.
-A `logging.Logger`, a `LoggerAdapter` and a structlog logger fit as they are.
+Any object with the right methods works: `Logger` and `MetricsCollector` are protocols, so there is no base class to inherit
+from. A `logging.Logger`, a `LoggerAdapter` and a structlog logger work as they are.
 Run it with: python examples/custom_logging.py
 """
 
@@ -14,7 +14,7 @@ from tasker import Config, Context, TaskLifecycleTimestamps, TaskManager, TaskMe
 
 
 class MyLogger:
-    """Messages come with %-style arguments, as in the logging module."""
+    """Receives messages with %-style arguments, as in the logging module."""
 
     def debug(self, msg: str, *args: object) -> None:
         self._print("DEBUG", msg, args)
@@ -33,7 +33,7 @@ class MyLogger:
 
 
 class MyCollector:
-    """Counts for itself. Workers call it from their own threads, so it locks."""
+    """Keeps its own counts. Workers call it from their threads, so it needs a lock."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

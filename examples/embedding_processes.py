@@ -1,8 +1,8 @@
-"""A pool of embedding models, each in a process of its own: real work on every core, and a crash that costs one task.
+"""A pool of embedding models, each in a process of its own: work on every core, and a crash that costs one task.
 
-The model weighs the words of a text by how rare they are in Python's standard library and hashes them into a vector: small, but
-slow to load and all Python, so that threads would take turns. The texts are the docstrings of the library itself. One text
-makes the model's "native code" crash, and one keeps it busy for ever.
+The model weights the words of a text by their rarity in Python's standard library and hashes them into a vector. It is small,
+but slow to load, and pure Python, so threads would take turns. The texts are the docstrings of the standard library. One text
+crashes the model's "native code", and one keeps the model busy for ever.
 Run it with: python examples/embedding_processes.py
 """
 
@@ -33,7 +33,7 @@ ENDLESS = "a text that keeps the model busy for ever"
 
 
 def docstrings() -> Iterator[tuple[str, str]]:
-    """Every documented function and class of some modules of the standard library: its name and its docstring."""
+    """Yields name and docstring of each documented function and class in some modules of the standard library."""
     for module in MODULES.split():
         spec = importlib.util.find_spec(module)
         if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
@@ -50,7 +50,7 @@ def words(text: str) -> list[str]:
 
 
 class Model:
-    """Made in the process that uses it, once: this is what is expensive."""
+    """The expensive resource, made once in each child process."""
 
     def __init__(self) -> None:
         texts = [{*words(text)} for _, text in docstrings()]
@@ -70,9 +70,9 @@ class Model:
 
 
 def embed(ctx: Context, model: Model, text: str) -> array[float]:
-    """The task. Its argument and its result travel; the model never does."""
+    """The task. Its argument and its result are pickled; the model stays in the child."""
     if text == CRASH:
-        ctypes.string_at(0)  # reads address 0, as faulty native code does: a segmentation fault, no exception
+        ctypes.string_at(0)  # reads address 0, as faulty native code might: a segmentation fault, not an exception
     while text == ENDLESS:
         pass
     return model.embed(text)
@@ -93,7 +93,7 @@ def main() -> None:
         resource_pool_size=0,
         max_retries=1,
         cancel_grace=0.2,
-        backend=ProcessBackend(max_tasks=5000),  # a model that leaks would be replaced in time
+        backend=ProcessBackend(max_tasks=5000),  # replaces a leaking model in time
     )
     texts = dict(docstrings())
     with TaskManager(config) as manager:
@@ -112,7 +112,7 @@ def main() -> None:
             only_once.result()
         except WorkerLost as error:
             print(f"not tried again: {error}")
-        endless.cancel()  # it never looks at its context, so its process is ended
+        endless.cancel()  # the task ignores its context, so its process is terminated
         try:
             endless.result()
         except TaskCancelled:

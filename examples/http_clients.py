@@ -1,7 +1,7 @@
-"""A pool of HTTP clients, each with a connection that is kept open.
+"""A pool of HTTP clients, each with a connection that stays open.
 
-A local server hangs up on one request in twenty, as real ones do. Clients that were hung up on are thrown away, and their
-requests are made again by another one. Needs nothing but the standard library.
+A local server drops one request in twenty, as real servers do. A client whose connection was dropped is destroyed, and another
+one repeats its request. Needs only the standard library.
 Run it with: python examples/http_clients.py
 """
 
@@ -22,16 +22,16 @@ served = itertools.count(1)
 
 
 class NotFound(Exception):
-    """The server answered, so the connection is in order."""
+    """The server answered, so the connection is healthy."""
 
 
 class Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"  # connections stay open
-    wbufsize = -1  # head and body leave together
+    protocol_version = "HTTP/1.1"  # keeps connections open
+    wbufsize = -1  # sends head and body together
 
     def do_GET(self) -> None:
         if next(served) % 20 == 0:
-            self.close_connection = True  # hang up without an answer
+            self.close_connection = True  # closes the connection without an answer
             return
         name = self.path.rpartition("/")[2]
         status = 200 if name.isdigit() else 404

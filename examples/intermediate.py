@@ -13,18 +13,18 @@ from tasker import Config, Context, MaxRetriesExceeded, Priority, TaskManager
 
 
 class SessionDropped(Exception):
-    """The session is broken: no task should get it again."""
+    """The session is broken: no other task may get it."""
 
 
 class NoSuchOrder(Exception):
-    """The session is fine: this request was wrong."""
+    """The session is healthy: the request was wrong."""
 
 
 serial_numbers = itertools.count(1)
 
 
 def say(text: str) -> None:
-    """Print a line in one piece: the workers print as well."""
+    """Prints a line in one piece, since the workers print as well."""
     sys.stdout.write(f"{text}\n")
 
 
@@ -53,7 +53,7 @@ def fetch(_ctx: Context, session: Session, order: int) -> str:
 
 
 def is_healthy(error: BaseException) -> bool:
-    """Told of each error of a task; False means: the resource is to blame."""
+    """Judges each error of a task; False blames the resource."""
     return not isinstance(error, SessionDropped)
 
 
@@ -72,7 +72,7 @@ def retries() -> None:
         for future in futures:
             say(f"  {future.result()} (attempt {future.attempts})")
 
-        # The task's own fault: no retry, the error comes at once and the session stays.
+        # The task is at fault: no retry. Its caller gets the error at once, and the session stays in service.
         try:
             manager.queue_task(fetch, -1)
         except NoSuchOrder as error:
@@ -101,7 +101,7 @@ def giving_up() -> None:
         except MaxRetriesExceeded as error:
             say(f"  {error} (attempts: {error.attempts}, last error: {error.__cause__!r})")
 
-        # `once`: something that must not happen twice is never tried again.
+        # `once`: a task that must not run twice is never retried.
         try:
             manager.queue_task(poison, once=True)
         except SessionDropped as error:

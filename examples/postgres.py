@@ -1,7 +1,7 @@
-"""A pool of PostgreSQL connections that survives losing some of them.
+"""A pool of PostgreSQL connections that survives the loss of some of them.
 
-Starts a real server (package `pgserver`), puts 300 entries into a ledger through four connections, and has the server
-terminate connections in the middle of the load. The tasks they were running are retried on fresh ones: no entry is lost.
+Starts a real server (package `pgserver`), writes 300 entries into a ledger through four connections, and has the server
+terminate connections under load. Their tasks are retried on new connections: no entry is lost.
 Run it with: pip install pgserver 'psycopg[binary]' && python examples/postgres.py
 """
 
@@ -25,14 +25,14 @@ ENTRIES = 300
 
 
 def is_healthy(error: BaseException) -> bool:
-    """A lost connection is the connection's fault; a wrong statement is the task's own."""
+    """Blames the connection if it was lost, and the task for a wrong statement."""
     return not isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError))
 
 
 def book(_ctx: Context, connection: Connection, entry: int) -> int:
-    """Book one entry and return the server process that did it.
+    """Books one entry; returns the process id of the server process that did it.
 
-    A task that may be retried has to allow for having succeeded already: the connection can break after the commit.
+    A task that may be retried must allow for a first attempt that succeeded: the connection can break after the commit.
     """
     with connection.transaction():
         connection.execute("INSERT INTO ledger (entry) VALUES (%s) ON CONFLICT DO NOTHING", (entry,))
@@ -42,11 +42,11 @@ def book(_ctx: Context, connection: Connection, entry: int) -> int:
 
 @contextmanager
 def local_server() -> Iterator[str]:
-    """A PostgreSQL server of our own in a temporary folder; yields where to connect to."""
+    """Starts a PostgreSQL server in a temporary folder; yields its URI."""
     with tempfile.TemporaryDirectory(prefix="tasker-pg-") as folder:
         Path(folder, "lock").mkdir(mode=0o700)
         os.environ.setdefault("XDG_RUNTIME_DIR", str(Path(folder, "lock")))  # pgserver keeps its lock there
-        import pgserver  # noqa: PLC0415 - reads the variable above when it is imported
+        import pgserver  # noqa: PLC0415 - reads the variable above on import
 
         server = pgserver.get_server(Path(folder, "data"), cleanup_mode="delete")
         try:
@@ -90,7 +90,7 @@ def main() -> None:
 
 
 def open_on_server(admin: Connection) -> int:
-    """How many connections the pool has on the server; a closed one takes the server a moment to forget."""
+    """Returns how many connections the pool has on the server, which needs a moment to forget a closed one."""
     left = 0
     for _ in range(50):
         row = admin.execute("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'pool'").fetchone()

@@ -1,9 +1,9 @@
-"""Jobs for `tasker run`: put Python source files into a full-text index, a function, method or class at a time.
+"""A job file for `tasker run`: builds a full-text index of Python source files, by function, method and class.
 
     tasker run index.py sources.txt --set database=stdlib.db --output indexed.jsonl
 
-Each worker owns a connection. An item is the path of a file; its rows are replaced in one transaction, so that indexing a
-file twice (a retry, a resumed run) changes nothing.
+Each worker owns a connection. An item is the path of a file, whose rows are replaced in one transaction. So indexing a file
+twice, by a retry or a resumed run, changes nothing.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ def on_destroy(connection: sqlite3.Connection) -> None:
 
 
 def check_health(error: BaseException) -> bool:
-    """A file that cannot be read is the file's fault; whatever SQLite reports is blamed on the connection."""
+    """Blames the connection for errors of SQLite, and the file for all others."""
     return not isinstance(error, sqlite3.Error)
 
 
 def task(ctx: Context, connection: sqlite3.Connection, path: str) -> dict[str, int]:
-    with tokenize.open(path) as file:  # honours the file's coding line
+    with tokenize.open(path) as file:  # respects the file's encoding declaration
         source = file.read()
     rows = list(definitions(path, source))
     ctx.raise_if_cancelled()
@@ -68,7 +68,7 @@ def replace(connection: sqlite3.Connection, path: str, rows: list[Row]) -> None:
 
 
 def definitions(path: str, source: str) -> Iterator[Row]:
-    """The functions, methods and classes of a file. A class is indexed without the bodies of its methods."""
+    """Yields the functions, methods and classes of a file; a class without the bodies of its methods."""
     lines = source.splitlines(keepends=True)
     for node, name in named(ast.parse(source), ""):
         end = node.end_lineno or node.lineno

@@ -1,8 +1,8 @@
-"""Jobs for `tasker run`: search the index that index.py made.
+"""A job file for `tasker run`: searches the index that index.py made.
 
     tasker run search.py queries.txt --set database=stdlib.db --output found.jsonl
 
-An item is what a person would type. The result is the best places, the best one first.
+An item is a query as a user would type it. The result is a list of the best matches, best first.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tasker import Context
 database = "stdlib.db"  # --set database=PATH
 
 HITS = 3
-# A hit in the name weighs most, then the docstring, then the code; the other columns are not searched.
+# A hit in the name has the most weight, then the docstring, then the code; the other columns are not searched.
 BEST = """
 SELECT name, path, line FROM code WHERE code MATCH ? ORDER BY bm25(code, 8.0, 4.0, 1.0) LIMIT ?
 """
@@ -33,7 +33,7 @@ def on_destroy(connection: sqlite3.Connection) -> None:
 
 
 def task(_ctx: Context, connection: sqlite3.Connection, query: str) -> list[dict[str, str | int]]:
-    """First the places that have all the words, then those that have some of them."""
+    """Returns matches for all of the words first, then matches for some of them."""
     words = [f'"{word}"' for word in re.findall(r"\w{3,}", query)]
     hits: dict[tuple[str, str, int], None] = {}  # as an ordered set
     for joined in (" AND ".join(words), " OR ".join(words)):

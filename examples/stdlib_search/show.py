@@ -1,4 +1,4 @@
-"""Prints what search.py found, from its output file: python show.py found.jsonl"""
+"""Prints the matches in the output file of search.py: python show.py found.jsonl"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Prints the path of each source file of this Python's standard library, tests left out, one a line."""
+"""Prints the paths of the source files of this Python's standard library, without tests, one per line."""
 
 from __future__ import annotations
 
