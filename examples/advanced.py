@@ -75,11 +75,11 @@ def kill() -> None:
     manager = TaskManager(Config(on_create=Renderer, worker_count=1, burst_interval=0, name="killed"))
     started = threading.Event()
 
-    def pool_closed_by_waiter(ctx: Context, _renderer: Renderer) -> str:
+    def patient(ctx: Context, _renderer: Renderer) -> str:
         started.set()
         return "asked to end" if ctx.wait(30) else "slept it out"
 
-    running = manager.submit(pool_closed_by_waiter)
+    running = manager.submit(patient)
     queued = [manager.submit(render, page) for page in range(3)]
     started.wait()
     report = manager.kill(timeout=2)
