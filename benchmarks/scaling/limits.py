@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tasker.control.scaling import Decision, Snapshot
-from tasker.control.supervisor import Plan
+from tasker.control.view import Plan
 from tasker.simulation.comparison import Comparison
 from tasker.simulation.figures import Figures, measured
 from tasker.simulation.pool import SimulatedPool

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasker.control.supervisor import Plan
+from tasker.control.view import Plan
 from tasker.simulation import arrivals, services
 from tasker.simulation.creation import Creation
 from tasker.simulation.oracle import Bound, lower_bound, thinned

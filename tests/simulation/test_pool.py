@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tasker.control.scaling import Decision, Snapshot
-from tasker.control.supervisor import Plan
+from tasker.control.view import Plan
 from tasker.simulation import arrivals, services
 from tasker.simulation.creation import Creation
 from tasker.simulation.outcome import Outcome, Sample, Series, Waits

@@ -16,7 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from stateful.model import BUSY, ENDING, IDLE, STARTING, Model, Worker
 from tasker.control import events as ev
 from tasker.control.lifecycle import Phase
-from tasker.control.supervisor import Plan
+from tasker.control.view import Plan
 
 pytestmark = pytest.mark.timeout(300)
 

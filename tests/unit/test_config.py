@@ -13,7 +13,7 @@ import pytest
 
 from tasker import Config, ConfigError, Context, TaskMetrics
 from tasker.control.scaling import RatePolicy
-from tasker.control.supervisor import Plan
+from tasker.control.view import Plan
 from tasker.core.planning import plan_of
 
 

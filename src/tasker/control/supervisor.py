@@ -16,67 +16,20 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 from . import actions as act
 from . import events as ev
 from .attempts import Verdict, after_unhealthy
 from .creation import CreationGate
-from .journal import ScalingDecision
 from .lifecycle import Move, Phase, moved
 from .scaler import Scaler, WorkerCounts
-from .scaling import Decision, RatePolicy, ScalingPolicy, Snapshot
+from .view import Plan, View
 from .workers import WorkerMove, WorkersTable, WorkerState
 
 _STARTING, _READY, _ENDING = WorkerState.STARTING, WorkerState.READY, WorkerState.ENDING
 _DRAIN_TRIES = 5
 """How many creations must have failed in a row before a stop gives up what is queued."""
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """The part of ``Config`` that decisions depend on."""
-
-    worker_count: int
-    max_worker_count: int
-    max_retries: int = 3
-    scales: bool = True
-    creation_timeout: float | None = None
-    creation_backoff: float = 0.1
-    policy: ScalingPolicy = field(default_factory=RatePolicy)
-    target_wait: float = 0.1
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """What others may know of the supervisor's state: an immutable snapshot."""
-
-    phase: Phase
-    awaits_drain: bool
-    """Whether a ``Drained`` is due once nothing is outstanding."""
-    starting: int
-    ready: int
-    ending: int
-    base: int
-    """``worker_count`` as it is now; ready workers beyond it are burst workers."""
-    most: int
-    """``max_worker_count`` as it is now."""
-    limit: int
-    """The most workers that can serve the queue."""
-    lost: int
-    replaced: int
-    abandoned: int
-    failing_creations: int
-    creation_error: str | None
-    target: int
-    """How many workers there should be; 0 before the start and after the end."""
-    latest: Decision | None
-    """What the policy said at the last tick."""
-    snapshot: Snapshot | None
-    """What it said that on."""
-    decisions: tuple[ScalingDecision, ...]
-    """The last changes of the target."""
 
 
 class Supervisor:

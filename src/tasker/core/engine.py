@@ -18,7 +18,8 @@ from tasker.context import RootContext
 from tasker.control import events as ev
 from tasker.control.lifecycle import Door, DoorMove, door_moved
 from tasker.control.rates import SlidingRate
-from tasker.control.supervisor import Supervisor, View
+from tasker.control.supervisor import Supervisor
+from tasker.control.view import View
 from tasker.core.counters import Counters, Flow
 from tasker.core.effects import Effects
 from tasker.core.hooks import Hooks

@@ -8,7 +8,7 @@ from typing import Any
 from tasker.config import Config
 from tasker.control.events import Load
 from tasker.control.scaling import RatePolicy
-from tasker.control.supervisor import Plan
+from tasker.control.view import Plan
 
 from .counters import Flow
 

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from tasker.config import Config
 from tasker.control import events as ev
 from tasker.control.rates import SlidingRate
-from tasker.control.supervisor import View
+from tasker.control.view import View
 from tasker.control.workers import WorkerState
 from tasker.core.counters import Counters, Flow, Shard
 from tasker.metrics.meter import Meter

@@ -10,7 +10,7 @@ from time import monotonic
 from typing import Any
 
 from tasker.control.journal import ScalingExplanation
-from tasker.control.supervisor import View
+from tasker.control.view import View
 from tasker.control.workers import WorkerState
 from tasker.core.ports import MetricsPort, ReportPort, WorkerPort
 from tasker.metrics.meter import merged, summary

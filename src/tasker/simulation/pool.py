@@ -26,7 +26,8 @@ from typing import Any, NamedTuple
 
 from tasker.control import actions as act
 from tasker.control import events as ev
-from tasker.control.supervisor import Plan, Supervisor
+from tasker.control.supervisor import Supervisor
+from tasker.control.view import Plan
 
 from .creation import Creation
 from .outcome import Outcome, Sample, Series

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tasker.control.scaling import Decision, RatePolicy, ScalingPolicy, Snapshot
-from tasker.control.supervisor import Plan
+from tasker.control.view import Plan
 
 from .rules_kubernetes import HorizontalRule, KnativeRule
 

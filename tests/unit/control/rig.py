@@ -7,7 +7,8 @@ from typing import Any
 
 from tasker.control import actions as act
 from tasker.control import events as ev
-from tasker.control.supervisor import Plan, Supervisor
+from tasker.control.supervisor import Supervisor
+from tasker.control.view import Plan
 
 
 class Rig:

@@ -1,0 +1,54 @@
+"""What goes into the supervisor at its start, and what others may know of it afterwards."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from .journal import ScalingDecision
+from .lifecycle import Phase
+from .scaling import Decision, RatePolicy, ScalingPolicy, Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The part of ``Config`` that decisions depend on."""
+
+    worker_count: int
+    max_worker_count: int
+    max_retries: int = 3
+    scales: bool = True
+    creation_timeout: float | None = None
+    creation_backoff: float = 0.1
+    policy: ScalingPolicy = field(default_factory=RatePolicy)
+    target_wait: float = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What others may know of the supervisor's state: an immutable snapshot."""
+
+    phase: Phase
+    awaits_drain: bool
+    """Whether a ``Drained`` is due once nothing is outstanding."""
+    starting: int
+    ready: int
+    ending: int
+    base: int
+    """``worker_count`` as it is now; ready workers beyond it are burst workers."""
+    most: int
+    """``max_worker_count`` as it is now."""
+    limit: int
+    """The most workers that can serve the queue."""
+    lost: int
+    replaced: int
+    abandoned: int
+    failing_creations: int
+    creation_error: str | None
+    target: int
+    """How many workers there should be; 0 before the start and after the end."""
+    latest: Decision | None
+    """What the policy said at the last tick."""
+    snapshot: Snapshot | None
+    """What it said that on."""
+    decisions: tuple[ScalingDecision, ...]
+    """The last changes of the target."""
