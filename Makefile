@@ -14,7 +14,7 @@ SEARCH := examples/stdlib_search
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-free-threaded check format stress soak bench bench-free-threaded bench-long scaling coverage clean
+.PHONY: help demo test test-free-threaded check format stress soak bench bench-free-threaded bench-long scaling coverage coverage-gate clean
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +42,8 @@ check: $(VENV)/.installed-dev ## everything else that a machine can check
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(MAKE) coverage-gate
 	PATH="$(abspath $(BIN)):$$PATH" pyright --verifytypes tasker --ignoreexternal # it looks for the first python on PATH
 	$(BIN)/python -m pytest tests/docs
 	$(BIN)/python tools/check_wheel.py
@@ -79,6 +81,9 @@ scaling: $(VENV)/.installed-test ## scaling rules compared in simulation, and th
 
 coverage: $(VENV)/.installed-test ## all tests, with a report of what they do not reach
 	$(BIN)/python -m pytest -m 'not soak' --cov --cov-report=term-missing $(TESTS)
+
+coverage-gate: $(VENV)/.installed-test ## the pure planes are covered completely, by their own tests alone
+	$(BIN)/python -m pytest -q -m 'not soak' tests/unit tests/stateful --cov=tasker.control --cov=tasker.core --cov-report=term-missing --cov-fail-under=100
 
 clean: ## remove what these commands made
 	rm -rf .venv .venv-* $(DEMO) build dist .coverage .coverage.* htmlcov .hypothesis .mypy_cache .pytest_cache .ruff_cache
