@@ -35,30 +35,30 @@ def _race(size: Size, name: str, seconds: float, tasks: int) -> Race:
     crew["multiprocessing ThreadPool"] = contestants.PEERS["multiprocessing ThreadPool"]
     gone = []
     base = _Base()
-    contestants = [
+    entrants = [
         Contestant(
             "bare call in a loop",
             lambda: base.set(bare(load)),
             "the work itself, one thread; the best quarter of its tasks",
         )
     ]
-    contestants += [
+    entrants += [
         Contestant(who, _relative(base, lambda run=run: 1 / run(load)), remark)  # type: ignore[misc]
         for who, (run, remark) in crew.items()
     ]
     if seconds >= 1e-3:
         gone = absent("loky")
-        contestants.append(
+        entrants.append(
             Contestant("ProcessPoolExecutor", _relative(base, lambda: processes(steps, load.count)), "2 processes")
         )
         if not gone:
-            contestants.append(Contestant("loky", _relative(base, lambda: loky(steps, load.count)), "2 processes"))
+            entrants.append(Contestant("loky", _relative(base, lambda: loky(steps, load.count)), "2 processes"))
     return Race(
         key=f"size-{name.replace(' ', '')}",
         title=f"Tasks of {name}, {WORKERS} workers",
         work=f"{load.count:,} tasks that compute for about {name} each.",
         figures=[OVERHEAD, EACH],
-        contestants=contestants,
+        contestants=entrants,
         rounds=size.rounds(7),
         absent=gone,
     )
