@@ -1,18 +1,19 @@
-"""When resources may be made: freely while it works, one at a time and ever more rarely while it fails.
-
-Exponential backoff with "equal jitter" (half fixed, half random), so that many processes whose database came back do
-not call all at once, and none calls at once after a failure (M. Brooker, "Exponential Backoff And Jitter", 2015).
-"""
+"""The gate for creations: open while they succeed; one at a time, with growing delays, while they fail."""
 
 from __future__ import annotations
 
 import random
 
-MOST = 30.0
+MAX_DELAY = 30.0
+"""Seconds."""
 
 
 class CreationGate:
-    """Remembers consecutive failures. ``rng`` is given, so a test sees the same jitter each time."""
+    """Counts consecutive failures, and decides how many creations may begin. Not thread-safe.
+
+    ``first`` is the delay after the first failure, in seconds; it doubles with each further one, up to 30 s. The
+    random numbers of the jitter come from ``rng``, so that a test can repeat them.
+    """
 
     __slots__ = ("_first", "_rng", "error", "failures", "retry_at")
 
@@ -24,21 +25,25 @@ class CreationGate:
         self.retry_at: float = 0.0
 
     def failed(self, now: float, error: str) -> float:
-        """Notes a failure; returns the seconds until the next try."""
+        """Records a failure; returns the seconds until the next attempt."""
         self.failures += 1
         self.error = error
-        delay = min(MOST, self._first * 2.0 ** min(self.failures - 1, 30))
+        # The exponent is bounded because a float overflows at 2.0 ** 1024, and a resource may fail for days.
+        delay = min(MAX_DELAY, self._first * 2.0 ** min(self.failures - 1, 30))
+        # "Equal jitter", half fixed and half random: many processes whose database is back do not all connect at the
+        # same time, and none retries immediately (M. Brooker, "Exponential Backoff And Jitter", 2015).
         delay = delay / 2 + self._rng.random() * delay / 2
         self.retry_at = now + delay
         return delay
 
     def succeeded(self) -> None:
-        """It works (again)."""
+        """Forgets the failures."""
         self.failures = 0
         self.error = None
 
     def allowed(self, now: float, wanted: int, starting: int) -> int:
-        """How many of ``wanted`` creations may begin now while ``starting`` are under way."""
+        """Returns how many of ``wanted`` creations may begin now, while ``starting`` are under way."""
         if not self.failures:
             return wanted
+        # One at a time: while the cause persists, each further creation would only fail and load what is down.
         return min(wanted, 1) if not starting and now >= self.retry_at else 0

@@ -1,4 +1,4 @@
-"""What is asked of the workers, measured: from the load at each tick to what a policy may decide on."""
+"""Measures the demand for workers: turns the load at each tick into the numbers that a policy decides on."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from .scaling import Window
 
 RECENT = 1.0
 USUAL = 10.0
+"""The two windows, in seconds: the short one notices a change, the long one is exact."""
 _WEIGHT = 0.3
-"""Of the newest creation in the mean: four of them are three quarters of it."""
+"""The weight of the newest creation in the exponentially weighted mean: the last four make up three quarters of it."""
 
 
-class _Flow:
-    """Three sliding rates over one window."""
+class _WindowRates:
+    """The three sliding rates of one window."""
 
     __slots__ = ("_arrived", "_busy", "_ended")
 
@@ -25,35 +26,37 @@ class _Flow:
         self._busy = SlidingRate(seconds, now)
 
     def sample(self, now: float, load: Load, busy: float) -> None:
-        """Enters a tick; ``busy`` is how many worker-seconds tasks have taken so far."""
+        """Enters a tick; ``busy`` is the worker-seconds that tasks have taken so far."""
         self._arrived.sample(now, load.arrived)
         self._ended.sample(now, load.ended)
         self._busy.sample(now, busy)
 
     def window(self) -> Window:
-        """What went through."""
+        """Returns the rates."""
+        # The growth of the worker-seconds, per second, is the mean number of tasks that ran at the same time.
         return Window(self._arrived.rate(), self._ended.rate(), self._busy.rate(), self._busy.elapsed)
 
 
 class Demand:
-    """Remembers the load of the last seconds and how many workers it needed. Not thread-safe."""
+    """Remembers the load of the last seconds and the number of workers that it needed. Not thread-safe."""
 
     __slots__ = ("_at", "_busy", "_peaks", "_recent", "_running", "_usual")
 
     def __init__(self, now: float) -> None:
-        self._recent = _Flow(RECENT, now)
-        self._usual = _Flow(USUAL, now)
+        self._recent = _WindowRates(RECENT, now)
+        self._usual = _WindowRates(USUAL, now)
         self._at = now
         self._running = 0
         self._busy = 0.0
         self._peaks: deque[tuple[float, int]] = deque()
 
     def sample(self, now: float, load: Load) -> None:
-        """Enters a tick. What ran in between is taken for the mean of what ran at its ends."""
+        """Enters a tick."""
+        # How many tasks ran between two ticks is not known: the mean of both (the trapezoidal rule).
         self._busy += (now - self._at) * (self._running + load.running) / 2
         self._at, self._running = now, load.running
-        for flow in (self._recent, self._usual):
-            flow.sample(now, load, self._busy)
+        for rates in (self._recent, self._usual):
+            rates.sample(now, load, self._busy)
 
     @property
     def recent(self) -> Window:
@@ -66,20 +69,21 @@ class Demand:
         return self._usual.window()
 
     def needed(self, now: float, count: int) -> None:
-        """So many workers were needed now. Forgets what was no more than that: at most as many moments are remembered
-        as there are different numbers."""
+        """Records that ``count`` workers were needed at ``now``."""
+        # An earlier need that was no greater can never be the greatest of a window again, since each window that
+        # contains it contains this one. So the numbers decrease, and there are at most as many as different needs.
         while self._peaks and self._peaks[-1][1] <= count:
             self._peaks.pop()
         self._peaks.append((now, count))
 
     @property
     def peaks(self) -> tuple[tuple[float, int], ...]:
-        """When so many were last needed, ever later and ever fewer."""
+        """(moment, workers): when that many were last needed; the moments increase, the numbers decrease."""
         return tuple(self._peaks)
 
 
 class CreationClock:
-    """Measures how long making a resource takes: from the order to the report, by seat."""
+    """Measures how long making a resource takes: from the order to the report, by seat. Not thread-safe."""
 
     __slots__ = ("_begun", "_mean")
 
@@ -88,20 +92,22 @@ class CreationClock:
         self._mean: float | None = None
 
     def begin(self, seat: Seat, now: float) -> None:
-        """It was ordered."""
+        """The creation was ordered."""
         self._begun[seat] = now
 
     def ready(self, seat: Seat, now: float) -> None:
-        """It was made."""
+        """The resource was made."""
         taken = now - self._begun.pop(seat, now)
         self._mean = taken if self._mean is None else (1 - _WEIGHT) * self._mean + _WEIGHT * taken
 
     def forget(self, seat: Seat) -> None:
-        """It came to nothing, which says nothing about how long one takes."""
+        """The creation came to nothing: it failed, or its worker ended."""
+        # Not measured: a refused connection fails within a millisecond, whatever a creation that succeeds takes.
         self._begun.pop(seat, None)
 
     def seconds(self, now: float) -> float | None:
-        """A weighted mean of the last ones; before the first, how long the oldest one under way has taken."""
+        """Returns the weighted mean, in seconds; until a first resource was made, the age of the oldest creation that
+        is under way; None if there is none."""
         if self._mean is not None or not self._begun:
             return self._mean
         return now - min(self._begun.values())

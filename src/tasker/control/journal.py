@@ -1,4 +1,4 @@
-"""What was decided about the number of workers, and on what: for people to read, and for programs."""
+"""The record of decisions about the number of workers and the state they were based on, for people and programs."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ Cause = Literal["start", "policy", "blocked", "resize", "stop", "kill"]
 
 @dataclass(frozen=True, slots=True)
 class ScalingDecision:
-    """The number of workers that there should be was changed."""
+    """A change of the number of workers that there should be. Immutable."""
 
     at: float
-    """When, by ``time.monotonic()``."""
+    """When, in ``time.monotonic`` seconds."""
     cause: Cause
-    """Who changed it: the policy, a resize, a pool whose workers all wait for each other, or the manager's start and
-    end."""
+    """What changed it: the policy, a resize, a pool whose workers all wait for other tasks, or the start or end of the
+    manager."""
     before: int
     target: int
     why: str
     """In words and numbers."""
     snapshot: Snapshot | None
-    """What the policy decided on; None where it was not the policy, and before the first tick."""
+    """The state on which the policy decided; None if the cause is another one."""
 
     def __str__(self) -> str:
         return f"{self.before} -> {self.target} ({self.cause}): {self.why}"
@@ -34,22 +34,23 @@ class ScalingDecision:
 
 @dataclass(frozen=True, slots=True)
 class ScalingExplanation:
-    """Why there are as many workers as there are."""
+    """Why there are as many workers as there are: what ``manager.explain()`` returns. ``str()`` of it is readable text.
+    Immutable."""
 
     at: float
-    """When it was asked for, by ``time.monotonic()``."""
+    """When it was requested, in ``time.monotonic`` seconds."""
     target: int
-    """How many workers there should be."""
+    """The number of workers that there should be."""
     ready: int
     starting: int
     worker_count: int
     max_worker_count: int
     latest: Decision | None
-    """What the policy said at the last tick; None before the first, and where scaling is off."""
+    """The policy's decision at the last tick; None before the first tick and if scaling is off."""
     snapshot: Snapshot | None
-    """What it said that on."""
+    """The state on which it decided; None before the first tick and if scaling is off."""
     decisions: tuple[ScalingDecision, ...]
-    """The last changes, up to 32, the newest last."""
+    """The last changes, at most 32, the newest last."""
 
     def __str__(self) -> str:
         bounds = f"{self.worker_count} to {self.max_worker_count}"
@@ -64,7 +65,7 @@ class ScalingExplanation:
 
 
 class Journal:
-    """The last decisions. ``entries`` is replaced, never changed, so that other threads may read it."""
+    """The last decisions. Written by one thread; any thread may read ``entries``."""
 
     __slots__ = ("entries",)
 
@@ -72,5 +73,6 @@ class Journal:
         self.entries: tuple[ScalingDecision, ...] = ()
 
     def add(self, entry: ScalingDecision) -> None:
-        """Enters one, and forgets the oldest."""
+        """Adds a decision and, once there are 32, drops the oldest."""
+        # A new tuple each time: a thread that reads the old one sees it whole.
         self.entries = (*self.entries, entry)[-REMEMBERED:]

@@ -1,4 +1,4 @@
-"""The scaler: the part of the supervisor that knows how many workers there should be, and why."""
+"""The scaler: the part of the supervisor that holds the target number of workers, and the reasons for it."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from .trials import Trials
 
 @dataclass(frozen=True, slots=True)
 class WorkerCounts:
-    """The workers that there are."""
+    """The present workers, by state."""
 
     ready: int
     starting: int
     retiring: int = 0
-    """How many of them were told to retire, and have not done so."""
+    """Ready or starting workers that have a ``Retire`` to carry out."""
 
 
 class Scaler:
-    """Holds the target within its bounds and remembers what policies decide on. Not thread-safe."""
+    """Keeps the target within its bounds, and the measurements that policies decide on. Not thread-safe."""
 
     def __init__(self, base: int, most: int, policy: ScalingPolicy | None, target_wait: float, now: float) -> None:
         self.base: int = base
@@ -42,20 +42,21 @@ class Scaler:
 
     @property
     def limit(self) -> int:
-        """The most workers that there can be."""
+        """The greatest number of workers that the target can reach."""
         return self.base if self._policy is None else self.most
 
     def start(self, now: float) -> None:
-        """The base is wanted."""
+        """Sets the target to the base."""
         self._change(self.base, "start", f"{self.base} base workers", now)
 
     def end(self, cause: Cause, why: str, now: float) -> None:
-        """Nobody is wanted any more."""
+        """Sets the target to 0."""
         self._change(0, cause, why, now)
 
     def tick(self, load: Load, pool: WorkerCounts, now: float, *, decides: bool) -> list[act.Action]:
-        """Takes note of the load; asks the policy."""
+        """Records the load and, if ``decides``, asks the policy."""
         creation_time = self.clock.seconds(now)
+        # Measured at every tick, whether or not anything is decided: gaps would look like a load that stopped.
         self._demand.sample(now, load)
         self._trials.sample(now, load, pool.ready, self.base, creation_time or 0.0)
         if self._policy is None or not decides:
@@ -63,6 +64,7 @@ class Scaler:
         self.snapshot = self._snapshot(load, pool, creation_time)
         try:
             decision = self._policy.decide(self.snapshot, now)
+            # Inside the try: what a user's policy returns need not be a number, or its reason printable.
             target = self._within(operator.index(decision.target))
             need = target if decision.need is None else self._within(operator.index(decision.need))
             self.latest = Decision(target, str(decision.why), need)
@@ -72,19 +74,20 @@ class Scaler:
         return self._aim(target, "policy", self.latest.why, now)
 
     def blocked(self, living: int, now: float) -> list[act.Action]:
-        """All living workers run tasks that wait for other tasks: one more, whatever throughput says."""
+        """Adds one worker because all living workers run tasks that wait for other tasks."""
         if self._policy is None:
             return []
+        # Throughput says nothing here: it is 0 with any number of workers, so a limit learnt from it would be a deadlock.
         self._trials.forget()
         target = self._within(max(self.target, living + 1))
         self._demand.needed(now, target)
         return self._aim(target, "blocked", f"all {living} workers run tasks that wait for other tasks", now)
 
     def resize(self, base: int, most: int, now: float) -> list[act.Action]:
-        """The user changed the bounds."""
+        """Sets new bounds, and moves the target between them."""
         self.base, self.most = base, most
         if not self.target:
-            return []
+            return []  # not started yet, or ended: the new base must not start a worker
         target = self._within(self.base if self._policy is None else self.target)
         return self._aim(target, "resize", f"resized to {base} base workers and at most {most}", now)
 
@@ -92,6 +95,7 @@ class Scaler:
         return max(self.base, min(target, self.most))
 
     def _aim(self, target: int, cause: Cause, why: str, now: float) -> list[act.Action]:
+        """Changes the target and logs it, unless it is the present one."""
         before = self.target
         if target == before:
             return []
@@ -105,6 +109,7 @@ class Scaler:
             self.journal.add(ScalingDecision(now, cause, before, target, why, snapshot))
 
     def _snapshot(self, load: Load, pool: WorkerCounts, creation_time: float | None) -> Snapshot:
+        # Ready workers take a Retire first; only what is left of them can fall to workers that are still starting.
         leaving = min(pool.ready, pool.retiring)
         return Snapshot(
             worker_count=self.base,

@@ -8,107 +8,117 @@ from typing import Protocol
 
 from .staffing import workers_needed
 
-_CHANCE = 2.0
-"""Standard deviations."""
+_DEVIATIONS = 2.0
+"""Standard deviations by which two measured rates may differ before the difference counts as a change of the load."""
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """What went through the queue over some seconds up to now."""
+    """What went through the queue during the last seconds."""
 
     arrival_rate: float
     """Tasks a second."""
     completion_rate: float
     """Tasks a second."""
     running: float
-    """How many ran at once, in the mean over time."""
+    """Tasks that ran at the same time, averaged over time."""
     seconds: float
-    """How long it is."""
+    """The length of the window; less than its full length while the manager is younger than that."""
 
     @property
     def service_time(self) -> float | None:
-        """Seconds for which a task keeps its worker: by Little's law, what ran divided by the rate at which it ended.
-        None where nothing was completed."""
+        """Seconds for which a task occupies its worker: by Little's law, the tasks that ran at the same time divided by
+        the completion rate. None if no task was completed."""
         return self.running / self.completion_rate if self.completion_rate > 0 else None
 
     @property
     def load(self) -> float:
-        """How many workers the arrivals keep busy: by Little's law, arrival rate times service time."""
+        """The number of workers that the arrivals keep busy: by Little's law, arrival rate times service time."""
         return self.arrival_rate * (self.service_time or 0.0)
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What a policy decides on."""
+    """The state of a manager on which a policy decides."""
 
     worker_count: int
     max_worker_count: int
     workers: int
-    """The present target: those that serve the queue or are about to."""
+    """The present target: workers that serve the queue or are going to."""
     ready: int
     """Workers that have their resource."""
     starting: int
-    """Workers that make their resource."""
+    """Workers that are making their resource."""
     queued: int
     running: int
     oldest_wait: float
-    """Seconds for which the first task of the queue has waited; 0 where nothing waits, or it is not known."""
+    """Seconds for which the first task in the queue has waited; 0 if the queue is empty or the wait is unknown."""
     target_wait: float
-    """``Config.target_wait``, seconds."""
+    """``Config.target_wait``, in seconds."""
     recent: Window
     """The last second."""
     usual: Window
     """The last ten seconds."""
     creation_time: float | None
-    """Seconds that making a resource takes, as measured lately; None before one was made."""
+    """Seconds that making a resource takes, as measured lately; None until the first creation has begun."""
     peaks: tuple[tuple[float, int], ...]
-    """When (the clock of ``now``) the policy last found so many workers needed: ever later, and ever fewer."""
+    """(moment, workers): the moments, on the clock of ``now``, at which the policy last needed that many workers. The
+    moments increase, the numbers decrease."""
     useful: int | None
-    """More workers than this were tried, and did not raise the throughput; None where nothing like it was found."""
+    """A limit: more workers than this were tried and did not raise the throughput, or a trial is under way of whether
+    so few do as much. None if there is no such limit."""
     useful_why: str = ""
     """The measurements behind ``useful``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """How many workers there should be, and why, in words and numbers."""
+    """The number of workers that there should be, and the reason."""
 
     target: int
     why: str
+    """In words and numbers, for the log and for ``explain()``."""
     need: int | None = None
-    """How many the load needs at this moment, where the target is another number; see ``Snapshot.peaks``."""
+    """The number of workers that the load needs at this moment, if it differs from the target; see
+    ``Snapshot.peaks``."""
 
 
 class ScalingPolicy(Protocol):
-    """Decides the number of workers. One object may serve several managers; so it keeps nothing between two calls."""
+    """Decides the number of workers. One object may serve several managers, so it must not keep state between calls."""
 
     def decide(self, snapshot: Snapshot, now: float, /) -> Decision:
-        """Called at each tick. The target is held within ``worker_count`` and ``max_worker_count`` by the caller."""
+        """Returns the number of workers that there should be; called at each tick (``Config.burst_interval``).
+
+        ``now`` is in ``time.monotonic`` seconds. The manager keeps the target between ``worker_count`` and
+        ``max_worker_count``. If this raises, the error is logged and the number of workers stays as it is.
+        """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class RatePolicy:
-    """The default: grows at once to what load and backlog need, and lets go what was not needed for a while.
+    """The default policy: grows at once to what load and backlog need, and shrinks to what was needed lately.
 
-    *Need.* Arrival rate times service time is how many workers the arrivals keep busy (Little's law); ``workers_needed``
-    (Erlang C) says how many there must be so that at most a share ``risk`` of the tasks waits for longer than
-    ``Config.target_wait``; but beyond those that run only as many spare ones as may be needed before another is made,
-    for not every load is as irregular as that formula takes it to be: ``spare`` standard deviations of what arrives
-    during a creation (or a task, if that is shorter), and at least one. A backlog needs as many as start all of it
-    within ``target_wait``, or within the share ``catch_up`` of a creation's time, if that is longer, since its tasks
-    will have waited for that anyway; before anything was completed, one for each task.
+    *Need.* Arrival rate times service time is the number of workers that the arrivals keep busy (Little's law).
+    ``workers_needed`` (Erlang C) gives the number with which at most a share ``risk`` of the tasks waits longer than
+    ``Config.target_wait``. Erlang C assumes independent arrivals and overestimates the reserve for a more regular load,
+    so the reserve beyond the running tasks is limited to what may be needed before another worker can be made:
+    ``spare`` standard deviations of the number of tasks that arrive during a creation (or during a task, if that is
+    shorter), and at least one. A backlog needs enough workers to start all of it within ``target_wait``, or within the
+    share ``catch_up`` of a creation's time, if that is longer, because its tasks have to wait for a creation anyway.
+    Until a first task has completed, each task needs a worker.
 
-    *Growing.* Only while tasks wait, and only where they would still have to wait for more than ``target_wait`` by the
-    time that a worker that is started now has made its resource.
+    *Growing.* Only while tasks wait, and only if they would still wait longer than ``target_wait`` when a worker that
+    is started now has made its resource.
 
-    *Shrinking.* To the greatest need of the last seconds: ``hold``, or ``hold_services`` times as long as a task takes,
-    or ``hold_creations`` times as long as making a resource takes, whichever is most, up to ``hold_most``. Whoever
-    keeps an idle worker for as long as its creation costs pays at most twice what a clairvoyant would (the ski-rental
-    problem: A. Karlin et al., "Competitive snoopy caching", 1988); it is more, because tasks wait for a creation.
-    Creations that have not begun, since earlier ones failed or there was no room, are dropped once they are not needed.
+    *Shrinking.* To the greatest need of the last seconds: ``hold``, ``hold_services`` times the service time or
+    ``hold_creations`` times the creation time, whichever is longest, up to ``hold_most``. A policy that keeps an idle
+    worker for as long as its creation costs pays at most twice what a clairvoyant one would (the ski-rental problem:
+    A. Karlin et al., "Competitive snoopy caching", 1988); the default is longer, because tasks wait for a creation.
+    Creations that have not begun, because earlier ones failed or there was no room, are dropped as soon as they are not
+    needed.
 
-    *Not more than helps.* It never asks for more workers than ``Snapshot.useful``, unless ``trials`` is False.
+    *Limit.* It never asks for more workers than ``Snapshot.useful``, unless ``trials`` is False.
     """
 
     risk: float = 0.01
@@ -121,10 +131,10 @@ class RatePolicy:
     hold_most: float = 60.0
     """Seconds."""
     trials: bool = True
-    """Whether to hold or step back where more workers do not raise the throughput."""
+    """Whether to hold or reduce the number of workers where more of them do not raise the throughput."""
 
     def __post_init__(self) -> None:
-        """Raises ``ValueError`` for a number that is out of its range."""
+        """Raises ``ValueError`` if a number is out of its range."""
         if not 0 < self.risk < 1:
             raise ValueError(f"RatePolicy.risk must be more than 0 and less than 1, got {self.risk!r}")
         for name in ("spare", "catch_up", "hold", "hold_services", "hold_creations", "hold_most"):
@@ -132,81 +142,98 @@ class RatePolicy:
                 raise ValueError(f"RatePolicy.{name} must be a finite number, at least 0, got {getattr(self, name)!r}")
 
     def decide(self, snapshot: Snapshot, now: float, /) -> Decision:
-        at = snapshot
-        need, why, short = self._need(at)
-        need = max(at.worker_count, min(need, at.max_worker_count))
-        bound = at.max_worker_count
-        if self.trials and at.useful is not None:
-            bound = max(at.worker_count, at.useful)
-        if at.workers > bound or (short and need > bound):
-            return Decision(bound, f"{at.useful_why}; {why}", need)
+        """See ``ScalingPolicy``."""
+        need, why, short = self._need(snapshot)
+        need = max(snapshot.worker_count, min(need, snapshot.max_worker_count))
+        bound = snapshot.max_worker_count
+        if self.trials and snapshot.useful is not None:
+            bound = max(snapshot.worker_count, snapshot.useful)
+        # Before anything else: a limit that was just found is stepped back to at once, even while tasks wait.
+        if snapshot.workers > bound or (short and need > bound):
+            return Decision(bound, f"{snapshot.useful_why}; {why}", need)
         if short:
-            return Decision(max(need, at.workers), why, need)
-        return self._keep(at, need, why, now)
+            # A backlog is no moment to shrink, even if it needs fewer workers than there are.
+            return Decision(max(need, snapshot.workers), why, need)
+        return self._shrink(snapshot, need, why, now)
 
-    def _need(self, at: Snapshot) -> tuple[int, str, bool]:
-        """How many workers the load needs; why; and whether tasks would wait too long with those that there are."""
-        if not at.queued:
-            steady, why = self._steady(at, at.usual.service_time)
+    def _need(self, snapshot: Snapshot) -> tuple[int, str, bool]:
+        """Returns the number of workers that the load needs, the reason, and whether tasks would wait too long with the
+        present workers."""
+        queued = snapshot.queued
+        if not queued:
+            steady, why = self._steady(snapshot, snapshot.usual.service_time)
             return steady, f"nothing waits, {why}", False
-        service = _service_time(at)
+        service = _service_time(snapshot)
         if service is None:
-            need = at.running + at.queued
-            return need, f"{at.queued} wait, {at.running} run, none was completed lately", True
-        steady, why = self._steady(at, service)
-        left = _left(at, service)
-        wait = left * service / max(1, at.workers)
-        if wait <= at.target_wait:
-            return steady, f"{at.queued} wait, and will be started within {wait:.3f} s; {why}", False
-        within = max(at.target_wait, self.catch_up * (at.creation_time or 0.0))
-        need = math.ceil(min(left * service / within, at.running + left))
-        why = f"{at.queued} wait, and would wait {wait:.3f} s more when new workers are ready; {why}"
+            need = snapshot.running + queued
+            return need, f"{queued} wait, {snapshot.running} run, none was completed lately", True
+        steady, why = self._steady(snapshot, service)
+        backlog = _backlog_after_creation(snapshot, service)
+        wait = backlog * service / max(1, snapshot.workers)
+        if wait <= snapshot.target_wait:
+            return steady, f"{queued} wait, and will be started within {wait:.3f} s; {why}", False
+        within = max(snapshot.target_wait, self.catch_up * (snapshot.creation_time or 0.0))
+        # Short tasks share a worker within that time. Long ones need one each, but no more than there are tasks.
+        need = math.ceil(min(backlog * service / within, snapshot.running + backlog))
+        why = f"{queued} wait, and would wait {wait:.3f} s more when new workers are ready; {why}"
         return max(steady, need), why, True
 
-    def _steady(self, at: Snapshot, service: float | None) -> tuple[int, str]:
+    def _steady(self, snapshot: Snapshot, service: float | None) -> tuple[int, str]:
+        """Returns the number of workers that the arrivals need if there is no backlog, and the reason."""
+        running = snapshot.running
         if service is None:
-            return at.running, f"{at.running} run, none was completed lately"
-        rate = _arrival_rate(at)
-        need = workers_needed(rate * service, service, at.target_wait, self.risk, at.max_worker_count)
-        meanwhile = rate * min(at.creation_time or 0.0, service)
-        need = min(need, at.running + max(1, math.ceil(self.spare * math.sqrt(meanwhile))))
-        return need, f"{at.running} run, {rate:.1f}/s arrive and take {service:.3g} s each, which needs {need} workers"
+            return running, f"{running} run, none was completed lately"
+        rate = _arrival_rate(snapshot)
+        need = workers_needed(rate * service, service, snapshot.target_wait, self.risk, snapshot.max_worker_count)
+        # The number of independent (Poisson) arrivals has a standard deviation of its square root. Beyond a service
+        # time it does not count: by then, the tasks that run now have released their workers.
+        meanwhile = rate * min(snapshot.creation_time or 0.0, service)
+        need = min(need, running + max(1, math.ceil(self.spare * math.sqrt(meanwhile))))
+        return need, f"{running} run, {rate:.1f}/s arrive and take {service:.3g} s each, which needs {need} workers"
 
-    def _keep(self, at: Snapshot, need: int, why: str, now: float) -> Decision:
-        costs = self.hold_services * (at.usual.service_time or 0.0), self.hold_creations * (at.creation_time or 0.0)
-        hold = min(max(self.hold, *costs), self.hold_most)
-        peak = max([need, *(count for moment, count in at.peaks if now - moment < hold)])
-        begun = at.ready + at.starting
-        dropped = at.workers - max(need, begun)
+    def _shrink(self, snapshot: Snapshot, need: int, why: str, now: float) -> Decision:
+        """Returns the greatest need of the last seconds, but never grows."""
+        service, creation = snapshot.usual.service_time or 0.0, snapshot.creation_time or 0.0
+        hold = max(self.hold, self.hold_services * service, self.hold_creations * creation)
+        hold = min(hold, self.hold_most)
+        peak = max([need, *(count for moment, count in snapshot.peaks if now - moment < hold)])
+        begun = snapshot.ready + snapshot.starting
+        dropped = snapshot.workers - max(need, begun)
+        # Without a wait: a creation that has not begun has cost nothing yet, so there is nothing to keep.
         if dropped > 0 and begun < peak:
-            return Decision(at.workers - dropped, f"{dropped} more are no longer needed; {why}", need)
-        if peak < at.workers:
+            return Decision(snapshot.workers - dropped, f"{dropped} more are no longer needed; {why}", need)
+        if peak < snapshot.workers:
             return Decision(peak, f"no more than {peak} were needed for {hold:.1f} s; {why}", need)
-        return Decision(at.workers, why, need)
+        return Decision(snapshot.workers, why, need)
 
 
-def _left(at: Snapshot, service: float) -> float:
-    """How many tasks will wait when workers that are started now have made their resource: those that wait, and those
-    that arrive meanwhile, less what is started by the workers that are ready, and by half of those that will be."""
-    ahead = at.creation_time or 0.0
+def _backlog_after_creation(snapshot: Snapshot, service: float) -> float:
+    """Estimates how many tasks will wait when workers that are started now have made their resource: the queue now and
+    the arrivals until then, less the tasks that the ready workers start in that time, and half as many for each worker
+    that is being made."""
+    ahead = snapshot.creation_time or 0.0
     if not ahead or not service:
-        return float(at.queued)
-    return max(0.0, at.queued + ahead * (at.recent.arrival_rate - (at.ready + at.starting / 2) / service))
+        return float(snapshot.queued)
+    # On average, a creation that is under way has half of its time to go, so its worker serves for half of it.
+    servers = snapshot.ready + snapshot.starting / 2
+    return max(0.0, snapshot.queued + ahead * (snapshot.recent.arrival_rate - servers / service))
 
 
-def _service_time(at: Snapshot) -> float | None:
-    """The usual one; where the queue stalls all the same, the recent one, should that be longer."""
-    usual, recent = at.usual.service_time, at.recent.service_time
-    if usual is None or at.oldest_wait <= at.target_wait:
+def _service_time(snapshot: Snapshot) -> float | None:
+    """Returns the usual service time; if the queue stalls in spite of it, the recent one, provided that it is longer."""
+    usual, recent = snapshot.usual.service_time, snapshot.recent.service_time
+    if usual is None or snapshot.oldest_wait <= snapshot.target_wait:
         return usual
+    # If nothing was completed in the last second, long tasks hold the workers, and the usual time is out of date.
     return None if recent is None else max(usual, recent)
 
 
-def _arrival_rate(at: Snapshot) -> float:
-    """The usual one, which is the more exact; corrected where the recent one differs by more than chance explains, which for
-    independent arrivals is seldom more than twice the square root of their number."""
-    usual, recent, seconds = at.usual.arrival_rate, at.recent.arrival_rate, at.recent.seconds
+def _arrival_rate(snapshot: Snapshot) -> float:
+    """Returns the usual rate, which is the more exact one, corrected if the recent one differs by more than chance."""
+    usual, recent, seconds = snapshot.usual.arrival_rate, snapshot.recent.arrival_rate, snapshot.recent.seconds
     if seconds <= 0.0:
         return usual
-    chance = _CHANCE * math.sqrt(recent * seconds + 1.0) / seconds
+    # The number of independent (Poisson) arrivals varies by its square root; + 1 so that no arrival at all, which has
+    # a deviation of 0, does not count as certain.
+    chance = _DEVIATIONS * math.sqrt(recent * seconds + 1.0) / seconds
     return min(max(usual, recent - chance), recent + chance)

@@ -1,5 +1,4 @@
-"""The creation gate: free while it works; single-flight, with backoff and
-jitter, while it fails."""
+"""The creation gate: open while creations succeed; one at a time, with backoff and jitter, while they fail."""
 
 from __future__ import annotations
 
@@ -9,18 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasker.control.creation import MOST, CreationGate
+from tasker.control.creation import MAX_DELAY, CreationGate
 
 
 class FixedRandom(random.Random):
-    """An rng that always draws the same number."""
+    """An rng that always returns the same number."""
 
     def __init__(self, drawn: float) -> None:
         super().__init__(0)
         self.drawn = drawn
 
     def random(self) -> float:
-        """The number."""
+        """Returns the number."""
         return self.drawn
 
 
@@ -30,7 +29,7 @@ def gate(drawn: float = 0.0, first: float = 0.1) -> CreationGate:
 
 
 def test_open_while_nothing_fails() -> None:
-    """While creation works, as many may begin as are wanted."""
+    """While creations succeed, all that are wanted may begin."""
     assert gate().allowed(0.0, wanted=7, starting=3) == 7
 
 
@@ -39,7 +38,7 @@ def test_backoff_doubles_up_to_the_cap() -> None:
     fixed_half = gate(drawn=0.0)
     delays = [2 * fixed_half.failed(0.0, "x") for _ in range(12)]
     assert delays == pytest.approx([min(30.0, 0.1 * 2**n) for n in range(12)])
-    assert MOST == 30.0
+    assert MAX_DELAY == 30.0
 
 
 def test_jitter_is_the_upper_half() -> None:
@@ -62,19 +61,19 @@ def test_delay_within_bounds(seed: int, failures: int, first: float) -> None:
 
 
 def test_same_seed_same_jitter() -> None:
-    """Two gates with equal rngs give equal delays."""
+    """Two gates with equal rngs return equal delays."""
     one, other = (CreationGate(0.1, random.Random(3)) for _ in range(2))
     assert [one.failed(0.0, "x") for _ in range(9)] == [other.failed(0.0, "x") for _ in range(9)]
 
 
 def test_thousands_of_failures_do_not_overflow() -> None:
-    """A resource that fails for days keeps the delay at the cap."""
+    """After thousands of failures, the delay is the maximum."""
     failing = gate(drawn=1.0)
     assert max(failing.failed(0.0, "x") for _ in range(5000)) == 30.0
 
 
 def test_one_at_a_time_while_failing() -> None:
-    """While creation fails, one may begin, after the delay, and only where none is under way."""
+    """While creations fail, one may begin, after the delay, and only if none is under way."""
     failing = gate(drawn=1.0)
     failing.failed(10.0, "x")
     assert failing.allowed(10.09, wanted=5, starting=0) == 0
@@ -84,7 +83,7 @@ def test_one_at_a_time_while_failing() -> None:
 
 
 def test_success_opens_it() -> None:
-    """One success forgets the failures, their error and the backoff."""
+    """One success resets the failures, their error and the backoff."""
     tried = gate(drawn=1.0)
     for _ in range(4):
         tried.failed(0.0, "no route")

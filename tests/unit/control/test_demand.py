@@ -1,4 +1,4 @@
-"""What is measured of the load: rates, service time, peaks, and how long creations take."""
+"""The demand: rates, service time, peaks, and the time of creations."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from unit.control.rig import seat
 
 
 def test_littles_law() -> None:
-    """The service time is what ran in the mean, divided by the rate at which it ended; the load is what the arrivals
-    keep busy."""
+    """The service time is the mean number of running tasks divided by the completion rate; the load is the number of
+    workers that the arrivals keep busy."""
     window = Window(arrival_rate=20.0, completion_rate=10.0, running=5.0, seconds=1.0)
     assert (window.service_time, window.load) == (0.5, 10.0)
 
 
 def test_nothing_completed() -> None:
-    """Where nothing was completed, no service time is known, and no load."""
+    """If nothing was completed, the service time is unknown and the load is 0."""
     window = Window(20.0, 0.0, 5.0, 1.0)
     assert (window.service_time, window.load) == (None, 0.0)
 
 
 def test_windows() -> None:
-    """Four workers that are busy with tasks of 0.4 s: both windows see it, the recent one forgets sooner."""
+    """Both windows measure four workers that are busy with tasks of 0.4 s; the recent one forgets sooner."""
     demand = Demand(0.0)
     for tick in range(1, 101):
         demand.sample(tick / 10, Load(0, 4, tick, tick))
@@ -40,14 +40,14 @@ def test_windows() -> None:
 
 
 def test_the_mean_of_both_ends() -> None:
-    """What ran between two ticks is taken for the mean of what ran at them."""
+    """The number of running tasks between two ticks is taken to be the mean of both."""
     demand = Demand(0.0)
     demand.sample(1.0, Load(0, 4, 4, 0))
     assert demand.recent.running == pytest.approx(2.0)
 
 
 def test_peaks() -> None:
-    """Remembered are the moments that are the last with so great a need."""
+    """A need is remembered until one that is as great or greater comes later."""
     demand = Demand(0.0)
     for now, count in [(1.0, 3), (2.0, 8), (3.0, 5), (4.0, 2), (5.0, 5), (6.0, 1)]:
         demand.needed(now, count)
@@ -56,7 +56,8 @@ def test_peaks() -> None:
 
 @given(st.lists(st.integers(0, 6), min_size=1, max_size=60))
 def test_peaks_are_exact_and_few(needs: list[int]) -> None:
-    """For any history and any window the greatest need is among them, and there are no more than different numbers."""
+    """For any history and any window, the greatest need is among the peaks, and there are no more peaks than different
+    needs."""
     demand = Demand(0.0)
     for now, count in enumerate(needs):
         demand.needed(float(now), count)
@@ -66,7 +67,8 @@ def test_peaks_are_exact_and_few(needs: list[int]) -> None:
 
 
 def test_creation_time() -> None:
-    """Unknown at first; then how long the oldest one has taken so far; then a mean in which the newest weigh most."""
+    """The creation time is unknown at first, then the age of the oldest creation, then a mean in which the newest weigh
+    most."""
     clock = CreationClock()
     assert clock.seconds(5.0) is None
     clock.begin(seat(1), 5.0)
@@ -79,7 +81,7 @@ def test_creation_time() -> None:
 
 
 def test_failed_creations_do_not_count() -> None:
-    """How long a failure took says nothing about how long a creation takes."""
+    """The time that a failed creation took is not measured."""
     clock = CreationClock()
     clock.begin(seat(1), 0.0)
     clock.forget(seat(1))

@@ -1,4 +1,4 @@
-"""What was decided, for people to read."""
+"""The journal of scaling decisions, and the explanation made of it."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from tasker.control.scaling import Decision
 
 
 def decision(number: int) -> ScalingDecision:
-    """A decision with that number as its moment."""
+    """A decision made at that moment."""
     return ScalingDecision(float(number), "policy", 2, 4, "9 wait", None)
 
 
 def test_readable() -> None:
-    """A decision says from how many to how many, who decided it, and why."""
+    """The text of a decision has the number of workers before and after, the cause and the reason."""
     assert str(decision(1)) == "2 -> 4 (policy): 9 wait"
 
 
 def test_frozen() -> None:
-    """What was decided stays as it was."""
+    """A decision can't be changed."""
     with pytest.raises(dataclasses.FrozenInstanceError):
         decision(1).target = 3  # type: ignore[misc]
 
@@ -38,7 +38,8 @@ def test_bounded() -> None:
 
 
 def test_an_explanation_is_readable() -> None:
-    """State, the policy's last word, and the changes with their age, the newest first."""
+    """The text of an explanation has the state, the policy's last decision, and the changes with their age, the newest
+    first."""
     explained = ScalingExplanation(
         at=12.5,
         target=4,
@@ -56,5 +57,5 @@ def test_an_explanation_is_readable() -> None:
         "2.5 s ago: 2 -> 4 (policy): 9 wait",
         "10.5 s ago: 2 -> 4 (policy): 9 wait",
     ]
-    unretrieved = dataclasses.replace(explained, latest=None, decisions=())
-    assert str(unretrieved).splitlines()[1:] == ["now: the policy was not asked"]
+    without_policy = dataclasses.replace(explained, latest=None, decisions=())
+    assert str(without_policy).splitlines()[1:] == ["now: the policy was not asked"]

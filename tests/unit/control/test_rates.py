@@ -10,7 +10,7 @@ from tasker.control.rates import SlidingRate
 
 
 def test_nothing_yet() -> None:
-    """Without a second sample, and at the very moment of the first, the rate is 0."""
+    """With one sample, or two at the same moment, the rate is 0."""
     rate = SlidingRate(10.0, 5.0)
     assert rate.rate() == 0.0
     rate.sample(5.0, 100)
@@ -25,14 +25,14 @@ def test_growth_a_second() -> None:
 
 
 def test_starts_from_the_given_number() -> None:
-    """What was counted before the beginning does not count as growth."""
+    """The number at the start does not count as growth."""
     rate = SlidingRate(10.0, 0.0, 1000)
     rate.sample(2.0, 1010)
     assert rate.rate() == 5.0
 
 
 def test_forgets_what_is_older_than_the_window() -> None:
-    """A burst leaves the rate once the window has passed over it."""
+    """A burst that is older than the window does not count."""
     rate = SlidingRate(1.0, 0.0)
     rate.sample(0.1, 1000)
     for n in range(2, 16):
@@ -41,8 +41,7 @@ def test_forgets_what_is_older_than_the_window() -> None:
 
 
 def test_keeps_one_sample_at_the_edge_of_the_window() -> None:
-    """After a silence as long as the window, the newest sample is still measured
-    against one before."""
+    """After a pause as long as the window, the newest sample is still measured against an earlier one."""
     rate = SlidingRate(1.0, 0.0)
     rate.sample(10.0, 20)
     assert rate.rate() == 2.0
@@ -63,7 +62,7 @@ def test_close_samples_are_merged() -> None:
 def test_never_negative_and_never_more_than_the_steepest_step(
     steps: list[tuple[float, int]],
 ) -> None:
-    """For a number that only grows, the rate lies between 0 and all the growth in the samples."""
+    """For a number that only grows, the rate lies between 0 and the whole growth in the time of the samples."""
     rate, now, number = SlidingRate(2.0, 0.0), 0.0, 0
     for pause, growth in steps:
         now, number = now + pause, number + growth

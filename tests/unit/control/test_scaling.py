@@ -31,8 +31,8 @@ QUIET = Snapshot(
 
 
 def flow(rate: float, service: float, running: float | None = None) -> dict[str, Window]:
-    """Both windows of a load that arrives at a rate, takes `service` seconds a task, and is completed as it comes, or as
-    fast as so many workers do it."""
+    """Both windows of a load that arrives at `rate`, with `service` seconds for a task, completed at the rate at which it
+    arrives, or at that of `running` workers."""
     done = rate if running is None else running / service
     return {
         "recent": Window(rate, done, done * service, 1.0),
@@ -41,7 +41,7 @@ def flow(rate: float, service: float, running: float | None = None) -> dict[str,
 
 
 def decide(policy: RatePolicy | None = None, /, now: float = 100.0, **changes: Any) -> Decision:
-    """What the policy decides on a quiet pool with these changes; workers are ready unless it says otherwise."""
+    """The policy's decision for a quiet pool with these changes; workers are ready unless `ready` says otherwise."""
     changes.setdefault("ready", changes.get("workers", 2))
     return (policy or RatePolicy()).decide(dataclasses.replace(QUIET, **changes), now)
 
@@ -52,23 +52,23 @@ def target(policy: RatePolicy | None = None, /, **changes: Any) -> int:
 
 
 def test_nothing_waits() -> None:
-    """Where nothing waits, nothing grows, whatever runs and arrives."""
+    """If nothing waits, the pool does not grow, whatever runs and arrives."""
     assert target(running=2, **flow(1000.0, 0.1)) == 2
 
 
 def test_one_long_task() -> None:
-    """One task that runs for long is no reason for a second worker."""
+    """One long task does not add a worker."""
     assert target(running=1, recent=Window(0.0, 0.0, 1.0, 1.0), usual=Window(0.1, 0.0, 1.0, 10.0)) == 2
 
 
 def test_every_waiting_task_counts_before_anything_completed() -> None:
-    """Without a completion to measure by, each waiting task wants a worker."""
+    """Until a first task has completed, each waiting task needs a worker."""
     assert target(running=2, queued=3) == 5
     assert target(running=2, queued=300) == 8
 
 
 def test_a_short_backlog_is_left_to_the_present_workers() -> None:
-    """A backlog that will have been started within target_wait does not grow the pool; with a shorter one it does."""
+    """A backlog that will be started within target_wait does not grow the pool; with a shorter target_wait it does."""
     load = flow(100.0, 0.02)
     assert target(running=2, queued=10, **load) == 2
     assert target(running=2, queued=11, **load) == 3
@@ -76,15 +76,15 @@ def test_a_short_backlog_is_left_to_the_present_workers() -> None:
 
 
 def test_at_once_to_what_starts_the_backlog_in_time() -> None:
-    """Ten tasks of 0.05 s are started within 0.1 s by five workers; of 1 s, by ten: never more than there are tasks."""
+    """Five workers start ten tasks of 0.05 s within 0.1 s; tasks of 1 s need one worker each, but no more than that."""
     assert target(running=2, queued=10, **flow(0.0, 0.05, 2)) == 5
     assert target(running=2, queued=4, **flow(0.0, 1.0, 2)) == 6
     assert target(running=2, queued=1000, **flow(0.0, 1.0, 2)) == 8
 
 
 def test_growing_meets_the_arrivals_too() -> None:
-    """A backlog grows the pool at least to what the arrivals need, but beyond what runs only by what may be needed
-    before another worker is made: a standard deviation of the arrivals until then, and one at least."""
+    """A backlog grows the pool at least to what the arrivals need, but the reserve beyond the running tasks is limited
+    to a standard deviation of the arrivals during a creation, and at least one worker."""
     load = flow(40.0, 0.1)  # keeps four workers busy; Erlang C wants seven
     backlog = {"workers": 3, "running": 4, "queued": 4, **load}
     assert target(**backlog) == 5
@@ -94,7 +94,7 @@ def test_growing_meets_the_arrivals_too() -> None:
 
 
 def test_what_is_started_now_must_be_useful_when_it_is_ready() -> None:
-    """Where making a resource takes longer than the backlog, nothing is made for it."""
+    """No resource is made for a backlog that will be gone by the time the resource is ready."""
     backlog = {"running": 2, "queued": 40, **flow(0.0, 0.1, 2)}  # 2 s for two workers
     assert target(**backlog, creation_time=0.0) == 8
     assert target(**backlog, creation_time=1.5) == 3, "what is left then needs fewer"
@@ -103,7 +103,7 @@ def test_what_is_started_now_must_be_useful_when_it_is_ready() -> None:
 
 
 def test_what_waited_for_a_creation_is_not_hurried() -> None:
-    """Where a creation takes long, what is left after it is started within a quarter of that time."""
+    """If a creation takes long, the backlog that is left after it is to be started within a quarter of that time."""
     backlog = {"running": 2, "queued": 100, **flow(0.0, 0.1, 2)}
     assert target(**backlog, creation_time=2.0) == 8  # of 60 tasks, one of 0.1 s in 0.5 s: 12
     assert target(**backlog, creation_time=2.0, max_worker_count=50) == 12
@@ -112,14 +112,14 @@ def test_what_waited_for_a_creation_is_not_hurried() -> None:
 
 
 def test_arrivals_during_a_creation_count() -> None:
-    """A small backlog that will have become a large one by the time the resource is made grows the pool now."""
+    """A backlog that will have grown large by the time a resource is made grows the pool now."""
     load = flow(40.0, 0.1, 2)
     assert target(running=2, queued=2, **load) == 2
     assert target(running=2, queued=2, creation_time=2.0, **load) == 8
 
 
 def test_workers_that_start_count_for_half() -> None:
-    """What is being made already will have served for half of the time."""
+    """Workers that are being made count as servers for half of a creation's time."""
     backlog = {"running": 2, "queued": 120, "creation_time": 2.0, **flow(0.0, 0.1, 2)}
     assert target(workers=6, ready=2, starting=4, **backlog) == 8
     backlog["queued"] = 85
@@ -127,8 +127,8 @@ def test_workers_that_start_count_for_half() -> None:
 
 
 def test_a_stalled_queue() -> None:
-    """Where the first task has waited too long, the recent service time counts if it is the longer one: long tasks hold
-    the workers up."""
+    """If the first task has waited too long, the recent service time counts, provided that it is longer: long tasks
+    occupy the workers."""
     stalled = {
         "running": 2,
         "queued": 3,
@@ -160,19 +160,19 @@ CALM = {"workers": 8, "ready": 8}
     ],
 )
 def test_shrinks_to_the_recent_peak(changes: dict[str, Any], kept: int) -> None:
-    """To the greatest need of the last second; of twice a task's or three times a creation's length, if that is more;
-    of a minute at most."""
+    """The pool shrinks to the greatest need of the last second, of two service times or of three creation times,
+    whichever is longest, but of a minute at most."""
     assert target(**CALM, **changes) == kept
 
 
 def test_shrinks_while_a_little_waits() -> None:
-    """A queue that is never empty, but never waits too long, does not keep workers that are not needed."""
+    """A queue that is never empty, but whose tasks never wait too long, does not keep workers that are not needed."""
     assert target(workers=8, running=2, queued=1, **flow(20.0, 0.1)) == 3
     assert target(workers=8, running=8, queued=1000, **flow(20.0, 0.1, 8)) == 8
 
 
 def test_a_changed_rate_is_believed() -> None:
-    """A recent rate that chance does not explain corrects the usual one, up and down."""
+    """A recent rate that differs by more than chance corrects the usual one, up and down."""
     usual = Window(100.0, 100.0, 10.0, 10.0)
     policy = RatePolicy(spare=100)
     assert "2.0/s arrive" in decide(policy, recent=Window(0.0, 0.0, 0.0, 1.0), usual=usual).why
@@ -182,14 +182,14 @@ def test_a_changed_rate_is_believed() -> None:
 
 
 def test_creations_that_have_not_begun_are_dropped() -> None:
-    """What could not be started yet, and is no longer needed, is not started later."""
+    """Workers that could not be started yet are dropped once they are not needed."""
     assert target(workers=8, ready=2, starting=1, peaks=((99.9, 8),)) == 3
     assert target(workers=8, ready=2, starting=1, running=5, peaks=((99.9, 8),)) == 5
     assert decide(workers=8, ready=2, starting=1, peaks=((99.9, 8),)).why.startswith("5 more are no longer needed; ")
 
 
 def test_not_more_than_helps() -> None:
-    """More workers than are useful are neither asked for nor kept; the base is."""
+    """More workers than are useful are neither requested nor kept, except for the base."""
     backlog = {"running": 4, "queued": 1000, **flow(0.0, 1.0, 4)}
     known = {"useful": 4, "useful_why": "more workers do not help: so it was"}
     assert target(workers=4, **backlog, **known) == 4
@@ -216,14 +216,14 @@ def test_says_why() -> None:
     assert decide(**CALM).why.startswith("no more than 2 were needed for 1.0 s; nothing waits")
 
 
-def test_the_need_is_told_apart_from_the_target() -> None:
-    """What the load needs now is remembered, whatever is kept for the sake of the past or held back."""
+def test_the_need_can_differ_from_the_target() -> None:
+    """The need is what the load needs now, whether the target is more (not yet shrunk) or less (limited)."""
     assert decide(**CALM, peaks=((99.9, 8),)).need == 2
     assert decide(running=4, queued=1000, useful=4, workers=4).need == 8
 
 
 def test_frozen() -> None:
-    """A policy keeps nothing between two calls; one object may serve several managers."""
+    """A policy keeps no state between calls, so one object may serve several managers."""
     with pytest.raises(dataclasses.FrozenInstanceError):
         RatePolicy().hold = 1.0  # type: ignore[misc]
 
@@ -244,7 +244,7 @@ def test_frozen() -> None:
     ],
 )
 def test_wrong_numbers(wrong: dict[str, float]) -> None:
-    """A number out of its range raises ValueError that names the option and the number."""
+    """A number out of its range raises a ValueError that names the option and the number."""
     (name,) = wrong
     with pytest.raises(ValueError, match=rf"RatePolicy\.{name} must be .*, got {wrong[name]!r}"):
         RatePolicy(**wrong)  # type: ignore[arg-type]
@@ -256,7 +256,7 @@ WINDOWS = st.builds(Window, RATES, RATES, st.floats(0, 100), st.just(0.0) | st.f
 
 @st.composite
 def snapshots(draw: st.DrawFn) -> Snapshot:
-    """Any snapshot whose numbers go together."""
+    """Any snapshot whose numbers are consistent."""
     base = draw(st.integers(1, 10))
     most = base + draw(st.integers(0, 40))
     workers = draw(st.integers(base, most))
@@ -284,7 +284,7 @@ def snapshots(draw: st.DrawFn) -> Snapshot:
 
 @given(snapshots())
 def test_within_the_bounds(snapshot: Snapshot) -> None:
-    """For any numbers: never above the maximum, never below the base; nor is the need."""
+    """For any numbers, target and need are never above the maximum or below the base."""
     decision = RatePolicy().decide(snapshot, 100.0)
     assert snapshot.worker_count <= decision.target <= snapshot.max_worker_count
     assert decision.need is not None
@@ -312,13 +312,13 @@ def test_within_the_bounds(snapshot: Snapshot) -> None:
     )
 )
 def test_no_growth_without_waiting(snapshot: Snapshot) -> None:
-    """For any numbers: where nothing waits, nothing grows."""
+    """For any numbers, the pool does not grow while nothing waits."""
     assert RatePolicy().decide(dataclasses.replace(snapshot, queued=0), 100.0).target <= snapshot.workers
 
 
 @given(snapshots(), st.integers(1, 1000))
 def test_more_backlog_never_means_fewer(snapshot: Snapshot, more: int) -> None:
-    """For any numbers: a longer queue wants at least as many workers, unless the tasks are what holds them up."""
+    """For any numbers, a longer queue never gets fewer workers."""
     longer = dataclasses.replace(snapshot, queued=snapshot.queued + more)
     policy = RatePolicy()
     if snapshot.queued:
@@ -327,7 +327,7 @@ def test_more_backlog_never_means_fewer(snapshot: Snapshot, more: int) -> None:
 
 @given(snapshots())
 def test_waits_too_long_never_shrinks(snapshot: Snapshot) -> None:
-    """For any numbers: while tasks will wait too long, only workers that do not help are let go."""
+    """For any numbers, a pool whose tasks will wait too long does not shrink, except to a limit."""
     policy = RatePolicy(trials=False)
     waiting = dataclasses.replace(snapshot, queued=10_000, usual=EMPTY)
     assert policy.decide(waiting, 100.0).target >= snapshot.workers

@@ -1,4 +1,4 @@
-"""Erlang C: how many workers a load needs."""
+"""Erlang C: the number of workers that a load needs."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LOADS = st.floats(0.01, 100.0)
     ],
 )
 def test_known_values(load: float, wait: float, risk: float, needed: int) -> None:
-    """Values of the Erlang C table, with a service time of one second."""
+    """Results agree with the Erlang C table, with a service time of one second."""
     assert workers_needed(load, 1.0, wait, risk, 1000) == needed
 
 
@@ -37,7 +37,7 @@ def test_nothing_to_do() -> None:
 
 
 def test_at_most() -> None:
-    """A load beyond the maximum, or beyond all bounds, gets the maximum."""
+    """A load beyond the maximum, even an infinite one, gets the maximum."""
     assert workers_needed(50.0, 1.0, 0.1, 0.01, 8) == 8
     assert workers_needed(math.inf, 1.0, 0.1, 0.01, 8) == 8
     assert workers_needed(0.5, 1.0, 0.1, 0.01, 1) == 1
@@ -45,7 +45,7 @@ def test_at_most() -> None:
 
 @given(load=LOADS, service=st.floats(0.001, 10.0), wait=st.floats(0.0, 10.0), risk=st.floats(0.001, 0.999))
 def test_more_than_the_load(load: float, service: float, wait: float, risk: float) -> None:
-    """There are always more workers than the load keeps busy: otherwise the queue would grow without end."""
+    """The result is always more than the load: otherwise the queue would grow without end."""
     assert workers_needed(load, service, wait, risk, 1000) > load
 
 
@@ -58,7 +58,7 @@ def test_monotone(load: float, more: float, wait: float, longer: float) -> None:
 
 @pytest.mark.parametrize("load", [100.0, 1000.0])
 def test_square_root_staffing(load: float) -> None:
-    """For large loads the spare workers come to a multiple of the load's square root (Halfin and Whitt: about 2.3 of it,
-    where one task in a hundred may wait)."""
+    """For large loads the spare workers come to a multiple of the load's square root (Halfin and Whitt: about 2.3 times,
+    if one task in a hundred may wait)."""
     spare = (workers_needed(load, 1.0, 0.0, 0.01, 10_000) - load) / math.sqrt(load)
     assert spare == pytest.approx(2.3, abs=0.3)

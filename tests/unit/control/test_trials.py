@@ -1,4 +1,4 @@
-"""Does more help? Throughput at different numbers of workers, on virtual time."""
+"""Trials: whether more workers help, from the throughput of different numbers of workers, on virtual time."""
 
 from __future__ import annotations
 
@@ -7,14 +7,24 @@ from collections.abc import Callable
 import pytest
 
 from tasker.control.events import Load
-from tasker.control.trials import EACH, FRESH, LEAST, PAUSE_FIRST, PAUSE_MOST, PROBE_EVERY, Point, Trials, compared
+from tasker.control.trials import (
+    MAX_AGE,
+    MIN_COMPLETIONS,
+    MIN_COMPLETIONS_EACH,
+    PAUSE_INITIAL,
+    PAUSE_MAX,
+    PROBE_EVERY,
+    Measurement,
+    Trials,
+    compared,
+)
 
 INTERVAL = 0.1
 
 
 class World:
-    """Workers whose throughput is a function of their number, with a queue that is never empty; their number follows
-    what the trials find useful."""
+    """Workers whose throughput is a function of their number, with a queue that is never empty. Their number follows
+    the limit that the trials find."""
 
     def __init__(
         self, throughput: Callable[[int], float], ready: int, *, least: int = 1, creation: float = 0.0
@@ -30,7 +40,7 @@ class World:
         self.sizes: list[int] = []
 
     def run(self, seconds: float) -> World:
-        """Let time pass, tick by tick."""
+        """Lets time pass, tick by tick."""
         for _ in range(round(seconds / INTERVAL)):
             self.now += INTERVAL
             self.ended += self.throughput(self.ready) * INTERVAL
@@ -42,28 +52,28 @@ class World:
         return self
 
     def grow(self, wanted: int) -> World:
-        """Something wants so many workers, and they are there."""
+        """Sets the number of wanted workers, which are ready at once."""
         self.wanted = self.ready = wanted
         return self
 
 
 def flat(ready: int) -> float:
-    """The first worker does all that can be done."""
+    """One worker reaches the maximum throughput."""
     return 200.0
 
 
 def scaling(ready: int) -> float:
-    """Each worker does as much as any other."""
+    """Throughput is proportional to the number of workers."""
     return 20.0 * ready
 
 
 def up_to_four(ready: int) -> float:
-    """A database that serves four at a time."""
+    """Throughput is that of a database that serves four at a time."""
     return 50.0 * min(4, ready)
 
 
 def test_more_do_not_help() -> None:
-    """A pool that grew from 2 to 4 and completes no more goes back to 2."""
+    """A pool that grew from 2 to 4 workers without completing more tasks goes back to 2."""
     world = World(flat, 2).run(2.0)
     assert world.trials.useful is None
     world.grow(4).run(3.0)
@@ -79,14 +89,14 @@ def test_more_help() -> None:
 
 
 def test_far_apart_the_middle_is_tried() -> None:
-    """From 1 to 16 without gain: 4 is tried next, and then 2, since 4 bring nothing either."""
+    """After 1 and 16 workers completed the same, 4 are tried, and then 2, because 4 do not help either."""
     world = World(flat, 1).run(3.0).grow(16).run(10.0)
     assert world.trials.useful == 1
     assert [size for size in (16, 4, 2, 1) if size in world.sizes] == [16, 4, 2, 1]
 
 
 def test_the_middle_can_be_right() -> None:
-    """Where four bring all there is to gain, four remain, by way of eight."""
+    """If four workers reach the maximum throughput, four remain, after eight were tried."""
     world = World(up_to_four, 1).run(3.0).grow(16).run(20.0)
     assert world.trials.useful is None, "16 do more than 1"
     world = World(up_to_four, 4).run(3.0).grow(16).run(25.0)
@@ -95,7 +105,7 @@ def test_the_middle_can_be_right() -> None:
 
 
 def test_tried_again_after_a_pause_that_doubles() -> None:
-    """A limit ends by itself; when more fail to help once again, the next pause is twice as long."""
+    """A limit ends by itself; if more workers do not help again, the next limit holds twice as long."""
     world = World(flat, 2).run(2.0).grow(4).run(3.0)
     lengths = []
     for _ in range(6):
@@ -106,25 +116,25 @@ def test_tried_again_after_a_pause_that_doubles() -> None:
         while world.trials.useful is None:
             world.run(INTERVAL)
         assert world.trials.useful == 2
-    assert lengths[0] == pytest.approx(PAUSE_FIRST, abs=3)
-    assert lengths[1] == pytest.approx(2 * PAUSE_FIRST, abs=3)
-    assert lengths[-1] == pytest.approx(PAUSE_MOST, abs=3)
+    assert lengths[0] == pytest.approx(PAUSE_INITIAL, abs=3)
+    assert lengths[1] == pytest.approx(2 * PAUSE_INITIAL, abs=3)
+    assert lengths[-1] == pytest.approx(PAUSE_MAX, abs=3)
 
 
 def test_a_pause_is_short_again_once_more_have_helped() -> None:
-    """When more help at last, the story begins anew."""
+    """Once more workers help, the pause is as short as at first."""
     world = World(flat, 2).run(2.0).grow(4).run(3.0)
     world.throughput = scaling
-    world.run(PAUSE_FIRST + 10.0)
+    world.run(PAUSE_INITIAL + 10.0)
     assert world.trials.useful is None
     assert world.ready == 4
     world.run(60.0)
-    assert world.trials._pause == PAUSE_FIRST
+    assert world.trials._pause == PAUSE_INITIAL
 
 
 def test_a_mistake_is_noticed() -> None:
-    """The tasks became longer just when the pool grew: it looked as if more did not help. Back at fewer, that shows, and
-    what was known of them is forgotten."""
+    """If the tasks became longer just when the pool grew, more workers seem not to help. A new measurement of fewer
+    workers shows the mistake, and the old one is dropped."""
     world = World(lambda ready: 100.0 * ready, 2).run(2.0)
     world.throughput = lambda ready: 10.0 * ready
     world.grow(8).run(3.0)
@@ -135,7 +145,7 @@ def test_a_mistake_is_noticed() -> None:
 
 
 def test_fewer_are_tried_where_nothing_is_known_of_fewer() -> None:
-    """A pool that had all its workers from the start: half as many do the same, and remain."""
+    """In a pool that had all its workers from the start, half as many are tried; they complete the same, and remain."""
     world = World(flat, 8).run(2.9)
     assert world.trials.useful is None
     world.run(1.0)
@@ -147,20 +157,20 @@ def test_fewer_are_tried_where_nothing_is_known_of_fewer() -> None:
 
 
 def test_fewer_that_do_less_are_soon_over() -> None:
-    """Where half as many do half as much, all are there again as soon as that is certain, and for a minute it is not
-    tried again."""
+    """If half as many workers complete half as much, all return as soon as that is certain, and for a minute fewer are
+    not tried again."""
     world = World(scaling, 8).run(10.0)
     tried = world.sizes.count(4)
     assert 0 < tried <= 15
     assert world.trials.useful is None
     world.run(PROBE_EVERY - 10)
     assert world.sizes.count(4) == tried
-    world.run(2 * FRESH)
+    world.run(2 * MAX_AGE)
     assert world.sizes.count(4) > tried
 
 
 def test_a_trial_without_a_result_ends() -> None:
-    """Fewer whose tasks take for ever are not tried for ever."""
+    """A trial of fewer workers ends after 20 s if they complete too little to be measured."""
     world = World(flat, 8)
     while world.trials.useful is None:
         world.run(INTERVAL)
@@ -181,13 +191,14 @@ def test_a_trial_without_a_result_ends() -> None:
     ids=["no fewer are allowed", "resources are dear", "too few completions to tell"],
 )
 def test_fewer_are_not_tried(world: World) -> None:
-    """Not below the base; not more often than a hundred creations take; not on a guess."""
+    """Fewer workers are not tried below the base, more often than every hundred creation times, or without a
+    measurement."""
     world.run(20.0)
     assert world.trials.useful is None
 
 
 def test_a_backlog_that_is_nearly_done() -> None:
-    """Where the queue will be empty soon, nothing is tried."""
+    """If the queue will be empty soon, fewer workers are not tried."""
     world = World(flat, 8)
     world.queued = 100
     world.run(20.0)
@@ -195,7 +206,7 @@ def test_a_backlog_that_is_nearly_done() -> None:
 
 
 def test_an_empty_queue_proves_nothing_about_more() -> None:
-    """Eight workers that complete no more than two did, because no more arrived, are not judged."""
+    """Eight workers that complete no more than two did, because no more tasks arrived, are not limited."""
     trials = Trials(0.0)
     for tick in range(1, 100):
         ready = 2 if tick < 30 else 8
@@ -204,7 +215,7 @@ def test_an_empty_queue_proves_nothing_about_more() -> None:
 
 
 def test_a_queue_that_was_never_full_proves_something_about_fewer() -> None:
-    """Two workers that did as much without a backlog as eight do with one could do it."""
+    """If two workers completed as much without a backlog as eight with one, two are enough."""
     trials = Trials(0.0)
     for tick in range(1, 100):
         ready, queued = (2, 0) if tick < 30 else (8, 1000)
@@ -213,27 +224,27 @@ def test_a_queue_that_was_never_full_proves_something_about_fewer() -> None:
 
 
 def test_a_lower_bound_that_says_nothing_does_not_stop_a_trial() -> None:
-    """One worker that mostly waited for its first tasks is no reason not to try eight of sixteen."""
+    """A lower bound from one worker that mostly waited for tasks does not prevent a trial of eight instead of sixteen."""
     trials = Trials(0.0)
     trials.sample(1.0, Load(2965, 1, 0, 34), 1, 1, 0.0)
     for tick in range(11, 45):
         trials.sample(tick / 10, Load(2000, 16, 0, 34 * (tick - 9)), 16, 1, 0.0)
-    assert trials._points[1].rate == 34
+    assert trials._known[1].rate == 34
     assert trials.useful == 8
 
 
 def test_idle_times_are_left_out() -> None:
-    """What was completed is divided by the time in which there was something to do."""
+    """Throughput is the completions divided by the time in which there were tasks."""
     trials = Trials(0.0)
     for tick in range(1, 50):
         trials.sample(tick / 10, Load(0, 0, 0, 0), 2, 1, 0.0)
     for tick in range(50, 53):
         trials.sample(tick / 10, Load(0, 1, 0, 20 * (tick - 49)), 2, 1, 0.0)
-    assert trials._points[2].rate == pytest.approx(200.0)
+    assert trials._known[2].rate == pytest.approx(200.0)
 
 
 def test_growing_within_the_first_tick() -> None:
-    """What the first worker did before the others were there is remembered, too."""
+    """What one worker completed within the first tick, before the others were ready, is measured, too."""
     trials = Trials(0.0)
     trials.sample(0.1, Load(1000, 1, 0, 30), 1, 1, 0.0)
     for tick in range(2, 20):
@@ -242,46 +253,47 @@ def test_growing_within_the_first_tick() -> None:
 
 
 def test_forgetting() -> None:
-    """What was measured can be declared void."""
+    """forget() drops the limit and the measurements."""
     world = World(flat, 2).run(2.0).grow(4).run(3.0)
     world.trials.forget()
     assert world.trials.useful is None
     world.run(0.1)
-    assert set(world.trials._points) <= {2, 4}
+    assert set(world.trials._known) <= {2, 4}
 
 
-def test_old_points_are_forgotten() -> None:
-    """A minute later, a throughput says nothing any more."""
+def test_old_measurements_are_forgotten() -> None:
+    """A measurement is forgotten after a minute."""
     world = World(flat, 2).run(2.0)
-    assert world.trials._points
-    world.trials.sample(world.now + FRESH, Load(0, 0, 0, int(world.ended)), 2, 1, 0.0)
-    assert not world.trials._points
+    assert world.trials._known
+    world.trials.sample(world.now + MAX_AGE, Load(0, 0, 0, int(world.ended)), 2, 1, 0.0)
+    assert not world.trials._known
 
 
 @pytest.mark.parametrize(
     ("fewer", "more", "verdict"),
     [
-        (Point(2, 100.0, 1000, 0.0), Point(4, 100.0, 1000, 0.0), -1),
-        (Point(2, 100.0, 1000, 0.0), Point(4, 200.0, 1000, 0.0), 1),
-        (Point(2, 100.0, 1000, 0.0), Point(4, 125.0, 1000, 0.0), 0),
-        (Point(2, 100.0, 16, 0.0), Point(4, 100.0, 16, 0.0), 0),
-        (Point(1, 100.0, 16, 0.0), Point(16, 100.0, 48, 0.0), -1),
-        (Point(2, 100.0, 1000, 0.0), Point(4, 100.0, 1000, 0.0, exact=False), 0),
-        (Point(2, 100.0, 1000, 0.0, exact=False), Point(4, 100.0, 1000, 0.0), -1),
-        (Point(2, 100.0, 1000, 0.0, exact=False), Point(4, 200.0, 1000, 0.0), 0),
-        (Point(2, 100.0, 1000, 0.0), Point(4, 200.0, 1000, 0.0, exact=False), 1),
+        (Measurement(2, 100.0, 1000, 0.0), Measurement(4, 100.0, 1000, 0.0), -1),
+        (Measurement(2, 100.0, 1000, 0.0), Measurement(4, 200.0, 1000, 0.0), 1),
+        (Measurement(2, 100.0, 1000, 0.0), Measurement(4, 125.0, 1000, 0.0), 0),
+        (Measurement(2, 100.0, 16, 0.0), Measurement(4, 100.0, 16, 0.0), 0),
+        (Measurement(1, 100.0, 16, 0.0), Measurement(16, 100.0, 48, 0.0), -1),
+        (Measurement(2, 100.0, 1000, 0.0), Measurement(4, 100.0, 1000, 0.0, exact=False), 0),
+        (Measurement(2, 100.0, 1000, 0.0, exact=False), Measurement(4, 100.0, 1000, 0.0), -1),
+        (Measurement(2, 100.0, 1000, 0.0, exact=False), Measurement(4, 200.0, 1000, 0.0), 0),
+        (Measurement(2, 100.0, 1000, 0.0), Measurement(4, 200.0, 1000, 0.0, exact=False), 1),
     ],
 )
-def test_compared(fewer: Point, more: Point, verdict: int) -> None:
-    """Judged is what is beyond the error of the measurement; a lower bound judges one way only."""
+def test_compared(fewer: Measurement, more: Measurement, verdict: int) -> None:
+    """Only a difference beyond the errors of both measurements counts; a lower bound counts in one direction only."""
     assert compared(fewer, more) == verdict
 
 
-def test_a_point_takes_some_completions() -> None:
-    """The first completions after a change began before it: a point takes some for each worker, and ten at least."""
-    assert (LEAST, EACH) == (10, 3)
+def test_a_measurement_takes_some_completions() -> None:
+    """A measurement takes three completions for each worker and at least ten: the first tasks to end after a change were
+    started before it."""
+    assert (MIN_COMPLETIONS, MIN_COMPLETIONS_EACH) == (10, 3)
     world = World(lambda ready: 80.0, 8)
     world.run(0.3)
-    assert not world.trials._points
+    assert not world.trials._known
     world.run(0.2)
-    assert world.trials._points[8].exact
+    assert world.trials._known[8].exact
