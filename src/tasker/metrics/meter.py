@@ -1,8 +1,8 @@
-"""The built-in collector: one ``Meter`` for each worker, merged when somebody reads.
+"""The built-in collector: one ``Meter`` for each worker, merged on reading.
 
-A worker appends two floats a task to its own lists; every 512 tasks it empties them into histograms, under its own
-lock, which only a reader ever contends for. So a task costs two appends here, and reading costs O(workers), whatever
-has been completed.
+For each task, a worker appends two floats to its own lists; every 512 tasks it empties them into histograms, under its
+own lock, for which only a reader ever contends. So a task costs two appends, and reading costs O(workers), however many
+tasks have completed.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from .histogram import Histogram
 from .protocol import TaskLifecycleTimestamps, TaskMetrics
 
 BATCH = 512
+"""Tasks between two flushes."""
 
 
 class Meter:
-    """What one worker measured. One thread writes, any may read through ``merge_into``."""
+    """The measurements of one worker. One thread writes; any thread may read, through ``merge_into``."""
 
     __slots__ = ("cancelled", "execution", "executions", "failed", "lock", "timed_out", "wait", "waits")
 
@@ -29,7 +30,8 @@ class Meter:
         self.failed: int = 0
         self.cancelled: int = 0
         self.timed_out: int = 0
-        self.lock: threading.RLock = threading.RLock()  # a signal handler may ask for metrics in the middle of this
+        # Reentrant: a signal handler that asks for the metrics may interrupt the thread that holds it.
+        self.lock: threading.RLock = threading.RLock()
 
     def count_failed(self, stamps: TaskLifecycleTimestamps, timed_out: bool) -> None:
         """Counts a task that ended with an error. By the writing thread."""
@@ -39,16 +41,19 @@ class Meter:
         self.wait.append(stamps.started_at - stamps.queued_at)
 
     def flush(self) -> None:
-        """Empties the lists into the histograms. By the writing thread."""
+        """Empties the lists into the histograms. To be called by the writing thread."""
         with self.lock:
             self.executions.add_all(self.execution)
             self.waits.add_all(self.wait)
+            # Nothing is lost between adding and clearing: only this thread appends.
             self.execution.clear()
             self.wait.clear()
 
     def merge_into(self, total: Meter) -> None:
-        """Adds all of this to ``total``, which belongs to the caller."""
+        """Adds all measurements to ``total``, which belongs to the caller."""
         with self.lock:
+            # Copies, as the writer appends without the lock. It flushes with it, so no value is in a list and in a
+            # histogram at the same time.
             execution, wait = list(self.execution), list(self.wait)
             total.executions.merge(self.executions)
             total.waits.merge(self.waits)
@@ -60,7 +65,7 @@ class Meter:
 
 
 def merged(meters: Iterable[Meter]) -> Meter:
-    """The sum of several meters."""
+    """Returns the sum of several meters."""
     total = Meter()
     for meter in meters:
         meter.merge_into(total)
@@ -70,9 +75,10 @@ def merged(meters: Iterable[Meter]) -> Meter:
 def summary(
     total: Meter, *, done: int, cancelled: int, failed: int, retried: int, arrival_rate: float, completion_rate: float
 ) -> TaskMetrics:
-    """The public numbers. ``done`` counts every outcome; ``cancelled`` and ``failed`` are those that no worker
-    brought."""
+    """Returns the public numbers. ``done`` counts every outcome; ``cancelled`` and ``failed`` count those outcomes that
+    are in no meter, because no worker delivered them."""
     all_failed, all_cancelled = total.failed + failed, total.cancelled + cancelled
+    # The counters are read one after the other while workers go on, so they may disagree by a task.
     completed = max(0, done - all_failed - all_cancelled)
     judged = completed + all_failed
     executions, waits = total.executions, total.waits

@@ -1,4 +1,4 @@
-"""What a metrics collector is told and what it answers."""
+"""The protocol of a metrics collector, and the values that it receives and returns."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol
 
 
 class TaskLifecycleTimestamps(NamedTuple):
-    """When a task was accepted, when its last attempt started and when it ended (``time.monotonic`` seconds)."""
+    """When a task was accepted, and when its last attempt started and ended, in ``time.monotonic`` seconds. Immutable."""
 
     queued_at: float
     started_at: float
@@ -16,8 +16,12 @@ class TaskLifecycleTimestamps(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class TaskMetrics:
-    """What the tasks of a manager did. Durations are seconds since the start of the manager, rates are tasks a second
-    over ``Config.rate_window``; percentiles are within 2.5% (the histogram's stated error)."""
+    """The metrics of a manager's tasks since its start; what ``manager.metrics()`` returns. Immutable.
+
+    Times are in seconds, rates in tasks a second over the last ``Config.rate_window`` seconds. Percentiles are within
+    2.5% of the exact value, for durations from 100 ns to 10.7 days (shorter ones within 100 ns); averages, minimum and
+    maximum are exact. All numbers are 0 until there is something to measure.
+    """
 
     average_execution_time: float = 0.0
     min_execution_time: float = 0.0
@@ -32,10 +36,11 @@ class TaskMetrics:
     total_tasks_failed: int = 0
     """Tasks that ended with an error, timed-out ones included, cancelled ones not."""
     total_tasks_retried: int = 0
-    """Further attempts, so a task that was retried twice counts twice."""
+    """Attempts after the first: a task that was retried twice counts twice."""
     success_rate: float = 0.0
-    """Completed / (completed + failed), 0 where nothing ended."""
+    """Completed / (completed + failed), from 0 to 1; 0 if there are none."""
     failure_rate: float = 0.0
+    """Failed / (completed + failed), from 0 to 1; 0 if there are none."""
     p50_execution_time: float = 0.0
     p50_wait_time: float = 0.0
     p95_wait_time: float = 0.0
@@ -43,24 +48,29 @@ class TaskMetrics:
     total_tasks_cancelled: int = 0
     """Tasks that ended cancelled or killed."""
     total_tasks_timed_out: int = 0
+    """Tasks that ended because the deadline of their context passed; they are among the failed ones."""
 
 
 class MetricsCollector(Protocol):
-    """Receives what happens to tasks; given as ``Config.collector``. Called from any thread, never under a lock;
-    what it raises is logged and counted, and goes no further."""
+    """Receives what happens to tasks; passed as ``Config.collector``.
+
+    Its methods are called from any thread, and from several at the same time, but never under a lock of the manager. An
+    error raised by a ``record_`` method is logged and counted in ``stats().user_errors``; it affects neither the task nor
+    the manager.
+    """
 
     def record_arrival(self) -> object:
-        """A task was accepted."""
+        """Called when a task was accepted."""
 
     def record_completion(self, stamps: TaskLifecycleTimestamps, /) -> object:
-        """A task ended with a result."""
+        """Called when a task ended with a result."""
 
     def record_failure(self, stamps: TaskLifecycleTimestamps, /) -> object:
-        """A task ended with an error."""
+        """Called when a task ended with an error."""
 
     def record_retry(self) -> object:
-        """A task is going to be started again."""
+        """Called when a task is going to be started again."""
 
     def metrics(self) -> TaskMetrics:
-        """What ``manager.metrics()`` returns."""
+        """Returns the metrics; called by ``manager.metrics()``, whose caller receives what this raises."""
         ...
