@@ -2,13 +2,14 @@
 
 How it works
 ------------
-Contexts form a tree by their parents. Nothing is pushed down it: a child asks its ancestors, so a context that nobody
-waits on costs one small object and is registered nowhere. Only ``wait`` and ``on_cancel`` leave a watcher with each
-ancestor, and take it away again.
+Contexts form a tree by their parents. Nothing is pushed down it: a child asks its ancestors, so a context without a
+waiter costs one small object and is registered nowhere. Only ``wait`` and ``on_cancel`` leave a watcher with each
+ancestor, and remove it again.
 
-``_watchers`` is a log that decides every race by order of ``append`` (one atomic operation on one list, with and
-without the GIL): a watcher that finds ``_Fired`` before itself acts at once, one that stands before ``_Fired`` is
-called by the canceller. So there is no lock, and ``cancel`` may be called from a signal handler or a finalizer.
+``_watchers`` is a log. Appending to it is one atomic operation on one list, with and without the GIL, so the order in
+the log decides the race between a cancellation and a watcher, and each watcher is called by exactly one side. This
+takes no lock, so ``cancel`` may be called from a signal handler or a finalizer, whatever the thread that it interrupts
+is doing.
 """
 
 from __future__ import annotations
@@ -39,17 +40,19 @@ class _Fired:
 
 
 class _Watcher:
-    """Calls ``fn`` once, whichever of its contexts is cancelled first."""
+    """Calls ``fn`` once, when the first of its contexts is cancelled."""
 
     __slots__ = ("_once", "fn", "ours")
 
     def __init__(self, fn: Callable[[], object], ours: bool) -> None:
         self.fn: Callable[[], object] = fn
         self.ours: bool = ours
-        """A sleeper of ``wait``, which is woken before callbacks of the user's, who may take their time."""
+        """Whether it wakes a ``wait``. Those come first: callbacks of the user may take long."""
         self._once = [None]
 
     def fire(self) -> None:
+        # Several contexts of one line may be cancelled at the same time, by different threads. `pop` is atomic: one of
+        # them gets the element.
         try:
             self._once.pop()
         except IndexError:
@@ -58,10 +61,11 @@ class _Watcher:
 
 
 class Context:
-    """Tells a task whether it should still go on, until when, and with which values.
+    """Cancellation, deadline and values of a task, and of everything that the task starts.
 
-    ``Context()`` is a root; ``Context(parent)`` and ``parent.child()`` make a child, which is cancelled with its
-    parent but can be cancelled alone. All methods are safe from any thread.
+    ``Context()`` is a root; ``Context(parent)`` and ``parent.child()`` make a child, which is cancelled with its parent
+    but can be cancelled alone. All methods can be called from any thread. Cancellation is cooperative: a task ends when
+    it looks at its context (``cancelled``, ``raise_if_cancelled``, ``wait``) and returns or raises.
     """
 
     __slots__ = ("__weakref__", "_cause", "_parent", "_watchers")
@@ -74,27 +78,30 @@ class Context:
     # -- deriving -------------------------------------------------------------------------------------------------
 
     def child(self) -> Context:
-        """A context that is cancelled with this one, and can be cancelled alone."""
+        """Returns a context that is cancelled with this one, and can be cancelled alone."""
         return Context(self)
 
     def with_timeout(self, seconds: float) -> Context:
-        """A child whose deadline is ``seconds`` from now (or the parent's, if that is earlier)."""
+        """Returns a child whose deadline is ``seconds`` from now, or the parent's, if that is earlier. Raises
+        ``ValueError`` if it is not a number."""
         return self.with_deadline(time.monotonic() + _seconds("timeout", seconds))
 
     def with_deadline(self, deadline: float) -> Context:
-        """A child that counts as cancelled from ``deadline`` (``time.monotonic`` seconds) on."""
+        """Returns a child that is cancelled from ``deadline`` (``time.monotonic`` seconds) on, or from the parent's
+        deadline, if that is earlier. Raises ``ValueError`` if it is not a number."""
         return _DeadlineContext(self, _seconds("deadline", deadline))
 
     def with_value(self, key: object, value: Any) -> Context:
-        """A child in which ``value(key)`` is ``value``; ``key`` must be hashable."""
-        hash(key)
+        """Returns a child in which ``value(key)`` is ``value``. Raises ``TypeError`` if ``key`` is not hashable."""
+        hash(key)  # only for the TypeError: the lookup itself compares
         return _ValueContext(self, key, value)
 
     # -- asking ---------------------------------------------------------------------------------------------------
 
     @property
     def cancelled(self) -> bool:
-        """True once this context or an ancestor was cancelled or its deadline has passed."""
+        """Whether this context or an ancestor was cancelled, or the deadline of one has passed. Never becomes False
+        again."""
         node: Context | None = self
         while node is not None:
             if node._cause is not None or node._expired():
@@ -104,7 +111,8 @@ class Context:
 
     @property
     def cause(self) -> BaseException | None:
-        """Why it is cancelled: what was given to ``cancel``, or a ``TaskTimeout``; None while it is not."""
+        """Why it is cancelled: the error passed to ``cancel`` (a ``TaskCancelled`` made of a text), or a
+        ``TaskTimeout``; None while it is not cancelled."""
         for node in self._line():
             if node._cause is not None:
                 return node._cause
@@ -114,17 +122,18 @@ class Context:
 
     @property
     def deadline(self) -> float | None:
-        """The earliest deadline of this context and its ancestors (``time.monotonic`` seconds), or None."""
+        """The earliest deadline of this context and its ancestors, in ``time.monotonic`` seconds; None if there is
+        none."""
         deadlines = [d for node in self._line() if (d := node._own_deadline()) is not None]
         return min(deadlines, default=None)
 
     def remaining(self) -> float | None:
-        """Seconds until the deadline, never negative; None if there is none."""
+        """Returns the seconds until the deadline, never negative; None if there is no deadline."""
         deadline = self.deadline
         return None if deadline is None else max(0.0, deadline - time.monotonic())
 
     def value(self, key: object, default: Any = None) -> Any:
-        """The value of ``key`` here or in the nearest ancestor that has it, else ``default``."""
+        """Returns the value of ``key`` in this context or its nearest ancestor that has one, otherwise ``default``."""
         for node in self._line():
             found = node._lookup(key)
             if found is not _MISSING:
@@ -132,8 +141,8 @@ class Context:
         return default
 
     def raise_if_cancelled(self) -> None:
-        """Raises once cancelled: ``TaskTimeout`` past the deadline, ``TaskKilled`` when the manager was killed,
-        else ``TaskCancelled``; ``__cause__`` is what was given to ``cancel``."""
+        """Raises if the context is cancelled: ``TaskTimeout`` if the deadline has passed, ``TaskKilled`` if the manager
+        was killed, otherwise ``TaskCancelled``. ``__cause__`` is the error passed to ``cancel``."""
         cause = self.cause
         if cause is None:
             return
@@ -145,26 +154,35 @@ class Context:
     # -- acting ---------------------------------------------------------------------------------------------------
 
     def cancel(self, cause: Cause = None) -> None:
-        """Cancels this context and its descendants. The first call's ``cause`` stays. Never blocks, except for
-        what ``on_cancel`` callbacks do."""
+        """Cancels this context and its descendants; ``cause`` is an error or a text. Only the first call has an effect.
+
+        Calls the ``on_cancel`` callbacks in this thread, and raises the first error that one of them raises once all
+        were called; apart from them it never blocks. May be called from a signal handler or a finalizer.
+        """
         if self._cause is not None:
             return
         error = cause if isinstance(cause, BaseException) else TaskCancelled(cause or "cancelled")
         mine = _Fired(error)
+        # First the append, then the copy: a watcher that is not before `mine` in the copy was appended after it, finds
+        # it, and fires by itself (`_watch`). Of several cancellers at the same time, the first in the log wins: only
+        # that one fires the watchers, and all of them set the same cause.
         self._watchers.append(mine)
         log = (*self._watchers,)
         first = next(entry for entry in log if isinstance(entry, _Fired))
         self._cause = first.cause
         if first is mine:
             watchers = [entry for entry in log[: log.index(mine)] if isinstance(entry, _Watcher)]
+            # Sleepers first; the sort is stable, so callbacks are called in the order in which they were added.
             _fire_all(sorted(watchers, key=lambda watcher: not watcher.ours))
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Sleeps until cancelled (True) or until ``timeout`` seconds passed (False): a sleep that can be cut
-        short."""
+        """Sleeps until the context is cancelled, its deadline passes or ``timeout`` seconds have passed (None: no limit);
+        returns whether it is cancelled. It blocks the thread: in coroutines, use ``wait_async``."""
         limits = [s for s in (timeout, self.remaining()) if s is not None]
         if self.cancelled:
             return True
+        # A bare lock, not an Event: an Event takes a lock to be set, and the canceller may be a signal handler that
+        # interrupts the thread which holds it.
         lock = _thread.allocate_lock()
         lock.acquire()
         forget = self._watch(_Watcher(lock.release, ours=True))
@@ -175,7 +193,7 @@ class Context:
         return self.cancelled
 
     async def wait_async(self, timeout: float | None = None) -> bool:
-        """``wait`` for coroutines: sleeps in the running event loop, and leaves it free meanwhile."""
+        """As ``wait``, for coroutines: the event loop runs other tasks meanwhile."""
         import asyncio  # noqa: PLC0415  it takes longer to import than all of this library
 
         loop = asyncio.get_running_loop()
@@ -183,7 +201,7 @@ class Context:
             return True
         woken: asyncio.Future[None] = loop.create_future()
         limits = [s for s in (timeout, self.remaining()) if s is not None]
-        # Whoever cancels may be in any thread.
+        # Through the loop, because the canceller may run in any thread.
         forget = self._watch(_Watcher(lambda: loop.call_soon_threadsafe(_wake, woken), ours=True))
         try:
             await asyncio.wait([woken], timeout=max(0.0, min(limits)) if limits else None)
@@ -193,8 +211,12 @@ class Context:
         return self.cancelled
 
     def on_cancel(self, fn: Callable[[], object]) -> Callable[[], None]:
-        """Calls ``fn()`` once when this context or an ancestor is cancelled, in the cancelling thread (at once, if
-        it already is); the passing of a deadline does not call it. Returns a function that takes ``fn`` back."""
+        """Calls ``fn()`` once, when this context or an ancestor is cancelled, in the thread that cancels it; at once, in
+        this thread, if it is cancelled already. A deadline that passes does not call it.
+
+        Returns a function that removes ``fn`` again. An error that ``fn`` raises is raised by ``cancel``, or by this
+        call; when a manager cancels, it is logged.
+        """
         return self._watch(_Watcher(fn, ours=False))
 
     # -- inside ---------------------------------------------------------------------------------------------------
@@ -202,11 +224,14 @@ class Context:
     def _watch(self, watcher: _Watcher) -> Callable[[], None]:
         nodes = list(self._line())
         for node in nodes:
+            # First the append, then the copy, as in `cancel`: if a cancellation is before the watcher in the log, its
+            # canceller does not see the watcher; if it is not there yet, its canceller will.
             node._watchers.append(watcher)
             log = (*node._watchers,)
             fired = [entry for entry in log[: log.index(watcher)] if isinstance(entry, _Fired)]
             if fired:
-                node._cause = fired[0].cause  # the canceller may not have come to this line yet
+                # The canceller may not have set it yet, and `fn` must find the context cancelled.
+                node._cause = fired[0].cause
                 watcher.fire()
                 break
 
@@ -233,7 +258,7 @@ class Context:
         return _MISSING
 
     def _items(self) -> list[tuple[Any, Any]]:
-        """The values, outermost first."""
+        """Returns the (key, value) pairs, outermost first."""
         return [(node._key, node._value) for node in self._line() if isinstance(node, _ValueContext)][::-1]
 
     def __repr__(self) -> str:
@@ -268,8 +293,8 @@ class _ValueContext(Context):
 
 
 class RootContext(Context):
-    """The ancestor of all tasks of a manager: the values of ``Config.ctx``, but not its cancellation or deadline,
-    because the end of the parent context stops a manager gracefully (Go's ``context.WithoutCancel``)."""
+    """The ancestor of all task contexts of a manager: it has the values of ``Config.ctx``, but not its cancellation or
+    deadline, because the end of that context stops a manager gracefully (Go's ``context.WithoutCancel``)."""
 
     __slots__ = ("_values_of",)
 
@@ -282,7 +307,8 @@ class RootContext(Context):
 
 
 class BareContext(Context):
-    """A ``Context`` that is made without a call of ``__init__``: who makes it sets the fields. For what runs once a task."""
+    """A ``Context`` made without a call of ``__init__``; its maker sets the fields. For the contexts of tasks, of which
+    there is one for each attempt."""
 
     __slots__ = ()
     if TYPE_CHECKING:
@@ -298,7 +324,7 @@ def _wake(woken: Future[None]) -> None:
 
 
 def _fire_all(watchers: list[_Watcher]) -> None:
-    """Calls every watcher even where one raises; the first error is raised at the end."""
+    """Calls every watcher, even if one raises; raises the first error at the end."""
     errors: list[BaseException] = []
     for watcher in watchers:
         try:

@@ -1,8 +1,8 @@
-"""The whole exception tree.
+"""The exception tree.
 
-Everything the library itself raises is a ``TaskerError``. Where the standard library already has a word for the
-situation, the class is that too, so code written for ``concurrent.futures`` keeps working. A task's *own* error is
-never wrapped: it reaches the caller as it was raised.
+Every error that the library itself raises is a ``TaskerError``. If the standard library has an exception for the
+situation, the class derives from that one too, so code written for ``concurrent.futures`` keeps working. A task's *own*
+error is never wrapped: it reaches the caller as it was raised. All errors can be pickled.
 """
 
 from __future__ import annotations
@@ -12,25 +12,32 @@ import queue
 
 
 class TaskerError(Exception):
-    """The root of every error that the library raises."""
+    """The root of all errors that the library raises."""
 
 
 class ConfigError(TaskerError, ValueError):
-    """A ``Config`` field has a value that is not allowed; the message names field, value and what is allowed."""
+    """A field of ``Config``, or an argument of ``resize``, has a value that is not allowed. The message names the field,
+    the value and what is allowed."""
 
 
 class ShutdownError(TaskerError, RuntimeError):
-    """The manager takes no more tasks: it was stopped or killed, its parent context ended, or it was forked."""
+    """The manager accepts no more tasks: it was stopped or killed, its parent context (``Config.ctx``) ended, or this
+    process is a fork of the one it belongs to. Raised by submissions and ``run_task``."""
 
 
 class ResourceError(TaskerError):
-    """A resource could not be made; ``__cause__`` is the error of ``on_create`` where there was one."""
+    """A resource could not be made; ``__cause__`` is the error of ``on_create``, if it raised one.
+
+    Raised by the manager's constructor (the pool of ``run_task``) and by ``run_task``, also if
+    ``Config.max_temporary_resources`` are in use. It is the outcome of queued tasks if no worker could be made within
+    ``Config.creation_timeout``.
+    """
 
 
 class MaxRetriesExceeded(TaskerError):
-    """Every attempt failed with an error that ``check_health`` blames on the resource.
+    """The outcome of a task whose every attempt failed with an error that ``Config.check_health`` blames on the resource.
 
-    ``attempts`` is the number of times the task was started, ``__cause__`` the last error.
+    ``attempts`` is the number of times that the task was started, ``__cause__`` the error of the last attempt.
     """
 
     def __init__(self, message: str, attempts: int = 0) -> None:
@@ -39,36 +46,42 @@ class MaxRetriesExceeded(TaskerError):
 
 
 class QueueFull(TaskerError, queue.Full):
-    """A bounded queue had no place, at once (``block=False``) or within ``queue_timeout`` seconds."""
+    """``Config.max_queue_size`` tasks were waiting, at the moment of the submission (``block=False``) or until
+    ``queue_timeout`` seconds had passed. Raised by submissions; the task was not accepted."""
 
 
 class TaskCancelled(TaskerError, concurrent.futures.CancelledError):
-    """The task was cancelled, by ``TaskFuture.cancel`` or through its ``Context``."""
+    """The task was cancelled, by ``TaskFuture.cancel`` or through its ``Context``. Raised in the task by
+    ``Context.raise_if_cancelled``."""
 
 
 class TaskKilled(TaskCancelled):
-    """The manager was killed before the task was done."""
+    """The manager was killed before the task had its outcome: the outcome of queued and abandoned tasks, and raised in
+    running ones by ``Context.raise_if_cancelled``."""
 
 
 class TaskTimeout(TaskerError, TimeoutError):
-    """The deadline of the task's ``Context`` passed."""
+    """The deadline of a ``Context`` passed. Raised in the task by ``Context.raise_if_cancelled``."""
 
 
 class WorkerLost(TaskerError):
-    """The process or node of the worker that ran the task died."""
+    """The process of the worker that ran the task died. The task may have run, in part or to its end. Never raised for
+    workers that are threads of this process."""
 
 
 class DeadlockError(TaskerError, RuntimeError):
-    """The call would wait for something that can only happen after it returns."""
+    """The call would wait for something that can happen only after it returns: for the result of a task while all
+    workers wait for other tasks, or, from inside a task or callback of a manager, for the end of that manager."""
 
 
 class TravelError(TaskerError):
-    """A task, argument, result or error could not be pickled, or not be made again on the other side; the message names
-    the task and what it was."""
+    """A task, argument, result or error could not be pickled, or not be unpickled in the other process. The message names
+    the task and the object; the worker lives on."""
 
 
 class RemoteTraceback(Exception):
-    """The traceback of an error in the process where it was raised, as text: the last ``__cause__`` of such an error."""
+    """The traceback of an error that was raised in another process, as text: the last ``__cause__`` of such an error. It
+    is never raised by itself."""
 
     def __init__(self, text: str) -> None:
         super().__init__(text)

@@ -1,4 +1,4 @@
-"""The Logger protocol, and the guard that keeps a broken logger from harming the pool."""
+"""The protocol of a logger, and the guard that keeps a broken logger from harming the pool."""
 
 from __future__ import annotations
 
@@ -8,8 +8,12 @@ from typing import Protocol
 
 
 class Logger(Protocol):
-    """What a manager needs of a logger. ``logging.Logger``, ``LoggerAdapter`` and structlog's loggers fit as they
-    are. Called from any thread, never under a lock."""
+    """The methods that a manager calls on ``Config.logger``. ``logging.Logger``, ``LoggerAdapter`` and structlog's loggers
+    have them.
+
+    ``msg`` is a %-format for ``args``. Called from any thread, never under a lock of the manager. An error that a method
+    raises is counted in ``stats().user_errors`` and goes no further.
+    """
 
     def debug(self, msg: str, /, *args: object) -> object: ...
     def info(self, msg: str, /, *args: object) -> object: ...
@@ -18,7 +22,7 @@ class Logger(Protocol):
 
 
 class GuardedLogger:
-    """Hands on to the user's logger; what that raises is counted and goes no further."""
+    """Calls the user's logger, and counts the errors that it raises; no method raises. Thread-safe."""
 
     def __init__(self, logger: Logger, name: str, count_fault: Callable[[], None]) -> None:
         self._logger = logger
@@ -26,20 +30,20 @@ class GuardedLogger:
         self._count_fault = count_fault
 
     def log(self, level: str, msg: str, *args: object) -> None:
-        """Logs at ``level``, one of the protocol's four; the manager's name goes before."""
+        """Logs at ``level``, one of the four methods of ``Logger``; the manager's name precedes the message."""
         try:
             getattr(self._logger, level)("%s: " + msg, self._name, *args)
-        except BaseException:
+        except BaseException:  # even a KeyboardInterrupt: it must not end the supervisor or a worker
             self._count_fault()
 
     def fault(self, what: str, error: BaseException) -> None:
-        """Logs and counts an error that user code raised where nobody can receive it."""
+        """Logs and counts an error of user code that has no caller to be raised to."""
         self._count_fault()
         self.log("error", "%s raised %s\n%s", what, describe(error), formatted(error))
 
 
 def describe(error: BaseException) -> str:
-    """``Type: message``, also where the error's own ``__str__`` is broken."""
+    """Returns ``Type: message``, or the type alone if the error's own ``__str__`` raises. Never raises."""
     try:
         return f"{type(error).__name__}: {error}"
     except BaseException:
@@ -47,7 +51,7 @@ def describe(error: BaseException) -> str:
 
 
 def formatted(error: BaseException) -> str:
-    """The traceback as text."""
+    """Returns the traceback as text, or what ``describe`` returns if it can't be formatted. Never raises."""
     try:
         return "".join(traceback.format_exception(error)).rstrip()
     except BaseException:
@@ -55,7 +59,8 @@ def formatted(error: BaseException) -> str:
 
 
 def task_name(task: object) -> str:
-    """``module.qualname`` of a task, for messages; whatever the task's own attributes do."""
+    """Returns ``module.qualname`` of a task, for messages, or the name of its type if its attributes raise. Never
+    raises."""
     try:
         inner = getattr(task, "func", task)  # functools.partial
         name = getattr(inner, "__qualname__", None) or type(inner).__qualname__

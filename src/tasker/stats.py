@@ -1,4 +1,4 @@
-"""What a manager shows of itself: immutable, typed, and all zeros by default so that a stand-in can return one."""
+"""The statistics and the final report of a manager. ``TaskStats()`` is all zeros, so that a stand-in can return one."""
 
 from __future__ import annotations
 
@@ -7,31 +7,34 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class ResourceLedger:
-    """Every resource ever made: ``created == destroyed + alive + lost``, at every moment."""
+    """The resources made since the start. ``created == destroyed + alive + lost`` holds at every moment. Immutable."""
 
     created: int = 0
     destroyed: int = 0
     alive: int = 0
     lost: int = 0
-    """Gone without having been destroyed, because their process died."""
+    """Resources that were not destroyed, because their process died first."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProcessUsage:
-    """What the child process of one worker takes."""
+    """Memory and processor time of the child process of one worker. Immutable."""
 
     worker: str
     pid: int
     rss: int
-    """Resident memory in bytes."""
+    """Resident memory, in bytes."""
     cpu_seconds: float
-    """Processor time since its start, in user and system mode."""
+    """Processor time since the start of the process, in user and system mode, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class TaskStats:
-    """A manager at one moment. ``queued_tasks + priority_tasks + running_tasks + done_tasks == accepted_tasks``,
-    always."""
+    """A manager at one moment; what ``manager.stats()`` returns. Immutable.
+
+    ``queued_tasks + priority_tasks + running_tasks + done_tasks == accepted_tasks`` holds at every moment. Totals count
+    from the start of the manager. Tasks of ``run_task`` are included; they never wait.
+    """
 
     base_workers: int = 0
     """Ready workers up to ``worker_count``."""
@@ -40,9 +43,9 @@ class TaskStats:
     burst_workers: int = 0
     """Ready workers beyond ``worker_count``."""
     queued_tasks: int = 0
-    """Tasks that wait, those of high priority not included."""
+    """Tasks of normal and low priority that wait to be started."""
     priority_tasks: int = 0
-    """Tasks of high priority that wait, retries included."""
+    """Tasks of high priority, and retries of any priority, that wait to be started."""
     available_resources: int = 0
     """Idle resources in the pool of ``run_task``."""
     running_tasks: int = 0
@@ -50,44 +53,45 @@ class TaskStats:
     """Tasks that have their outcome: a result, an error or a cancellation."""
     accepted_tasks: int = 0
     starting_workers: int = 0
-    """Workers that make their resource."""
+    """Workers that are making their resource."""
     lost_workers: int = 0
-    """Workers that ended without having destroyed their resource."""
+    """Workers that ended without having destroyed their resource, since the start."""
     replaced_workers: int = 0
-    """Workers that ended because their resource was unhealthy."""
+    """Workers that ended because their resource was unhealthy, since the start."""
     abandoned_workers: int = 0
-    """Workers that a kill left behind, stuck in user code."""
+    """Workers that a kill left behind because user code did not return."""
     resources: ResourceLedger = field(default_factory=ResourceLedger)
     failing_creations: int = 0
-    """How many creations in a row have failed; 0 when the last one succeeded."""
+    """Creations in a row that failed; 0 if the last one succeeded."""
     creation_error: str | None = None
-    """The last failed creation's error, until one succeeds."""
+    """The error of the last failed creation, until one succeeds."""
     user_errors: int = 0
-    """How often a callback, hook, logger or collector raised."""
+    """Errors raised by callbacks, hooks, the logger and the collector, since the start."""
     processes: tuple[ProcessUsage, ...] = ()
-    """With ``ProcessBackend``: what the workers' processes take."""
+    """With ``ProcessBackend``, the memory and processor time of each worker's process; otherwise empty."""
 
 
 @dataclass(frozen=True, slots=True)
 class StopReport:
-    """How a manager ended."""
+    """How a manager ended; what ``manager.stop()`` and ``manager.kill()`` return. Immutable."""
 
     killed: bool
-    """Whether it was killed, or ``stop(timeout)`` had to."""
+    """Whether it was killed, by ``kill()`` or because the timeout of ``stop()`` had passed."""
     killed_tasks: int
-    """Tasks that had been accepted and ended with ``TaskKilled``."""
+    """Accepted tasks whose outcome is ``TaskKilled``."""
     abandoned: tuple[str, ...]
-    """Workers that were left behind in user code that did not return, each with its task."""
+    """Workers that were left behind because user code did not return, each with its task; with ``AsyncTaskManager`` also
+    callbacks that did not end."""
     seconds: float
-    """From the request to the end."""
+    """From the call to the end of the manager, or to the deadline of a kill."""
 
 
 @dataclass(slots=True)
 class ShutdownCounts:
-    """What the end of a manager has cost, as far as it has come."""
+    """The counts of a ``StopReport``, while the manager ends. Not thread-safe: the engine guards it."""
 
     killed_tasks: int = 0
     abandoned: list[str] = field(default_factory=list)
-    """Workers left behind in user code, each with what it was doing."""
+    """As ``StopReport.abandoned``."""
     cut_off: int = 0
-    """Workers that were ended by force."""
+    """Workers that did not end by themselves and were ended by force (a child process, a coroutine): not abandoned."""
