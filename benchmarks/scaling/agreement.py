@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from benchmarks.scaling.workloads import POOL
 from tasker import Config, Context, TaskFuture, TaskManager
 from tasker.simulation.comparison import simulate
-from tasker.simulation.outcome import Waits
-from tasker.simulation.rules import OWN, Pool
+from tasker.simulation.outcome import WaitTimes
+from tasker.simulation.rules import OWN, PoolOptions
 from tasker.simulation.workload import Tasks, Workload
 
 CLOSE = 0.15
@@ -30,7 +30,7 @@ class Measures:
     worker_seconds: float
 
     @classmethod
-    def of(cls, waits: Waits, worker_seconds: float) -> Measures:
+    def of(cls, waits: WaitTimes, worker_seconds: float) -> Measures:
         """From the waits."""
         return cls(waits.mean, waits.percentile(0.95), worker_seconds)
 
@@ -98,7 +98,7 @@ def _sleep(ctx: Context, resource: float, seconds: float) -> None:
     time.sleep(seconds)
 
 
-def run_for_real(tasks: Tasks, workload: Workload, pool: Pool) -> Measures:
+def run_for_real(tasks: Tasks, workload: Workload, pool: PoolOptions) -> Measures:
     """Submits each task at its time to a real manager."""
     resources = _Resources(workload.creation.time)
     config = Config(
@@ -120,16 +120,16 @@ def run_for_real(tasks: Tasks, workload: Workload, pool: Pool) -> Measures:
             futures.append(manager.submit(_sleep, service))
         _sleep_until(start + workload.duration)
     waits = [stamps.started_at - stamps.queued_at for future in futures if (stamps := future.timestamps) is not None]
-    return Measures.of(Waits(waits), resources.seconds_since(start))
+    return Measures.of(WaitTimes(waits), resources.seconds_since(start))
 
 
 def _simulated(tasks: Tasks, workload: Workload, seed: int) -> Measures:
     """The mean over ten beginnings, since nobody knows when in the load the ticks of a real manager fall."""
     runs = []
     for number in range(_BEGINNINGS):
-        ahead = POOL.burst_interval * number / _BEGINNINGS
-        outcome = simulate(OWN, workload, tasks, POOL, seed, ahead)
-        runs.append(Measures.of(outcome.waits_sorted(), outcome.worker_seconds))
+        warm_up = POOL.burst_interval * number / _BEGINNINGS
+        outcome = simulate(OWN, workload, tasks, POOL, seed, warm_up)
+        runs.append(Measures.of(outcome.wait_times(), outcome.worker_seconds))
     return Measures(
         statistics.fmean(run.mean for run in runs),
         statistics.fmean(run.p95 for run in runs),

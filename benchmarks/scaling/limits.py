@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from tasker.control.scaling import Decision, Snapshot
 from tasker.control.view import Plan
 from tasker.simulation.comparison import Comparison
-from tasker.simulation.figures import Figures, measured
+from tasker.simulation.figures import Figures, figures_of
 from tasker.simulation.pool import SimulatedPool
 from tasker.simulation.workload import Tasks
 
@@ -64,4 +64,4 @@ def _run(comparison: Comparison, plan: Plan, tasks: Tasks, seed: int) -> Figures
     outcome = SimulatedPool(
         plan, tasks, load.duration, creation=load.creation, interval=pool.burst_interval, seed=seed
     ).run()
-    return measured(outcome, load.duration, pool.target_wait)
+    return figures_of(outcome, load.duration, pool.target_wait)

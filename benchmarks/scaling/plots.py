@@ -8,7 +8,7 @@ from typing import Any
 
 from benchmarks.peers import load
 from tasker.simulation.comparison import FACTOR, Comparison
-from tasker.simulation.oracle import thinned
+from tasker.simulation.oracle import downsampled
 from tasker.simulation.plots import COLOURS
 from tasker.simulation.rules import MAXIMUM, OWN, RULES
 
@@ -46,7 +46,7 @@ def _panels(
 
 def _workers(axis: Any, comparison: Comparison) -> None:
     axis.fill_between(
-        *zip(*thinned(comparison.bound.workers, 400), strict=True),
+        *zip(*downsampled(comparison.bound.workers, 400), strict=True),
         step="post",
         color=_AREA,
         linewidth=0,

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from tasker.simulation import arrivals, services
 from tasker.simulation.creation import Creation
-from tasker.simulation.rules import Pool
+from tasker.simulation.rules import PoolOptions
 from tasker.simulation.workload import Workload
 
-POOL = Pool(worker_count=4, max_worker_count=32, burst_interval=0.1, target_wait=0.1)
+POOL = PoolOptions(worker_count=4, max_worker_count=32, burst_interval=0.1, target_wait=0.1)
 """For all of them."""
 SEED = 1
 
@@ -27,7 +27,7 @@ def _case(
     name: str,
     words: str,
     stream: arrivals.Arrivals,
-    tasks: services.Services,
+    tasks: services.ServiceTimes,
     *,
     seconds: float = 600.0,
     creation: Creation | None = None,
@@ -41,7 +41,7 @@ def _case(
 _SHORT = services.Exponential(0.05)
 
 CASES: tuple[Case, ...] = (
-    _case("constant", "200/s at equal distances, 50 ms each", arrivals.Regular(200), services.Equal(0.05)),
+    _case("constant", "200/s at equal distances, 50 ms each", arrivals.Regular(200), services.Constant(0.05)),
     _case("Poisson", "200/s at random, 50 ms exponential", arrivals.Poisson(200), _SHORT),
     _case(
         "square wave",
@@ -133,7 +133,7 @@ REAL: tuple[Workload, ...] = (
         name="slow creation",
         words="10/s to 120/s along a sine of 15 s, 100 ms each; a resource takes 2 s to make",
         arrivals=arrivals.diurnal(10, 120, 15),
-        services=services.Equal(0.1),
+        services=services.Constant(0.1),
         duration=30.0,
         creation=Creation(2.0),
     ),

@@ -1,4 +1,4 @@
-"""The oracle: exact where the optimum is known, and never above what anybody pays who keeps its promise."""
+"""The oracle: exact where the optimum is known, and never above the cost of a pool that meets its conditions."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from tasker.control.view import Plan
 from tasker.simulation import arrivals, services
 from tasker.simulation.creation import Creation
-from tasker.simulation.oracle import Bound, lower_bound, thinned
+from tasker.simulation.oracle import LowerBound, downsampled, lower_bound
 from tasker.simulation.pool import SimulatedPool
-from tasker.simulation.taut import taut_string
+from tasker.simulation.taut_string import taut_string
 from tasker.simulation.workload import Tasks, Workload
 
 
@@ -24,14 +24,14 @@ def tasks_of(*pairs: tuple[float, float]) -> Tasks:
     return Tasks(array("d", [arrival for arrival, _ in ordered]), array("d", [service for _, service in ordered]))
 
 
-def bound_of(tasks: Tasks, duration: float, base: int, target: float, price: float) -> Bound:
-    waits = [0.0] * len(tasks)  # a maximum that is always enough
+def bound_of(tasks: Tasks, duration: float, base: int, target: float, price: float) -> LowerBound:
+    waits = [0.0] * len(tasks)  # a maximum pool in which nothing waits
     return lower_bound(tasks, waits, base=base, duration=duration, target_wait=target, creation=Creation(price))
 
 
 def optimum_without_waiting(tasks: Tasks, duration: float, base: int, price: float) -> float:
-    """The least worker-seconds where no task waits: exact (Lu, Chen and Andrew, 2013). The k-th worker is needed while
-    k tasks run; between two such times it is kept or made anew, whichever is cheaper."""
+    """The minimum of worker-seconds if no task waits, exactly (Lu, Chen and Andrew, 2013): the k-th worker is needed
+    while k tasks run; between two such times it is kept or made anew, whichever is cheaper."""
     steps = [(at, 1) for at in tasks.arrivals]
     steps += [(at + service, -1) for at, service in zip(tasks.arrivals, tasks.services, strict=True)]
     end = max(duration, max((at for at, _ in steps), default=0.0))
@@ -52,7 +52,7 @@ def optimum_without_waiting(tasks: Tasks, duration: float, base: int, price: flo
 
 
 def test_the_string_goes_round_corners() -> None:
-    """It is straight where it can be, and bends at a corner of the floor or the ceiling."""
+    """The string is straight where it can be, and bends at a corner of the lower or upper side."""
     times = [0.0, 1.0, 2.0, 3.0, 4.0]
     assert taut_string(times, [0, 0, 0, 0, 4], [0, 4, 4, 4, 4]) == [(0, 0), (4, 4)]
     assert taut_string(times, [0, 3, 3, 3, 4], [0, 4, 4, 4, 4]) == [(0, 0), (1, 3), (4, 4)]
@@ -65,7 +65,7 @@ steps = st.lists(st.tuples(st.floats(0, 5), st.floats(0, 5)), min_size=2, max_si
 @settings(max_examples=200, deadline=None)
 @given(steps=steps, weights=st.lists(st.floats(0, 1), min_size=31, max_size=31), level=st.floats(0, 8))
 def test_no_line_is_tauter(steps: list[tuple[float, float]], weights: list[float], level: float) -> None:
-    """In a random tube, the string stays inside, and no other line has a smaller integral of max(level, slope)."""
+    """In a random tube, the string stays inside, and another line has no smaller integral of max(level, slope)."""
     upper, lower = [0.0], [0.0]
     for rise, slack in steps:
         upper.append(upper[-1] + rise)
@@ -91,19 +91,19 @@ def test_no_line_is_tauter(steps: list[tuple[float, float]], weights: list[float
 
 
 def test_nothing_arrives() -> None:
-    """The base costs what it costs."""
+    """Without a task, the bound is the cost of the base."""
     assert bound_of(tasks_of(), 50.0, 3, 0.1, 1.0).worker_seconds == 150.0
 
 
 def test_within_the_base() -> None:
-    """What the base can do costs nothing more."""
+    """Tasks that the base can run cost nothing more."""
     bound = bound_of(tasks_of(*((float(n), 0.5) for n in range(50))), 50.0, 3, 0.1, 1.0)
     assert bound.worker_seconds == pytest.approx(150.0)
     assert bound.creations == 0
 
 
 def test_one_block() -> None:
-    """Ten tasks of 3 s at once, a base of 4: six more workers for 3 s, each with a second of creation."""
+    """Ten tasks of 3 s at once with a base of 4 need six more workers for 3 s, each with a second of creation."""
     bound = bound_of(tasks_of(*[(10.0, 3.0)] * 10), 50.0, 4, 0.0, 1.0)
     assert bound.worker_seconds == pytest.approx(200 + 6 * 3 + 6 * 1, rel=1e-3)
     assert bound.creations == pytest.approx(6, rel=1e-3)
@@ -111,7 +111,7 @@ def test_one_block() -> None:
 
 @pytest.mark.parametrize(("gap", "each"), [(0.5, 0.5), (20.0, 1.0)])
 def test_kept_or_made_anew(gap: float, each: float) -> None:
-    """Between two blocks, a worker is kept where the gap is shorter than a creation takes, else made anew."""
+    """Between two blocks of tasks, a worker is kept if the gap is shorter than a creation, otherwise made anew."""
     blocks = [(10.0, 3.0)] * 10 + [(13.0 + gap, 3.0)] * 10
     bound = bound_of(tasks_of(*blocks), 60.0, 4, 0.0, 1.0)
     assert bound.worker_seconds == pytest.approx(240 + 2 * 6 * 3 + 6 * (1 + each), rel=2e-3)
@@ -128,8 +128,8 @@ loads = st.lists(st.tuples(st.floats(0, 30), st.floats(0.01, 4)), min_size=1, ma
     price=st.sampled_from([0.0, 0.3, 2.0, 100.0]),
 )
 def test_never_above_the_optimum(load: list[tuple[float, float]], base: int, target: float, price: float) -> None:
-    """However long tasks may wait, the bound is no more than the exact optimum without waiting; and more patience
-    never raises it."""
+    """Whatever the target wait, the bound is at most the exact optimum without waiting, and at least the cost of the base
+    and of the work."""
     tasks = tasks_of(*load)
     optimum = optimum_without_waiting(tasks, 30.0, base, price)
     bound = bound_of(tasks, 30.0, base, target, price)
@@ -140,7 +140,7 @@ def test_never_above_the_optimum(load: list[tuple[float, float]], base: int, tar
 
 @pytest.mark.parametrize("price", [0.0, 0.5, 5.0])
 def test_close_to_the_optimum(price: float) -> None:
-    """For a load of many tasks without patience, the bound is within a few percent of the exact optimum."""
+    """For many tasks that must not wait, the bound is within 10% of the exact optimum."""
     load = Workload(name="w", arrivals=arrivals.square(2, 20, 60), services=services.Exponential(1.0), duration=600)
     tasks = load.draw(1)
     optimum = optimum_without_waiting(tasks, 600, 4, price)
@@ -152,8 +152,8 @@ def test_close_to_the_optimum(price: float) -> None:
 def test_never_above_a_pool_that_keeps_the_promise(
     load: list[tuple[float, float]], base: int, more: int, price: float
 ) -> None:
-    """Also where the maximum is too small: a fixed pool of that size keeps its own promise, so it pays at least the
-    bound for a base of as many."""
+    """Also if the maximum is too small: a fixed pool of that size starts each task no later than itself, so it costs at
+    least the bound."""
     tasks = tasks_of(*load)
     count = base + more
     plan = Plan(count, count, scales=False)
@@ -164,7 +164,7 @@ def test_never_above_a_pool_that_keeps_the_promise(
 
 
 def test_tasks_that_were_given_up_are_left_out() -> None:
-    """A task that even the fixed maximum pool could not serve has no deadline."""
+    """A task that even the fixed maximum pool gave up does not count."""
     tasks = tasks_of((1.0, 2.0), (2.0, 2.0))
     waits = [0.0, math.nan]
     one = lower_bound(tasks, waits, base=0, duration=10.0, target_wait=0.0)
@@ -173,10 +173,10 @@ def test_tasks_that_were_given_up_are_left_out() -> None:
     assert none.worker_seconds == 20.0
 
 
-def test_thinned() -> None:
-    """A plot gets so many steps at most, and every peak."""
+def test_downsampled() -> None:
+    """The result has at most the given number of steps, and every peak."""
     steps = [(number / 100, 9.0 if number == 777 else 2.0) for number in range(10_000)]
-    thin = thinned(steps, 50)
+    thin = downsampled(steps, 50)
     assert 40 <= len(thin) <= 50
     assert [workers for _, workers in thin].count(9.0) == 1
-    assert thinned(steps[:30], 50) == steps[:30]
+    assert downsampled(steps[:30], 50) == steps[:30]

@@ -1,4 +1,4 @@
-"""The report: one page that needs nothing else, with every plot and figure."""
+"""The report: one self-contained page with all plots and figures."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from tasker.simulation import arrivals, report, services
 from tasker.simulation.comparison import Comparison, compare
 from tasker.simulation.creation import Creation
-from tasker.simulation.rules import RULES, Pool
+from tasker.simulation.rules import RULES, PoolOptions
 from tasker.simulation.workload import Workload
 
 pytest.importorskip("matplotlib")
@@ -27,7 +27,7 @@ def comparison(**changes: object) -> Comparison:
         "creation": Creation(0.2),
         **changes,
     }
-    return compare(Workload(**given), Pool(worker_count=2, max_worker_count=12))  # type: ignore[arg-type]
+    return compare(Workload(**given), PoolOptions(worker_count=2, max_worker_count=12))  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def page() -> str:
 
 
 class Tags(HTMLParser):
-    """Raises where an element is closed that is not open."""
+    """Asserts that elements are closed in the order in which they were opened; collects links."""
 
     VOID = ("meta", "br", "img")
 
@@ -55,7 +55,7 @@ class Tags(HTMLParser):
 
 
 def test_the_page_is_whole(page: str) -> None:
-    """Elements are closed in their order, and nothing outside of the page is referred to."""
+    """Elements are closed in order, and the page refers to nothing outside of itself."""
     tags = Tags()
     tags.feed(page)
     tags.close()
@@ -66,20 +66,20 @@ def test_the_page_is_whole(page: str) -> None:
 
 
 def test_six_plots(page: str) -> None:
-    """Each is an SVG that fills the width it is given, with the page's own colours for ink and lines."""
-    pictures = re.findall(r"<svg.*?</svg>", page, re.DOTALL)
-    assert len(pictures) == 6
-    for picture in pictures:
-        root = ET.fromstring(picture)
+    """Each plot is an SVG without a fixed width, with the page's colours for text and lines."""
+    plots = re.findall(r"<svg.*?</svg>", page, re.DOTALL)
+    assert len(plots) == 6
+    for plot in plots:
+        root = ET.fromstring(plot)
         assert "viewBox" in root.attrib
         assert "width" not in root.attrib
-        assert "var(--ink)" in picture
-        assert "#010203" not in picture
-        assert "fill: #ffffff" not in picture
+        assert "var(--ink)" in plot
+        assert "#010203" not in plot
+        assert "fill: #ffffff" not in plot
 
 
 def test_every_rule_has_its_line(page: str) -> None:
-    """In the table, with its cost; in the legend; and with what it does."""
+    """Each rule is in the table with its cost, in the legend, and described."""
     for rule in RULES.values():
         assert page.count(rule.title) >= 3
     for word in ("oracle", "late", "worker-seconds", "p99", "seed", "A lower bound"):
@@ -87,13 +87,13 @@ def test_every_rule_has_its_line(page: str) -> None:
 
 
 def test_names_are_quoted(page: str) -> None:
-    """A name is text, not markup."""
+    """Names are escaped."""
     assert "a &lt;load&gt;" in page
     assert "<load>" not in page
 
 
 def test_failures_are_shown() -> None:
-    """Creations that fail and tasks that were given up."""
+    """The report has the creations that fail and the tasks that were given up."""
     text = report.text(comparison(creation=Creation(0.2, failing=1.0, outage=(3.0, 4.0))))
     assert "given up" in text
     assert "creations that fail" in text
@@ -101,15 +101,15 @@ def test_failures_are_shown() -> None:
 
 
 def test_nothing_arrives() -> None:
-    """An empty load has a report, too."""
-    assert "0 tasks" in report.text(comparison(arrivals=arrivals.Given(())))
+    """A workload without tasks has a report, too."""
+    assert "0 tasks" in report.text(comparison(arrivals=arrivals.TraceArrivals(())))
 
 
 def test_without_matplotlib(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What to install is said."""
+    """Without matplotlib, MissingExtra names the extra to install."""
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(report.MissingExtra, match=r"pip install tasker-pool\[simulate\]"):
-        report.drawing()
+        report.load_matplotlib()
 
 
 @pytest.mark.parametrize(
@@ -117,5 +117,5 @@ def test_without_matplotlib(monkeypatch: pytest.MonkeyPatch) -> None:
     [(0.0, "0"), (2.5e-6, "2.5 µs"), (0.0123, "12.3 ms"), (0.9999, "1 s"), (12.345, "12.3 s"), (1234.5, "1,234 s")],
 )
 def test_durations(value: float, shown: str) -> None:
-    """Three digits, in the unit that suits."""
+    """A duration has three digits and a suitable unit."""
     assert report.seconds(value) == shown.replace("µ", "\N{MICRO SIGN}")

@@ -1,4 +1,4 @@
-"""The rules that are compared: each does what it is known for."""
+"""The rules that are compared: each behaves as its original."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tasker.control.scaling import Snapshot, Window
 from tasker.simulation import arrivals, services
 from tasker.simulation.comparison import Comparison, compare
 from tasker.simulation.creation import Creation
-from tasker.simulation.rules import MAXIMUM, OWN, RULES, GoRule, Pool
+from tasker.simulation.rules import MAXIMUM, OWN, RULES, GoRule, PoolOptions
 from tasker.simulation.rules_kubernetes import HorizontalRule, KnativeRule
 from tasker.simulation.workload import Workload
 
@@ -34,7 +34,7 @@ def snapshot(workers: int, queued: int, running: int) -> Snapshot:
 
 
 def test_go_adds_one_worker_a_tick_and_takes_none_away() -> None:
-    """One task in flight is enough; an idle pool stays as it is."""
+    """One task in flight adds a worker; an idle pool stays as it is."""
     rule = GoRule()
     assert rule.decide(snapshot(4, 0, 1), 1.0).target == 5
     assert rule.decide(snapshot(9, 500, 9), 2.0).target == 10
@@ -42,7 +42,8 @@ def test_go_adds_one_worker_a_tick_and_takes_none_away() -> None:
 
 
 def test_knative_follows_the_average() -> None:
-    """In calm times, tasks in the pool over a minute decide, 0.7 for each worker; down at most by half."""
+    """Without a panic, the average of a minute decides, with 0.7 tasks for each worker; the pool shrinks at most by
+    half."""
     rule = KnativeRule()
     targets = [rule.decide(snapshot(20, 0, 14 if second < 60 else 2), float(second)).target for second in range(180)]
     assert targets[59] == 20
@@ -51,7 +52,7 @@ def test_knative_follows_the_average() -> None:
 
 
 def test_knative_panics() -> None:
-    """Twice the workers' worth of tasks within seconds: it grows at once, and shrinks only a minute after."""
+    """If tasks for twice the workers arrive within seconds, it grows at once, and shrinks only a minute later."""
     rule = KnativeRule()
     for second in range(60):
         rule.decide(snapshot(4, 0, 2), float(second))
@@ -64,7 +65,8 @@ def test_knative_panics() -> None:
 
 
 def test_horizontal_steps() -> None:
-    """Each 15 s, in proportion to the share of busy workers, at most doubled; small differences are let be."""
+    """Every 15 s the workers follow the share of busy ones; they are at most doubled, and small differences are
+    ignored."""
     rule = HorizontalRule()
     targets = [rule.decide(snapshot(10, 5, 10), float(second)).target for second in range(16)]
     assert targets[:15] == [10] * 15
@@ -74,7 +76,7 @@ def test_horizontal_steps() -> None:
 
 
 def test_horizontal_shrinks_late() -> None:
-    """Down only to the highest answer of the last five minutes."""
+    """It shrinks only to the highest result of the last five minutes."""
     rule = HorizontalRule()
     targets = [rule.decide(snapshot(20, 0, 14 if second < 30 else 7), float(second)).target for second in range(400)]
     assert targets[300] == 20
@@ -88,7 +90,7 @@ SQUARE = Workload(
     duration=60,
     creation=Creation(0.2),
 )
-POOL = Pool(worker_count=2, max_worker_count=20)
+POOL = PoolOptions(worker_count=2, max_worker_count=20)
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +99,7 @@ def compared() -> Comparison:
 
 
 def test_all_rules_see_the_same_tasks(compared: Comparison) -> None:
-    """Each rule serves every task once; tasker's own comes first."""
+    """Each rule serves every task once; tasker's own rule comes first."""
     assert [figures.rule for figures in compared.figures] == list(RULES)
     assert compared.figures[0].rule == OWN
     assert {figures.served for figures in compared.figures} == {compared.tasks}
@@ -105,7 +107,8 @@ def test_all_rules_see_the_same_tasks(compared: Comparison) -> None:
 
 
 def test_fixed_pools_are_the_bounds(compared: Comparison) -> None:
-    """No rule waits less than the maximum or more than the base, nor pays more than the maximum."""
+    """Under no rule do tasks wait less than with the maximum or more than with the base, and none costs more than the
+    maximum."""
     by_rule = {figures.rule: figures for figures in compared.figures}
     base, most = by_rule["base"], by_rule[MAXIMUM]
     assert (base.peak_workers, most.peak_workers) == (2, 20)
@@ -117,7 +120,7 @@ def test_fixed_pools_are_the_bounds(compared: Comparison) -> None:
 
 
 def test_the_bound_holds(compared: Comparison) -> None:
-    """Who keeps the oracle's promise pays at least what it says; the fixed maximum does keep it."""
+    """A rule under which no task waits longer than the target costs at least the bound, and so does the fixed maximum."""
     for figures in compared.figures:
         if figures.late == 0:
             assert compared.cost(figures) >= 1
@@ -125,17 +128,17 @@ def test_the_bound_holds(compared: Comparison) -> None:
 
 
 def test_the_maximum_is_run_for_the_oracle_alone() -> None:
-    """Where the fixed maximum pool is not asked for, it is not shown; tasker's own rule always is."""
-    told: list[str] = []
-    compared = compare(SQUARE, POOL, rules=("base",), progress=told.append)
+    """The fixed maximum pool is not among the figures unless requested; tasker's own rule always is."""
+    titles: list[str] = []
+    compared = compare(SQUARE, POOL, rules=("base",), progress=titles.append)
     assert [figures.rule for figures in compared.figures] == [OWN, "base"]
     assert compared.bound.worker_seconds > 0
-    assert told == ["fixed at maximum", "the oracle", "tasker", "fixed at base"]
+    assert titles == ["fixed at maximum", "the oracle", "tasker", "fixed at base"]
 
 
 def test_without_scaling() -> None:
     """A burst interval of 0 turns scaling off: the pool stays at its base."""
-    compared = compare(SQUARE, Pool(worker_count=2, max_worker_count=20, burst_interval=0.0), rules=("base",))
+    compared = compare(SQUARE, PoolOptions(worker_count=2, max_worker_count=20, burst_interval=0.0), rules=("base",))
     own, base = compared.figures
     assert own.peak_workers == 2
     assert own.mean == base.mean

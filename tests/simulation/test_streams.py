@@ -1,4 +1,4 @@
-"""Arrivals and service times: the right rate and mean, in order, and the same for the same seed."""
+"""Arrivals and service times: rate, mean and order are right, and the same seed gives the same ones."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ def drawn(stream: arrivals.Arrivals, duration: float, seed: int = 1) -> list[flo
 
 
 def near(counted: int, expected: float) -> bool:
-    """Within five standard deviations of a Poisson number."""
+    """Returns whether a Poisson number is within five standard deviations of its expected value."""
     return abs(counted - expected) < 5 * math.sqrt(expected)
 
 
 def test_regular() -> None:
-    """Regular arrivals come at equal distances, the first at once, none at the end."""
+    """Regular arrivals are equidistant, the first at 0, none at the end."""
     assert drawn(arrivals.Regular(4), 1.0) == [0.0, 0.25, 0.5, 0.75]
 
 
 def test_poisson() -> None:
-    """Poisson arrivals have the rate, and the exponential's variance between two of them."""
+    """Poisson arrivals have the given rate, and times between them with the variance of the exponential distribution."""
     moments = drawn(arrivals.Poisson(100), 200)
     assert near(len(moments), 20_000)
     between = [after - before for before, after in itertools.pairwise(moments)]
@@ -48,8 +48,8 @@ def test_poisson() -> None:
     ],
     ids=["square", "ramp", "spike", "diurnal"],
 )
-def test_varying(stream: arrivals.Varying, stretches: list[tuple[tuple[float, float], float]]) -> None:
-    """Each stretch of a varying stream has as many arrivals as the integral of its rate."""
+def test_varying(stream: arrivals.NonHomogeneousPoisson, stretches: list[tuple[tuple[float, float], float]]) -> None:
+    """Each interval of a varying stream has as many arrivals as the integral of the rate."""
     moments = drawn(stream, 40)
     for (begin, end), expected in stretches:
         assert near(sum(begin <= moment < end for moment in moments), expected), (begin, end)
@@ -59,16 +59,16 @@ def test_varying(stream: arrivals.Varying, stretches: list[tuple[tuple[float, fl
 @pytest.mark.parametrize(
     ("stream", "tolerance"),
     [
-        (services.Equal(0.05), 1e-9),
+        (services.Constant(0.05), 1e-9),
         (services.Exponential(0.05), 0.02),
         (services.LogNormal(0.05, 1.0), 0.03),
         (services.Pareto(0.05, 2.5), 0.03),
-        (services.Drawn((0.02, 0.08)), 0.02),
+        (services.Empirical((0.02, 0.08)), 0.02),
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_means(stream: services.Services, tolerance: float) -> None:
-    """Each distribution has the mean that it is named by."""
+def test_means(stream: services.ServiceTimes, tolerance: float) -> None:
+    """Each distribution has the given mean."""
     values = list(itertools.islice(stream.durations(random.Random(2)), 50_000))
     assert min(values) > 0
     assert fmean(values) == pytest.approx(0.05, rel=tolerance)
@@ -92,12 +92,14 @@ def test_a_seed_is_a_workload() -> None:
 
 
 def test_streams_do_not_disturb_each_other() -> None:
-    """Other service times leave the arrivals as they are."""
+    """Other service times do not change the arrivals."""
     assert workload().draw(3).arrivals == workload(services=services.Pareto(0.1)).draw(3).arrivals
 
 
 def test_what_is_given_ends_where_it_ends() -> None:
-    """A trace gives as many tasks as it has, each with its own service time; none after the duration."""
-    given = workload(arrivals=arrivals.Given((0.0, 1.0, 30.0)), services=services.Given((0.5, 0.25, 9.0)))
+    """A trace gives its own tasks, each with its own service time, and none after the duration."""
+    given = workload(
+        arrivals=arrivals.TraceArrivals((0.0, 1.0, 30.0)), services=services.TraceServiceTimes((0.5, 0.25, 9.0))
+    )
     tasks = given.draw(0)
     assert (list(tasks.arrivals), list(tasks.services), tasks.work) == ([0.0, 1.0], [0.5, 0.25], 0.75)

@@ -1,4 +1,4 @@
-"""Traces: what they are read as, and clear words for what they can't be."""
+"""Traces: how files are read, and clear messages for those that can't be."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def written(tmp_path: Path) -> Written:
 
 
 def test_arrivals_alone(written: Written) -> None:
-    """The first arrival becomes second 0, the order of the lines does not matter, nor do other columns."""
+    """The first arrival becomes second 0; the order of the lines and other columns do not matter."""
     trace = read_trace(written("host,arrival_s\na,12.5\nb,10\nc,11\n"))
     assert (trace.arrivals, trace.services) == ((0.0, 1.0, 2.5), None)
 
@@ -44,13 +44,13 @@ def test_arrivals_and_service_times(written: Written) -> None:
     ],
 )
 def test_timestamps(written: Written, moments: tuple[str, str]) -> None:
-    """ISO 8601 with or without a zone, or seconds since 1970."""
+    """A timestamp is ISO 8601, with or without a zone, or seconds since 1970."""
     assert read_trace(written("timestamp\n" + "\n".join(moments))).arrivals == (0.0, 1.5)
 
 
 def test_results_of_a_run(written: Written) -> None:
-    """Each worker's items are laid end to end, and the wait before a start gives its arrival; what never started is
-    left out."""
+    """The items of each worker are laid end to end, and the wait before a start gives the arrival; items that never
+    started are left out."""
     lines = [
         '{"index": 0, "wait_s": 0.0, "execution_s": 1.0, "worker": "jobs-1"}',
         '{"index": 1, "wait_s": 0.0, "execution_s": 3.0, "worker": "jobs-2"}',
@@ -82,7 +82,7 @@ def test_results_of_a_run(written: Written) -> None:
     ],
 )
 def test_what_is_wrong_is_named(written: Written, name: str, text: str, words: list[str]) -> None:
-    """The file, and the line, the field and the value where there is one."""
+    """The message names the file and, if there is one, the line, the field and the value."""
     with pytest.raises(TraceError) as caught:
         read_trace(written(text, name))
     for word in words:
@@ -90,13 +90,13 @@ def test_what_is_wrong_is_named(written: Written, name: str, text: str, words: l
 
 
 def test_no_such_file(tmp_path: Path) -> None:
-    """The operating system's own word for it."""
+    """The message has the operating system's reason."""
     with pytest.raises(TraceError, match=r"away\.csv: No such file"):
         read_trace(str(tmp_path / "away.csv"))
 
 
 def test_not_text(tmp_path: Path) -> None:
-    """A file that is no text is no trace."""
+    """A file that is not text is refused."""
     path = tmp_path / "trace.csv"
     path.write_bytes(b"arrival_s\n\xff\xfe\n")
     with pytest.raises(TraceError, match=r"trace\.csv: .*decode"):

@@ -1,4 +1,4 @@
-"""When tasks arrive: one class for each kind of stream. All times are seconds since the start, all rates per second."""
+"""Arrival processes, one class for each. All times are in seconds since the start, all rates in tasks a second."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from typing import Protocol
 
 
 class Arrivals(Protocol):
-    """A stream of arrivals: the same ``rng`` gives the same stream."""
+    """An arrival process; the same state of ``rng`` gives the same arrivals."""
 
     def times(self, rng: random.Random, duration: float, /) -> Iterator[float]:
-        """The moments of the arrivals in [0, duration), in order."""
+        """Yields the moments of the arrivals in [0, duration), in order."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Regular:
-    """One every ``1 / rate`` seconds, the first at once."""
+    """Equidistant arrivals, one every ``1 / rate`` seconds, the first at 0."""
 
     rate: float
 
@@ -32,7 +32,7 @@ class Regular:
 
 @dataclass(frozen=True, slots=True)
 class Poisson:
-    """Independent arrivals, as from very many users: exponential times between two of them."""
+    """A Poisson process: independent arrivals, as from very many users, with exponential times between them."""
 
     rate: float
 
@@ -44,24 +44,25 @@ class Poisson:
 
 
 @dataclass(frozen=True, slots=True)
-class Varying:
-    """Independent arrivals whose rate changes: a Poisson process of the highest rate, thinned out to the rate of the
-    moment (P. Lewis and G. Shedler, "Simulation of Nonhomogeneous Poisson Processes by Thinning", 1979)."""
+class NonHomogeneousPoisson:
+    """Independent arrivals whose rate varies over time."""
 
     rate: Callable[[float], float]
-    """At a moment; never more than ``highest``."""
+    """The rate at a moment; never more than ``highest``."""
     highest: float
 
     def times(self, rng: random.Random, duration: float, /) -> Iterator[float]:
         """See ``Arrivals``."""
+        # Thinning: of the arrivals at the highest rate, each is kept with the probability rate / highest (P. Lewis and
+        # G. Shedler, "Simulation of Nonhomogeneous Poisson Processes by Thinning", 1979).
         for moment in Poisson(self.highest).times(rng, duration):
             if rng.random() * self.highest < self.rate(moment):
                 yield moment
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
-    """Those of a trace."""
+class TraceArrivals:
+    """The arrivals of a trace."""
 
     moments: tuple[float, ...]
 
@@ -70,22 +71,24 @@ class Given:
         return itertools.takewhile(lambda moment: moment < duration, self.moments)
 
 
-def square(low: float, high: float, period: float) -> Varying:
-    """``low`` for the first half of each period, ``high`` for the second."""
-    return Varying(lambda moment: low if moment % period < period / 2 else high, max(low, high))
+def square(low: float, high: float, period: float) -> NonHomogeneousPoisson:
+    """Returns a square wave: ``low`` in the first half of each period, ``high`` in the second."""
+    return NonHomogeneousPoisson(lambda moment: low if moment % period < period / 2 else high, max(low, high))
 
 
-def ramp(low: float, high: float, duration: float) -> Varying:
-    """From ``low`` to ``high``, steadily, within the duration."""
-    return Varying(lambda moment: low + (high - low) * min(1.0, moment / duration), max(low, high))
+def ramp(low: float, high: float, duration: float) -> NonHomogeneousPoisson:
+    """Returns a rate that changes linearly from ``low`` to ``high`` within the duration."""
+    return NonHomogeneousPoisson(lambda moment: low + (high - low) * min(1.0, moment / duration), max(low, high))
 
 
-def spike(low: float, high: float, begin: float, length: float) -> Varying:
-    """``low``, but ``high`` for ``length`` seconds from ``begin`` on."""
-    return Varying(lambda moment: high if begin <= moment < begin + length else low, max(low, high))
+def spike(low: float, high: float, begin: float, length: float) -> NonHomogeneousPoisson:
+    """Returns the rate ``low``, but ``high`` for ``length`` seconds from ``begin`` on."""
+    return NonHomogeneousPoisson(lambda moment: high if begin <= moment < begin + length else low, max(low, high))
 
 
-def diurnal(low: float, high: float, period: float) -> Varying:
-    """Between ``low`` (at the start) and ``high`` along a sine of that period: a day and a night."""
+def diurnal(low: float, high: float, period: float) -> NonHomogeneousPoisson:
+    """Returns a sine between ``low`` (at the start) and ``high`` with that period, as of day and night."""
     middle, swing = (low + high) / 2, (high - low) / 2
-    return Varying(lambda moment: middle - swing * math.cos(2 * math.pi * moment / period), max(low, high))
+    return NonHomogeneousPoisson(
+        lambda moment: middle - swing * math.cos(2 * math.pi * moment / period), max(low, high)
+    )

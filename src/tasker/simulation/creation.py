@@ -1,4 +1,4 @@
-"""How making a resource goes: how long it takes, and when it fails."""
+"""The simulated creation of resources: how long it takes, and when it fails."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Creation:
-    """What ``on_create`` and ``on_destroy`` of the simulated pool do. All times in seconds."""
+    """The behaviour of ``on_create`` and ``on_destroy`` in a simulated pool. All times are in seconds."""
 
     time: float = 0.0
-    """That making a resource takes, also where it fails in the end."""
+    """The duration of a creation, whether it succeeds or fails."""
     failing: float = 0.0
     """The share of creations that fail, from 0 to 1."""
     outage: tuple[float, float] | None = None
-    """From when to when every creation that begins fails: the database is away."""
+    """(begin, end): every creation that begins in this interval fails, as if a database were down."""
     destroy_time: float = 0.0
-    """That ending a resource takes."""
+    """The duration of destroying a resource."""
 
     def error(self, begun: float, rng: random.Random) -> str | None:
-        """Why a creation that began then fails, or None where it does not."""
+        """Returns why a creation that began at ``begun`` fails; None if it succeeds."""
         if self.outage is not None and self.outage[0] <= begun < self.outage[1]:
             return "simulated outage"
         if self.failing and rng.random() < self.failing:

@@ -1,4 +1,4 @@
-"""What is kept of an outcome: its figures, and lines that are short enough to be drawn."""
+"""The figures of an outcome: numbers for tables, and series that are short enough for plots."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from itertools import pairwise
 
 from .outcome import Outcome, Sample
 
-_STRETCHES = 150
+_INTERVALS = 150
 SHARES: tuple[float, ...] = tuple(1 - 10 ** (-number / 40) for number in range(141))
-"""Those that a curve of percentiles is drawn through: up to 99.97%, closer the rarer."""
+"""The shares at which the curve of percentiles is computed: 40 for each factor of 10, up to 99.97%."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """The figures of one rule on one workload. All times in seconds."""
+    """The figures of one rule on one workload. All times are in seconds."""
 
     rule: str
     served: int
@@ -36,16 +36,16 @@ class Figures:
     peak_workers: int
     finished: float
     curve: tuple[tuple[float, float], ...]
-    """(share, the wait that this share of the tasks does not exceed)."""
+    """(share, wait that this share of the tasks does not exceed)."""
     over_time: tuple[tuple[float, float], ...]
-    """(moment, 99th percentile of the waits of tasks that arrived about then)."""
+    """(moment, 99th percentile of the waits of the tasks that arrived about then)."""
     series: tuple[Sample, ...]
     log: tuple[tuple[float, str], ...]
 
 
-def measured(outcome: Outcome, duration: float, target_wait: float) -> Figures:
-    """The figures of an outcome."""
-    waits = outcome.waits_sorted()
+def figures_of(outcome: Outcome, duration: float, target_wait: float) -> Figures:
+    """Computes the figures of an outcome."""
+    waits = outcome.wait_times()
     at = waits.percentile
     return Figures(
         rule=outcome.rule,
@@ -72,9 +72,9 @@ def measured(outcome: Outcome, duration: float, target_wait: float) -> Figures:
 
 
 def _over_time(outcome: Outcome, duration: float) -> list[tuple[float, float]]:
-    """The 99th percentile of the waits in each of 150 stretches of the arrivals."""
+    """Returns the 99th percentile of the waits for each of 150 intervals of arrival."""
     arrivals = outcome.arrivals
-    edges = [duration * number / _STRETCHES for number in range(_STRETCHES + 1)]
+    edges = [duration * number / _INTERVALS for number in range(_INTERVALS + 1)]
     places = [bisect_left(arrivals, edge) for edge in edges[:-1]] + [len(arrivals)]
     points = []
     for (edge, after), (first, last) in zip(pairwise(edges), pairwise(places), strict=True):

@@ -1,4 +1,4 @@
-"""The frame of a report: its style sheet, for light and dark, wide and narrow, and for paper."""
+"""The frame of a report: the head with its style sheet (light and dark, wide and narrow, print), and the tail."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ td.bad { color: var(--bad); }
 .swatch.oracle { background: var(--oracle); outline: 1px solid var(--line); }
 .legend { display: flex; flex-wrap: wrap; gap: .25rem 1.25rem; margin: 1.5rem 0 1rem; position: sticky; top: 0;
   background: var(--paper); padding: .4rem 0; border-bottom: 1px solid var(--line); z-index: 1; }
-.pictures { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(26rem, 100%), 1fr)); gap: 1.75rem 2rem; }
+.plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(26rem, 100%), 1fr)); gap: 1.75rem 2rem; }
 dt { font-weight: 600; }
 .facts dt { font-weight: 400; }
 details ol { font-size: .85rem; max-height: 24rem; overflow-y: auto; }

@@ -1,4 +1,4 @@
-"""The pictures of a report, as SVG text that is put into a page: its colours are those of the page, light or dark."""
+"""The plots of a report, as SVG for embedding into the page, whose colours (light or dark) they take."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from .comparison import FACTOR, Comparison
 from .figures import Figures
-from .oracle import thinned
+from .oracle import downsampled
 from .outcome import Sample
 from .rules import OWN, RULES
 
@@ -23,9 +23,9 @@ COLOURS: dict[str, str] = {
     "kpa": "#b565c9",
     "hpa": "#d15b6c",
 }
-"""Of each rule; readable on white and on black."""
+"""The colour of each rule, readable on white and on black."""
 
-# Drawn in these colours, which are then replaced by the page's own.
+# Placeholders: matplotlib can't write CSS variables, so it draws in these colours, which `_svg` then replaces.
 _INK, _LINE, _ORACLE = "#010203", "#040506", "#070809"
 _VARIABLES = {_INK: "var(--ink)", _LINE: "var(--line)", _ORACLE: "var(--oracle)"}
 _SIZE = (5.6, 3.1)
@@ -54,26 +54,26 @@ class MissingExtra(Exception):
     """matplotlib is not installed."""
 
 
-class Picture(NamedTuple):
-    """A plot with what there is to say about it."""
+class Plot(NamedTuple):
+    """A plot with its title and caption."""
 
     title: str
     caption: str
     svg: str
 
 
-class Drawing(NamedTuple):
-    """What is used of matplotlib. Without ``pyplot``, so nothing global is touched."""
+class Matplotlib(NamedTuple):
+    """The parts of matplotlib that are used. Not ``pyplot``, which keeps global state."""
 
     figure: Callable[..., Any]
     canvas: Callable[[Any], Any]
     style: Callable[[dict[str, Any]], Any]
 
 
-def drawing() -> Drawing:
-    """matplotlib. Raises ``MissingExtra`` where it is not installed."""
+def load_matplotlib() -> Matplotlib:
+    """Imports matplotlib. Raises ``MissingExtra`` if it is not installed."""
     try:
-        return Drawing(
+        return Matplotlib(
             importlib.import_module("matplotlib.figure").Figure,
             importlib.import_module("matplotlib.backends.backend_svg").FigureCanvasSVG,
             importlib.import_module("matplotlib").rc_context,
@@ -84,25 +84,26 @@ def drawing() -> Drawing:
         ) from error
 
 
-def draw(comparison: Comparison) -> list[Picture]:
-    """All pictures of a comparison."""
-    using = drawing()
-    pictures = []
-    for plot in (_workers, _queue, _waits, _percentiles, _cost, _trade):
+def draw(comparison: Comparison) -> list[Plot]:
+    """Draws all plots of a comparison. Raises ``MissingExtra`` without matplotlib."""
+    using = load_matplotlib()
+    plots = []
+    for make in (_workers, _queue, _waits, _percentiles, _cost, _trade):
         with using.style(_STYLE):
             figure = using.figure(figsize=_SIZE, layout="constrained")
-            title, caption = plot(figure.add_subplot(), comparison)
-            pictures.append(Picture(title, caption, _svg(using, figure, title)))
-    return pictures
+            title, caption = make(figure.add_subplot(), comparison)
+            plots.append(Plot(title, caption, _svg(using, figure, title)))
+    return plots
 
 
-def _svg(using: Drawing, figure: Any, title: str) -> str:
+def _svg(using: Matplotlib, figure: Any, title: str) -> str:
     file = io.StringIO()
     using.canvas(figure).print_svg(file, metadata={"Date": None, "Creator": None})
     text = file.getvalue()
     text = text[text.index("<svg") :]
-    # Without the fixed size it fills the width that the page gives it; the figure's own background stays away.
+    # Without a fixed size, it fills the width that the page gives it.
     text = re.sub(r'width="[\d.]+pt" height="[\d.]+pt"', f'role="img" aria-label="{title}"', text, count=1)
+    # The background of the figure: the page has its own.
     text = re.sub(r'<g id="patch_1">.*?</g>', "", text, count=1, flags=re.DOTALL)
     text = re.sub(r"<metadata>.*?</metadata>", "", text, count=1, flags=re.DOTALL)
     text = text.replace("fill: #ffffff", "fill: none")
@@ -131,7 +132,7 @@ def _samples(axis: Any, comparison: Comparison, value: Callable[[Sample], int]) 
 
 
 def _workers(axis: Any, comparison: Comparison) -> tuple[str, str]:
-    steps = thinned(comparison.bound.workers, 600)
+    steps = downsampled(comparison.bound.workers, 600)
     axis.fill_between(*zip(*steps, strict=True), step="post", color=_ORACLE, linewidth=0, zorder=1)
     _samples(axis, comparison, lambda sample: sample.alive)
     axis.set_ylim(0, comparison.pool.max_worker_count * 1.05)
@@ -179,7 +180,7 @@ def _duration(seconds: float) -> str:
 
 
 def _percentiles(axis: Any, comparison: Comparison) -> tuple[str, str]:
-    """The further right, the rarer: each tick is a tenth of the tasks of the one before."""
+    """On a logarithmic scale of the rest: each tick leaves a tenth of the tasks of the one before."""
     for figures in comparison.figures:
         shares, waits = zip(*figures.curve, strict=True)
         _line(axis, figures, [-math.log10(1 - share) for share in shares], waits)
@@ -219,7 +220,7 @@ def _cost(axis: Any, comparison: Comparison) -> tuple[str, str]:
 def _trade(axis: Any, comparison: Comparison) -> tuple[str, str]:
     right = 1.15 * max(FACTOR, *map(comparison.cost, comparison.figures))
     for place, figures in enumerate(comparison.figures):
-        # Ever larger rings, so that those which coincide can all be seen.
+        # Rings of growing size, so that rules with the same figures can all be seen.
         size, point = 30 + 40 * place, (comparison.cost(figures), figures.p99)
         colour = COLOURS[figures.rule]
         axis.scatter(*point, s=size, facecolors="none" if place else colour, edgecolors=colour, linewidths=2, zorder=3)

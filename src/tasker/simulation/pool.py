@@ -1,16 +1,12 @@
-"""The simulated pool: the real supervisor, with a queue and workers that exist as numbers only.
+"""The simulated pool: the real supervisor, with a queue and workers that exist only as numbers.
 
-What makes a million tasks a matter of seconds: nothing needs to happen at each arrival or completion. Between two
-moments that matter to the control plane (a tick, a worker that is ready, retires or ends), the workers that serve are
-the same, and a task that is first in the queue starts at ``max(its arrival, the earliest moment a worker is free)``
-(J. Kiefer and J. Wolfowitz, "On the Theory of Queues with Many Servers", 1955). So a task costs one step in a heap of
-those moments, and the queue is a stretch of the array of arrivals: from the first that was not started to the last
-that has arrived.
+It simulates a million tasks in seconds because arrivals and completions are not events. Between two events of the
+control plane (a tick, a worker that is ready, retires or ends), the serving workers are the same, and the first task in
+the queue starts at ``max(its arrival, the earliest moment at which a worker is free)`` (J. Kiefer and J. Wolfowitz, "On
+the Theory of Queues with Many Servers", 1955). So a task costs one operation on a heap of those moments, and the queue is
+a slice of the array of arrivals, from the first that was not started to the last that has arrived.
 
-Workers are alike, so the heap holds bare numbers, and when one of them retires, any seat may be the one. A ``Retire`` is
-taken by the first worker that is free, before any task that waits, as in the engines.
-
-What is left out: priorities, retries, and the time that the library itself takes.
+Left out are priorities, retries, and the time that the library itself takes.
 """
 
 from __future__ import annotations
@@ -30,25 +26,30 @@ from tasker.control.supervisor import Supervisor
 from tasker.control.view import Plan
 
 from .creation import Creation
-from .outcome import Outcome, Sample, Series
+from .outcome import Outcome, Sample, TimeSeries
 from .workload import Tasks
 
 _HOUSEKEEPING = 1.0
-_MOST_LOGGED = 1_000
+"""Seconds between ticks if scaling is off, as in the engines."""
+_MAX_LOGGED = 1_000
 _SAMPLES = 2_000
 
 
-class _Coming(NamedTuple):
-    """Something that a worker will have finished."""
+class _ScheduledEvent(NamedTuple):
+    """An entry of the event list: the end of something that a worker does."""
 
     time: float
     order: int
+    """Of scheduling, so that events at the same time are handled in that order, and never compared."""
     event: ev.Event
 
 
 class SimulatedPool:
-    """One run of one plan over one workload; ``run`` once. The workers of the base are up when the workload begins,
-    as far as they can be made. ``ahead``: by how many more seconds the pool begins before it, which moves its ticks."""
+    """One run of one plan over one workload; call ``run`` once. All times are in seconds.
+
+    The pool begins a creation time before the workload, so the workers of the base are ready when it begins, as far as
+    they can be made; and ``warm_up`` seconds more, which shifts its ticks against the workload.
+    """
 
     def __init__(
         self,
@@ -60,7 +61,7 @@ class SimulatedPool:
         interval: float = 0.1,
         seed: int = 0,
         rule: str = "",
-        ahead: float = 0.0,
+        warm_up: float = 0.0,
     ) -> None:
         self._plan = plan
         self._tasks = tasks
@@ -71,18 +72,20 @@ class SimulatedPool:
             self._interval = max(self._interval, duration / _SAMPLES)
         self._rule = rule
         self._rng = random.Random(f"{seed} creation")
-        self._begin = -self._creation.time - ahead
+        self._begin = -self._creation.time - warm_up
         self._supervisor = Supervisor(plan, random.Random(f"{seed} backoff"), self._begin)
         self._free: list[float] = []
-        """When each worker that serves is free: a heap."""
+        """A heap: when each serving worker is free. Workers are alike, so a moment belongs to no particular seat."""
         self._seats: list[ev.Seat] = []
+        """The seats of the serving workers."""
         self._head = 0
-        """How many tasks were started or given up: the first that waits."""
+        """The number of tasks that were started or given up, and so the index of the first that waits."""
         self._tail = 0
-        """How many have arrived."""
+        """The number of tasks that have arrived."""
         self._retirements: deque[float] = deque()
-        """When workers were told to retire that have not done so."""
-        self._coming: list[_Coming] = []
+        """The moments of ``Retire`` actions that no worker has taken yet."""
+        self._event_list: list[_ScheduledEvent] = []
+        """A heap."""
         self._order = 0
         self._waits = array("d")
         self._failed = 0
@@ -91,7 +94,7 @@ class SimulatedPool:
         self._counted_to = self._begin
         self._worker_seconds = 0.0
         self._created = self._creation_failures = self._peak = 0
-        self._series = Series()
+        self._series = TimeSeries()
         self._log: list[tuple[float, str]] = []
         self._carry_out: dict[type, Callable[[Any, float], None]] = {
             act.StartWorker: self._start_worker,
@@ -102,18 +105,19 @@ class SimulatedPool:
         }
 
     def run(self) -> Outcome:
-        """Runs the workload to its end and the pool to the end of its last worker."""
+        """Runs the workload to its end, and the pool until its last worker has ended."""
         now = self._begin
         self._step(ev.Started(), now)
         next_tick = now + self._interval
         while not self._finished:
             now = min(moment for moment in self._moments(now, next_tick) if moment is not None)
+            # The data plane first: tasks that start before the event must find the workers as they are before it.
             retired = self._serve(now)
             if retired is not None:
-                now = retired
+                now = retired  # earlier than the event, which stays in the list
                 self._retired(now)
-            elif self._coming and self._coming[0].time <= now:
-                self._came(heapq.heappop(self._coming).event, now)
+            elif self._event_list and self._event_list[0].time <= now:
+                self._handle(heapq.heappop(self._event_list).event, now)
             elif not self._stopping and now >= self._duration:
                 self._stopping = True
                 self._step(ev.StopRequested("the workload is over"), now)
@@ -128,11 +132,11 @@ class SimulatedPool:
         return self._outcome(now)
 
     def _moments(self, now: float, next_tick: float) -> tuple[float | None, ...]:
-        """When something happens next that is not a task."""
+        """Returns the moments of the next event of each kind, None for a kind that has none."""
         wakeup = self._supervisor.wakeup(now)
         return (
             next_tick,
-            self._coming[0].time if self._coming else None,
+            self._event_list[0].time if self._event_list else None,
             None if self._stopping else self._duration,
             None if wakeup is None else max(now, wakeup),
             max(now, *self._free, now) if self._stopping and not self._drained and self._all_started() else None,
@@ -141,13 +145,13 @@ class SimulatedPool:
     # -- the data plane -------------------------------------------------------------------------------------------
 
     def _serve(self, until: float) -> float | None:
-        """Starts every task that starts before that moment. Returns earlier, with the moment, where a worker takes a
-        ``Retire``."""
+        """Starts all tasks that start before ``until``. If a worker takes a ``Retire`` before, returns its moment."""
         free, arrivals, services = self._free, self._tasks.arrivals, self._tasks.services
         if self._retirements and free:
+            # The first worker that is free takes it, before any task that waits, as in the engines.
             moment = max(self._retirements[0], free[0])
             if moment >= until:
-                return None  # and no task starts before that: nobody is free for it
+                return None  # no task starts before that moment, as no worker is free until then
             heapq.heappop(free)
             self._retirements.popleft()
             return moment
@@ -184,7 +188,9 @@ class SimulatedPool:
     # -- the control plane ----------------------------------------------------------------------------------------
 
     def _step(self, event: ev.Event, now: float) -> None:
+        """Reports an event to the supervisor, and carries out its actions."""
         actions = self._supervisor.handle(event, now)
+        # After the event, because it changes the number of workers, and before the actions, which take no time.
         self._count(now)
         for action in actions:
             carry_out = self._carry_out.get(type(action))
@@ -192,7 +198,7 @@ class SimulatedPool:
                 carry_out(action, now)
 
     def _count(self, now: float) -> None:
-        """Pays for the workers up to now."""
+        """Adds the worker-seconds since the last event, with the number of workers since then."""
         if now > 0:
             self._worker_seconds += self._alive * (now - max(0.0, self._counted_to))
         self._counted_to = now
@@ -213,7 +219,7 @@ class SimulatedPool:
         if now >= 0:
             self._series.add(Sample(now, load.queued, running, len(self._free), self._alive))
 
-    def _came(self, event: ev.Event, now: float) -> None:
+    def _handle(self, event: ev.Event, now: float) -> None:
         if isinstance(event, ev.WorkerReady):
             heapq.heappush(self._free, now)
             self._seats.append(event.seat)
@@ -222,19 +228,19 @@ class SimulatedPool:
         self._step(event, now)
 
     def _retired(self, now: float) -> None:
-        seat = self._seats.pop()
+        seat = self._seats.pop()  # any: workers are alike
         self._step(ev.WorkerRetiring(seat), now)
-        self._later(self._creation.destroy_time, ev.WorkerEnded(seat), now)
+        self._schedule(self._creation.destroy_time, ev.WorkerEnded(seat), now)
 
-    def _later(self, seconds: float, event: ev.Event, now: float) -> None:
+    def _schedule(self, seconds: float, event: ev.Event, now: float) -> None:
         self._order += 1
-        heapq.heappush(self._coming, _Coming(now + seconds, self._order, event))
+        heapq.heappush(self._event_list, _ScheduledEvent(now + seconds, self._order, event))
 
     def _start_worker(self, action: act.StartWorker, now: float) -> None:
         self._created += 1
         error = self._creation.error(now, self._rng)
         event = ev.WorkerReady(action.seat) if error is None else ev.CreationFailed(action.seat, error)
-        self._later(self._creation.time, event, now)
+        self._schedule(self._creation.time, event, now)
 
     def _retire(self, action: act.Retire, now: float) -> None:
         self._retirements.extend([now] * action.count)
@@ -243,7 +249,7 @@ class SimulatedPool:
         before = now if action.before is None else action.before
         last = max(self._head, bisect_right(self._tasks.arrivals, before))
         self._failed += last - self._head
-        # The waits of those that were served must stay next to their arrivals; so these get a place, too.
+        # Each task has an entry, also one that was given up, so that waits and arrivals have the same indices.
         self._waits.extend([math.nan] * (last - self._head))
         self._head = last
 
@@ -251,7 +257,7 @@ class SimulatedPool:
         self._finished = True
 
     def _note(self, action: act.Log, now: float) -> None:
-        if len(self._log) < _MOST_LOGGED:
+        if len(self._log) < _MAX_LOGGED:
             self._log.append((now, action.message % action.args if action.args else action.message))
 
     def _outcome(self, now: float) -> Outcome:

@@ -1,4 +1,4 @@
-"""The report of a simulation: one HTML file that needs nothing else, opens from a disk, and prints."""
+"""The report of a simulation: one self-contained HTML file, for screen and print."""
 
 from __future__ import annotations
 
@@ -9,23 +9,24 @@ from pathlib import Path
 from .comparison import FACTOR, Comparison
 from .figures import Figures
 from .page import HEAD, TAIL
-from .plots import COLOURS, MissingExtra, draw, drawing
+from .plots import COLOURS, MissingExtra, draw, load_matplotlib
 from .rules import OWN, RULES
 
-__all__ = ["MissingExtra", "drawing", "text", "write"]
+__all__ = ["MissingExtra", "load_matplotlib", "text", "write"]
 
 _SHOWN_DECISIONS = 100
 
 
 def write(path: str, comparison: Comparison) -> None:
-    """Writes the report; an old one is replaced. Raises ``MissingExtra`` without matplotlib, and ``OSError``."""
+    """Writes the report and replaces an old one. Raises ``MissingExtra`` without matplotlib, and ``OSError`` if the file
+    can't be written."""
     page = text(comparison)
     Path(path).write_text(page, encoding="utf-8")
 
 
 def text(comparison: Comparison) -> str:
-    """The page. Raises ``MissingExtra`` without matplotlib."""
-    return "\n".join([HEAD, *_head(comparison), *_table(comparison), *_pictures(comparison), *_notes(comparison), TAIL])
+    """Returns the page. Raises ``MissingExtra`` without matplotlib."""
+    return "\n".join([HEAD, *_head(comparison), *_table(comparison), *_plots(comparison), *_notes(comparison), TAIL])
 
 
 def _head(comparison: Comparison) -> Iterator[str]:
@@ -88,15 +89,15 @@ def _judged(value: str, good: bool) -> str:
     return f'<td class="{"good" if good else "bad"}">{value}<span>{" ✓" if good else " ✗"}</span></td>'
 
 
-def _pictures(comparison: Comparison) -> Iterator[str]:
+def _plots(comparison: Comparison) -> Iterator[str]:
     yield '<p class="legend">'
     for figures in comparison.figures:
         colour = COLOURS[figures.rule]
         yield f'<span><span class="swatch" style="background: {colour}"></span>{RULES[figures.rule].title}</span>'
     yield '<span><span class="swatch oracle"></span>oracle</span></p>'
-    yield '<div class="pictures">'
-    for picture in draw(comparison):
-        yield f"<figure><h2>{picture.title}</h2>{picture.svg}<figcaption>{picture.caption}</figcaption></figure>"
+    yield '<div class="plots">'
+    for plot in draw(comparison):
+        yield f"<figure><h2>{plot.title}</h2>{plot.svg}<figcaption>{plot.caption}</figcaption></figure>"
     yield "</div>"
 
 
@@ -125,7 +126,7 @@ def _decisions(own: Figures) -> Iterator[str]:
 
 
 def seconds(value: float) -> str:
-    """A duration for people."""
+    """Returns a duration for people, with three digits and a unit."""
     if value >= 99.95:
         return f"{value:,.0f} s"
     if value >= 0.9995:

@@ -1,7 +1,7 @@
-"""Who decides the number of workers: tasker's own policy, and others to compare it with.
+"""The scaling rules that can be simulated: tasker's own policy, and others to compare it with.
 
 The others are policies for the same supervisor, so that only the decision differs: creation, backoff, retiring and the
-bounds are the same for all. Those that remember something are made anew for each run.
+bounds are the same for all.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from .rules_kubernetes import HorizontalRule, KnativeRule
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pool:
-    """The options of a manager that matter here; their names, units and defaults are those of ``Config``."""
+class PoolOptions:
+    """The options of a manager that matter in a simulation; names, units and defaults are those of ``Config``."""
 
     worker_count: int
     max_worker_count: int
@@ -28,18 +28,19 @@ class Pool:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A named way to decide."""
+    """A named way to decide the number of workers."""
 
     name: str
     title: str
     words: str
-    plan: Callable[[Pool], Plan]
-    """The plan for one run."""
+    plan: Callable[[PoolOptions], Plan]
+    """Makes the plan for one run, with a policy of its own, as policies here may keep state."""
 
 
 class GoRule:
-    """The rule of the Go library, as its behaviour was measured: rates since the start, so one task in flight is a
-    deficit (more has arrived than was completed), which adds one worker a tick; nothing takes one away."""
+    """The rule of the Go library, from measurements of its behaviour. It compares the rates of arrival and completion
+    since the start, so each task in flight is a deficit, and each tick with a deficit adds one worker; none is ever
+    removed."""
 
     def decide(self, snapshot: Snapshot, now: float, /) -> Decision:
         """See ``ScalingPolicy``."""
@@ -47,7 +48,7 @@ class GoRule:
         return Decision(snapshot.workers + (deficit > 0), f"{deficit} have arrived that are not completed")
 
 
-def _plan(pool: Pool, policy: ScalingPolicy) -> Plan:
+def _plan(pool: PoolOptions, policy: ScalingPolicy) -> Plan:
     return Plan(
         worker_count=pool.worker_count,
         max_worker_count=pool.max_worker_count,
@@ -58,7 +59,7 @@ def _plan(pool: Pool, policy: ScalingPolicy) -> Plan:
     )
 
 
-def _fixed(count: int, pool: Pool) -> Plan:
+def _fixed(count: int, pool: PoolOptions) -> Plan:
     return Plan(worker_count=count, max_worker_count=count, scales=False, creation_timeout=pool.creation_timeout)
 
 

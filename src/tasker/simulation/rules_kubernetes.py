@@ -1,7 +1,7 @@
-"""The rules of two autoscalers of Kubernetes, for workers in place of pods, with the defaults of their documentation.
+"""The rules of two autoscalers of Kubernetes, with workers in place of pods and the defaults of their documentation.
 
-They were made for pods, which take seconds to start, and so for minutes rather than for tenths of a second; the
-comparison shows what their defaults would do to a pool of workers, not that they are bad at their own job.
+They were made for pods, which take seconds to start, and so decide over minutes instead of tenths of a second. The
+comparison shows the effect of their defaults on a pool of workers, not a weakness in their own domain.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from tasker.control.scaling import Decision, Snapshot
 
 
 class _Average:
-    """The mean of samples over the last ``window`` seconds, with a running total."""
+    """The moving average of samples over the last ``window`` seconds."""
 
     __slots__ = ("_samples", "_total", "_window")
 
@@ -23,7 +23,7 @@ class _Average:
         self._total = 0
 
     def add(self, now: float, value: int) -> float:
-        """Adds a sample and returns the mean."""
+        """Adds a sample and returns the average."""
         samples = self._samples
         samples.append((now, value))
         self._total += value
@@ -33,11 +33,14 @@ class _Average:
 
 
 class KnativeRule:
-    """Knative's pod autoscaler: the tasks in the pool (waiting and running), averaged over ``stable`` seconds, divided
-    by ``target`` for each worker. Where the average over ``panic`` seconds asks for ``threshold`` times the workers
-    that there are, it panics: the short average decides, and nothing is taken away, until a stable window has passed
-    without another reason. (Knative Serving, "Autoscaling concepts": stable-window 60s, panic-window-percentage 10,
-    panic-threshold-percentage 200, container-concurrency-target-percentage 70, max-scale-down-rate 2.)"""
+    """Knative's pod autoscaler.
+
+    The number of workers is the number of tasks in the pool (waiting and running), averaged over ``stable`` seconds,
+    divided by ``target``. If the average over ``panic`` seconds needs at least ``threshold`` times the present workers,
+    it panics: the short average decides, and no worker is removed, until a stable window has passed without another
+    panic. (Knative Serving, "Autoscaling concepts": stable-window 60s, panic-window-percentage 10,
+    panic-threshold-percentage 200, container-concurrency-target-percentage 70, max-scale-down-rate 2.)
+    """
 
     __slots__ = ("_long", "_panicked_at", "_short", "_stable", "_target", "_threshold")
 
@@ -64,10 +67,13 @@ class KnativeRule:
 
 
 class HorizontalRule:
-    """The horizontal pod autoscaler: every ``sync`` seconds, workers times (utilisation / ``target``), where that is
-    off by more than ``tolerance``; at most doubled, or 4 more, in one step; down only to the highest answer of the last
-    ``stabilisation`` seconds. (Kubernetes, "Horizontal Pod Autoscaling": sync period 15s, tolerance 0.1, scaleDown
-    stabilizationWindowSeconds 300, scaleUp 100% or 4 pods in 15s.)"""
+    """Kubernetes' horizontal pod autoscaler.
+
+    Every ``sync`` seconds, the number of workers is multiplied by utilisation / ``target``, unless that ratio is within
+    ``tolerance`` of 1. One step at most doubles the workers, or adds 4; they are reduced only to the highest result of
+    the last ``stabilisation`` seconds. (Kubernetes, "Horizontal Pod Autoscaling": sync period 15s, tolerance 0.1,
+    scaleDown stabilizationWindowSeconds 300, scaleUp 100% or 4 pods in 15s.)
+    """
 
     __slots__ = ("_answers", "_next", "_stabilisation", "_sync", "_target", "_tolerance", "_used")
 

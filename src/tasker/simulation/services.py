@@ -1,4 +1,5 @@
-"""How long tasks take: one class for each distribution, all given by their mean in seconds."""
+"""Distributions of service times (how long a task occupies its worker), one class for each, given by the mean in
+seconds."""
 
 from __future__ import annotations
 
@@ -10,33 +11,33 @@ from dataclasses import dataclass
 from typing import Protocol
 
 
-class Services(Protocol):
-    """A stream of service times: the same ``rng`` gives the same stream."""
+class ServiceTimes(Protocol):
+    """A source of service times; the same state of ``rng`` gives the same times."""
 
     def durations(self, rng: random.Random, /) -> Iterator[float]:
-        """Seconds, without end; or as many as there are tasks."""
+        """Yields service times in seconds, without end or at least one for each task."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
-class Equal:
-    """Each task takes as long as any other."""
+class Constant:
+    """The same time for every task."""
 
     mean: float
 
     def durations(self, rng: random.Random, /) -> Iterator[float]:
-        """See ``Services``."""
+        """See ``ServiceTimes``."""
         return itertools.repeat(self.mean)
 
 
 @dataclass(frozen=True, slots=True)
 class Exponential:
-    """Memoryless: the usual assumption of queueing theory. The standard deviation equals the mean."""
+    """Exponential: memoryless, the usual assumption of queueing theory. The standard deviation equals the mean."""
 
     mean: float
 
     def durations(self, rng: random.Random, /) -> Iterator[float]:
-        """See ``Services``."""
+        """See ``ServiceTimes``."""
         draw, rate = rng.expovariate, 1 / self.mean
         while True:
             yield draw(rate)
@@ -44,53 +45,55 @@ class Exponential:
 
 @dataclass(frozen=True, slots=True)
 class LogNormal:
-    """As many services look: a hump and a long tail. ``sigma`` is the standard deviation of the logarithm."""
+    """Log-normal: one mode and a long tail, as many real services have. ``sigma`` is the standard deviation of the
+    logarithm."""
 
     mean: float
     sigma: float = 1.0
 
     def durations(self, rng: random.Random, /) -> Iterator[float]:
-        """See ``Services``."""
+        """See ``ServiceTimes``."""
         draw, sigma = rng.lognormvariate, self.sigma
-        mu = math.log(self.mean) - sigma**2 / 2
+        mu = math.log(self.mean) - sigma**2 / 2  # the mean is exp(mu + sigma**2 / 2)
         while True:
             yield draw(mu, sigma)
 
 
 @dataclass(frozen=True, slots=True)
 class Pareto:
-    """Heavy-tailed: a few tasks take most of the time. ``alpha`` more than 1; at 2 and below, the variance is infinite."""
+    """Pareto: heavy-tailed, a few tasks take most of the time. ``alpha`` must be more than 1; up to 2, the variance is
+    infinite."""
 
     mean: float
     alpha: float = 1.5
 
     def durations(self, rng: random.Random, /) -> Iterator[float]:
-        """See ``Services``."""
+        """See ``ServiceTimes``."""
         draw, alpha = rng.paretovariate, self.alpha
-        least = self.mean * (alpha - 1) / alpha
+        least = self.mean * (alpha - 1) / alpha  # the mean is least * alpha / (alpha - 1)
         while True:
             yield least * draw(alpha)
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
-    """Those of a trace."""
+class TraceServiceTimes:
+    """The service times of a trace, in order, each for the arrival of the same task."""
 
     seconds: tuple[float, ...]
 
     def durations(self, rng: random.Random, /) -> Iterator[float]:
-        """See ``Services``."""
+        """See ``ServiceTimes``."""
         return iter(self.seconds)
 
 
 @dataclass(frozen=True, slots=True)
-class Drawn:
-    """Drawn from those of a trace, each as likely as any other."""
+class Empirical:
+    """The empirical distribution of a trace: drawn from its service times with replacement, all equally likely."""
 
     seconds: tuple[float, ...]
 
     def durations(self, rng: random.Random, /) -> Iterator[float]:
-        """See ``Services``."""
+        """See ``ServiceTimes``."""
         choice, seconds = rng.choice, self.seconds
         while True:
             yield choice(seconds)

@@ -1,12 +1,10 @@
-"""Arrivals and service times from a file: a CSV file of arrivals, or the results of a ``tasker run``.
+"""Traces: arrivals and service times from a CSV file or from the results of a ``tasker run``.
 
-A CSV file has a header. One column says when each task arrived: ``arrival_s`` (seconds) or ``timestamp`` (ISO 8601, or
-seconds since 1970); a column ``service_s`` (seconds) may say how long it took. Other columns are ignored. The first
-arrival becomes second 0; lines may be in any order.
+A CSV file has a header. One column is the arrival of each task: ``arrival_s`` (seconds) or ``timestamp`` (ISO 8601, or
+seconds since 1970). A column ``service_s`` (seconds) may be its service time. Other columns are ignored. The first arrival
+becomes second 0; lines may be in any order.
 
-The results of ``tasker run`` (``.jsonl``) say how long each item waited and took, and which worker ran it, but not
-when. As such a run keeps its workers busy from the first item to the last, each worker's items are laid end to end,
-which gives their starts; the waits before them give the arrivals.
+The results of ``tasker run`` (``.jsonl``) contain the wait, the execution time and the worker of each item.
 """
 
 from __future__ import annotations
@@ -23,21 +21,21 @@ from typing import Any
 
 
 class TraceError(Exception):
-    """A trace can't be read. The message names the file, and the line and the field where there is one."""
+    """A trace can't be read. The message names the file and, if there is one, the line and the field."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """The tasks of a file, by their arrival."""
+    """The tasks of a file, in the order of arrival."""
 
     arrivals: tuple[float, ...]
     """Seconds; the first is 0."""
     services: tuple[float, ...] | None
-    """Seconds, one for each arrival; None where the file does not say."""
+    """Seconds, one for each arrival; None if the file has no service times."""
 
 
 def read_trace(path: str) -> Trace:
-    """Reads a ``.csv`` or ``.jsonl`` file. Raises ``TraceError``."""
+    """Reads a ``.csv`` or ``.jsonl`` file. Raises ``TraceError`` if it can't be read or is not a trace."""
     suffix = Path(path).suffix.lower()
     if suffix not in (".csv", ".jsonl"):
         raise TraceError(f"{path}: a trace is a .csv file of arrivals, or the .jsonl results of `tasker run`")
@@ -71,13 +69,15 @@ def _from_csv(file: Any, path: str) -> Iterator[tuple[float, float | None]]:
 
 
 def _from_results(file: Any, path: str) -> Iterator[tuple[float, float | None]]:
+    # The results do not say when an item started. A run keeps its workers busy from the first item to the last, so the
+    # items of each worker are laid end to end, which gives the starts, and the waits before them the arrivals.
     busy_until: defaultdict[str, float] = defaultdict(float)
     for number, line in enumerate(file, 1):
         if not line.strip():
             continue
         place = f"{path}:{number}"
         record = _record(line, place)
-        if record.get("execution_s") is None:  # never started: its input could not be read, or the run was killed
+        if record.get("execution_s") is None:  # never started: a bad input, or the run was killed
             continue
         wait = _service(record.get("wait_s"), place, "wait_s")
         service = _service(record["execution_s"], place, "execution_s")

@@ -1,4 +1,4 @@
-"""A workload: what arrives, how long it takes, and how making a resource goes."""
+"""A workload: arrivals, service times, and the creation of resources."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 
 from .arrivals import Arrivals
 from .creation import Creation
-from .services import Services
+from .services import ServiceTimes
 
 
 @dataclass(frozen=True, slots=True)
 class Tasks:
-    """The tasks of one run, drawn beforehand: so each rule and the oracle see the very same ones."""
+    """The tasks of one run, drawn in advance, so that all rules and the oracle get the same ones."""
 
     arrivals: array[float]
     """In seconds since the start, in order."""
@@ -26,26 +26,26 @@ class Tasks:
 
     @property
     def work(self) -> float:
-        """The seconds that a worker would need for all of them."""
+        """The sum of the service times, in seconds."""
         return math.fsum(self.services)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workload:
-    """A load to simulate."""
+    """A load to simulate. All times are in seconds."""
 
     name: str
     arrivals: Arrivals
-    services: Services
+    services: ServiceTimes
     duration: float
-    """Seconds after which nothing more arrives and the manager is stopped."""
+    """When arrivals end and the manager is stopped."""
     creation: Creation = field(default_factory=Creation)
     words: str = ""
-    """What it is like, for people."""
+    """A description for people."""
 
     def draw(self, seed: int) -> Tasks:
-        """The tasks, the same for the same seed. Arrivals and service times have a stream of random numbers each, so
-        one of them may be changed without the other."""
+        """Draws the tasks; the same seed gives the same tasks."""
+        # A stream of random numbers each, so that other service times leave the arrivals as they are.
         moments = array("d", self.arrivals.times(random.Random(f"{seed} arrivals"), self.duration))
         durations = self.services.durations(random.Random(f"{seed} services"))
         return Tasks(moments, array("d", (seconds for _, seconds in zip(moments, durations, strict=False))))
