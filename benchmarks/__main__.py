@@ -16,11 +16,11 @@ from benchmarks.topics import TOPICS, races, topics
 HERE = Path(__file__).resolve().parent
 SIZES = {size.name: size for size in (NORMAL, LONG, FREE_THREADED, TINY)}
 MINUTES = {"normal": 8.0, "long": 45.0, "free-threaded": 5.0, "tiny": 1.0}
-"""So that `make bench` stays below ten, its last round and the drawing included."""
+"""Time limits that keep `make bench` below ten minutes, including its last round and the plots."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Returns 1 if a contestant failed, which is not that one is not installed, nor that a target is missed."""
+    """Runs the command. Returns 1 if a contestant failed, but 0 if one is not installed or a target is missed."""
     options = _parser().parse_args(argv)
     size = SIZES[options.size]
     if not options.report:
@@ -39,7 +39,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(size: Size, only: Sequence[str] | None, minutes: float, output: Path) -> None:
-    """Runs the topics. Where only some are, the others keep what they had."""
+    """Runs the topics. If only some are run, the others keep their last results."""
     known = topics(size)
     chosen = [topic for topic in known if not only or topic in only]
     where = machine.here()

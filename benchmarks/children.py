@@ -1,4 +1,4 @@
-"""Calls a function of the suite in a fresh interpreter: for memory, and for what can be done only once."""
+"""Calls a function of the suite in a fresh interpreter: to measure memory, and whatever can be done only once."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ LIMIT_S = 1800.0
 
 
 def environment() -> dict[str, str]:
-    """A child imports the same tasker and the same suite as this process."""
+    """Returns an environment in which a child imports the same tasker and the same suite as this process."""
     paths = [str(ROOT), str(Path(tasker.__file__).resolve().parents[1]), os.environ.get("PYTHONPATH", "")]
     return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
 
 
 def in_child(module: str, function: str, *arguments: object) -> Any:
-    """What ``module.function(*arguments)`` returns there; arguments and result are JSON."""
+    """Returns the result of ``module.function(*arguments)`` in a child; arguments and result must be JSON."""
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.children", module, function, json.dumps(arguments)],
         env=environment(),
@@ -39,7 +39,7 @@ def in_child(module: str, function: str, *arguments: object) -> Any:
 
 
 def resident_bytes() -> int:
-    """Memory of this process now (Linux), or the most it ever had (elsewhere)."""
+    """Returns the memory of this process now (Linux), or its maximum so far (elsewhere)."""
     try:
         pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
     except OSError:
@@ -48,8 +48,8 @@ def resident_bytes() -> int:
 
 
 def peak_bytes() -> int:
-    """The most memory that this process ever had. Not from ``getrusage`` on Linux: a new program inherits there what
-    the process that started it once had."""
+    """Returns the maximum memory of this process so far."""
+    # Not from getrusage on Linux, where a new program inherits the maximum of the process that started it.
     try:
         lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
         return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))

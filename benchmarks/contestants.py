@@ -1,9 +1,8 @@
-"""How each library does a ``Load`` on threads, as its own documentation would have it. Gives tasks a second.
+"""How each library runs a ``Load`` on threads, as its own documentation recommends. All return tasks a second.
 
-The workers are there before the clock starts, and go after it has stopped. *One by one*: each task is submitted by
-itself and its outcome is asked for by itself. *In chunks*: the library cuts a list of inputs into chunks and gives a
-chunk to a worker, so it hands over far fewer pieces; it cannot say of one task that it is urgent, is done, or failed
-before its chunk is.
+The workers are started before the clock starts, and end after it has stopped. *One by one*: each task is submitted by
+itself, and its outcome is retrieved by itself. *In chunks*: the library cuts a list of inputs into chunks and passes a
+chunk to a worker, so it passes far fewer objects, but a single task can't be urgent, and is not done before its chunk is.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from typing import Any
 
 from benchmarks.peers import load as peer
 from benchmarks.runner import Absent, Contestant
-from benchmarks.work import Load, clock, full_house, manager
+from benchmarks.work import Load, clock, manager, wait_until_all_run
 
 CHUNKS = "in chunks: its work list is handed over in pieces"
 FLOOR = "a floor, not a pool: no outcome for each task, no errors, no priorities"
@@ -35,7 +34,7 @@ def tasker(load: Load, **options: Any) -> float:
 
 def executor(load: Load) -> float:
     with ThreadPoolExecutor(load.workers) as pool:
-        full_house(pool.submit, load.workers)
+        wait_until_all_run(pool.submit, load.workers)
         submit, task = pool.submit, load.task.plain
         begin = clock()
         futures = [submit(task) for _ in range(load.count)]
@@ -46,7 +45,7 @@ def executor(load: Load) -> float:
 
 def thread_pool(load: Load) -> float:
     with ThreadPool(load.workers) as pool:
-        full_house(pool.apply_async, load.workers)
+        wait_until_all_run(pool.apply_async, load.workers)
         submit, task = pool.apply_async, load.task.plain
         begin = clock()
         handles = [submit(task) for _ in range(load.count)]
@@ -57,7 +56,7 @@ def thread_pool(load: Load) -> float:
 
 def thread_pool_chunks(load: Load) -> float:
     with ThreadPool(load.workers) as pool:
-        full_house(pool.apply_async, load.workers)
+        wait_until_all_run(pool.apply_async, load.workers)
         begin = clock()
         pool.map(load.task.item, range(load.count))
         return load.count / (clock() - begin)
@@ -65,7 +64,7 @@ def thread_pool_chunks(load: Load) -> float:
 
 def pebble(load: Load) -> float:
     with peer("pebble").ThreadPool(load.workers) as pool:
-        full_house(pool.schedule, load.workers)
+        wait_until_all_run(pool.schedule, load.workers)
         schedule, task = pool.schedule, load.task.plain
         begin = clock()
         futures = [schedule(task) for _ in range(load.count)]
@@ -75,7 +74,7 @@ def pebble(load: Load) -> float:
 
 
 def joblib(load: Load) -> float:
-    """It chooses the size of its batches itself."""
+    """joblib chooses the size of its batches itself."""
     library = peer("joblib")
     delayed, task = library.delayed, load.task.plain
     with library.Parallel(load.workers, backend="threading") as parallel:
@@ -90,7 +89,7 @@ def _give_state(state: dict[str, object]) -> None:
 
 
 def mpire_chunks(load: Load) -> float:
-    """With ``worker_init`` and ``worker_state``, which is its way to give a worker a resource."""
+    """With ``worker_init`` and ``worker_state``, by which mpire gives a worker a resource."""
     pool = peer("mpire").WorkerPool(
         n_jobs=load.workers, start_method="threading", use_worker_state=True, keep_alive=True
     )
@@ -136,7 +135,7 @@ def queue_recipe(load: Load) -> float:
 
 
 def bare_queue(load: Load) -> float:
-    """Threads on a ``SimpleQueue`` that put results into another: the least that can be done."""
+    """Threads that take tasks from a ``SimpleQueue`` and put results into another: the minimum."""
     jobs: queue.SimpleQueue[Callable[[], Any] | None] = queue.SimpleQueue()
     results: queue.SimpleQueue[Any] = queue.SimpleQueue()
 
@@ -172,20 +171,21 @@ def _ended(threads: list[threading.Thread], put: Callable[[None], None]) -> None
         thread.join()
 
 
-Crew = Callable[[Load], float]
+Measure = Callable[[Load], float]
+"""Runs a load and returns tasks a second."""
 
 TASKER = "tasker"
 EXECUTOR = "ThreadPoolExecutor"
 QUEUE = "hand-written, queue.Queue"
 BARE = "hand-written, SimpleQueue"
 
-MAIN: dict[str, tuple[Crew, str]] = {
+MAIN: dict[str, tuple[Measure, str]] = {
     TASKER: (tasker, ""),
     EXECUTOR: (executor, ""),
     BARE: (bare_queue, FLOOR),
 }
-PEERS: dict[str, tuple[Crew, str]] = {
-    QUEUE: (queue_recipe, "outcomes are not kept: it tells only that all are done"),
+PEERS: dict[str, tuple[Measure, str]] = {
+    QUEUE: (queue_recipe, "outcomes are not kept: it only reports that all are done"),
     "multiprocessing ThreadPool": (thread_pool, ""),
     "multiprocessing ThreadPool.map": (thread_pool_chunks, CHUNKS),
     "pebble ThreadPool": (pebble, ""),
@@ -198,15 +198,15 @@ _NEEDS = {"pebble ThreadPool": "pebble", "joblib threading": "joblib", "mpire th
 }
 
 
-def contestants(load: Load, contestants: dict[str, tuple[Crew, str]], absent: list[Absent]) -> list[Contestant]:
-    """The contestants that can come, each with that load."""
+def of(load: Load, measures: dict[str, tuple[Measure, str]], absent: list[Absent]) -> list[Contestant]:
+    """Returns a contestant with that load for each measure whose library is installed."""
     missing = {one.name for one in absent}
     return [
-        Contestant(name, _rate_of(crew, load), remark)
-        for name, (crew, remark) in contestants.items()
+        Contestant(name, _rate_of(measure, load), remark)
+        for name, (measure, remark) in measures.items()
         if _NEEDS.get(name) not in missing
     ]
 
 
-def _rate_of(crew: Crew, load: Load) -> Callable[[], dict[str, float]]:
-    return lambda: {"rate": crew(load)}
+def _rate_of(measure: Measure, load: Load) -> Callable[[], dict[str, float]]:
+    return lambda: {"rate": measure(load)}

@@ -1,4 +1,4 @@
-"""Where and with what a run was made."""
+"""The machine and the versions of a run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from benchmarks.peers import versions
 
 
 def here() -> dict[str, str]:
-    """By name, in the order of the report."""
+    """Returns the facts by name, in the order of the report."""
     return {
         "date": dt.datetime.now(dt.UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "machine": f"{platform.system()} {platform.machine()}, {processor()}, {cores()} cores, {memory()}",
@@ -26,20 +26,20 @@ def here() -> dict[str, str]:
 
 
 def gil() -> str:
-    """With or without."""
+    """Returns whether this build has the GIL."""
     if not sysconfig.get_config_var("Py_GIL_DISABLED"):
         return "with the GIL"
     return "free-threaded build, GIL " + ("on" if gil_is_on() else "off")
 
 
 def gil_is_on() -> bool:
-    """Whether one thread at a time runs Python."""
+    """Returns whether only one thread at a time runs Python."""
     enabled: bool = getattr(sys, "_is_gil_enabled", lambda: True)()
     return enabled
 
 
 def version(name: str) -> str:
-    """Of an installed distribution."""
+    """Returns the version of an installed distribution."""
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
@@ -47,7 +47,7 @@ def version(name: str) -> str:
 
 
 def processor() -> str:
-    """The name of the CPU."""
+    """Returns the name of the CPU."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -57,7 +57,7 @@ def processor() -> str:
 
 
 def cores() -> int:
-    """That this process may use."""
+    """Returns the number of cores that this process may use."""
     try:
         return len(os.sched_getaffinity(0))
     except AttributeError:
@@ -65,7 +65,7 @@ def cores() -> int:
 
 
 def memory() -> str:
-    """Of the machine."""
+    """Returns the memory of the machine."""
     try:
         return f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GiB"
     except (AttributeError, ValueError, OSError):
@@ -73,7 +73,7 @@ def memory() -> str:
 
 
 def load() -> str:
-    """Of the machine, averaged over the last minute."""
+    """Returns the load of the machine, averaged over the last minute."""
     try:
         return f"{os.getloadavg()[0]:.2f}"
     except (AttributeError, OSError):

@@ -1,4 +1,4 @@
-"""The peers: their modules, their versions, and who is not installed."""
+"""The peers: their modules and versions, and those that are not installed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Missing(Exception):
 
 
 def load(name: str) -> Any:
-    """The peer's module, as ``Any``: the suite type-checks alike with and without it."""
+    """Returns the peer's module, as ``Any``, so that the suite type-checks with and without it. Raises ``Missing``."""
     try:
         return importlib.import_module(name)
     except ImportError as error:
@@ -24,7 +24,7 @@ def load(name: str) -> Any:
 
 
 def absent(*names: str) -> list[Absent]:
-    """Those of the peers that are not here."""
+    """Returns the peers that are not installed."""
     missing = []
     for name in names:
         try:
@@ -35,7 +35,7 @@ def absent(*names: str) -> list[Absent]:
 
 
 def versions() -> dict[str, str]:
-    """Version by peer, of those that are installed."""
+    """Returns the version of each peer, or that it is not installed."""
     found = {}
     for name in PEERS:
         try:

@@ -1,4 +1,4 @@
-"""One SVG a topic: bars with quartiles for each race, or lines where a race follows one manager over time."""
+"""One SVG a topic: bars with quartiles for each race, or lines if a race follows one manager over time."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ OURS, THEIRS, INK = "#0b6e4f", "#b8c4bb", "#333333"
 
 
 def draw(folder: Path, run: Run) -> list[str]:
-    """Draws all topics of a run into the folder; returns the names of the files. Raises Missing without matplotlib."""
+    """Draws all topics of a run into the folder; returns the names of the files. Raises ``Missing`` without matplotlib."""
     matplotlib = load("matplotlib")
     matplotlib.use("svg")
     pyplot = load("matplotlib.pyplot")
@@ -81,7 +81,7 @@ def _bars(axis: Any, outcome: Outcome) -> None:
 
 
 def _lines(axis: Any, outcome: Outcome) -> None:
-    """Each kind of figure relative to its first value, so that flat is flat for all of them."""
+    """Draws each kind of figure relative to its first value, so that constant figures are flat lines."""
     kinds: dict[str, list[Figure]] = {}
     for figure in outcome.figures:
         kinds.setdefault(figure.key.partition("@")[0], []).append(figure)

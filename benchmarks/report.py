@@ -1,4 +1,4 @@
-"""RESULTS.md: the targets and whether they are met, then a table for each race, then what is not there and why."""
+"""RESULTS.md: the targets and whether they are met, a table for each race, and what is left out and why."""
 
 from __future__ import annotations
 
@@ -12,50 +12,50 @@ from benchmarks.topics import FREE_THREADED, TOPICS
 
 MICRO = "\N{MICRO SIGN}s"
 COMPARED = ("/s", "us", "ms", "s", "B")
-"""Units of figures of which a ratio says something."""
+"""Units of figures whose ratio is meaningful."""
 
 HOW_TO_READ = """\
 ## How to read this
 
 - A round runs every contestant of a table once, one after the other, and then the next round begins (A B C, A B C, ...),
-  so a slow moment of the machine falls on all of them. A figure is the **median of the rounds, with the quartiles in
+  so a slow moment of the machine affects all of them. A figure is the **median of the rounds, with the quartiles in
   brackets**.
-- "tasker is" compares in the same round and gives the median of those ratios: 5.0x means five times better (faster, or
+- "tasker is" compares within a round and shows the median of those ratios: 5.0x means five times better (faster, or
   smaller), 0.5x means half as good. The targets are judged by the same median. *Close* means that the target lies
-  within the quartiles, so that another run may say otherwise.
-- Everything runs in one process, with the garbage collector on; it collects before each run. Where memory counts, each
-  run has a process of its own.
+  within the quartiles, so that the result of another run may differ.
+- Everything runs in one process, with the garbage collector on; it runs before each run. If memory is measured, each run
+  has a process of its own.
 - tasker always has everything on: priorities, contextvars, metrics, retries, health checks. Its number of workers is
   fixed (`max_worker_count` = `worker_count`), because that of its peers is.
-- Pools are started, and all of their workers are up, before the clock starts, except where starting is what is measured.
+- Pools are started, and all of their workers run, before the clock starts, except where starting is measured.
 """
 
 CAVEATS = """\
 ## What these figures do not say
 
-- No-op tasks show what a library costs and nothing else. The longer a task takes, the less any of it matters: see
-  *Overhead as a share of the work* and *Tasks that sleep*, where the pools differ little or not at all.
-- Where tasks compute in Python, two threads also pay for handing the GIL to one another, whichever pool they are in;
-  the bare `SimpleQueue` shows how much that is. The bare loop runs in one thread, just before the others: some percent,
-  up or down, are the machine's, so compare the pools with one another there.
-- What is submitted in chunks is faster than anything that is submitted by itself. If thousands of tiny tasks need
-  neither an outcome of their own, nor a priority, nor a resource, cutting them into chunks is the better answer, with
-  any of these libraries.
-- The hand-written `SimpleQueue` and the two-lock handoff are not pools: they are what the interpreter itself costs.
+- No-op tasks show what a library costs and nothing else. The longer a task takes, the less that matters: see *Overhead
+  as a share of the work* and *Tasks that sleep*, where the pools differ little or not at all.
+- If tasks compute in Python, two threads also pay for passing the GIL to each other, whichever pool they belong to; the
+  bare `SimpleQueue` shows how much that is. The bare loop runs in one thread, just before the others: the machine may be
+  some percent faster or slower by then, so compare the pools with one another there.
+- Chunks of tasks are faster than tasks that are submitted one by one. If thousands of tiny tasks need neither an outcome
+  of their own, nor a priority, nor a resource, cutting them into chunks is the better solution, with any of these
+  libraries.
+- The hand-written `SimpleQueue` and the two-lock handoff are not pools: they show what the interpreter itself costs.
 - Memory that a process holds is measured in pages and includes what the allocator keeps in reserve.
-- The machine is a shared one with few cores unless the table above says otherwise: trust the ratios more than the figures, and a
-  ratio more the narrower its quartiles are.
-- With the GIL, tail latencies (p99) are ruled by the switch interval of the interpreter (5 ms) and by other work on the
-  machine as much as by the library.
+- The machine is a shared one with few cores unless the table above says otherwise: trust the ratios more than the
+  figures, and ratios with narrow quartiles more than others.
+- With the GIL, tail latencies (p99) depend on the switch interval of the interpreter (5 ms) and on other work on the
+  machine as much as on the library.
 """
 
 LEFT_OUT = """\
 ## What was left out, and why
 
-- Pools of processes in the races of threads, except where a task computes for 1 ms or more: with no-op tasks they would be
-  measured for crossing into another process, which threads need not do. *Child processes* has them.
-- Distributed task queues (Celery, RQ, Dramatiq, Ray): they persist, route and survive a reboot; a comparison of no-op
-  tasks would be unfair to them and would tell nobody anything.
+- Pools of processes in the races of threads, except where a task computes for 1 ms or more: with no-op tasks, the way to
+  another process and back would be measured, which threads do not need. *Child processes* has them.
+- Distributed task queues (Celery, RQ, Dramatiq, Ray): they persist, route and survive a reboot; a comparison with no-op
+  tasks would be unfair to them and of no use.
 - The Go library: its figures are those of its own benchmarks, on another machine, and are quoted as a target only.
 - PyPy and other interpreters.
 """
@@ -65,19 +65,19 @@ FURTHER = {
     "long": ("The long run", "`make bench-long`, a run of its own.\n"),
     "free-threaded": ("Without the GIL", "`make bench-free-threaded`, a run of its own on a free-threaded CPython.\n"),
 }
-"""Runs besides that of ``make bench``: title and first words of their sections."""
+"""Runs besides that of ``make bench``: title and first sentence of their sections."""
 TITLES = FREE_THREADED | TOPICS
 
 
 def write(folder: Path, normal: Run | None, further: Sequence[Run], plots: Sequence[str]) -> Path:
-    """Writes RESULTS.md and returns its path."""
+    """Writes RESULTS.md; returns its path."""
     path = folder / "RESULTS.md"
     path.write_text(text(normal, further, plots), encoding="utf-8")
     return path
 
 
 def text(normal: Run | None, further: Sequence[Run], plots: Sequence[str]) -> str:
-    """The report of a run of `make bench`, of some of ``FURTHER``, or of both."""
+    """Returns the report of a run of `make bench`, of runs of ``FURTHER``, or of both."""
     parts = [
         "# Benchmarks: results\n",
         "Written by `make bench`, `make bench-long` and `make bench-free-threaded`; do not edit.\n",
@@ -116,7 +116,7 @@ def _targets(title: str, runs: Sequence[Run], level: int = 2) -> str:
 
 
 def word(verdict: Verdict) -> str:
-    """Met or missed, said plainly."""
+    """Returns whether the target is met, in words."""
     return ("met" if verdict.met else "**MISSED**") + (" (close)" if verdict.close else "")
 
 
@@ -132,7 +132,7 @@ def _topics(run: Run, plots: Sequence[str], level: int) -> list[str]:
 
 
 def table(outcome: Outcome, level: int = 3) -> str:
-    """One race: a line for each contestant (or each figure)."""
+    """Returns the table of one race: a line for each contestant, or for each figure (``Outcome.down``)."""
     lines = [f"{'#' * level} {outcome.title}\n", f"{outcome.work} {_rounds(outcome)}\n"]
     lines += _down(outcome) if outcome.down else _across(outcome)
     return "\n".join(lines) + "\n"
@@ -159,7 +159,7 @@ def _across(outcome: Outcome) -> list[str]:
 
 
 def _down(outcome: Outcome) -> list[str]:
-    """Figures of the kind ``rate@1000``: a line for each place, a column for each kind."""
+    """Returns a line for each place and a column for each kind of figure, for keys such as ``rate@1000``."""
     kinds = list(dict.fromkeys(figure.key.partition("@")[0] for figure in outcome.figures))
     by_place: dict[str, list[Figure]] = {}
     for figure in outcome.figures:
@@ -181,12 +181,12 @@ def _row(cells: Sequence[str]) -> str:
 
 
 def heading(figure: Figure) -> str:
-    """The label, with the unit where the values do not show it."""
+    """Returns the heading of a figure's column."""
     return figure.label
 
 
 def spread(values: Spread, unit: str) -> str:
-    """Median, and quartiles in brackets where there are any."""
+    """Returns the median and, if there are any, the quartiles in brackets."""
     show = FORMATS.get(unit, _plain)
     shown = f"{show(values.median)}{SUFFIXES.get(unit, unit and ' ' + unit)}"
     if values.low == values.high:
@@ -210,7 +210,7 @@ SUFFIXES = {"count": "", "x": "x", "%": "%", "us": f" {MICRO}", "/s": "/s"}
 
 
 def _not_there(runs: Iterable[Run]) -> str:
-    """Contestants that are not installed, or failed, each once."""
+    """Returns the contestants that are not installed or failed, each once."""
     lines: dict[str, None] = {}
     for run in runs:
         for outcome in run.outcomes:

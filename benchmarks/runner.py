@@ -1,8 +1,8 @@
 """Races: contestants that do the same work, one after the other, round by round (A B C, A B C, ...).
 
-A slow moment of the machine so falls on all of them, and what is compared is what happened in the same round: a ratio
-is the median of the ratios of the rounds, not the ratio of two medians. The garbage collector is on, as it is for
-users, and everything is collected before each run.
+So a slow moment of the machine affects all of them, and results are compared within a round: a ratio is the median of the
+ratios of the rounds, not the ratio of two medians. The garbage collector is on, as it is for users; it runs before each
+run.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ SUBJECT = "tasker"
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How much is done: ``make bench``, ``make bench-long``, ``make bench-free-threaded``, or the tests, which only want to
-    see it run."""
+    """The amount of work: that of ``make bench``, ``make bench-long`` or ``make bench-free-threaded``, or as little as the
+    tests of the suite need."""
 
     name: str
     scale: float = 1.0
@@ -35,15 +35,15 @@ class Size:
         return self.name == "free-threaded"
 
     def count(self, tasks: int, least: int = 8) -> int:
-        """The number of tasks to run where ``make bench`` runs ``tasks``."""
+        """Returns the number of tasks, where ``make bench`` runs ``tasks``."""
         return max(least, int(tasks * self.scale))
 
     def workers(self, number: int) -> int:
-        """The number of workers where ``make bench`` has ``number``."""
+        """Returns the number of workers, where ``make bench`` has ``number``."""
         return min(number, self.most_workers)
 
     def rounds(self, number: int) -> int:
-        """The number of rounds where ``make bench`` goes through ``number``."""
+        """Returns the number of rounds, where ``make bench`` runs ``number``."""
         return min(number, self.most_rounds)
 
 
@@ -55,7 +55,7 @@ TINY = Size("tiny", scale=0.0005, most_rounds=1, most_workers=6)
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One number that a run gives."""
+    """One number that a run measures."""
 
     key: str
     label: str
@@ -68,7 +68,7 @@ RATE = Figure("rate", "tasks/s", "/s", more_is_better=True)
 
 @dataclass(frozen=True, slots=True)
 class Contestant:
-    """A name, and one run, which gives a value for each figure of its race. A remark says what to know of it."""
+    """A name, a function that runs once and returns a value for each figure of the race, and a remark for readers."""
 
     name: str
     run: Callable[[], Mapping[str, float]]
@@ -77,7 +77,7 @@ class Contestant:
 
 @dataclass(frozen=True, slots=True)
 class Absent:
-    """Who does not take part, and why."""
+    """A contestant that does not take part, and the reason."""
 
     name: str
     why: str
@@ -85,7 +85,7 @@ class Absent:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A row of the table of targets: what is measured, round by round, and the bound that its median has to keep."""
+    """A target: what is measured, round by round, and the bound for the median."""
 
     what: str
     target: str
@@ -97,7 +97,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Race:
-    """Contestants, the work they do, and how it is judged."""
+    """Contestants, their work, and the targets by which it is judged."""
 
     key: str
     title: str
@@ -108,11 +108,11 @@ class Race:
     claims: Sequence[Claim] = ()
     absent: Sequence[Absent] = ()
     weight: float = 1.0
-    """Its share of the time, where that is short."""
+    """Its share of the time, if that is short, relative to other races."""
     least: int = 3
-    """The rounds that are run even if they take longer than that."""
+    """The rounds that are run even if they take longer than its share."""
     down: bool = False
-    """Whether the table has a line for each figure, not for each contestant."""
+    """Whether the table has a line for each figure instead of one for each contestant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +133,7 @@ class Spread:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """A claim, judged."""
+    """The result of a claim."""
 
     what: str
     target: str
@@ -150,7 +150,7 @@ class Verdict:
 
 @dataclass(slots=True, kw_only=True)
 class Outcome:
-    """What came of a race: plain data."""
+    """The results of a race, as plain data."""
 
     key: str
     topic: str
@@ -161,35 +161,35 @@ class Outcome:
     rounds: int = 0
     wanted_rounds: int = 0
     values: dict[str, dict[str, list[float]]] = field(default_factory=dict)
-    """By contestant and figure, one for each round."""
+    """By contestant and figure, one value for each round."""
     remarks: dict[str, str] = field(default_factory=dict)
     absent: list[Absent] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
     verdicts: list[Verdict] = field(default_factory=list)
     unjudged: list[list[str]] = field(default_factory=list)
-    """What was claimed, and the target, where who it speaks of was not there."""
+    """[what, target] of each claim about a contestant that did not take part."""
 
     def of(self, contestant: str, figure: str = "rate") -> list[float]:
-        """A contestant's values, round by round."""
+        """Returns a contestant's values, round by round."""
         return self.values[contestant][figure]
 
     def ratio(self, one: str, other: str, figure: str = "rate") -> list[float]:
-        """``one`` divided by ``other``, round by round."""
+        """Returns ``one`` divided by ``other``, round by round."""
         return [a / b for a, b in zip(self.of(one, figure), self.of(other, figure), strict=True) if b]
 
     def advantage(self, one: str, other: str, figure: Figure) -> list[float]:
-        """How many times better ``one`` is than ``other``, round by round; below 1 it is worse."""
+        """Returns how many times better ``one`` is than ``other``, round by round; below 1, it is worse."""
         return self.ratio(one, other, figure.key) if figure.more_is_better else self.ratio(other, one, figure.key)
 
 
 def advantage(other: str, figure: Figure = RATE, one: str = SUBJECT) -> Callable[[Outcome], list[float]]:
-    """For a claim: how many times better tasker is than ``other``."""
+    """Returns the samples of a claim: how many times better tasker is than ``other``."""
     return lambda outcome: outcome.advantage(one, other, figure)
 
 
 def run(race: Race, topic: str, seconds: float, say: Callable[[str], None] = lambda text: None) -> Outcome:
-    """Runs a race: up to its number of rounds, but only its least once ``seconds`` are used up, and one if there are
-    none."""
+    """Runs all rounds of a race; once ``seconds`` are used up, only those below ``race.least``, and one if ``seconds`` is
+    0."""
     outcome = Outcome(
         key=race.key,
         topic=topic,
@@ -206,6 +206,7 @@ def run(race: Race, topic: str, seconds: float, say: Callable[[str], None] = lam
         for contestant in race.contestants:
             _one_run(contestant, outcome)
         outcome.rounds = number
+        # Stops if the next round, of average length, would not fit.
         used = time.perf_counter() - began
         if number >= (race.least if seconds > 0 else 1) and used * (number + 1) / number > seconds:
             break
@@ -220,7 +221,7 @@ def run(race: Race, topic: str, seconds: float, say: Callable[[str], None] = lam
 
 
 def _one_run(contestant: Contestant, outcome: Outcome) -> None:
-    """A contestant that fails once is out, with its reason; the others go on."""
+    """Runs a contestant once. If it fails, it is out, with the reason; the others go on."""
     if contestant.name in outcome.failed:
         return
     gc.collect()
@@ -236,7 +237,7 @@ def _one_run(contestant: Contestant, outcome: Outcome) -> None:
 
 
 def _judge(claim: Claim, outcome: Outcome) -> Verdict | None:
-    """None where a contestant it speaks of is not there."""
+    """Returns None if a contestant that the claim is about did not take part."""
     try:
         samples = claim.samples(outcome)
     except KeyError:
@@ -257,7 +258,7 @@ def _judge(claim: Claim, outcome: Outcome) -> Verdict | None:
 def run_all(
     races: Sequence[tuple[str, Race]], minutes: float, say: Callable[[str], None] = lambda text: None
 ) -> list[Outcome]:
-    """Runs all; each race may use its share of the time that is left, by weight."""
+    """Runs all races; each may use its share, by weight, of the time that is left."""
     deadline = time.perf_counter() + 60 * minutes
     weights = [race.weight for _, race in races]
     outcomes = []

@@ -1,4 +1,4 @@
-"""A run as plain data, in a file: what the report and the plots are made of."""
+"""A run as plain data in a file, from which the report and the plots are made."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from benchmarks.runner import Absent, Figure, Outcome, Spread, Verdict
 
 @dataclass(slots=True, kw_only=True)
 class Run:
-    """All outcomes of one run, and where it was made."""
+    """All outcomes of one run, and the machine."""
 
     name: str
     machine: dict[str, str]
@@ -26,7 +26,7 @@ class Run:
 
     @staticmethod
     def load(folder: Path, name: str) -> Run | None:
-        """None if there is none."""
+        """Returns the stored run, or None if there is none."""
         try:
             data = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
         except FileNotFoundError:
@@ -45,7 +45,7 @@ def _outcome(data: dict[str, Any]) -> Outcome:
 
 
 def _rounded(value: Any) -> Any:
-    """Six digits are more than any clock gives."""
+    """Rounds to six digits, which are more than any clock provides."""
     if isinstance(value, float):
         return float(f"{value:.6g}")
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""Tasks, in the form that each contestant calls them in, so that nobody pays for an adapter."""
+"""Tasks, in the form in which each contestant calls them, so that none pays for an adapter."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """How many of which task, on how many workers."""
+    """A task, its number of runs, and the number of workers."""
 
     task: Task
     count: int
@@ -52,7 +52,7 @@ NOOP = Task(noop, noop_owned, noop_item, noop_stateful)
 
 
 def sleep_task(seconds: float) -> Task:
-    """Waits, as for a network."""
+    """Returns a task that waits, as for a network."""
     sleep = time.sleep
 
     def plain() -> None:
@@ -77,7 +77,7 @@ def burn(steps: int) -> None:
 
 
 def burn_task(steps: int) -> Task:
-    """Computes, for as long as ``steps`` take."""
+    """Returns a task that computes ``steps`` steps."""
 
     def plain() -> None:
         for _ in range(steps):
@@ -99,7 +99,7 @@ def burn_task(steps: int) -> Task:
 
 
 def steps_for(seconds: float) -> int:
-    """How many steps of ``burn`` take so long here."""
+    """Returns the number of steps of ``burn`` that take so long on this machine."""
     sample = 20_000
     best = min(_timed(burn, sample) for _ in range(25))
     return max(1, int(sample * seconds / best))
@@ -112,8 +112,8 @@ def _timed(function: Callable[[int], None], steps: int) -> float:
 
 
 def config(workers: int, **options: Any) -> Config[object]:
-    """tasker with everything on: priorities, contextvars, metrics, retries. The number of workers is fixed, because
-    that of its peers is."""
+    """Returns a configuration of tasker with everything on: priorities, contextvars, metrics, retries. The number of
+    workers is fixed, because that of its peers is."""
     return Config(
         **{
             "on_create": object,
@@ -129,19 +129,19 @@ def config(workers: int, **options: Any) -> Config[object]:
 
 
 def healthy(error: BaseException) -> bool:
-    """No error of these tasks is the resource's fault."""
+    """Blames no error of these tasks on the resource."""
     return True
 
 
 def manager(workers: int, **options: Any) -> TaskManager[object]:
-    """A manager all of whose workers are up."""
+    """Returns a manager whose workers all run."""
     made = TaskManager(config(workers, **options))
-    full_house(lambda wait: made.submit(lambda ctx, resource: wait()), workers)
+    wait_until_all_run(lambda wait: made.submit(lambda ctx, resource: wait()), workers)
     return made
 
 
-def full_house(submit: Callable[[Callable[[], Any]], Any], workers: int) -> None:
-    """Returns once as many tasks ran at the same time as there are workers, so all of these exist."""
+def wait_until_all_run(submit: Callable[[Callable[[], Any]], Any], workers: int) -> None:
+    """Returns once as many tasks have run at the same time as there are workers, so all of them exist."""
     barrier = threading.Barrier(workers + 1)
     for _ in range(workers):
         submit(barrier.wait)

@@ -18,16 +18,16 @@ HERE = Path(__file__).resolve().parents[1]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Returns 0, also where an aim is missed: that is for the page to say."""
+    """Runs the command. Returns 0, even if an aim is missed: the page reports that."""
     options = _parser().parse_args(argv)
     comparisons, reach = [], []
     for case in CASES:
-        _tell(f"simulating: {case.workload.name}")
+        _log(f"simulating: {case.workload.name}")
         workload = dataclasses.replace(case.workload, duration=case.workload.duration * options.scale)
         comparisons.append(compare(workload, POOL, seed=SEED))
         reach.append(limits.limits_of(comparisons[-1], SEED))
     real = [dataclasses.replace(load, duration=load.duration * options.scale) for load in REAL]
-    agreements = agreement.compare(real, options.rounds, _tell) if options.rounds else []
+    agreements = agreement.compare(real, options.rounds, _log) if options.rounds else []
     where = machine.here()
     shown = {name: where[name] for name in ("date", "machine", "Python", "load before")}
     path = options.output / "SCALING.md"
@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         plots.draw(options.output / "plots", comparisons)
     except Missing as error:
-        _tell(f"no plots: {error}")
+        _log(f"no plots: {error}")
     print(path)
     return 0
 
@@ -48,7 +48,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _tell(line: str) -> None:
+def _log(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 

@@ -1,5 +1,5 @@
-"""The simulation against reality: a real manager with threads that sleep, on a real clock, under the very tasks that
-are simulated."""
+"""The agreement of simulation and reality: a real manager with threads that sleep, on a real clock, runs the same tasks
+as the simulation."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from tasker.simulation.rules import OWN, PoolOptions
 from tasker.simulation.workload import Tasks, Workload
 
 CLOSE = 0.15
-"""How far the simulation may be off."""
-_BEGINNINGS = 10
+"""The largest relative error of the simulation that counts as agreement."""
+_SHIFTS = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Measures:
-    """What is compared, in seconds."""
+    """The figures that are compared, in seconds."""
 
     mean: float
     p95: float
@@ -31,7 +31,7 @@ class Measures:
 
     @classmethod
     def of(cls, waits: WaitTimes, worker_seconds: float) -> Measures:
-        """From the waits."""
+        """Computes the figures."""
         return cls(waits.mean, waits.percentile(0.95), worker_seconds)
 
 
@@ -51,30 +51,30 @@ class Agreement:
     pairs: tuple[Pair, ...]
 
     def real(self, field: str) -> float:
-        """The mean over the rounds."""
+        """Returns the real figure, as the mean of the rounds."""
         return statistics.fmean(getattr(pair.real, field) for pair in self.pairs)
 
     def simulated(self, field: str) -> float:
-        """The mean over the rounds."""
+        """Returns the simulated figure, as the mean of the rounds."""
         return statistics.fmean(getattr(pair.simulated, field) for pair in self.pairs)
 
     def off(self, field: str) -> float:
-        """By what share of the real figure the simulated one differs."""
+        """Returns the relative error of the simulated figure."""
         real = self.real(field)
         return self.simulated(field) / real - 1 if real else 0.0
 
     def furthest(self, field: str) -> float:
-        """The same for that single round in which it differs most."""
+        """Returns the relative error of the single round in which it is largest."""
         offs: list[float] = [getattr(pair.simulated, field) / getattr(pair.real, field) - 1 for pair in self.pairs]
         return max(offs, key=abs)
 
     def close(self, field: str) -> bool:
-        """Whether that is near enough."""
+        """Returns whether the relative error is small enough."""
         return abs(self.off(field)) <= CLOSE
 
 
 class _Resources:
-    """Makes resources that take their time, and adds up for how long each was there."""
+    """Makes resources with a delay, and records for how long each existed."""
 
     def __init__(self, creation_time: float) -> None:
         self._creation_time = creation_time
@@ -99,7 +99,7 @@ def _sleep(ctx: Context, resource: float, seconds: float) -> None:
 
 
 def run_for_real(tasks: Tasks, workload: Workload, pool: PoolOptions) -> Measures:
-    """Submits each task at its time to a real manager."""
+    """Runs the tasks on a real manager: submits each at its arrival."""
     resources = _Resources(workload.creation.time)
     config = Config(
         on_create=resources.create,
@@ -124,10 +124,11 @@ def run_for_real(tasks: Tasks, workload: Workload, pool: PoolOptions) -> Measure
 
 
 def _simulated(tasks: Tasks, workload: Workload, seed: int) -> Measures:
-    """The mean over ten beginnings, since nobody knows when in the load the ticks of a real manager fall."""
+    """Simulates the tasks; returns the mean of ten runs whose ticks are shifted against the load, because it is unknown when
+    the ticks of the real manager fall."""
     runs = []
-    for number in range(_BEGINNINGS):
-        warm_up = POOL.burst_interval * number / _BEGINNINGS
+    for number in range(_SHIFTS):
+        warm_up = POOL.burst_interval * number / _SHIFTS
         outcome = simulate(OWN, workload, tasks, POOL, seed, warm_up)
         runs.append(Measures.of(outcome.wait_times(), outcome.worker_seconds))
     return Measures(
@@ -143,13 +144,13 @@ def _sleep_until(moment: float) -> None:
         time.sleep(left)
 
 
-def compare(workloads: Sequence[Workload], rounds: int, tell: Callable[[str], None]) -> list[Agreement]:
-    """Each round has tasks of its own: what is drawn rarely weighs less."""
+def compare(workloads: Sequence[Workload], rounds: int, progress: Callable[[str], None]) -> list[Agreement]:
+    """Runs and simulates each workload, with other tasks in each round, so that rare ones weigh less."""
     agreements = []
     for workload in workloads:
         pairs = []
         for seed in range(rounds):
-            tell(f"for real: {workload.name}, round {seed + 1} of {rounds}")
+            progress(f"for real: {workload.name}, round {seed + 1} of {rounds}")
             tasks = workload.draw(seed)
             pairs.append(Pair(run_for_real(tasks, workload, POOL), _simulated(tasks, workload, seed)))
         agreements.append(Agreement(workload, tuple(pairs)))

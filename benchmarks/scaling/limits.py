@@ -1,4 +1,4 @@
-"""What is out of reach: two rules that show how much of the aim nobody can have who sees only the past."""
+"""What is out of reach: two rules that show how much of the aim a policy without knowledge of the future can't attain."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ _HOLD = 10.0
 
 
 class EagerRule:
-    """Everything that is allowed, as soon as anything is seen to wait; back to what runs after 10 s without a wait. No
-    rule that begins at the base grows any faster."""
+    """Grows to the maximum as soon as anything waits, and shrinks to the running tasks after 10 s without a wait. No rule
+    that begins at the base grows faster."""
 
     __slots__ = ("_waited_at",)
 
@@ -35,19 +35,20 @@ class EagerRule:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What came of them."""
+    """The results of both rules."""
 
     eager: Figures
     fixed: int | None
-    """The smallest fixed pool whose p99 is good enough; None where not even the maximum's is."""
+    """The smallest fixed pool whose p99 is good enough; None if not even the maximum's is."""
     fixed_cost: float
-    """Its worker-seconds, as a multiple of the oracle's."""
+    """The worker-seconds of that pool, as a multiple of the oracle's."""
 
 
 def limits_of(comparison: Comparison, seed: int) -> Limits:
-    """Runs both on the tasks of a comparison."""
+    """Runs both rules on the tasks of a comparison."""
     pool, tasks = comparison.pool, comparison.workload.draw(seed)
     eager = Plan(pool.worker_count, pool.max_worker_count, policy=EagerRule())
+    # Bisection: more workers never make the p99 worse.
     low, high = pool.worker_count, pool.max_worker_count + 1
     costs: dict[int, float] = {}
     while low < high:

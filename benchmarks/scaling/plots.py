@@ -1,4 +1,4 @@
-"""Two pictures for SCALING.md: workers over time, and wait against cost; a panel for each workload."""
+"""The two plots of SCALING.md, workers over time and wait against cost, with a panel for each workload."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _COLUMNS = 2
 
 
 def draw(folder: Path, comparisons: Sequence[Comparison]) -> None:
-    """Draws into the folder. Raises Missing without matplotlib."""
+    """Draws both into the folder. Raises ``Missing`` without matplotlib."""
     matplotlib = load("matplotlib")
     figure_of = load("matplotlib.figure").Figure
     style = {"svg.hashsalt": "tasker", "svg.fonttype": "none", "font.size": 9, "axes.edgecolor": _INK}

@@ -17,18 +17,19 @@ _FIELDS = (("mean", "mean wait"), ("p95", "p95 wait"), ("worker_seconds", "worke
 HOW_TO_READ = f"""\
 ## How to read this
 
-- All rules see the very same tasks, and drive the same control plane: creation, backoff and retiring are those of a
-  real manager. What differs is who decides the number of workers. The workers of the base are up when the load begins.
+- All rules run the same tasks on the same control plane: creation, backoff and retiring are those of a real manager. They
+  differ only in how the number of workers is decided. The workers of the base are ready when the load begins.
 - **p99** is the wait from arrival to start that 99% of the tasks do not exceed. **oracle x** is the worker-seconds (from
-  the moment at which a worker begins to make its resource until it is gone) as a multiple of what the oracle says.
+  the moment at which a worker begins to make its resource until the resource is gone) as a multiple of the oracle's.
 - **The oracle** knows the future. It is a lower bound on the worker-seconds of every way to start each task within the
-  target, or, where not even the fixed maximum pool does so, no later than there
-  (`src/tasker/simulation/oracle.py` says how it is found, and why it is a bound). It need not be reachable.
+  target or, if not even the fixed maximum pool does so, no later than in that pool
+  (`src/tasker/simulation/oracle.py` explains how it is computed, and why it is a bound). It need not be attainable.
 - **The aim** for tasker's own policy: a p99 within {FACTOR:g}x of the fixed maximum pool's, at no more than {FACTOR:g}x the
-  oracle's worker-seconds. Where the fixed maximum pool makes hardly anybody wait, {FACTOR:g} times nothing is nothing, and no
-  pool that ever shrinks gets there; so the p99 is *good* within {FACTOR:g}x of the target wait, too. The column
-  *literally* says whether the aim is met without this allowance.
-- Below the oracle's cost, with a factor of less than 1, is only who makes tasks wait for longer than is promised.
+  oracle's worker-seconds. If hardly a task waits in the fixed maximum pool, {FACTOR:g} times nothing is nothing, and no pool
+  that ever shrinks gets there; so a p99 within {FACTOR:g}x of the target wait is *good*, too. The column *literally* shows
+  whether the aim is met without this allowance.
+- A rule can cost less than the oracle, a factor below 1, only if it makes tasks wait longer than the oracle's condition
+  allows.
 """
 
 
@@ -39,7 +40,7 @@ def text(
     agreements: Sequence[Agreement],
     machine: dict[str, str],
 ) -> str:
-    """The page."""
+    """Returns the page."""
     pool = comparisons[0].pool
     parts = [
         "# Scaling rules, compared\n",
@@ -80,7 +81,7 @@ def _met(good: bool) -> str:
 
 
 def literally(comparison: Comparison, figures: Figures) -> bool:
-    """Whether the p99 is within the factor of the fixed maximum pool's, without any allowance."""
+    """Returns whether the p99 is within the factor of the fixed maximum pool's, without any allowance."""
     return figures.p99 <= FACTOR * comparison.fixed_maximum.p99
 
 
@@ -122,9 +123,7 @@ def _limits(cases: Sequence[Case], comparisons: Sequence[Comparison], limits: Se
         own = _of(comparison, OWN)
         if comparison.waits_well(own) and comparison.costs_well(own):
             continue
-        lines.append(
-            f"- **{case.workload.name}**: {case.limit or 'nothing speaks against it; the policy is to blame.'}"
-        )
+        lines.append(f"- **{case.workload.name}**: {case.limit or 'no reason is known; the policy is at fault.'}")
         rows.append(
             [
                 case.workload.name,
@@ -138,9 +137,9 @@ def _limits(cases: Sequence[Case], comparisons: Sequence[Comparison], limits: Se
     if not rows:
         return ""
     words = (
-        "Where it is missed, and how far it can be reached. *The eager rule* starts all workers that are allowed at the"
-        " first tick at which anything waits, whatever that costs: no rule that begins at the base grows faster. *The"
-        " smallest good fixed pool* is the least number of workers that keeps the p99 if they are there all the time.\n"
+        "Where the aim is missed, and what is possible. *The eager rule* starts all allowed workers at the first tick at"
+        " which anything waits, whatever that costs: no rule that begins at the base grows faster. *The smallest good fixed"
+        " pool* is the least number of workers with which the p99 is good if they exist all the time.\n"
     )
     return "\n".join([words, _rows([head, ["---", *["---:"] * 5], *rows]), "\n".join(lines) + "\n"])
 

@@ -1,4 +1,4 @@
-"""The workloads that the rules are compared on, and those that are also run for real."""
+"""The workloads on which the rules are compared, and those that are also run for real."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from tasker.simulation.rules import PoolOptions
 from tasker.simulation.workload import Workload
 
 POOL = PoolOptions(worker_count=4, max_worker_count=32, burst_interval=0.1, target_wait=0.1)
-"""For all of them."""
+"""The options for all of them."""
 SEED = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A workload, and what is to be said where the aim is out of reach."""
+    """A workload and, if the aim is out of reach, the reason."""
 
     workload: Workload
     limit: str = ""
-    """Why nothing that sees only the past can reach the aim; empty where something can."""
+    """Why no rule that knows only the past can reach the aim; empty if one can."""
 
 
 def _case(
@@ -48,9 +48,9 @@ CASES: tuple[Case, ...] = (
         "20/s and 400/s by turns in 60 s, 50 ms exponential",
         arrivals.square(20, 400, 60),
         _SHORT,
-        limit="the rate rises twentyfold at once. What arrives from then until the first new worker is ready (a tick and a"
-        " creation, 0.6 s) is 2% of all tasks, so the 99th percentile is among those that wait for a creation. Only who"
-        " keeps the workers through every low half can avoid that, and that costs more than is aimed at.",
+        limit="the rate rises twentyfold at once. The tasks that arrive from then until the first new worker is ready (a"
+        " tick and a creation, 0.6 s) are 2% of all, so the 99th percentile is among those that wait for a creation. Only a"
+        " pool that keeps its workers through every low half can avoid that, and that costs more than the aim allows.",
     ),
     _case("ramp", "20/s to 500/s within 600 s, 50 ms exponential", arrivals.ramp(20, 500, 600), _SHORT),
     _case(
@@ -58,8 +58,8 @@ CASES: tuple[Case, ...] = (
         "1/s, but 500/s from 300 s to 320 s, 50 ms exponential",
         arrivals.spike(1, 500, 300, 20),
         _SHORT,
-        limit="as in the square wave: nearly 3% of all tasks arrive before a worker that is started at the first sign can be"
-        " ready.",
+        limit="as in the square wave: nearly 3% of all tasks arrive before a worker that is started at the first tick of the"
+        " spike can be ready.",
     ),
     _case(
         "diurnal",
@@ -73,9 +73,9 @@ CASES: tuple[Case, ...] = (
         "60/s at random, 150 ms Pareto (alpha 1.5: the variance is infinite)",
         arrivals.Poisson(60),
         services.Pareto(0.15, 1.5),
-        limit="a few tasks take a hundred times as long as the others and hold their workers, at times that nothing"
-        " foretells, so a good p99 needs idle workers in reserve. The smallest fixed pool that is good enough costs more"
-        " than tasker does; that no rule at all can do it for 1.3 times the oracle's is likely, and not proved.",
+        limit="a few tasks take a hundred times as long as the others and occupy their workers, at unpredictable times, so a"
+        " good p99 needs idle workers in reserve. The smallest fixed pool that is good enough costs more than tasker does;"
+        " that no rule at all can do it for 1.3 times the oracle's cost is likely, but not proved.",
     ),
     _case(
         "long tasks",
@@ -83,9 +83,9 @@ CASES: tuple[Case, ...] = (
         arrivals.Poisson(2),
         services.Exponential(5.0),
         seconds=3600,
-        limit="who finds no idle worker waits for a creation (0.5 s), which is longer than is good enough; so 99% of the tasks"
-        " must find one, with about 10 running, give or take 3: that needs a reserve of 9, which costs more than is"
-        " aimed at. Only who knows the future can do with less.",
+        limit="a task that finds no idle worker waits for a creation (0.5 s), which is longer than is good enough; so 99% of"
+        " the tasks must find one, with about 10 running, give or take 3: that needs a reserve of 9, which costs more than the"
+        " aim allows. Less is enough only with knowledge of the future.",
     ),
     _case(
         "slow creation",
@@ -93,7 +93,7 @@ CASES: tuple[Case, ...] = (
         arrivals.square(20, 400, 120),
         _SHORT,
         creation=Creation(5.0),
-        limit="as in the square wave: 8% of all tasks arrive within the 5 s that a first new worker takes.",
+        limit="as in the square wave: 8% of all tasks arrive within the 5 s that the first new worker takes to be ready.",
     ),
     _case(
         "failing creation",
@@ -101,8 +101,8 @@ CASES: tuple[Case, ...] = (
         arrivals.square(20, 400, 60),
         _SHORT,
         creation=Creation(0.5, failing=0.3, outage=(200.0, 230.0)),
-        limit="the rate rises at 210 s, in the middle of the outage: nothing can be made until 230 s, nor until the backoff"
-        " has let the next try through. Only who kept the workers since the time before is spared.",
+        limit="the rate rises at 210 s, in the middle of the outage: no resource can be made until 230 s and the next attempt"
+        " after the backoff. Only a pool that kept its workers since the rate was last high avoids that.",
     ),
     _case(
         "overload",
@@ -138,4 +138,4 @@ REAL: tuple[Workload, ...] = (
         creation=Creation(2.0),
     ),
 )
-"""Half a minute each, of tasks that sleep: long enough for a machine with few cores to keep the time."""
+"""Half a minute each. Their tasks sleep, for long enough that a machine with few cores can keep the times."""

@@ -1,4 +1,4 @@
-"""One module a topic. Each has ``races(size)``."""
+"""The topics: one module each, with a function ``races(size)``."""
 
 from __future__ import annotations
 
@@ -39,15 +39,15 @@ FREE_THREADED: dict[str, str] = {
     "computing": "Tasks that compute",
     "submitters": "Many submitters",
 }
-"""The topics of ``make bench-free-threaded``: what is different where threads run at the same time."""
+"""The topics of ``make bench-free-threaded``: those in which it matters that threads run at the same time."""
 
 
 def topics(size: Size) -> dict[str, str]:
-    """The topics that are run at that size, and their titles."""
+    """Returns the topics that are run at that size, and their titles."""
     return {"long": LONG, "free-threaded": FREE_THREADED}.get(size.name, TOPICS)
 
 
 def races(topic: str, size: Size) -> list[Race]:
-    """The races of a topic."""
+    """Returns the races of a topic."""
     make: Callable[[Size], list[Race]] = importlib.import_module(f"benchmarks.topics.{topic}").races
     return make(size)

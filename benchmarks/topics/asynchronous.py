@@ -1,4 +1,4 @@
-"""asyncio: the same no-op coroutine through tasker and through what is used instead of it."""
+"""asyncio: the same no-op coroutine through tasker and through its alternatives."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def _race(
     return Race(
         key=key,
         title=f"{title}, {LIMIT} at a time",
-        work=f"{count:,} coroutines that {what}; the result of each is asked for.",
+        work=f"{count:,} coroutines that {what}; the result of each is retrieved.",
         figures=[RATE],
         contestants=[
             Contestant(name, _run(run), remark) for name, (run, remark) in runs.items() if name not in missing
@@ -107,7 +107,7 @@ async def _create() -> object:
 
 
 async def _destroy(resource: object) -> None:
-    """Nothing to end."""
+    """Does nothing."""
 
 
 async def tasker(task: Owned, count: int) -> float:
@@ -150,7 +150,7 @@ async def workers(work: Work, count: int) -> float:
             except Exception as error:
                 future.set_exception(error)
 
-    crew = [asyncio.create_task(serve()) for _ in range(LIMIT)]
+    servers = [asyncio.create_task(serve()) for _ in range(LIMIT)]
     begin = clock()
     futures = []
     for _ in range(count):
@@ -160,9 +160,9 @@ async def workers(work: Work, count: int) -> float:
     for future in futures:
         await future
     rate = count / (clock() - begin)
-    for _ in crew:
+    for _ in servers:
         jobs.put_nowait(None)
-    await asyncio.gather(*crew)
+    await asyncio.gather(*servers)
     return rate
 
 

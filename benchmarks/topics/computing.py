@@ -1,5 +1,5 @@
-"""Tasks that compute in Python: how much faster two workers are than one. Without the GIL only; with it, two threads share
-one processor."""
+"""Tasks that compute in Python: how much faster two workers are than one. Meaningful only without the GIL; with it, two
+threads share one processor."""
 
 from __future__ import annotations
 

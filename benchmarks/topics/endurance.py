@@ -1,8 +1,8 @@
 """One manager, millions of tasks: throughput and memory must stay as they are at the beginning.
 
-A shared machine is faster in one minute than in another, and the run takes minutes. So the manager is compared by turns with a
-new one in a new process, at the beginning and at the end, and the two comparisons with each other. (A new process alone would
-not do: the one that waits for it goes on with cold caches, at the beginning as at the end.)
+The run takes minutes, and the speed of a shared machine changes from minute to minute. So at the beginning and at the end,
+the manager takes turns with a new one in a new process, and the two ratios are compared with each other. (One of the two
+ratios alone would not do: the process that waits for the other one goes on with cold caches.)
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ WORKERS = 4
 BURST = 10_000
 ALLOWED_MB = 4.0
 TURNS = 9
-"""In the comparison with a new manager, at the beginning and at the end; between them it is one, to show the way."""
+"""Turns of the comparison with a new manager at the beginning and at the end; between them it is one, to show the
+course."""
 
 
 def races(size: Size) -> list[Race]:
@@ -89,7 +90,7 @@ def _child(each: int, steps: int) -> dict[str, float]:
 
 
 def burst(pool: TaskManager[object], tasks: int) -> float:
-    """Runs so many; returns tasks a second."""
+    """Runs that many tasks; returns tasks a second."""
     submit = pool.submit
     begin = clock()
     for done in range(0, tasks, BURST):
@@ -99,18 +100,18 @@ def burst(pool: TaskManager[object], tasks: int) -> float:
 
 
 def turn(pool: TaskManager[object], tasks: int) -> float:
-    """One turn, after some tasks that count for nothing: who comes to his turn finds the caches cold."""
+    """Runs one turn, after some tasks that do not count, because the caches are cold at first; returns tasks a second."""
     burst(pool, tasks // 5)
     return burst(pool, tasks)
 
 
 def _a_turn(each: int) -> int:
-    """Tasks of a turn: all turns together fit between two lines of the table."""
+    """Returns the tasks of a turn, so that all turns together fit between two lines of the table."""
     return each // 20
 
 
 def young(tasks: int) -> float:
-    """A turn of a manager that has done nothing before."""
+    """Runs one turn of a new manager; returns tasks a second."""
     with manager(WORKERS) as pool:
         return turn(pool, tasks)
 

@@ -1,4 +1,4 @@
-"""The time of an import in a fresh interpreter, and what comes along with it."""
+"""The time of an import in a fresh interpreter, and the number of other packages that it imports."""
 
 from __future__ import annotations
 
@@ -68,9 +68,10 @@ def _child(name: str) -> Callable[[], dict[str, float]]:
 
 
 def fresh(name: str) -> dict[str, float]:
-    """Not through ``in_child``, whose process has imported tasker already."""
+    """Measures the import of a module."""
+    # Not through `in_child`, whose process has imported tasker already.
     command = [sys.executable, "-c", CODE.format(name=name)]
-    # What was installed has its bytecode beside it; so may what is imported from its sources.
+    # Installed packages have their bytecode beside them; so a package that is imported from sources may write it, too.
     kept = {key: value for key, value in environment().items() if key != "PYTHONDONTWRITEBYTECODE"}
     done = subprocess.run(command, env=kept, capture_output=True, text=True, check=True)
     taken, others = done.stdout.split()

@@ -1,4 +1,5 @@
-"""`map` over inputs that are made as they are read. Each run has a process of its own, for its memory."""
+"""`map` over inputs that are made as they are read. Each run has a process of its own, so that its memory can be
+measured."""
 
 from __future__ import annotations
 
@@ -12,12 +13,12 @@ from typing import Any
 from benchmarks.children import in_child, peak_bytes
 from benchmarks.contestants import CHUNKS
 from benchmarks.runner import RATE, Claim, Contestant, Figure, Outcome, Race, Size, advantage
-from benchmarks.work import clock, full_house, manager
+from benchmarks.work import clock, manager, wait_until_all_run
 
 PEAK = Figure("peak", "memory it took", "MB")
 ALLOWED_MB = 8.0
-"""How much more memory ten times as many inputs may take before it no longer counts as constant: the noise of the
-allocator, which is far below what a million kept results would take."""
+"""The growth of memory, for ten times as many inputs, that still counts as constant: the noise of the allocator, which is
+far below what a million kept results would take."""
 FEWER = "tasker, a tenth of the inputs"
 
 
@@ -106,7 +107,7 @@ def unordered(inputs: range) -> Any:
 @contextmanager
 def executor(inputs: range, **options: Any) -> Iterator[Start]:
     with ThreadPoolExecutor(4) as pool:
-        full_house(pool.submit, 4)
+        wait_until_all_run(pool.submit, 4)
         yield lambda: pool.map(plain, iter(inputs), **options)
 
 
@@ -117,7 +118,7 @@ def buffered(inputs: range) -> Any:
 @contextmanager
 def imap(inputs: range) -> Iterator[Start]:
     with ThreadPool(4) as pool:
-        full_house(pool.apply_async, 4)
+        wait_until_all_run(pool.apply_async, 4)
         yield lambda: pool.imap(plain, iter(inputs), chunksize=1000)
 
 

@@ -1,7 +1,7 @@
-"""A deep queue: what a task costs while it waits, and how fast all of them go in and out again.
+"""A deep queue: the memory of a task while it waits, and how fast tasks are queued and drained.
 
-Each run has a process of its own. The worker is held up while the tasks are queued; of the futures only the last one
-is kept, so that what is counted is what the queue itself holds.
+Each run has a process of its own. The worker is blocked while the tasks are queued. Only the last future is kept, so
+that the measured memory is that of the queue itself.
 """
 
 from __future__ import annotations
@@ -70,9 +70,9 @@ def _share(figure: str) -> Callable[[Outcome], list[float]]:
 
 
 def _contestants(function: str, depth: int) -> list[Contestant]:
-    def child(who: str) -> Callable[[], dict[str, float]]:
+    def child(contestant: str) -> Callable[[], dict[str, float]]:
         def run() -> dict[str, float]:
-            figures: dict[str, float] = in_child(__name__, function, who, depth)
+            figures: dict[str, float] = in_child(__name__, function, contestant, depth)
             return figures
 
         return run
@@ -83,26 +83,28 @@ def _contestants(function: str, depth: int) -> list[Contestant]:
 Submit = Callable[[], "Future[Any]"]
 
 
-def held_up(who: str, inside: Callable[[Submit, Callable[[], None]], dict[str, float]]) -> dict[str, float]:
-    """Calls ``inside(submit, let_go)`` while the only worker is busy."""
-    door = threading.Event()
-    if who == "tasker":
+def with_blocked_worker(
+    contestant: str, inside: Callable[[Submit, Callable[[], None]], dict[str, float]]
+) -> dict[str, float]:
+    """Calls ``inside(submit, release)`` while the only worker is blocked."""
+    gate = threading.Event()
+    if contestant == "tasker":
         with manager(1) as pool:
-            pool.submit(lambda ctx, resource: door.wait())
+            pool.submit(lambda ctx, resource: gate.wait())
             try:
-                return inside(lambda: pool.submit(noop_owned), door.set)
+                return inside(lambda: pool.submit(noop_owned), gate.set)
             finally:
-                door.set()
+                gate.set()
     with ThreadPoolExecutor(1) as executor:
-        executor.submit(door.wait)
+        executor.submit(gate.wait)
         try:
-            return inside(lambda: executor.submit(noop), door.set)
+            return inside(lambda: executor.submit(noop), gate.set)
         finally:
-            door.set()
+            gate.set()
 
 
-def traced(who: str, depth: int) -> dict[str, float]:
-    def inside(submit: Submit, let_go: Callable[[], None]) -> dict[str, float]:
+def traced(contestant: str, depth: int) -> dict[str, float]:
+    def inside(submit: Submit, release: Callable[[], None]) -> dict[str, float]:
         for _ in range(100):
             submit()
         gc.collect()
@@ -114,11 +116,11 @@ def traced(who: str, depth: int) -> dict[str, float]:
         finally:
             tracemalloc.stop()
 
-    return held_up(who, inside)
+    return with_blocked_worker(contestant, inside)
 
 
-def deep(who: str, depth: int) -> dict[str, float]:
-    def inside(submit: Submit, let_go: Callable[[], None]) -> dict[str, float]:
+def deep(contestant: str, depth: int) -> dict[str, float]:
+    def inside(submit: Submit, release: Callable[[], None]) -> dict[str, float]:
         before = resident_bytes()
         begin = clock()
         for _ in range(depth - 1):
@@ -127,9 +129,9 @@ def deep(who: str, depth: int) -> dict[str, float]:
         queued = clock() - begin
         held = resident_bytes() - before
         begin = clock()
-        let_go()
+        release()
         last.result(600)
         drained = clock() - begin
         return {"queued": depth / queued, "drained": depth / drained, "seconds": drained, "resident": held / depth}
 
-    return held_up(who, inside)
+    return with_blocked_worker(contestant, inside)

@@ -1,4 +1,4 @@
-"""What not every task is: of normal priority, and without fault."""
+"""Tasks of mixed priorities, and tasks that fail."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from itertools import count as counter
 from typing import Any
 
 from benchmarks.runner import RATE, Contestant, Race, Size
-from benchmarks.work import clock, config, full_house, manager, noop, noop_owned
+from benchmarks.work import clock, config, manager, noop, noop_owned, wait_until_all_run
 from tasker import Priority, TaskManager
 
 WORKERS = 4
@@ -52,7 +52,7 @@ def mixed(count: int, levels: tuple[Priority, ...] = LEVELS) -> float:
 
 def executor(count: int) -> float:
     with ThreadPoolExecutor(WORKERS) as pool:
-        full_house(pool.submit, WORKERS)
+        wait_until_all_run(pool.submit, WORKERS)
         begin = clock()
         futures = [pool.submit(noop) for _ in range(count)]
         for future in futures:
@@ -114,7 +114,7 @@ def _failing(size: Size) -> Race:
     return Race(
         key="failing",
         title="One task in twenty fails, 4 workers",
-        work=f"{count:,} tasks that do nothing, but every twentieth raises; the error or the result of each is asked for.",
+        work=f"{count:,} tasks that do nothing, but every twentieth raises; the error or the result of each is retrieved.",
         figures=[RATE],
         contestants=[
             Contestant("tasker", lambda: {"rate": failing(count)}, "`check_health` is asked: the resource is healthy"),
@@ -149,7 +149,7 @@ def failing(count: int, every: int = 20) -> float:
 def executor_failing(count: int, every: int = 20) -> float:
     tasks = _tasks(count, noop, fails, every)
     with ThreadPoolExecutor(WORKERS) as pool:
-        full_house(pool.submit, WORKERS)
+        wait_until_all_run(pool.submit, WORKERS)
         begin = clock()
         futures = [pool.submit(task) for task in tasks]
         for future in futures:
@@ -158,7 +158,7 @@ def executor_failing(count: int, every: int = 20) -> float:
 
 
 class Sick:
-    """Fails the first time it is called, as if the resource were broken."""
+    """A task that fails on its first call, as if the resource were broken."""
 
     def __init__(self) -> None:
         self.called = False
@@ -173,7 +173,7 @@ def unhealthy(count: int) -> float:
     tasks = [Sick() if n % 200 == 0 else noop_owned for n in range(count)]
     options = config(WORKERS, check_health=lambda error: not isinstance(error, Unlucky))
     with TaskManager(options) as pool:
-        full_house(lambda wait: pool.submit(lambda ctx, resource: wait()), WORKERS)
+        wait_until_all_run(lambda wait: pool.submit(lambda ctx, resource: wait()), WORKERS)
         begin = clock()
         futures = [pool.submit(task) for task in tasks]
         for future in futures:

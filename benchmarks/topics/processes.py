@@ -1,4 +1,4 @@
-"""Tasks in child processes: what crossing over costs, for whom, and what it is held against, the bare pipe."""
+"""Tasks in child processes: what the way to another process and back costs in each library, and over a bare pipe."""
 
 from __future__ import annotations
 
@@ -27,27 +27,27 @@ MOVE = Figure("time", "there, summed, and back", "ms")
 
 
 def noop(number: int) -> int:
-    """What the peers run."""
+    """The task of the peers."""
     return number
 
 
 def task(ctx: Context, resource: None, number: int) -> int:
-    """What tasker runs."""
+    """The task of tasker."""
     return number
 
 
 def with_state(state: Any, number: int) -> int:
-    """What mpire runs."""
+    """The task of mpire."""
     return number
 
 
 def begin(state: Any) -> None:
-    """mpire's worker_init, which makes what is the resource elsewhere."""
+    """mpire's ``worker_init``, which makes its counterpart of a resource."""
     state["resource"] = None
 
 
 def nothing() -> None:
-    """The resource."""
+    """Makes the resource, which is None."""
 
 
 def races(size: Size) -> list[Race]:
@@ -84,7 +84,7 @@ def _throughput(size: Size) -> Race:
     return Race(
         key="processes-noop",
         title="No-op tasks in 2 child processes",
-        work="Tasks that return their number: all are submitted by one thread, then the result of each is asked for. Fewer for "
+        work="Tasks that return their number: all are submitted by one thread, then the result of each is retrieved. Fewer for "
         "those that take long.",
         figures=[RATE],
         contestants=contestants,
@@ -232,7 +232,7 @@ def _pipe_trips(count: int) -> dict[str, float]:
 
 
 def total(ctx: Context, resource: None, content: Any) -> int:
-    """Looks at every page of it."""
+    """Reads a byte of every page of the content."""
     return sum(memoryview(content)[::4096])
 
 

@@ -1,4 +1,4 @@
-"""One task at a time: how long from `submit` until the result is in the caller's hands."""
+"""One task at a time: the time from `submit` until the caller has the result."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from benchmarks.runner import Claim, Contestant, Figure, Race, Size, advantage
-from benchmarks.work import clock, full_house, manager, noop, noop_owned
+from benchmarks.work import clock, manager, noop, noop_owned, wait_until_all_run
 
 P50 = Figure("p50", "p50", "us")
 P99 = Figure("p99", "p99", "us")
@@ -80,7 +80,7 @@ def tasker(trips: int) -> dict[str, float]:
 
 def executor(trips: int) -> dict[str, float]:
     with ThreadPoolExecutor(1) as pool:
-        full_house(pool.submit, 1)
+        wait_until_all_run(pool.submit, 1)
         submit = pool.submit
         return measured(lambda: submit(noop).result(), trips)
 

@@ -1,4 +1,4 @@
-"""`run_task`: a task in the caller's own thread, with a resource of the pool."""
+"""`run_task`: a task in the caller's own thread, with a pooled resource."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tasks that wait, as for a network: how near the pool comes to all of its workers waiting all of the time."""
+"""Tasks that wait, as for a network: how close the pool comes to keeping all of its workers busy all of the time."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def races(size: Size) -> list[Race]:
 
 def _race(size: Size, workers: int, seconds: float, tasks: int) -> Race:
     load = Load(sleep_task(seconds), size.count(tasks), size.workers(workers))
-    chosen = (contestants.TASKER, contestants.EXECUTOR, contestants.BARE)
-    crew = {who: contestants.MAIN[who] for who in chosen} | {
+    names = (contestants.TASKER, contestants.EXECUTOR, contestants.BARE)
+    chosen = {name: contestants.MAIN[name] for name in names} | {
         "multiprocessing ThreadPool": contestants.PEERS["multiprocessing ThreadPool"]
     }
     ideal = load.workers / seconds
@@ -30,14 +30,14 @@ def _race(size: Size, workers: int, seconds: float, tasks: int) -> Race:
         work=f"{load.count:,} tasks that sleep {seconds * 1000:g} ms; ideal would be {ideal:,.0f} tasks/s.",
         figures=[IDEAL, RATE],
         contestants=[
-            Contestant(who, _share(run, load, ideal), remark if who != contestants.BARE else contestants.FLOOR)
-            for who, (run, remark) in crew.items()
+            Contestant(name, _share(run, load, ideal), remark if name != contestants.BARE else contestants.FLOOR)
+            for name, (run, remark) in chosen.items()
         ],
         rounds=size.rounds(7),
     )
 
 
-def _share(run: contestants.Crew, load: Load, ideal: float) -> Callable[[], dict[str, float]]:
+def _share(run: contestants.Measure, load: Load, ideal: float) -> Callable[[], dict[str, float]]:
     def measured() -> dict[str, float]:
         rate = run(load)
         return {"ideal": 100 * rate / ideal, "rate": rate}

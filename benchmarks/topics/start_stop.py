@@ -1,4 +1,4 @@
-"""How long it takes until all workers run, and how long until all have ended."""
+"""Starting and stopping: the time until all workers run, and until all have ended."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.pool import ThreadPool
 
 from benchmarks.runner import Contestant, Figure, Race, Size
-from benchmarks.work import clock, config, full_house
+from benchmarks.work import clock, config, wait_until_all_run
 from tasker import TaskManager
 
 START = Figure("start", "start", "ms")
@@ -40,7 +40,7 @@ def _figures(begin: float, started: float, stopping: float) -> dict[str, float]:
 def tasker(workers: int) -> dict[str, float]:
     begin = clock()
     pool = TaskManager(config(workers))
-    full_house(lambda wait: pool.submit(lambda ctx, resource: wait()), workers)
+    wait_until_all_run(lambda wait: pool.submit(lambda ctx, resource: wait()), workers)
     started = clock()
     pool.stop()
     return _figures(begin, started, started)
@@ -49,7 +49,7 @@ def tasker(workers: int) -> dict[str, float]:
 def executor(workers: int) -> dict[str, float]:
     begin = clock()
     pool = ThreadPoolExecutor(workers)
-    full_house(pool.submit, workers)
+    wait_until_all_run(pool.submit, workers)
     started = clock()
     pool.shutdown()
     return _figures(begin, started, started)
@@ -58,7 +58,7 @@ def executor(workers: int) -> dict[str, float]:
 def thread_pool(workers: int) -> dict[str, float]:
     begin = clock()
     pool = ThreadPool(workers)
-    full_house(pool.apply_async, workers)
+    wait_until_all_run(pool.apply_async, workers)
     started = clock()
     pool.close()
     pool.join()

@@ -10,7 +10,7 @@ from multiprocessing.pool import ThreadPool
 from typing import Any
 
 from benchmarks.runner import RATE, Contestant, Race, Size
-from benchmarks.work import clock, full_house, manager, noop, noop_owned
+from benchmarks.work import clock, manager, noop, noop_owned, wait_until_all_run
 
 WORKERS = 4
 
@@ -37,7 +37,7 @@ def _race(size: Size, submitters: int) -> Race:
 
 
 def together(part: Callable[[int], Any], count: int, submitters: int) -> dict[str, float]:
-    """Runs ``part(tasks)`` in so many threads at once."""
+    """Runs ``part(tasks)`` in ``submitters`` threads at the same time, with equal shares of ``count``."""
     share = count // submitters
     start = threading.Barrier(submitters + 1)
     errors: queue.SimpleQueue[BaseException] = queue.SimpleQueue()
@@ -75,7 +75,7 @@ def tasker(count: int, submitters: int) -> dict[str, float]:
 
 def executor(count: int, submitters: int) -> dict[str, float]:
     with ThreadPoolExecutor(WORKERS) as pool:
-        full_house(pool.submit, WORKERS)
+        wait_until_all_run(pool.submit, WORKERS)
         submit = pool.submit
 
         def part(tasks: int) -> None:
@@ -87,7 +87,7 @@ def executor(count: int, submitters: int) -> dict[str, float]:
 
 def thread_pool(count: int, submitters: int) -> dict[str, float]:
     with ThreadPool(WORKERS) as pool:
-        full_house(pool.apply_async, WORKERS)
+        wait_until_all_run(pool.apply_async, WORKERS)
         submit = pool.apply_async
 
         def part(tasks: int) -> None:

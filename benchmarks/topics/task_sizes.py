@@ -1,8 +1,8 @@
-"""Tasks that compute for 10 us to 10 ms: how much of the time is not the work.
+"""Tasks that compute for 10 us to 10 ms: the share of the time that is not work.
 
-The bare call of the same work, in a loop, is a contestant of each round: what the others take longer than it, as a
-share of it, is their overhead. The work holds the GIL, so threads can gain nothing by there being two cores, and
-processes can: their overhead may be below zero. They are there from 1 ms on, where the comparison begins to make sense.
+The bare call of the same work, in a loop, is a contestant in each round; the overhead of the others is the time that
+they take beyond it, as a share of it. The work holds the GIL, so threads gain nothing from a second core. Processes do,
+so their overhead may be below zero; they take part from 1 ms on, where the comparison begins to make sense.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ def races(size: Size) -> list[Race]:
 def _race(size: Size, name: str, seconds: float, tasks: int) -> Race:
     steps = steps_for(seconds) if size.name != "tiny" else 100
     load = Load(burn_task(steps), size.count(tasks), WORKERS)
-    crew = {who: contestants.MAIN[who] for who in (contestants.TASKER, contestants.EXECUTOR, contestants.BARE)}
-    crew["multiprocessing ThreadPool"] = contestants.PEERS["multiprocessing ThreadPool"]
+    chosen = {key: contestants.MAIN[key] for key in (contestants.TASKER, contestants.EXECUTOR, contestants.BARE)}
+    chosen["multiprocessing ThreadPool"] = contestants.PEERS["multiprocessing ThreadPool"]
     gone = []
     base = _Base()
     entrants = [
@@ -43,8 +43,8 @@ def _race(size: Size, name: str, seconds: float, tasks: int) -> Race:
         )
     ]
     entrants += [
-        Contestant(who, _relative(base, lambda run=run: 1 / run(load)), remark)  # type: ignore[misc]
-        for who, (run, remark) in crew.items()
+        Contestant(key, _relative(base, lambda run=run: 1 / run(load)), remark)  # type: ignore[misc]
+        for key, (run, remark) in chosen.items()
     ]
     if seconds >= 1e-3:
         gone = absent("loky")
@@ -65,7 +65,7 @@ def _race(size: Size, name: str, seconds: float, tasks: int) -> Race:
 
 
 class _Base:
-    """What the work took in this round."""
+    """The time of the bare work in this round, for the contestants after it."""
 
     def __init__(self) -> None:
         self.each = 1.0
@@ -84,7 +84,8 @@ def _relative(base: _Base, run: Callable[[], float]) -> Callable[[], dict[str, f
 
 
 def bare(load: Load) -> float:
-    """The best of four parts: what disturbs it can only make it longer, and all the others are compared with it."""
+    """Returns the seconds for a task: the best of four parts, because a disturbance can only make it longer, and all
+    other contestants are compared with it."""
     task = load.task.plain
     part = max(1, load.count // 4)
     taken = []

@@ -1,4 +1,4 @@
-"""No-op tasks: `submit`, then `result` of each. All that is measured is what the library itself costs."""
+"""No-op tasks: `submit`, then `result` of each. This measures only what the library itself costs."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from benchmarks.work import NOOP, Load
 
 ROW = "no-op tasks on threads"
 GO = (170_000, 216_000)
-"""Tasks a second of the Go library's ``QueueTaskAsync`` on two cores, slowest and fastest, as `DESIGN.md` has it."""
+"""Tasks a second of the Go library's ``QueueTaskAsync`` on two cores, the lowest and the highest of several runs of its
+own benchmark. Not measured here."""
 
 
 def wanted_advantage() -> float:
-    """Over ThreadPoolExecutor, on this Python."""
+    """Returns the targeted factor over ThreadPoolExecutor on this Python."""
     if not gil_is_on():
         return 3.0
     return 6.0 if sys.version_info < (3, 12) else 5.0
@@ -26,7 +27,7 @@ def races(size: Size) -> list[Race]:
     if size.long:
         return [_thousand(size, 15)]
     main = [_main(size, workers) for workers in (1, 4, 16)]
-    return [*main, *([] if size.free_threaded else [_everybody(size)]), _thousand(size, 7)]
+    return [*main, *([] if size.free_threaded else [_all_peers(size)]), _thousand(size, 7)]
 
 
 def _main(size: Size, workers: int) -> Race:
@@ -59,25 +60,25 @@ def _main(size: Size, workers: int) -> Race:
     return Race(
         key=f"noop-{workers}",
         title=f"No-op tasks, {workers} worker{'s' * (workers > 1)}",
-        work=f"{load.count:,} tasks that do nothing: all are submitted by one thread, then the result of each is asked for.",
+        work=f"{load.count:,} tasks that do nothing: all are submitted by one thread, then the result of each is retrieved.",
         figures=[RATE],
-        contestants=[*contestants.contestants(load, contestants.MAIN, []), bounded],
+        contestants=[*contestants.of(load, contestants.MAIN, []), bounded],
         rounds=size.rounds(9),
         claims=claims,
         weight=2.0,
     )
 
 
-def _everybody(size: Size) -> Race:
+def _all_peers(size: Size) -> Race:
     load = Load(NOOP, size.count(10_000), size.workers(4))
     gone = absent("pebble", "joblib", "mpire")
-    crew = {name: contestants.MAIN[name] for name in (contestants.TASKER, contestants.EXECUTOR)} | contestants.PEERS
+    chosen = {name: contestants.MAIN[name] for name in (contestants.TASKER, contestants.EXECUTOR)} | contestants.PEERS
     return Race(
         key="noop-peers",
         title="No-op tasks, 4 workers, every peer",
         work=f"{load.count:,} tasks that do nothing; fewer than above, because some of the peers take long.",
         figures=[RATE],
-        contestants=contestants.contestants(load, crew, gone),
+        contestants=contestants.of(load, chosen, gone),
         rounds=size.rounds(7),
         absent=gone,
         weight=2.0,
@@ -85,7 +86,7 @@ def _everybody(size: Size) -> Race:
 
 
 def _thousand(size: Size, rounds: int) -> Race:
-    # Not fewer: with 50,000, CPython 3.11 makes a full collection beside 1,000 workers and none beside 4.
+    # No fewer: with 50,000 tasks, CPython 3.11 runs a full garbage collection with 1,000 workers and none with 4.
     count = size.count(1_000_000 if size.long else 100_000)
     few, many = Load(NOOP, count, size.workers(4)), Load(NOOP, count, size.workers(1000))
     return Race(
