@@ -2,7 +2,8 @@
 
 The workers are started before the clock starts, and end after it has stopped. *One by one*: each task is submitted by
 itself, and its outcome is retrieved by itself. *In chunks*: the library cuts a list of inputs into chunks and passes a
-chunk to a worker, so it passes far fewer objects, but a single task can't be urgent, and is not done before its chunk is.
+chunk to a worker, so it passes far fewer objects, but a single task can't be urgent, and is not done before its chunk
+is.
 """
 
 from __future__ import annotations

@@ -16,7 +16,8 @@ OURS, THEIRS, INK = "#0b6e4f", "#b8c4bb", "#333333"
 
 
 def draw(folder: Path, run: Run) -> list[str]:
-    """Draws all topics of a run into the folder; returns the names of the files. Raises ``Missing`` without matplotlib."""
+    """Draws all topics of a run into the folder; returns the names of the files. Raises ``Missing`` without
+    matplotlib."""
     matplotlib = load("matplotlib")
     matplotlib.use("svg")
     pyplot = load("matplotlib.pyplot")

@@ -17,14 +17,14 @@ COMPARED = ("/s", "us", "ms", "s", "B")
 HOW_TO_READ = """\
 ## How to read this
 
-- A round runs every contestant of a table once, one after the other, and then the next round begins (A B C, A B C, ...),
-  so a slow moment of the machine affects all of them. A figure is the **median of the rounds, with the quartiles in
-  brackets**.
+- A round runs every contestant of a table once, one after the other, and then the next round begins (A B C, A B C,
+  ...), so a slow moment of the machine affects all of them. A figure is the **median of the rounds, with the quartiles
+  in brackets**.
 - "tasker is" compares within a round and shows the median of those ratios: 5.0x means five times better (faster, or
   smaller), 0.5x means half as good. The targets are judged by the same median. *Close* means that the target lies
   within the quartiles, so that the result of another run may differ.
-- Everything runs in one process, with the garbage collector on; it runs before each run. If memory is measured, each run
-  has a process of its own.
+- Everything runs in one process, with the garbage collector on; it runs before each run. If memory is measured, each
+  run has a process of its own.
 - tasker always has everything on: priorities, contextvars, metrics, retries, health checks. Its number of workers is
   fixed (`max_worker_count` = `worker_count`), because that of its peers is.
 - Pools are started, and all of their workers run, before the clock starts, except where starting is measured.
@@ -36,11 +36,11 @@ CAVEATS = """\
 - No-op tasks show what a library costs and nothing else. The longer a task takes, the less that matters: see *Overhead
   as a share of the work* and *Tasks that sleep*, where the pools differ little or not at all.
 - If tasks compute in Python, two threads also pay for passing the GIL to each other, whichever pool they belong to; the
-  bare `SimpleQueue` shows how much that is. The bare loop runs in one thread, just before the others: the machine may be
-  some percent faster or slower by then, so compare the pools with one another there.
-- Chunks of tasks are faster than tasks that are submitted one by one. If thousands of tiny tasks need neither an outcome
-  of their own, nor a priority, nor a resource, cutting them into chunks is the better solution, with any of these
-  libraries.
+  bare `SimpleQueue` shows how much that is. The bare loop runs in one thread, just before the others: the machine may
+  be some percent faster or slower by then, so compare the pools with one another there.
+- Chunks of tasks are faster than tasks that are submitted one by one. If thousands of tiny tasks need neither an
+  outcome of their own, nor a priority, nor a resource, cutting them into chunks is the better solution, with any of
+  these libraries.
 - The hand-written `SimpleQueue` and the two-lock handoff are not pools: they show what the interpreter itself costs.
 - Memory that a process holds is measured in pages and includes what the allocator keeps in reserve.
 - The machine is a shared one with few cores unless the table above says otherwise: trust the ratios more than the
@@ -52,8 +52,8 @@ CAVEATS = """\
 LEFT_OUT = """\
 ## What was left out, and why
 
-- Pools of processes in the races of threads, except where a task computes for 1 ms or more: with no-op tasks, the way to
-  another process and back would be measured, which threads do not need. *Child processes* has them.
+- Pools of processes in the races of threads, except where a task computes for 1 ms or more: with no-op tasks, the way
+  to another process and back would be measured, which threads do not need. *Child processes* has them.
 - Distributed task queues (Celery, RQ, Dramatiq, Ray): they persist, route and survive a reboot; a comparison with no-op
   tasks would be unfair to them and of no use.
 - The Go library: its figures are those of its own benchmarks, on another machine, and are quoted as a target only.

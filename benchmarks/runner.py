@@ -1,8 +1,8 @@
 """Races: contestants that do the same work, one after the other, round by round (A B C, A B C, ...).
 
-So a slow moment of the machine affects all of them, and results are compared within a round: a ratio is the median of the
-ratios of the rounds, not the ratio of two medians. The garbage collector is on, as it is for users; it runs before each
-run.
+So a slow moment of the machine affects all of them, and results are compared within a round: a ratio is the median of
+the ratios of the rounds, not the ratio of two medians. The garbage collector is on, as it is for users; it runs before
+each run.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ SUBJECT = "tasker"
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """The amount of work: that of ``make bench``, ``make bench-long`` or ``make bench-free-threaded``, or as little as the
-    tests of the suite need."""
+    """The amount of work: that of ``make bench``, ``make bench-long`` or ``make bench-free-threaded``, or as little as
+    the tests of the suite need."""
 
     name: str
     scale: float = 1.0
@@ -188,8 +188,8 @@ def advantage(other: str, figure: Figure = RATE, one: str = SUBJECT) -> Callable
 
 
 def run(race: Race, topic: str, seconds: float, say: Callable[[str], None] = lambda text: None) -> Outcome:
-    """Runs all rounds of a race; once ``seconds`` are used up, only those below ``race.least``, and one if ``seconds`` is
-    0."""
+    """Runs all rounds of a race; once ``seconds`` are used up, only those below ``race.least``, and one if ``seconds``
+    is 0."""
     outcome = Outcome(
         key=race.key,
         topic=topic,

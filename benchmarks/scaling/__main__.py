@@ -1,4 +1,5 @@
-"""`python -m benchmarks.scaling`: compares the rules, and the simulation with real runs; writes SCALING.md and its plots."""
+"""`python -m benchmarks.scaling`: compares the rules, and the simulation with real runs; writes SCALING.md and its
+plots."""
 
 from __future__ import annotations
 

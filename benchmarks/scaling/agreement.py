@@ -124,8 +124,8 @@ def run_for_real(tasks: Tasks, workload: Workload, pool: PoolOptions) -> Measure
 
 
 def _simulated(tasks: Tasks, workload: Workload, seed: int) -> Measures:
-    """Simulates the tasks; returns the mean of ten runs whose ticks are shifted against the load, because it is unknown when
-    the ticks of the real manager fall."""
+    """Simulates the tasks; returns the mean of ten runs whose ticks are shifted against the load, because it is unknown
+    when the ticks of the real manager fall."""
     runs = []
     for number in range(_SHIFTS):
         warm_up = POOL.burst_interval * number / _SHIFTS

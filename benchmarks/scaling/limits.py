@@ -1,4 +1,5 @@
-"""What is out of reach: two rules that show how much of the aim a policy without knowledge of the future can't attain."""
+"""What is out of reach: two rules that show how much of the aim a policy without knowledge of the future can't
+attain."""
 
 from __future__ import annotations
 
@@ -15,8 +16,8 @@ _HOLD = 10.0
 
 
 class EagerRule:
-    """Grows to the maximum as soon as anything waits, and shrinks to the running tasks after 10 s without a wait. No rule
-    that begins at the base grows faster."""
+    """Grows to the maximum as soon as anything waits, and shrinks to the running tasks after 10 s without a wait. No
+    rule that begins at the base grows faster."""
 
     __slots__ = ("_waited_at",)
 

@@ -17,17 +17,18 @@ _FIELDS = (("mean", "mean wait"), ("p95", "p95 wait"), ("worker_seconds", "worke
 HOW_TO_READ = f"""\
 ## How to read this
 
-- All rules run the same tasks on the same control plane: creation, backoff and retiring are those of a real manager. They
-  differ only in how the number of workers is decided. The workers of the base are ready when the load begins.
-- **p99** is the wait from arrival to start that 99% of the tasks do not exceed. **oracle x** is the worker-seconds (from
-  the moment at which a worker begins to make its resource until the resource is gone) as a multiple of the oracle's.
+- All rules run the same tasks on the same control plane: creation, backoff and retiring are those of a real manager.
+  They differ only in how the number of workers is decided. The workers of the base are ready when the load begins.
+- **p99** is the wait from arrival to start that 99% of the tasks do not exceed. **oracle x** is the worker-seconds
+  (from the moment at which a worker begins to make its resource until the resource is gone) as a multiple of the
+  oracle's.
 - **The oracle** knows the future. It is a lower bound on the worker-seconds of every way to start each task within the
-  target or, if not even the fixed maximum pool does so, no later than in that pool
-  (`src/tasker/simulation/oracle.py` explains how it is computed, and why it is a bound). It need not be attainable.
-- **The aim** for tasker's own policy: a p99 within {FACTOR:g}x of the fixed maximum pool's, at no more than {FACTOR:g}x the
-  oracle's worker-seconds. If hardly a task waits in the fixed maximum pool, {FACTOR:g} times nothing is nothing, and no pool
-  that ever shrinks gets there; so a p99 within {FACTOR:g}x of the target wait is *good*, too. The column *literally* shows
-  whether the aim is met without this allowance.
+  target or, if not even the fixed maximum pool does so, no later than in that pool (`src/tasker/simulation/oracle.py`
+  explains how it is computed, and why it is a bound). It need not be attainable.
+- **The aim** for tasker's own policy: a p99 within {FACTOR:g}x of the fixed maximum pool's, at no more than {FACTOR:g}x
+  the oracle's worker-seconds. If hardly a task waits in the fixed maximum pool, {FACTOR:g} times nothing is nothing,
+  and no pool that ever shrinks gets there; so a p99 within {FACTOR:g}x of the target wait is *good*, too. The column
+  *literally* shows whether the aim is met without this allowance.
 - A rule can cost less than the oracle, a factor below 1, only if it makes tasks wait longer than the oracle's condition
   allows.
 """
@@ -45,19 +46,18 @@ def text(
     parts = [
         "# Scaling rules, compared\n",
         (
-            "Written by `make scaling`; do not edit. The figures are simulated (`tasker simulate`), so they are the same on"
-            f" every machine; only the last table is measured. {pool.worker_count} to {pool.max_worker_count} workers, a"
-            f" decision every {pool.burst_interval:g} s, target wait {pool.target_wait:g} s, and a resource that takes 0.5 s to"
-            f" make where nothing else is said; seed {SEED}.\n"
+            "Written by `make scaling`; do not edit. The figures are simulated (`tasker simulate`), so they are the"
+            f" same on every machine; only the last table is measured. {pool.worker_count} to {pool.max_worker_count}"
+            f" workers, a decision every {pool.burst_interval:g} s, target wait {pool.target_wait:g} s, and a resource"
+            f" that takes 0.5 s to make where nothing else is said; seed {SEED}.\n"
         ),
         _own(comparisons),
         _limits(cases, comparisons, limits),
         "![Workers over time](plots/scaling-workers.svg)\n",
         "![Wait against cost](plots/scaling-trade.svg)\n",
         (
-            "In the second picture lower left is better: the shaded part costs at most"
-            f" {FACTOR:g}x the oracle's worker-seconds, the dashed line is the p99 that is good enough. Waits below 1 ms are"
-            " drawn at 1 ms.\n"
+            f"In the second picture lower left is better: the shaded part costs at most {FACTOR:g}x the oracle's"
+            " worker-seconds, the dashed line is the p99 that is good enough. Waits below 1 ms are drawn at 1 ms.\n"
         ),
         HOW_TO_READ,
         "## The rules\n",
@@ -137,9 +137,9 @@ def _limits(cases: Sequence[Case], comparisons: Sequence[Comparison], limits: Se
     if not rows:
         return ""
     words = (
-        "Where the aim is missed, and what is possible. *The eager rule* starts all allowed workers at the first tick at"
-        " which anything waits, whatever that costs: no rule that begins at the base grows faster. *The smallest good fixed"
-        " pool* is the least number of workers with which the p99 is good if they exist all the time.\n"
+        "Where the aim is missed, and what is possible. *The eager rule* starts all allowed workers at the first tick"
+        " at which anything waits, whatever that costs: no rule that begins at the base grows faster. *The smallest"
+        " good fixed pool* is the least number of workers with which the p99 is good if they exist all the time.\n"
     )
     return "\n".join([words, _rows([head, ["---", *["---:"] * 5], *rows]), "\n".join(lines) + "\n"])
 
@@ -183,11 +183,11 @@ def _agreement(agreements: Sequence[Agreement], machine: dict[str, str]) -> str:
         [
             "## The simulation and reality\n",
             (
-                f"A real manager, with threads whose tasks sleep, on a real clock, under the same tasks: {rounds} rounds of half"
-                f" a minute for each workload, other tasks in each; a figure is the mean of the rounds. Within {CLOSE:.0%}:"
-                f" {close} of {len(agreements) * len(_FIELDS)}. In brackets, the round in which they differ most: half a minute"
-                " is decided by a few moments, and by where in the load the ticks fall. The simulation leaves out what the"
-                " library and the machine themselves cost.\n"
+                f"A real manager, with threads whose tasks sleep, on a real clock, under the same tasks: {rounds}"
+                " rounds of half a minute for each workload, other tasks in each; a figure is the mean of the rounds."
+                f" Within {CLOSE:.0%}: {close} of {len(agreements) * len(_FIELDS)}. In brackets, the round in which"
+                " they differ most: half a minute is decided by a few moments, and by where in the load the ticks"
+                " fall. The simulation leaves out what the library and the machine themselves cost.\n"
             ),
             _rows([head, ["---", *["---:"] * 9], *rows]),
             _rows([["", ""], ["---", "---"], *([name, value] for name, value in machine.items())]),

@@ -48,9 +48,10 @@ CASES: tuple[Case, ...] = (
         "20/s and 400/s by turns in 60 s, 50 ms exponential",
         arrivals.square(20, 400, 60),
         _SHORT,
-        limit="the rate rises twentyfold at once. The tasks that arrive from then until the first new worker is ready (a"
-        " tick and a creation, 0.6 s) are 2% of all, so the 99th percentile is among those that wait for a creation. Only a"
-        " pool that keeps its workers through every low half can avoid that, and that costs more than the aim allows.",
+        limit="the rate rises twentyfold at once. The tasks that arrive from then until the first new worker is"
+        " ready (a tick and a creation, 0.6 s) are 2% of all, so the 99th percentile is among those that wait for a"
+        " creation. Only a pool that keeps its workers through every low half can avoid that, and that costs more"
+        " than the aim allows.",
     ),
     _case("ramp", "20/s to 500/s within 600 s, 50 ms exponential", arrivals.ramp(20, 500, 600), _SHORT),
     _case(
@@ -58,8 +59,8 @@ CASES: tuple[Case, ...] = (
         "1/s, but 500/s from 300 s to 320 s, 50 ms exponential",
         arrivals.spike(1, 500, 300, 20),
         _SHORT,
-        limit="as in the square wave: nearly 3% of all tasks arrive before a worker that is started at the first tick of the"
-        " spike can be ready.",
+        limit="as in the square wave: nearly 3% of all tasks arrive before a worker that is started at the first"
+        " tick of the spike can be ready.",
     ),
     _case(
         "diurnal",
@@ -73,9 +74,9 @@ CASES: tuple[Case, ...] = (
         "60/s at random, 150 ms Pareto (alpha 1.5: the variance is infinite)",
         arrivals.Poisson(60),
         services.Pareto(0.15, 1.5),
-        limit="a few tasks take a hundred times as long as the others and occupy their workers, at unpredictable times, so a"
-        " good p99 needs idle workers in reserve. The smallest fixed pool that is good enough costs more than tasker does;"
-        " that no rule at all can do it for 1.3 times the oracle's cost is likely, but not proved.",
+        limit="a few tasks take a hundred times as long as the others and occupy their workers, at unpredictable"
+        " times, so a good p99 needs idle workers in reserve. The smallest fixed pool that is good enough costs more"
+        " than tasker does; that no rule at all can do it for 1.3 times the oracle's cost is likely, but not proved.",
     ),
     _case(
         "long tasks",
@@ -83,9 +84,9 @@ CASES: tuple[Case, ...] = (
         arrivals.Poisson(2),
         services.Exponential(5.0),
         seconds=3600,
-        limit="a task that finds no idle worker waits for a creation (0.5 s), which is longer than is good enough; so 99% of"
-        " the tasks must find one, with about 10 running, give or take 3: that needs a reserve of 9, which costs more than the"
-        " aim allows. Less is enough only with knowledge of the future.",
+        limit="a task that finds no idle worker waits for a creation (0.5 s), which is longer than is good enough;"
+        " so 99% of the tasks must find one, with about 10 running, give or take 3: that needs a reserve of 9, which"
+        " costs more than the aim allows. Less is enough only with knowledge of the future.",
     ),
     _case(
         "slow creation",
@@ -93,7 +94,8 @@ CASES: tuple[Case, ...] = (
         arrivals.square(20, 400, 120),
         _SHORT,
         creation=Creation(5.0),
-        limit="as in the square wave: 8% of all tasks arrive within the 5 s that the first new worker takes to be ready.",
+        limit="as in the square wave: 8% of all tasks arrive within the 5 s that the first new worker takes to be"
+        " ready.",
     ),
     _case(
         "failing creation",
@@ -101,8 +103,8 @@ CASES: tuple[Case, ...] = (
         arrivals.square(20, 400, 60),
         _SHORT,
         creation=Creation(0.5, failing=0.3, outage=(200.0, 230.0)),
-        limit="the rate rises at 210 s, in the middle of the outage: no resource can be made until 230 s and the next attempt"
-        " after the backoff. Only a pool that kept its workers since the rate was last high avoids that.",
+        limit="the rate rises at 210 s, in the middle of the outage: no resource can be made until 230 s and the"
+        " next attempt after the backoff. Only a pool that kept its workers since the rate was last high avoids that.",
     ),
     _case(
         "overload",

@@ -1,8 +1,8 @@
 """One manager, millions of tasks: throughput and memory must stay as they are at the beginning.
 
-The run takes minutes, and the speed of a shared machine changes from minute to minute. So at the beginning and at the end,
-the manager takes turns with a new one in a new process, and the two ratios are compared with each other. (One of the two
-ratios alone would not do: the process that waits for the other one goes on with cold caches.)
+The run takes minutes, and the speed of a shared machine changes from minute to minute. So at the beginning and at the
+end, the manager takes turns with a new one in a new process, and the two ratios are compared with each other. (One of
+the two ratios alone would not do: the process that waits for the other one goes on with cold caches.)
 """
 
 from __future__ import annotations
@@ -42,9 +42,10 @@ def races(size: Size) -> list[Race]:
         Race(
             key=f"endurance-{size.name}",
             title=f"{total:,} tasks in one manager, {WORKERS} workers",
-            work=f"No-op tasks in bursts of {BURST:,}: submitted, then the result of each. Throughput is that since the "
-            f"line before. Then a new manager in a new process does {_a_turn(each):,} tasks by turns with this one (once; at the "
-            f"beginning and at the end {TURNS} times). Memory is what the process holds; metrics() is the median of 20 calls.",
+            work=f"No-op tasks in bursts of {BURST:,}: submitted, then the result of each. Throughput is that since "
+            f"the line before. Then a new manager in a new process does {_a_turn(each):,} tasks by turns with this "
+            f"one (once; at the beginning and at the end {TURNS} times). Memory is what the process holds; metrics() "
+            "is the median of 20 calls.",
             figures=figures,
             contestants=[Contestant("tasker", lambda: _child(each, steps))],
             rounds=size.rounds(3),
@@ -100,7 +101,8 @@ def burst(pool: TaskManager[object], tasks: int) -> float:
 
 
 def turn(pool: TaskManager[object], tasks: int) -> float:
-    """Runs one turn, after some tasks that do not count, because the caches are cold at first; returns tasks a second."""
+    """Runs one turn, after some tasks that do not count, because the caches are cold at first; returns tasks a
+    second."""
     burst(pool, tasks // 5)
     return burst(pool, tasks)
 

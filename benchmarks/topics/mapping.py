@@ -17,8 +17,8 @@ from benchmarks.work import clock, manager, wait_until_all_run
 
 PEAK = Figure("peak", "memory it took", "MB")
 ALLOWED_MB = 8.0
-"""The growth of memory, for ten times as many inputs, that still counts as constant: the noise of the allocator, which is
-far below what a million kept results would take."""
+"""The growth of memory, for ten times as many inputs, that still counts as constant: the noise of the allocator, which
+is far below what a million kept results would take."""
 FEWER = "tasker, a tenth of the inputs"
 
 

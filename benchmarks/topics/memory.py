@@ -47,7 +47,8 @@ def races(size: Size) -> list[Race]:
         Race(
             key="deep",
             title="A queue of a million tasks" if depth == 1_000_000 else f"A queue of {depth:,} tasks",
-            work=f"{depth:,} tasks are queued while the only worker is held up; then it is let go and does all of them.",
+            work=f"{depth:,} tasks are queued while the only worker is blocked; then it is released and runs all of"
+            " them.",
             figures=[QUEUED, DRAINED, SECONDS, RESIDENT],
             contestants=_contestants("deep", depth),
             rounds=size.rounds(5 if size.long else 3),

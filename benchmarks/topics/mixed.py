@@ -114,7 +114,8 @@ def _failing(size: Size) -> Race:
     return Race(
         key="failing",
         title="One task in twenty fails, 4 workers",
-        work=f"{count:,} tasks that do nothing, but every twentieth raises; the error or the result of each is retrieved.",
+        work=f"{count:,} tasks that do nothing, but every twentieth raises; the error or the result of each is"
+        " retrieved.",
         figures=[RATE],
         contestants=[
             Contestant("tasker", lambda: {"rate": failing(count)}, "`check_health` is asked: the resource is healthy"),

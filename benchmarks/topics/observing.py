@@ -1,4 +1,5 @@
-"""`metrics()` and `stats()`: the time of a call in an idle manager and in one under load, and its effect on the load."""
+"""`metrics()` and `stats()`: the time of a call in an idle manager and in one under load, and its effect on the
+load."""
 
 from __future__ import annotations
 
@@ -36,8 +37,9 @@ def races(size: Size) -> list[Race]:
         Race(
             key="observing-load",
             title="metrics() and stats() under load",
-            work=f"A call every {PAUSE_S * 1000:g} ms, while another thread submits and awaits {4 * tasks:,} no-op tasks in bursts. "
-            "A call has to wait for the GIL like every thread (5 ms at a time), so this is what a caller sees, not what the call costs.",
+            work=f"A call every {PAUSE_S * 1000:g} ms, while another thread submits and awaits {4 * tasks:,} no-op "
+            "tasks in bursts. A call has to wait for the GIL like every thread (5 ms at a time), so this is what a "
+            "caller sees, not what the call costs.",
             figures=[LOAD, P50, P99],
             contestants=[
                 Contestant("metrics()", lambda: under_load("metrics", 4 * tasks)),

@@ -84,8 +84,8 @@ def _throughput(size: Size) -> Race:
     return Race(
         key="processes-noop",
         title="No-op tasks in 2 child processes",
-        work="Tasks that return their number: all are submitted by one thread, then the result of each is retrieved. Fewer for "
-        "those that take long.",
+        work="Tasks that return their number: all are submitted by one thread, then the result of each is retrieved. "
+        "Fewer for those that take long.",
         figures=[RATE],
         contestants=contestants,
         rounds=size.rounds(7),
@@ -174,8 +174,8 @@ def _latency(size: Size) -> Race:
     return Race(
         key="processes-round-trip",
         title="Round trip of one task to a child process and back",
-        work=f"{count:,} times: one no-op task is submitted, and its result awaited. The bare pipe sends bytes to a process that "
-        "sends them back.",
+        work=f"{count:,} times: one no-op task is submitted, and its result awaited. The bare pipe sends bytes to a "
+        "process that sends them back.",
         figures=LATENCY,
         contestants=[
             Contestant("tasker", lambda: _tasker_trips(count)),

@@ -25,7 +25,8 @@ def _race(size: Size, submitters: int) -> Race:
     return Race(
         key=f"submitters-{submitters}",
         title=f"No-op tasks, {submitters} submitter{'s' * (submitters > 1)}, {WORKERS} workers",
-        work=f"{count:,} tasks that do nothing, in equal parts from {submitters} thread{'s that start together' * (submitters > 1)}.",
+        work=f"{count:,} tasks that do nothing, in equal parts from {submitters}"
+        f" thread{'s that start together' * (submitters > 1)}.",
         figures=[RATE],
         contestants=[
             Contestant("tasker", lambda: tasker(count, many)),

@@ -60,7 +60,8 @@ def _main(size: Size, workers: int) -> Race:
     return Race(
         key=f"noop-{workers}",
         title=f"No-op tasks, {workers} worker{'s' * (workers > 1)}",
-        work=f"{load.count:,} tasks that do nothing: all are submitted by one thread, then the result of each is retrieved.",
+        work=f"{load.count:,} tasks that do nothing: all are submitted by one thread, then the result of each is"
+        " retrieved.",
         figures=[RATE],
         contestants=[*contestants.of(load, contestants.MAIN, []), bounded],
         rounds=size.rounds(9),

@@ -176,8 +176,8 @@ class Context:
             _fire_all(sorted(watchers, key=lambda watcher: not watcher.ours))
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Sleeps until the context is cancelled, its deadline passes or ``timeout`` seconds have passed (None: no limit);
-        returns whether it is cancelled. It blocks the thread: in coroutines, use ``wait_async``."""
+        """Sleeps until the context is cancelled, its deadline passes or ``timeout`` seconds have passed (None: no
+        limit); returns whether it is cancelled. It blocks the thread: in coroutines, use ``wait_async``."""
         limits = [s for s in (timeout, self.remaining()) if s is not None]
         if self.cancelled:
             return True
@@ -211,8 +211,8 @@ class Context:
         return self.cancelled
 
     def on_cancel(self, fn: Callable[[], object]) -> Callable[[], None]:
-        """Calls ``fn()`` once, when this context or an ancestor is cancelled, in the thread that cancels it; at once, in
-        this thread, if it is cancelled already. A deadline that passes does not call it.
+        """Calls ``fn()`` once, when this context or an ancestor is cancelled, in the thread that cancels it; at once,
+        in this thread, if it is cancelled already. A deadline that passes does not call it.
 
         Returns a function that removes ``fn`` again. An error that ``fn`` raises is raised by ``cancel``, or by this
         call; when a manager cancels, it is logged.

@@ -16,8 +16,8 @@ class TaskerError(Exception):
 
 
 class ConfigError(TaskerError, ValueError):
-    """A field of ``Config``, or an argument of ``resize``, has a value that is not allowed. The message names the field,
-    the value and what is allowed."""
+    """A field of ``Config``, or an argument of ``resize``, has a value that is not allowed. The message names the
+    field, the value and what is allowed."""
 
 
 class ShutdownError(TaskerError, RuntimeError):
@@ -35,7 +35,8 @@ class ResourceError(TaskerError):
 
 
 class MaxRetriesExceeded(TaskerError):
-    """The outcome of a task whose every attempt failed with an error that ``Config.check_health`` blames on the resource.
+    """The outcome of a task whose every attempt failed with an error that ``Config.check_health`` blames on the
+    resource.
 
     ``attempts`` is the number of times that the task was started, ``__cause__`` the error of the last attempt.
     """
@@ -75,13 +76,13 @@ class DeadlockError(TaskerError, RuntimeError):
 
 
 class TravelError(TaskerError):
-    """A task, argument, result or error could not be pickled, or not be unpickled in the other process. The message names
-    the task and the object; the worker lives on."""
+    """A task, argument, result or error could not be pickled, or not be unpickled in the other process. The message
+    names the task and the object; the worker lives on."""
 
 
 class RemoteTraceback(Exception):
-    """The traceback of an error that was raised in another process, as text: the last ``__cause__`` of such an error. It
-    is never raised by itself."""
+    """The traceback of an error that was raised in another process, as text: the last ``__cause__`` of such an error.
+    It is never raised by itself."""
 
     def __init__(self, text: str) -> None:
         super().__init__(text)

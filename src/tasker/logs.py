@@ -8,11 +8,11 @@ from typing import Protocol
 
 
 class Logger(Protocol):
-    """The methods that a manager calls on ``Config.logger``. ``logging.Logger``, ``LoggerAdapter`` and structlog's loggers
-    have them.
+    """The methods that a manager calls on ``Config.logger``. ``logging.Logger``, ``LoggerAdapter`` and structlog's
+    loggers have them.
 
-    ``msg`` is a %-format for ``args``. Called from any thread, never under a lock of the manager. An error that a method
-    raises is counted in ``stats().user_errors`` and goes no further.
+    ``msg`` is a %-format for ``args``. Called from any thread, never under a lock of the manager. An error that a
+    method raises is counted in ``stats().user_errors`` and goes no further.
     """
 
     def debug(self, msg: str, /, *args: object) -> object: ...

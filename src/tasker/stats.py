@@ -80,8 +80,8 @@ class StopReport:
     killed_tasks: int
     """Accepted tasks whose outcome is ``TaskKilled``."""
     abandoned: tuple[str, ...]
-    """Workers that were left behind because user code did not return, each with its task; with ``AsyncTaskManager`` also
-    callbacks that did not end."""
+    """Workers that were left behind because user code did not return, each with its task; with ``AsyncTaskManager``
+    also callbacks that did not end."""
     seconds: float
     """From the call to the end of the manager, or to the deadline of a kill."""
 

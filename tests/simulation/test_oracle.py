@@ -48,7 +48,7 @@ def optimum_without_waiting(tasks: Tasks, duration: float, base: int, price: flo
     return total
 
 
-# -- the taut string ------------------------------------------------------------------------------------------------------
+# -- the taut string ---------------------------------------------------------------------------------------------------
 
 
 def test_the_string_goes_round_corners() -> None:
@@ -87,7 +87,7 @@ def test_no_line_is_tauter(steps: list[tuple[float, float]], weights: list[float
     assert taut <= sum(max(level, b - a) for a, b in pairwise(other)) + 1e-6
 
 
-# -- the bound ------------------------------------------------------------------------------------------------------------
+# -- the bound ---------------------------------------------------------------------------------------------------------
 
 
 def test_nothing_arrives() -> None:
@@ -128,8 +128,8 @@ loads = st.lists(st.tuples(st.floats(0, 30), st.floats(0.01, 4)), min_size=1, ma
     price=st.sampled_from([0.0, 0.3, 2.0, 100.0]),
 )
 def test_never_above_the_optimum(load: list[tuple[float, float]], base: int, target: float, price: float) -> None:
-    """Whatever the target wait, the bound is at most the exact optimum without waiting, and at least the cost of the base
-    and of the work."""
+    """Whatever the target wait, the bound is at most the exact optimum without waiting, and at least the cost of the
+    base and of the work."""
     tasks = tasks_of(*load)
     optimum = optimum_without_waiting(tasks, 30.0, base, price)
     bound = bound_of(tasks, 30.0, base, target, price)

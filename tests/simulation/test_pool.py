@@ -40,7 +40,7 @@ def erlang_c(servers: int, offered: float) -> float:
     return blocked / (1 - used + used * blocked)
 
 
-# -- by hand ------------------------------------------------------------------------------------------------------------
+# -- by hand -----------------------------------------------------------------------------------------------------------
 
 
 def test_one_worker_by_hand() -> None:
@@ -84,7 +84,7 @@ def test_a_burst_by_hand() -> None:
     assert outcome.worker_seconds == pytest.approx(20.0 + 4.9)
 
 
-# -- queueing theory ------------------------------------------------------------------------------------------------------
+# -- queueing theory ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("servers", "used"), [(1, 0.7), (4, 0.8), (16, 0.9)])
@@ -103,7 +103,7 @@ def test_mm_c(servers: int, used: float) -> None:
     assert outcome.worker_seconds == pytest.approx(servers * outcome.finished)
 
 
-# -- what always holds ----------------------------------------------------------------------------------------------------
+# -- what always holds -------------------------------------------------------------------------------------------------
 
 
 loads = st.lists(st.tuples(st.floats(0, 20), st.floats(0, 3)), max_size=60).map(sorted)
@@ -166,12 +166,12 @@ def test_deterministic(failing: float) -> None:
     assert once(1).waits != once(2).waits
 
 
-# -- creation that fails --------------------------------------------------------------------------------------------------
+# -- creation that fails -----------------------------------------------------------------------------------------------
 
 
 def test_an_outage() -> None:
-    """During an outage the backlog waits, and creations are tried one at a time and less and less often; the pool grows as
-    soon as the outage is over."""
+    """During an outage the backlog waits, and creations are tried one at a time and less and less often; the pool grows
+    as soon as the outage is over."""
     load = Workload(name="w", arrivals=arrivals.square(10, 200, 20), services=services.Constant(0.05), duration=40)
     plain = run(Plan(2, 16), load.draw(1), 40, creation=Creation(0.1))
     away = run(Plan(2, 16), load.draw(1), 40, creation=Creation(0.1, outage=(5.0, 18.0)))
@@ -201,7 +201,7 @@ def test_creation_timeout() -> None:
     assert outcome.failed == 2
 
 
-# -- measuring ------------------------------------------------------------------------------------------------------------
+# -- measuring ---------------------------------------------------------------------------------------------------------
 
 
 def test_a_series_stays_short_and_keeps_its_peaks() -> None:

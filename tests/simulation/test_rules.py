@@ -120,7 +120,8 @@ def test_fixed_pools_are_the_bounds(compared: Comparison) -> None:
 
 
 def test_the_bound_holds(compared: Comparison) -> None:
-    """A rule under which no task waits longer than the target costs at least the bound, and so does the fixed maximum."""
+    """A rule under which no task waits longer than the target costs at least the bound, and so does the fixed
+    maximum."""
     for figures in compared.figures:
         if figures.late == 0:
             assert compared.cost(figures) >= 1

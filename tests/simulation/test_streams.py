@@ -31,7 +31,8 @@ def test_regular() -> None:
 
 
 def test_poisson() -> None:
-    """Poisson arrivals have the given rate, and times between them with the variance of the exponential distribution."""
+    """Poisson arrivals have the given rate, and times between them with the variance of the exponential
+    distribution."""
     moments = drawn(arrivals.Poisson(100), 200)
     assert near(len(moments), 20_000)
     between = [after - before for before, after in itertools.pairwise(moments)]

@@ -77,7 +77,8 @@ class Scaler:
         """Adds one worker because all living workers run tasks that wait for other tasks."""
         if self._policy is None:
             return []
-        # Throughput says nothing here: it is 0 with any number of workers, so a limit learnt from it would be a deadlock.
+        # Throughput says nothing here: it is 0 with any number of workers, so a limit learnt from it would be a
+        # deadlock.
         self._trials.forget()
         target = self._within(max(self.target, living + 1))
         self._demand.needed(now, target)

@@ -220,7 +220,8 @@ def _backlog_after_creation(snapshot: Snapshot, service: float) -> float:
 
 
 def _service_time(snapshot: Snapshot) -> float | None:
-    """Returns the usual service time; if the queue stalls in spite of it, the recent one, provided that it is longer."""
+    """Returns the usual service time; if the queue stalls in spite of it, the recent one, provided that it is
+    longer."""
     usual, recent = snapshot.usual.service_time, snapshot.recent.service_time
     if usual is None or snapshot.oldest_wait <= snapshot.target_wait:
         return usual

@@ -35,8 +35,8 @@ PROBE_AFTER = 3.0
 """Seconds of saturation, past and to come, before fewer workers are tried."""
 PROBE_EVERY = 60.0
 PROBE_CREATIONS = 100.0
-"""Between two trials of fewer workers lie so many seconds and so many creation times, so that making the resources again
-costs next to nothing."""
+"""Between two trials of fewer workers lie so many seconds and so many creation times, so that making the resources
+again costs next to nothing."""
 PROBE_FOR = 20.0
 """Seconds after which a trial of fewer workers ends without a result."""
 
@@ -59,7 +59,8 @@ class Measurement:
 
 
 def compared(fewer: Measurement, more: Measurement) -> int:
-    """Returns 1 if the additional workers help, -1 if they do not, 0 if the measurements are not exact enough to say."""
+    """Returns 1 if the additional workers help, -1 if they do not, 0 if the measurements are not exact enough to
+    say."""
     worth = 1 + MIN_GAIN * (more.workers / fewer.workers - 1)
     # A lower bound only proves that its workers complete at least so much: so `more` may be one where it helps, and
     # `fewer` may be one where the additional workers do not.

@@ -7,7 +7,8 @@ from typing import NamedTuple, Protocol
 
 
 class TaskLifecycleTimestamps(NamedTuple):
-    """When a task was accepted, and when its last attempt started and ended, in ``time.monotonic`` seconds. Immutable."""
+    """When a task was accepted, and when its last attempt started and ended, in ``time.monotonic`` seconds.
+    Immutable."""
 
     queued_at: float
     started_at: float
@@ -55,8 +56,8 @@ class MetricsCollector(Protocol):
     """Receives what happens to tasks; passed as ``Config.collector``.
 
     Its methods are called from any thread, and from several at the same time, but never under a lock of the manager. An
-    error raised by a ``record_`` method is logged and counted in ``stats().user_errors``; it affects neither the task nor
-    the manager.
+    error raised by a ``record_`` method is logged and counted in ``stats().user_errors``; it affects neither the task
+    nor the manager.
     """
 
     def record_arrival(self) -> object:

@@ -60,8 +60,8 @@ def compare(
     seed: int = 0,
     progress: Callable[[str], None] = lambda title: None,
 ) -> Comparison:
-    """Runs each rule on the same tasks; tasker's own rule always comes first. ``progress`` is called with the title of each
-    run before it begins."""
+    """Runs each rule on the same tasks; tasker's own rule always comes first. ``progress`` is called with the title of
+    each run before it begins."""
     tasks = workload.draw(seed)
     # In any case, because the oracle needs its waits.
     progress(RULES[MAXIMUM].title)

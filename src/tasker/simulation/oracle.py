@@ -7,11 +7,11 @@ It holds for every way to run the workload in which
 - ``worker_count`` workers exist from beginning to end, and each further one costs, each time that it is made, the
   seconds of making and destroying its resource, in which it serves nothing.
 
-*Work.* A task that starts at ``x`` has done ``min(service, t - x)`` of its work by ``t``. So the work done by ``t``, over
-all tasks, is at least the sum of these for the latest allowed starts, and at most the sum for starts at the arrivals.
-Plotted over time, it is a line in the tube between these two, and its slope is the number of busy workers. The taut
-string in the tube (``taut_string``) has the least integral of ``max(worker_count, slope)`` of all such lines. This part
-takes work to be divisible at will.
+*Work.* A task that starts at ``x`` has done ``min(service, t - x)`` of its work by ``t``. So the work done by ``t``,
+over all tasks, is at least the sum of these for the latest allowed starts, and at most the sum for starts at the
+arrivals. Plotted over time, it is a line in the tube between these two, and its slope is the number of busy workers.
+The taut string in the tube (``taut_string``) has the least integral of ``max(worker_count, slope)`` of all such lines.
+This part takes work to be divisible at will.
 
 *Creations.* The string touches the upper side of the tube where it gets steeper, and the lower side where it gets
 flatter. So in an interval in which it is steeper than before and after, every line in the tube has that slope at some
@@ -58,8 +58,8 @@ def lower_bound(
     target_wait: float,
     creation: Creation | None = None,
 ) -> LowerBound:
-    """Returns the bound for a workload; ``fixed_waits`` are the waits in the fixed maximum pool, in seconds, not a number
-    for a task that it gave up."""
+    """Returns the bound for a workload; ``fixed_waits`` are the waits in the fixed maximum pool, in seconds, not a
+    number for a task that it gave up."""
     creation = creation or Creation()
     if not len(tasks):
         return LowerBound(base * duration, 0.0, ((0.0, base), (duration, base)))

@@ -88,7 +88,8 @@ class Outcome:
 
 
 class WaitTimes:
-    """Waits in seconds, sorted once: percentiles are exact, unlike those of a histogram. All are 0 if there are none."""
+    """Waits in seconds, sorted once: percentiles are exact, unlike those of a histogram. All are 0 if there are
+    none."""
 
     def __init__(self, waits: Sequence[float]) -> None:
         self._sorted = sorted(waits)

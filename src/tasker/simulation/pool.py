@@ -3,8 +3,8 @@
 It simulates a million tasks in seconds because arrivals and completions are not events. Between two events of the
 control plane (a tick, a worker that is ready, retires or ends), the serving workers are the same, and the first task in
 the queue starts at ``max(its arrival, the earliest moment at which a worker is free)`` (J. Kiefer and J. Wolfowitz, "On
-the Theory of Queues with Many Servers", 1955). So a task costs one operation on a heap of those moments, and the queue is
-a slice of the array of arrivals, from the first that was not started to the last that has arrived.
+the Theory of Queues with Many Servers", 1955). So a task costs one operation on a heap of those moments, and the queue
+is a slice of the array of arrivals, from the first that was not started to the last that has arrived.
 
 Left out are priorities, retries, and the time that the library itself takes.
 """

@@ -18,8 +18,8 @@ _SHOWN_DECISIONS = 100
 
 
 def write(path: str, comparison: Comparison) -> None:
-    """Writes the report and replaces an old one. Raises ``MissingExtra`` without matplotlib, and ``OSError`` if the file
-    can't be written."""
+    """Writes the report and replaces an old one. Raises ``MissingExtra`` without matplotlib, and ``OSError`` if the
+    file can't be written."""
     page = text(comparison)
     Path(path).write_text(page, encoding="utf-8")
 
@@ -107,13 +107,14 @@ def _notes(comparison: Comparison) -> Iterator[str]:
         rule = RULES[figures.rule]
         yield f"<dt>{rule.title}</dt><dd>{html.escape(rule.words)}</dd>"
     yield "<dt>oracle</dt><dd>Knows the future. A lower bound on the worker-seconds of every way to start each task"
-    yield f"within {seconds(comparison.pool.target_wait)}, or, where not even the fixed maximum pool does that, no later"
-    yield "than there: the base is there all the time, each further worker also costs the seconds that making and ending"
-    yield "its resource takes, and work is taken to be divisible at will. It need not be reachable: what costs 1.1 times"
-    yield f"this figure is at most 10% away from the best there is. {comparison.bound.creations:,.0f} of its"
+    yield f"within {seconds(comparison.pool.target_wait)} or, if not even the fixed maximum pool does that, no later than"
+    yield "in that pool: the base exists all the time, each further worker also costs the seconds of making and ending"
+    yield "its resource, and work is taken to be divisible at will. It need not be attainable: a rule that costs 1.1"
+    yield f"times as much is at most 10% above the optimum. {comparison.bound.creations:,.0f} of its"
     yield f"{comparison.bound.worker_seconds:,.0f} worker-seconds pay for creations.</dd></dl>"
-    yield "<p>Worker-seconds count each worker from the moment at which it begins to make its resource until that is ended."
-    yield "The workers of the base are up when the load begins. After it, what waits is run, and the pool stops.</p>"
+    yield "<p>Worker-seconds count each worker from the moment at which it begins to make its resource until the"
+    yield "resource is ended. The workers of the base are ready when the load begins. After the load, the tasks that"
+    yield "wait are run, and the pool stops.</p>"
     yield from _decisions(next(figures for figures in comparison.figures if figures.rule == OWN))
 
 

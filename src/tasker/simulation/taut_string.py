@@ -1,9 +1,9 @@
 """The taut string: the shortest line through a tube.
 
 Of all lines from the first point to the last that stay between ``lower`` and ``upper``, the taut string minimises the
-integral of *every* convex function of the slope: it is the shortest, has the lowest peak slope, and the least time above
-any slope (R. Barlow et al., "Statistical Inference under Order Restrictions", 1972; P. Davies and A. Kovac, "Local
-Extremes, Runs, Strings and Multiresolution", 2001). It is found by the funnel algorithm, in one pass.
+integral of *every* convex function of the slope: it is the shortest, has the lowest peak slope, and the least time
+above any slope (R. Barlow et al., "Statistical Inference under Order Restrictions", 1972; P. Davies and A. Kovac,
+"Local Extremes, Runs, Strings and Multiresolution", 2001). It is found by the funnel algorithm, in one pass.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Traces: arrivals and service times from a CSV file or from the results of a ``tasker run``.
 
 A CSV file has a header. One column is the arrival of each task: ``arrival_s`` (seconds) or ``timestamp`` (ISO 8601, or
-seconds since 1970). A column ``service_s`` (seconds) may be its service time. Other columns are ignored. The first arrival
-becomes second 0; lines may be in any order.
+seconds since 1970). A column ``service_s`` (seconds) may be its service time. Other columns are ignored. The first
+arrival becomes second 0; lines may be in any order.
 
 The results of ``tasker run`` (``.jsonl``) contain the wait, the execution time and the worker of each item.
 """

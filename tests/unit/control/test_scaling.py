@@ -31,8 +31,8 @@ QUIET = Snapshot(
 
 
 def flow(rate: float, service: float, running: float | None = None) -> dict[str, Window]:
-    """Both windows of a load that arrives at `rate`, with `service` seconds for a task, completed at the rate at which it
-    arrives, or at that of `running` workers."""
+    """Both windows of a load that arrives at `rate`, with `service` seconds for a task, completed at the rate at which
+    it arrives, or at that of `running` workers."""
     done = rate if running is None else running / service
     return {
         "recent": Window(rate, done, done * service, 1.0),

@@ -58,7 +58,7 @@ def test_monotone(load: float, more: float, wait: float, longer: float) -> None:
 
 @pytest.mark.parametrize("load", [100.0, 1000.0])
 def test_square_root_staffing(load: float) -> None:
-    """For large loads the spare workers come to a multiple of the load's square root (Halfin and Whitt: about 2.3 times,
-    if one task in a hundred may wait)."""
+    """For large loads the spare workers come to a multiple of the load's square root (Halfin and Whitt: about 2.3
+    times, if one task in a hundred may wait)."""
     spare = (workers_needed(load, 1.0, 0.0, 0.01, 10_000) - load) / math.sqrt(load)
     assert spare == pytest.approx(2.3, abs=0.3)

@@ -224,7 +224,8 @@ def test_a_queue_that_was_never_full_proves_something_about_fewer() -> None:
 
 
 def test_a_lower_bound_that_says_nothing_does_not_stop_a_trial() -> None:
-    """A lower bound from one worker that mostly waited for tasks does not prevent a trial of eight instead of sixteen."""
+    """A lower bound from one worker that mostly waited for tasks does not prevent a trial of eight instead of
+    sixteen."""
     trials = Trials(0.0)
     trials.sample(1.0, Load(2965, 1, 0, 34), 1, 1, 0.0)
     for tick in range(11, 45):
@@ -289,8 +290,8 @@ def test_compared(fewer: Measurement, more: Measurement, verdict: int) -> None:
 
 
 def test_a_measurement_takes_some_completions() -> None:
-    """A measurement takes three completions for each worker and at least ten: the first tasks to end after a change were
-    started before it."""
+    """A measurement takes three completions for each worker and at least ten: the first tasks to end after a change
+    were started before it."""
     assert (MIN_COMPLETIONS, MIN_COMPLETIONS_EACH) == (10, 3)
     world = World(lambda ready: 80.0, 8)
     world.run(0.3)
