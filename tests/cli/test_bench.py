@@ -79,7 +79,7 @@ def test_bad_usage(shop: Workshop, arguments: list[str], words: list[str]) -> No
 
 def test_ratio_is_of_the_same_round() -> None:
     """Twice as fast in each round is twice as fast, however much slower the second round was."""
-    race = bench.Race("", "", True, {}, {"tasker": [200.0, 20.0, 2.0], "other": [100.0, 10.0, 1.0]})
+    race = bench.Benchmark("", "", True, {}, {"tasker": [200.0, 20.0, 2.0], "other": [100.0, 10.0, 1.0]})
     assert race.advantage("other") == 2.0
-    race = bench.Race("", "", False, {}, {"tasker": [1.0, 10.0], "other": [3.0, 30.0]})
+    race = bench.Benchmark("", "", False, {}, {"tasker": [1.0, 10.0], "other": [3.0, 30.0]})
     assert race.advantage("other") == 3.0

@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 
 from tasker import TaskStats
-from tasker.cli.run import codec, wording
+from tasker.cli import humanize, strict_json
+from tasker.cli.globbing import matching_files
 from tasker.cli.run.arguments import setting
 from tasker.cli.run.errors_as_data import ErrorData
-from tasker.cli.run.globbing import matching_files
 from tasker.cli.run.items import Item
-from tasker.cli.run.ledger import Ledger, Numbers
 from tasker.cli.run.priorities import priority_of
 from tasker.cli.run.records import Record
-from tasker.cli.run.tally import MOST_GROUPS, Rate, Tally, View
+from tasker.cli.run.resume_ledger import PagedNumbers, ResumeLedger
+from tasker.cli.run.run_stats import MOST_GROUPS, ProgressSnapshot, RateMeter, RunStats
 
 
 def tree(folder: Path) -> None:
@@ -54,7 +54,7 @@ def test_globbing_is_in_a_stable_order_and_survives_loops(tmp_path: Path) -> Non
 
 
 def test_numbers_are_zero_until_set() -> None:
-    numbers = Numbers()
+    numbers = PagedNumbers()
     assert (numbers[0], numbers[10**18]) == (0, 0)
     numbers[10**18] = 2**32 - 1
     assert (numbers[10**18], numbers[10**18 + 1]) == (2**32 - 1, 0)
@@ -62,19 +62,19 @@ def test_numbers_are_zero_until_set() -> None:
 
 def test_the_last_line_of_an_index_holds() -> None:
     """A ledger told in the order of the file keeps exactly the last line of each index."""
-    ledger = Ledger()
+    ledger = ResumeLedger()
     lines = [(0, 5), (1, 0), (0, 0), (2, 7), (1, 9)]
     for index, fingerprint in lines:
         ledger.note(index, fingerprint)
     assert not ledger.is_done(0, 5)
     assert ledger.is_done(1, 9) and ledger.is_done(2, 7) and not ledger.is_done(2, 8)
     assert (ledger.superseded, ledger.highest) == (2, 2)
-    assert [ledger.is_last_line(i) for i, _ in lines] == [False, False, True, True, True]
+    assert [ledger.consume_line(i) for i, _ in lines] == [False, False, True, True, True]
 
 
 def test_a_fingerprint_is_never_the_mark_of_what_is_not_done() -> None:
-    assert codec.fingerprint("") == 1
-    assert codec.fingerprint('"\ud800"')
+    assert strict_json.fingerprint("") == 1
+    assert strict_json.fingerprint('"\ud800"')
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_a_fingerprint_is_never_the_mark_of_what_is_not_done() -> None:
      (0.1, "100 ms"), (1.5, "1.5 s"), (99.97, "100 s"), (4321, "4,321 s")],
 )  # fmt: skip
 def test_durations_are_worded_in_their_unit(seconds: float, text: str) -> None:
-    assert wording.duration(seconds) == text
+    assert humanize.duration(seconds) == text
 
 
 @pytest.mark.parametrize(
@@ -92,11 +92,11 @@ def test_durations_are_worded_in_their_unit(seconds: float, text: str) -> None:
      (1e6, "12 days"), (1e12, "11,574,074 days")],
 )  # fmt: skip
 def test_clocks(seconds: float | None, text: str) -> None:
-    assert wording.clock(seconds) == text
+    assert humanize.clock(seconds) == text
 
 
 def test_the_rate_is_that_of_the_last_seconds() -> None:
-    rate = Rate(0.0)
+    rate = RateMeter(0.0)
     assert rate.update(0.0, 0) == 0.0
     for second in range(1, 31):
         shown = rate.update(float(second), 100 * second if second <= 15 else 1500)
@@ -109,7 +109,7 @@ def failure(index: int, kind: str) -> Record:
 
 
 def test_failures_are_grouped_and_their_number_is_bounded() -> None:
-    tally = Tally()
+    tally = RunStats()
     for index in range(10 * MOST_GROUPS):
         tally.add(failure(index, f"Error{index}"))
     for index in range(7):
@@ -122,9 +122,9 @@ def test_failures_are_grouped_and_their_number_is_bounded() -> None:
 
 
 def test_the_eta_needs_a_total_and_a_rate() -> None:
-    def view(**more: object) -> View:
+    def view(**more: object) -> ProgressSnapshot:
         given = {"elapsed": 1.0, "done": 10, "failed": 0, "skipped": 5, "total": 35, "rate": 4.0}
-        return View(**{**given, **more}, stats=TaskStats())  # type: ignore[arg-type]
+        return ProgressSnapshot(**{**given, **more}, stats=TaskStats())  # type: ignore[arg-type]
 
     assert view().eta == 5.0
     assert view(total=None).eta is None

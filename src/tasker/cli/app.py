@@ -19,7 +19,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _dispatch(prog, arguments)
     except exit_codes.UsageError as error:
-        _complain(f"{prog}: error: {error}")
+        _print_error(f"{prog}: error: {error}")
         return exit_codes.USAGE
     except KeyboardInterrupt:
         return exit_codes.after_signal(signal.SIGINT)
@@ -58,7 +58,7 @@ def _version() -> str:
         return "unknown (not installed)"
 
 
-def _complain(line: str) -> None:
+def _print_error(line: str) -> None:
     """One line to standard error, which may itself be gone."""
     try:
         print(" ".join(line.split()), file=sys.stderr)

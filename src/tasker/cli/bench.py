@@ -35,7 +35,7 @@ Run = Callable[[], float]
 
 
 @dataclass(slots=True)
-class Race:
+class Benchmark:
     """Contestants that do the same work; each run gives one figure."""
 
     title: str
@@ -83,44 +83,44 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(options: argparse.Namespace) -> int:
     """Run all races and print what came out."""
-    races = _races(options.tasks, options.workers)
-    rounds = _run(races, options.rounds, options.seconds)
+    benchmarks = _benchmarks(options.tasks, options.workers)
+    rounds = _run(benchmarks, options.rounds, options.seconds)
     if options.json:
-        print(json.dumps(_as_data(races, options.tasks, rounds), indent=2))
+        print(json.dumps(_as_data(benchmarks, options.tasks, rounds), indent=2))
         return DONE
     print(f"{platform.python_implementation()} {platform.python_version()}, {platform.system()} {platform.machine()}")
     print(f"{options.tasks:,} tasks a run, {rounds} round{'s' * (rounds > 1)}: median [quartiles]\n")
-    for race in races:
-        print("\n".join(_table(race)), end="\n\n")
+    for benchmark in benchmarks:
+        print("\n".join(_table(benchmark)), end="\n\n")
     if not _async_manager():
         print("asyncio: left out, this tasker has no AsyncTaskManager")
     print(f"`{OURS} is` compares runs of the same round. Tasks do nothing; see --help.")
     return DONE
 
 
-def _run(races: Sequence[Race], most: int, seconds: float) -> int:
+def _run(benchmarks: Sequence[Benchmark], most: int, seconds: float) -> int:
     """All races take part in every round, so that running out of time shortens all of them alike."""
     deadline = time.monotonic() + seconds
     longest = 0.0
     for number in range(1, most + 1):
         begin = time.monotonic()
-        for race in races:
-            race.round()
+        for benchmark in benchmarks:
+            benchmark.round()
         longest = max(longest, time.monotonic() - begin)
         if time.monotonic() + longest > deadline:
             return number
     return most
 
 
-def _table(race: Race) -> list[str]:
-    direction = "more is better" if race.more_is_better else "less is better"
+def _table(benchmark: Benchmark) -> list[str]:
+    direction = "more is better" if benchmark.more_is_better else "less is better"
     rows = []
-    for name, values in race.values.items():
+    for name, values in benchmark.values.items():
         low, middle, high = quantiles(values, n=4, method="inclusive") if len(values) > 1 else values * 3
-        compared = "" if name == OURS else f"  {OURS} is {race.advantage(name):.1f}x"
+        compared = "" if name == OURS else f"  {OURS} is {benchmark.advantage(name):.1f}x"
         rows.append((name, _number(middle), f"[{_number(low)} to {_number(high)}]", compared))
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
-    lines = [f"{race.title} ({race.unit}, {direction})"]
+    lines = [f"{benchmark.title} ({benchmark.unit}, {direction})"]
     for name, value, around, compared in rows:
         lines.append(f"  {name:<{widths[0]}}  {value:>{widths[1]}}  {around:<{widths[2]}}{compared}".rstrip())
     return lines
@@ -130,7 +130,7 @@ def _number(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
 
 
-def _as_data(races: Sequence[Race], tasks: int, rounds: int) -> dict[str, Any]:
+def _as_data(benchmarks: Sequence[Benchmark], tasks: int, rounds: int) -> dict[str, Any]:
     return {
         "python": sys.version,
         "platform": platform.platform(),
@@ -138,13 +138,13 @@ def _as_data(races: Sequence[Race], tasks: int, rounds: int) -> dict[str, Any]:
         "rounds": rounds,
         "races": [
             {
-                "title": race.title,
-                "unit": race.unit,
-                "more_is_better": race.more_is_better,
-                "values": race.values,
-                "tasker_is": {name: race.advantage(name) for name in race.values if name != OURS},
+                "title": benchmark.title,
+                "unit": benchmark.unit,
+                "more_is_better": benchmark.more_is_better,
+                "values": benchmark.values,
+                "tasker_is": {name: benchmark.advantage(name) for name in benchmark.values if name != OURS},
             }
-            for race in races
+            for benchmark in benchmarks
         ],
     }
 
@@ -152,11 +152,11 @@ def _as_data(races: Sequence[Race], tasks: int, rounds: int) -> dict[str, Any]:
 # -- the races --------------------------------------------------------------------------------------------------------
 
 
-def _races(tasks: int, workers: Sequence[int]) -> list[Race]:
-    races = [_throughput(tasks, number) for number in workers]
+def _benchmarks(tasks: int, workers: Sequence[int]) -> list[Benchmark]:
+    benchmarks = [_throughput(tasks, number) for number in workers]
     trips = max(1, tasks // 10)
-    races.append(
-        Race(
+    benchmarks.append(
+        Benchmark(
             "one task at a time: from submit to result",
             "microseconds",
             False,
@@ -168,13 +168,13 @@ def _races(tasks: int, workers: Sequence[int]) -> list[Race]:
             OURS: lambda: asyncio.run(_async_tasker(manager, tasks)),
             GROUP: lambda: asyncio.run(_async_group(tasks)),
         }
-        races.append(Race(f"asyncio, {ASYNC_LIMIT} at a time", "tasks a second", True, contestants))
-    return races
+        benchmarks.append(Benchmark(f"asyncio, {ASYNC_LIMIT} at a time", "tasks a second", True, contestants))
+    return benchmarks
 
 
-def _throughput(tasks: int, workers: int) -> Race:
+def _throughput(tasks: int, workers: int) -> Benchmark:
     contestants = {OURS: lambda: _tasker(tasks, workers), EXECUTOR: lambda: _executor(tasks, workers)}
-    return Race(f"threads, {workers} worker{'s' * (workers > 1)}", "tasks a second", True, contestants)
+    return Benchmark(f"threads, {workers} worker{'s' * (workers > 1)}", "tasks a second", True, contestants)
 
 
 def _nothing(*args: object) -> None:

@@ -31,7 +31,7 @@ class Command:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class CommandEntry:
     """A name in the registry, and the module whose COMMAND it stands for."""
 
     module: str
@@ -42,8 +42,10 @@ class Entry:
         return command
 
 
-COMMANDS: dict[str, Entry] = {
-    "run": Entry("tasker.cli.run", "run a Python task over every item of an input"),
-    "simulate": Entry("tasker.cli.simulate", "simulate a pool under a load, to tune its options before production"),
-    "bench": Entry("tasker.cli.bench", "measure tasker on this machine, next to the standard library"),
+COMMANDS: dict[str, CommandEntry] = {
+    "run": CommandEntry("tasker.cli.run", "run a Python task over every item of an input"),
+    "simulate": CommandEntry(
+        "tasker.cli.simulate", "simulate a pool under a load, to tune its options before production"
+    ),
+    "bench": CommandEntry("tasker.cli.bench", "measure tasker on this machine, next to the standard library"),
 }

@@ -7,8 +7,8 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from tasker.cli.argument_types import non_negative, positive, seconds, some_seconds
 from tasker.cli.exit_codes import UsageError
-from tasker.cli.numbers import non_negative, positive, seconds, some_seconds
 
 FORMATS = ("lines", "jsonl", "csv")
 BACKENDS = ("thread", "process")
@@ -18,7 +18,7 @@ QUEUE_PER_WORKER = 25
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class RunOptions:
     """What the user asked for, checked."""
 
     job: str
@@ -183,7 +183,7 @@ def _add_talk(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--log-level", choices=LOG_LEVELS, default="warning", help="default: warning")
 
 
-def checked(parsed: argparse.Namespace) -> Options:
+def checked(parsed: argparse.Namespace) -> RunOptions:
     """Options from what was parsed; UsageError where two of them do not fit together."""
     if parsed.job is None:
         raise UsageError("no JOB.py given (see tasker run --help)")
@@ -200,7 +200,7 @@ def checked(parsed: argparse.Namespace) -> Options:
     if parsed.preload and parsed.backend != "process":
         raise UsageError("--preload needs --backend process")
     _check_priority_field(parsed)
-    return Options(
+    return RunOptions(
         job=parsed.job,
         inputs=tuple(parsed.inputs),
         files=tuple(parsed.files),

@@ -10,40 +10,40 @@ from dataclasses import dataclass
 from typing import Any
 
 from tasker import Config, ConfigError, Context, TaskManager
-from tasker.cli import exit_codes
+from tasker.cli import exit_codes, strict_json
 
-from . import codec, resume
-from .arguments import Options, checked
-from .attempts import Gate, Outcome, attempt
-from .desk import Desk
-from .engine import KILL_GRACE_S, Ending, Engine, Parts
+from . import resume
+from .arguments import RunOptions, checked
 from .failed import FailedInputs
-from .feeder import Feeder, Plan
+from .in_flight import InFlightItems
 from .inputs import Inputs, open_inputs
 from .items import Item
+from .job_runner import KILL_GRACE_S, JobRunner, RunEnd, RunParts
 from .jobs import Job, load_job
-from .ledger import Ledger
 from .logs import configure_logging
 from .output import (
     LineFile,
     OutputError,
     check_distinct,
+    claim_stdout,
     open_fresh,
     open_lines,
-    take_stdout,
 )
-from .progress import is_live_terminal, reporter_for, tell
+from .progress import is_live_terminal, print_stderr, reporter_for
+from .resume_ledger import ResumeLedger
+from .run_stats import RunStats
+from .submitter import SubmitOptions, Submitter
 from .summary import Summary, plain, summarise
-from .tally import Tally
+from .task_wrapper import Gate, ItemResult, attempt
 
 
 @dataclass(frozen=True, slots=True)
-class Files:
+class OutputFiles:
     """The open outputs, and what the results already hold when the run goes on with them."""
 
     output: LineFile
     failed: FailedInputs | None
-    ledger: Ledger | None
+    ledger: ResumeLedger | None
 
 
 def execute(parsed: argparse.Namespace) -> int:
@@ -54,15 +54,15 @@ def execute(parsed: argparse.Namespace) -> int:
     inputs = open_inputs(options)
     config = _config(options, job)
     files = _open_files(options, inputs)
-    tally = Tally()
-    ending = _run(options, job, config, inputs, files, tally)
-    _finish(ending, files)
-    _report(ending, tally, options)
-    _leave_if_abandoned(ending)
-    return ending.exit_code
+    run_stats = RunStats()
+    run_end = _run(options, job, config, inputs, files, run_stats)
+    _finish(run_end, files)
+    _report(run_end, run_stats, options)
+    _exit_if_abandoned(run_end)
+    return run_end.exit_code
 
 
-def _config(options: Options, job: Job) -> Config[Any]:
+def _config(options: RunOptions, job: Job) -> Config[Any]:
     try:
         return Config(
             **_where(options, job),
@@ -79,72 +79,77 @@ def _config(options: Options, job: Job) -> Config[Any]:
         raise exit_codes.UsageError(str(error)) from None
 
 
-def _where(options: Options, job: Job) -> dict[str, Any]:
+def _where(options: RunOptions, job: Job) -> dict[str, Any]:
     """The job's hooks, and the backend."""
     if options.backend == "thread":
         return job.hooks
-    from . import away  # needs an extra
+    from . import process_jobs  # needs an extra
 
-    return {**away.hooks_away(job, options.job, options.settings), "backend": away.backend(options.preload)}
+    return {
+        **process_jobs.process_hooks(job, options.job, options.settings),
+        "backend": process_jobs.backend(options.preload),
+    }
 
 
-def _run_item(options: Options, job: Job, gate: Gate) -> Callable[[Context, Any, Any], Outcome]:
+def _run_item(options: RunOptions, job: Job, gate: Gate) -> Callable[[Context, Any, Any], ItemResult]:
     if options.backend == "thread":
         return attempt(job.task, gate)
-    from . import away  # needs an extra
+    from . import process_jobs  # needs an extra
 
-    return away.Task(options.job, options.settings, job.task, gate)
+    return process_jobs.ChildTask(options.job, options.settings, job.task, gate)
 
 
-def _open_files(options: Options, inputs: Inputs) -> Files:
+def _open_files(options: RunOptions, inputs: Inputs) -> OutputFiles:
     outputs = {"--output": options.output, "--failed": options.failed}
     check_distinct(outputs, (options.job, *options.inputs))
     ledger = None
     if options.output is None:
-        output = take_stdout()
+        output = claim_stdout()
     elif options.resume:
         output = open_lines(options.output)
-        ledger = resume.take_up(output)
+        ledger = resume.load_ledger(output)
     else:
         output = open_fresh(options.output, "--output", options.overwrite)
     failed = None
     if options.failed is not None:
         overwrite = options.overwrite or options.resume
         failed = FailedInputs(open_fresh(options.failed, "--failed", overwrite), inputs)
-    return Files(output, failed, ledger)
+    return OutputFiles(output, failed, ledger)
 
 
-def _run(options: Options, job: Job, config: Config[Any], inputs: Inputs, files: Files, tally: Tally) -> Ending:
+def _run(
+    options: RunOptions, job: Job, config: Config[Any], inputs: Inputs, files: OutputFiles, run_stats: RunStats
+) -> RunEnd:
     # Places for what waits, for what runs, and for what ended and is not written yet.
-    desk = Desk(options.max_queue + 2 * options.max_workers)
+    in_flight = InFlightItems(options.max_queue + 2 * options.max_workers)
     manager = TaskManager(config)
     try:
-        return _engine(options, job, inputs, files, tally, desk, manager).run()
+        return _job_runner(options, job, inputs, files, run_stats, in_flight, manager).run()
     except BaseException:  # Ctrl-C before its handler stood, or a fault of ours
         manager.kill(KILL_GRACE_S)
         raise
 
 
-def _engine(
-    options: Options,
+def _job_runner(
+    options: RunOptions,
     job: Job,
     inputs: Inputs,
-    files: Files,
-    tally: Tally,
-    desk: Desk,
+    files: OutputFiles,
+    run_stats: RunStats,
+    in_flight: InFlightItems,
     manager: TaskManager[Any],
-) -> Engine:
-    plan = Plan(
-        run_item=_run_item(options, job, desk.gate),
+) -> JobRunner:
+    plan = SubmitOptions(
+        run_item=_run_item(options, job, in_flight.gate),
         priority_field=options.priority_field,
         once=options.once,
         is_done=lambda item: _is_done(files.ledger, item),
     )
-    parts = Parts(
+    parts = RunParts(
         manager=manager,
-        feeder=Feeder(manager, inputs, desk, plan),
+        submitter=Submitter(manager, inputs, in_flight, plan),
         inputs=inputs,
-        desk=desk,
+        in_flight=in_flight,
         output=files.output,
         failed=files.failed,
         reporter=reporter_for(options.quiet, options.progress_interval, files.output.fd),
@@ -152,33 +157,33 @@ def _engine(
         stop_timeout=options.stop_timeout,
         creation_timeout=options.creation_timeout,
     )
-    return Engine(parts, tally)
+    return JobRunner(parts, run_stats)
 
 
-def _is_done(ledger: Ledger | None, item: Item) -> bool:
-    return ledger is not None and ledger.is_done(item.index, codec.fingerprint(item.text))
+def _is_done(ledger: ResumeLedger | None, item: Item) -> bool:
+    return ledger is not None and ledger.is_done(item.index, strict_json.fingerprint(item.text))
 
 
-def _finish(ending: Ending, files: Files) -> None:
+def _finish(run_end: RunEnd, files: OutputFiles) -> None:
     """Close the files. What the system says only now is a failure of the run as well."""
     try:
-        ledger, total = files.ledger, ending.total
-        if ledger is not None and ending.is_orderly and resume.needs_tidying(ledger, total):
-            resume.tidy(files.output, ledger, total)
+        ledger, total = files.ledger, run_end.total
+        if ledger is not None and run_end.is_orderly and resume.needs_compaction(ledger, total):
+            resume.compact(files.output, ledger, total)
         files.output.close()
         if files.failed is not None:
             files.failed.close()
     except OutputError as error:
-        ending.complain(str(error), exit_codes.FAILED)
+        run_end.fail(str(error), exit_codes.FAILED)
 
 
-def _report(ending: Ending, tally: Tally, options: Options) -> None:
-    if ending.exit_code == exit_codes.BROKEN_PIPE:
+def _report(run_end: RunEnd, run_stats: RunStats, options: RunOptions) -> None:
+    if run_end.exit_code == exit_codes.BROKEN_PIPE:
         return
     if not options.quiet:
-        _show(summarise(ending, tally, options.output or "standard output"))
-    if ending.complaint is not None:
-        tell(f"tasker run: error: {' '.join(ending.complaint.split())}")
+        _show(summarise(run_end, run_stats, options.output or "standard output"))
+    if run_end.error_message is not None:
+        print_stderr(f"tasker run: error: {' '.join(run_end.error_message.split())}")
 
 
 def _show(summary: Summary) -> None:
@@ -190,15 +195,15 @@ def _show(summary: Summary) -> None:
         else:
             show(summary)
             return
-    tell(plain(summary))
+    print_stderr(plain(summary))
 
 
-def _leave_if_abandoned(ending: Ending) -> None:
+def _exit_if_abandoned(run_end: RunEnd) -> None:
     """A thread that is stuck in the task cannot be ended, and would keep Python from ending."""
-    if ending.abandoned:
+    if run_end.abandoned:
         for stream in (sys.stdout, sys.stderr):
             try:
                 stream.flush()
             except (OSError, ValueError):
                 continue
-        os._exit(ending.exit_code)
+        os._exit(run_end.exit_code)

@@ -8,7 +8,7 @@ from typing import Any
 
 from tasker import MaxRetriesExceeded
 
-from . import attempts
+from . import task_wrapper
 from .jobs import MODULE_PREFIX
 
 
@@ -66,7 +66,7 @@ def _traceback(error: BaseException) -> str | None:
 def _trim(part: traceback.TracebackException | None) -> None:
     """Begin where the job's code begins: the frames of the pool before it tell nobody anything."""
     while part is not None:
-        ours = [n for n, frame in enumerate(part.stack) if frame.filename == attempts.__file__]
+        ours = [n for n, frame in enumerate(part.stack) if frame.filename == task_wrapper.__file__]
         if ours:
             del part.stack[: ours[-1] + 1]
         part = part.__cause__ or part.__context__

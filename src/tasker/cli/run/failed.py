@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from tasker.cli.sources import CsvSource
+
 from .inputs import Inputs
 from .items import Item
 from .output import LineFile
-from .sources import CsvSource
 
 
 class FailedInputs:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import PurePath
 
+from tasker.cli import strict_json
 from tasker.cli.exit_codes import UsageError
+from tasker.cli.sources import CsvSource, GlobSource, RawItem, Source, line_source
 
-from . import codec
-from .arguments import Options
-from .items import Entry, Item
-from .sources import CsvSource, FileSource, Source, line_source
+from .arguments import RunOptions
+from .items import Item
 
 _SUFFIXES = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv"}
 
@@ -57,29 +57,29 @@ class Inputs:
         self.at_end = True
 
 
-def _item(index: int, entry: Entry) -> Item:
+def _item(index: int, entry: RawItem) -> Item:
     problem = entry.problem
     if problem is None:
         try:
-            return Item(index, entry.value, codec.encode(entry.value), entry.raw, entry.where)
-        except codec.ENCODE_ERRORS as error:  # 1e999 is JSON, and reads as infinity
+            return Item(index, entry.value, strict_json.encode(entry.value), entry.raw, entry.where)
+        except strict_json.ENCODE_ERRORS as error:  # 1e999 is JSON, and reads as infinity
             problem = f"not JSON: {error}"
-    text = codec.encode(entry.raw.decode(errors="backslashreplace"))
+    text = strict_json.encode(entry.raw.decode(errors="backslashreplace"))
     return Item(index, None, text, entry.raw, entry.where, f"{entry.where}: {problem}")
 
 
-def open_inputs(options: Options) -> Inputs:
+def open_inputs(options: RunOptions) -> Inputs:
     """The inputs that the options name; UsageError when one of them cannot be read."""
     paths = options.inputs or (() if options.files else ("-",))
     sources: list[Source] = [line_source(path, _format_of(path, options)) for path in paths]
-    sources += [FileSource(pattern) for pattern in options.files]
+    sources += [GlobSource(pattern) for pattern in options.files]
     _check_fields(sources, options)
     if options.failed is not None:
         _check_one_format(sources)
     return Inputs(sources)
 
 
-def _format_of(path: str, options: Options) -> str:
+def _format_of(path: str, options: RunOptions) -> str:
     if options.format is not None:
         return options.format
     suffix = PurePath(path).suffix.lower()
@@ -88,7 +88,7 @@ def _format_of(path: str, options: Options) -> str:
     return _SUFFIXES.get(suffix, "lines")
 
 
-def _check_fields(sources: Sequence[Source], options: Options) -> None:
+def _check_fields(sources: Sequence[Source], options: RunOptions) -> None:
     if options.priority_field is not None and any(s.format == "lines" for s in sources):
         raise UsageError("--priority-field needs JSON or CSV items: say --format jsonl or csv")
 

@@ -3,16 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
-
-
-class Entry(NamedTuple):
-    """What a source yields: a value, or the reason why there is none."""
-
-    value: Any
-    raw: bytes  # in the source's own format, without the end of line: for --failed
-    where: str
-    problem: str | None = None
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,11 +42,11 @@ class LineFile:
             while rest:
                 rest = rest[os.write(self.fd, rest) :]
         except OSError as error:
-            self.cut(self._end)
+            self.truncate(self._end)
             raise OutputError(self.name, error) from error
         self._end += len(line)
 
-    def cut(self, end: int) -> None:
+    def truncate(self, end: int) -> None:
         """Drop what is behind `end`, in a file that can be cut."""
         if self.is_regular:
             with suppress(OSError):
@@ -101,11 +101,11 @@ def open_fresh(path: str, option: str, overwrite: bool) -> LineFile:
         file.close()
         way = "--resume goes on with it, --overwrite" if option == "--output" else "--overwrite"
         raise UsageError(f"{option} {path} already holds {size:,} bytes; {way} starts anew")
-    file.cut(0)
+    file.truncate(0)
     return file
 
 
-def take_stdout() -> LineFile:
+def claim_stdout() -> LineFile:
     """Standard output for result lines alone.
 
     What the job prints, or a program that it starts, would end up between the results: from here

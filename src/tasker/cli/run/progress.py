@@ -6,8 +6,9 @@ import os
 import sys
 from typing import Protocol
 
-from . import wording
-from .tally import View
+from tasker.cli import humanize
+
+from .run_stats import ProgressSnapshot
 
 _ERROR_WIDTH = 200
 
@@ -16,21 +17,21 @@ class Reporter(Protocol):
     """Shows how a run goes, on standard error. Used by the main thread alone."""
 
     def start(self) -> None: ...
-    def update(self, view: View) -> None: ...
+    def update(self, snapshot: ProgressSnapshot) -> None: ...
     def note(self, text: str) -> None: ...
-    def close(self, view: View) -> None: ...
+    def close(self, snapshot: ProgressSnapshot) -> None: ...
 
 
-class Silent:
+class SilentReporter:
     """Shows nothing."""
 
     def start(self) -> None: ...
-    def update(self, view: View) -> None: ...
+    def update(self, snapshot: ProgressSnapshot) -> None: ...
     def note(self, text: str) -> None: ...
-    def close(self, view: View) -> None: ...
+    def close(self, snapshot: ProgressSnapshot) -> None: ...
 
 
-class Lines:
+class LineReporter:
     """One line every `interval` seconds."""
 
     def __init__(self, interval: float) -> None:
@@ -40,19 +41,19 @@ class Lines:
     def start(self) -> None:
         """Nothing: a run shorter than the interval shows its summary only."""
 
-    def update(self, view: View) -> None:
-        if view.elapsed >= self._next:
-            self._next = view.elapsed + self._interval
-            self.note(progress_line(view))
+    def update(self, snapshot: ProgressSnapshot) -> None:
+        if snapshot.elapsed >= self._next:
+            self._next = snapshot.elapsed + self._interval
+            self.note(progress_line(snapshot))
 
     def note(self, text: str) -> None:
-        tell(f"tasker run: {text}")
+        print_stderr(f"tasker run: {text}")
 
-    def close(self, view: View) -> None:
+    def close(self, snapshot: ProgressSnapshot) -> None:
         """Nothing: the summary says it all."""
 
 
-def tell(text: str) -> None:
+def print_stderr(text: str) -> None:
     """A line on standard error. When nobody reads it any more, the work still goes on."""
     try:
         print(text, file=sys.stderr, flush=True)
@@ -60,32 +61,32 @@ def tell(text: str) -> None:
         pass
 
 
-def progress_line(view: View) -> str:
+def progress_line(snapshot: ProgressSnapshot) -> str:
     """The whole view in one line."""
-    parts = [_share(view), f"{view.done:,} done", f"{view.failed:,} failed"]
-    if view.skipped:
-        parts.append(f"{view.skipped:,} skipped")
-    parts += [wording.rate(view.rate), f"ETA {wording.clock(view.eta)}"]
-    parts += [f"workers {workers(view)}", f"queue {view.queued:,}"]
-    if trouble := creation_trouble(view):
+    parts = [_share(snapshot), f"{snapshot.done:,} done", f"{snapshot.failed:,} failed"]
+    if snapshot.skipped:
+        parts.append(f"{snapshot.skipped:,} skipped")
+    parts += [humanize.rate(snapshot.rate), f"ETA {humanize.clock(snapshot.eta)}"]
+    parts += [f"workers {workers(snapshot)}", f"queue {snapshot.queued:,}"]
+    if trouble := creation_trouble(snapshot):
         parts.append(trouble)
     return ", ".join(part for part in parts if part)
 
 
-def _share(view: View) -> str:
-    return f"{100 * view.processed / view.total:.0f}%" if view.total else ""
+def _share(snapshot: ProgressSnapshot) -> str:
+    return f"{100 * snapshot.processed / snapshot.total:.0f}%" if snapshot.total else ""
 
 
-def workers(view: View) -> str:
+def workers(snapshot: ProgressSnapshot) -> str:
     """Base and burst workers."""
-    return f"{view.stats.base_workers}+{view.stats.burst_workers}"
+    return f"{snapshot.stats.base_workers}+{snapshot.stats.burst_workers}"
 
 
-def creation_trouble(view: View) -> str:
+def creation_trouble(snapshot: ProgressSnapshot) -> str:
     """What keeps workers from being made, while it does."""
-    if not view.stats.failing_creations or view.stopping:
+    if not snapshot.stats.failing_creations or snapshot.stopping:
         return ""
-    return f"on_create fails: {wording.one_line(view.stats.creation_error or '', _ERROR_WIDTH)}"
+    return f"on_create fails: {humanize.one_line(snapshot.stats.creation_error or '', _ERROR_WIDTH)}"
 
 
 def is_live_terminal() -> bool:
@@ -99,11 +100,11 @@ def reporter_for(quiet: bool, interval: float, results: int) -> Reporter:
     Lines as well when `results`, a file descriptor, is a terminal: the bar would be torn apart.
     """
     if quiet:
-        return Silent()
+        return SilentReporter()
     if is_live_terminal() and not os.isatty(results):
         try:
-            from .progress_rich import Bar
+            from .progress_rich import BarReporter
         except ImportError:
-            return Lines(interval)
-        return Bar()
-    return Lines(interval)
+            return LineReporter(interval)
+        return BarReporter()
+    return LineReporter(interval)

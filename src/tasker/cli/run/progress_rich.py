@@ -10,12 +10,13 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from . import wording
+from tasker.cli import humanize
+
 from .progress import creation_trouble, workers
-from .tally import View
+from .run_stats import ProgressSnapshot
 
 
-class Bar:
+class BarReporter:
     """One line with the bar and where it stands, one with the numbers behind it.
 
     Drawn by the main thread at its ticks, not by a thread of rich's own. What the job prints and
@@ -31,45 +32,45 @@ class Bar:
     def start(self) -> None:
         self._live.start()
 
-    def update(self, view: View) -> None:
-        self._live.update(render(view), refresh=True)
+    def update(self, snapshot: ProgressSnapshot) -> None:
+        self._live.update(render(snapshot), refresh=True)
 
     def note(self, text: str) -> None:
         self._console.print(Text(f"tasker run: {text}", style="yellow"))
 
-    def close(self, view: View) -> None:
-        self.update(view)
+    def close(self, snapshot: ProgressSnapshot) -> None:
+        self.update(snapshot)
         self._live.stop()
 
 
-def render(view: View) -> RenderableType:
+def render(snapshot: ProgressSnapshot) -> RenderableType:
     """The view as it looks on a screen, in 80 columns and in more."""
-    lines: list[RenderableType] = [_bar(view), _numbers(view)]
-    if trouble := creation_trouble(view):
+    lines: list[RenderableType] = [_bar(snapshot), _numbers(snapshot)]
+    if trouble := creation_trouble(snapshot):
         lines.append(Text(trouble, style="red", no_wrap=True, overflow="ellipsis"))
     return Group(*lines)
 
 
-def _bar(view: View) -> Table:
+def _bar(snapshot: ProgressSnapshot) -> Table:
     line = Table.grid(padding=(0, 1), expand=True)
     line.add_column(ratio=1)
     for _ in range(3):
         line.add_column(no_wrap=True)
-    total = view.total
-    bar = ProgressBar(total=total or None, completed=view.processed, pulse=not total)
-    share = f"{100 * view.processed / total:3.0f}%" if total else "   ?"
-    line.add_row(bar, share, wording.rate(view.rate), f"ETA {wording.clock(view.eta)}")
+    total = snapshot.total
+    bar = ProgressBar(total=total or None, completed=snapshot.processed, pulse=not total)
+    share = f"{100 * snapshot.processed / total:3.0f}%" if total else "   ?"
+    line.add_row(bar, share, humanize.rate(snapshot.rate), f"ETA {humanize.clock(snapshot.eta)}")
     return line
 
 
-def _numbers(view: View) -> Text:
+def _numbers(snapshot: ProgressSnapshot) -> Text:
     text = Text(no_wrap=True, overflow="ellipsis")
-    text.append(f"{view.done:,} done", style="green")
-    text.append("  ").append(f"{view.failed:,} failed", style="red" if view.failed else "dim")
-    if view.skipped:
-        text.append(f"  {view.skipped:,} skipped", style="dim")
-    text.append(f"  workers {workers(view)}  queue {view.queued:,}")
-    text.append(f"  {wording.clock(view.elapsed)}", style="dim")
-    if view.stopping:
+    text.append(f"{snapshot.done:,} done", style="green")
+    text.append("  ").append(f"{snapshot.failed:,} failed", style="red" if snapshot.failed else "dim")
+    if snapshot.skipped:
+        text.append(f"  {snapshot.skipped:,} skipped", style="dim")
+    text.append(f"  workers {workers(snapshot)}  queue {snapshot.queued:,}")
+    text.append(f"  {humanize.clock(snapshot.elapsed)}", style="dim")
+    if snapshot.stopping:
         text.append("  stopping", style="yellow")
     return text

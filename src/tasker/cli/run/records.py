@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tasker import TaskFuture
+from tasker.cli import strict_json
 
-from . import codec
-from .attempts import Encoded, NotEncodable, Outcome
 from .errors_as_data import ErrorData, describe
 from .items import Item
+from .task_wrapper import Encoded, ItemResult, NotEncodable
 
 DONE = "done"
 FAILED = "failed"
@@ -34,14 +34,14 @@ class Record:
     @property
     def done_fingerprint(self) -> int:
         """As a ledger wants it: that of the input, or 0 when the item is not done."""
-        return codec.fingerprint(self.item.text) if self.error is None else 0
+        return strict_json.fingerprint(self.item.text) if self.error is None else 0
 
     def line(self) -> bytes:
         """One line of strict JSON. `index` comes first: --resume finds it without decoding."""
         if self.error is None:
             outcome = f'"result": {self.result}'
         else:
-            outcome = f'"error": {codec.encode(self.error.as_json())}'
+            outcome = f'"error": {strict_json.encode(self.error.as_json())}'
         rest = {
             "attempts": self.attempts,
             "wait_s": _rounded(self.wait_s),
@@ -49,7 +49,7 @@ class Record:
             "worker": self.worker,
         }
         head = f'{{"index": {self.item.index}, "input": {self.item.text}, "status": "{self.status}"'
-        return codec.to_bytes(f"{head}, {outcome}, {codec.encode(rest)[1:]}\n")
+        return strict_json.to_bytes(f"{head}, {outcome}, {strict_json.encode(rest)[1:]}\n")
 
 
 def _rounded(seconds: float | None) -> float | None:
@@ -61,7 +61,7 @@ def malformed(item: Item) -> Record:
     return Record(item, None, ErrorData("MalformedInput", item.problem or ""))
 
 
-def executed(item: Item, future: TaskFuture[Outcome]) -> Record:
+def executed(item: Item, future: TaskFuture[ItemResult]) -> Record:
     """The record of an item whose task has an outcome."""
     error = _error_of(future)
     if error is not None:
@@ -73,7 +73,7 @@ def executed(item: Item, future: TaskFuture[Outcome]) -> Record:
     return _timed(item, future, None, ErrorData("UnserialisableResult", outcome.message))
 
 
-def _error_of(future: TaskFuture[Outcome]) -> BaseException | None:
+def _error_of(future: TaskFuture[ItemResult]) -> BaseException | None:
     """Not by `result()`, which would add its own frames to the error's traceback."""
     try:
         return future.exception()
@@ -81,7 +81,7 @@ def _error_of(future: TaskFuture[Outcome]) -> BaseException | None:
         return cancelled
 
 
-def _timed(item: Item, future: TaskFuture[Outcome], result: str | None, error: ErrorData | None) -> Record:
+def _timed(item: Item, future: TaskFuture[ItemResult], result: str | None, error: ErrorData | None) -> Record:
     stamps = future.timestamps
     return Record(
         item,

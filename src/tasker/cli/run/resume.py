@@ -17,25 +17,25 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
+from tasker.cli import strict_json
 from tasker.cli.exit_codes import UsageError
 
-from . import codec
-from .ledger import Ledger
 from .output import LineFile, OutputError
 from .records import DONE, FAILED
+from .resume_ledger import ResumeLedger
 
 _INDEX = re.compile(rb'\{"index": (\d+), ')
 
 
-def take_up(file: LineFile) -> Ledger:
+def load_ledger(file: LineFile) -> ResumeLedger:
     """Read the lines that a file holds, and cut off a last one that was half written."""
     if not file.is_regular:
         raise UsageError(f"--resume needs a regular file, and {file.name} is none")
-    ledger = Ledger()
+    ledger = ResumeLedger()
     end = 0
     for number, line in enumerate(_lines(file.name), 1):
         if not line.endswith(b"\n"):
-            file.cut(end)
+            file.truncate(end)
             break
         _note(ledger, line, f"{file.name} line {number}")
         end += len(line)
@@ -47,16 +47,16 @@ def _lines(path: str) -> Iterator[bytes]:
         yield from stream
 
 
-def _note(ledger: Ledger, line: bytes, where: str) -> None:
+def _note(ledger: ResumeLedger, line: bytes, where: str) -> None:
     try:
         record = json.loads(line)
-        index, text, status = record["index"], codec.encode(record["input"]), record["status"]
+        index, text, status = record["index"], strict_json.encode(record["input"]), record["status"]
         known = _is_index(index) and status in (DONE, FAILED)
     except (ValueError, RecursionError, TypeError, KeyError):
         raise _foreign(where) from None
     if not known:
         raise _foreign(where)
-    ledger.note(index, codec.fingerprint(text) if status == DONE else 0)
+    ledger.note(index, strict_json.fingerprint(text) if status == DONE else 0)
 
 
 def _is_index(value: Any) -> bool:
@@ -67,12 +67,12 @@ def _foreign(where: str) -> UsageError:
     return UsageError(f"{where} is not a result of tasker run; nothing was changed")
 
 
-def needs_tidying(ledger: Ledger, total: int | None) -> bool:
+def needs_compaction(ledger: ResumeLedger, total: int | None) -> bool:
     """Whether lines must go: older ones of an index, or those behind the end of the input."""
     return ledger.superseded > 0 or (total is not None and ledger.highest >= total)
 
 
-def tidy(file: LineFile, ledger: Ledger, total: int | None) -> None:
+def compact(file: LineFile, ledger: ResumeLedger, total: int | None) -> None:
     """Rewrite a file with one line for each index; OutputError, and the old file, if that fails."""
     target = os.path.realpath(file.name)  # through a link: replace the file, not the link
     temporary = f"{target}.tasker-tmp"
@@ -90,10 +90,10 @@ def tidy(file: LineFile, ledger: Ledger, total: int | None) -> None:
             os.unlink(temporary)
 
 
-def _kept(path: str, ledger: Ledger, total: int | None) -> Iterator[bytes]:
+def _kept(path: str, ledger: ResumeLedger, total: int | None) -> Iterator[bytes]:
     for line in _lines(path):
         index = _index_of(line)
-        if ledger.is_last_line(index) and (total is None or index < total):
+        if ledger.consume_line(index) and (total is None or index < total):
             yield line
 
 

@@ -5,22 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from . import wording
-from .engine import Ending
-from .tally import SHOWN_INDICES, Durations, FailureGroup, Tally
+from tasker.cli import humanize
 
-SHARES = (0.5, 0.9, 0.95, 0.99)
+from .job_runner import RunEnd
+from .run_stats import SHOWN_INDICES, Durations, FailureGroup, RunStats
+
+PERCENTILES = (0.5, 0.9, 0.95, 0.99)
 SHOWN_GROUPS = 10
 _EXAMPLE_WIDTH = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class FailureRow:
     """One row of "where the failures are"."""
 
     count: str
     label: str
-    places: str
+    indices: str
     example: str
 
 
@@ -31,72 +32,72 @@ class Summary:
     headline: str
     facts: tuple[tuple[str, str], ...]
     latencies: tuple[tuple[str, ...], ...]
-    failures: tuple[Failure, ...]
+    failures: tuple[FailureRow, ...]
     more_kinds: int
 
     @staticmethod
     def latency_titles() -> tuple[str, ...]:
-        return ("", *(f"p{share * 100:g}" for share in SHARES), "max")
+        return ("", *(f"p{share * 100:g}" for share in PERCENTILES), "max")
 
 
-def summarise(ending: Ending, tally: Tally, output: str) -> Summary:
+def summarise(run_end: RunEnd, run_stats: RunStats, output: str) -> Summary:
     """The summary of a run that ended like this."""
-    groups = sorted(tally.groups.values(), key=lambda group: -group.count)
+    groups = sorted(run_stats.groups.values(), key=lambda group: -group.count)
     return Summary(
-        headline=_headline(ending),
-        facts=tuple(_facts(ending, tally, output)),
-        latencies=_latencies(tally),
+        headline=_headline(run_end),
+        facts=tuple(_facts(run_end, run_stats, output)),
+        latencies=_latencies(run_stats),
         failures=tuple(_failure(group) for group in groups[:SHOWN_GROUPS]),
         more_kinds=max(0, len(groups) - SHOWN_GROUPS),
     )
 
 
-def _headline(ending: Ending) -> str:
-    view = ending.view
-    parts = [f"{view.done:,} done", f"{view.failed:,} failed"]
-    if view.skipped:
-        parts.append(f"{view.skipped:,} skipped (done before)")
-    if ending.interrupted_by:
-        parts.append(f"stopped by {ending.interrupted_by}")
+def _headline(run_end: RunEnd) -> str:
+    snapshot = run_end.snapshot
+    parts = [f"{snapshot.done:,} done", f"{snapshot.failed:,} failed"]
+    if snapshot.skipped:
+        parts.append(f"{snapshot.skipped:,} skipped (done before)")
+    if run_end.interrupted_by:
+        parts.append(f"stopped by {run_end.interrupted_by}")
     return ", ".join(parts)
 
 
-def _facts(ending: Ending, tally: Tally, output: str) -> Iterator[tuple[str, str]]:
-    view, stats = ending.view, ending.view.stats
-    rate = tally.finished / view.elapsed if view.elapsed > 0 else 0.0
-    yield "time", f"{_elapsed(view.elapsed)}, {wording.rate(rate)}"
-    yield "retried", f"{tally.retries:,}"
+def _facts(run_end: RunEnd, run_stats: RunStats, output: str) -> Iterator[tuple[str, str]]:
+    snapshot, stats = run_end.snapshot, run_end.snapshot.stats
+    rate = run_stats.finished / snapshot.elapsed if snapshot.elapsed > 0 else 0.0
+    yield "time", f"{_elapsed(snapshot.elapsed)}, {humanize.rate(rate)}"
+    yield "retried", f"{run_stats.retries:,}"
     made = stats.resources.created
-    yield "workers", f"{made:,} made, {stats.replaced_workers:,} replaced, {_most(tally)} at most"
-    if ending.abandoned:
-        yield "abandoned", ", ".join(ending.abandoned)
+    yield "workers", f"{made:,} made, {stats.replaced_workers:,} replaced, {_most(run_stats)} at most"
+    if run_end.abandoned:
+        yield "abandoned", ", ".join(run_end.abandoned)
     yield "results", output
 
 
-def _most(tally: Tally) -> str:
-    return f"{tally.most_workers:,}"
+def _most(run_stats: RunStats) -> str:
+    return f"{run_stats.most_workers:,}"
 
 
 def _elapsed(seconds: float) -> str:
-    return f"{seconds:.2f} s" if seconds < 60 else wording.clock(seconds)
+    return f"{seconds:.2f} s" if seconds < 60 else humanize.clock(seconds)
 
 
-def _latencies(tally: Tally) -> tuple[tuple[str, ...], ...]:
-    if not tally.executions.greatest:
+def _latencies(run_stats: RunStats) -> tuple[tuple[str, ...], ...]:
+    if not run_stats.executions.greatest:
         return ()
-    return (_row("waiting", tally.waits), _row("execution", tally.executions))
+    return (_row("waiting", run_stats.waits), _row("execution", run_stats.executions))
 
 
 def _row(title: str, durations: Durations) -> tuple[str, ...]:
-    shown = [wording.duration(durations.percentile(share)) for share in SHARES]
-    return (title, *shown, wording.duration(durations.greatest))
+    shown = [humanize.duration(durations.percentile(share)) for share in PERCENTILES]
+    return (title, *shown, humanize.duration(durations.greatest))
 
 
-def _failure(group: FailureGroup) -> Failure:
-    places = ", ".join(str(index) for index in group.indices)
+def _failure(group: FailureGroup) -> FailureRow:
+    indices = ", ".join(str(index) for index in group.indices)
     more = ", ..." if group.count > SHOWN_INDICES else ""
-    example = wording.one_line(group.example, _EXAMPLE_WIDTH)
-    return Failure(f"{group.count:,}", group.label, places + more, example)
+    example = humanize.one_line(group.example, _EXAMPLE_WIDTH)
+    return FailureRow(f"{group.count:,}", group.label, indices + more, example)
 
 
 def plain(summary: Summary) -> str:
@@ -109,7 +110,7 @@ def plain(summary: Summary) -> str:
     if summary.failures:
         lines.append("  failures")
         for failure in summary.failures:
-            lines.append(f"    {failure.count} x {failure.label}, index {failure.places}")
+            lines.append(f"    {failure.count} x {failure.label}, index {failure.indices}")
             lines.append(f"      {failure.example}")
     if summary.more_kinds:
         lines.append(f"    and {summary.more_kinds} more kinds of error")

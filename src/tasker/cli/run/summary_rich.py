@@ -47,7 +47,7 @@ def _failures(summary: Summary) -> Table:
     table.add_column("for example", overflow="fold")
     for failure in summary.failures:
         # Text, because an error's message may contain what rich takes for markup.
-        cells = (failure.count, failure.label, failure.places, failure.example)
+        cells = (failure.count, failure.label, failure.indices, failure.example)
         table.add_row(*(Text(cell) for cell in cells))
     if summary.more_kinds:
         table.caption = f"and {summary.more_kinds} more kinds of error"

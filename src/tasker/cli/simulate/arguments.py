@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable
 from typing import Any
 
-from tasker.cli import numbers
+from tasker.cli import argument_types
 from tasker.cli.exit_codes import UsageError
 from tasker.simulation.rules import OWN, RULES
 
@@ -26,9 +26,9 @@ SERVICES: dict[str, str] = {
 }
 REPORT = "simulation.html"
 
-rate: Callable[[str], Any] = numbers.number(float, 0.0, True, "tasks a second, more than 0")
-shape: Callable[[str], Any] = numbers.number(float, 0.0, True, "a number, more than 0")
-share: Callable[[str], Any] = numbers.number(float, 0.0, False, "a share from 0 to 1", most=1.0)
+rate: Callable[[str], Any] = argument_types.number(float, 0.0, True, "tasks a second, more than 0")
+shape: Callable[[str], Any] = argument_types.number(float, 0.0, True, "a number, more than 0")
+share: Callable[[str], Any] = argument_types.number(float, 0.0, False, "a share from 0 to 1", most=1.0)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -58,52 +58,58 @@ def _add_load(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--low-rate", type=rate, metavar="R", help="tasks a second, at least (default: rate / 10)")
     group.add_argument(
         "--period",
-        type=numbers.some_seconds,
+        type=argument_types.some_seconds,
         metavar="S",
         help="seconds (default: 60, or half of the time; spike: a tenth of the time; diurnal: the whole time)",
     )
     group.add_argument(
-        "--duration", type=numbers.some_seconds, metavar="S", help="seconds of load (default: 300; a trace: its own)"
+        "--duration",
+        type=argument_types.some_seconds,
+        metavar="S",
+        help="seconds of load (default: 300; a trace: its own)",
     )
-    group.add_argument("--arrivals", type=numbers.positive, metavar="N", help="about so many tasks, instead")
+    group.add_argument("--arrivals", type=argument_types.positive, metavar="N", help="about so many tasks, instead")
     group.add_argument("--service", choices=SERVICES, metavar="NAME", help=f"how long tasks take: {_choices(SERVICES)}")
     group.add_argument(
-        "--service-time", type=numbers.some_seconds, metavar="S", help="the mean seconds of a task (default: 0.1)"
+        "--service-time",
+        type=argument_types.some_seconds,
+        metavar="S",
+        help="the mean seconds of a task (default: 0.1)",
     )
     group.add_argument("--service-shape", type=shape, metavar="X", help="see --service")
-    group.add_argument("--seed", type=numbers.non_negative, default=0, metavar="N", help="(default: 0)")
+    group.add_argument("--seed", type=argument_types.non_negative, default=0, metavar="N", help="(default: 0)")
 
 
 def _add_pool(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("the pool: the options of Config")
-    group.add_argument("--worker-count", type=numbers.positive, default=4, metavar="N", help="(default: 4)")
-    group.add_argument("--max-workers", type=numbers.positive, metavar="N", help="(default: 2 * worker count)")
+    group.add_argument("--worker-count", type=argument_types.positive, default=4, metavar="N", help="(default: 4)")
+    group.add_argument("--max-workers", type=argument_types.positive, metavar="N", help="(default: 2 * worker count)")
     group.add_argument(
         "--burst-interval",
-        type=numbers.seconds,
+        type=argument_types.seconds,
         default=0.1,
         metavar="S",
         help="seconds between two scaling decisions; 0: no scaling (default: 0.1)",
     )
     group.add_argument(
         "--target-wait",
-        type=numbers.seconds,
+        type=argument_types.seconds,
         default=0.1,
         metavar="S",
         help="seconds that a task may wait (default: 0.1)",
     )
     group.add_argument(
-        "--creation-timeout", type=numbers.some_seconds, metavar="S", help="as in Config (default: tasks wait)"
+        "--creation-timeout", type=argument_types.some_seconds, metavar="S", help="as in Config (default: tasks wait)"
     )
 
 
 def _add_creation(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("making a resource")
     group.add_argument(
-        "--creation-time", type=numbers.seconds, default=0.5, metavar="S", help="seconds it takes (default: 0.5)"
+        "--creation-time", type=argument_types.seconds, default=0.5, metavar="S", help="seconds it takes (default: 0.5)"
     )
     group.add_argument(
-        "--destroy-time", type=numbers.seconds, default=0.0, metavar="S", help="seconds to end it (default: 0)"
+        "--destroy-time", type=argument_types.seconds, default=0.0, metavar="S", help="seconds to end it (default: 0)"
     )
     group.add_argument(
         "--creation-failures", type=share, default=0.0, metavar="P", help="the share that fails, 0 to 1 (default: 0)"

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
-from tasker.cli.run import wording
+from tasker.cli import humanize
 from tasker.simulation.comparison import FACTOR, Comparison
 from tasker.simulation.figures import Figures
 from tasker.simulation.rules import OWN, RULES
@@ -34,7 +34,7 @@ def lines(comparison: Comparison) -> Iterator[str]:
     yield ""
     yield f"oracle: at least {comparison.bound.worker_seconds:,.0f} worker-seconds, whoever decides, the future known"
     yield (
-        f"good: p99 at most {wording.duration(comparison.allowed_wait)}, {FACTOR:g}x what the fixed maximum pool reaches"
+        f"good: p99 at most {humanize.duration(comparison.allowed_wait)}, {FACTOR:g}x what the fixed maximum pool reaches"
         f" or the target allows; at most {FACTOR:g}x the oracle's worker-seconds; no task given up"
     )
     yield from _failures(comparison)
@@ -53,7 +53,7 @@ def _row(comparison: Comparison, figures: Figures) -> tuple[str, ...]:
 
 
 def _wait(seconds: float) -> str:
-    return "0" if seconds < 5e-7 else wording.duration(seconds)
+    return "0" if seconds < 5e-7 else humanize.duration(seconds)
 
 
 def verdict(comparison: Comparison, figures: Figures) -> str:

@@ -16,60 +16,60 @@ from typing import NamedTuple
 
 from tasker import TaskFuture
 
-from .attempts import Gate, Outcome
 from .items import Item
+from .task_wrapper import Gate, ItemResult
 
 
-class Arrival(NamedTuple):
+class Completion(NamedTuple):
     """An item that came to something. No future: it was malformed, and nothing was run."""
 
     item: Item
-    future: TaskFuture[Outcome] | None
+    future: TaskFuture[ItemResult] | None
 
 
-class Desk:
-    def __init__(self, places: int) -> None:
+class InFlightItems:
+    def __init__(self, slots: int) -> None:
         self.gate: Gate = Gate()
-        self._arrivals: queue.SimpleQueue[Arrival | None] = queue.SimpleQueue()
-        self._places: queue.SimpleQueue[None] = queue.SimpleQueue()
-        self._open: dict[int, TaskFuture[Outcome] | None] = {}
-        for _ in range(places):
-            self._places.put(None)
+        self._completions: queue.SimpleQueue[Completion | None] = queue.SimpleQueue()
+        self._free_slots: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._open: dict[int, TaskFuture[ItemResult] | None] = {}
+        for _ in range(slots):
+            self._free_slots.put(None)
 
     # The feeder's side.
 
-    def take_place(self) -> bool:
+    def acquire_slot(self) -> bool:
         """Wait for a place; False when the run is being stopped."""
-        self._places.get()
+        self._free_slots.get()
         return not self.gate.closed
 
-    def hand_in(self, item: Item, future: TaskFuture[Outcome] | None) -> None:
+    def add(self, item: Item, future: TaskFuture[ItemResult] | None) -> None:
         """Note an item that was submitted, or that is malformed and so has arrived already."""
         self._open[item.index] = future
         if future is None:
-            self._arrivals.put(Arrival(item, None))
+            self._completions.put(Completion(item, None))
         else:
-            future.add_done_callback(lambda done: self._arrivals.put(Arrival(item, done)))
+            future.add_done_callback(lambda done: self._completions.put(Completion(item, done)))
 
     def wake(self) -> None:
         """Let the main thread look up. Safe in a signal handler."""
-        self._arrivals.put(None)
+        self._completions.put(None)
 
     # The main thread's side.
 
-    def take(self, timeout: float) -> Arrival | None:
+    def next_completion(self, timeout: float) -> Completion | None:
         """The next arrival; None after the timeout, or when woken."""
         try:
             if timeout <= 0:
-                return self._arrivals.get_nowait()
-            return self._arrivals.get(timeout=timeout)
+                return self._completions.get_nowait()
+            return self._completions.get(timeout=timeout)
         except queue.Empty:
             return None
 
-    def settle(self, item: Item) -> None:
+    def release(self, item: Item) -> None:
         """The item is dealt with: its place is free."""
         self._open.pop(item.index, None)
-        self._places.put(None)
+        self._free_slots.put(None)
 
     @property
     def is_empty(self) -> bool:
@@ -84,7 +84,7 @@ class Desk:
         So no running task has its context cancelled.
         """
         self.gate.closed = True
-        self._places.put(None)  # the feeder may be waiting for one
+        self._free_slots.put(None)  # the feeder may be waiting for one
         for future in list(self._open.values()):
             if future is not None and not future.running():
                 future.cancel()

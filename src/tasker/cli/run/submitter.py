@@ -13,34 +13,36 @@ from typing import Any
 
 from tasker import Context, ShutdownError, TaskManager
 
-from .attempts import Outcome
-from .desk import Desk
+from .in_flight import InFlightItems
 from .inputs import Inputs
 from .items import Item
 from .priorities import priority_of
+from .task_wrapper import ItemResult
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class SubmitOptions:
     """How items become tasks."""
 
-    run_item: Callable[[Context, Any, Any], Outcome]
+    run_item: Callable[[Context, Any, Any], ItemResult]
     priority_field: str | None
     once: bool
     is_done: Callable[[Item], bool]
 
 
-class Feeder(threading.Thread):
+class Submitter(threading.Thread):
     """Ends at the end of the inputs, when the desk closes, or with `error`.
 
     A daemon: after Ctrl-C it may sit in a read that never returns.
     """
 
-    def __init__(self, manager: TaskManager[Any], inputs: Inputs, desk: Desk, plan: Plan) -> None:
+    def __init__(
+        self, manager: TaskManager[Any], inputs: Inputs, in_flight: InFlightItems, plan: SubmitOptions
+    ) -> None:
         super().__init__(name="tasker-feeder", daemon=True)
         self._manager = manager
         self._inputs = inputs
-        self._desk = desk
+        self._in_flight = in_flight
         self._plan = plan
         self.skipped: int = 0
         self.error: BaseException | None = None
@@ -52,28 +54,28 @@ class Feeder(threading.Thread):
         except BaseException as error:
             self.error = error
         self.finished = True
-        self._desk.wake()
+        self._in_flight.wake()
 
     def _feed(self) -> None:
         for item in self._inputs:
-            if self._desk.gate.closed:
+            if self._in_flight.gate.closed:
                 return
             if item.problem is None and self._plan.is_done(item):
                 self.skipped += 1
                 continue
-            if not self._desk.take_place():
+            if not self._in_flight.acquire_slot():
                 return
             self._submit(item)
 
     def _submit(self, item: Item) -> None:
         priority, problem = priority_of(item, self._plan.priority_field)
         if problem is not None:
-            self._desk.hand_in(problem, None)
+            self._in_flight.add(problem, None)
             return
         try:
             future = self._manager.submit(self._plan.run_item, item.value, priority=priority, once=self._plan.once)
         except ShutdownError:
-            if not self._desk.gate.closed:
+            if not self._in_flight.gate.closed:
                 raise
             return
-        self._desk.hand_in(item, future)
+        self._in_flight.add(item, future)

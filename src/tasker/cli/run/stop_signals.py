@@ -17,10 +17,10 @@ from typing import Self
 from tasker.cli.exit_codes import after_signal
 from tasker.threads.signal_listener import SignalListener
 
-LAST_CHANCE_S = 2.0
+EXIT_GRACE_S = 2.0
 
 
-class Interrupts:
+class StopSignals:
     """Context manager. `kill` is called from another thread, at the second signal."""
 
     def __init__(self, wake: Callable[[], None], kill: Callable[[], object]) -> None:
@@ -28,10 +28,10 @@ class Interrupts:
         self.signum: int | None = None
         self._wake = wake
         self._kill = kill
-        self._orders: queue.SimpleQueue[bool] = queue.SimpleQueue()
-        self._over = threading.Event()
+        self._kill_requests: queue.SimpleQueue[bool] = queue.SimpleQueue()
+        self._ended = threading.Event()
         self._listener: SignalListener | None = None
-        self._killer = threading.Thread(target=self._obey, name="tasker-kill", daemon=True)
+        self._killer = threading.Thread(target=self._kill_when_requested, name="tasker-kill", daemon=True)
 
     @property
     def exit_code(self) -> int | None:
@@ -56,8 +56,8 @@ class Interrupts:
         error: BaseException | None,
         tb: TracebackType | None,
     ) -> None:
-        self._over.set()
-        self._orders.put(False)
+        self._ended.set()
+        self._kill_requests.put(False)
         if self._listener is not None:
             self._listener.close()
 
@@ -66,14 +66,14 @@ class Interrupts:
         if self.signum is None:
             self.signum = signum
         if self.count == 2:
-            self._orders.put(True)
+            self._kill_requests.put(True)
         elif self.count > 2:
             os._exit(after_signal(self.signum))
         self._wake()
 
-    def _obey(self) -> None:
-        if not self._orders.get():
+    def _kill_when_requested(self) -> None:
+        if not self._kill_requests.get():
             return
         self._kill()
-        if not self._over.wait(LAST_CHANCE_S):
+        if not self._ended.wait(EXIT_GRACE_S):
             os._exit(after_signal(self.signum or signal.SIGINT))

@@ -12,7 +12,7 @@ _PAGE = 1024
 _ZEROS = array("I", [0]) * _PAGE
 
 
-class Numbers:
+class PagedNumbers:
     """Unsigned 32-bit numbers by index, all 0 at first."""
 
     def __init__(self) -> None:
@@ -29,12 +29,12 @@ class Numbers:
         page[index % _PAGE] = value
 
 
-class Ledger:
+class ResumeLedger:
     """Which items have a line, how many, and the fingerprint of the input of those done."""
 
     def __init__(self) -> None:
-        self._done = Numbers()
-        self._lines = Numbers()
+        self._done = PagedNumbers()
+        self._lines = PagedNumbers()
         self.highest: int = -1
         self.superseded: int = 0
 
@@ -50,7 +50,7 @@ class Ledger:
         """Whether the item's last line says done, for this very input."""
         return self._done[index] == fingerprint
 
-    def is_last_line(self, index: int) -> bool:
+    def consume_line(self, index: int) -> bool:
         """Asked once for each line, in the order of the file: whether none of its index follows."""
         left = self._lines[index] - 1
         self._lines[index] = left

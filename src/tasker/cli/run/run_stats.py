@@ -52,7 +52,7 @@ class Durations:
         self._batch = []
 
 
-class Tally:
+class RunStats:
     """Counts records as they are written. Used by the main thread alone."""
 
     def __init__(self) -> None:
@@ -88,7 +88,7 @@ class Tally:
         return self.groups.setdefault(label, FailureGroup(label, example))
 
 
-class Rate:
+class RateMeter:
     """Items a second over the recent past."""
 
     def __init__(self, now: float) -> None:
@@ -104,7 +104,7 @@ class Rate:
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class ProgressSnapshot:
     """What progress shows at one moment. `total` may be an estimate, or unknown."""
 
     elapsed: float

@@ -11,82 +11,82 @@ from tasker import ResourceError, StopReport, TaskCancelled, TaskFuture, TaskMan
 from tasker.cli import exit_codes
 
 from . import records
-from .attempts import REFUSED, Outcome
-from .desk import Arrival, Desk
 from .errors_as_data import describe
 from .failed import FailedInputs
-from .feeder import Feeder
+from .in_flight import Completion, InFlightItems
 from .inputs import Inputs
-from .interrupts import Interrupts
-from .ledger import Ledger
 from .output import LineFile, OutputError
 from .progress import Reporter
-from .tally import Rate, Tally, View
+from .resume_ledger import ResumeLedger
+from .run_stats import ProgressSnapshot, RateMeter, RunStats
+from .stop_signals import StopSignals
+from .submitter import Submitter
+from .task_wrapper import REFUSED, ItemResult
 
 TICK_S = 0.1
 KILL_GRACE_S = 2.0
-FEEDER_GRACE_S = 0.5
+SUBMITTER_GRACE_S = 0.5
 
 
 @dataclass(slots=True)
-class Ending:
+class RunEnd:
     """How a run ended. `complaint` is told on standard error, even when quiet."""
 
     exit_code: int
-    complaint: str | None
-    view: View
+    error_message: str | None
+    snapshot: ProgressSnapshot
     interrupted_by: str
     abandoned: tuple[str, ...]
     total: int | None  # items in the inputs, when they were read to their end
     is_orderly: bool  # the output is whole: neither killed nor broken off
 
-    def complain(self, complaint: str, exit_code: int) -> None:
+    def fail(self, error_message: str, exit_code: int) -> None:
         """Something failed after the last line was written."""
-        if self.complaint is None:
-            self.complaint, self.exit_code = complaint, exit_code
+        if self.error_message is None:
+            self.error_message, self.exit_code = error_message, exit_code
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class RunParts:
     """What a run is made of."""
 
     manager: TaskManager[Any]
-    feeder: Feeder
+    submitter: Submitter
     inputs: Inputs
-    desk: Desk
+    in_flight: InFlightItems
     output: LineFile
     failed: FailedInputs | None
     reporter: Reporter
-    ledger: Ledger | None
+    ledger: ResumeLedger | None
     stop_timeout: float | None
     creation_timeout: float
 
 
-class Engine:
+class JobRunner:
     """One run, from the first item to the last line."""
 
-    def __init__(self, parts: Parts, tally: Tally) -> None:
+    def __init__(self, parts: RunParts, run_stats: RunStats) -> None:
         self._parts = parts
-        self._tally = tally
+        self._run_stats = run_stats
         self._started = time.monotonic()
-        self._rate = Rate(self._started)
+        self._rate = RateMeter(self._started)
         self._next_tick = self._started
         self._kill_at: float | None = None
         self._killed: StopReport | None = None
-        self._complaint: str | None = None
+        self._error_message: str | None = None
         self._exit_code = exit_codes.DONE
-        self._signals = Interrupts(parts.desk.wake, lambda: parts.manager.kill(KILL_GRACE_S))
+        self._signals = StopSignals(parts.in_flight.wake, lambda: parts.manager.kill(KILL_GRACE_S))
 
-    def run(self) -> Ending:
+    def run(self) -> RunEnd:
         """Everything is written, and the manager has ended, when this returns."""
         with self._signals:
             self._parts.reporter.start()
-            self._parts.feeder.start()
+            self._parts.submitter.start()
             self._guarded(self._loop)
-            last = self._view(time.monotonic())  # while the workers can still be counted
+            last = self._snapshot(time.monotonic())  # while the workers can still be counted
             report = self._end_manager()
             self._parts.reporter.close(last)
-        return self._ending(self._view(time.monotonic()), report)
+        return self._run_end(self._snapshot(time.monotonic()), report)
 
     def _guarded(self, step: Callable[[], None]) -> None:
         try:
@@ -101,28 +101,28 @@ class Engine:
 
     def _loop(self) -> None:
         while not self._is_over():
-            arrival = self._parts.desk.take(self._next_tick - time.monotonic())
-            if arrival is not None:
-                self._settle(arrival)
+            completion = self._parts.in_flight.next_completion(self._next_tick - time.monotonic())
+            if completion is not None:
+                self._complete(completion)
             self._answer_signals()
-            self._watch_feeder()
+            self._watch_submitter()
             self._tick()
-        self._watch_feeder()  # it may have failed with its last breath
+        self._watch_submitter()  # it may have failed with its last breath
 
     def _is_over(self) -> bool:
         if self._killed is not None:
             return True
-        desk = self._parts.desk
-        return (desk.gate.closed or self._parts.feeder.finished) and desk.is_empty
+        in_flight = self._parts.in_flight
+        return (in_flight.gate.closed or self._parts.submitter.finished) and in_flight.is_empty
 
     # What arrived.
 
-    def _settle(self, arrival: Arrival) -> None:
-        record = self._record_of(arrival)
+    def _complete(self, completion: Completion) -> None:
+        record = self._record_of(completion)
         if record is not None:
             self._write(record)
-            self._tally.add(record)
-        self._parts.desk.settle(arrival.item)
+            self._run_stats.add(record)
+        self._parts.in_flight.release(completion.item)
 
     def _write(self, record: records.Record) -> None:
         parts, item = self._parts, record.item
@@ -132,25 +132,25 @@ class Engine:
         if record.error is not None and parts.failed is not None:
             parts.failed.write(item)
 
-    def _record_of(self, arrival: Arrival) -> records.Record | None:
-        future = arrival.future
+    def _record_of(self, completion: Completion) -> records.Record | None:
+        future = completion.future
         if future is None:
-            return records.malformed(arrival.item)
+            return records.malformed(completion.item)
         if self._was_not_run(future):
             return None
         error = None if future.cancelled() else future.exception()
         if isinstance(error, ResourceError) and self._is_about_creation(future):
             self._give_up(error)
             return None
-        return records.executed(arrival.item, future)
+        return records.executed(completion.item, future)
 
-    def _is_about_creation(self, future: TaskFuture[Outcome]) -> bool:
+    def _is_about_creation(self, future: TaskFuture[ItemResult]) -> bool:
         """Whether the ResourceError is the manager's and not one that the task raised."""
         return future.attempts == 0 or self._parts.manager.stats().failing_creations > 0
 
-    def _was_not_run(self, future: TaskFuture[Outcome]) -> bool:
+    def _was_not_run(self, future: TaskFuture[ItemResult]) -> bool:
         """Whether the stop came before the item: it has no line, so --resume runs it."""
-        if not self._parts.desk.gate.closed:
+        if not self._parts.in_flight.gate.closed:
             return False
         if future.cancelled():
             return True
@@ -170,7 +170,7 @@ class Engine:
     def _answer_signals(self) -> None:
         if self._signals.signum is None:
             return
-        if not self._parts.desk.gate.closed:
+        if not self._parts.in_flight.gate.closed:
             self._announce_stop()
             self._stop(None, self._signals.exit_code or exit_codes.FAILED)
         late = self._kill_at is not None and time.monotonic() >= self._kill_at
@@ -181,23 +181,23 @@ class Engine:
         running = self._parts.manager.stats().running_tasks
         self._parts.reporter.note(f"{self._signals.name}: finishing {running} running items; once more kills them")
 
-    def _stop(self, complaint: str | None, exit_code: int) -> None:
+    def _stop(self, error_message: str | None, exit_code: int) -> None:
         """Stop feeding. The first reason is the one that is told."""
-        if self._parts.desk.gate.closed:
+        if self._parts.in_flight.gate.closed:
             return
-        self._complaint, self._exit_code = complaint, exit_code
-        self._parts.desk.close()
+        self._error_message, self._exit_code = error_message, exit_code
+        self._parts.in_flight.close()
         if self._parts.stop_timeout is not None:
             self._kill_at = time.monotonic() + self._parts.stop_timeout
 
     def _kill(self) -> None:
         self._killed = self._parts.manager.kill(KILL_GRACE_S)
-        while (arrival := self._parts.desk.take(0)) is not None:
-            self._settle(arrival)
+        while (completion := self._parts.in_flight.next_completion(0)) is not None:
+            self._complete(completion)
 
-    def _watch_feeder(self) -> None:
-        error = self._parts.feeder.error
-        if error is None or self._parts.desk.gate.closed:
+    def _watch_submitter(self) -> None:
+        error = self._parts.submitter.error
+        if error is None or self._parts.in_flight.gate.closed:
             return
         if isinstance(error, exit_codes.UsageError):
             self._stop(str(error), exit_codes.USAGE)
@@ -207,14 +207,14 @@ class Engine:
             self._stop(f"reading failed: {error!r}", exit_codes.FAILED)
 
     def _end_manager(self) -> StopReport:
-        if self._parts.desk.gate.closed:
+        if self._parts.in_flight.gate.closed:
             # The feeder may have submitted one item more while the desk was being closed.
-            self._parts.feeder.join(FEEDER_GRACE_S)
-            self._parts.desk.close()
+            self._parts.submitter.join(SUBMITTER_GRACE_S)
+            self._parts.in_flight.close()
         if self._killed is not None:
             return self._killed
         manager = self._parts.manager
-        if self._parts.desk.gate.closed and manager.stats().starting_workers:
+        if self._parts.in_flight.gate.closed and manager.stats().starting_workers:
             # Nothing runs any more, and a resource that may be for ever in the making is wanted by
             # nobody. `stop` would wait for it.
             return manager.kill(KILL_GRACE_S)
@@ -227,33 +227,33 @@ class Engine:
         if now < self._next_tick:
             return
         self._next_tick = now + TICK_S
-        self._parts.reporter.update(self._view(now))
+        self._parts.reporter.update(self._snapshot(now))
 
-    def _view(self, now: float) -> View:
+    def _snapshot(self, now: float) -> ProgressSnapshot:
         stats: TaskStats = self._parts.manager.stats()
-        tally = self._tally
-        tally.most_workers = max(tally.most_workers, stats.base_workers + stats.burst_workers)
-        return View(
+        run_stats = self._run_stats
+        run_stats.most_workers = max(run_stats.most_workers, stats.base_workers + stats.burst_workers)
+        return ProgressSnapshot(
             elapsed=now - self._started,
-            done=tally.done,
-            failed=tally.failed,
-            skipped=self._parts.feeder.skipped,
+            done=run_stats.done,
+            failed=run_stats.failed,
+            skipped=self._parts.submitter.skipped,
             total=self._parts.inputs.estimated_total(),
-            rate=self._rate.update(now, tally.finished),
+            rate=self._rate.update(now, run_stats.finished),
             stats=stats,
-            stopping=self._parts.desk.gate.closed,
+            stopping=self._parts.in_flight.gate.closed,
         )
 
-    def _ending(self, view: View, report: StopReport) -> Ending:
-        code = self._signals.exit_code if self._complaint is None else None
+    def _run_end(self, snapshot: ProgressSnapshot, report: StopReport) -> RunEnd:
+        code = self._signals.exit_code if self._error_message is None else None
         if code is None:
             code = self._exit_code
-        if code == exit_codes.DONE and self._tally.failed:
+        if code == exit_codes.DONE and self._run_stats.failed:
             code = exit_codes.FAILED
-        return Ending(
+        return RunEnd(
             exit_code=code,
-            complaint=self._complaint,
-            view=view,
+            error_message=self._error_message,
+            snapshot=snapshot,
             interrupted_by=self._signals.name,
             abandoned=report.abandoned,
             total=self._parts.inputs.items_read if self._parts.inputs.at_end else None,

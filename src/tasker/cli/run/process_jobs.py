@@ -11,14 +11,14 @@ from typing import Any
 
 from tasker import Context, ProcessBackend
 
-from .attempts import REFUSED, Gate, Outcome, Refused, encoded
 from .jobs import Job, load_job
+from .task_wrapper import REFUSED, Gate, ItemResult, Refused, encoded
 
-AWAY = ("on_create", "on_destroy", "resource")
+CHILD_HOOKS = ("on_create", "on_destroy", "resource")
 """The hooks that run in the child."""
 
 
-class Hook:
+class ChildHook:
     """A function of the job file, called in a child."""
 
     def __init__(self, path: str, settings: dict[str, Any], name: str) -> None:
@@ -29,7 +29,7 @@ class Hook:
         return _job(*self._job).hooks[self._name](*args)
 
 
-class Task:
+class ChildTask:
     """The job's task. What is sent once the gate is closed is refused instead of run."""
 
     def __init__(self, path: str, settings: dict[str, Any], task: Callable[..., Any], gate: Gate) -> None:
@@ -37,18 +37,18 @@ class Task:
         self._gate = gate
         functools.update_wrapper(self, task, ("__module__", "__name__", "__qualname__"), ())
 
-    def __call__(self, ctx: Context, resource: Any, item: Any) -> Outcome:
+    def __call__(self, ctx: Context, resource: Any, item: Any) -> ItemResult:
         raise AssertionError("it is its likeness in a child that is called")
 
     def __reduce__(self) -> Any:
-        return (_refuser, ()) if self._gate.closed else (_Likeness, self._job)
+        return (_refuser, ()) if self._gate.closed else (_TaskInChild, self._job)
 
 
-class _Likeness:
+class _TaskInChild:
     def __init__(self, path: str, settings: dict[str, Any]) -> None:
         self._job = path, settings
 
-    def __call__(self, ctx: Context, resource: Any, item: Any) -> Outcome:
+    def __call__(self, ctx: Context, resource: Any, item: Any) -> ItemResult:
         return encoded(_job(*self._job).task(ctx, resource, item))
 
 
@@ -71,9 +71,9 @@ def _job(path: str, settings: dict[str, Any]) -> Job:
     return job
 
 
-def hooks_away(job: Job, path: str, settings: dict[str, Any]) -> dict[str, Any]:
+def process_hooks(job: Job, path: str, settings: dict[str, Any]) -> dict[str, Any]:
     """The job's hooks for ``Config``: those of the resource in the child, the others here."""
-    return {name: Hook(path, settings, name) if name in AWAY else hook for name, hook in job.hooks.items()}
+    return {name: ChildHook(path, settings, name) if name in CHILD_HOOKS else hook for name, hook in job.hooks.items()}
 
 
 def backend(preload: tuple[str, ...]) -> ProcessBackend:

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tasker import Context
-
-from . import codec
+from tasker.cli import strict_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +36,7 @@ class Refused:
         return "REFUSED"  # there is one, also where it comes back from another process
 
 
-Outcome = Encoded | NotEncodable | Refused
+ItemResult = Encoded | NotEncodable | Refused
 REFUSED = Refused()
 
 
@@ -48,10 +47,10 @@ class Gate:
         self.closed = False
 
 
-def attempt(task: Callable[..., Any], gate: Gate) -> Callable[[Context, Any, Any], Outcome]:
+def attempt(task: Callable[..., Any], gate: Gate) -> Callable[[Context, Any, Any], ItemResult]:
     """The task as the manager runs it."""
 
-    def run_item(ctx: Context, resource: Any, item: Any) -> Outcome:
+    def run_item(ctx: Context, resource: Any, item: Any) -> ItemResult:
         # Asked here and not where items are submitted: what already waits in the queue, or waits
         # for a retry, must not be started after the first Ctrl-C either.
         if gate.closed:
@@ -65,8 +64,8 @@ def attempt(task: Callable[..., Any], gate: Gate) -> Callable[[Context, Any, Any
 def encoded(result: Any) -> Encoded | NotEncodable:
     """The result as JSON, or why there is none."""
     try:
-        return Encoded(codec.encode(result))
-    except codec.ENCODE_ERRORS as error:
+        return Encoded(strict_json.encode(result))
+    except strict_json.ENCODE_ERRORS as error:
         return NotEncodable(f"the result ({type(result).__name__}) is not JSON: {error}")
     except Exception as error:  # the result's own methods, such as a dict's items()
         return NotEncodable(f"the result ({type(result).__name__}) cannot be encoded: {error!r}")

@@ -12,16 +12,24 @@ import io
 import os
 import stat
 from collections.abc import Callable, Iterator
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from tasker.cli.exit_codes import UsageError
+from tasker.cli.globbing import matching_files
 
-from . import codec
-from .globbing import matching_files
-from .items import Entry
+from . import strict_json
 
 # A quote that is never closed would swallow the rest of the file: the reader gives up here.
 LONGEST_CSV_FIELD = 1 << 20
+
+
+class RawItem(NamedTuple):
+    """What a source yields: a value, or the reason why there is none."""
+
+    value: Any
+    raw: bytes  # in the source's own format, without the end of line: for --failed
+    where: str
+    problem: str | None = None
 
 
 class Source(Protocol):
@@ -33,7 +41,7 @@ class Source(Protocol):
     def size(self) -> int | None: ...
     @property
     def position(self) -> int: ...
-    def entries(self) -> Iterator[Entry]: ...
+    def entries(self) -> Iterator[RawItem]: ...
 
 
 class ByteLines:
@@ -92,18 +100,18 @@ class LineSource:
     def position(self) -> int:
         return self._lines.position
 
-    def entries(self) -> Iterator[Entry]:
+    def entries(self) -> Iterator[RawItem]:
         for line in self._lines:
             raw = line.rstrip(b"\r\n")
             if raw and not raw.isspace():
                 yield self._entry(raw)
 
-    def _entry(self, raw: bytes) -> Entry:
+    def _entry(self, raw: bytes) -> RawItem:
         where = f"{self._lines.name} line {self._lines.number}"
         try:
-            return Entry(self._parse(raw.decode()), raw, where)
+            return RawItem(self._parse(raw.decode()), raw, where)
         except (ValueError, RecursionError) as error:
-            return Entry(None, raw, where, f"not {_KINDS[self.format]}: {_reason(error)}")
+            return RawItem(None, raw, where, f"not {_KINDS[self.format]}: {_reason(error)}")
 
 
 _KINDS = {"lines": "text", "jsonl": "JSON", "csv": "CSV"}
@@ -135,7 +143,7 @@ class CsvSource:
     def position(self) -> int:
         return self._lines.position
 
-    def entries(self) -> Iterator[Entry]:
+    def entries(self) -> Iterator[RawItem]:
         reader = csv.reader(self._decoded(), strict=True)
         while True:
             self._taken.clear()
@@ -166,7 +174,7 @@ class CsvSource:
             raise UsageError(f"{self._lines.name}: column {twice[0]!r} twice in the CSV header")
         self._header, self.raw_header = row, self._raw()
 
-    def _entry(self, start: int, row: list[str], problem: str | None) -> Entry:
+    def _entry(self, start: int, row: list[str], problem: str | None) -> RawItem:
         raw = self._raw()
         where = f"{self._lines.name} line {start}"
         if not self._header:
@@ -178,14 +186,14 @@ class CsvSource:
         except UnicodeDecodeError as error:
             problem = _reason(error)
         if problem is not None:
-            return Entry(None, raw, where, f"not CSV: {problem}")
-        return Entry(dict(zip(self._header, row, strict=True)), raw, where)
+            return RawItem(None, raw, where, f"not CSV: {problem}")
+        return RawItem(dict(zip(self._header, row, strict=True)), raw, where)
 
     def _raw(self) -> bytes:
         return b"".join(self._taken).rstrip(b"\r\n")
 
 
-class FileSource:
+class GlobSource:
     """One item a file: its path. How many there are is not known before they are found."""
 
     format = "files"
@@ -195,13 +203,13 @@ class FileSource:
     def __init__(self, pattern: str) -> None:
         self._pattern = pattern
 
-    def entries(self) -> Iterator[Entry]:
+    def entries(self) -> Iterator[RawItem]:
         for path in matching_files(os.path.expanduser(self._pattern)):
-            yield Entry(path, os.fsencode(path), path)
+            yield RawItem(path, os.fsencode(path), path)
 
 
 def line_source(path: str, format: str) -> Source:
     """The source of a file in one of the formats."""
     if format == "csv":
         return CsvSource(path)
-    return LineSource(path, format, codec.decode if format == "jsonl" else str)
+    return LineSource(path, format, strict_json.decode if format == "jsonl" else str)
