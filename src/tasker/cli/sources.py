@@ -1,7 +1,7 @@
-"""Sources of entries: lines, JSON lines, CSV with a header, file names. All are lazy.
+"""Readers of inputs: lines, CSV records, file names. All are lazy.
 
-Files are read as bytes and decoded line by line, so that one line that is not UTF-8 spoils
-one item and not the run, and so that --failed can give back exactly what came in.
+Files are read as bytes and decoded line by line, so that a line that is not UTF-8 fails one item
+instead of the run, and so that --failed can write exactly the bytes that were read.
 """
 
 from __future__ import annotations
@@ -11,20 +11,20 @@ import csv
 import io
 import os
 import stat
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from tasker.cli.exit_codes import UsageError
-from tasker.cli.globbing import matching_files
 
-from . import strict_json
+from .globbing import matching_files
 
-# A quote that is never closed would swallow the rest of the file: the reader gives up here.
+# A quote that is never closed would swallow the rest of the file: the reader gives up at this length.
 LONGEST_CSV_FIELD = 1 << 20
 
 
 class RawItem(NamedTuple):
-    """What a source yields: a value, or the reason why there is none."""
+    """One item as a source yields it: a value, or the reason why there is none."""
 
     value: Any
     raw: bytes  # in the source's own format, without the end of line: for --failed
@@ -32,16 +32,45 @@ class RawItem(NamedTuple):
     problem: str | None = None
 
 
-class Source(Protocol):
-    """One input. `size` is None when it is not known without reading."""
+class Source(ABC):
+    """One input. A subclass has to define `items`; the rest describes an input of unknown length."""
 
     @property
-    def format(self) -> str: ...
+    def size(self) -> int | None:
+        """The input's length in bytes; None when only reading would show it."""
+        return None
+
     @property
-    def size(self) -> int | None: ...
+    def position(self) -> int:
+        """How many bytes have been read."""
+        return 0
+
     @property
-    def position(self) -> int: ...
-    def entries(self) -> Iterator[RawItem]: ...
+    def header(self) -> bytes:
+        """What a file of this format begins with; known once the first item has been read."""
+        return b""
+
+    @abstractmethod
+    def items(self) -> Iterator[RawItem]:
+        """Yields the items. Raises UsageError or OSError where reading cannot go on."""
+
+
+class FileSource(Source):
+    """A source that reads the lines of one file or of standard input.
+
+    Raises UsageError if it is clear already that the file cannot be read.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._lines = ByteLines(path)
+
+    @property
+    def size(self) -> int | None:
+        return self._lines.size
+
+    @property
+    def position(self) -> int:
+        return self._lines.position
 
 
 class ByteLines:
@@ -63,14 +92,16 @@ class ByteLines:
 
 
 def _size_of(path: str) -> int | None:
-    """Bytes still to be read; UsageError when it is clear already that it cannot be read."""
+    """Returns the number of bytes still to be read. Raises UsageError if the file cannot be read."""
     try:
         status = os.fstat(0) if path == "-" else os.stat(path)
         if stat.S_ISDIR(status.st_mode):
             raise UsageError(f"{path}: is a directory; use --files '{path.rstrip('/')}/**'")
         if not stat.S_ISREG(status.st_mode):
-            return None  # never opened twice: a named pipe would lose what is in it
+            # Not opened to see whether it can be read: a named pipe that is opened twice loses data.
+            return None
         if path == "-":
+            # The shell may have read a part of the file before it handed over the descriptor.
             return max(0, status.st_size - os.lseek(0, 0, os.SEEK_CUR))
         with open(path, "rb"):
             return status.st_size
@@ -79,42 +110,33 @@ def _size_of(path: str) -> int | None:
 
 
 def _open(path: str) -> io.BufferedReader:
-    # Not sys.stdin: the feeder may sit in a read when the interpreter ends, and Python aborts
-    # when it finds the lock of its own standard stream held.
+    # Not sys.stdin: the submitter thread may be blocked in a read when the interpreter exits, and
+    # Python aborts if the lock of its own standard stream is held then.
     return open(0, "rb", closefd=False) if path == "-" else open(path, "rb")
 
 
-class LineSource:
-    """One item a line. Blank lines are skipped."""
+class LineSource(FileSource):
+    """One item a line. Blank lines are skipped.
 
-    def __init__(self, path: str, format: str, parse: Callable[[str], Any]) -> None:
-        self.format = format
-        self._lines = ByteLines(path)
+    `parse` turns a line into the item's value; its ValueError or RecursionError fails the item.
+    """
+
+    def __init__(self, path: str, parse: Callable[[str], Any]) -> None:
+        super().__init__(path)
         self._parse = parse
 
-    @property
-    def size(self) -> int | None:
-        return self._lines.size
-
-    @property
-    def position(self) -> int:
-        return self._lines.position
-
-    def entries(self) -> Iterator[RawItem]:
+    def items(self) -> Iterator[RawItem]:
         for line in self._lines:
             raw = line.rstrip(b"\r\n")
             if raw and not raw.isspace():
-                yield self._entry(raw)
+                yield self._item(raw)
 
-    def _entry(self, raw: bytes) -> RawItem:
+    def _item(self, raw: bytes) -> RawItem:
         where = f"{self._lines.name} line {self._lines.number}"
         try:
             return RawItem(self._parse(raw.decode()), raw, where)
         except (ValueError, RecursionError) as error:
-            return RawItem(None, raw, where, f"not {_KINDS[self.format]}: {_reason(error)}")
-
-
-_KINDS = {"lines": "text", "jsonl": "JSON", "csv": "CSV"}
+            return RawItem(None, raw, where, _reason(error))
 
 
 def _reason(error: Exception) -> str:
@@ -123,47 +145,43 @@ def _reason(error: Exception) -> str:
     return str(error)
 
 
-class CsvSource:
+class CsvSource(FileSource):
     """One item a record: a dict with the names of the header, all values text."""
 
-    format = "csv"
-
     def __init__(self, path: str) -> None:
+        super().__init__(path)
         csv.field_size_limit(LONGEST_CSV_FIELD)
-        self._lines = ByteLines(path)
-        self._taken: list[bytes] = []
-        self._header: list[str] = []
-        self.raw_header: bytes = b""
+        self._record_lines: list[bytes] = []
+        self._names: list[str] = []
+        self._header = b""
 
     @property
-    def size(self) -> int | None:
-        return self._lines.size
+    def header(self) -> bytes:
+        return self._header
 
-    @property
-    def position(self) -> int:
-        return self._lines.position
-
-    def entries(self) -> Iterator[RawItem]:
+    def items(self) -> Iterator[RawItem]:
         reader = csv.reader(self._decoded(), strict=True)
         while True:
-            self._taken.clear()
+            self._record_lines.clear()
             start = self._lines.number + 1
             try:
                 row = next(reader)
             except StopIteration:
                 return
             except csv.Error as error:
-                yield self._entry(start, [], str(error))
+                yield self._item(start, [], str(error))
                 continue
-            if not self._header:
+            if not self._names:
                 self._take_header(row)
             elif row:
-                yield self._entry(start, row, None)
+                yield self._item(start, row, None)
 
     def _decoded(self) -> Iterator[str]:
-        """Lines for the csv module. What is not UTF-8 is let through here and told later."""
+        """Yields lines for the csv module, and keeps the bytes of the record that is being read."""
         for line in self._lines:
-            self._taken.append(line)
+            self._record_lines.append(line)
+            # An exception here would end the csv reader, and with it all that follows. So bytes
+            # that are not UTF-8 pass through, and `_item` fails the record that they are in.
             yield line.decode(errors="surrogateescape")
 
     def _take_header(self, row: list[str]) -> None:
@@ -172,44 +190,33 @@ class CsvSource:
         twice = sorted({name for name in row if row.count(name) > 1})
         if twice:
             raise UsageError(f"{self._lines.name}: column {twice[0]!r} twice in the CSV header")
-        self._header, self.raw_header = row, self._raw()
+        self._names, self._header = row, self._raw()
 
-    def _entry(self, start: int, row: list[str], problem: str | None) -> RawItem:
+    def _item(self, start: int, row: list[str], problem: str | None) -> RawItem:
         raw = self._raw()
         where = f"{self._lines.name} line {start}"
-        if not self._header:
+        if not self._names:
             raise UsageError(f"{where}: not a CSV header: {problem}")
-        if problem is None and len(row) != len(self._header):
-            problem = f"{len(row)} fields, but the header has {len(self._header)}"
+        if problem is None and len(row) != len(self._names):
+            problem = f"{len(row)} fields, but the header has {len(self._names)}"
         try:
             raw.decode()
         except UnicodeDecodeError as error:
             problem = _reason(error)
         if problem is not None:
-            return RawItem(None, raw, where, f"not CSV: {problem}")
-        return RawItem(dict(zip(self._header, row, strict=True)), raw, where)
+            return RawItem(None, raw, where, problem)
+        return RawItem(dict(zip(self._names, row, strict=True)), raw, where)
 
     def _raw(self) -> bytes:
-        return b"".join(self._taken).rstrip(b"\r\n")
+        return b"".join(self._record_lines).rstrip(b"\r\n")
 
 
-class GlobSource:
-    """One item a file: its path. How many there are is not known before they are found."""
-
-    format = "files"
-    size = None
-    position = 0
+class GlobSource(Source):
+    """One item a file: its path. How many there are is unknown until all of them have been found."""
 
     def __init__(self, pattern: str) -> None:
         self._pattern = pattern
 
-    def entries(self) -> Iterator[RawItem]:
+    def items(self) -> Iterator[RawItem]:
         for path in matching_files(os.path.expanduser(self._pattern)):
             yield RawItem(path, os.fsencode(path), path)
-
-
-def line_source(path: str, format: str) -> Source:
-    """The source of a file in one of the formats."""
-    if format == "csv":
-        return CsvSource(path)
-    return LineSource(path, format, strict_json.decode if format == "jsonl" else str)

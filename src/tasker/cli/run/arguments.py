@@ -7,10 +7,10 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from tasker.cli import formats
 from tasker.cli.argument_types import non_negative, positive, seconds, some_seconds
 from tasker.cli.exit_codes import UsageError
 
-FORMATS = ("lines", "jsonl", "csv")
 BACKENDS = ("thread", "process")
 LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
 DEFAULT_WORKERS = 4
@@ -23,8 +23,9 @@ class RunOptions:
 
     job: str
     inputs: tuple[str, ...]
-    files: tuple[str, ...]
     format: str | None
+    named_inputs: dict[str, tuple[str, ...]]  # by format: the inputs that its own option names
+    reader_options: dict[str, dict[str, Any]]  # by format: what its reader gets besides the path
     output: str | None
     resume: bool
     overwrite: bool
@@ -66,18 +67,10 @@ def _add_inputs(parser: argparse.ArgumentParser) -> None:
         " on_create, on_destroy (or resource) and check_health",
     )
     group.add_argument("inputs", nargs="*", metavar="INPUT", help="file of items; - or none: standard input")
-    group.add_argument(
-        "--files",
-        action="append",
-        default=[],
-        metavar="GLOB",
-        help="each matching file's path is an item; ** goes into directories (repeatable)",
-    )
-    group.add_argument(
-        "--format",
-        choices=FORMATS,
-        help="of the inputs; default by suffix: .jsonl .ndjson .csv, anything else lines",
-    )
+    for input_format in formats.FORMATS.values():
+        input_format.add_options(group)
+    choices = [one.name for one in formats.selectable()]
+    group.add_argument("--format", choices=choices, help=formats.format_help())
     group.add_argument(
         "--set",
         action="append",
@@ -161,7 +154,8 @@ def _add_tasks(parser: argparse.ArgumentParser) -> None:
         help="further attempts after an error that check_health calls unhealthy (default: 3)",
     )
     group.add_argument("--once", action="store_true", help="never start an item a second time")
-    group.add_argument("--priority-field", metavar="NAME", help="field with high|normal|low or 0..2 (JSON, CSV)")
+    with_fields = formats.titles_with_fields(", ")
+    group.add_argument("--priority-field", metavar="NAME", help=f"field with high|normal|low or 0..2 ({with_fields})")
     group.add_argument(
         "--max-queue",
         type=positive,
@@ -203,8 +197,9 @@ def checked(parsed: argparse.Namespace) -> RunOptions:
     return RunOptions(
         job=parsed.job,
         inputs=tuple(parsed.inputs),
-        files=tuple(parsed.files),
         format=parsed.format,
+        named_inputs={one.name: one.named_inputs(parsed) for one in formats.FORMATS.values()},
+        reader_options={one.name: one.option_values(parsed) for one in formats.FORMATS.values()},
         output=output,
         resume=parsed.resume,
         overwrite=parsed.overwrite,
@@ -230,8 +225,10 @@ def checked(parsed: argparse.Namespace) -> RunOptions:
 def _check_priority_field(parsed: argparse.Namespace) -> None:
     if parsed.priority_field is None:
         return
-    if parsed.files or parsed.format == "lines":
-        raise UsageError("--priority-field needs JSON or CSV items: lines and files have no fields")
+    chosen = [one for one in formats.FORMATS.values() if one.named_inputs(parsed)]
+    if parsed.format is not None:
+        chosen.append(formats.FORMATS[parsed.format])
+    formats.check_fields_possible(chosen)
 
 
 def setting(text: str) -> tuple[str, Any]:

@@ -1,8 +1,6 @@
-"""The file of failed inputs: in the inputs' own format, so that it can be fed in again."""
+"""The file of failed inputs: in the inputs' own format, so that it can be an input itself."""
 
 from __future__ import annotations
-
-from tasker.cli.sources import CsvSource
 
 from .inputs import Inputs
 from .items import Item
@@ -10,16 +8,18 @@ from .output import LineFile
 
 
 class FailedInputs:
-    """Takes the failed items, as they came in."""
+    """Writes the failed items as they were read."""
 
     def __init__(self, file: LineFile, inputs: Inputs) -> None:
         self._file = file
-        self._csv = next((s for s in inputs.sources if isinstance(s, CsvSource)), None)
+        self._inputs = inputs
         self._is_empty = True
 
     def write(self, item: Item) -> None:
-        if self._is_empty and self._csv is not None:
-            self._file.write(self._csv.raw_header + b"\n")
+        """Appends an item. Raises OutputError when that fails."""
+        # Looked up with the first failed item: before anything is read, the header is not known.
+        if self._is_empty and (header := self._inputs.header):
+            self._file.write(header + b"\n")
         self._is_empty = False
         self._file.write(item.raw + b"\n")
 

@@ -3,41 +3,57 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import PurePath
+from typing import NamedTuple
 
-from tasker.cli import strict_json
-from tasker.cli.exit_codes import UsageError
-from tasker.cli.sources import CsvSource, GlobSource, RawItem, Source, line_source
+from tasker.cli import formats, strict_json
+from tasker.cli.formats import InputFormat
+from tasker.cli.sources import RawItem, Source
 
 from .arguments import RunOptions
 from .items import Item
 
-_SUFFIXES = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv"}
+
+class OpenInput(NamedTuple):
+    """One input, open, and the format in which it is read."""
+
+    format: InputFormat
+    source: Source
 
 
 class Inputs:
-    """Every source, one after the other; items are numbered from 0 through all of them."""
+    """Every input, one after the other; items are numbered from 0 through all of them.
 
-    def __init__(self, sources: Sequence[Source]) -> None:
-        self.sources = sources
+    One thread iterates, another one may ask for the totals meanwhile.
+    """
+
+    def __init__(self, inputs: Sequence[OpenInput]) -> None:
         self.items_read: int = 0
         self.at_end: bool = False
+        self._inputs = inputs
         self._passed_bytes = 0
         self._current: Source | None = None
 
     @property
     def total_bytes(self) -> int | None:
-        """Known for regular files only."""
-        sizes = [source.size for source in self.sources]
+        """The length of all inputs together; None unless all of them are regular files."""
+        sizes = [source.size for _, source in self._inputs]
         known = [size for size in sizes if size is not None]
         return sum(known) if len(known) == len(sizes) else None
 
     @property
     def bytes_read(self) -> int:
-        return self._passed_bytes + (self._current.position if self._current else 0)
+        """How many bytes of all inputs have been read."""
+        # Read once: the reading thread may set it to None at any moment.
+        current = self._current
+        return self._passed_bytes + (current.position if current is not None else 0)
+
+    @property
+    def header(self) -> bytes:
+        """The header of the inputs, as far as it has been read; b"" for formats without one."""
+        return b"".join(source.header for _, source in self._inputs)
 
     def estimated_total(self) -> int | None:
-        """How many items there are, from the share of bytes read so far."""
+        """Returns how many items there are, estimated from the share of bytes read so far; None if unknown."""
         if self.at_end:
             return self.items_read
         total, read = self.total_bytes, self.bytes_read
@@ -46,10 +62,10 @@ class Inputs:
         return max(self.items_read, round(self.items_read * total / read))
 
     def __iter__(self) -> Iterator[Item]:
-        for source in self.sources:
+        for input_format, source in self._inputs:
             self._current = source
-            for entry in source.entries():
-                item = _item(self.items_read, entry)
+            for raw_item in source.items():
+                item = _item(self.items_read, raw_item, input_format)
                 self.items_read += 1
                 yield item
             self._current = None
@@ -57,46 +73,32 @@ class Inputs:
         self.at_end = True
 
 
-def _item(index: int, entry: RawItem) -> Item:
-    problem = entry.problem
+def _item(index: int, raw_item: RawItem, format: InputFormat) -> Item:
+    value, raw, where, problem = raw_item
+    title = format.title
     if problem is None:
         try:
-            return Item(index, entry.value, strict_json.encode(entry.value), entry.raw, entry.where)
-        except strict_json.ENCODE_ERRORS as error:  # 1e999 is JSON, and reads as infinity
-            problem = f"not JSON: {error}"
-    text = strict_json.encode(entry.raw.decode(errors="backslashreplace"))
-    return Item(index, None, text, entry.raw, entry.where, f"{entry.where}: {problem}")
+            return Item(index, value, strict_json.encode(value), raw, where)
+        except strict_json.ENCODE_ERRORS as error:  # 1e999 is valid JSON, but it is read as infinity
+            title, problem = "JSON", str(error)
+    text = strict_json.encode(raw.decode(errors="backslashreplace"))
+    return Item(index, None, text, raw, where, f"{where}: not {title}: {problem}")
 
 
 def open_inputs(options: RunOptions) -> Inputs:
-    """The inputs that the options name; UsageError when one of them cannot be read."""
-    paths = options.inputs or (() if options.files else ("-",))
-    sources: list[Source] = [line_source(path, _format_of(path, options)) for path in paths]
-    sources += [GlobSource(pattern) for pattern in options.files]
-    _check_fields(sources, options)
+    """Opens the inputs that the options name. Raises UsageError if one of them cannot be read."""
+    inputs = [_open(formats.format_of(path, options.format), path, options) for path in options.inputs]
+    for name, named in options.named_inputs.items():
+        inputs += [_open(formats.FORMATS[name], value, options) for value in named]
+    if not inputs:
+        inputs.append(_open(formats.format_of("-", options.format), "-", options))
+    chosen = [opened.format for opened in inputs]
+    if options.priority_field is not None:
+        formats.check_fields(chosen)
     if options.failed is not None:
-        _check_one_format(sources)
-    return Inputs(sources)
+        formats.check_failed(chosen)
+    return Inputs(inputs)
 
 
-def _format_of(path: str, options: RunOptions) -> str:
-    if options.format is not None:
-        return options.format
-    suffix = PurePath(path).suffix.lower()
-    if suffix == ".json":
-        raise UsageError(f"{path}: .json may be one value; say --format jsonl if each line is one")
-    return _SUFFIXES.get(suffix, "lines")
-
-
-def _check_fields(sources: Sequence[Source], options: RunOptions) -> None:
-    if options.priority_field is not None and any(s.format == "lines" for s in sources):
-        raise UsageError("--priority-field needs JSON or CSV items: say --format jsonl or csv")
-
-
-def _check_one_format(sources: Sequence[Source]) -> None:
-    """A file of failed inputs can be fed in again only when it has one format throughout."""
-    formats = {"lines" if s.format == "files" else s.format for s in sources}
-    if len(formats) > 1:
-        raise UsageError(f"--failed needs inputs of one format, not {' and '.join(sorted(formats))}")
-    if sum(isinstance(source, CsvSource) for source in sources) > 1:
-        raise UsageError("--failed takes one CSV input: two might differ in their headers")
+def _open(format: InputFormat, path: str, options: RunOptions) -> OpenInput:
+    return OpenInput(format, format.read(path, **options.reader_options[format.name]))
