@@ -65,7 +65,7 @@ def test_nothing_already_written_is_lost_when_creation_begins_to_fail(shop: Work
     assert shop.results() == {n: n for n in range(50)}
 
 
-def test_progress_tells_why_no_worker_comes_up(shop: Workshop) -> None:
+def test_progress_shows_why_no_worker_comes_up(shop: Workshop) -> None:
     shop.write(
         "jobs.py",
         """

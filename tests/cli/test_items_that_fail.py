@@ -16,7 +16,7 @@ def by_index(shop: Workshop, name: str = "out.jsonl") -> dict[int, dict]:
     return {record["index"]: record for record in shop.records(name)}
 
 
-def test_an_error_is_told_with_the_traceback_of_the_job_alone(shop: Workshop) -> None:
+def test_an_error_is_recorded_with_the_traceback_of_the_job_alone(shop: Workshop) -> None:
     """Frames of the pool are left out; errors of the job file go by their own name."""
     shop.write(
         "jobs.py",
@@ -41,7 +41,7 @@ def test_an_error_is_told_with_the_traceback_of_the_job_alone(shop: Workshop) ->
     assert (error["type"], error["message"]) == ("Trouble", "here it is")
     lines = error["traceback"].splitlines()
     assert 'jobs.py"' in lines[1] and "in task" in lines[1]
-    assert "attempts.py" not in error["traceback"] and "workers.py" not in error["traceback"]
+    assert "task_wrapper.py" not in error["traceback"] and "worker_loop.py" not in error["traceback"]
 
 
 @pytest.mark.parametrize("raised", ["SystemExit(3)", "KeyboardInterrupt()", "GeneratorExit()"])

@@ -1,4 +1,4 @@
-"""Outputs that cannot be written: told clearly, and what was written stays whole."""
+"""Outputs that cannot be written: reported clearly, and what was written stays whole."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_an_output_without_permission(shop: Workshop) -> None:
     assert "Permission denied" in done.stderr
 
 
-def test_a_reader_that_has_had_enough(shop: Workshop) -> None:
+def test_a_reader_that_stops_reading(shop: Workshop) -> None:
     """`tasker run ... | head -3`: ends quietly, as a program that SIGPIPE ended."""
     shop.write("jobs.py", ENDLESS)
     shop.numbers(100_000)
@@ -84,7 +84,7 @@ def test_a_reader_that_has_had_enough(shop: Workshop) -> None:
     assert process.stderr.read() == b""
 
 
-def test_standard_error_that_nobody_reads(shop: Workshop) -> None:
+def test_standard_error_that_is_not_read(shop: Workshop) -> None:
     """Progress and summary get lost; the work is done."""
     shop.write("jobs.py", SQUARE)
     shop.numbers(2000)
@@ -100,7 +100,7 @@ def test_standard_error_that_nobody_reads(shop: Workshop) -> None:
 
 
 def test_two_runs_into_one_file(shop: Workshop) -> None:
-    """The second is refused, whatever it was told to do, and the first is not disturbed."""
+    """The second is refused, whatever its options, and the first is not disturbed."""
     pytest.importorskip("fcntl")
     shop.write("jobs.py", GATED)
     shop.numbers(1)

@@ -145,7 +145,7 @@ def test_a_crash_with_once(shop: Workshop) -> None:
     assert {record["error"]["type"].rpartition(".")[2] for record in shop.records()} == {"WorkerLost"}
 
 
-def test_on_create_that_fails_is_told(shop: Workshop) -> None:
+def test_on_create_that_fails_is_reported(shop: Workshop) -> None:
     """A job whose resource can't be made in the child ends with the reason."""
     shop.write("jobs.py", 'def on_create():\n    raise OSError("no database")\ndef task(ctx, r, item):\n    return 1\n')
     shop.numbers(2)

@@ -190,7 +190,7 @@ UNHEALTHY_ONCE = """
 
 
 def test_an_unhealthy_error_is_retried(shop: Workshop) -> None:
-    """The line tells how many attempts it took, the summary how many retries and replacements."""
+    """The line shows how many attempts it took, the summary how many retries and replacements."""
     shop.write("jobs.py", UNHEALTHY_ONCE)
     shop.numbers(5)
     done = shop.run("run", "jobs.py", "in.txt", "--output", "out.jsonl")

@@ -27,13 +27,13 @@ def running_two(shop: Workshop, *options: object, job: str = GATED) -> subproces
     return process
 
 
-def told(process: subprocess.Popen[bytes], word: bytes) -> None:
-    """Wait until standard error says the word."""
+def wait_for_message(process: subprocess.Popen[bytes], word: bytes) -> None:
+    """Waits until a line of standard error contains the word."""
     assert process.stderr is not None
     for line in process.stderr:
         if word in line:
             return
-    raise AssertionError(f"standard error never said {word!r}")
+    raise AssertionError(f"standard error never contained {word!r}")
 
 
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -41,7 +41,7 @@ def test_the_first_signal_finishes_what_runs(shop: Workshop, signum: signal.Sign
     """Nothing more is started, contexts are not cancelled, and --resume does exactly the rest."""
     process = running_two(shop)
     process.send_signal(signum)
-    told(process, b"finishing 2 running items")
+    wait_for_message(process, b"finishing 2 running items")
     (shop.folder / "go").touch()
     got, errors = finish(process)
     assert got == code, errors
@@ -60,7 +60,7 @@ def test_the_second_signal_kills(shop: Workshop) -> None:
     """Running items are cancelled through their context and have no line; what is written stays."""
     process = running_two(shop)
     process.send_signal(signal.SIGINT)
-    told(process, b"finishing 2 running items")
+    wait_for_message(process, b"finishing 2 running items")
     process.send_signal(signal.SIGINT)
     code, errors = finish(process)
     assert code == 130, errors
@@ -72,7 +72,7 @@ def test_the_second_signal_leaves_although_a_task_is_deaf(shop: Workshop) -> Non
     """A thread cannot be ended; the process ends all the same, and says what it left behind."""
     process = running_two(shop, job=DEAF)
     process.send_signal(signal.SIGINT)
-    told(process, b"finishing 2 running items")
+    wait_for_message(process, b"finishing 2 running items")
     process.send_signal(signal.SIGINT)
     code, errors = finish(process, within=10)
     assert code == 130
@@ -83,7 +83,7 @@ def test_the_second_signal_leaves_although_a_task_is_deaf(shop: Workshop) -> Non
 def test_the_third_signal_leaves_at_once(shop: Workshop) -> None:
     process = running_two(shop, job=DEAF)
     process.send_signal(signal.SIGINT)
-    told(process, b"finishing 2 running items")
+    wait_for_message(process, b"finishing 2 running items")
     process.send_signal(signal.SIGINT)
     process.send_signal(signal.SIGTERM)
     code, _ = finish(process, within=10)
@@ -99,7 +99,7 @@ def test_stop_timeout_turns_a_stop_into_a_kill(shop: Workshop) -> None:
 
 
 def test_a_signal_is_answered_while_standard_input_is_silent(shop: Workshop) -> None:
-    """The feeder sits in a read that never returns."""
+    """The submitter is blocked in a read that never returns."""
     shop.write("jobs.py", "def task(ctx, resource, item):\n    return item\n")
     process = shop.start("run", "jobs.py", "--output", "out.jsonl", stdin=subprocess.PIPE)
     assert process.stdin is not None
@@ -135,8 +135,8 @@ def test_a_signal_is_answered_while_no_resource_can_be_made(shop: Workshop) -> N
     assert shop.records() == []
 
 
-def test_the_second_signal_ends_a_run_whose_results_nobody_reads(shop: Workshop) -> None:
-    """The main thread is stuck in a write to a full pipe, and its handler still runs."""
+def test_the_second_signal_ends_a_run_whose_results_are_not_read(shop: Workshop) -> None:
+    """The main thread is blocked in a write to a full pipe; signals are received all the same."""
     shop.write("jobs.py", "def task(ctx, resource, item):\n    return 'x' * 100_000\n")
     shop.numbers(100)
     reading, writing = os.pipe()

@@ -101,7 +101,7 @@ def test_ctrl_c_on_the_terminal(shop: Workshop) -> None:
     terminal = Terminal(shop, "run", "jobs.py", "in.txt", "--output", "out.jsonl", "--workers", 2)
     wait_for(lambda: "9 done" in terminal.text, "the first items")
     terminal.process.send_signal(signal.SIGINT)
-    wait_for(lambda: "once more kills" in terminal.text, "the notice")
+    wait_for(lambda: "a second signal kills" in terminal.text, "the notice")
     (shop.folder / "go").touch()
     assert terminal.wait() == 130
     assert "stopped by SIGINT" in terminal.text

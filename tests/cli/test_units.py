@@ -1,4 +1,4 @@
-"""Parts that need no process: globbing, the ledger, wording, the tally, the codec."""
+"""Parts that need no process: globbing, the resume ledger, humanized numbers, run statistics, strict JSON."""
 
 from __future__ import annotations
 
@@ -61,15 +61,15 @@ def test_numbers_are_zero_until_set() -> None:
 
 
 def test_the_last_line_of_an_index_holds() -> None:
-    """A ledger told in the order of the file keeps exactly the last line of each index."""
+    """A ledger that gets the lines in the order of the file keeps exactly the last line of each index."""
     ledger = ResumeLedger()
     lines = [(0, 5), (1, 0), (0, 0), (2, 7), (1, 9)]
     for index, fingerprint in lines:
-        ledger.note(index, fingerprint)
+        ledger.add_line(index, fingerprint)
     assert not ledger.is_done(0, 5)
     assert ledger.is_done(1, 9) and ledger.is_done(2, 7) and not ledger.is_done(2, 8)
     assert (ledger.superseded, ledger.highest) == (2, 2)
-    assert [ledger.consume_line(i) for i, _ in lines] == [False, False, True, True, True]
+    assert [ledger.count_off_line(i) for i, _ in lines] == [False, False, True, True, True]
 
 
 def test_a_fingerprint_is_never_the_mark_of_what_is_not_done() -> None:
@@ -109,16 +109,16 @@ def failure(index: int, kind: str) -> Record:
 
 
 def test_failures_are_grouped_and_their_number_is_bounded() -> None:
-    tally = RunStats()
+    run_stats = RunStats()
     for index in range(10 * MOST_GROUPS):
-        tally.add(failure(index, f"Error{index}"))
+        run_stats.add(failure(index, f"Error{index}"))
     for index in range(7):
-        tally.add(failure(index, "Error0"))
-    assert tally.failed == 10 * MOST_GROUPS + 7
-    assert len(tally.groups) == MOST_GROUPS + 1
-    assert tally.groups["Error0"].indices == [0, 0, 1, 2, 3]
-    assert tally.groups["Error0"].count == 8
-    assert sum(group.count for group in tally.groups.values()) == tally.failed
+        run_stats.add(failure(index, "Error0"))
+    assert run_stats.failed == 10 * MOST_GROUPS + 7
+    assert len(run_stats.groups) == MOST_GROUPS + 1
+    assert run_stats.groups["Error0"].indices == [0, 0, 1, 2, 3]
+    assert run_stats.groups["Error0"].count == 8
+    assert sum(group.count for group in run_stats.groups.values()) == run_stats.failed
 
 
 def test_the_eta_needs_a_total_and_a_rate() -> None:

@@ -1,4 +1,4 @@
-"""`tasker COMMAND ...`: finds the command, parses its options, turns bad usage into one line."""
+"""`tasker COMMAND ...`: finds the command, parses its options, reports bad usage in one line."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from .commands import COMMANDS, Parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code."""
+    """Runs one command and returns its exit code.
+
+    `argv` is the command with its arguments (default: those of the process).
+    """
     arguments = list(sys.argv[1:] if argv is None else argv)
     name = arguments[0] if arguments else ""
     prog = f"tasker {name}" if name in COMMANDS else "tasker"
@@ -32,8 +35,8 @@ def _dispatch(prog: str, arguments: list[str]) -> int:
     command = entry.load()
     parser = Parser(prog=prog, description=entry.summary, allow_abbrev=False)
     command.configure(parser)
-    # Intermixed, because with argparse's own subparsers `run jobs.py --workers 4 inputs.csv`
-    # would lose the file that comes after the option.
+    # Intermixed, which argparse's own subparsers cannot do: they would reject the input that comes
+    # after an option in `run jobs.py --workers 4 inputs.csv`.
     return command.execute(parser.parse_intermixed_args(arguments[1:]))
 
 
@@ -41,7 +44,7 @@ def _without_command(prog: str, arguments: list[str]) -> int:
     lines = [f"  {name:<10} {entry.summary}" for name, entry in COMMANDS.items()]
     usage = "usage: tasker COMMAND ...\n\ncommands:\n" + "\n".join(lines)
     if arguments and arguments[0] in ("-h", "--help"):
-        print(f"{usage}\n\n`tasker COMMAND --help` tells a command's options.")
+        print(f"{usage}\n\n`tasker COMMAND --help` lists the options of a command.")
         return exit_codes.DONE
     if arguments and arguments[0] in ("-V", "--version"):
         print(f"tasker {_version()}")
@@ -59,8 +62,8 @@ def _version() -> str:
 
 
 def _print_error(line: str) -> None:
-    """One line to standard error, which may itself be gone."""
+    """Prints one line to standard error."""
     try:
         print(" ".join(line.split()), file=sys.stderr)
     except OSError:
-        pass
+        pass  # standard error is closed: there is nowhere left to report it

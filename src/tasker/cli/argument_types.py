@@ -1,4 +1,4 @@
-"""Options that are numbers: each a function that argparse calls with the text, with a clear word for a wrong one."""
+"""Types of numeric options, for argparse: each parses a text, and says what is allowed if the text is wrong."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from typing import Any
 def number(
     convert: Callable[[str], float], least: float, strict: bool, what: str, most: float = math.inf
 ) -> Callable[[str], Any]:
-    """A finite number of at least ``least`` (``strict``: more than that) and at most ``most``."""
+    """Returns a parser for finite numbers from ``least`` (``strict``: above ``least``) up to ``most``.
+
+    ``what`` describes them in the error message.
+    """
 
     def parse(text: str) -> float:
         try:

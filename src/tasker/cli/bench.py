@@ -1,8 +1,6 @@
-"""`tasker bench`: what tasker costs on this machine, next to what the standard library has. Needs nothing else.
+"""`tasker bench`: what tasker costs on this machine, next to the standard library.
 
-Contestants take turns, round by round, so a slow moment of the machine falls on all; printed are the median of the
-rounds, their quartiles, and the median of the ratios in the same round. The whole suite, with every peer, is
-`benchmarks/` in the sources.
+It needs no other package. The whole suite, with every peer, is `benchmarks/` in the sources.
 """
 
 from __future__ import annotations
@@ -20,7 +18,7 @@ from dataclasses import dataclass, field
 from statistics import median, quantiles
 from typing import Any
 
-from tasker import Config, TaskManager
+from tasker import AsyncTaskManager, Config, TaskManager
 
 from .commands import Command
 from .exit_codes import DONE
@@ -36,7 +34,7 @@ Run = Callable[[], float]
 
 @dataclass(slots=True)
 class Benchmark:
-    """Contestants that do the same work; each run gives one figure."""
+    """Contestants that do the same work, and what was measured: each run returns one figure."""
 
     title: str
     unit: str
@@ -45,18 +43,21 @@ class Benchmark:
     values: dict[str, list[float]] = field(default_factory=dict)
 
     def round(self) -> None:
+        """Runs each contestant once."""
+        # By turns, and not one contestant after the other: a slow moment of the machine then affects all of them.
         for name, run in self.contestants.items():
             gc.collect()
             self.values.setdefault(name, []).append(run())
 
     def advantage(self, other: str) -> float:
-        """How many times better tasker is: the median over the rounds."""
+        """Returns how many times better tasker is than another contestant: the median over the rounds."""
+        # Ratios within a round, for the same reason as in `round`.
         pairs = zip(self.values[OURS], self.values[other], strict=True)
         return median(ours / theirs if self.more_is_better else theirs / ours for ours, theirs in pairs)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Add every option to the parser."""
+    """Adds the options of `tasker bench` to a parser."""
     parser.usage = "%(prog)s [options]"
     parser.epilog = (
         "The tasks do nothing: what is measured is what the library itself costs. A task that works or waits for a"
@@ -82,7 +83,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(options: argparse.Namespace) -> int:
-    """Run all races and print what came out."""
+    """Runs all benchmarks and prints the figures. Returns the exit code."""
     benchmarks = _benchmarks(options.tasks, options.workers)
     rounds = _run(benchmarks, options.rounds, options.seconds)
     if options.json:
@@ -92,18 +93,17 @@ def execute(options: argparse.Namespace) -> int:
     print(f"{options.tasks:,} tasks a run, {rounds} round{'s' * (rounds > 1)}: median [quartiles]\n")
     for benchmark in benchmarks:
         print("\n".join(_table(benchmark)), end="\n\n")
-    if not _async_manager():
-        print("asyncio: left out, this tasker has no AsyncTaskManager")
     print(f"`{OURS} is` compares runs of the same round. Tasks do nothing; see --help.")
     return DONE
 
 
 def _run(benchmarks: Sequence[Benchmark], most: int, seconds: float) -> int:
-    """All races take part in every round, so that running out of time shortens all of them alike."""
+    """Runs the benchmarks, `most` rounds or as many as fit into the time, but at least one. Returns how many."""
     deadline = time.monotonic() + seconds
     longest = 0.0
     for number in range(1, most + 1):
         begin = time.monotonic()
+        # Every benchmark takes part in every round: running out of time shortens all of them alike.
         for benchmark in benchmarks:
             benchmark.round()
         longest = max(longest, time.monotonic() - begin)
@@ -149,7 +149,7 @@ def _as_data(benchmarks: Sequence[Benchmark], tasks: int, rounds: int) -> dict[s
     }
 
 
-# -- the races --------------------------------------------------------------------------------------------------------
+# -- the benchmarks ----------------------------------------------------------------------------------------------------
 
 
 def _benchmarks(tasks: int, workers: Sequence[int]) -> list[Benchmark]:
@@ -163,12 +163,11 @@ def _benchmarks(tasks: int, workers: Sequence[int]) -> list[Benchmark]:
             {OURS: lambda: _round_trip(_open(1), trips), EXECUTOR: lambda: _executor_round_trip(trips)},
         )
     )
-    if manager := _async_manager():
-        contestants = {
-            OURS: lambda: asyncio.run(_async_tasker(manager, tasks)),
-            GROUP: lambda: asyncio.run(_async_group(tasks)),
-        }
-        benchmarks.append(Benchmark(f"asyncio, {ASYNC_LIMIT} at a time", "tasks a second", True, contestants))
+    contestants = {
+        OURS: lambda: asyncio.run(_async_tasker(tasks)),
+        GROUP: lambda: asyncio.run(_async_group(tasks)),
+    }
+    benchmarks.append(Benchmark(f"asyncio, {ASYNC_LIMIT} at a time", "tasks a second", True, contestants))
     return benchmarks
 
 
@@ -178,7 +177,7 @@ def _throughput(tasks: int, workers: int) -> Benchmark:
 
 
 def _nothing(*args: object) -> None:
-    """The task, for all of them."""
+    """The task of every contestant on threads."""
 
 
 def _config(workers: int, **options: Any) -> Config[Any]:
@@ -193,7 +192,7 @@ def _open(workers: int) -> TaskManager[Any]:
 
 
 def _warm(submit: Callable[[], Any], workers: int) -> None:
-    """Threads start with the first tasks, and should not be measured."""
+    """Runs a few tasks: threads start with the first ones, which is not what is measured."""
     for future in [submit() for _ in range(workers * 4)]:
         future.result()
 
@@ -239,23 +238,14 @@ def _median_trip(trip: Callable[[], object], trips: int) -> float:
     return median(taken) * 1e6
 
 
-def _async_manager() -> Any:
-    """None where tasker has no asyncio face."""
-    try:
-        from tasker.aio import AsyncTaskManager  # type: ignore[import-not-found,unused-ignore]
-    except ImportError:
-        return None
-    return AsyncTaskManager
-
-
 async def _async_nothing(*args: object) -> None:
-    """The task, for all of them."""
+    """The task of every contestant on asyncio."""
 
 
-async def _async_tasker(manager: Callable[[Config[Any]], Any], tasks: int) -> float:
+async def _async_tasker(tasks: int) -> float:
     config = _config(ASYNC_LIMIT, on_create=_async_nothing, on_destroy=_async_nothing)
-    async with manager(config) as opened:
-        return await _await_all(lambda: opened.submit(_async_nothing), tasks)
+    async with AsyncTaskManager(config) as manager:
+        return await _await_all(lambda: manager.submit(_async_nothing), tasks)
 
 
 async def _await_all(submit: Callable[[], Awaitable[object]], tasks: int) -> float:

@@ -1,8 +1,4 @@
-"""The registry of commands: one more command is one more entry in COMMANDS.
-
-A command is named by the module that defines it and is imported only when it is asked for, so
-that `tasker run` never pays for what `tasker bench` needs.
-"""
+"""The registry of commands: one more command is one more entry in COMMANDS."""
 
 from __future__ import annotations
 
@@ -16,7 +12,7 @@ from .exit_codes import UsageError
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser that raises instead of printing its usage and leaving."""
+    """An argument parser that raises UsageError instead of printing its usage and exiting."""
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(message)
@@ -24,20 +20,22 @@ class Parser(argparse.ArgumentParser):
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """What a command's module gives: its options, and what it does with them."""
+    """What the module of a command provides as COMMAND."""
 
-    configure: Callable[[argparse.ArgumentParser], None]
-    execute: Callable[[argparse.Namespace], int]
+    configure: Callable[[argparse.ArgumentParser], None]  # adds the options to a parser
+    execute: Callable[[argparse.Namespace], int]  # returns the exit code
 
 
 @dataclass(frozen=True, slots=True)
 class CommandEntry:
-    """A name in the registry, and the module whose COMMAND it stands for."""
+    """A command in the registry: the module that defines it, and a line for --help."""
 
     module: str
     summary: str
 
     def load(self) -> Command:
+        """Imports the module and returns its command."""
+        # Not imported with this module: `tasker run` need not load what `tasker simulate` needs.
         command: Command = importlib.import_module(self.module).COMMAND
         return command
 

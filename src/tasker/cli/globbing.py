@@ -1,7 +1,7 @@
 """Files by pattern, one at a time and in a stable order.
 
-Not `glob.iglob`: its order is the directory's own, which changes when a file is added, and
---resume finds items by their place. It also follows links to directories for ever.
+Not `glob.iglob`, for two reasons: its order is that of the directory, which changes when a file is
+added, while --resume finds items by their index; and its `**` follows links to directories, even in a loop.
 """
 
 from __future__ import annotations
@@ -12,7 +12,10 @@ from collections.abc import Iterator
 
 
 def matching_files(pattern: str) -> Iterator[str]:
-    """Paths of the files that match; `**` stands for any number of directories."""
+    """Yields the paths of the files that match, sorted within each directory.
+
+    `**` stands for any number of directories. Hidden files match only a pattern that begins with a dot.
+    """
     drive, rest = os.path.splitdrive(pattern)
     root = drive + os.sep if rest.startswith(os.sep) else drive
     parts = [part for part in rest.split(os.sep) if part]
@@ -20,7 +23,7 @@ def matching_files(pattern: str) -> Iterator[str]:
 
 
 def _without_repeats(parts: list[str]) -> list[str]:
-    """`**/**` means `**`; left as it is, each file would be found several times."""
+    """Returns the parts with `**/**` reduced to `**`: otherwise each file would be found several times."""
     return [p for n, p in enumerate(parts) if p != "**" or n == 0 or parts[n - 1] != "**"]
 
 
@@ -33,6 +36,7 @@ def _match(base: str, parts: list[str]) -> Iterator[str]:
     if first == "**":
         yield from _match_deep(base, rest or ["*"])
     elif not _has_magic(first):
+        # Joined, not looked up: so `..` works, and a directory that may be entered but not listed.
         yield from _match(os.path.join(base, first), rest)
     else:
         for entry in _entries(base):
@@ -43,6 +47,7 @@ def _match(base: str, parts: list[str]) -> Iterator[str]:
 def _match_deep(base: str, rest: list[str]) -> Iterator[str]:
     yield from _match(base, rest)
     for entry in _entries(base):
+        # Links are not followed: one that leads upwards would be a loop.
         if entry.is_dir(follow_symlinks=False) and not entry.name.startswith("."):
             yield from _match_deep(os.path.join(base, entry.name), rest)
 
@@ -57,7 +62,7 @@ def _fits(name: str, pattern: str) -> bool:
 
 
 def _entries(base: str) -> list[os.DirEntry[str]]:
-    """One directory, sorted; one that cannot be read holds nothing, as for glob."""
+    """Returns the sorted entries of a directory; none if it cannot be read, as in glob."""
     try:
         with os.scandir(base or os.curdir) as found:
             return sorted(found, key=lambda entry: entry.name)

@@ -1,4 +1,4 @@
-"""Numbers as people read them."""
+"""Numbers in the form in which people read them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ _UNITS = (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6))
 
 
 def clock(seconds: float | None) -> str:
-    """A duration as h:mm:ss, or m:ss."""
+    """Returns a duration as h:mm:ss or m:ss; "-" for None."""
     if seconds is None:
         return "-"
     if seconds >= 100 * 3600:
@@ -17,22 +17,24 @@ def clock(seconds: float | None) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A latency, in the unit that suits it."""
+    """Returns a latency in the unit that suits it: s, ms or µs."""
+    # 0.9995: a value that would be rounded up to 1000 of one unit is shown as 1 of the next.
     unit, size = next((u for u in _UNITS if seconds >= 0.9995 * u[1]), _UNITS[-1])
     return f"{_three_digits(seconds / size)} {unit}"
 
 
 def _three_digits(number: float) -> str:
-    """Three digits, and never an exponent."""
+    """Returns a number with three digits and without an exponent."""
+    # From 99.95 on, `.3g` may need an exponent: 1234 would be 1.23e+03.
     return f"{number:,.0f}" if number >= 99.95 else f"{number:.3g}"
 
 
 def rate(per_second: float) -> str:
-    """Items a second."""
+    """Returns a rate in items a second."""
     return f"{_three_digits(per_second)}/s"
 
 
 def one_line(text: str, width: int) -> str:
-    """The beginning of a text, on one line."""
+    """Returns a text on one line, cut off at a width."""
     flat = " ".join(text.split())
     return flat if len(flat) <= width else flat[: width - 1] + "…"

@@ -10,17 +10,17 @@ from typing import Any, NoReturn
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
-# What json raises for a value it cannot express: a type, NaN or a cycle, a nesting.
+# What json raises for a value without a JSON form: an unknown type; NaN or a cycle; too deep a nesting.
 ENCODE_ERRORS = (TypeError, ValueError, RecursionError)
 
 
 def encode(value: Any) -> str:
-    """JSON of a value; one of ENCODE_ERRORS when there is none."""
+    """Returns a value as JSON. Raises one of ENCODE_ERRORS if it has no JSON form."""
     return _ENCODER.encode(value)
 
 
 def decode(text: str) -> Any:
-    """The value of strict JSON; ValueError or RecursionError for anything else."""
+    """Returns the value of a JSON text. Raises ValueError or RecursionError if it is not strict JSON."""
     return json.loads(text, parse_constant=_refuse)
 
 
@@ -29,13 +29,15 @@ def _refuse(name: str) -> NoReturn:
 
 
 def to_bytes(line: str) -> bytes:
-    """UTF-8 of JSON text. Half a surrogate pair (a file name that is not UTF-8) is escaped."""
+    """Returns JSON text as UTF-8."""
     try:
         return line.encode()
     except UnicodeEncodeError:
+        # A lone surrogate, as in a file name that is not UTF-8: JSON can express it as an escape.
         return _SURROGATES.sub(lambda found: f"\\u{ord(found[0]):04x}", line).encode()
 
 
 def fingerprint(text: str) -> int:
-    """32 bits of an input's JSON, never 0: enough to notice that an input has changed."""
+    """Returns a 32-bit checksum of an item's JSON, by which a changed input is noticed. It is never 0."""
+    # 0 is what a ResumeLedger has for items that are not done.
     return zlib.crc32(to_bytes(text)) or 1

@@ -2,9 +2,9 @@
 
 Three kinds of threads work together, and each value has one writer:
 
-- the *feeder* reads items and submits them, never more than a bounded number ahead;
+- the *submitter* reads items and submits them, never more than a bounded number ahead;
 - the *workers* of the TaskManager run the task and encode its result;
-- the *main thread* takes what ended, writes it, shows the progress and answers signals. It
+- the *main thread* takes the completed items, writes them, shows progress and answers signals. It
   alone writes to the output.
 """
 

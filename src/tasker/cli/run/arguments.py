@@ -1,4 +1,4 @@
-"""The options of `tasker run`, each with its default and its check."""
+"""The options of `tasker run`, with their defaults and checks."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ QUEUE_PER_WORKER = 25
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOptions:
-    """What the user asked for, checked."""
+    """The options of a run, checked."""
 
     job: str
     inputs: tuple[str, ...]
@@ -48,20 +48,20 @@ class RunOptions:
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Add every option to the parser."""
+    """Adds the options of `tasker run` to a parser."""
     parser.usage = "%(prog)s [options] JOB.py [INPUT ...]"
     _add_inputs(parser)
     _add_output(parser)
     _add_workers(parser)
     _add_tasks(parser)
-    _add_talk(parser)
+    _add_messages(parser)
 
 
 def _add_inputs(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("what to run")
     group.add_argument(
         "job",
-        nargs="?",  # argparse would say that INPUT is missing as well
+        nargs="?",  # not required: argparse would report INPUT as missing, too
         metavar="JOB.py",
         help="Python file that defines task(ctx, resource, item), and if it needs them"
         " on_create, on_destroy (or resource) and check_health",
@@ -89,7 +89,7 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
         "--overwrite",
         "--force",
         action="store_true",
-        help="start anew though --output or --failed already holds something",
+        help="start anew even if --output or --failed already holds something",
     )
     group.add_argument("--failed", metavar="FILE", help="failed inputs, in their own format, to be fed in again")
 
@@ -134,13 +134,13 @@ def _add_workers(parser: argparse.ArgumentParser) -> None:
         type=some_seconds,
         default=60.0,
         metavar="S",
-        help="give up when no resource could be made for so long (default: 60)",
+        help="give up when no resource could be made for this long (default: 60)",
     )
     group.add_argument(
         "--stop-timeout",
         type=seconds,
         metavar="S",
-        help="after the first Ctrl-C, how long to wait for what runs (default: for ever)",
+        help="after the first Ctrl-C, how long to wait for running items (default: for ever)",
     )
 
 
@@ -164,21 +164,21 @@ def _add_tasks(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_talk(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("what is told")
+def _add_messages(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("what is shown")
     group.add_argument("--quiet", action="store_true", help="no progress and no summary")
     group.add_argument(
         "--progress-interval",
         type=some_seconds,
         default=5.0,
         metavar="S",
-        help="between progress lines when standard error is no terminal (default: 5)",
+        help="between progress lines when standard error is not a terminal (default: 5)",
     )
     group.add_argument("--log-level", choices=LOG_LEVELS, default="warning", help="default: warning")
 
 
 def checked(parsed: argparse.Namespace) -> RunOptions:
-    """Options from what was parsed; UsageError where two of them do not fit together."""
+    """Returns the options. Raises UsageError if two of them contradict each other."""
     if parsed.job is None:
         raise UsageError("no JOB.py given (see tasker run --help)")
     most = parsed.max_workers if parsed.max_workers is not None else 2 * parsed.workers
@@ -232,7 +232,7 @@ def _check_priority_field(parsed: argparse.Namespace) -> None:
 
 
 def setting(text: str) -> tuple[str, Any]:
-    """NAME=VALUE; VALUE is decoded as JSON when it is JSON, and else stays text."""
+    """Parses NAME=VALUE. VALUE is decoded if it is JSON, and is text otherwise."""
     name, equals, value = text.partition("=")
     if not equals or not name.isidentifier():
         raise argparse.ArgumentTypeError(f"must be NAME=VALUE with a Python name, not {text!r}")

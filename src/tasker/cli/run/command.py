@@ -1,4 +1,4 @@
-"""What `tasker run` does, from its options to its exit code."""
+"""`tasker run`, from its options to its exit code."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ from .resume_ledger import ResumeLedger
 from .run_stats import RunStats
 from .submitter import SubmitOptions, Submitter
 from .summary import Summary, plain, summarise
-from .task_wrapper import Gate, ItemResult, attempt
+from .task_wrapper import Gate, ItemResult, wrap_task
 
 
 @dataclass(frozen=True, slots=True)
 class OutputFiles:
-    """The open outputs, and what the results already hold when the run goes on with them."""
+    """The open outputs, and with --resume what the results already hold."""
 
     output: LineFile
     failed: FailedInputs | None
@@ -47,12 +47,13 @@ class OutputFiles:
 
 
 def execute(parsed: argparse.Namespace) -> int:
-    """Run the command. Everything that can be refused is refused before a worker starts."""
+    """Runs the command and returns its exit code. Raises UsageError before any worker starts."""
     options = checked(parsed)
     configure_logging(options.log_level)
     job = load_job(options.job, options.settings)
     inputs = open_inputs(options)
     config = _config(options, job)
+    # Last of the checks, as it creates and empties files: bad usage leaves them as they are.
     files = _open_files(options, inputs)
     run_stats = RunStats()
     run_end = _run(options, job, config, inputs, files, run_stats)
@@ -80,10 +81,10 @@ def _config(options: RunOptions, job: Job) -> Config[Any]:
 
 
 def _where(options: RunOptions, job: Job) -> dict[str, Any]:
-    """The job's hooks, and the backend."""
+    """Returns the arguments of Config for the job's hooks and for the backend."""
     if options.backend == "thread":
         return job.hooks
-    from . import process_jobs  # needs an extra
+    from . import process_jobs  # not at the top: it needs an extra
 
     return {
         **process_jobs.process_hooks(job, options.job, options.settings),
@@ -93,8 +94,8 @@ def _where(options: RunOptions, job: Job) -> dict[str, Any]:
 
 def _run_item(options: RunOptions, job: Job, gate: Gate) -> Callable[[Context, Any, Any], ItemResult]:
     if options.backend == "thread":
-        return attempt(job.task, gate)
-    from . import process_jobs  # needs an extra
+        return wrap_task(job.task, gate)
+    from . import process_jobs  # not at the top: it needs an extra
 
     return process_jobs.ChildTask(options.job, options.settings, job.task, gate)
 
@@ -120,12 +121,12 @@ def _open_files(options: RunOptions, inputs: Inputs) -> OutputFiles:
 def _run(
     options: RunOptions, job: Job, config: Config[Any], inputs: Inputs, files: OutputFiles, run_stats: RunStats
 ) -> RunEnd:
-    # Places for what waits, for what runs, and for what ended and is not written yet.
+    # Slots for items that wait, that run, and that are completed and not written yet.
     in_flight = InFlightItems(options.max_queue + 2 * options.max_workers)
     manager = TaskManager(config)
     try:
         return _job_runner(options, job, inputs, files, run_stats, in_flight, manager).run()
-    except BaseException:  # Ctrl-C before its handler stood, or a fault of ours
+    except BaseException:  # Ctrl-C before the signal listener has started, or a bug
         manager.kill(KILL_GRACE_S)
         raise
 
@@ -139,7 +140,7 @@ def _job_runner(
     in_flight: InFlightItems,
     manager: TaskManager[Any],
 ) -> JobRunner:
-    plan = SubmitOptions(
+    submit_options = SubmitOptions(
         run_item=_run_item(options, job, in_flight.gate),
         priority_field=options.priority_field,
         once=options.once,
@@ -147,7 +148,7 @@ def _job_runner(
     )
     parts = RunParts(
         manager=manager,
-        submitter=Submitter(manager, inputs, in_flight, plan),
+        submitter=Submitter(manager, inputs, in_flight, submit_options),
         inputs=inputs,
         in_flight=in_flight,
         output=files.output,
@@ -165,9 +166,10 @@ def _is_done(ledger: ResumeLedger | None, item: Item) -> bool:
 
 
 def _finish(run_end: RunEnd, files: OutputFiles) -> None:
-    """Close the files. What the system says only now is a failure of the run as well."""
+    """Closes the files. An error that the system reports only now fails the run as well."""
     try:
         ledger, total = files.ledger, run_end.total
+        # Not after a kill: the output may be broken, and the user wants an end. The next --resume does it.
         if ledger is not None and run_end.is_orderly and resume.needs_compaction(ledger, total):
             resume.compact(files.output, ledger, total)
         files.output.close()
@@ -178,6 +180,7 @@ def _finish(run_end: RunEnd, files: OutputFiles) -> None:
 
 
 def _report(run_end: RunEnd, run_stats: RunStats, options: RunOptions) -> None:
+    # Silent, like a program that SIGPIPE ended.
     if run_end.exit_code == exit_codes.BROKEN_PIPE:
         return
     if not options.quiet:
@@ -199,7 +202,8 @@ def _show(summary: Summary) -> None:
 
 
 def _exit_if_abandoned(run_end: RunEnd) -> None:
-    """A thread that is stuck in the task cannot be ended, and would keep Python from ending."""
+    """Exits at once if threads were abandoned."""
+    # A thread that is stuck in the task cannot be ended, and would keep the interpreter from exiting.
     if run_end.abandoned:
         for stream in (sys.stdout, sys.stderr):
             try:

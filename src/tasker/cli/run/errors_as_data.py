@@ -14,16 +14,16 @@ from .jobs import MODULE_PREFIX
 
 @dataclass(frozen=True, slots=True)
 class ErrorData:
-    """`cause` is (type, message) of the error behind MaxRetriesExceeded."""
+    """The fields of an error in a result line."""
 
     type: str
     message: str
     traceback: str | None = None
-    cause: tuple[str, str] | None = None
+    cause: tuple[str, str] | None = None  # type and message of the error behind MaxRetriesExceeded
 
     @property
     def label(self) -> str:
-        """What failures are grouped by."""
+        """The kind of error, by which failures are grouped."""
         return f"{self.type} ({self.cause[0]})" if self.cause else self.type
 
     def as_json(self) -> dict[str, Any]:
@@ -34,7 +34,7 @@ class ErrorData:
 
 
 def describe(error: BaseException) -> ErrorData:
-    """The data of an error. An error whose own methods are broken is described as far as it goes."""
+    """Returns the data of an error; as much as there is, if the error's own methods raise."""
     behind = error.__cause__ if isinstance(error, MaxRetriesExceeded) else None
     cause = (_name(behind), _message(behind)) if behind is not None else None
     return ErrorData(_name(error), _message(error), _traceback(error), cause)
@@ -42,6 +42,7 @@ def describe(error: BaseException) -> ErrorData:
 
 def _name(error: BaseException) -> str:
     kind = type(error)
+    # A class of the job file is shown as it is called there: its module's name is made up.
     if kind.__module__ == "builtins" or kind.__module__.startswith(MODULE_PREFIX):
         return kind.__qualname__
     return f"{kind.__module__}.{kind.__qualname__}"
@@ -51,7 +52,7 @@ def _message(error: BaseException) -> str:
     try:
         return str(error)
     except Exception:
-        return "(its message cannot be made: __str__ raised)"
+        return "(no message: __str__ raised)"
 
 
 def _traceback(error: BaseException) -> str | None:
@@ -64,7 +65,7 @@ def _traceback(error: BaseException) -> str | None:
 
 
 def _trim(part: traceback.TracebackException | None) -> None:
-    """Begin where the job's code begins: the frames of the pool before it tell nobody anything."""
+    """Removes the frames before the job's own code: those of the pool are of no use to the user."""
     while part is not None:
         ours = [n for n, frame in enumerate(part.stack) if frame.filename == task_wrapper.__file__]
         if ours:

@@ -1,12 +1,12 @@
-"""Where the three kinds of threads meet: the feeder hands in, workers hand over, main takes.
+"""Where the three kinds of threads meet.
 
-Its rules:
+The submitter adds items, the workers complete them, the main thread takes the completed ones.
 
-1. At most `places` items are between being read and being written. The feeder takes a place for
-   each, the main thread gives it back once the line is written. So memory is bounded, however
-   long the input and however slow the output.
-2. After `close()` no task is started. What had not started ends without a result line.
-3. Everything is handed over by SimpleQueue, whose `put` is safe in a signal handler.
+1. At most `slots` items are in flight, from being read to being written: the submitter acquires a
+   slot for each, and the main thread releases it once the line is written. So memory is bounded,
+   however long the input and however slow the output.
+2. After `close()` no task is started. Items that had not been started get no result line.
+3. Threads hand over through SimpleQueue alone, whose `put` never blocks.
 """
 
 from __future__ import annotations
@@ -21,44 +21,47 @@ from .task_wrapper import Gate, ItemResult
 
 
 class Completion(NamedTuple):
-    """An item that came to something. No future: it was malformed, and nothing was run."""
+    """An item that has come to its end. Without a future it was malformed, and no task was run for it."""
 
     item: Item
     future: TaskFuture[ItemResult] | None
 
 
 class InFlightItems:
+    """The items between being read and being written. Thread-safe in the roles that the methods name."""
+
     def __init__(self, slots: int) -> None:
         self.gate: Gate = Gate()
         self._completions: queue.SimpleQueue[Completion | None] = queue.SimpleQueue()
         self._free_slots: queue.SimpleQueue[None] = queue.SimpleQueue()
-        self._open: dict[int, TaskFuture[ItemResult] | None] = {}
+        self._futures: dict[int, TaskFuture[ItemResult] | None] = {}
         for _ in range(slots):
             self._free_slots.put(None)
 
-    # The feeder's side.
+    # The submitter's side.
 
     def acquire_slot(self) -> bool:
-        """Wait for a place; False when the run is being stopped."""
+        """Waits for a free slot. Returns False if the run is being stopped."""
         self._free_slots.get()
         return not self.gate.closed
 
     def add(self, item: Item, future: TaskFuture[ItemResult] | None) -> None:
-        """Note an item that was submitted, or that is malformed and so has arrived already."""
-        self._open[item.index] = future
+        """Adds an item that was submitted, or one that is malformed and so is complete already."""
+        # Registered first: a completion that was released before this would stay in flight for ever.
+        self._futures[item.index] = future
         if future is None:
             self._completions.put(Completion(item, None))
         else:
             future.add_done_callback(lambda done: self._completions.put(Completion(item, done)))
 
     def wake(self) -> None:
-        """Let the main thread look up. Safe in a signal handler."""
+        """Ends the wait of `next_completion`. Any thread may call it."""
         self._completions.put(None)
 
     # The main thread's side.
 
     def next_completion(self, timeout: float) -> Completion | None:
-        """The next arrival; None after the timeout, or when woken."""
+        """Returns the next completed item; None after `timeout` seconds or after a `wake`."""
         try:
             if timeout <= 0:
                 return self._completions.get_nowait()
@@ -67,24 +70,22 @@ class InFlightItems:
             return None
 
     def release(self, item: Item) -> None:
-        """The item is dealt with: its place is free."""
-        self._open.pop(item.index, None)
+        """Frees the slot of an item that has been written."""
+        self._futures.pop(item.index, None)
         self._free_slots.put(None)
 
     @property
     def is_empty(self) -> bool:
-        """Nothing is on its way any more."""
-        return not self._open
+        """Whether no item is in flight."""
+        return not self._futures
 
     def close(self) -> None:
-        """Start nothing more, and end what waits in the queue.
-
-        Closing the gate comes first. A task that passed it before is running by the time it is
-        looked at, and is left alone; one that is cancelled here would have found the gate closed.
-        So no running task has its context cancelled.
-        """
+        """Starts no further task, and cancels those that wait in the queue."""
+        # The gate first. A task that passed it before is running by the time its future is looked at below, and is
+        # left alone; a task that is cancelled below would have found the gate closed. So no running task has its
+        # context cancelled.
         self.gate.closed = True
-        self._free_slots.put(None)  # the feeder may be waiting for one
-        for future in list(self._open.values()):
+        self._free_slots.put(None)  # the submitter may be waiting for one
+        for future in list(self._futures.values()):
             if future is not None and not future.running():
                 future.cancel()

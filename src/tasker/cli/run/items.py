@@ -8,15 +8,13 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One input with its place in the whole.
-
-    `text`, its JSON, is made when it is read: the task may change `value` afterwards, and the
-    result line must show what was fed in.
-    """
+    """One input and its place among all inputs."""
 
     index: int
     value: Any
+    # The JSON of `value`, made when it is read: the task may change `value`, and the result line must
+    # show the item as it was.
     text: str
-    raw: bytes
+    raw: bytes  # in the input's own format, without the end of line: for --failed
     where: str
-    problem: str | None = None
+    problem: str | None = None  # why there is no value

@@ -1,4 +1,4 @@
-"""The main thread's loop: take what arrived, write it, show progress, answer signals."""
+"""The main thread's loop: writes what was completed, shows progress, answers signals."""
 
 from __future__ import annotations
 
@@ -30,25 +30,25 @@ SUBMITTER_GRACE_S = 0.5
 
 @dataclass(slots=True)
 class RunEnd:
-    """How a run ended. `complaint` is told on standard error, even when quiet."""
+    """How a run ended."""
 
     exit_code: int
-    error_message: str | None
+    error_message: str | None  # printed on standard error, even with --quiet
     snapshot: ProgressSnapshot
     interrupted_by: str
     abandoned: tuple[str, ...]
-    total: int | None  # items in the inputs, when they were read to their end
-    is_orderly: bool  # the output is whole: neither killed nor broken off
+    total: int | None  # items in the inputs; None if they were not read to their end
+    is_orderly: bool  # neither killed by the user nor ended because the output failed
 
     def fail(self, error_message: str, exit_code: int) -> None:
-        """Something failed after the last line was written."""
+        """Reports a failure after the last line was written, unless there has been one before."""
         if self.error_message is None:
             self.error_message, self.exit_code = error_message, exit_code
 
 
 @dataclass(frozen=True, slots=True)
 class RunParts:
-    """What a run is made of."""
+    """The parts that work together in a run."""
 
     manager: TaskManager[Any]
     submitter: Submitter
@@ -78,12 +78,12 @@ class JobRunner:
         self._signals = StopSignals(parts.in_flight.wake, lambda: parts.manager.kill(KILL_GRACE_S))
 
     def run(self) -> RunEnd:
-        """Everything is written, and the manager has ended, when this returns."""
+        """Runs the job to its end. When this returns, everything is written and the manager has ended."""
         with self._signals:
             self._parts.reporter.start()
             self._parts.submitter.start()
             self._guarded(self._loop)
-            last = self._snapshot(time.monotonic())  # while the workers can still be counted
+            last = self._snapshot(time.monotonic())  # before the manager ends: then there are no workers to count
             report = self._end_manager()
             self._parts.reporter.close(last)
         return self._run_end(self._snapshot(time.monotonic()), report)
@@ -92,7 +92,7 @@ class JobRunner:
         try:
             step()
         except OutputError as error:
-            # Nobody can take results any more: what still runs, runs for nothing.
+            # Results can no longer be written, so there is no point in letting running items finish.
             if error.broken_pipe and self._parts.output.name == "standard output":
                 self._stop(None, exit_codes.BROKEN_PIPE)
             else:
@@ -107,7 +107,8 @@ class JobRunner:
             self._answer_signals()
             self._watch_submitter()
             self._tick()
-        self._watch_submitter()  # it may have failed with its last breath
+        # Once more: `finished` may have been seen in `_is_over` after the loop had last looked for an error.
+        self._watch_submitter()
 
     def _is_over(self) -> bool:
         if self._killed is not None:
@@ -115,20 +116,21 @@ class JobRunner:
         in_flight = self._parts.in_flight
         return (in_flight.gate.closed or self._parts.submitter.finished) and in_flight.is_empty
 
-    # What arrived.
+    # Completed items.
 
     def _complete(self, completion: Completion) -> None:
         record = self._record_of(completion)
         if record is not None:
             self._write(record)
             self._run_stats.add(record)
+        # Only now: the slot bounds the items that are not written yet.
         self._parts.in_flight.release(completion.item)
 
     def _write(self, record: records.Record) -> None:
         parts, item = self._parts, record.item
         parts.output.write(record.line())
         if parts.ledger is not None:
-            parts.ledger.note(item.index, record.done_fingerprint)
+            parts.ledger.add_line(item.index, record.done_fingerprint)
         if record.error is not None and parts.failed is not None:
             parts.failed.write(item)
 
@@ -145,27 +147,28 @@ class JobRunner:
         return records.executed(completion.item, future)
 
     def _is_about_creation(self, future: TaskFuture[ItemResult]) -> bool:
-        """Whether the ResourceError is the manager's and not one that the task raised."""
+        """Returns whether the ResourceError is the manager's, and not one that the task raised itself."""
         return future.attempts == 0 or self._parts.manager.stats().failing_creations > 0
 
     def _was_not_run(self, future: TaskFuture[ItemResult]) -> bool:
-        """Whether the stop came before the item: it has no line, so --resume runs it."""
+        """Returns whether the run was stopped before the item ran. It gets no line then, so --resume runs it."""
         if not self._parts.in_flight.gate.closed:
             return False
         if future.cancelled():
             return True
         error = future.exception()
         if error is not None:
+            # Only after a kill: a task may raise TaskCancelled by itself, which is a failure like any other.
             return self._killed is not None and isinstance(error, TaskCancelled)
         return future.result() is REFUSED
 
     def _give_up(self, error: ResourceError) -> None:
-        """No resource can be made, and every further item would wait for one in vain."""
+        """Stops the run because no resource can be made: every further item would wait in vain."""
         cause = describe(error.__cause__ or error)
         limit = f"{self._parts.creation_timeout:g} s (--creation-timeout)"
         self._stop(f"no resource could be made for {limit}: {cause.type}: {cause.message}", exit_codes.FAILED)
 
-    # What else may end a run.
+    # Other reasons to end the run.
 
     def _answer_signals(self) -> None:
         if self._signals.signum is None:
@@ -179,10 +182,12 @@ class JobRunner:
 
     def _announce_stop(self) -> None:
         running = self._parts.manager.stats().running_tasks
-        self._parts.reporter.note(f"{self._signals.name}: finishing {running} running items; once more kills them")
+        self._parts.reporter.note(
+            f"{self._signals.name}: finishing {running} running items; a second signal kills them"
+        )
 
     def _stop(self, error_message: str | None, exit_code: int) -> None:
-        """Stop feeding. The first reason is the one that is told."""
+        """Stops submitting. Only the first reason is reported."""
         if self._parts.in_flight.gate.closed:
             return
         self._error_message, self._exit_code = error_message, exit_code
@@ -192,6 +197,7 @@ class JobRunner:
 
     def _kill(self) -> None:
         self._killed = self._parts.manager.kill(KILL_GRACE_S)
+        # Items that were completed before the kill have a result, and it is written.
         while (completion := self._parts.in_flight.next_completion(0)) is not None:
             self._complete(completion)
 
@@ -202,25 +208,25 @@ class JobRunner:
         if isinstance(error, exit_codes.UsageError):
             self._stop(str(error), exit_codes.USAGE)
         elif isinstance(error, OSError):
-            self._stop(f"cannot read on: {error}", exit_codes.FAILED)
+            self._stop(f"cannot go on reading: {error}", exit_codes.FAILED)
         else:
             self._stop(f"reading failed: {error!r}", exit_codes.FAILED)
 
     def _end_manager(self) -> StopReport:
         if self._parts.in_flight.gate.closed:
-            # The feeder may have submitted one item more while the desk was being closed.
+            # Closed twice: the submitter may have submitted one more item while `close` was going through the futures.
             self._parts.submitter.join(SUBMITTER_GRACE_S)
             self._parts.in_flight.close()
         if self._killed is not None:
             return self._killed
         manager = self._parts.manager
         if self._parts.in_flight.gate.closed and manager.stats().starting_workers:
-            # Nothing runs any more, and a resource that may be for ever in the making is wanted by
-            # nobody. `stop` would wait for it.
+            # Nothing runs any more. A resource that is still being made is not needed, and `stop` would wait for it,
+            # possibly for ever.
             return manager.kill(KILL_GRACE_S)
         return manager.stop(self._parts.stop_timeout)
 
-    # What is shown.
+    # Progress and the end.
 
     def _tick(self) -> None:
         now = time.monotonic()
@@ -245,6 +251,7 @@ class JobRunner:
         )
 
     def _run_end(self, snapshot: ProgressSnapshot, report: StopReport) -> RunEnd:
+        # An error that stopped the run takes precedence over a signal that came later.
         code = self._signals.exit_code if self._error_message is None else None
         if code is None:
             code = self._exit_code

@@ -1,4 +1,4 @@
-"""The job file: loaded by its path, checked before anything is started."""
+"""The job file: loaded by its path, and checked before anything is started."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ logger: logging.Logger = logging.getLogger("tasker.cli")
 
 MODULE_PREFIX = "_tasker_job_"
 
-# What a job file may define, and what each of them is called with.
+# The functions that a job file may define, and their arguments.
 HOOKS: dict[str, tuple[str, ...]] = {
     "task": ("ctx", "resource", "item"),
     "on_create": (),
@@ -32,7 +32,7 @@ HOOKS: dict[str, tuple[str, ...]] = {
 
 
 class Settings(dict[str, Any]):
-    """What --set gave: a dict whose keys can also be read as attributes."""
+    """The values of --set: a dict whose keys can also be read as attributes."""
 
     def __getattr__(self, name: str) -> Any:
         try:
@@ -43,7 +43,7 @@ class Settings(dict[str, Any]):
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What a job file defines. `hooks` are arguments for Config."""
+    """The task that a job file defines, and its hooks as arguments of Config."""
 
     name: str
     task: Callable[..., Any]
@@ -51,7 +51,7 @@ class Job:
 
 
 def load_job(path: str, settings: dict[str, Any]) -> Job:
-    """The job of that file; UsageError, in one line, for whatever is wrong with it."""
+    """Loads a job file. Raises UsageError, in one line, for anything that is wrong with it."""
     file = Path(path)
     if not file.is_file():
         raise UsageError(f"{path}: no such job file")
@@ -66,7 +66,7 @@ def _execute(file: Path, shown: str, settings: Settings) -> ModuleType:
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     vars(module).update(settings, settings=settings)
-    sys.modules[name] = module  # dataclasses and pickle look a class's module up by its name
+    sys.modules[name] = module  # dataclasses and pickle look up the module of a class by its name
     sys.path.insert(0, str(file.resolve().parent))
     try:
         spec.loader.exec_module(module)
@@ -79,14 +79,12 @@ def _execute(file: Path, shown: str, settings: Settings) -> ModuleType:
 
 
 def _override(module: ModuleType, path: str, settings: dict[str, Any]) -> None:
-    """Put --set above the defaults that the job file itself gave its globals.
-
-    Done after the file was executed: its own `database = "app.db"` would win otherwise.
-    """
+    """Sets the globals that --set names, above the defaults of the job file."""
+    # After the file was executed: otherwise its own `database = "app.db"` would win.
     for name, value in settings.items():
         defined = getattr(module, name, None)
         if name in HOOKS or name.startswith("__") or _is_code(defined):
-            raise UsageError(f"--set {name}: {path} has a part of that name which is not a setting")
+            raise UsageError(f"--set {name}: in {path} that name is not a setting")
         setattr(module, name, value)
 
 
@@ -95,13 +93,14 @@ def _is_code(value: object) -> bool:
 
 
 def _module_name(file: Path) -> str:
-    """A name that shadows no module: `jobs.py` next to a package `jobs` must not become it."""
+    """Returns a name for the module that shadows no other."""
+    # `jobs.py` beside a package `jobs`, or a job file called `json.py`, must not take the place of that module.
     digest = zlib.crc32(str(file.resolve()).encode("utf-8", "surrogateescape"))
     return f"{MODULE_PREFIX}{re.sub(r'[^0-9A-Za-z_]', '_', file.stem)}_{digest:08x}"
 
 
 def _one_line(error: BaseException, file: Path) -> str:
-    """The error with the line of the job file that it comes from."""
+    """Returns an error on one line, with the line of the job file that it comes from."""
     text = " ".join(traceback.format_exception_only(error)[-1].split())
     if isinstance(error, SyntaxError):
         return f"{text} (line {error.lineno})" if "line" not in text else text
@@ -130,7 +129,7 @@ def _check_arguments(function: Callable[..., Any], what: str, path: str) -> None
         wanted = f"{what}({', '.join(HOOKS[what])})"
         raise UsageError(f"{path}: must be callable as {wanted}: {error}") from None
     except ValueError:
-        return  # a builtin without a signature: calling it will tell
+        return  # a builtin without a signature: whether it fits shows when it is called
 
 
 def _hooks_of(module: ModuleType, path: str) -> dict[str, Any]:

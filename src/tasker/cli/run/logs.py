@@ -1,4 +1,4 @@
-"""Logging of a run: to standard error, as it is at the moment of the message."""
+"""Logging of a run, to standard error."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import TextIO
 
 
 class StderrHandler(logging.StreamHandler[TextIO]):
-    """Looks `sys.stderr` up anew for each message, so that it appears above a live bar.
+    """Looks up `sys.stderr` for each message.
 
-    The bar replaces `sys.stderr` while it is shown; a stream kept from before would draw into it.
+    The live bar replaces `sys.stderr` while it is shown: messages to the stream from before would
+    be drawn into it, and not above it.
     """
 
     def __init__(self) -> None:
@@ -21,11 +22,11 @@ class StderrHandler(logging.StreamHandler[TextIO]):
         return sys.stderr
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's own name
-        """Nothing: standard error is gone, and there is no other place to say so."""
+        """Does nothing: standard error is closed, and there is nowhere left to report it."""
 
 
 def configure_logging(level: str) -> None:
-    """Show messages of the library and of the job file from this level on."""
+    """Shows messages of the library and of the job file from this level on."""
     handler = StderrHandler()
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     root = logging.getLogger()

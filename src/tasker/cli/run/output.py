@@ -1,8 +1,4 @@
-"""The files of a run: opened late, locked, written line by line.
-
-One line is one `write` to the operating system, with no buffer of ours in between: what was
-written survives a SIGKILL, and the file never holds half a line followed by another.
-"""
+"""The files that a run writes: locked, and written line by line."""
 
 from __future__ import annotations
 
@@ -14,11 +10,11 @@ from pathlib import Path
 
 from tasker.cli.exit_codes import UsageError
 
-CAN_LOCK = importlib.util.find_spec("fcntl") is not None  # Windows: a second run goes unnoticed
+CAN_LOCK = importlib.util.find_spec("fcntl") is not None  # not on Windows, where a second run goes unnoticed
 
 
 class OutputError(Exception):
-    """A line could not be written. Everything before it was."""
+    """A line could not be written. All lines before it were."""
 
     def __init__(self, name: str, error: OSError) -> None:
         super().__init__(f"cannot write to {name}: {error.strerror or error}")
@@ -26,7 +22,7 @@ class OutputError(Exception):
 
 
 class LineFile:
-    """An open file that takes whole lines."""
+    """An open file to which whole lines are appended."""
 
     def __init__(self, fd: int, name: str) -> None:
         self.name = name
@@ -36,26 +32,29 @@ class LineFile:
         self._end = status.st_size if self.is_regular else 0
 
     def write(self, line: bytes) -> None:
-        """Write one line; OutputError, with nothing of the line left, when that fails."""
+        """Appends one line. Raises OutputError if that fails, with no part of the line left in the file."""
+        # Straight to the operating system, without a buffer: lines survive a SIGKILL of this process.
         rest = memoryview(line)
         try:
             while rest:
                 rest = rest[os.write(self.fd, rest) :]
         except OSError as error:
+            # Otherwise the next line would follow on half of this one.
             self.truncate(self._end)
             raise OutputError(self.name, error) from error
         self._end += len(line)
 
     def truncate(self, end: int) -> None:
-        """Drop what is behind `end`, in a file that can be cut."""
+        """Removes everything behind `end`, if this is a regular file."""
         if self.is_regular:
             with suppress(OSError):
                 os.ftruncate(self.fd, end)
                 self._end = end
 
     def close(self) -> None:
-        """Close; an error that the system kept until now (a full network disk) is an OutputError."""
+        """Closes the file. Raises OutputError for an error that the system reports only now."""
         try:
+            # A full network disk, for example, may be reported by fsync or by close.
             if self.is_regular:
                 os.fsync(self.fd)
             os.close(self.fd)
@@ -64,7 +63,7 @@ class LineFile:
 
 
 def open_lines(path: str) -> LineFile:
-    """Open a file for appending and lock it; UsageError when it cannot be."""
+    """Opens a file for appending and locks it. Raises UsageError if either fails."""
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0)
     try:
         fd = os.open(path, flags, 0o666)
@@ -77,7 +76,7 @@ def open_lines(path: str) -> LineFile:
 
 
 def _lock(fd: int, name: str) -> None:
-    """Keep a second run out of the file for as long as it is open here."""
+    """Keeps other runs out of the file for as long as it is open here. Raises UsageError if it is locked already."""
     if not CAN_LOCK:
         return
     import fcntl
@@ -85,7 +84,8 @@ def _lock(fd: int, name: str) -> None:
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if not os.path.samestat(os.fstat(fd), os.stat(name)):
-            raise BlockingIOError  # replaced by a run that was tidying it, and ended just now
+            # The path leads to another file by now: a run has just compacted it, and ended.
+            raise BlockingIOError
     except BlockingIOError:
         os.close(fd)
         raise UsageError(f"{name}: another run is writing to it") from None
@@ -94,7 +94,10 @@ def _lock(fd: int, name: str) -> None:
 
 
 def open_fresh(path: str, option: str, overwrite: bool) -> LineFile:
-    """Open a file that must be empty, unless it may be overwritten."""
+    """Opens a file that must be empty, or may be overwritten. Raises UsageError otherwise.
+
+    `option` is the one that names the file, for the message.
+    """
     file = open_lines(path)
     size = os.fstat(file.fd).st_size if file.is_regular else 0
     if size and not overwrite:
@@ -106,11 +109,8 @@ def open_fresh(path: str, option: str, overwrite: bool) -> LineFile:
 
 
 def claim_stdout() -> LineFile:
-    """Standard output for result lines alone.
-
-    What the job prints, or a program that it starts, would end up between the results: from here
-    on it goes to standard error.
-    """
+    """Returns standard output, for result lines alone. From here on, descriptor 1 is standard error."""
+    # Not just `sys.stdout`: programs that the job starts also print, and would print between the results.
     try:
         results = os.dup(1)
         os.dup2(2, 1)
@@ -120,7 +120,7 @@ def claim_stdout() -> LineFile:
 
 
 def check_distinct(outputs: dict[str, str | None], inputs: tuple[str, ...]) -> None:
-    """Refuse to write over what is being read, or two things into one file."""
+    """Raises UsageError if a file is an input and an output, or two outputs. The keys of `outputs` are options."""
     seen = {path: "an input" for path in inputs if path != "-"}
     for option, path in outputs.items():
         if path is None:

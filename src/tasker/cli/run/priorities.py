@@ -1,4 +1,4 @@
-"""The priority of an item, from a field of it."""
+"""The priority of an item, from one of its fields."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _KNOWN = {priority.name.lower(): priority for priority in Priority} | {
 
 
 def priority_of(item: Item, field: str | None) -> tuple[Priority, Item | None]:
-    """The priority; and the item as a malformed one, when it is malformed or its field is wrong.
+    """Returns the item's priority; and for a malformed item, or a wrong value in the field, the malformed item.
 
     An item without the field, or with an empty one, is of normal priority.
     """
@@ -34,6 +34,7 @@ def priority_of(item: Item, field: str | None) -> tuple[Priority, Item | None]:
 
 
 def _parse(given: Any) -> Priority | None:
+    # True is an int, and would be 1.
     if isinstance(given, bool) or not isinstance(given, int | str):
         return None
     return _KNOWN.get(str(given).strip().lower())

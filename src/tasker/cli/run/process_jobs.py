@@ -1,6 +1,7 @@
-"""The job in child processes: what is sent there stands for the job file, which each child executes for itself.
+"""The job in child processes, for --backend process.
 
-The job's module has a name that nobody could import, and its functions may hold anything; so neither is pickled.
+What is pickled is the path of the job file: each child executes the file itself. The functions are
+not pickled, as their module has a name that cannot be imported, and they may refer to anything.
 """
 
 from __future__ import annotations
@@ -19,18 +20,18 @@ CHILD_HOOKS = ("on_create", "on_destroy", "resource")
 
 
 class ChildHook:
-    """A function of the job file, called in a child."""
+    """A function of the job file, to be called in a child."""
 
     def __init__(self, path: str, settings: dict[str, Any], name: str) -> None:
         self._job = path, settings
         self._name = name
 
     def __call__(self, *args: Any) -> Any:
-        return _job(*self._job).hooks[self._name](*args)
+        return _load_once(*self._job).hooks[self._name](*args)
 
 
 class ChildTask:
-    """The job's task. What is sent once the gate is closed is refused instead of run."""
+    """The job's task, to be called in a child. Pickled once the gate is closed, it becomes a refusal."""
 
     def __init__(self, path: str, settings: dict[str, Any], task: Callable[..., Any], gate: Gate) -> None:
         self._job = path, settings
@@ -38,9 +39,10 @@ class ChildTask:
         functools.update_wrapper(self, task, ("__module__", "__name__", "__qualname__"), ())
 
     def __call__(self, ctx: Context, resource: Any, item: Any) -> ItemResult:
-        raise AssertionError("it is its likeness in a child that is called")
+        raise AssertionError("only its counterpart in a child is called")
 
     def __reduce__(self) -> Any:
+        # The gate is in this process, so it is checked when the task is sent to the child.
         return (_refuser, ()) if self._gate.closed else (_TaskInChild, self._job)
 
 
@@ -49,7 +51,7 @@ class _TaskInChild:
         self._job = path, settings
 
     def __call__(self, ctx: Context, resource: Any, item: Any) -> ItemResult:
-        return encoded(_job(*self._job).task(ctx, resource, item))
+        return encoded(_load_once(*self._job).task(ctx, resource, item))
 
 
 def _refuser() -> Callable[[Context, Any, Any], Refused]:
@@ -63,8 +65,8 @@ def _refuse(ctx: Context, resource: Any, item: Any) -> Refused:
 _jobs: dict[str, Job] = {}
 
 
-def _job(path: str, settings: dict[str, Any]) -> Job:
-    """The job, executed once in this process."""
+def _load_once(path: str, settings: dict[str, Any]) -> Job:
+    """Returns the job of a file, which is executed once in each process."""
     job = _jobs.get(path)
     if job is None:
         job = _jobs[path] = load_job(path, settings)
@@ -72,10 +74,10 @@ def _job(path: str, settings: dict[str, Any]) -> Job:
 
 
 def process_hooks(job: Job, path: str, settings: dict[str, Any]) -> dict[str, Any]:
-    """The job's hooks for ``Config``: those of the resource in the child, the others here."""
+    """Returns the job's hooks for ``Config``: those of the resource run in the child, the others in this process."""
     return {name: ChildHook(path, settings, name) if name in CHILD_HOOKS else hook for name, hook in job.hooks.items()}
 
 
 def backend(preload: tuple[str, ...]) -> ProcessBackend:
-    """The backend of such a run."""
+    """Returns the backend for a job in child processes."""
     return ProcessBackend(preload=(__name__, *preload))

@@ -1,4 +1,4 @@
-"""Progress as plain lines at intervals, and the choice of how it is shown."""
+"""Progress as plain lines, and the choice between these and the live bar."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _ERROR_WIDTH = 200
 
 
 class Reporter(Protocol):
-    """Shows how a run goes, on standard error. Used by the main thread alone."""
+    """Shows the progress of a run on standard error. Used by the main thread alone."""
 
     def start(self) -> None: ...
     def update(self, snapshot: ProgressSnapshot) -> None: ...
@@ -39,7 +39,7 @@ class LineReporter:
         self._next = interval
 
     def start(self) -> None:
-        """Nothing: a run shorter than the interval shows its summary only."""
+        """Does nothing: a run that is shorter than the interval shows its summary only."""
 
     def update(self, snapshot: ProgressSnapshot) -> None:
         if snapshot.elapsed >= self._next:
@@ -50,19 +50,19 @@ class LineReporter:
         print_stderr(f"tasker run: {text}")
 
     def close(self, snapshot: ProgressSnapshot) -> None:
-        """Nothing: the summary says it all."""
+        """Does nothing: the summary follows."""
 
 
 def print_stderr(text: str) -> None:
-    """A line on standard error. When nobody reads it any more, the work still goes on."""
+    """Prints a line on standard error."""
     try:
         print(text, file=sys.stderr, flush=True)
     except (OSError, ValueError):
-        pass
+        pass  # standard error is closed: the run goes on without it
 
 
 def progress_line(snapshot: ProgressSnapshot) -> str:
-    """The whole view in one line."""
+    """Returns a snapshot as one line."""
     parts = [_share(snapshot), f"{snapshot.done:,} done", f"{snapshot.failed:,} failed"]
     if snapshot.skipped:
         parts.append(f"{snapshot.skipped:,} skipped")
@@ -78,29 +78,30 @@ def _share(snapshot: ProgressSnapshot) -> str:
 
 
 def workers(snapshot: ProgressSnapshot) -> str:
-    """Base and burst workers."""
+    """Returns the numbers of base and burst workers."""
     return f"{snapshot.stats.base_workers}+{snapshot.stats.burst_workers}"
 
 
 def creation_trouble(snapshot: ProgressSnapshot) -> str:
-    """What keeps workers from being made, while it does."""
+    """Returns why resources cannot be made at present; "" if they can."""
     if not snapshot.stats.failing_creations or snapshot.stopping:
         return ""
     return f"on_create fails: {humanize.one_line(snapshot.stats.creation_error or '', _ERROR_WIDTH)}"
 
 
 def is_live_terminal() -> bool:
-    """Whether standard error is a screen that can be drawn on."""
+    """Returns whether standard error is a terminal on which a bar can be drawn."""
     return sys.stderr.isatty() and os.environ.get("TERM", "") not in ("", "dumb")
 
 
 def reporter_for(quiet: bool, interval: float, results: int) -> Reporter:
-    """The bar on a terminal where rich is installed, else lines.
+    """Returns the reporter: the bar on a terminal where rich is installed, or else lines.
 
-    Lines as well when `results`, a file descriptor, is a terminal: the bar would be torn apart.
+    `interval` is in seconds, `results` the file descriptor to which results are written.
     """
     if quiet:
         return SilentReporter()
+    # Results on the terminal would tear the bar apart.
     if is_live_terminal() and not os.isatty(results):
         try:
             from .progress_rich import BarReporter

@@ -17,16 +17,13 @@ from .run_stats import ProgressSnapshot
 
 
 class BarReporter:
-    """One line with the bar and where it stands, one with the numbers behind it.
-
-    Drawn by the main thread at its ticks, not by a thread of rich's own. What the job prints and
-    logs appears above it.
-    """
+    """One line with the bar, one with the numbers. Output and log messages of the job appear above them."""
 
     def __init__(self, console: Console | None = None) -> None:
         self._console = console or Console(stderr=True)
-        # Standard output is left alone where it is a file: redirecting it here would put what
-        # the job prints onto the terminal instead.
+        # No auto_refresh: the main thread draws at its ticks, and rich needs no thread of its own.
+        # Standard output is redirected only if it is the terminal: if it is a file, output of the job
+        # belongs there.
         self._live = Live(console=self._console, auto_refresh=False, redirect_stdout=sys.stdout.isatty())
 
     def start(self) -> None:
@@ -44,7 +41,7 @@ class BarReporter:
 
 
 def render(snapshot: ProgressSnapshot) -> RenderableType:
-    """The view as it looks on a screen, in 80 columns and in more."""
+    """Returns a snapshot as it looks on a terminal of 80 columns or more."""
     lines: list[RenderableType] = [_bar(snapshot), _numbers(snapshot)]
     if trouble := creation_trouble(snapshot):
         lines.append(Text(trouble, style="red", no_wrap=True, overflow="ellipsis"))

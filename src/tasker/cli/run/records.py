@@ -1,4 +1,4 @@
-"""A result line: what one item came to."""
+"""Result lines, one for each item."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FAILED = "failed"
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """The fields of a line. Either `result`, as JSON, or `error` is given."""
+    """The fields of a result line. Either `result`, as JSON, or `error` is set."""
 
     item: Item
     result: str | None
@@ -33,11 +33,11 @@ class Record:
 
     @property
     def done_fingerprint(self) -> int:
-        """As a ledger wants it: that of the input, or 0 when the item is not done."""
+        """The fingerprint of the input, or 0 if the item is not done, as ResumeLedger expects it."""
         return strict_json.fingerprint(self.item.text) if self.error is None else 0
 
     def line(self) -> bytes:
-        """One line of strict JSON. `index` comes first: --resume finds it without decoding."""
+        """Returns the record as one line of strict JSON."""
         if self.error is None:
             outcome = f'"result": {self.result}'
         else:
@@ -48,6 +48,7 @@ class Record:
             "execution_s": _rounded(self.execution_s),
             "worker": self.worker,
         }
+        # `index` comes first, where --resume finds it without decoding the line.
         head = f'{{"index": {self.item.index}, "input": {self.item.text}, "status": "{self.status}"'
         return strict_json.to_bytes(f"{head}, {outcome}, {strict_json.encode(rest)[1:]}\n")
 
@@ -57,12 +58,12 @@ def _rounded(seconds: float | None) -> float | None:
 
 
 def malformed(item: Item) -> Record:
-    """The record of an item that could not even be read."""
+    """Returns the record of an item that could not be read."""
     return Record(item, None, ErrorData("MalformedInput", item.problem or ""))
 
 
 def executed(item: Item, future: TaskFuture[ItemResult]) -> Record:
-    """The record of an item whose task has an outcome."""
+    """Returns the record of an item whose task has an outcome."""
     error = _error_of(future)
     if error is not None:
         return _timed(item, future, None, describe(error))
@@ -74,10 +75,10 @@ def executed(item: Item, future: TaskFuture[ItemResult]) -> Record:
 
 
 def _error_of(future: TaskFuture[ItemResult]) -> BaseException | None:
-    """Not by `result()`, which would add its own frames to the error's traceback."""
+    # Not by `result()`, which would add its own frames to the error's traceback.
     try:
         return future.exception()
-    except BaseException as cancelled:
+    except BaseException as cancelled:  # `exception()` raises for a cancelled future
         return cancelled
 
 

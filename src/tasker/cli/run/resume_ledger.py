@@ -1,8 +1,4 @@
-"""What an output already holds, by index: four bytes for what is done, four for how many lines.
-
-Not a dict: ten million finished items must fit into memory. The arrays are paged, so a line with
-an absurd index costs one page and not the whole range below it.
-"""
+"""What an output already holds, item by item."""
 
 from __future__ import annotations
 
@@ -13,9 +9,13 @@ _ZEROS = array("I", [0]) * _PAGE
 
 
 class PagedNumbers:
-    """Unsigned 32-bit numbers by index, all 0 at first."""
+    """Unsigned 32-bit numbers by index, all 0 at first.
+
+    Not a dict: ten million finished items must fit into memory, at four bytes each.
+    """
 
     def __init__(self) -> None:
+        # Paged, so that a line with an absurd index costs one page and not the whole range below it.
         self._pages: dict[int, array[int]] = {}
 
     def __getitem__(self, index: int) -> int:
@@ -30,7 +30,7 @@ class PagedNumbers:
 
 
 class ResumeLedger:
-    """Which items have a line, how many, and the fingerprint of the input of those done."""
+    """Which items have lines in the output, how many, and the fingerprints of the inputs of those that are done."""
 
     def __init__(self) -> None:
         self._done = PagedNumbers()
@@ -38,8 +38,8 @@ class ResumeLedger:
         self.highest: int = -1
         self.superseded: int = 0
 
-    def note(self, index: int, done_fingerprint: int) -> None:
-        """A line of the output, in its order; the fingerprint is 0 when the item is not done."""
+    def add_line(self, index: int, done_fingerprint: int) -> None:
+        """Adds the next line of the output; `done_fingerprint` is 0 if the item is not done."""
         before = self._lines[index]
         self._lines[index] = before + 1
         self._done[index] = done_fingerprint
@@ -47,11 +47,14 @@ class ResumeLedger:
         self.highest = max(self.highest, index)
 
     def is_done(self, index: int, fingerprint: int) -> bool:
-        """Whether the item's last line says done, for this very input."""
+        """Returns whether the item's last line says done, for this very input."""
         return self._done[index] == fingerprint
 
-    def consume_line(self, index: int) -> bool:
-        """Asked once for each line, in the order of the file: whether none of its index follows."""
+    def count_off_line(self, index: int) -> bool:
+        """Counts off one line of an item, and returns whether it was its last.
+
+        To be called once for each line, in the order of the file.
+        """
         left = self._lines[index] - 1
         self._lines[index] = left
         return left == 0

@@ -1,4 +1,4 @@
-"""The counts of a run, and the view of them that progress and summary show."""
+"""The counts of a run, and the snapshots of them that progress and summary show."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _BATCH = 1024
 
 @dataclass(slots=True)
 class FailureGroup:
-    """Failures with one kind of error: how many, an example, where the first ones are."""
+    """Failures with one kind of error: how many, an example, and the indices of the first ones."""
 
     label: str
     example: str
@@ -27,18 +27,20 @@ class FailureGroup:
 
 
 class Durations:
-    """Durations in constant memory."""
+    """Percentiles of durations in seconds, in constant memory."""
 
     def __init__(self) -> None:
         self._histogram = Histogram()
         self._batch: list[float] = []
 
     def add(self, seconds: float) -> None:
+        # In batches, because `add_all` costs less for each duration than adding one at a time.
         self._batch.append(seconds)
         if len(self._batch) >= _BATCH:
             self._flush()
 
     def percentile(self, share: float) -> float:
+        """Returns the duration that `share` of all durations (0 to 1) do not exceed."""
         self._flush()
         return self._histogram.percentile(share)
 
@@ -69,6 +71,7 @@ class RunStats:
         return self.done + self.failed
 
     def add(self, record: Record) -> None:
+        """Counts one record."""
         self.retries += max(0, record.attempts - 1)
         if record.wait_s is not None and record.execution_s is not None:
             self.waits.add(record.wait_s)
@@ -83,20 +86,22 @@ class RunStats:
             group.indices.append(record.item.index)
 
     def _group(self, label: str, example: str) -> FailureGroup:
+        # Bounded: a job may raise an error class of its own for each item.
         if label not in self.groups and len(self.groups) >= MOST_GROUPS:
             label, example = "other errors", ""
         return self.groups.setdefault(label, FailureGroup(label, example))
 
 
 class RateMeter:
-    """Items a second over the recent past."""
+    """Items a second over the last RATE_WINDOW_S seconds."""
 
     def __init__(self, now: float) -> None:
         self._points: deque[tuple[float, int]] = deque([(now, 0)])
 
     def update(self, now: float, finished: int) -> float:
-        """The rate, after noting how many were finished by now."""
+        """Notes how many items were finished by `now`, and returns the rate."""
         self._points.append((now, finished))
+        # The point before the window stays: the rate is measured from there, over at least the whole window.
         while len(self._points) > 2 and self._points[1][0] <= now - RATE_WINDOW_S:
             self._points.popleft()
         since, before = self._points[0]
@@ -105,13 +110,13 @@ class RateMeter:
 
 @dataclass(frozen=True, slots=True)
 class ProgressSnapshot:
-    """What progress shows at one moment. `total` may be an estimate, or unknown."""
+    """The state of a run at one moment."""
 
     elapsed: float
     done: int
     failed: int
     skipped: int
-    total: int | None
+    total: int | None  # may be an estimate; None if unknown
     rate: float
     stats: TaskStats
     stopping: bool = False
@@ -122,7 +127,7 @@ class ProgressSnapshot:
 
     @property
     def eta(self) -> float | None:
-        """Seconds left, at the present rate."""
+        """The seconds left at the present rate; None if they cannot be estimated."""
         if self.total is None or self.rate <= 0 or self.stopping:
             return None
         return max(0, self.total - self.processed) / self.rate

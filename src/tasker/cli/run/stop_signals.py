@@ -1,8 +1,4 @@
-"""Signals: the first stops gracefully, the second kills, the third leaves at once.
-
-They are heard in a thread of their own (``tasker.wakeup``), as the main thread may be stuck: in a write to a pipe that nobody reads,
-or in `stop`. The kill has another thread, so that a third signal is heard meanwhile.
-"""
+"""SIGINT and SIGTERM: the first stops the run gracefully, the second kills it, the third exits at once."""
 
 from __future__ import annotations
 
@@ -21,7 +17,11 @@ EXIT_GRACE_S = 2.0
 
 
 class StopSignals:
-    """Context manager. `kill` is called from another thread, at the second signal."""
+    """Context manager that receives the signals.
+
+    `wake` is called after each signal, in the listener's thread. `kill` is called once, after the second signal, in
+    another thread.
+    """
 
     def __init__(self, wake: Callable[[], None], kill: Callable[[], object]) -> None:
         self.count: int = 0
@@ -31,22 +31,27 @@ class StopSignals:
         self._kill_requests: queue.SimpleQueue[bool] = queue.SimpleQueue()
         self._ended = threading.Event()
         self._listener: SignalListener | None = None
-        self._killer = threading.Thread(target=self._kill_when_requested, name="tasker-kill", daemon=True)
+        # A thread of its own, so that a third signal is received while the kill is under way.
+        self._killer = threading.Thread(target=self._kill_on_request, name="tasker-kill", daemon=True)
 
     @property
     def exit_code(self) -> int | None:
+        """The exit code after the first signal; None if there was none."""
         return None if self.signum is None else after_signal(self.signum)
 
     @property
     def name(self) -> str:
+        """The name of the first signal; "" if there was none."""
         return signal.Signals(self.signum).name if self.signum is not None else ""
 
     def __enter__(self) -> Self:
         self._killer.start()
         if threading.current_thread() is threading.main_thread():
-            # Ignored from outside (nohup, a shell's `&`) stays ignored.
+            # A signal that was ignored from outside (nohup, a shell's `&`) stays ignored.
             signums = [one for one in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(one) is not signal.SIG_IGN]
-            self._listener = SignalListener(signums, self._take)
+            # Not a handler, which the main thread would have to run: it may be blocked in `stop`, or in a write to a
+            # pipe that is not read.
+            self._listener = SignalListener(signums, self._receive)
             self._listener.start()
         return self
 
@@ -61,7 +66,7 @@ class StopSignals:
         if self._listener is not None:
             self._listener.close()
 
-    def _take(self, signum: int) -> None:
+    def _receive(self, signum: int) -> None:
         self.count += 1
         if self.signum is None:
             self.signum = signum
@@ -71,9 +76,10 @@ class StopSignals:
             os._exit(after_signal(self.signum))
         self._wake()
 
-    def _kill_when_requested(self) -> None:
+    def _kill_on_request(self) -> None:
         if not self._kill_requests.get():
             return
         self._kill()
+        # The main thread may still be blocked, in a write or in on_destroy: then only this ends the process.
         if not self._ended.wait(EXIT_GRACE_S):
             os._exit(after_signal(self.signum or signal.SIGINT))

@@ -1,8 +1,4 @@
-"""The feeder: the thread that reads items and submits them, a bounded number ahead.
-
-A thread of its own, because reading standard input can wait for ever, and results must be
-written and Ctrl-C must be answered meanwhile.
-"""
+"""The thread that reads items and submits them, a bounded number ahead of the workers."""
 
 from __future__ import annotations
 
@@ -27,40 +23,43 @@ class SubmitOptions:
     run_item: Callable[[Context, Any, Any], ItemResult]
     priority_field: str | None
     once: bool
-    is_done: Callable[[Item], bool]
+    is_done: Callable[[Item], bool]  # whether a former run has the item's result
 
 
 class Submitter(threading.Thread):
-    """Ends at the end of the inputs, when the desk closes, or with `error`.
+    """Reads and submits until the inputs end, the run is stopped, or reading fails, which sets `error`.
 
-    A daemon: after Ctrl-C it may sit in a read that never returns.
+    A thread of its own: reading standard input can block for ever, while results have to be written
+    and Ctrl-C has to be answered.
     """
 
     def __init__(
-        self, manager: TaskManager[Any], inputs: Inputs, in_flight: InFlightItems, plan: SubmitOptions
+        self, manager: TaskManager[Any], inputs: Inputs, in_flight: InFlightItems, options: SubmitOptions
     ) -> None:
-        super().__init__(name="tasker-feeder", daemon=True)
+        # A daemon: after Ctrl-C it may be blocked in a read that never returns.
+        super().__init__(name="tasker-submitter", daemon=True)
         self._manager = manager
         self._inputs = inputs
         self._in_flight = in_flight
-        self._plan = plan
+        self._options = options
         self.skipped: int = 0
         self.error: BaseException | None = None
         self.finished: bool = False
 
     def run(self) -> None:
         try:
-            self._feed()
+            self._submit_all()
         except BaseException as error:
             self.error = error
+        # After `error`: the main thread looks for an error once it has seen that this thread has finished.
         self.finished = True
         self._in_flight.wake()
 
-    def _feed(self) -> None:
+    def _submit_all(self) -> None:
         for item in self._inputs:
             if self._in_flight.gate.closed:
                 return
-            if item.problem is None and self._plan.is_done(item):
+            if item.problem is None and self._options.is_done(item):
                 self.skipped += 1
                 continue
             if not self._in_flight.acquire_slot():
@@ -68,12 +67,13 @@ class Submitter(threading.Thread):
             self._submit(item)
 
     def _submit(self, item: Item) -> None:
-        priority, problem = priority_of(item, self._plan.priority_field)
-        if problem is not None:
-            self._in_flight.add(problem, None)
+        priority, malformed = priority_of(item, self._options.priority_field)
+        if malformed is not None:
+            self._in_flight.add(malformed, None)
             return
+        options = self._options
         try:
-            future = self._manager.submit(self._plan.run_item, item.value, priority=priority, once=self._plan.once)
+            future = self._manager.submit(options.run_item, item.value, priority=priority, once=options.once)
         except ShutdownError:
             if not self._in_flight.gate.closed:
                 raise

@@ -17,7 +17,7 @@ _EXAMPLE_WIDTH = 100
 
 @dataclass(frozen=True, slots=True)
 class FailureRow:
-    """One row of "where the failures are"."""
+    """One kind of error, in the table of failures."""
 
     count: str
     label: str
@@ -27,7 +27,7 @@ class FailureRow:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What is told at the end, as text by cell."""
+    """The contents of the summary, as the text of its cells."""
 
     headline: str
     facts: tuple[tuple[str, str], ...]
@@ -41,7 +41,7 @@ class Summary:
 
 
 def summarise(run_end: RunEnd, run_stats: RunStats, output: str) -> Summary:
-    """The summary of a run that ended like this."""
+    """Returns the summary of a run. `output` is the name of the results' file."""
     groups = sorted(run_stats.groups.values(), key=lambda group: -group.count)
     return Summary(
         headline=_headline(run_end),
@@ -101,7 +101,7 @@ def _failure(group: FailureGroup) -> FailureRow:
 
 
 def plain(summary: Summary) -> str:
-    """The summary without colours or boxes."""
+    """Returns the summary as text without colours or boxes."""
     lines = [f"tasker run: {summary.headline}"]
     lines += [f"  {name:<10} {value}" for name, value in summary.facts]
     if summary.latencies:

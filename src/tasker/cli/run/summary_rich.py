@@ -11,7 +11,7 @@ from .summary import Summary
 
 
 def show(summary: Summary, console: Console | None = None) -> None:
-    """Print the summary's tables on standard error."""
+    """Prints the summary as tables on standard error."""
     screen = console or Console(stderr=True)
     screen.print(Text(summary.headline, style="bold"))
     screen.print(_facts(summary))
@@ -46,7 +46,7 @@ def _failures(summary: Summary) -> Table:
     table.add_column("first at index")
     table.add_column("for example", overflow="fold")
     for failure in summary.failures:
-        # Text, because an error's message may contain what rich takes for markup.
+        # As Text: rich would take `[red]` in an error's message for markup.
         cells = (failure.count, failure.label, failure.indices, failure.example)
         table.add_row(*(Text(cell) for cell in cells))
     if summary.more_kinds:

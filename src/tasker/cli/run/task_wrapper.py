@@ -1,8 +1,4 @@
-"""What a worker calls for an item: the user's task, and the encoding of what it returned.
-
-The result is encoded in the worker, at once: a task may return something that the resource owns
-and changes for the next item (a buffer, a list that is reused).
-"""
+"""What a worker runs for an item: the user's task, and the encoding of its result."""
 
 from __future__ import annotations
 
@@ -24,16 +20,16 @@ class Encoded:
 
 @dataclass(frozen=True, slots=True)
 class NotEncodable:
-    """The task returned something that JSON has no form for. It ran: nothing is retried."""
+    """The task returned something that has no JSON form. It has run, so it is not retried."""
 
     message: str
 
 
 class Refused:
-    """The run was being stopped when the attempt's turn came: the task was not called."""
+    """The run was being stopped when the attempt's turn came, and the task was not called."""
 
     def __reduce__(self) -> str:
-        return "REFUSED"  # there is one, also where it comes back from another process
+        return "REFUSED"  # unpickled as the one instance, which `is` finds when a child process sends it
 
 
 ItemResult = Encoded | NotEncodable | Refused
@@ -41,20 +37,22 @@ REFUSED = Refused()
 
 
 class Gate:
-    """Open until the run is being stopped. Closed is for ever."""
+    """Open until the run is being stopped. Once closed, it stays closed."""
 
     def __init__(self) -> None:
         self.closed = False
 
 
-def attempt(task: Callable[..., Any], gate: Gate) -> Callable[[Context, Any, Any], ItemResult]:
-    """The task as the manager runs it."""
+def wrap_task(task: Callable[..., Any], gate: Gate) -> Callable[[Context, Any, Any], ItemResult]:
+    """Returns the function that the manager runs for each item."""
 
     def run_item(ctx: Context, resource: Any, item: Any) -> ItemResult:
-        # Asked here and not where items are submitted: what already waits in the queue, or waits
+        # Checked here and not where items are submitted: items that already wait in the queue, or
         # for a retry, must not be started after the first Ctrl-C either.
         if gate.closed:
             return REFUSED
+        # Encoded in the worker, at once: the result may be owned by the resource, and change with the
+        # next item (a buffer, a list that is reused).
         return encoded(task(ctx, resource, item))
 
     functools.update_wrapper(run_item, task, ("__module__", "__name__", "__qualname__"), ())
@@ -62,10 +60,10 @@ def attempt(task: Callable[..., Any], gate: Gate) -> Callable[[Context, Any, Any
 
 
 def encoded(result: Any) -> Encoded | NotEncodable:
-    """The result as JSON, or why there is none."""
+    """Returns a result as JSON, or the reason why it has no JSON form."""
     try:
         return Encoded(strict_json.encode(result))
     except strict_json.ENCODE_ERRORS as error:
         return NotEncodable(f"the result ({type(result).__name__}) is not JSON: {error}")
-    except Exception as error:  # the result's own methods, such as a dict's items()
+    except Exception as error:  # raised by the result's own methods, such as a dict's items()
         return NotEncodable(f"the result ({type(result).__name__}) cannot be encoded: {error!r}")

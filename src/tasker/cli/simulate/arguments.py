@@ -1,4 +1,4 @@
-"""The options of `tasker simulate`, each with its default and its check."""
+"""The options of `tasker simulate`, with their defaults and checks."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ share: Callable[[str], Any] = argument_types.number(float, 0.0, False, "a share 
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Add every option to the parser."""
+    """Adds the options of `tasker simulate` to a parser."""
     parser.usage = "%(prog)s [options] [TRACE]"
     parser.epilog = (
         "Everything happens on virtual time: an hour of load takes seconds, and the same --seed gives the same figures."
@@ -68,7 +68,9 @@ def _add_load(parser: argparse.ArgumentParser) -> None:
         metavar="S",
         help="seconds of load (default: 300; a trace: its own)",
     )
-    group.add_argument("--arrivals", type=argument_types.positive, metavar="N", help="about so many tasks, instead")
+    group.add_argument(
+        "--arrivals", type=argument_types.positive, metavar="N", help="about this many tasks, instead of --duration"
+    )
     group.add_argument("--service", choices=SERVICES, metavar="NAME", help=f"how long tasks take: {_choices(SERVICES)}")
     group.add_argument(
         "--service-time",
@@ -143,7 +145,7 @@ def _choices(words: dict[str, str]) -> str:
 
 
 def outage(text: str) -> tuple[float, float]:
-    """FROM:UNTIL, in seconds."""
+    """Parses FROM:UNTIL, in seconds."""
     first, colon, last = text.partition(":")
     try:
         begin, end = float(first), float(last)
@@ -155,16 +157,16 @@ def outage(text: str) -> tuple[float, float]:
 
 
 def rules(text: str) -> tuple[str, ...]:
-    """Names of rules."""
+    """Parses names of rules, separated by commas."""
     names = () if text == "none" else tuple(text.split(","))
     for name in names:
         if name not in RULES:
-            raise argparse.ArgumentTypeError(f"knows no rule {name!r}; there are {', '.join(RULES)}, and none")
+            raise argparse.ArgumentTypeError(f"no rule is called {name!r}; known: {', '.join(RULES)}, and none")
     return names
 
 
 def check(options: argparse.Namespace) -> None:
-    """What no option can know by itself. Fills in the defaults that depend on others."""
+    """Fills in the defaults that depend on other options. Raises UsageError if options contradict each other."""
     if options.max_workers is None:
         options.max_workers = 2 * options.worker_count
     if options.max_workers < options.worker_count:
@@ -176,6 +178,6 @@ def check(options: argparse.Namespace) -> None:
     if options.arrivals is not None and options.duration is not None:
         raise UsageError("--arrivals and --duration exclude each other: one follows from the other and the rate")
     if options.arrivals is not None and options.trace is not None and options.workload is None:
-        raise UsageError("--arrivals says nothing about a trace, which has its own; see --workload")
+        raise UsageError("--arrivals does not apply to a trace, which has its own; see --workload")
     if options.service == "pareto" and options.service_shape is not None and options.service_shape <= 1:
         raise UsageError(f"--service-shape {options.service_shape:g} must be more than 1 for pareto: there is no mean")

@@ -1,4 +1,4 @@
-"""Runs the simulation and says what came out."""
+"""Runs the simulation and prints its figures."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ from . import arguments, load, text
 
 
 def execute(options: argparse.Namespace) -> int:
-    """Simulate, print, and write the report."""
+    """Runs the simulation, prints the figures and writes the report. Returns the exit code."""
     arguments.check(options)
     workload = load.workload_of(options)
     if not options.no_report:
         try:
-            drawing()  # before the work is done, not after it
+            # Before the simulation: without matplotlib its work would be lost.
+            drawing()
         except MissingExtra as error:
             return _failed(f"{error}; or leave the report out: --no-report")
     pool = Pool(
@@ -48,7 +49,7 @@ def execute(options: argparse.Namespace) -> int:
 
 
 def _progress(what: str) -> None:
-    """On a terminal, one line that says what is being done; it is gone in the end."""
+    """Shows one line on a terminal; an empty text removes it."""
     if sys.stderr.isatty():
         line = f"simulating: {what}" if what else ""
         print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)

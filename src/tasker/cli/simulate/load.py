@@ -1,4 +1,4 @@
-"""From the options of `tasker simulate` to a workload."""
+"""Makes a workload from the options of `tasker simulate`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SERVICE_TIME = 0.1
 
 
 def workload_of(options: argparse.Namespace) -> Workload:
-    """The workload that was asked for. Raises ``UsageError`` for a trace that can't be read."""
+    """Returns the workload that the options describe. Raises ``UsageError`` if the trace cannot be read."""
     trace = _trace(options.trace)
     creation = Creation(options.creation_time, options.creation_failures, options.outage, options.destroy_time)
     if trace is not None and options.workload is None:
@@ -49,6 +49,7 @@ def _trace(path: str | None) -> Trace | None:
 
 def _of_trace(trace: Trace, options: argparse.Namespace, creation: Creation) -> Workload:
     tasks, words = _services(options, trace, follows=True)
+    # A little longer than the last arrival: the end itself is not part of the duration.
     duration = options.duration or max(trace.arrivals[-1] * (1 + 1e-9), 1e-3)
     return Workload(
         name=os.path.basename(options.trace),
@@ -86,7 +87,10 @@ def _arrivals(name: str, options: argparse.Namespace, duration: float, period: f
 
 
 def _services(options: argparse.Namespace, trace: Trace | None, *, follows: bool) -> tuple[services.Services, str]:
-    """``follows``: each service time of the trace belongs to its arrival."""
+    """Returns the service times, and words for them.
+
+    ``follows``: the service times of a trace go with its arrivals; otherwise they are drawn from at random.
+    """
     if trace is not None and trace.services is not None and options.service is None and options.service_time is None:
         made = services.Given(trace.services) if follows else services.Drawn(trace.services)
         return made, f"service times of the trace, {sum(trace.services) / len(trace.services):.4g} s on average"

@@ -1,4 +1,4 @@
-"""What `tasker simulate` prints: a table with a verdict, or JSON."""
+"""The output of `tasker simulate`: a table with a verdict, or JSON."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _TITLES = ("", "mean wait", "p50", "p95", "p99", "max", "late", "workers", "work
 
 
 def lines(comparison: Comparison) -> Iterator[str]:
-    """The table and what it means."""
+    """Yields the lines of the table and of its explanation."""
     pool, load = comparison.pool, comparison.workload
     yield f"{load.name}: {load.words}"
     yield (
@@ -32,7 +32,7 @@ def lines(comparison: Comparison) -> Iterator[str]:
         )
         yield "  ".join((first, *middle, last)).rstrip()
     yield ""
-    yield f"oracle: at least {comparison.bound.worker_seconds:,.0f} worker-seconds, whoever decides, the future known"
+    yield f"oracle: at least {comparison.bound.worker_seconds:,.0f} worker-seconds for any rule, even one that knows the future"
     yield (
         f"good: p99 at most {humanize.duration(comparison.allowed_wait)}, {FACTOR:g}x what the fixed maximum pool reaches"
         f" or the target allows; at most {FACTOR:g}x the oracle's worker-seconds; no task given up"
@@ -57,7 +57,7 @@ def _wait(seconds: float) -> str:
 
 
 def verdict(comparison: Comparison, figures: Figures) -> str:
-    """In a word or two."""
+    """Returns what is good or bad about a rule, in a word or two."""
     faults = []
     if figures.failed:
         faults.append("gave up tasks")
@@ -77,7 +77,7 @@ def _failures(comparison: Comparison) -> Iterator[str]:
 
 
 def as_data(comparison: Comparison) -> dict[str, Any]:
-    """Every figure, for a program."""
+    """Returns every figure, for --json."""
     load = comparison.workload
     return {
         "workload": {
