@@ -97,7 +97,7 @@ def _run(run: Callable[[], Awaitable[float]]) -> Callable[[], dict[str, float]]:
 
 def _manager() -> Any:
     try:
-        return importlib.import_module("tasker.aio").AsyncTaskManager
+        return importlib.import_module("tasker").AsyncTaskManager
     except (ImportError, AttributeError) as error:
         raise Missing("this tasker has no AsyncTaskManager (yet)") from error
 

@@ -66,13 +66,13 @@ def inside(*options: str) -> dict[str, Any]:
     from tasker.cli.commands import Parser
     from tasker.cli.simulate import arguments, load, text
     from tasker.simulation.comparison import compare
-    from tasker.simulation.rules import Pool
+    from tasker.simulation.rules import PoolOptions
 
     parser = Parser(prog="tasker simulate")
     arguments.configure(parser)
     parsed = parser.parse_args(list(options))
     arguments.check(parsed)
-    pool = Pool(worker_count=parsed.worker_count, max_worker_count=parsed.max_workers)
+    pool = PoolOptions(worker_count=parsed.worker_count, max_worker_count=parsed.max_workers)
     return text.as_data(compare(load.workload_of(parsed), pool, rules=parsed.compare))
 
 

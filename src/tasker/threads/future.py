@@ -195,7 +195,7 @@ class TaskFuture(Future[T]):
         return None if finished_at is None else TaskLifecycleTimestamps(self._queued_at, self._started_at, finished_at)
 
     def __await__(self) -> Generator[Any, None, T]:
-        """WaitRegistry in the running event loop; cancelling the waiter cancels the task."""
+        """Waits in the running event loop; cancelling the waiter cancels the task."""
         import asyncio  # noqa: PLC0415  it takes longer to import than all of this library, and few wait this way
 
         return asyncio.wrap_future(self).__await__()

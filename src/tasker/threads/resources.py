@@ -30,7 +30,7 @@ class ResourceElsewhere(Protocol):
 class ResourceHandle:
     """A resource, and how to end it."""
 
-    __slots__ = ("remote", "end", "resource")
+    __slots__ = ("end", "remote", "resource")
 
     def __init__(self, resource: Any, end: Callable[[], object] | None) -> None:
         self.resource: Any = resource

@@ -8,8 +8,8 @@ import sys
 
 from tasker.cli.exit_codes import DONE, FAILED
 from tasker.simulation.comparison import compare
-from tasker.simulation.report import MissingExtra, drawing, write
-from tasker.simulation.rules import Pool
+from tasker.simulation.report import MissingExtra, load_matplotlib, write
+from tasker.simulation.rules import PoolOptions
 
 from . import arguments, load, text
 
@@ -21,10 +21,10 @@ def execute(options: argparse.Namespace) -> int:
     if not options.no_report:
         try:
             # Before the simulation: without matplotlib its work would be lost.
-            drawing()
+            load_matplotlib()
         except MissingExtra as error:
             return _failed(f"{error}; or leave the report out: --no-report")
-    pool = Pool(
+    pool = PoolOptions(
         worker_count=options.worker_count,
         max_worker_count=options.max_workers,
         burst_interval=options.burst_interval,

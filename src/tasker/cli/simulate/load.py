@@ -53,7 +53,7 @@ def _of_trace(trace: Trace, options: argparse.Namespace, creation: Creation) -> 
     duration = options.duration or max(trace.arrivals[-1] * (1 + 1e-9), 1e-3)
     return Workload(
         name=os.path.basename(options.trace),
-        arrivals=arrivals.Given(trace.arrivals),
+        arrivals=arrivals.TraceArrivals(trace.arrivals),
         services=tasks,
         duration=duration,
         creation=creation,
@@ -86,19 +86,19 @@ def _arrivals(name: str, options: argparse.Namespace, duration: float, period: f
     return arrivals.diurnal(low, high, period), f"{between} along a sine of {period:g} s"
 
 
-def _services(options: argparse.Namespace, trace: Trace | None, *, follows: bool) -> tuple[services.Services, str]:
+def _services(options: argparse.Namespace, trace: Trace | None, *, follows: bool) -> tuple[services.ServiceTimes, str]:
     """Returns the service times, and words for them.
 
     ``follows``: the service times of a trace go with its arrivals; otherwise they are drawn from at random.
     """
     if trace is not None and trace.services is not None and options.service is None and options.service_time is None:
-        made = services.Given(trace.services) if follows else services.Drawn(trace.services)
+        made = services.TraceServiceTimes(trace.services) if follows else services.Empirical(trace.services)
         return made, f"service times of the trace, {sum(trace.services) / len(trace.services):.4g} s on average"
     mean, shape = options.service_time or _SERVICE_TIME, options.service_shape
     name = options.service or "exponential"
     words = f"{name} service times of {mean:g} s on average"
     if name == "constant":
-        return services.Equal(mean), f"each takes {mean:g} s"
+        return services.Constant(mean), f"each takes {mean:g} s"
     if name == "exponential":
         return services.Exponential(mean), words
     if name == "lognormal":
