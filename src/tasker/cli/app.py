@@ -33,6 +33,7 @@ def _dispatch(prog: str, arguments: list[str]) -> int:
         return _without_command(prog, arguments)
     entry = COMMANDS[arguments[0]]
     command = entry.load()
+    # No abbreviations: one that is unique today would be ambiguous once an option is added.
     parser = Parser(prog=prog, description=entry.summary, allow_abbrev=False)
     command.configure(parser)
     # Intermixed, which argparse's own subparsers cannot do: they would reject the input that comes

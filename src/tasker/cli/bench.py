@@ -46,7 +46,7 @@ class Benchmark:
         """Runs each contestant once."""
         # By turns, and not one contestant after the other: a slow moment of the machine then affects all of them.
         for name, run in self.contestants.items():
-            gc.collect()
+            gc.collect()  # otherwise a contestant may pay for the garbage of the one before
             self.values.setdefault(name, []).append(run())
 
     def advantage(self, other: str) -> float:

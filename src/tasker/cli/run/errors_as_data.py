@@ -60,7 +60,7 @@ def _traceback(error: BaseException) -> str | None:
         whole = traceback.TracebackException.from_exception(error)
         _trim(whole)
         return "".join(whole.format())
-    except Exception:
+    except Exception:  # formatting calls methods of the error, which may raise
         return None
 
 

@@ -43,9 +43,10 @@ class Inputs:
     @property
     def bytes_read(self) -> int:
         """How many bytes of all inputs have been read."""
-        # Read once: the reading thread may set it to None at any moment.
-        current = self._current
-        return self._passed_bytes + (current.position if current is not None else 0)
+        # The reading thread may pass on to the next input meanwhile. So each is read once, and in this order: the
+        # sum may be too small for a moment, but no input counts twice.
+        passed, current = self._passed_bytes, self._current
+        return passed + (current.position if current is not None else 0)
 
     @property
     def header(self) -> bytes:

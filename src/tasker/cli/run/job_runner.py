@@ -114,6 +114,7 @@ class JobRunner:
         if self._killed is not None:
             return True
         in_flight = self._parts.in_flight
+        # In this order: the submitter adds its last item before it has finished, so no item can be missed.
         return (in_flight.gate.closed or self._parts.submitter.finished) and in_flight.is_empty
 
     # Completed items.
@@ -178,6 +179,7 @@ class JobRunner:
             self._stop(None, self._signals.exit_code or exit_codes.FAILED)
         late = self._kill_at is not None and time.monotonic() >= self._kill_at
         if (self._signals.count > 1 or late) and self._killed is None:
+            # StopSignals calls `kill` too, in case this thread is blocked. Here it is called for its report.
             self._kill()
 
     def _announce_stop(self) -> None:

@@ -65,9 +65,10 @@ def _execute(file: Path, shown: str, settings: Settings) -> ModuleType:
     spec = importlib.util.spec_from_loader(name, importlib.machinery.SourceFileLoader(name, str(file.resolve())))
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    # Before the file is executed, for top-level statements that use a setting.
     vars(module).update(settings, settings=settings)
     sys.modules[name] = module  # dataclasses and pickle look up the module of a class by its name
-    sys.path.insert(0, str(file.resolve().parent))
+    sys.path.insert(0, str(file.resolve().parent))  # so that the file can import its neighbours
     try:
         spec.loader.exec_module(module)
     except KeyboardInterrupt:

@@ -133,6 +133,7 @@ def check_distinct(outputs: dict[str, str | None], inputs: tuple[str, ...]) -> N
 
 def _same(one: str, other: str) -> bool:
     try:
+        # A device such as /dev/null may have two roles.
         return os.path.samefile(one, other) and Path(one).is_file()
-    except OSError:
+    except OSError:  # one of them does not exist yet
         return os.path.abspath(one) == os.path.abspath(other)

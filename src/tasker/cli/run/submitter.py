@@ -76,6 +76,6 @@ class Submitter(threading.Thread):
             future = self._manager.submit(options.run_item, item.value, priority=priority, once=options.once)
         except ShutdownError:
             if not self._in_flight.gate.closed:
-                raise
+                raise  # not the end of this run, but a manager that has stopped by itself
             return
         self._in_flight.add(item, future)
