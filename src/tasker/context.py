@@ -19,7 +19,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from .errors import TaskCancelled, TaskKilled, TaskTimeout
 
@@ -69,6 +69,8 @@ class Context:
     """
 
     __slots__ = ("__weakref__", "_cause", "_parent", "_watchers")
+    _forgets_callbacks: ClassVar[bool] = False
+    """Whether callbacks of its descendants are not registered here."""
 
     def __init__(self, parent: Context | None = None) -> None:
         self._parent = parent
@@ -163,15 +165,16 @@ class Context:
             return
         error = cause if isinstance(cause, BaseException) else TaskCancelled(cause or "cancelled")
         mine = _Fired(error)
-        # First the append, then the copy: a watcher that is not before `mine` in the copy was appended after it, finds
-        # it, and fires by itself (`_watch`). Of several cancellers at the same time, the first in the log wins: only
-        # that one fires the watchers, and all of them set the same cause.
-        self._watchers.append(mine)
+        # First the insertion, then the copy: a watcher that the copy lacks was appended after the insertion, finds it at
+        # the head, and fires by itself (`_watch`). One that does both fires once. At the head, so that a watcher finds
+        # it without a search; of several cancellers at the same time, the innermost came first and wins: all of them
+        # set its cause, and it alone fires the watchers.
+        self._watchers.insert(0, mine)
         log = (*self._watchers,)
-        first = next(entry for entry in log if isinstance(entry, _Fired))
+        first = _first_fired(log)
         self._cause = first.cause
         if first is mine:
-            watchers = [entry for entry in log[: log.index(mine)] if isinstance(entry, _Watcher)]
+            watchers = [entry for entry in log if isinstance(entry, _Watcher)]
             # Sleepers first; the sort is stable, so callbacks are called in the order in which they were added.
             _fire_all(sorted(watchers, key=lambda watcher: not watcher.ours))
 
@@ -222,16 +225,21 @@ class Context:
     # -- inside ---------------------------------------------------------------------------------------------------
 
     def _watch(self, watcher: _Watcher) -> Callable[[], None]:
-        nodes = list(self._line())
-        for node in nodes:
-            # First the append, then the copy, as in `cancel`: if a cancellation is before the watcher in the log, its
-            # canceller does not see the watcher; if it is not there yet, its canceller will.
+        nodes: list[Context] = []
+        for node in self._line():
+            if node._forgets_callbacks and not watcher.ours:
+                # Whatever cancels it then cancels those of its descendants that still run, see `RootContext`: one that is
+                # cancelled from here on finds the watcher, and one that was passed over finds the cause set.
+                if node._cause is not None:
+                    watcher.fire()
+                break
+            # First the append, then the look, as in `cancel`: if the cancellation is not there yet, its canceller will
+            # see the watcher.
             node._watchers.append(watcher)
-            log = (*node._watchers,)
-            fired = [entry for entry in log[: log.index(watcher)] if isinstance(entry, _Fired)]
-            if fired:
+            nodes.append(node)
+            if type(node._watchers[0]) is _Fired:
                 # The canceller may not have set it yet, and `fn` must find the context cancelled.
-                node._cause = fired[0].cause
+                node._cause = _first_fired((*node._watchers,)).cause
                 watcher.fire()
                 break
 
@@ -294,9 +302,15 @@ class _ValueContext(Context):
 
 class RootContext(Context):
     """The ancestor of all task contexts of a manager: it has the values of ``Config.ctx``, but not its cancellation or
-    deadline, because the end of that context stops a manager gracefully (Go's ``context.WithoutCancel``)."""
+    deadline, because the end of that context stops a manager gracefully (Go's ``context.WithoutCancel``).
+
+    A manager's root lives as long as the manager, so ``on_cancel`` callbacks of tasks are not registered here: they would
+    stay after their task, and be called by a kill long after it. A manager that cancels its root cancels the contexts
+    of the tasks that run afterwards. Sleepers of ``wait`` are registered: they leave when they wake up.
+    """
 
     __slots__ = ("_values_of",)
+    _forgets_callbacks = True
 
     def __init__(self, values_of: Context | None) -> None:
         super().__init__()
@@ -304,6 +318,20 @@ class RootContext(Context):
 
     def _lookup(self, key: object) -> Any:
         return _MISSING if self._values_of is None else self._values_of.value(key, _MISSING)
+
+
+class RunTaskRoot(RootContext):
+    """The same for the contexts of ``run_task``, which nothing keeps a list of: here callbacks are registered, and
+    ``release`` takes them out when the task has ended."""
+
+    __slots__ = ()
+    _forgets_callbacks = False
+
+    def release(self, context: Context) -> None:
+        """Takes out what was registered through a context whose task has ended."""
+        for watcher in (*context._watchers,):
+            if watcher in self._watchers:
+                self._watchers.remove(watcher)
 
 
 class BareContext(Context):
@@ -321,6 +349,16 @@ class BareContext(Context):
 def _wake(woken: Future[None]) -> None:
     if not woken.done():
         woken.set_result(None)
+
+
+def _first_fired(log: tuple[Any, ...]) -> _Fired:
+    """Returns the first of the cancellations at the head of a log; each was inserted before the ones that came earlier."""
+    first: _Fired = log[0]
+    for entry in log[1:]:
+        if type(entry) is not _Fired:
+            break
+        first = entry
+    return first
 
 
 def _fire_all(watchers: list[_Watcher]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 
 class HookedList(list[Any]):
-    """Runs `before` or `after` once, at the append of the first entry that `when` accepts."""
+    """Runs `before` or `after` once, at the append or insertion of the first entry that `when` accepts."""
 
     def __init__(
         self,
@@ -26,11 +26,18 @@ class HookedList(list[Any]):
 
     def append(self, item: Any) -> None:
         """Append, with the hook around it."""
+        self._hooked(item, super().append)
+
+    def insert(self, index: Any, item: Any) -> None:
+        """Insert, with the hook around it."""
+        self._hooked(item, lambda item: super(HookedList, self).insert(index, item))
+
+    def _hooked(self, item: Any, enter: Callable[[Any], object]) -> None:
         mine = not self.ran and self.when(item)
         if mine:
             self.ran = True
             if self.before is not None:
                 self.before()
-        super().append(item)
+        enter(item)
         if mine and self.after is not None:
             self.after()

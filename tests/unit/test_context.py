@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasker.context import Context, RootContext, _Fired
+from support.waiting import wait_until
+from tasker.context import Context, RootContext, RunTaskRoot, _Fired
 from tasker.errors import TaskCancelled, TaskKilled, TaskTimeout
 from unit.futures import Thread
 from unit.hooks import HookedList
@@ -333,7 +334,7 @@ def test_canceller_that_came_no_further() -> None:
     cancels next."""
     for notice in ("on_cancel", "cancel", "wait"):
         ctx, calls = Context(), []
-        ctx._watchers.append(_Fired(ValueError("first")))
+        ctx._watchers.insert(0, _Fired(ValueError("first")))
         if notice == "on_cancel":
             ctx.on_cancel(lambda calls=calls: calls.append(1))
             assert calls == [1]
@@ -390,3 +391,63 @@ def test_everybody_is_called_once(steps: list[tuple[int, str]]) -> None:
             for n in hit:
                 del alive[n]
         assert sorted(calls) == sorted(expected)
+
+
+def test_a_managers_root_keeps_no_callbacks() -> None:
+    """What a task registers is registered in its own line only, and is called when its context is cancelled."""
+    root, calls = RootContext(None), []
+    ctx = Context(root)
+    ctx.child().on_cancel(lambda: calls.append("child"))
+    ctx.on_cancel(lambda: calls.append("task"))
+    assert root._watchers == []
+    root.cancel("over")
+    assert calls == []
+    ctx.cancel("over")
+    assert calls == ["child", "task"]
+
+
+def test_a_callback_after_the_roots_cancel_is_called_at_once() -> None:
+    """A task that registers after its manager's kill does not miss it."""
+    root, calls = RootContext(None), []
+    root.cancel("over")
+    Context(root).on_cancel(lambda: calls.append(1))
+    assert calls == [1]
+
+
+def test_a_sleeper_is_woken_by_the_root() -> None:
+    """A wait on a task's context ends when the manager's root is cancelled, and leaves nothing there."""
+    root = RootContext(None)
+    ctx = Context(root)
+    sleeper = Thread(ctx.wait)
+    wait_until(lambda: root._watchers)
+    root.cancel()
+    assert sleeper.join() is True
+    assert not [entry for entry in root._watchers if not isinstance(entry, _Fired)]
+
+
+def test_what_run_task_registered_is_released() -> None:
+    """The root of run_task knows the callbacks of running tasks alone."""
+    root, calls = RunTaskRoot(None), []
+    ended, running = Context(root), Context(root)
+    ended.on_cancel(lambda: calls.append("ended"))
+    running.on_cancel(lambda: calls.append("running"))
+    root.release(ended)
+    root.cancel()
+    assert calls == ["running"]
+
+
+def test_many_callbacks_cost_the_same_each() -> None:
+    """Registering one looks at no other: the log is never copied."""
+    ctx = Context()
+    looks = 0
+
+    class Counting(list[Any]):
+        def __iter__(self) -> Any:
+            nonlocal looks
+            looks += 1
+            return super().__iter__()
+
+    ctx._watchers = Counting()
+    for _ in range(100):
+        ctx.on_cancel(lambda: None)
+    assert looks == 0

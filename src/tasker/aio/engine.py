@@ -18,6 +18,7 @@ from time import monotonic
 from typing import Any, Protocol
 
 from tasker.config import Config
+from tasker.context import Context
 from tasker.control import events as ev
 from tasker.control.lifecycle import DoorMove
 from tasker.core.effects import Effects
@@ -179,11 +180,17 @@ class AsyncEngine(AsyncFutureOwner):
         try:
             if self.backend is not None:
                 self.backend.cancel_all(TaskKilled(self.refusal))
-            self.root.cancel(TaskKilled(self.refusal))
         finally:
+            self.cancel_contexts()
             for worker in list(self.workers.values()):
                 worker.interrupt()
             self.run_task.interrupt_all()
+
+    def running_contexts(self) -> list[Context]:
+        """See ``EngineCore``."""
+        # A worker keeps the context of the task that it ran last: that one is not to be cancelled.
+        running = [worker.context for worker in self.workers.values() if worker.shard.future is not None]
+        return [context for context in running if context is not None]
 
     # -- the pool of run_task -------------------------------------------------------------------------------------
 

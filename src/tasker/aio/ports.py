@@ -7,7 +7,7 @@ from collections.abc import Coroutine
 from typing import Any, Protocol
 
 from tasker.config import Config
-from tasker.context import Context
+from tasker.context import Context, RunTaskRoot
 from tasker.control import events as ev
 from tasker.control.lifecycle import Door
 from tasker.core.counters import Counters
@@ -78,6 +78,11 @@ class EngineForTasks(EngineForResources, Protocol):
     @property
     def root(self) -> Context:
         """The ancestor of the contexts of all tasks."""
+        ...
+
+    @property
+    def run_task_root(self) -> RunTaskRoot:
+        """The ancestor of the contexts of ``run_task``."""
         ...
 
     async def healthy(self, error: BaseException) -> bool:

@@ -88,7 +88,7 @@ class AsyncRunTask:
             self._leave(None, None)
             raise
         self._number += 1
-        context = Context(engine.root) if handle.remote is None else handle.remote.context()
+        context = Context(engine.run_task_root) if handle.remote is None else handle.remote.context()
         run = self._running[self._number] = _Run(self._number, context, not is_async(task) and handle.remote is None)
         if engine.killed:
             run.interrupt()
@@ -129,6 +129,7 @@ class AsyncRunTask:
     ) -> None:
         engine = self.engine
         del self._running[run.number]
+        engine.run_task_root.release(run.context)
         cancelled = isinstance(error, asyncio.CancelledError) or (
             isinstance(error, TaskCancelled) and run.context.cancelled
         )

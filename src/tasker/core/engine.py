@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import abc
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from time import monotonic
 from typing import Any, Generic, TypeVar
 
 from tasker.config import Config
-from tasker.context import RootContext
+from tasker.context import Context, RootContext, RunTaskRoot
 from tasker.control import events as ev
 from tasker.control.lifecycle import Door, DoorMove, door_moved
 from tasker.control.rates import SlidingRate
@@ -25,7 +25,7 @@ from tasker.core.effects import Effects
 from tasker.core.hooks import Hooks
 from tasker.core.planning import load_of, plan_of
 from tasker.core.ports import RemoteBackend, WorkerPort
-from tasker.errors import ConfigError, ShutdownError
+from tasker.errors import ConfigError, ShutdownError, TaskKilled
 from tasker.logs import GuardedLogger, describe, formatted
 from tasker.metrics.protocol import MetricsCollector
 from tasker.stats import ShutdownCounts, StopReport
@@ -54,6 +54,7 @@ class EngineCore(abc.ABC, Generic[W]):
         self.log: GuardedLogger = GuardedLogger(config.logger, config.name, lambda: self.counters.note("user_errors"))
         self.hooks: Hooks = Hooks(config, self.log)
         self.root: RootContext = RootContext(config.ctx)
+        self.run_task_root: RunTaskRoot = RunTaskRoot(config.ctx)
         self.supervisor: Supervisor = Supervisor(plan_of(config), random.Random(), now)
         self.view: View = self.supervisor.view()
         self.arrivals: SlidingRate = SlidingRate(config.rate_window, now)
@@ -193,6 +194,26 @@ class EngineCore(abc.ABC, Generic[W]):
         return ShutdownError(self.refusal)
 
     # -- the end --------------------------------------------------------------------------------------------------
+
+    @abc.abstractmethod
+    def running_contexts(self) -> Iterable[Context]:
+        """Returns the contexts of the tasks that workers run now."""
+
+    def cancel_contexts(self) -> None:
+        """Cancels the contexts of all tasks, as a kill does. What callbacks of ``Context.on_cancel`` raise is logged."""
+        error = TaskKilled(self.refusal)
+        # The root first: a task that starts or registers a callback from here on finds it cancelled. Then those that run,
+        # because the root does not know their callbacks.
+        self._cancel_context(self.root, error)
+        for context in self.running_contexts():
+            self._cancel_context(context, error)
+        self._cancel_context(self.run_task_root, error)
+
+    def _cancel_context(self, context: Context, error: TaskKilled) -> None:
+        try:
+            context.cancel(error)
+        except BaseException as fault:
+            self.log.fault("a callback of Context.on_cancel", fault)
 
     def stop_event(self, reason: str, timeout: float | None) -> ev.StopRequested:
         """Returns the request of a stop that turns into a kill shortly before ``timeout`` seconds have passed, so that

@@ -18,6 +18,7 @@ from time import monotonic
 from typing import Any, Protocol
 
 from tasker.config import Config
+from tasker.context import Context
 from tasker.control import events as ev
 from tasker.control.lifecycle import Door, DoorMove
 from tasker.core.checks import check_queue_timeout
@@ -280,17 +281,22 @@ class Engine(FutureOwner):
     def cancel_running(self) -> None:
         """See ``Driver``. In a thread of its own, since callbacks of ``Context.on_cancel`` may take their time."""
         try:
-            self._start_thread(self._cancel, "cancel")
+            self._start_thread(self._cancel_all, "cancel")
         except Exception:  # no more threads
-            self._cancel()
+            self._cancel_all()
 
-    def _cancel(self) -> None:
+    def _cancel_all(self) -> None:
         try:
             if self.backend is not None:
                 self.backend.cancel_all(TaskKilled(self.refusal))
-            self.root.cancel(TaskKilled(self.refusal))
-        except BaseException as error:
-            self.log.fault("a callback of Context.on_cancel", error)
+        finally:
+            self.cancel_contexts()
+
+    def running_contexts(self) -> list[Context]:
+        """See ``EngineCore``."""
+        running = [worker.shard.future for worker in list(self.workers.values())]
+        contexts = [getattr(future, "_context", None) for future in running]
+        return [context for context in contexts if context is not None]
 
     def finish(self) -> None:
         """See ``Driver``."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from tasker.config import Config
-from tasker.context import Context
+from tasker.context import Context, RunTaskRoot
 from tasker.control import events as ev
 from tasker.control.lifecycle import Door
 from tasker.core.counters import Counters, Shard
@@ -117,6 +117,11 @@ class HostedWorker(Protocol):
 
 class EngineForRunTask(EngineForTasks, Protocol):
     """What ``run_task`` needs."""
+
+    @property
+    def run_task_root(self) -> RunTaskRoot:
+        """The ancestor of the contexts of ``run_task``."""
+        ...
 
     @property
     def pool(self) -> ResourcePool: ...

@@ -70,9 +70,9 @@ class RunTask:
                 remote = engine.pool.renew(call).remote
             call.started = monotonic()
             context: Context
-            if remote is None:  # as Context(engine.root), less one call
+            if remote is None:  # as Context(engine.run_task_root), less one call
                 context = BareContext()
-                context._parent = engine.root
+                context._parent = engine.run_task_root
                 context._cause = None
                 context._watchers = []
             else:
@@ -85,6 +85,9 @@ class RunTask:
                 call.error = error
                 call.cancelled = isinstance(error, CancelledError) and context.cancelled
                 raise
+            finally:
+                if context._watchers:  # of callbacks that must not outlive the task
+                    engine.run_task_root.release(context)
         finally:
             this_thread.inline = before
             if call.open:
