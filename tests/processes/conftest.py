@@ -149,13 +149,13 @@ def gone(pid: int) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def nursery() -> Iterator[None]:
-    """Keeps the process that starts children for all tests, which otherwise each start one."""
+def fork_server() -> Iterator[None]:
+    """Keeps the fork server for all tests, which otherwise each start one."""
     if NOT_HERE:
         yield
         return
     from tasker.process.parent.fork_server_client import acquire_client, give_back
 
-    keeper = acquire_client(())
+    client = acquire_client(())
     yield
-    give_back((), keeper)
+    give_back((), client)

@@ -14,13 +14,14 @@ from typing import Any
 import pytest
 
 from tasker import TravelError
-from tasker.process.parent import connection as link
-from tasker.process.protocol import messages, wire
 from tasker.process.protocol import shared_memory as files
+from tasker.process.protocol import wire
+from tasker.process.protocol.decoding import event_of
+from tasker.remote.events import GARBLED
 
 from . import work
 
-SIZE = wire.LARGE
+SIZE = wire.MAPPED_SIZE
 
 
 class Block:
@@ -104,7 +105,7 @@ def test_a_file_that_the_kernel_dropped(monkeypatch: pytest.MonkeyPatch) -> None
     error, small = there.receive()
     assert isinstance(error, OSError)
     assert small == b"small"
-    assert link._answer(error) == (messages.GARBLED, error)
+    assert event_of(error) == (GARBLED, error)
     here.close()
     there.close()
 

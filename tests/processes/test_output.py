@@ -186,7 +186,7 @@ def test_output_of_the_hooks(make: Any, heard: Heard, notes: Notes) -> None:
 # Logging.
 
 
-class ForkServerClient(logging.Handler):
+class KeepingHandler(logging.Handler):
     """Keeps records."""
 
     def __init__(self) -> None:
@@ -199,13 +199,13 @@ class ForkServerClient(logging.Handler):
 
 
 @pytest.fixture
-def shop() -> Iterator[ForkServerClient]:
+def shop() -> Iterator[KeepingHandler]:
     """What the logger "shop.till" of this process handles."""
-    logger, keeper = logging.getLogger("shop.till"), ForkServerClient()
+    logger, handler = logging.getLogger("shop.till"), KeepingHandler()
     level = logger.level
-    logger.addHandler(keeper)
-    yield keeper
-    logger.removeHandler(keeper)
+    logger.addHandler(handler)
+    yield handler
+    logger.removeHandler(handler)
     logger.setLevel(level)
 
 
@@ -214,7 +214,7 @@ def sell(ctx: Any, thing: Any, *args: Any, level: int = logging.WARNING) -> None
     logging.getLogger("shop.till").log(level, "sold %s for %s", *args)
 
 
-def test_log_records_arrive(make: Any, shop: ForkServerClient) -> None:
+def test_log_records_arrive(make: Any, shop: KeepingHandler) -> None:
     """At the logger of the same name, with message, level, place and the name of the worker as process name."""
     with make(name="crew") as m:
         pid = m.queue_task(work.pid)
@@ -229,7 +229,7 @@ def test_log_records_arrive(make: Any, shop: ForkServerClient) -> None:
     assert record.filename == "test_output.py"
 
 
-def test_a_logged_error_shows_its_traceback(make: Any, shop: ForkServerClient) -> None:
+def test_a_logged_error_shows_its_traceback(make: Any, shop: KeepingHandler) -> None:
     """logger.exception in the child has its traceback here, as text."""
 
     def fail(ctx: Any, thing: Any) -> None:
@@ -247,7 +247,7 @@ def test_a_logged_error_shows_its_traceback(make: Any, shop: ForkServerClient) -
     assert "Loud: 3 dB" in text
 
 
-def test_records_with_things_that_cannot_travel(make: Any, shop: ForkServerClient) -> None:
+def test_records_with_things_that_cannot_travel(make: Any, shop: KeepingHandler) -> None:
     """The message is made where the arguments are."""
 
     def log(ctx: Any, thing: Any) -> None:
@@ -259,7 +259,7 @@ def test_records_with_things_that_cannot_travel(make: Any, shop: ForkServerClien
     assert "lock" in shop.records[0].getMessage()
 
 
-def test_a_record_that_is_wrong_harms_nobody(make: Any, shop: ForkServerClient, capsys: Any) -> None:
+def test_a_record_that_is_wrong_harms_nobody(make: Any, shop: KeepingHandler, capsys: Any) -> None:
     """As in one process, a bad format string does not reach the one who logs."""
 
     def log(ctx: Any, thing: Any) -> str:
@@ -293,7 +293,7 @@ def test_a_handler_that_raises_harms_nobody(make: Any, monkeypatch: pytest.Monke
         logger.removeHandler(handler)
 
 
-def test_the_level_of_this_process_decides(make: Any, shop: ForkServerClient) -> None:
+def test_the_level_of_this_process_decides(make: Any, shop: KeepingHandler) -> None:
     """A record below the level of the logger here is not handled; one at it is."""
     logging.getLogger("shop.till").setLevel(logging.ERROR)
     with make() as m:

@@ -307,7 +307,7 @@ def test_ctrl_c_at_a_terminal(program: Program) -> None:
     program.check_nothing_is_left()
 
 
-NURSERY = """
+FORK_SERVER = """
     import os, signal, sys, time
     import psutil
     from functools import partial
@@ -324,10 +324,10 @@ NURSERY = """
             )
         with TaskManager(config()) as manager:
             child = manager.queue_task(work.pid)
-            nursery = psutil.Process(child).ppid()
-            print(nursery != os.getpid())
-            if nursery != os.getpid():
-                os.kill(nursery, signal.SIGKILL)
+            server = psutil.Process(child).ppid()
+            print(server != os.getpid())
+            if server != os.getpid():
+                os.kill(server, signal.SIGKILL)
             for number in range(5):
                 assert manager.submit(work.crash_times, number + 1).result(30) >= 1
             assert list(manager.map(work.echo, range(100))) == list(range(100))
@@ -342,7 +342,7 @@ NURSERY = """
 
 def test_the_process_that_forks_is_killed(program: Program) -> None:
     """Children are made by another one from then on; tasks get their results."""
-    assert program.run(NURSERY, program.folder).endswith("end\n")
+    assert program.run(FORK_SERVER, program.folder).endswith("end\n")
 
 
 NOTHING = """

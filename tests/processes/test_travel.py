@@ -25,7 +25,7 @@ import pytest
 
 import tasker
 from tasker import RemoteTraceback, TaskerError, TravelError
-from tasker.process.protocol.orders import Orders
+from tasker.process.protocol.encoding import TaskEncoder
 
 from . import work
 
@@ -677,16 +677,16 @@ def test_globals_of_a_function_that_goes_by_value(make: Any, source: str) -> Non
 
 def test_what_goes_together() -> None:
     """All that is importable, and of the others those that have nothing to share; looked at again for each message."""
-    orders = Orders()
-    together = {name: orders._goes_together(by_value(source)) for name, source in BY_VALUE.items()}
+    encoder = TaskEncoder(lambda future: future._args)
+    together = {name: encoder._goes_together(by_value(source)) for name, source in BY_VALUE.items()}
     assert [name for name, goes in together.items() if goes] == ["nothing"]
-    assert orders._goes_together(work.pid)
+    assert encoder._goes_together(work.pid)
     task = by_value("ONE = 1\ndef task(ctx, thing): return ONE")
-    assert orders._goes_together(task)
+    assert encoder._goes_together(task)
     task.__globals__["ONE"] = [1]
-    orders.new_message()
-    assert orders._known is None
-    assert not orders._goes_together(task)
+    encoder.new_message()
+    assert encoder._known is None
+    assert not encoder._goes_together(task)
 
 
 def test_a_large_context_variable(make: Any) -> None:

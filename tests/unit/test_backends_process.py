@@ -1,4 +1,5 @@
-"""The pure parts of the process backend: how much is sent ahead, what wears out, how the idle hear of a death."""
+"""The pure parts of the process backend: how much is sent ahead, when resources are recycled, how idle workers learn of a
+death."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ pytest.importorskip("psutil")
 
 from support.waiting import Call, wait_until
 from tasker import ProcessBackend
-from tasker.process.parent.connection import ending
+from tasker.process.parent.session import ending
 from tasker.remote.prefetch import BYTES, MOST, TARGET, Prefetch
 from tasker.remote.recycling import RecycleLimits
 from tasker.remote.targeted_wakeup import TargetedWakeup
@@ -89,7 +90,7 @@ def test_ending_in_words(status: int, words: str) -> None:
 
 
 class Member:
-    """A host whose child can die."""
+    """A host whose session can die."""
 
     def __init__(self) -> None:
         self.dead = threading.Event()
@@ -98,22 +99,22 @@ class Member:
         return self.dead.is_set()
 
 
-def waiting(roll: TargetedWakeup, *members: Member) -> list[Call]:
+def waiting(wakeup: TargetedWakeup, *members: Member) -> list[Call]:
     """Each in a thread of its own, waiting for a token."""
-    calls = [Call(roll.next_token, member) for member in members]
-    wait_until(lambda: len(roll._waiting) == len(members))
+    calls = [Call(wakeup.next_token, member) for member in members]
+    wait_until(lambda: len(wakeup._waiting) == len(members))
     return calls
 
 
 def test_the_dead_one_is_found_among_the_living() -> None:
-    """Whoever takes the call, it gets to the one that is meant; the others go on waiting, and get what comes."""
+    """Whichever takes the wakeup, it gets to the one that is meant; the others go on waiting, and get what comes."""
     queue = TaskQueue()
-    roll = TargetedWakeup(queue)
+    wakeup = TargetedWakeup(queue.tokens, CHECK_SESSION)
     members = [Member() for _ in range(5)]
-    calls = waiting(roll, *members)
+    calls = waiting(wakeup, *members)
     for dead in (3, 1):
         members[dead].dead.set()
-        roll.call(members[dead])
+        wakeup.wake(members[dead])
         with pytest.raises(EOFError):
             calls[dead].outcome(10)
     queue.tokens.put(None)
@@ -124,24 +125,24 @@ def test_the_dead_one_is_found_among_the_living() -> None:
     )
 
 
-def test_a_call_for_one_that_does_not_wait_is_not_made() -> None:
-    """It sees for itself, before it waits."""
+def test_one_that_does_not_wait_is_not_woken() -> None:
+    """It looks before it waits."""
     queue = TaskQueue()
-    roll = TargetedWakeup(queue)
+    wakeup = TargetedWakeup(queue.tokens, CHECK_SESSION)
     member = Member()
     member.dead.set()
-    roll.call(member)
+    wakeup.wake(member)
     assert queue.tokens.empty()
     with pytest.raises(EOFError):
-        roll.next_token(member)
+        wakeup.next_token(member)
 
 
 def test_a_token_in_dead_hands_goes_back() -> None:
     """The task that it stands for is not lost."""
     queue = TaskQueue()
-    roll = TargetedWakeup(queue)
+    wakeup = TargetedWakeup(queue.tokens, CHECK_SESSION)
     member = Member()
-    (call,) = waiting(roll, member)
+    (call,) = waiting(wakeup, member)
     member.dead.set()
     queue.tokens.put(None)
     with pytest.raises(EOFError):
@@ -149,7 +150,7 @@ def test_a_token_in_dead_hands_goes_back() -> None:
     assert queue.tokens.get_nowait() is None
 
 
-def test_retiring_leaves_a_call_where_it_is() -> None:
+def test_retiring_leaves_a_wakeup_where_it_is() -> None:
     """Rearranging the tokens loses none."""
     queue = TaskQueue()
     queue.tokens.put(CHECK_SESSION)

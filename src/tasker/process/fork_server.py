@@ -1,12 +1,12 @@
-"""The process whose children are the children: started once, it imports what they will need, and forks.
+"""The process that starts the children: started once, it imports what they will need, and forks.
 
 A process with threads must not fork: what their locks guard stays locked in the child. So this one, which has no threads,
 forks for the one that has them. The child has what was imported here without importing it, so it is ready in milliseconds.
-For ``spawn`` it starts a new interpreter instead. Either way it tells who was born and how each ended.
+For ``spawn`` it starts a new interpreter instead. Either way it reports each start and how each child ended.
 
-It is asked through one inherited pair of sockets, with the descriptors that the child is to have; it listens nowhere and
-reads no pickle. At the end of that pair its parent is gone or has no need of it any more: it gives the children, who notice
-by themselves, a moment, kills who is still there, and ends.
+Requests come through one inherited pair of sockets, with the descriptors that the child is to have; it listens nowhere and
+reads no pickle. When the parent's end is closed, the parent is gone or does not need it any more: it gives the children,
+which notice that by themselves, a moment, kills those that are left, and ends.
 """
 
 from __future__ import annotations
@@ -26,31 +26,31 @@ import time
 import traceback
 from collections.abc import Iterator
 
-ASK: struct.Struct = struct.Struct("<QBd")
+REQUEST: struct.Struct = struct.Struct("<QBd")
 """The child's number, the way to start it, and the seconds that it gives itself when the parent is gone."""
-TELL: struct.Struct = struct.Struct("<QBqq")
+REPORT: struct.Struct = struct.Struct("<QBqq")
 """The child's number, what happened, its process id, its status as ``os.waitstatus_to_exitcode`` gives it."""
 FORK, SPAWN = range(2)
-BORN, ENDED, SPAWN_FAILED = range(3)
+STARTED, ENDED, NOT_STARTED = range(3)
 CHILD_FDS = 7
-_MORE = 2.0
+_EXTRA = 2.0
 """Seconds that a child has beyond those that it gives itself when the parent is gone."""
-_WATCH = 0.5
-"""Seconds between two looks whether the parent is still there, while modules are imported."""
+_CHECK_INTERVAL = 0.5
+"""Seconds between two checks whether the parent is still there, while modules are imported."""
 
 
 @contextlib.contextmanager
-def _watching(ask: socket.socket) -> Iterator[None]:
+def _watching(parent: socket.socket) -> Iterator[None]:
     """Ends this process if the parent closes its end meanwhile: an import may take for ever."""
     poll = select.poll()
-    poll.register(ask, 0)  # its hanging up is told in any case, whatever lies before that
+    poll.register(parent, 0)  # a hangup is reported in any case, even behind requests that were not read
 
-    def look(*_: object) -> None:
+    def check(*_: object) -> None:
         if poll.poll(0):
             os._exit(1)
 
-    signal.signal(signal.SIGALRM, look)
-    signal.setitimer(signal.ITIMER_REAL, _WATCH, _WATCH)
+    signal.signal(signal.SIGALRM, check)
+    signal.setitimer(signal.ITIMER_REAL, _CHECK_INTERVAL, _CHECK_INTERVAL)
     try:
         yield
     finally:
@@ -59,8 +59,8 @@ def _watching(ask: socket.socket) -> Iterator[None]:
 
 
 def command(program: str, *arguments: str) -> list[str]:
-    """How to start an interpreter that runs ``program`` with this one's flags and ``sys.path``."""
-    import subprocess  # noqa: PLC0415  not needed in the nursery itself
+    """Returns how to start an interpreter that runs ``program`` with this one's flags and ``sys.path``."""
+    import subprocess  # noqa: PLC0415  not needed in the fork server itself
 
     flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
     code = f"import json, sys; sys.path[:] = json.loads(sys.argv[1]); from {program} import main; main(*sys.argv[2:])"
@@ -70,8 +70,8 @@ def command(program: str, *arguments: str) -> list[str]:
 class ForkServer:
     """See the module's docstring."""
 
-    def __init__(self, ask: socket.socket, preload: list[str]) -> None:
-        self._ask = ask
+    def __init__(self, parent: socket.socket, preload: list[str]) -> None:
+        self._parent = parent
         self._preload = preload
         self._children: dict[int, tuple[int, float]] = {}
         """By process id: number and grace."""
@@ -84,7 +84,7 @@ class ForkServer:
 
     def run(self) -> None:
         """Serves until the parent is gone."""
-        with _watching(self._ask):
+        with _watching(self._parent):
             for name in self._preload:
                 try:
                     importlib.import_module(name)
@@ -93,7 +93,7 @@ class ForkServer:
         gc.collect()
         gc.freeze()  # the collector of a forked child then does not touch, and so copy, these pages
         with selectors.DefaultSelector() as selector:
-            selector.register(self._ask, selectors.EVENT_READ)
+            selector.register(self._parent, selectors.EVENT_READ)
             selector.register(self._wakeup, selectors.EVENT_READ)
             while True:
                 for key, _ in selector.select():
@@ -107,24 +107,24 @@ class ForkServer:
     def close(self) -> None:
         """Closes what it has opened."""
         signal.set_wakeup_fd(-1)
-        for end in (self._ask, self._wakeup, self._signal_end):
+        for end in (self._parent, self._wakeup, self._signal_end):
             end.close()
 
     def _serve(self) -> bool:
         try:
-            request, fds, _, _ = socket.recv_fds(self._ask, ASK.size, CHILD_FDS)
+            request, fds, _, _ = socket.recv_fds(self._parent, REQUEST.size, CHILD_FDS)
         except ConnectionError:
             return False
-        if len(request) < ASK.size:
+        if len(request) < REQUEST.size:
             return False
-        number, how, grace = ASK.unpack(request)
+        number, how, grace = REQUEST.unpack(request)
         try:
             pid = self._fork(fds) if how == FORK else self._spawn(fds)
         except OSError as error:
-            self._tell(number, SPAWN_FAILED, 0, error.errno or 0)
+            self._report(number, NOT_STARTED, 0, error.errno or 0)
         else:
             self._children[pid] = number, grace
-            self._tell(number, BORN, pid, 0)
+            self._report(number, STARTED, pid, 0)
         finally:
             for fd in fds:
                 os.close(fd)
@@ -165,32 +165,32 @@ class ForkServer:
                 return
             child = self._children.pop(pid, None)
             if child is not None:  # else: of a module that was preloaded
-                self._tell(child[0], ENDED, pid, os.waitstatus_to_exitcode(status))
+                self._report(child[0], ENDED, pid, os.waitstatus_to_exitcode(status))
 
-    def _tell(self, number: int, what: int, pid: int, status: int) -> None:
+    def _report(self, number: int, what: int, pid: int, status: int) -> None:
         try:
-            self._ask.sendall(TELL.pack(number, what, pid, status))
-        except OSError:  # the parent is gone, which the next reading tells
+            self._parent.sendall(REPORT.pack(number, what, pid, status))
+        except OSError:  # the parent is gone, which the next reading shows
             pass
 
     def _end(self) -> None:
         begin = time.monotonic()
         while self._children:
             for pid, (_, grace) in self._children.items():
-                if time.monotonic() > begin + grace + _MORE:
+                if time.monotonic() > begin + grace + _EXTRA:
                     os.kill(pid, signal.SIGKILL)
-            time.sleep(0.005)  # nothing to wait on for several children with a limit
+            time.sleep(0.005)  # there is no wait for several children with a time limit
             self._reap()
 
 
 def main(fd: str, preload: str) -> None:
-    """The program of the nursery."""
+    """The program of the fork server."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all of a terminal's processes; the parent decides
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     from tasker.process.child import main as _  # noqa: F401, PLC0415  inherited by the children
 
-    nursery = ForkServer(socket.socket(fileno=int(fd)), json.loads(preload))
+    server = ForkServer(socket.socket(fileno=int(fd)), json.loads(preload))
     try:
-        nursery.run()
+        server.run()
     finally:
-        nursery.close()
+        server.close()

@@ -10,15 +10,16 @@ from importlib.util import find_spec
 from typing import Any, Literal
 
 from tasker.errors import ConfigError
+from tasker.options import Backend
 
 
 @dataclass(frozen=True)
-class ProcessBackend:
+class ProcessBackend(Backend):
     """``Config(backend=ProcessBackend())``: each worker's resource lives in a child process of its own.
 
     ``on_create``, the tasks and ``on_destroy`` run in the main thread of the child; ``check_health``, callbacks, collectors
-    and loggers here. Tasks, arguments and results are pickled, by cloudpickle where need be. Needs the extra ``process``,
-    and a POSIX system.
+    and loggers in this process. Tasks, arguments and results are pickled, by cloudpickle where pickle cannot do it. Needs
+    the extra ``process``, and a POSIX system.
 
     A wrong value raises ``ConfigError`` that names the field, the value and what is allowed.
     """

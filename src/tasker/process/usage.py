@@ -1,4 +1,4 @@
-"""What a child takes: memory and processor time, by psutil, which comes with the extra ``process``."""
+"""Measures memory and processor time of a child, by psutil, which comes with the extra ``process``."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from tasker.stats import ProcessUsage
 
 
 def own_rss() -> int:
-    """Resident memory of this process, in bytes."""
+    """Returns the resident memory of this process, in bytes."""
     return int(psutil.Process().memory_info().rss)
 
 
 def usage_of(worker: str, pid: int) -> ProcessUsage | None:
-    """What it takes now; None if it is gone."""
+    """Returns what a process takes now; None if it is gone."""
     try:
         process = psutil.Process(pid)
         with process.oneshot():

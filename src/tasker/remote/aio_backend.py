@@ -1,111 +1,102 @@
-"""What an ``AsyncTaskManager`` has of its children: workers, and the resources of ``run_task``."""
+"""What an ``AsyncTaskManager`` has of its sessions: workers, and the resources of ``run_task``."""
 
 from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable
+from operator import attrgetter
+from typing import Any
 
-from tasker.aio.future import AsyncTaskFuture
-from tasker.aio.resources import AsyncResourceHandle
+from tasker.aio.ports import EngineForWorkers
+from tasker.aio.resource_handle import AsyncResourceHandle
 from tasker.context import Context
-from tasker.control.events import PoolResourceLost
-from tasker.errors import TaskCancelled, WorkerLost
-from tasker.logs import task_name
-from tasker.process.protocol.errors import garbled, unpack_error
-from tasker.process.protocol.messages import ERROR, GARBLED, GONE, LARGE, RESULT, SKIPPED, Answer
-from tasker.process.protocol.orders import Inline, Orders
-from tasker.process.sessions import ProcessSessions
+from tasker.control.events import PoolResourceLost, Seat
+from tasker.errors import TaskCancelled
 
 from .aio_host import AsyncRemoteWorker, AsyncSession
+from .backend import SessionsBackend
 from .context import RemoteContext
-from .recycling import RecycleLimits
+from .events import SessionEvent
+from .inline import InlineSession, InlineTask
+from .ports import LoopBackendEngine
+from .registry import open_sessions
+from .session import Sessions
+from .window import InFlightWindow
 
-if TYPE_CHECKING:
-    from tasker.aio.engine import AsyncEngine
 
-
-class AsyncBackend(ProcessSessions):
+class AsyncBackend(SessionsBackend):
     """See the module's docstring."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
-        super().__init__(engine.config, engine.log, asynchronous=True)
+    def __init__(self, engine: LoopBackendEngine) -> None:
+        args_of = attrgetter("_held")
+        super().__init__(open_sessions(engine.config, engine.log, asynchronous=True, args_of=args_of))
         self._engine = engine
 
-    worker: type[AsyncRemoteWorker] = AsyncRemoteWorker
-    """What its workers are."""
+    def worker(self, engine: EngineForWorkers, seat: Seat) -> AsyncRemoteWorker:
+        """Makes a worker whose resource lives in a session."""
+        return AsyncRemoteWorker(engine, seat, self._engine, self._sessions)
 
-    def recall(self, future: AsyncTaskFuture[Any]) -> None:
-        """If the task was sent ahead and has not begun, it is to wait in the queue again."""
-        for worker in self._workers():
-            if worker.name == future.worker and worker.shard.future is not future and worker.window is not None:
-                worker.window.recall()
+    def recall(self, future: Any) -> None:
+        """See ``RemoteBackend``."""
+        if not any(worker.shard.future is future for worker in self._engine.workers.values()):
+            super().recall(future)
 
-    def overtake(self, priority: int) -> None:
-        """A task of that priority waits: whatever was sent ahead and is less urgent waits behind it."""
-        for worker in self._workers():
-            if worker.window is not None and worker.window.lowest() > priority:
-                worker.window.recall()
+    def _windows(self) -> Iterable[InFlightWindow]:
+        for worker in list(self._engine.workers.values()):
+            if isinstance(worker, AsyncRemoteWorker) and (window := worker.host.window) is not None:
+                yield window
 
-    def _workers(self) -> list[AsyncRemoteWorker]:
-        return [worker for worker in self._engine.workers.values() if isinstance(worker, AsyncRemoteWorker)]
-
-    # -- what ``AsyncMaker`` does for resources in this process ---------------------------------------------------
+    # -- ``AsyncResourceMaker`` -----------------------------------------------------------------------------------
 
     async def make(self, name: str) -> AsyncResourceHandle:
-        """A child with a resource, for ``run_task``."""
-        remote = AsyncRemoteResource(self._engine, self, name)
+        """See ``AsyncResourceMaker``."""
+        remote = AsyncRemoteResource(self._engine, self._sessions, name, lambda: self._lost(handle))
         handle = AsyncResourceHandle(None, None, remote.close)
         handle.remote = remote
-        remote.child.on_end = lambda: self._lost(handle)
-        await remote.child.open()
+        await remote.open()
         return handle
 
     def _lost(self, handle: AsyncResourceHandle) -> None:
-        remote = handle.remote
-        assert remote is not None
-        remote.broken = remote.child.dead = True
         if self._engine.pool.lost(handle):
             self._engine.report(PoolResourceLost())
 
     async def end(self, handle: AsyncResourceHandle) -> None:
-        """Ends such a child."""
+        """See ``AsyncResourceMaker``."""
         assert handle.end is not None
         await handle.end()
 
 
-class AsyncRemoteResource:
-    """One child of ``run_task``, for one caller at a time."""
+class AsyncRemoteResource(InlineSession):
+    """A session with a resource of ``run_task``'s, driven by the tasks of the callers."""
 
-    def __init__(self, engine: AsyncEngine, house: ProcessSessions, name: str) -> None:
+    def __init__(
+        self, engine: LoopBackendEngine, sessions: Sessions[Any], name: str, on_lost: Callable[[], object]
+    ) -> None:
+        super().__init__(engine.root, name, sessions.options)
         self._engine = engine
-        self.child: AsyncSession = AsyncSession(engine, house, name)
-        self._orders = Orders()
-        self.broken: bool = False
-        """Whether it can't be used any more."""
-        self.recycle_limits: RecycleLimits = RecycleLimits(house.options)
+        self._on_lost = on_lost
+        self._opened = AsyncSession(engine, sessions, name, self._gone)
 
-    def context(self) -> Context:
-        """For the next task."""
-        assert self.child.session is not None
-        return RemoteContext(self._engine.root, self.child.session, next(self.child.session.numbers))
+    async def open(self) -> None:
+        """Opens the session and waits for its resource; raises what the user's function raises."""
+        await self._opened.open()
+        self.session = self._opened.session
 
-    async def close(self) -> None:
-        """Destroys the resource, and ends the child."""
-        if self.broken and not self.child.dead:
-            self.child.kill()
-        await self.child.close()
+    def _gone(self) -> None:
+        self.broken = self._opened.dead = True
+        self._on_lost()
 
     async def run(self, context: Context, task: Callable[..., Any], args: tuple[Any, ...]) -> Any:
         """Runs a task there; returns its result, or raises its error. Cancelling this cancels the task, and waits for
         its end."""
-        session = self.child.session
+        session = self.session
         assert session is not None and isinstance(context, RemoteContext)
-        inline = Inline(task, args, contextvars.copy_context())
-        order = self._orders.order(context.number, inline, alone=True)
-        session.order([(context.number, None, 0)], [order])
-        waiting = self._engine.loop.create_task(self._answer(), context=contextvars.Context())
+        inline = InlineTask(task, args)
+        refusal = self._send(session, context, inline)
+        if refusal is not None:
+            raise refusal
+        waiting = self._engine.loop.create_task(self._await_outcome(), context=contextvars.Context())
         cancelled: BaseException | None = None
         while not waiting.done():
             try:
@@ -113,42 +104,31 @@ class AsyncRemoteResource:
             except asyncio.CancelledError as error:
                 cancelled = error
                 context.cancel(TaskCancelled(f"the caller of {inline.label} was cancelled"))
-        session.in_flight.clear()
-        self.recycle_limits.served += 1
+        self._ended(session)
         try:
-            answer = waiting.result()
+            event = waiting.result()
         except EOFError:
-            self.broken = self.child.dead = True
-            answer = None
+            self.broken = self._opened.dead = True
+            event = None
         if cancelled is not None:
             raise cancelled
-        return await self._outcome(context, answer, inline)
-
-    async def _outcome(self, context: Context, answer: Answer | None, inline: Inline) -> Any:
-        if answer is None:
-            lost = await self.child.death()
+        if event is None:
+            lost = await self._opened.death()
             context.raise_if_cancelled()
             raise lost
-        if answer[0] == RESULT:
-            return answer[2]
-        if answer[0] == GARBLED:
-            raise garbled(inline.label, answer[1])
-        if answer[0] == ERROR:
-            assert self.child.session is not None
-            self.child.session.judged += 1  # if it was the resource's fault, this child gets no more tasks
-            error = unpack_error(answer[2])
-            if answer[5] and not context.cancelled:
-                Context.cancel(context, error)
-            raise error
-        context.raise_if_cancelled()
-        raise WorkerLost(f"worker {self.child.name} did not run {task_name(inline._task)}")
+        return self._result(session, context, inline, event)
 
-    async def _answer(self) -> Answer:
-        reader = self.child.reader
+    async def _await_outcome(self) -> SessionEvent:
+        reader = self._opened.reader
         assert reader is not None
         while True:
-            for answer in await reader.answers():
-                if answer[0] in (RESULT, ERROR, SKIPPED, GARBLED):
-                    return answer
-                self.child.destroyed = self.child.destroyed or answer[0] == GONE
-                self.recycle_limits.large = self.recycle_limits.large or answer[0] == LARGE
+            event = self._outcome_in(await reader.events())
+            if event is not None:
+                return event
+
+    async def close(self) -> None:
+        """Destroys the resource and ends the session."""
+        self._opened.destroyed = self._opened.destroyed or self.destroyed
+        if self.broken and not self._opened.dead:
+            self._opened.kill()
+        await self._opened.close()

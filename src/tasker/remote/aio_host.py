@@ -1,69 +1,73 @@
-"""The worker of the asyncio engine whose resource lives in a child process.
+"""The host of the asyncio engine whose resource lives in a session, and the worker that drives it.
 
-All of it runs in the loop; what would block it (a birth, the wait for an exit) goes to a thread that ends with it.
+All of it runs in the loop; what would block it (the start of a session, the wait for its end) goes to a thread that ends with
+it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextvars
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from tasker.aio.own_thread import OwnThread
+from tasker.aio.ports import EngineForWorkers
+from tasker.aio.queue import AsyncTaskQueue
 from tasker.aio.worker import AsyncWorker
 from tasker.control import events as ev
 from tasker.control.workers import WorkerState
-from tasker.errors import TaskCancelled, TaskKilled, WorkerLost
+from tasker.errors import TaskKilled, WorkerLost
 from tasker.logs import describe
-from tasker.process.parent.connection import Connection
-from tasker.process.protocol.errors import unpack_error
-from tasker.process.protocol.messages import GONE, READY, UNMADE, Answer
-from tasker.process.sessions import ProcessSessions
 
 from .aio_window import AsyncWindow
 from .async_reader import AsyncReader
+from .events import SessionEvent, destruction, made
+from .ports import LoopBackendEngine
+from .session import Session, Sessions
 
-if TYPE_CHECKING:
-    from tasker.aio.engine import AsyncEngine
+T = TypeVar("T")
 
 
 class AsyncSession:
-    """A child in an event loop, from its birth to its end."""
+    """A session in an event loop, from its start to its end. ``on_end`` is called in the loop once it is gone."""
 
-    def __init__(self, engine: AsyncEngine, house: ProcessSessions, name: str) -> None:
+    def __init__(
+        self, engine: LoopBackendEngine, sessions: Sessions[Any], name: str, on_end: Callable[[], object]
+    ) -> None:
         self._engine = engine
-        self._house = house
+        self._sessions = sessions
+        self._on_end = on_end
         self.name: str = name
-        self.session: Connection | None = None
+        self.session: Session | None = None
         self.reader: AsyncReader | None = None
         self.dead: bool = False
-        """Whether it has ended without having been told to."""
+        """Whether it has ended without having been asked to."""
         self.destroyed: bool = False
-        self.killed: bool = False
-        self.on_end: Any = lambda: None
+        self._killed = False
 
     async def open(self) -> None:
-        """Has it born; raises what the user's function raises."""
-        self.session = session = await self._beside(self._house.open, self.name, self._exited)
-        self.reader = reader = AsyncReader(self._engine.loop, session, self._ended)
-        if self.killed:
+        """Opens it and waits for its resource; raises what the user's function raises."""
+        self.session = session = await self._run_in_thread(self._sessions.open, self.name, self._exited)
+        self.reader = reader = AsyncReader(self._engine.loop, session, self._on_end)
+        if self._killed:
             session.kill()
         try:
-            while True:
-                for answer in await reader.answers():
-                    if answer[0] == READY:
-                        self._engine.counters.resource(created=1)
-                        return
-                    if answer[0] == UNMADE:
-                        raise unpack_error(answer[1])
-        except EOFError:
-            lost = await self._beside(session.death)
-            await self._shut()
-            raise lost from None
+            await self._await_resource(session, reader)
         except BaseException:
             session.kill()
-            await self._shut()
+            await self._close()
             raise
+        self._engine.counters.resource(created=1)
+
+    async def _await_resource(self, session: Session, reader: AsyncReader) -> None:
+        while True:
+            try:
+                events = await reader.events()
+            except EOFError:
+                raise await self._run_in_thread(session.death) from None
+            if made(events):
+                return
 
     async def close(self) -> None:
         """Has it destroy its resource and end. What ``on_destroy`` raises is logged and counted."""
@@ -75,130 +79,115 @@ class AsyncSession:
             if not self.dead:
                 session.leave()
                 while not self.destroyed:
-                    for answer in await reader.answers():
-                        if answer[0] == GONE:
-                            self.destroyed = True
-                            error = None if answer[1] is None else unpack_error(answer[1])
+                    event = destruction(await reader.events())
+                    if event is not None:
+                        self.destroyed, error = True, event[1]
         except EOFError:
-            error = await self._beside(session.death)
+            error = await self._run_in_thread(session.death)
         finally:
-            await self._shut()
+            await self._close()
             engine.counters.resource(**{"destroyed" if self.destroyed else "lost": 1})
         if error is not None:
             engine.log.fault("on_destroy", error)
 
     async def death(self) -> WorkerLost:
-        """How it died."""
+        """Returns how it died."""
         self.dead = True
         assert self.session is not None
-        lost: WorkerLost = await self._beside(self.session.death)
-        return lost
+        return await self._run_in_thread(self.session.death)
 
-    def unheard(self) -> list[Answer]:
-        """What it had said, and nobody has seen to."""
+    def unhandled(self) -> list[SessionEvent]:
+        """Returns what it had reported and nothing has handled."""
         return [] if self.reader is None else self.reader.take()
 
     def kill(self) -> None:
-        """Ends it at once."""
-        self.killed = True
+        """Ends it at once, even while it starts."""
+        self._killed = True
         if self.session is not None:
             self.session.kill()
 
-    def _exited(self, status: int) -> None:
-        """In another thread. Most often the closed connection was noticed before."""
+    def _exited(self) -> None:
+        """In another thread. Most often the loop has noticed it before."""
         try:
-            self._engine.loop.call_soon_threadsafe(self._look)
+            self._engine.loop.call_soon_threadsafe(self._check)
         except RuntimeError:  # the loop is closed
             pass
 
-    def _look(self) -> None:
+    def _check(self) -> None:
         if self.reader is not None:
-            self.reader.look()
+            self.reader.check()
 
-    def _ended(self) -> None:
-        self.on_end()
-
-    async def _shut(self) -> None:
+    async def _close(self) -> None:
+        # The reader first: it watches descriptors that the session closes.
         if self.reader is not None:
             self.reader.close()
         if self.session is not None:
-            await self._beside(self._house.close, self.session)
+            await self._run_in_thread(self._sessions.close, self.session)
 
-    async def _beside(self, fn: Any, *args: Any) -> Any:
-        """In a thread, since it blocks."""
-        thread = OwnThread(self._engine.loop, f"{self.name}-child")
+    async def _run_in_thread(self, fn: Callable[..., T], *args: Any) -> T:
+        thread = OwnThread(self._engine.loop, f"{self.name}-session")
         try:
-            return await thread.call(contextvars.Context(), fn, *args)
+            value: T = await thread.call(contextvars.Context(), fn, *args)
         finally:
             await thread.close()
+        return value
 
 
-class AsyncRemoteWorker(AsyncWorker):
-    """See the module's docstring."""
+class AsyncRemoteHost:
+    """What ``RemoteHost`` is for threads. Driven by the task of its worker."""
 
-    def __init__(self, engine: AsyncEngine, seat: ev.Seat) -> None:
-        assert engine.backend is not None
-        self._house: ProcessSessions = engine.backend
-        self._child = AsyncSession(engine, self._house, f"{engine.config.name}-{seat.slot}")
-        self._child.on_end = self._wake
+    def __init__(self, worker: AsyncWorker, engine: LoopBackendEngine, sessions: Sessions[Any], name: str) -> None:
+        self._worker = worker
+        self._engine = engine
+        self._queue: AsyncTaskQueue = engine.queue
+        self._options = sessions.options
+        self._session = AsyncSession(engine, sessions, name, self._wake)
         self.window: AsyncWindow | None = None
         """While it serves."""
         self._parked: asyncio.Future[None] | None = None
-        super().__init__(engine, seat)
 
-    async def _run(self) -> None:
-        engine, child = self.engine, self._child
-        self._begun = True
-        try:
-            if engine.killed:
-                raise TaskKilled(engine.refusal)
-            await child.open()
-        except BaseException as error:
-            if engine.torn_down:
-                child.kill()
-                raise
-            engine.creation_failed(self.seat, error)
-            return
-        self.state: WorkerState = WorkerState.READY
-        engine.report(ev.WorkerReady(self.seat))
-        last = await self._serve_child()
-        self.state = WorkerState.ENDING
-        await self._absorb()
-        await child.close()
-        engine.report(last)
+    async def create(self) -> None:
+        """Makes the resource; raises what the user's function raises."""
+        await self._session.open()
 
-    def cut_off(self) -> bool:
-        """Ends whatever runs here by force."""
-        self._child.kill()
-        return True
-
-    async def _serve_child(self) -> ev.Event:
-        session, reader = self._child.session, self._child.reader
+    async def serve(self) -> ev.Event:
+        """Runs tasks until the worker is to end. Returns what is to be reported after ``destroy``."""
+        worker, engine = self._worker, self._engine
+        session, reader = self._session.session, self._session.reader
         assert session is not None and reader is not None
-        self.window = window = AsyncWindow(self, session, reader, self._house.options)
+        self.window = window = AsyncWindow(worker, engine, session, reader, self._options)
         try:
-            while await self._fill(window):
+            while await self._fill(window, reader):
                 try:
                     await window.receive()
                 except asyncio.CancelledError:
-                    await self._absorb()
+                    await worker._absorb()
         except EOFError:
             return await self._after_exit(window)
         except BaseException as error:  # no memory, or a fault of ours
-            self._child.kill()
-            if self.engine.torn_down:
+            self._session.kill()
+            if engine.torn_down:
                 raise
-            self.engine.log.fault(f"worker {self.name}", error)
-            await self._after_exit(window, error)
-            return ev.WorkerDied(self.seat, describe(error))
+            engine.log.fault(f"worker {worker.name}", error)
+            return await self._after_exit(window, error)
         finally:
             self.window = None
-            self._child.destroyed = window.destroyed
-        return ev.WorkerEnded(self.seat)
+            self._session.destroyed = window.destroyed
+        return ev.WorkerEnded(worker.seat)
 
-    async def _fill(self, window: AsyncWindow) -> bool:
-        """Gives the child as many tasks as it should have. False: this worker is to end."""
-        engine, queue = self.engine, self.engine.queue
+    async def destroy(self) -> None:
+        """Ends the resource and its session. Raises nothing of the user's."""
+        await self._session.close()
+
+    def kill(self) -> None:
+        """Ends whatever runs here by force."""
+        self._session.kill()
+
+    # -- tasks ----------------------------------------------------------------------------------------------------
+
+    async def _fill(self, window: AsyncWindow, reader: AsyncReader) -> bool:
+        """Sends as many tasks as should be in flight. False: this worker is to end."""
+        engine, queue = self._engine, self._queue
         spent = window.spent()
         if spent or engine.killed:
             window.take_back()
@@ -206,15 +195,15 @@ class AsyncRemoteWorker(AsyncWorker):
                 return True
             if spent:
                 if not window.unhealthy:
-                    engine.report(ev.WorkerWorn(self.seat))
+                    engine.report(ev.WorkerWorn(self._worker.seat))
                 return False
         wanted = window.room()
         if not wanted or (queue.retiring and window.in_hand):
             return True
         if not window.in_hand:
-            if not await self._until_task():
+            if not await self._until_task(window, reader):
                 return False
-            if window.spent():  # too old by now
+            if window.spent():  # too old by now: this task is for another worker
                 queue.wake()
                 return True
         taken = queue.take_some(wanted)
@@ -222,38 +211,36 @@ class AsyncRemoteWorker(AsyncWorker):
             window.send(taken)
         return True
 
-    async def _until_task(self) -> bool:
+    async def _until_task(self, window: AsyncWindow, reader: AsyncReader) -> bool:
         """Waits for a task. False: this worker is to retire."""
-        queue = self.engine.queue
+        queue = self._queue
         while queue.retiring or not len(queue):
             if queue.retiring:
                 queue.take_retirement()
-                self.engine.report(ev.WorkerRetiring(self.seat))
+                self._engine.report(ev.WorkerRetiring(self._worker.seat))
                 return False
-            await self._wait_for_task()
+            await self._park(window, reader)
         return True
 
-    async def _wait_for_task(self) -> None:
-        """Parks; ``EOFError`` if the child dies meanwhile."""
-        engine, reader = self.engine, self._child.reader
-        assert reader is not None
-        if engine.draining:
-            engine.check_drained()
-        self.shard.flush()
-        if reader.over():
+    async def _park(self, window: AsyncWindow, reader: AsyncReader) -> None:
+        """Waits until there may be a task; ``EOFError`` if the session dies meanwhile."""
+        worker, queue = self._worker, self._queue
+        window.check_drained()
+        worker.shard.flush()
+        if reader.at_end():
             raise EOFError
-        self._parked = waiter = engine.loop.create_future()
-        engine.queue.parked.append(waiter)
+        self._parked = waiter = self._engine.loop.create_future()
+        queue.parked.append(waiter)
         try:
             await waiter
         except asyncio.CancelledError:
-            await self._absorb()
+            await worker._absorb()
         finally:
             self._parked = None
-            engine.queue.forget(waiter)
-        if reader.over():
-            if len(engine.queue):
-                engine.queue.wake()  # what this one was woken for, perhaps
+            queue.forget(waiter)
+        if reader.at_end():
+            if len(queue):
+                queue.wake()  # this worker may have been woken for a task that another one has to take now
             raise EOFError
 
     def _wake(self) -> None:
@@ -261,36 +248,71 @@ class AsyncRemoteWorker(AsyncWorker):
             self._parked.set_result(None)
 
     async def _after_exit(self, window: AsyncWindow, fault: BaseException | None = None) -> ev.Event:
-        """The child is gone without having been told to go."""
-        engine, session = self.engine, self._child.session
+        """Sees to the tasks of a session that has ended without having been asked to."""
+        engine, seat, session = self._engine, self._worker.seat, self._session.session
         assert session is not None
-        lost = await self._child.death()
+        lost = await self._session.death()
         if fault is not None:
-            lost = WorkerLost(f"worker {self.name} was lost: {describe(fault)}")
+            lost = WorkerLost(f"worker {self._worker.name} was lost: {describe(fault)}")
             lost.__cause__ = fault
         begun = session.begun_at_death()
-        window.receive_last(self._child.unheard())
+        window.handle_last(self._session.unhandled())
         ended = window.destroyed and fault is None
-        event = ev.WorkerEnded(self.seat) if ended else ev.WorkerDied(self.seat, str(lost))
+        event = ev.WorkerEnded(seat) if ended else ev.WorkerDied(seat, str(lost))
         if not ended:
-            engine.report(event)  # first, so that a replacement is made at once
-        rest = list(session.in_flight)
-        session.in_flight.clear()
-        window.give_back(rest, first=bool(rest) and rest[0][0] == session.begun)
-        told = [await self._lose(window, number, future, lost) for number, future, _ in begun]
-        if ended and not any(told):
-            engine.report(ev.WorkerWorn(self.seat))
+            engine.report(event)  # before the tasks, so that a replacement is made at once
+        window.give_back_all()
+        failed = [await self._lose(window, number, future, lost) for number, future, _ in begun]
+        if ended and not any(failed):  # else the supervisor knows by the failed attempt that this worker ends
+            engine.report(ev.WorkerWorn(seat))
         return event
 
     async def _lose(self, window: AsyncWindow, number: int, future: Any, lost: WorkerLost) -> bool:
-        """The child died in this task. True if it is left to the supervisor, which so hears of this worker's end."""
-        cause = window.lost(number, future)
-        if cause is None:
-            self._send_back(future, lost)
+        """Sees to a task in which the session died. True if its attempt has failed, about which the supervisor decides."""
+        worker = self._worker
+        error = window.cut_off(number, future)
+        if error is None:
+            worker._send_back(future, lost)
         else:
-            error = TaskKilled(str(cause)) if isinstance(cause, TaskKilled) else TaskCancelled(str(cause))
-            error.__cause__ = cause
-            self.engine.shutdown_counts.killed_tasks += isinstance(error, TaskKilled)
-            await self.failed(future, error)
-        self.shard.future = None
-        return cause is None
+            await worker.failed(future, error)
+        worker.shard.future = None
+        return error is None
+
+
+class AsyncRemoteWorker(AsyncWorker):
+    """A worker whose resource lives in a session: the life of an ``AsyncWorker``, carried out by its host."""
+
+    def __init__(
+        self, engine: EngineForWorkers, seat: ev.Seat, backend_engine: LoopBackendEngine, sessions: Sessions[Any]
+    ) -> None:
+        # First, because the worker's task may run its first step in there.
+        self.host: AsyncRemoteHost = AsyncRemoteHost(
+            self, backend_engine, sessions, f"{engine.config.name}-{seat.slot}"
+        )
+        super().__init__(engine, seat)
+
+    async def _run(self) -> None:
+        engine, host = self.engine, self.host
+        self._begun = True
+        try:
+            if engine.killed:
+                raise TaskKilled(engine.refusal)
+            await host.create()
+        except BaseException as error:
+            if engine.torn_down:
+                host.kill()
+                raise
+            engine.creation_failed(self.seat, error)
+            return
+        self.state: WorkerState = WorkerState.READY
+        engine.report(ev.WorkerReady(self.seat))
+        last = await host.serve()
+        self.state = WorkerState.ENDING
+        await self._absorb()
+        await host.destroy()
+        engine.report(last)
+
+    def cut_off(self) -> bool:
+        """See ``AsyncWorker``."""
+        self.host.kill()
+        return True

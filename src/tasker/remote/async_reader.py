@@ -1,57 +1,65 @@
-"""A link in an event loop: what the child says is read as it comes, and whoever waits for it is woken."""
+"""A session in an event loop: its events are read as they come, and the coroutine that waits for them is woken."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
 
-from tasker.process.parent.connection import Connection
-from tasker.process.protocol.messages import Answer
+from .events import SessionEvent
+from .session import Session
 
 
 class AsyncReader:
-    """For one coroutine at a time. ``on_end``: called in the loop once the child has closed its end."""
+    """For one coroutine at a time. ``on_end`` is called in the loop once the session is gone and was read to its end."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, session: Connection, on_end: Callable[[], object]) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, session: Session, on_end: Callable[[], object]) -> None:
         self._loop = loop
         self._session = session
         self._on_end = on_end
-        self._received: list[Answer] = []
+        self._received: list[SessionEvent] = []
         self._waiter: asyncio.Future[None] | None = None
-        self._writing = False
-        self._over = False
+        self._at_end = False
         self._closed = False
-        loop.add_reader(session.fileno(), self._read)
+        self._watch = session.watch(loop, self._read)
 
-    def over(self) -> bool:
-        """Whether there is no more to come."""
-        return self._over
+    def at_end(self) -> bool:
+        """Returns whether there is nothing more to come."""
+        return self._at_end
 
     def close(self) -> None:
-        """Before the link is closed."""
+        """Reads no more. Before the session is closed."""
         self._closed = True
-        self._loop.remove_reader(self._session.fileno())
-        if self._writing:
-            self._writing = False
-            self._loop.remove_writer(self._session.fileno())
+        self._watch.close()
 
-    async def answers(self, timeout: float | None = None) -> list[Answer]:
-        """What the child has said; waits for it, ``timeout`` seconds at most (then none). ``EOFError`` at the end."""
-        self._write_on()
-        if not self._received and not self._over:
+    async def events(self, timeout: float | None = None) -> list[SessionEvent]:
+        """Returns what has been reported; waits for it, ``timeout`` seconds at most (then []). Raises ``EOFError`` at the
+        end."""
+        self._watch.flush()
+        if not self._received and not self._at_end:
             await self._wait(timeout)
-        if not self._received and self._over:
+        if not self._received and self._at_end:
             raise EOFError
         return self.take()
 
-    def take(self) -> list[Answer]:
-        """What the child has said so far."""
+    def take(self) -> list[SessionEvent]:
+        """Returns what has been read and not returned so far."""
         received, self._received = self._received, []
         return received
 
+    def check(self) -> None:
+        """Looks for the end of the session, which the loop may not see: a process that a child has started may hold its
+        sockets open."""
+        while self._session.dead and not self._at_end and not self._closed:
+            self._read()
+
+    def nudge(self) -> None:
+        """Ends a wait for events."""
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
     async def _wait(self, timeout: float | None) -> None:
         self._waiter = waiter = self._loop.create_future()
-        timer = None if timeout is None else self._loop.call_later(timeout, self._wake)
+        timer = None if timeout is None else self._loop.call_later(timeout, self.nudge)
         try:
             await waiter
         finally:
@@ -59,42 +67,12 @@ class AsyncReader:
             if timer is not None:
                 timer.cancel()
 
-    def look(self) -> None:
-        """The child has ended: there is nothing to wait for."""
-        if not self._over and not self._closed:
-            self._read()
-
-    def nudge(self) -> None:
-        """Ends a wait for answers."""
-        self._wake()
-
-    def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
-
     def _read(self) -> None:
         try:
-            self._received += self._session.answers()
+            self._received += self._session.events()
         except EOFError:
-            self._over = True
-            self._loop.remove_reader(self._session.fileno())
+            self._at_end = True
+            self._watch.close()
             self._on_end()
-        if self._received or self._over:
-            self._wake()
-
-    def _write_on(self) -> None:
-        """While the child has not taken all that was sent, the loop sends on."""
-        if self._session.wire.blocked and not self._writing and not self._over:
-            self._writing = True
-            self._loop.add_writer(self._session.fileno(), self._write)
-
-    def _write(self) -> None:
-        try:
-            self._session.wire.flush()
-        except OSError:  # gone, which reading tells
-            pass
-        else:
-            if self._session.wire.blocked:
-                return
-        self._writing = False
-        self._loop.remove_writer(self._session.fileno())
+        if self._received or self._at_end:
+            self.nudge()

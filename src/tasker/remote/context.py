@@ -1,26 +1,23 @@
-"""The ``Context`` of a task that runs in a child, as this process has it."""
+"""The ``Context`` of a task that runs in a session, as this process has it."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from tasker.context import Cause, Context
 
-if TYPE_CHECKING:
-    from tasker.process.parent.connection import Connection
+from .session import Session
 
 PATIENCE = 1.0
-"""Seconds between terminating a child and killing it."""
+"""Seconds between terminating a session and killing it."""
 
 
 class RemoteContext(Context):
-    """Cancelling it cancels the one in the child; a task that does not heed that is cut off after the grace."""
+    """Cancelling it cancels the task's context in the session; a task that does not heed that is cut off after the grace."""
 
     __slots__ = ("_session", "number")
 
-    def __init__(self, parent: Context, session: Connection, number: int) -> None:
+    def __init__(self, parent: Context, session: Session, number: int) -> None:
         super().__init__(parent)
-        self._session: Connection = session
+        self._session: Session = session
         self.number: int = number
 
     def cancel(self, cause: Cause = None) -> None:

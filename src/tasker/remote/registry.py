@@ -1,30 +1,57 @@
-"""Opens the backend that a ``Config`` asks for, importing what it needs only then."""
+"""Which package implements which backend: one line for each.
+
+A backend is the class of its options, a subclass of ``tasker.options.Backend``, and a factory of ``Sessions``. The factory is
+imported when a manager asks for it, since it may need what comes with an extra.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import importlib
+from typing import Any, Protocol
 
-if TYPE_CHECKING:
-    from tasker.aio.engine import AsyncEngine
-    from tasker.threads.engine import Engine
+from tasker.config import Config
+from tasker.errors import ConfigError
+from tasker.logs import GuardedLogger
+from tasker.options import Backend
+from tasker.process.options import ProcessBackend
 
-    from .aio_backend import AsyncBackend
-    from .threads_backend import ThreadsBackend
-
-
-def threads_backend(engine: Engine) -> ThreadsBackend | None:
-    """The children of a threaded manager; None where resources live in this process."""
-    if engine.config.backend is None:
-        return None
-    from .threads_backend import ThreadsBackend  # noqa: PLC0415  what it needs comes with an extra
-
-    return ThreadsBackend(engine)
+from .session import ArgsOf, Sessions
 
 
-def async_backend(engine: AsyncEngine) -> AsyncBackend | None:
-    """The same for an asyncio manager."""
-    if engine.config.backend is None:
-        return None
-    from .aio_backend import AsyncBackend  # noqa: PLC0415  as above
+class SessionsFactory(Protocol):
+    """Makes the sessions of one manager."""
 
-    return AsyncBackend(engine)
+    def __call__(
+        self, config: Config[Any], log: GuardedLogger, *, asynchronous: bool, args_of: ArgsOf
+    ) -> Sessions[Any]: ...
+
+
+_factories: dict[type[Backend], SessionsFactory | str] = {}
+
+
+def register(options: type[Backend], factory: SessionsFactory | str) -> None:
+    """Registers what implements a backend: a factory, or ``"module:name"`` of one. The last registration counts."""
+    _factories[options] = factory
+
+
+register(ProcessBackend, "tasker.process.sessions:ProcessSessions")
+
+
+def open_sessions(config: Config[Any], log: GuardedLogger, *, asynchronous: bool, args_of: ArgsOf) -> Sessions[Any]:
+    """Returns the sessions for the backend of ``config``, which has one.
+
+    ``asynchronous``: whether tasks and hooks may be coroutine functions. ``args_of`` reads the arguments out of a future.
+    """
+    factory = _factory_of(type(config.backend))
+    return factory(config, log, asynchronous=asynchronous, args_of=args_of)
+
+
+def _factory_of(options: type) -> SessionsFactory:
+    for kind in options.__mro__:
+        factory = _factories.get(kind)
+        if isinstance(factory, str):
+            module, name = factory.split(":")
+            factory = getattr(importlib.import_module(module), name)
+        if factory is not None:
+            return factory
+    raise ConfigError(f"Config.backend: no backend is registered for {options.__module__}.{options.__qualname__}")

@@ -1,69 +1,55 @@
-"""What a ``TaskManager`` has of its children: hosts for its workers, and the resources of ``run_task``."""
+"""What a ``TaskManager`` has of its sessions: hosts for its workers, and the resources of ``run_task``."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextvars import copy_context
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable
+from operator import attrgetter
+from typing import Any
 
 from tasker.context import Context
 from tasker.control.events import PoolResourceLost
-from tasker.errors import WorkerLost
-from tasker.logs import task_name
-from tasker.process.parent.connection import Connection
-from tasker.process.protocol.errors import garbled, unpack_error
-from tasker.process.protocol.messages import ERROR, GARBLED, GONE, LARGE, RESULT, SKIPPED
-from tasker.process.protocol.orders import Inline, Orders
-from tasker.process.sessions import ProcessSessions
-from tasker.threads.future import TaskFuture
+from tasker.threads.ports import HostedWorker
+from tasker.threads.queue import CHECK_SESSION
 from tasker.threads.resources import ResourceHandle
 
+from .backend import SessionsBackend
 from .context import RemoteContext
-from .recycling import RecycleLimits
+from .events import SessionEvent
+from .inline import InlineSession, InlineTask
+from .ports import BackendEngine
+from .registry import open_sessions
+from .session import Session, Sessions
 from .targeted_wakeup import TargetedWakeup
-from .threads_host import RemoteHost, close_gracefully, created
-
-if TYPE_CHECKING:
-    from tasker.threads.engine import Engine
-    from tasker.threads.worker import Worker
+from .threads_host import RemoteHost, await_resource, leave_and_wait
+from .window import InFlightWindow
 
 
-class ThreadsBackend(ProcessSessions):
+class ThreadsBackend(SessionsBackend):
     """See the module's docstring."""
 
-    def __init__(self, engine: Engine) -> None:
-        super().__init__(engine.config, engine.log, asynchronous=False)
+    def __init__(self, engine: BackendEngine) -> None:
+        args_of = attrgetter("_args")
+        super().__init__(open_sessions(engine.config, engine.log, asynchronous=False, args_of=args_of))
         self._engine = engine
-        self.targeted_wakeup: TargetedWakeup = TargetedWakeup(engine.queue)
+        self._wakeup = TargetedWakeup(engine.queue.tokens, CHECK_SESSION)
         self._number = 0
 
-    def host(self, worker: Worker) -> RemoteHost:
-        """A host for a worker."""
-        return RemoteHost(worker, self)
+    def host(self, worker: HostedWorker) -> RemoteHost:
+        """Makes the host of a worker."""
+        return RemoteHost(worker, self._engine, self._sessions, self._wakeup)
 
-    def recall(self, future: TaskFuture[Any]) -> None:
-        """See ``tasks.Owner``."""
-        for host in self._hosts():
-            if host.name == future.worker and host.window is not None:
-                host.window.recall()
+    def _windows(self) -> Iterable[InFlightWindow]:
+        for worker in list(self._engine.workers.values()):
+            host = worker.host
+            if isinstance(host, RemoteHost) and (window := host.window) is not None:
+                yield window
 
-    def overtake(self, priority: int) -> None:
-        """A task of that priority waits: whatever was sent ahead and is less urgent waits behind it."""
-        for host in self._hosts():
-            window = host.window
-            if window is not None and window.lowest() > priority:
-                window.recall()
-
-    def _hosts(self) -> list[RemoteHost]:
-        hosts = [worker.host for worker in list(self._engine.workers.values())]
-        return [host for host in hosts if isinstance(host, RemoteHost)]
-
-    # -- what ``resources.Maker`` does for threads ----------------------------------------------------------------
+    # -- ``ResourceMaker`` ----------------------------------------------------------------------------------------
 
     def make(self) -> ResourceHandle:
-        """A child with a resource, for ``run_task``."""
+        """See ``ResourceMaker``."""
         self._number += 1
-        remote = RemoteResource(self._engine, self, f"{self._engine.config.name}-pool-{self._number}")
+        remote = RemoteResource(self._engine, self._sessions, f"{self._engine.config.name}-pool-{self._number}")
         handle = ResourceHandle(None, remote.end)
         handle.remote = remote
         remote.open(lambda: self._lost(handle))
@@ -75,96 +61,76 @@ class ThreadsBackend(ProcessSessions):
             self._engine.report(PoolResourceLost())
 
     def end(self, handle: ResourceHandle) -> None:
-        """Ends such a child."""
+        """See ``ResourceMaker``."""
         assert handle.end is not None
         handle.end()
 
 
-class RemoteResource:
-    """One child of ``run_task``, for one caller at a time."""
+class RemoteResource(InlineSession):
+    """A session with a resource of ``run_task``'s, driven by the threads of the callers."""
 
-    def __init__(self, engine: Engine, house: ProcessSessions, name: str) -> None:
+    def __init__(self, engine: BackendEngine, sessions: Sessions[Any], name: str) -> None:
+        super().__init__(engine.root, name, sessions.options)
         self._engine = engine
-        self._house = house
-        self._name = name
-        self._orders = Orders()
-        self._session: Connection | None = None
-        self.broken: bool = False
-        """Whether it can't be used any more."""
-        self.recycle_limits: RecycleLimits = RecycleLimits(house.options)
-        self._destroyed = False
+        self._sessions = sessions
 
     def open(self, on_lost: Callable[[], object]) -> None:
-        """Makes the child and its resource; raises what the user's function raises."""
-        self._session = session = self._house.open(self._name, lambda _: self._gone(on_lost))
+        """Opens the session and waits for its resource; raises what the user's function raises."""
+
+        def ended() -> None:
+            self.broken = True
+            on_lost()
+
+        self.session = session = self._sessions.open(self.name, ended)
         try:
-            created(session)
+            await_resource(session)
         except BaseException:
             session.kill()
-            self._house.close(session)
+            self._sessions.close(session)
             raise
-
-    def _gone(self, on_lost: Callable[[], object]) -> None:
-        self.broken = True
-        on_lost()
-
-    def context(self) -> Context:
-        """For the next task."""
-        assert self._session is not None
-        return RemoteContext(self._engine.root, self._session, next(self._session.numbers))
 
     def run(self, context: Context, task: Callable[..., Any], args: tuple[Any, ...]) -> Any:
         """Runs a task there; returns its result, or raises its error."""
-        session = self._session
+        session = self.session
         assert session is not None and isinstance(context, RemoteContext)
-        order = self._orders.order(context.number, Inline(task, args, copy_context()), alone=True)
+        inline = InlineTask(task, args)
+        event: SessionEvent | None = None
         try:
-            session.order([(context.number, None, 0)], [order])
-            answer = self._answer(session, context)
+            refusal = self._send(session, context, inline)
+            if refusal is None:
+                event = self._await_outcome(session, context)
         except BaseException:
+            # Ctrl-C, say: the task must not go on without its caller, and the next caller must not get its outcome.
             self.broken = True
             session.kill()
             raise
-        session.in_flight.clear()
-        self.recycle_limits.served += 1
-        if answer[0] == RESULT:
-            return answer[2]
-        if answer[0] == GARBLED:
-            raise garbled(task_name(task), answer[1])
-        if answer[0] == ERROR:
-            session.judged += 1  # if it was the resource's fault, this child gets no more tasks
-            error = unpack_error(answer[2])
-            if answer[5] and not context.cancelled:
-                Context.cancel(context, error)
-            raise error
-        context.raise_if_cancelled()
-        raise WorkerLost(f"worker {self._name} did not run {task_name(task)}")
+        if event is None:
+            assert refusal is not None
+            raise refusal
+        self._ended(session)
+        return self._result(session, context, inline, event)
 
-    def _answer(self, session: Connection, context: Context) -> Any:
+    def _await_outcome(self, session: Session, context: Context) -> SessionEvent:
         while True:
             session.wait()
             try:
-                answers = session.answers()
+                event = self._outcome_in(session.events())
             except EOFError:
                 lost = session.death()
-                if context.cancelled:
-                    context.raise_if_cancelled()
+                context.raise_if_cancelled()
                 raise lost from None
-            for answer in answers:
-                if answer[0] in (RESULT, ERROR, SKIPPED, GARBLED):
-                    return answer
-                self._destroyed = self._destroyed or answer[0] == GONE
-                self.recycle_limits.large = self.recycle_limits.large or answer[0] == LARGE
+            if event is not None:
+                return event
 
     def end(self) -> None:
-        """Destroys the resource, and ends the child."""
-        session, self._session = self._session, None
+        """Destroys the resource and ends the session."""
+        session, self.session = self.session, None
         if session is None:
             return
         error = None
         if not self.broken:
-            error, self._destroyed = close_gracefully(session)
-        self._house.close(session)
-        self._engine.counters.resource(**{"destroyed" if self._destroyed else "lost": 1})
+            error, self.destroyed = leave_and_wait(session)
+        self._sessions.close(session)
+        self._engine.counters.resource(**{"destroyed" if self.destroyed else "lost": 1})
         if error is not None:
             self._engine.log.fault("on_destroy", error)

@@ -1,56 +1,52 @@
-"""The host whose resource lives in a child process, driven by the thread of its worker.
+"""The host whose resource lives in a session, driven by the thread of its worker.
 
-The thread waits for tasks while the child has none, and for the child while it has. Of what it takes from the queue nothing
-is lost: what was answered has its outcome; what has begun when the child dies failed with ``WorkerLost``, and is retried if
-it may be; what has not begun goes back to where it was.
+The thread waits for tasks while none is in flight, and for events while there are. Of what it takes from the queue nothing is
+lost: a task that has ended there has its outcome; one that has begun when the session dies failed with ``WorkerLost``, and is
+retried if it may be; one that has not begun goes back to its place.
 
-A child that dies while its worker waits for tasks: see ``rollcall``.
+For a session that dies while its worker waits for tasks, see ``targeted_wakeup``.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tasker.control import events as ev
-from tasker.errors import TaskCancelled, TaskKilled, WorkerLost
-from tasker.process.parent.connection import Connection
-from tasker.process.protocol.errors import unpack_error
-from tasker.process.protocol.messages import GONE, READY, UNMADE
+from tasker.errors import WorkerLost
 from tasker.threads.future import TaskFuture
 from tasker.threads.host import HostDied
-from tasker.threads.queue import RETIRE
+from tasker.threads.ports import HostedWorker
+from tasker.threads.queue import RETIRE, TaskQueue
 
+from .events import destruction, made
+from .ports import BackendEngine
+from .session import Session, Sessions
+from .targeted_wakeup import TargetedWakeup
 from .threads_window import ThreadsWindow
-
-if TYPE_CHECKING:
-    from tasker.threads.worker import Worker
-
-    from .threads_backend import ThreadsBackend
 
 
 class RemoteHost:
-    """See the module's docstring."""
+    """See the module's docstring. Implements ``Host``."""
 
-    def __init__(self, worker: Worker, shared: ThreadsBackend) -> None:
+    def __init__(
+        self, worker: HostedWorker, engine: BackendEngine, sessions: Sessions[Any], wakeup: TargetedWakeup
+    ) -> None:
         self._worker = worker
-        self._engine = worker.engine
-        self._shared = shared
-        self._queue = worker.engine.queue
-        self._session: Connection | None = None
+        self._engine = engine
+        self._sessions = sessions
+        self._wakeup = wakeup
+        self._queue: TaskQueue = engine.queue
+        self._session: Session | None = None
         self.window: ThreadsWindow | None = None
         """While it serves."""
         self._retiring = False
+        """Whether it has taken a ``RETIRE`` and tasks are in flight."""
         self._dead = False
         self._destroyed = False
         self._killed = False
 
-    @property
-    def name(self) -> str:
-        """The worker's."""
-        return self._worker.name
-
     def session_dead(self) -> bool:
-        """Whether the child is gone while this worker lives."""
+        """See ``Member``."""
         session = self._session
         return session is not None and session.dead
 
@@ -58,16 +54,15 @@ class RemoteHost:
 
     def create(self) -> None:
         """See ``Host``."""
-        # The status comes in another thread. If this worker waits for tasks then, it has to be told.
-        self._session = session = self._shared.open(
-            self._worker.name, lambda status: self._shared.targeted_wakeup.call(self)
-        )
+        # The session's end is reported in another thread. If this worker waits for tasks then, it has to be woken.
+        self._session = session = self._sessions.open(self._worker.name, lambda: self._wakeup.wake(self))
+        # ``kill`` sets the one and then looks at the other; here it is the other way round.
         if self._killed:
             session.kill()
         try:
-            created(session)
+            await_resource(session)
         except BaseException:
-            self._shared.close(session)
+            self._sessions.close(session)
             raise
         self._engine.counters.resource(created=1)
 
@@ -75,23 +70,22 @@ class RemoteHost:
         """See ``Host``."""
         session = self._session
         assert session is not None
-        self.window = window = ThreadsWindow(self._worker, session, self._shared.options)
+        self.window = window = ThreadsWindow(self._worker, self._engine, session, self._sessions.options)
         try:
             while self._fill(window):
                 window.receive()
         except EOFError:
             self._after_exit(session, window)
-        except BaseException:  # no memory, or a fault of ours: the task in hand is the worker's to see to
+        except BaseException:  # no memory, or a fault of ours: the worker sees to the task in hand
             session.kill()
             session.death()
             session.begun_at_death()
             self._dead = True
-            rest = list(session.in_flight)
-            window.give_back(rest, first=bool(rest) and rest[0][0] == session.begun)
+            window.give_back_all()
             raise
         finally:
             self.window = None
-            if self._retiring:  # somebody else has to, then
+            if self._retiring:  # the session ended for another reason, so another worker has to retire
                 self._queue.retire(1)
             self._destroyed = window.destroyed
 
@@ -102,8 +96,8 @@ class RemoteHost:
             return
         error = None
         if not self._dead:
-            error, self._destroyed = close_gracefully(session)
-        self._shared.close(session)
+            error, self._destroyed = leave_and_wait(session)
+        self._sessions.close(session)
         engine.counters.resource(**{"destroyed" if self._destroyed else "lost": 1})
         if error is not None:
             engine.log.fault("on_destroy", error)
@@ -119,7 +113,7 @@ class RemoteHost:
     # -- tasks ----------------------------------------------------------------------------------------------------
 
     def _fill(self, window: ThreadsWindow) -> bool:
-        """Gives the child as many tasks as it should have. False: this worker is to end."""
+        """Sends as many tasks as should be in flight. False: this worker is to end."""
         if self._retiring and not window.in_hand:
             self._retiring = False
             self._engine.report(ev.WorkerRetiring(self._worker.seat))
@@ -140,14 +134,14 @@ class RemoteHost:
         return True
 
     def _take(self, window: ThreadsWindow, wanted: int) -> list[tuple[TaskFuture[Any], int]]:
-        """As many tasks as that at most; waits for the first if the child has none."""
+        """Takes as many tasks at most; waits for the first if none is in flight."""
         taken: list[tuple[TaskFuture[Any], int]] = []
         if wanted and not window.in_hand:
-            token = self._shared.targeted_wakeup.next_token(self)
+            token = self._wakeup.next_token(self)
             self._retiring = token is RETIRE
             if self._retiring:
                 return taken
-            if window.spent():  # too old by now: this one is for another worker
+            if window.spent():  # too old by now: this task is for another worker
                 self._queue.tokens.put(token)
                 return taken
             taken = self._queue.take_for_token()
@@ -156,69 +150,55 @@ class RemoteHost:
             taken += more
         return taken
 
-    def _after_exit(self, session: Connection, window: ThreadsWindow) -> None:
-        """The child is gone without having been told to go. Raises ``HostDied``, unless it has destroyed its resource."""
-        worker, engine = self._worker, self._engine
+    def _after_exit(self, session: Session, window: ThreadsWindow) -> None:
+        """Sees to the tasks of a session that has ended without having been asked to. Raises ``HostDied``, unless it has
+        destroyed its resource."""
+        engine, seat = self._engine, self._worker.seat
         self._dead = True
         begun = session.begun_at_death()
         lost = session.death()
-        window.receive_last(session.last_answers())
+        window.handle_last(session.last_events())
         if not window.destroyed:
-            engine.report(ev.WorkerDied(worker.seat, str(lost)))  # first, so that a replacement is made at once
-        rest = list(session.in_flight)
-        session.in_flight.clear()
-        window.give_back(rest, first=bool(rest) and rest[0][0] == session.begun)
-        told = [self._lose(window, number, future, lost) for number, future, _ in begun]
+            engine.report(ev.WorkerDied(seat, str(lost)))  # before the tasks, so that a replacement is made at once
+        window.give_back_all()
+        failed = [self._lose(window, number, future, lost) for number, future, _ in begun]
         if not window.destroyed:
             raise HostDied(str(lost))
-        if not any(told):
-            engine.report(ev.WorkerWorn(worker.seat))
+        if not any(failed):  # else the supervisor knows by the failed attempt that this worker ends
+            engine.report(ev.WorkerWorn(seat))
 
     def _lose(self, window: ThreadsWindow, number: int, future: TaskFuture[Any], lost: WorkerLost) -> bool:
-        """The child died in this task. True if it is left to the supervisor, which so hears of this worker's end."""
+        """Sees to a task in which the session died. True if its attempt has failed, about which the supervisor decides."""
         worker = self._worker
-        cause = window.lost(number, future)
-        if cause is None:
+        error = window.cut_off(number, future)
+        if error is None:
             worker.send_back(future, lost)
         else:
-            error = _cut_off(future, cause)
-            self._engine.shutdown_counts.killed_tasks += isinstance(error, TaskKilled)
             worker.failed(future, error)
         worker.shard.future = None
-        return cause is None
+        return error is None
 
 
-def _cut_off(future: TaskFuture[Any], cause: BaseException) -> TaskCancelled:
-    kind = TaskKilled if isinstance(cause, TaskKilled) else TaskCancelled
-    error = kind(f"{future.label} was cancelled, and its process ended because it did not heed that: {cause}")
-    error.__cause__ = cause
-    return error
-
-
-def created(session: Connection) -> None:
-    """Waits until the child has its resource; raises what its creation raised."""
+def await_resource(session: Session) -> None:
+    """Waits until a session has its resource; raises what its creation raised."""
     while True:
         session.wait()
         try:
-            answers = session.answers()
+            events = session.events()
         except EOFError:
             raise session.death() from None
-        for answer in answers:
-            if answer[0] == READY:
-                return
-            if answer[0] == UNMADE:
-                raise unpack_error(answer[1])
+        if made(events):
+            return
 
 
-def close_gracefully(session: Connection) -> tuple[BaseException | None, bool]:
-    """Has the child destroy its resource: what that raised, and whether it was destroyed."""
+def leave_and_wait(session: Session) -> tuple[BaseException | None, bool]:
+    """Has a session destroy its resource. Returns what that raised, and whether the resource was destroyed."""
     session.leave()
     while True:
         session.wait()
         try:
-            answers = session.answers()
+            event = destruction(session.events())
         except EOFError:
             return session.death(), False
-        for answer in answers:
-            if answer[0] == GONE:
-                return (None if answer[1] is None else unpack_error(answer[1])), True
+        if event is not None:
+            return event[1], True

@@ -3,86 +3,84 @@
 from __future__ import annotations
 
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tasker.context import Context
 from tasker.errors import TaskCancelled, TravelError
 from tasker.metrics.meter import BATCH
 from tasker.metrics.protocol import TaskLifecycleTimestamps
-from tasker.process.options import ProcessBackend
-from tasker.process.parent.connection import Connection, InFlightTask
-from tasker.process.protocol.errors import PackedError, garbled, unpack_error
-from tasker.process.protocol.messages import ERROR, GARBLED, RESULT, Answer
 from tasker.threads.future import TaskFuture
 from tasker.threads.future_log import DONE, FINISHED, RUN, SETTLED, Ending, opened
+from tasker.threads.ports import HostedWorker
 
 from .context import RemoteContext
+from .events import ERROR, GARBLED, RESULT, SessionEvent, garbled
+from .ports import WindowEngine
 from .prefetch import PATIENCE
-from .window import InFlightWindow, blameless, out_of_turn
-
-if TYPE_CHECKING:
-    from tasker.threads.worker import Worker
+from .session import InFlightTask, Session, SessionOptions
+from .window import InFlightWindow, out_of_turn
 
 
 class ThreadsWindow(InFlightWindow):
     """See ``InFlightWindow``. ``RUN`` stands in a task's log from the sending on."""
 
-    def __init__(self, worker: Worker, session: Connection, options: ProcessBackend) -> None:
-        super().__init__(worker.engine, session, options, "_args")
+    def __init__(self, worker: HostedWorker, engine: WindowEngine, session: Session, options: SessionOptions) -> None:
+        super().__init__(worker.name, engine, session, options, session.nudge)
         self._worker = worker
-        self._engine = worker.engine
+        self._engine = engine
 
     def send(self, taken: list[tuple[TaskFuture[Any], int]]) -> None:
         """Sends tasks that were taken from the queue, as far as they are still to be run."""
         engine, worker, numbers = self._engine, self._worker, self._session.numbers
         name, now = worker.name, monotonic()
-        in_flight: list[InFlightTask] = []
+        tasks: list[InFlightTask] = []
         for future, level in taken:
             future._worker = name
             future._started_at = now
             future._context = None  # until it is the first
             log = opened(future)
             log.append(RUN)
+            # After ``RUN``: an ending that was there before it counts, and one that comes later does not.
             if (len(log) != 1 and not future._may_run()) or engine.killed:
                 worker.skip(future)
             else:
-                in_flight.append((next(numbers), future, level))
-        self._dispatch(in_flight)
+                tasks.append((next(numbers), future, level))
+        self._dispatch(tasks)
         if not self._session.in_flight:
-            self._check_drained()
+            self.check_drained()
 
-    # -- from the child -------------------------------------------------------------------------------------------
+    # -- from the session -----------------------------------------------------------------------------------------
 
     def receive(self) -> None:
-        """Waits for the child, if it has tasks, and sees to what it says. ``EOFError`` once it is gone."""
+        """Waits for events, if tasks are in flight, and handles them. Raises ``EOFError`` once the session is gone."""
         session = self._session
         in_flight = session.in_flight
         if not in_flight:
             return
         session.wait(PATIENCE if len(in_flight) > 1 else None)
-        answers = session.answers()
-        if answers:
-            self._answered(answers)
+        events = session.events()
+        if events:
+            self._handle_all(events)
             self._begin()
-            self._check_drained()
-        elif len(in_flight) > 1:
-            self._ahead.slow()
-            self.take_back()
+            self.check_drained()
+        else:
+            self._silent()
 
-    def _answered(self, answers: list[Answer]) -> None:
+    def _handle_all(self, events: list[SessionEvent]) -> None:
         engine, shard, session = self._engine, self._worker.shard, self._session
         meter, collector, bounded = shard.meter, engine.collector, engine.queue_slots is not None
-        add_execution, add_wait, land = meter.execution.append, meter.wait.append, session.in_flight.popleft
+        add_execution, add_wait, take_first = meter.execution.append, meter.wait.append, session.in_flight.popleft
         took, served = 0.0, 0
-        for answer in answers:
-            if answer[0] != RESULT:
-                self._received(answer)
+        for event in events:
+            if event[0] != RESULT:
+                self._handle(event)
                 continue
-            _, number, value, started, finished = answer
-            expected, future, _ = land()
+            _, number, value, started, finished = event
+            expected, future, _ = take_first()
             if expected != number:
                 raise out_of_turn(expected, number)
             if number != session.begun:
+                # It began and ended between two looks: nothing but its outcome was to be seen.
                 shard.taken += 1
                 future._attempts += 1
                 if bounded:
@@ -95,6 +93,7 @@ class ThreadsWindow(InFlightWindow):
             served += 1
             add_execution(seconds)
             add_wait(started - future._queued_at)
+            # Before ``DONE``, so that whoever has the result finds it counted.
             shard.done += 1
             shard.future = None
             if collector is not None:
@@ -107,49 +106,26 @@ class ThreadsWindow(InFlightWindow):
                 future._task = future._args = future._variables = future._context = None
             elif not future._after(DONE):
                 future._value = None
-        self._ahead.took(took / len(answers))
+        self._prefetch.took(took / len(events))
         self.recycle_limits.served += served
         if len(meter.execution) >= BATCH:
             meter.flush()
 
-    def _received(self, answer: Answer) -> None:
-        if answer[0] == ERROR:
-            self._failed(*answer[1:])
-        elif answer[0] == GARBLED:
-            self._garbled(answer[1])
+    def _handle(self, event: SessionEvent) -> None:
+        if event[0] == ERROR:
+            _, number, error, started, _, cancelled, blameless = event
+            future = self._raised(number, error, started, cancelled)
+            healthy = self._worker.failed(future, error, blameless=blameless)
+            self._worker.shard.future = None
+            self._judged(healthy)
+        elif event[0] == GARBLED:
+            future = self._ended(self._session.in_flight[0][0])
+            self._worker.failed(future, garbled(future.label, event[1]), blameless=True)
+            self._worker.shard.future = None
         else:
-            super()._received(answer)
+            super()._handle(event)
 
-    def _failed(self, number: int, packed: PackedError, started: float, finished: float, cancelled: bool) -> None:
-        future = self._land(number)
-        future._started_at = started
-        error = unpack_error(packed)
-        context = future._context
-        if cancelled and context is not None and not context.cancelled:
-            Context.cancel(context, error)  # the task did that itself
-        healthy = self._worker.failed(future, error, blameless=blameless(error, packed))
-        self._worker.shard.future = None
-        self._tried(healthy)
-
-    def lost(self, number: int, future: TaskFuture[Any]) -> BaseException | None:
-        """The child died in this task: why it was cancelled, if it was."""
-        if number != self._session.begun:
-            self._count(future)
-        context = future._context
-        return None if context is None else context.cause
-
-    def _garbled(self, fault: BaseException) -> None:
-        future = self._land(self._session.in_flight[0][0])
-        self._worker.failed(future, garbled(future.label, fault), blameless=True)
-        self._worker.shard.future = None
-
-    def recall(self) -> None:
-        """``take_back`` by another thread: what was sent ahead is to wait in the queue, where it can be overtaken or cancelled."""
-        if len(self._session.in_flight) > 1:
-            self.take_back()
-            self._session.nudge()
-
-    # -- InFlightWindow --------------------------------------------------------------------------------------------------
+    # -- InFlightWindow -------------------------------------------------------------------------------------------
 
     def _refuse(self, future: TaskFuture[Any], error: TravelError) -> None:
         shard = self._worker.shard
@@ -175,21 +151,19 @@ class ThreadsWindow(InFlightWindow):
         future._context = None
         future._attempts -= 1
 
-    def _begins(self, future: TaskFuture[Any], context: RemoteContext) -> bool:
-        future._context = context  # then look, since ``cancel`` does it the other way round
+    def _give_context(self, future: TaskFuture[Any], context: RemoteContext) -> bool:
+        # The context first, then the log. ``cancel`` writes the log first and then looks for a context, so at least one
+        # of the two cancels it.
+        future._context = context
         log = future._log
         return len(log) != 1 and any(type(entry) is Ending for entry in (*log,))
 
-    def _return(self, future: TaskFuture[Any], level: int) -> None:
-        unwanted = future._goes_back()
-        if self._engine.killed:
-            self._engine.drop(future)
-        elif unwanted:
-            text = f"{future.label} was cancelled before it started"
-            future._end(Ending(TaskCancelled(text), cancelled=True))
-        else:
-            self._engine.queue.put_back(future, level)
+    def _context_of(self, future: TaskFuture[Any]) -> Context | None:
+        return future._context
 
-    def _check_drained(self) -> None:
-        if self._engine.draining:
-            self._engine.check_drained()
+    def _unsend(self, future: TaskFuture[Any]) -> tuple[bool, bool]:
+        # That it has its outcome needs no case of its own: whatever is appended to its log then comes too late to count.
+        return False, future._goes_back()
+
+    def _end_cancelled(self, future: TaskFuture[Any], error: TaskCancelled) -> None:
+        future._end(Ending(error, cancelled=True))

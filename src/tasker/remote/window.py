@@ -1,40 +1,40 @@
-"""The tasks between one worker and its child: sent, answered, taken back. What both engines have in common.
+"""The tasks in flight between one worker and its session: sent, ended, taken back. What both engines have in common.
 
-Counters. A task counts as started when it is the first of those that the child has, not when it is sent: what was sent ahead
-still waits. It can't be taken out from between the others, though; so a cancellation on its way goes to the child, which
-drops a task that it has not begun.
+A task counts as started when it is the first of those in flight, not when it is sent: a task that was sent ahead still waits.
+It cannot be taken out from between the others, though; so a cancellation on its way goes to the session, which skips a task
+that it has not begun.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import Any
 
-from tasker.errors import TaskCancelled, TravelError
-from tasker.process.options import ProcessBackend
-from tasker.process.parent.connection import Connection, InFlightTask
-from tasker.process.protocol.errors import PackedError, unpack_error
-from tasker.process.protocol.messages import GONE, LARGE, SKIPPED, UNREAD, Answer
-from tasker.process.protocol.orders import Orders
+from tasker.context import Context
+from tasker.control.attempts import Unstarted, Verdict, after_loss, unstarted
+from tasker.errors import TaskCancelled, TaskKilled, TravelError
 
 from .context import RemoteContext
+from .events import GONE, LARGE, SKIPPED, UNREAD, SessionEvent
+from .ports import WindowEngine
 from .prefetch import Prefetch
 from .recycling import RecycleLimits
-
-if TYPE_CHECKING:
-    from tasker.aio.engine import AsyncEngine
-    from tasker.threads.engine import Engine
+from .session import InFlightTask, Session, SessionOptions
 
 
 class InFlightWindow(ABC):
-    """See the module's docstring. For the worker's thread alone."""
+    """See the module's docstring. For the worker's thread alone, except ``recall``."""
 
-    def __init__(self, engine: Engine | AsyncEngine, session: Connection, options: ProcessBackend, args: str) -> None:
-        self._shared_engine: Engine | AsyncEngine = engine
-        self._session = session
-        self._orders = Orders(args)
-        self._ahead = Prefetch(options.pipeline)
+    def __init__(
+        self, name: str, engine: WindowEngine, session: Session, options: SessionOptions, nudge: Callable[[], object]
+    ) -> None:
+        self.name: str = name
+        """The worker's."""
+        self._any_engine: WindowEngine = engine
+        self._session: Session = session
+        self._nudge = nudge
+        self._prefetch = Prefetch(options.pipeline)
         self.recycle_limits: RecycleLimits = RecycleLimits(options)
         self.unhealthy: bool = False
         """Whether its resource is not to be used any more."""
@@ -43,81 +43,62 @@ class InFlightWindow(ABC):
 
     @property
     def in_hand(self) -> int:
-        """How many tasks the child has."""
+        """How many tasks are in flight."""
         return len(self._session.in_flight)
 
     def spent(self) -> bool:
-        """Whether the child gets no more tasks."""
+        """Returns whether the session gets no more tasks."""
         return self.unhealthy or self.recycle_limits.reached()
 
-    def lowest(self) -> int:
-        """The level of the last task that the child has; -1 if it has none ahead."""
+    def last_level(self) -> int:
+        """Returns the level of the last task in flight; -1 if none was sent ahead. From any thread."""
         in_flight = self._session.in_flight
         try:
             return in_flight[-1][2] if len(in_flight) > 1 else -1
-        except IndexError:  # answered meanwhile
+        except IndexError:  # it has ended meanwhile
             return -1
 
     def room(self) -> int:
-        """How many tasks are to be sent now. At least one if the child has none."""
-        in_hand, engine = len(self._session.in_flight), self._shared_engine
+        """Returns how many tasks are to be sent now; at least one if none is in flight."""
+        in_hand, engine = len(self._session.in_flight), self._any_engine
         if engine.killed:
             return 0 if in_hand else 1
         queued = sum(map(len, engine.queue.levels))
-        wanted = self._ahead.in_hand(queued + in_hand, len(engine.workers))
+        wanted = self._prefetch.in_hand(queued + in_hand, len(engine.workers))
         wanted = self.recycle_limits.remaining(wanted)
+        # Not before half of them have ended, so that messages stay large.
         return 0 if 2 * in_hand > wanted else wanted - in_hand
 
-    # -- to the child ---------------------------------------------------------------------------------------------
+    # -- to the session -------------------------------------------------------------------------------------------
 
-    def _dispatch(self, in_flight: Sequence[InFlightTask], *, alone: bool = False) -> None:
-        """Sends tasks; ``alone``: each pickled for itself."""
-        self._orders.new_message()
-        order, size = self._orders.order, 0
-        orders: list[Any] = []
-        sent: list[InFlightTask] = []
-        for in_flight_task in in_flight:
-            number, future, _ = in_flight_task
-            try:
-                orders.append(order(number, future, alone))
-            except TravelError as error:
-                self._refuse(future, error)
-            else:
-                sent.append(in_flight_task)
-                size += self._orders.size
-        if not sent:
-            return
-        self._ahead.weighed(size / len(sent))
-        try:
-            self._session.order(sent, orders)
-        except OSError as error:
-            for _, future, _ in sent:
-                self._refuse(future, TravelError(f"{future.label}: its arguments can't be sent: {error}"))
-            return
-        except Exception:  # something in there can't be pickled; but what?
-            if alone:
-                raise
-            self._dispatch(sent, alone=True)
-            return
+    def _dispatch(self, tasks: Sequence[InFlightTask], *, alone: bool = False) -> None:
+        refused, size = self._session.send(tasks, alone)
+        if size:
+            self._prefetch.weighed(size)
+        for (_, future, _), error in refused:
+            self._refuse(future, error)
         self._begin()
 
     def _begin(self) -> None:
-        """The first flight is the one that runs now, as far as this process knows."""
+        """Takes the first task in flight to run now, if it was not before."""
+        # Under the lock until all is noted: another thread's ``recall`` must not put the task back into the queue, where
+        # a third one may begin it, while its start is half noted here.
         with self._session.lock:
             first = self._session.begin()
             if first is None:
                 return
             number, future, _ = first
-            context = RemoteContext(self._shared_engine.root, self._session, number)
+            context = RemoteContext(self._any_engine.root, self._session, number)
             self._count(future)
-            cancelled = self._begins(future, context)
+            cancelled = self._give_context(future, context)
+        # Outside of it: this cancels in the session, which takes the lock.
         if cancelled:
             context.cancel(TaskCancelled(f"{future.label} was cancelled"))
 
-    # -- from the child -------------------------------------------------------------------------------------------
+    # -- from the session -----------------------------------------------------------------------------------------
 
-    def _land(self, number: int) -> Any:
-        """The future of a task that was answered."""
+    def _ended(self, number: int) -> Any:
+        """Returns the future of a task that has ended there, and removes it."""
         expected, future, _ = self._session.in_flight[0]
         if expected != number:
             raise out_of_turn(expected, number)
@@ -126,91 +107,155 @@ class InFlightWindow(ABC):
         self.recycle_limits.served += 1
         return future
 
-    def _received(self, answer: Answer) -> None:
-        """What is neither a result nor an error."""
-        what = answer[0]
-        if what == SKIPPED:
-            in_flight_task = self._session.in_flight.popleft()
-            self.give_back([in_flight_task], first=in_flight_task[0] == self._session.begun)
-        elif what == UNREAD:  # each of its tasks for itself, then
-            self._dispatch(self._regained(), alone=True)
-        elif what == LARGE:
+    def _raised(self, number: int, error: BaseException, started: float, cancelled: bool) -> Any:
+        """Returns the future of a task that has raised there, after noting what it did to its context."""
+        future = self._ended(number)
+        future._started_at = started
+        context = self._context_of(future)
+        if cancelled and context is not None and not context.cancelled:
+            Context.cancel(context, error)  # by the task itself; so there is nothing to cancel in the session
+        return future
+
+    def _handle(self, event: SessionEvent) -> None:
+        """Handles what is neither a result nor an error."""
+        kind = event[0]
+        if kind == SKIPPED:
+            skipped = self._session.in_flight.popleft()
+            self.give_back([skipped], first=skipped[0] == self._session.begun)
+        elif kind == UNREAD:
+            self._dispatch(self._recalled(), alone=True)
+        elif kind == LARGE:
             self.recycle_limits.large = True
-        elif what == GONE:
+        elif kind == GONE:
             self.destroyed = True
-            if answer[1] is not None:
-                self._shared_engine.log.fault("on_destroy", unpack_error(answer[1]))
+            if event[1] is not None:
+                self._any_engine.log.fault("on_destroy", event[1])
 
-    def receive_last(self, answers: list[Answer]) -> None:
-        """What a child that is gone had still said: that it has destroyed its resource."""
-        for answer in answers:
-            if answer[0] == GONE:
-                self._received(answer)
+    def handle_last(self, events: Sequence[SessionEvent]) -> None:
+        """Handles what a session that is gone had still reported: that it has destroyed its resource."""
+        for event in events:
+            if event[0] == GONE:
+                self._handle(event)
 
-    def _tried(self, healthy: bool) -> None:
-        """After an error the child waits where that could have been the resource's fault."""
+    def _judged(self, healthy: bool) -> None:
+        """Goes on after an error, at which the session pauses where that could be the resource's fault."""
         if not healthy:
             self.unhealthy = True
-        elif self._shared_engine.config.check_health is not None:
+        elif self._any_engine.config.check_health is not None:
             self._session.judged += 1
-            self._dispatch(self._regained())
+            self._dispatch(self._recalled())
+
+    def _silent(self) -> None:
+        """Nothing was reported in time: what was sent ahead may run elsewhere."""
+        if len(self._session.in_flight) > 1:
+            self._prefetch.slow()
+            self.take_back()
 
     # -- back to the queue ----------------------------------------------------------------------------------------
 
     def take_back(self) -> None:
-        """What the child has not begun goes back to the queue."""
+        """Puts what has not begun back into the queue."""
         if self._session.in_flight:
-            back, first = self._session.take_back()
+            back, first = self._session.recall()
             self.give_back(back, first=first)
 
-    def _regained(self) -> list[InFlightTask]:
-        """What the child has not begun."""
-        back, first = self._session.take_back()
+    def recall(self) -> None:
+        """``take_back`` of what was sent ahead, for another thread than the worker's."""
+        if len(self._session.in_flight) > 1:
+            self.take_back()
+            self._nudge()
+
+    def _recalled(self) -> list[InFlightTask]:
+        """Takes back what has not begun, to send it again."""
+        back, first = self._session.recall()
         if first:
             self._uncount(back[0][1])
         return back
 
-    def give_back(self, in_flight: list[InFlightTask], *, first: bool) -> None:
-        """Tasks that have not begun: each goes back to its place in the queue, unless it is not wanted any more. ``first``:
-        whether the first of them is the one that was taken to have begun."""
+    def give_back(self, tasks: Sequence[InFlightTask], *, first: bool) -> None:
+        """Puts tasks that have not begun back into their places in the queue, unless they are not wanted any more.
+        ``first``: whether the first of them was taken to have begun."""
         if first:
-            self._uncount(in_flight[0][1])
-        for _, future, level in reversed(in_flight):
-            self._return(future, level)
-        self._check_drained()
+            self._uncount(tasks[0][1])
+        for _, future, level in reversed(tasks):
+            self._give_back(future, level)
+        self.check_drained()
+
+    def _give_back(self, future: Any, level: int) -> None:
+        engine = self._any_engine
+        done, cancelled = self._unsend(future)
+        verdict = unstarted(done=done, killed=engine.killed, cancelled=cancelled)
+        if verdict is Unstarted.DROP:
+            engine.drop(future)
+        elif verdict is Unstarted.CANCEL:
+            self._end_cancelled(future, TaskCancelled(f"{future.label} was cancelled before it started"))
+        elif verdict is Unstarted.REQUEUE:
+            engine.queue.put_back(future, level)
+
+    def give_back_all(self) -> None:
+        """Gives back all that is in flight. The session is gone, and what it had begun was taken out."""
+        rest = list(self._session.in_flight)
+        self._session.in_flight.clear()
+        self.give_back(rest, first=bool(rest) and rest[0][0] == self._session.begun)
+
+    def check_drained(self) -> None:
+        """Has the engine look whether that was the last task, if it waits for that."""
+        if self._any_engine.door:
+            self._any_engine.check_drained()
+
+    # -- a session that died --------------------------------------------------------------------------------------
+
+    def cut_off(self, number: int, future: Any) -> TaskCancelled | None:
+        """Returns the error of a task in which the session died because the task was cancelled and did not heed that;
+        None if the session died of anything else, so that the attempt has failed."""
+        context = None
+        if number == self._session.begun:
+            context = self._context_of(future)
+        else:
+            self._count(future)
+        cause = None if context is None else context.cause
+        verdict = after_loss(cancelled=cause is not None, killed=isinstance(cause, TaskKilled))
+        if verdict is None:
+            return None
+        kind = TaskKilled if verdict is Verdict.KILLED else TaskCancelled
+        error = kind(f"{future.label} was cancelled, and its process ended because it did not heed that: {cause}")
+        error.__cause__ = cause
+        self._any_engine.shutdown_counts.killed_tasks += verdict is Verdict.KILLED
+        return error
 
     # -- the engine's ---------------------------------------------------------------------------------------------
 
     @abstractmethod
     def _refuse(self, future: Any, error: TravelError) -> None:
-        """The task can't be sent."""
+        """Ends a task that cannot be sent."""
 
     @abstractmethod
     def _count(self, future: Any) -> None:
-        """It counts as started."""
+        """Notes that a task has started."""
 
     @abstractmethod
     def _uncount(self, future: Any) -> None:
-        """It was not, after all."""
+        """Notes that it has not, after all."""
 
     @abstractmethod
-    def _begins(self, future: Any, context: RemoteContext) -> bool:
-        """It has a context from now on. True if it was cancelled before."""
+    def _give_context(self, future: Any, context: RemoteContext) -> bool:
+        """Gives a task its context. True if it was cancelled before."""
 
     @abstractmethod
-    def _return(self, future: Any, level: int) -> None:
-        """To the queue with it."""
+    def _context_of(self, future: Any) -> Context | None:
+        """Returns the context of the task that has begun."""
 
     @abstractmethod
-    def _check_drained(self) -> None:
-        """Something may have been the last."""
+    def _unsend(self, future: Any) -> tuple[bool, bool]:
+        """Notes that a task is not in flight any more. Returns whether it has its outcome, and whether it was
+        cancelled."""
+
+    @abstractmethod
+    def _end_cancelled(self, future: Any, error: TaskCancelled) -> None:
+        """Ends a task that has not started."""
 
 
 def out_of_turn(expected: int, number: int) -> RuntimeError:
-    """The child answered another task than its first: a task has forked, say, and both went on."""
-    return RuntimeError(f"the child answered task {number} instead of {expected}")
-
-
-def blameless(error: BaseException, packed: PackedError) -> bool:
-    """Whether it is the journey's fault and nobody else's."""
-    return isinstance(error, TravelError) and packed.pickled is not None
+    """Returns the error of a session that reports another task than its first: a task has forked, say, and both of the
+    processes went on."""
+    return RuntimeError(f"the session reported task {number} instead of {expected}")

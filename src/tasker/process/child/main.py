@@ -1,7 +1,8 @@
-"""What runs in a child: it makes the resource, runs the tasks, and ends the resource, all in its main thread.
+"""The program of a child: it makes the resource, runs the tasks, and ends the resource, all in its main thread.
 
-That thread reads orders and writes answers. A second one, ``control``, hears of cancellations, and of the end of the parent:
-then the running task is cancelled, the resource destroyed, and a task that does not listen is cut off after a grace.
+That thread reads tasks and writes what became of them. A second one, ``tasker-control``, reads cancellations, and notices
+the end of the parent: then the running task is cancelled and the resource destroyed; a task that does not heed that is cut
+off after a grace.
 
 SIGTERM interrupts the running task by an exception, so that the resource can still be destroyed.
 """
@@ -27,32 +28,20 @@ from tasker.core.user_functions import refused
 from tasker.errors import TaskKilled, TravelError
 from tasker.logs import describe, task_name
 from tasker.process.protocol.errors import pack_error
-from tasker.process.protocol.messages import (
-    ERROR,
-    GONE,
-    LARGE,
-    LEAVE,
-    READY,
-    RESULT,
-    SKIPPED,
-    UNMADE,
-    UNREAD,
-    Answer,
-    Order,
-    Setup,
-)
-from tasker.process.protocol.pickling import PLAIN, pack, pack_or_tell, unpack, unpack_variables
-from tasker.process.protocol.wire import LARGE as FILED
-from tasker.process.protocol.wire import Frame, Wire
+from tasker.process.protocol.messages import LEAVE, ChildMessage, EncodedTask, Setup
+from tasker.process.protocol.pickling import PLAIN, pack, pack_named, unpack, unpack_variables
+from tasker.process.protocol.wire import MAPPED_SIZE, Frame, Wire
 from tasker.process.usage import own_rss
+from tasker.remote.events import ERROR, GONE, LARGE, READY, RESULT, SKIPPED, UNMADE, UNREAD
 
-from .output import speak_through
+from .output import redirect_output
 from .resource import Resource
 
 _RSS_INTERVAL = 0.1
-_EARLY = 10_000
+"""Seconds between two measurements of the memory."""
+_MOST_EARLY = 10_000
 LAST = 1.0
-"""Seconds for the resource, after those that a running task is given, when the parent is gone."""
+"""Seconds for the end of the resource, after those that a running task is given, when the parent is gone."""
 
 
 class Terminated(SystemExit):
@@ -60,7 +49,7 @@ class Terminated(SystemExit):
 
 
 class _Context(Context):
-    """Of the task that runs."""
+    """The context of the task that runs."""
 
     __slots__ = ("interrupt", "number")
 
@@ -68,7 +57,7 @@ class _Context(Context):
         super().__init__(root)
         self.number: int = number
         self.interrupt: Callable[[], object] | None = None
-        """Cancels the coroutine, where it is one. From any thread."""
+        """Cancels the coroutine of an asynchronous task. From any thread."""
 
 
 class Child:
@@ -79,7 +68,8 @@ class Child:
         self._control = control
         self._permits = permits
         self._setup = setup
-        self._ahead: deque[tuple[int, Order]] = deque()
+        self._ahead: deque[tuple[int, EncodedTask]] = deque()
+        """Tasks that were read and have not begun, each with its epoch."""
         self._current: _Context | None = None
         self._early: dict[int, BaseException] = {}
         """Cancellations of tasks that have not begun."""
@@ -87,23 +77,24 @@ class Child:
         self._interruptible = False
         self._over = threading.Event()
         self._cancelling = threading.Lock()
-        """ResourceHandle while a cancellation is carried out, its callbacks included."""
+        """Held while a cancellation is carried out, its callbacks included."""
         self._root = _root(setup.values)
         self._resource = Resource(setup)
         self._measured = monotonic()
         self._pauses = 0
+        """How often the child has paused, see ``protocol.messages``."""
 
     def live(self) -> int:
-        """The whole life; the status to exit with."""
+        """Makes the resource, runs tasks and ends the resource; returns the status to exit with."""
         signal.signal(signal.SIGTERM, self._terminate)
         threading.Thread(target=self._listen, name="tasker-control", daemon=True).start()
         try:
             self._user(self._resource.make)
         except BaseException as error:
-            self._answer((UNMADE, pack_error(error)))
+            self._send((UNMADE, pack_error(error)))
             self._over.set()
             return 1
-        self._answer((READY,))
+        self._send((READY,))
         try:
             self._serve()
         except (EOFError, OSError, Terminated):
@@ -111,7 +102,7 @@ class Child:
         return self._end()
 
     def _user(self, fn: Any, *args: Any) -> Any:
-        """Calls something of the user's, which SIGTERM may interrupt."""
+        """Calls user code or something else that SIGTERM may interrupt."""
         self._interruptible = True
         try:
             return fn(*args)
@@ -126,7 +117,7 @@ class Child:
 
     def _end(self) -> int:
         fault = None
-        # What the task was told of by its context, its callbacks are told of, too, before the resource goes.
+        # A cancellation that has reached the context is carried out to its last callback before the resource goes.
         if self._cancelling.acquire(timeout=max(self._setup.grace, LAST)):
             self._cancelling.release()
         try:
@@ -135,7 +126,7 @@ class Child:
             fault = pack_error(error)
         self._over.set()
         try:
-            self._answer((GONE, fault))
+            self._send((GONE, fault))
         except OSError:
             pass
         return 0
@@ -144,13 +135,13 @@ class Child:
 
     def _serve(self) -> None:
         while not self._leaving:
-            order = self._next()
-            if order is None:
+            task = self._next()
+            if task is None:
                 return
-            self._run(order)
+            self._run(task)
 
-    def _next(self) -> Order | None:
-        """The next task that may begin; None: leave."""
+    def _next(self) -> EncodedTask | None:
+        """Waits for the next task that may begin and returns it; None where it is time to leave."""
         epoch: int | None = None
         while True:
             if not self._ahead:
@@ -160,43 +151,46 @@ class Child:
             if epoch is None:
                 try:
                     (epoch,) = os.read(self._permits, 1)
-                except BlockingIOError:  # taken back, all that is here
+                except BlockingIOError:  # all that is here was recalled
                     self._ahead.clear()
                     continue
-            theirs, order = self._ahead.popleft()
-            if theirs == epoch:
-                return order
+            its_epoch, task = self._ahead.popleft()
+            # The permit is of the newest epoch, so a task of another one was recalled.
+            if its_epoch == epoch:
+                return task
 
     def _read(self) -> bool:
-        """Reads one message; False: leave."""
+        """Reads one message; False where it is time to leave."""
         parts = self._user(self._wire.receive_one)
         if self._leaving:
             return False
         try:
             message = unpack(parts)
-        except BaseException as error:
-            self._answer((UNREAD, pack_error(error)))
+        except BaseException:
+            self._send((UNREAD,))  # the tasks come again, each for itself, and then one of them gets the error
             return True
         if message == LEAVE:
             return False
-        epoch, judged, orders = message
+        epoch, judged, tasks = message
+        # One that was sent before the parent had judged the last error is recalled by the parent, and sent again.
         if judged >= self._pauses:
-            self._ahead.extend([(epoch, order) for order in orders])
+            self._ahead.extend([(epoch, task) for task in tasks])
         return True
 
     def _pause(self) -> None:
-        """Begins nothing more of what was sent before the parent knows what has just been answered."""
+        """Lets nothing begin that was sent before the parent has judged what is reported next."""
         self._pauses += 1
         self._ahead.clear()
 
-    def _run(self, order: Order) -> None:
-        number, task, args, variables, packed = order
+    def _run(self, encoded: EncodedTask) -> None:
+        number, task, args, variables, packed = encoded
         started = monotonic()
-        # First the one, then the other; the control thread does it the other way round.
+        # ``_current`` first, then ``_early``. The control thread writes ``_early`` first and then looks at ``_current``,
+        # so a cancellation is seen by at least one of the two.
         self._current = context = _Context(self._root, number)
         if self._early and self._early.pop(number, None) is not None:
             self._current = None
-            self._answer((SKIPPED, number))
+            self._send((SKIPPED, number))
             return
         try:
             if packed is not None:
@@ -211,20 +205,20 @@ class Child:
                 raise refused(value)
         except Terminated:
             self._current = None
-            return  # the parent finds a task without an answer
+            return  # the parent finds a task that has begun and has no outcome
         except BaseException as error:
             self._current = None
             if self._setup.must_admit:
                 self._pause()
             self._measure()
-            self._answer((ERROR, number, pack_error(error), started, monotonic(), context.cancelled))
+            self._send((ERROR, number, pack_error(error), started, monotonic(), context.cancelled))
             return
         finished = monotonic()
         self._current = None
         self._measure()
         if type(value) in PLAIN:
             pickled = dumps((RESULT, number, value, started, finished), 5)
-            if len(pickled) < FILED:
+            if len(pickled) < MAPPED_SIZE:
                 self._wire.put_small(pickled)
                 return
         self._result(number, task, value, started, finished)
@@ -235,7 +229,7 @@ class Child:
         except BaseException:
             what = f"the result of task #{number} {task_name(task)} (a {type(value).__name__})"
             try:
-                frame = Frame(pack_or_tell((RESULT, number, value, started, finished), what))
+                frame = Frame(pack_named((RESULT, number, value, started, finished), what))
             except BaseException as error:
                 if not isinstance(error, TravelError):
                     error = TravelError(
@@ -244,11 +238,11 @@ class Child:
                 frame = Frame(pack((ERROR, number, pack_error(error), started, finished, False)))
         self._wire.put_all(frame)
 
-    def _answer(self, answer: Answer) -> None:
-        self._wire.put_all(Frame(pack(answer)))
+    def _send(self, message: ChildMessage) -> None:
+        self._wire.put_all(Frame(pack(message)))
 
     def _measure(self) -> None:
-        """Tells, before the answer to the task, that the child is to be replaced."""
+        """Reports, before the outcome of the task, that the resource is to be replaced, if it has become too large."""
         most = self._setup.max_rss
         if most is None:
             return
@@ -259,7 +253,7 @@ class Child:
         rss = own_rss()
         if rss > most:
             self._pause()
-            self._answer((LARGE, rss))
+            self._send((LARGE, rss))
 
     # -- the control thread ---------------------------------------------------------------------------------------
 
@@ -270,20 +264,20 @@ class Child:
                 self._cancel(number, cause)
         except (EOFError, OSError):
             pass
-        self._leaving = True  # the parent is gone, or has no more to say; it says so after the last answer only
+        self._leaving = True  # the parent is gone, or it has read the last message and closed the connection
         self._cancel(0, TaskKilled("the process of the manager is gone"))
         if not self._over.wait(self._setup.grace + LAST):
             os._exit(1)
 
     def _cancel(self, number: int, cause: BaseException) -> None:
-        """0: whatever runs."""
+        """Cancels a task; 0: whatever runs."""
         with self._cancelling:
             self._carry_out(number, cause)
 
     def _carry_out(self, number: int, cause: BaseException) -> None:
         if number:
             self._early[number] = cause
-            if len(self._early) > _EARLY:  # of tasks that ended before they heard of it
+            if len(self._early) > _MOST_EARLY:  # of tasks that had ended when their cancellation came
                 del self._early[next(iter(self._early))]
         current = self._current
         if current is None or number not in (0, current.number):
@@ -291,7 +285,7 @@ class Child:
         self._early.pop(number, None)
         try:
             current.cancel(cause)
-        except BaseException:  # of a callback
+        except BaseException:  # raised by a callback
             sys.excepthook(*sys.exc_info())
         if current.interrupt is not None:
             current.interrupt()
@@ -314,13 +308,13 @@ def _root(values: list[tuple[Any, Any]]) -> Context:
 
 
 def run(fds: list[int]) -> int:
-    """The life of a child that was given these descriptors; the status to exit with."""
-    data, side, control, permits, *speech = fds
+    """Runs a child that was given these descriptors; returns the status to exit with."""
+    data, side, control, permits, *output = fds
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides; and it may come from the same terminal
     wire = Wire(socket.socket(fileno=data), socket.socket(fileno=side))
     wire.data.setblocking(True)
-    ears = socket.socket(fileno=control)
-    ears.setblocking(True)
+    cancellations = socket.socket(fileno=control)
+    cancellations.setblocking(True)
     try:
         try:
             setup: Setup = unpack(wire.receive_one())
@@ -328,7 +322,7 @@ def run(fds: list[int]) -> int:
             return 0
         except BaseException as error:
             return _unmade(wire, error)
-        speak_through(speech, setup.name, setup.levels)
+        redirect_output(output, setup.name, setup.levels)
         try:
             if setup.nice:
                 os.nice(setup.nice)
@@ -337,7 +331,7 @@ def run(fds: list[int]) -> int:
         except (OSError, OverflowError) as error:
             error.add_note(f"ProcessBackend(nice={setup.nice!r}, affinity={setup.affinity!r})")
             return _unmade(wire, error)
-        return Child(wire, Wire(ears, wire.side), permits, setup).live()
+        return Child(wire, Wire(cancellations, wire.side), permits, setup).live()
     finally:
         for stream in (sys.stdout, sys.stderr):
             try:
@@ -347,11 +341,11 @@ def run(fds: list[int]) -> int:
 
 
 def _unmade(wire: Wire, error: BaseException) -> int:
-    """Tells that there will be no resource; the status to exit with."""
+    """Reports that there will be no resource; returns the status to exit with."""
     wire.put_all(Frame(pack((UNMADE, pack_error(error)))))
     return 1
 
 
 def main(fds: str) -> None:
-    """The program of a child that is an interpreter of its own (``spawn``)."""
+    """Runs a child that is an interpreter of its own (``spawn``)."""
     os._exit(run(json.loads(fds)))

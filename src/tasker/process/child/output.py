@@ -1,4 +1,4 @@
-"""What a child says: standard output, standard error and ``logging``, through three pipes to its parent."""
+"""The output of a child: standard output, standard error and ``logging``, through three pipes to its parent."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ import logging
 import logging.handlers
 import os
 import pickle
-import struct
 import sys
 import threading
 from typing import Any
 
-HEADER: struct.Struct = struct.Struct("<I")
+from tasker.process.protocol.records import HEADER
 
 
 class PipeHandler(logging.handlers.QueueHandler):
@@ -21,10 +20,10 @@ class PipeHandler(logging.handlers.QueueHandler):
         super().__init__(None)  # type: ignore[arg-type]
         self._fd = fd
         self._worker = worker
-        self._whole = threading.Lock()
+        self._write_lock = threading.Lock()
 
     def enqueue(self, record: logging.LogRecord) -> None:
-        """Writes it, whole."""
+        """Writes a record, in one piece."""
         record.processName = self._worker
         state = record.__dict__
         try:
@@ -32,7 +31,7 @@ class PipeHandler(logging.handlers.QueueHandler):
         except Exception:  # extras that can't travel
             pickled = pickle.dumps({key: value for key, value in state.items() if _plain(value)}, 5)
         view = memoryview(HEADER.pack(len(pickled)) + pickled)
-        with self._whole:
+        with self._write_lock:
             while view:
                 view = view[os.write(self._fd, view) :]
 
@@ -41,8 +40,8 @@ def _plain(value: Any) -> bool:
     return isinstance(value, str | int | float | bool | type(None)) or value == ()
 
 
-def speak_through(pipes: list[int], worker: str, levels: dict[str, int]) -> None:
-    """From now on this process speaks through these: output, errors, log records."""
+def redirect_output(pipes: list[int], worker: str, levels: dict[str, int]) -> None:
+    """Redirects standard output, standard error and log records into these pipes."""
     out, err, log = pipes
     for pipe, standard in ((out, 1), (err, 2)):
         os.dup2(pipe, standard, inheritable=True)
@@ -50,7 +49,7 @@ def speak_through(pipes: list[int], worker: str, levels: dict[str, int]) -> None
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # not what a preloaded module may have put there
             stream.reconfigure(line_buffering=True)
-    logging.raiseExceptions = False  # where the parent is gone there is nobody to tell
+    logging.raiseExceptions = False  # where the parent is gone no stream is left to report to
     root = logging.getLogger()
     root.handlers[:] = [PipeHandler(log, worker)]
     for name, level in levels.items():

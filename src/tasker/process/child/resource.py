@@ -1,6 +1,6 @@
 """The resource in its child: made, used and ended in one thread, by functions of either kind.
 
-For an ``AsyncTaskManager`` there is one event loop, which runs while something of the resource's does.
+For an ``AsyncTaskManager`` there is one event loop, which runs while a coroutine of the resource or of a task does.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from tasker.process.protocol.messages import Setup
 
 
 class Resource:
-    """One resource, and what to do with it."""
+    """One resource, from its creation to its end."""
 
     def __init__(self, setup: Setup) -> None:
         self._setup = setup
@@ -22,7 +22,7 @@ class Resource:
         self._resource: Any = None
 
     def make(self) -> None:
-        """Makes it; raises what the user's function raises."""
+        """Makes the resource; raises what the user's function raises."""
         setup = self._setup
         if setup.resource is None:
             assert setup.create is not None
@@ -48,7 +48,7 @@ class Resource:
         return value
 
     def end(self) -> None:
-        """Ends it; raises what the user's function raises."""
+        """Ends the resource; raises what the user's function raises."""
         try:
             if self._end is not None:
                 self._whole(self._end())
@@ -57,10 +57,10 @@ class Resource:
                 self._close_loop()
 
     def _whole(self, value: Any, run: Callable[..., Any] | None = None, context: Any = None) -> Any:
-        """What is awaited of it, where it is to be awaited."""
+        """Returns the value; where it is to be awaited, what that gives."""
         if not self._setup.asynchronous or not hasattr(type(value), "__await__"):
             return value
-        import asyncio  # noqa: PLC0415  a child of a threaded manager has no use for it
+        import asyncio  # noqa: PLC0415  a child of a threaded manager does not need it
 
         if self._loop is None:
             self._loop = asyncio.new_event_loop()

@@ -1,4 +1,4 @@
-"""What the children say, as it comes: lines to this process's own output, log records to its loggers.
+"""The output of the children, as it comes: lines go to this process's own streams, log records to its loggers.
 
 One thread for all children of a manager, ``<name>-output``. It runs handlers and streams of the user's; what those raise is
 logged and counted, and the next line follows.
@@ -17,12 +17,12 @@ from contextlib import ExitStack
 from functools import partial
 
 from tasker.logs import GuardedLogger
-from tasker.process.child.output import HEADER
+from tasker.process.protocol.records import HEADER
 from tasker.process.protocol.shared_memory import closed_with
 
 _READ = 65536
 _LONGEST = 1 << 20
-"""From how many bytes on a line is shown though it has not ended."""
+"""Bytes from which on a line is shown though it has not ended."""
 
 
 class _Lines:
@@ -89,13 +89,14 @@ class OutputReader:
         self._thread: threading.Thread | None = None
 
     def pipes(self, worker: str) -> list[int]:
-        """The writing ends of three new pipes: output, errors, log records."""
+        """Makes three pipes, for output, errors and log records; returns their writing ends. ``OSError`` if there are no
+        descriptors left; then none is taken."""
         with ExitStack() as made:
             ends = [closed_with(made, os.pipe(), os.close) for _ in range(3)]
             made.pop_all()
-        ears: tuple[_Lines | _Records, ...] = (_Lines(worker, "stdout"), _Lines(worker, "stderr"), _Records())
+        readers: tuple[_Lines | _Records, ...] = (_Lines(worker, "stdout"), _Lines(worker, "stderr"), _Records())
         with self._lock:
-            self._new += [(read, reader) for (read, _), reader in zip(ends, ears, strict=True)]
+            self._new += [(read, reader) for (read, _), reader in zip(ends, readers, strict=True)]
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name=f"{self._name}-output", daemon=True)
                 self._thread.start()
@@ -133,7 +134,7 @@ class OutputReader:
                 return
 
     def _read(self, fd: int, reader: _Lines | _Records) -> bool:
-        """Reads once; False where there is nothing now, or no more."""
+        """Reads once; False where there is nothing now, or no more to come."""
         try:
             read = os.read(fd, _READ)
         except BlockingIOError:
@@ -159,4 +160,4 @@ class OutputReader:
         try:
             fn()
         except BaseException as error:
-            self._log.fault("showing what a child said", error)
+            self._log.fault("showing the output of a child", error)

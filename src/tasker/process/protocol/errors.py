@@ -4,7 +4,7 @@ A pickled exception loses its causes, its traceback, and often cannot be made ag
 it keeps). So each of the chain travels for itself; one that does not survive the journey is replaced by a ``TravelError``
 that says what it was. Of a long chain the first ``_CHAIN`` travel; the text has them all.
 
-An error is the user's: whatever its own methods do, an ending of the program included, must not end the child or the parent.
+An error is the user's: whatever its own methods do, even ``sys.exit``, must not end the child or the parent.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 from tasker.errors import RemoteTraceback, TravelError
 from tasker.logs import describe
 
-from .pickling import THEIRS, pack_whole, unpack
+from .pickling import USER_ERRORS, pack_whole, unpack
 
 _PACKAGE = Path(__file__).parents[2]
 _CHAIN = 50
@@ -29,23 +29,23 @@ class PackedError:
 
     pickled: bytes | None
     text: str
-    """What it was, in words."""
+    """Describes the error."""
     notes: list[str] = field(default_factory=list)
     cause: PackedError | None = None
     context: PackedError | None = None
     suppress: bool = False
     traceback: str | None = None
-    """Of the first, with all that leads to it."""
+    """Of the first error, with all that leads to it."""
 
 
 def pack_error(error: BaseException) -> PackedError:
-    """The error, with what it came from; its traceback begins where the user's code does."""
+    """Packs an error with what it came from; its traceback begins where the user's code does."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None and _ours(trace.tb_frame.f_code.co_filename):
         trace = trace.tb_next
     try:
         text = "".join(traceback.format_exception(type(error), error, trace))
-    except THEIRS as fault:  # its own __str__
+    except USER_ERRORS as fault:  # its own __str__
         text = f"{type(error).__name__}, whose traceback could not be formatted: {describe(fault)}"
     packed = _pack(error, set(), _CHAIN)
     packed.traceback = text
@@ -57,11 +57,11 @@ def _ours(file: str) -> bool:
     return path.is_relative_to(_PACKAGE) or path.parent.name == "asyncio"
 
 
-def _pack(error: BaseException, seen: set[int], connections: int) -> PackedError:
+def _pack(error: BaseException, seen: set[int], most: int) -> PackedError:
     seen.add(id(error))
 
     def follow(other: BaseException | None) -> PackedError | None:
-        return None if other is None or id(other) in seen or not connections else _pack(other, seen, connections - 1)
+        return None if other is None or id(other) in seen or not most else _pack(other, seen, most - 1)
 
     return PackedError(
         _pickled(error),
@@ -74,19 +74,19 @@ def _pack(error: BaseException, seen: set[int], connections: int) -> PackedError
 
 
 def _notes(error: BaseException) -> list[str]:
-    """Those that are text, as they should be; anybody can put anything there."""
+    """Returns those notes that are text; user code may put anything there."""
     notes = getattr(error, "__notes__", ())
     return [str(note) for note in notes if isinstance(note, str)] if isinstance(notes, list | tuple) else []
 
 
 def _pickled(error: BaseException) -> bytes | None:
-    """None if neither it nor a likeness can be pickled and made again from that."""
+    """Returns None if neither the error nor a likeness can be pickled and made again from that."""
     kind = type(error)
     for attempt in (lambda: error, lambda: _Likeness(kind, error.args, vars(error)), lambda: _likeness(error)):
         try:
             pickled = pack_whole(attempt())
             again = unpack([pickled])
-        except THEIRS:  # the next one
+        except USER_ERRORS:  # the next attempt follows
             continue
         if type(again) is kind:
             return pickled
@@ -94,8 +94,8 @@ def _pickled(error: BaseException) -> bytes | None:
 
 
 class _Likeness:
-    """An error without what can't travel, which its class is not asked to make: it may ask for other arguments than it
-    keeps."""
+    """An error without what cannot travel, made again without a call of its class, which may ask for other arguments
+    than it keeps."""
 
     def __init__(self, kind: type[BaseException], args: tuple[Any, ...], state: dict[str, Any]) -> None:
         self._parts = kind, args, state
@@ -112,7 +112,7 @@ def _likeness(error: BaseException) -> _Likeness:
 def _travels(value: Any) -> bool:
     try:
         unpack([pack_whole(value)])
-    except THEIRS:
+    except USER_ERRORS:
         return False
     return True
 
@@ -125,7 +125,7 @@ def _remake(kind: type[BaseException], args: tuple[Any, ...], state: dict[str, A
 
 
 def unpack_error(packed: PackedError) -> BaseException:
-    """The error as it was raised; at the end of its causes stands the child's traceback."""
+    """Makes the error again as it was raised; at the end of its causes stands the child's traceback."""
     error = _unpack(packed)
     if packed.traceback is not None:
         last, seen = error, {id(error)}
@@ -138,19 +138,12 @@ def unpack_error(packed: PackedError) -> BaseException:
     return error
 
 
-def garbled(what: str, fault: BaseException) -> TravelError:
-    """The error of a result that could not be unpickled here."""
-    error = TravelError(f"the result of {what} can't be unpickled: {describe(fault)}")
-    error.__cause__ = fault
-    return error
-
-
 def _unpack(packed: PackedError) -> BaseException:
     error = None
     if packed.pickled is not None:
         try:
             error = unpack([packed.pickled])
-        except THEIRS as fault:
+        except USER_ERRORS as fault:
             packed.text += f" (it can't be made again here: {describe(fault)})"
     if not isinstance(error, BaseException):
         error = TravelError(f"an error that can't travel: {packed.text}")
@@ -168,5 +161,5 @@ def _unpack(packed: PackedError) -> BaseException:
 def _add_note(error: BaseException, note: str) -> None:
     try:
         error.add_note(note)
-    except THEIRS:  # a class that forbids it
+    except USER_ERRORS:  # a class that forbids it
         pass

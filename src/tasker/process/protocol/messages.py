@@ -1,15 +1,20 @@
-"""What this process and a child tell each other.
+"""What this process and a child send each other.
 
-A task goes as ``Order``, many in one message. For each of them one byte goes through a pipe of its own, the *permits*, before
-the message; the child takes one before it begins a task. Both sides can read that pipe: so whoever takes a permit out decides,
-in the kernel and at once, whether a task that was sent ahead begins or goes back to the queue, also while the child is deep
-in C code; and after a child's death the permits that are left tell exactly which tasks it had not begun.
+A task goes as an ``EncodedTask``, many in one message. For each of them one byte goes through a pipe of its own, the
+*permits*, before the message; the child takes one before it begins a task. Both sides can read that pipe, so whichever
+takes a permit out decides, in the kernel and at once, whether a task that was sent ahead begins or goes back to the queue,
+even while the child is deep in C code. And after a child's death the permits that are left say exactly which tasks it had
+not begun.
 
 After an error that may be the resource's fault the child pauses: it begins nothing until a message says that the parent has
 judged that error, and found it to be the task's own.
 
 The byte is the *epoch* of its tasks: the parent, having taken permits back, begins the next, and the child drops what it has
 of older ones.
+
+The child's messages are the events of ``remote.events``, except that ``UNMADE``, ``ERROR`` and ``GONE`` carry a
+``PackedError`` in place of the error, and ``ERROR`` ends with ``cancelled``. ``GARBLED`` is never sent: it stands for a
+message that could not be read.
 """
 
 from __future__ import annotations
@@ -44,26 +49,11 @@ class Setup:
 
 
 Variables = list[tuple[tuple[str, str], bytes]]
-Order = tuple[int, Callable[..., Any] | str, tuple[Any, ...], Variables | None, list[Any] | None]
-"""A task to be run: its number, function, arguments, context variables. Or its number, its name, and the three of them pickled
-for themselves."""
-
+EncodedTask = tuple[int, Callable[..., Any] | str, tuple[Any, ...], Variables | None, list[Any] | None]
+"""A task on its way: number, function, arguments, context variables, None. Or, where it is pickled for itself: number, name,
+(), None, and the pickle of function, arguments and variables in parts."""
 
 LEAVE = "leave"
-"""In place of orders: destroy the resource, and end."""
+"""In place of a message with tasks: destroy the resource, and end."""
 
-READY, UNMADE, RESULT, ERROR, SKIPPED, UNREAD, LARGE, GONE, GARBLED = range(9)
-"""The child's messages, tuples that begin so:
-
-``READY``                            the resource is made
-``UNMADE, error``                    it could not be made
-``RESULT, number, value, started, finished``
-``ERROR, number, error, started, finished, cancelled``   ``cancelled``: whether its context was
-``SKIPPED, number``                  cancelled before it began
-``UNREAD, error``                    a message with orders that could not be unpickled
-``LARGE, rss``                       it holds more memory than ``max_rss``
-``GONE, error or None``              the resource is destroyed
-``GARBLED, fault``                   not the child's: a result that could not be unpickled here
-"""
-
-Answer = tuple[Any, ...]
+ChildMessage = tuple[Any, ...]

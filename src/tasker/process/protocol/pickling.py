@@ -6,8 +6,8 @@ travelled by value comes back as the class it was, because cloudpickle keeps tra
 
 Large buffers (arrays) are left out of the pickle and go beside it, see ``wire``.
 
-A ``ContextVar`` can't be pickled; but one that is found in a module is the same on the other side. One of ``__main__`` gets a
-twin there.
+A ``ContextVar`` cannot be pickled; but one that is found in a module is the same on the other side. One of ``__main__``
+gets a twin there.
 """
 
 from __future__ import annotations
@@ -24,29 +24,28 @@ import cloudpickle  # type: ignore[import-untyped]
 
 from tasker.errors import TravelError
 
-from .wire import LARGE, Parts
+from .wire import MAPPED_SIZE, Parts
 
 _PROTOCOL = 5
 _MAIN = b"__main__"
 PLAIN = frozenset({int, float, complex, bool, str, bytes, type(None)})
 """Types whose values neither change nor hold anything."""
 
-
-THEIRS: tuple[type[BaseException], ...] = (Exception, SystemExit)
+USER_ERRORS: tuple[type[BaseException], ...] = (Exception, SystemExit)
 """What the user's own methods may raise where something is pickled or made again."""
 
 
 def pack(value: Any) -> Parts:
-    """Pickles; raises what pickling raises, if cloudpickle can't do it either."""
+    """Pickles a value; raises what pickling raises, if cloudpickle cannot do it either."""
     buffers: list[memoryview] = []
 
     def beside(buffer: pickle.PickleBuffer) -> bool:
-        """False: goes beside the pickle."""
+        """Returns False for a buffer that goes beside the pickle."""
         try:
             raw = buffer.raw()
         except BufferError:  # not contiguous
             return True
-        if raw.nbytes < LARGE:
+        if raw.nbytes < MAPPED_SIZE:
             return True
         buffers.append(raw)
         return False
@@ -59,16 +58,16 @@ def pack(value: Any) -> Parts:
 
 
 def pack_whole(value: Any) -> bytes:
-    """``pack`` in one piece, whatever its size."""
+    """Pickles a value in one piece, whatever its size."""
     pickled = _plainly(value)
     return bytes(_by_value(value)) if pickled is None else pickled
 
 
 def _plainly(value: Any, beside: Callable[[pickle.PickleBuffer], bool] | None = None) -> bytes | None:
-    """None where plain pickle can't do it, or not as it should be."""
+    """Returns None where plain pickle cannot do it, or would refer to this program's ``__main__``."""
     try:
         pickled = pickle.dumps(value, _PROTOCOL, buffer_callback=beside)
-    except Exception:  # whatever it is: cloudpickle's error is the one that is told
+    except Exception:  # whatever it is: cloudpickle tries next, and its error is the one that is raised
         return None
     return None if _MAIN in pickled else pickled
 
@@ -80,14 +79,14 @@ def _by_value(value: Any, beside: Callable[[pickle.PickleBuffer], bool] | None =
 
 
 def unpack(parts: Parts) -> Any:
-    """The other way round; raises what unpickling raises."""
+    """Makes the value again; raises what unpickling raises."""
     if len(parts) == 1:
         return pickle.loads(parts[0])  # noqa: S301  from our own pipe
     return pickle.loads(parts[0], buffers=parts[1:])  # noqa: S301  from our own pipe
 
 
-def pack_or_tell(value: Any, what: str) -> Parts:
-    """``pack``, whose failure is a ``TravelError`` that names it."""
+def pack_named(value: Any, what: str) -> Parts:
+    """Pickles a value like ``pack``; a failure is a ``TravelError`` that names ``what``."""
     try:
         return pack(value)
     except RecursionError as error:
@@ -111,7 +110,7 @@ _twins: dict[tuple[str, str], contextvars.ContextVar[Any]] = {}
 
 
 def home_of(variable: contextvars.ContextVar[Any]) -> tuple[str, str] | None:
-    """The module and the name under which a variable is found there, or None."""
+    """Returns the module and the name under which a variable is found there, or None."""
     known = _homes.get(variable)
     if known is not None and (known[1] is not None or known[0] == len(sys.modules)):
         return known[1]
@@ -127,7 +126,7 @@ def _search(variable: contextvars.ContextVar[Any]) -> tuple[str, str] | None:
     for name, module in tuple(sys.modules.items()):
         try:
             names = tuple(vars(module).items())
-        except Exception:  # noqa: S112  there is all sorts of things in sys.modules
+        except Exception:  # noqa: S112  anything may be in sys.modules
             continue
         for key, value in names:
             if value is variable:
@@ -136,15 +135,15 @@ def _search(variable: contextvars.ContextVar[Any]) -> tuple[str, str] | None:
 
 
 def variable_at(module: str, name: str, *default: Any) -> contextvars.ContextVar[Any]:
-    """The variable that has its home there."""
+    """Returns the variable that has its home there."""
     if module != "__main__":
         found = getattr(importlib.import_module(module), name)
         assert isinstance(found, contextvars.ContextVar)
         return found
     place = module, name
-    this_thread = getattr(sys.modules[module], name, None)
-    if isinstance(this_thread, contextvars.ContextVar):
-        return this_thread
+    here = getattr(sys.modules[module], name, None)
+    if isinstance(here, contextvars.ContextVar):
+        return here
     if place not in _twins:
         _twins[place] = contextvars.ContextVar(name, default=default[0]) if default else contextvars.ContextVar(name)
     return _twins[place]
@@ -161,7 +160,7 @@ def _reduced(variable: contextvars.ContextVar[Any]) -> Any:
 
 
 def pack_variables(variables: contextvars.Context | None) -> list[tuple[tuple[str, str], bytes]] | None:
-    """Those of them that can travel, each pickled for itself; None if there are none."""
+    """Packs those of the variables that can travel, each for itself; None if there are none."""
     if not variables:
         return None
     packed = []
@@ -177,7 +176,7 @@ def pack_variables(variables: contextvars.Context | None) -> list[tuple[tuple[st
 
 
 def unpack_variables(packed: list[tuple[tuple[str, str], bytes]] | None) -> contextvars.Context:
-    """A context in which they are set; without those that can't be had here."""
+    """Returns a context in which they are set, except those that cannot be had here."""
     context = contextvars.Context()
     for home, value in packed or ():
         try:

@@ -1,7 +1,6 @@
 """Files in memory without a name: how large parts of a message get to the other side with one copy.
 
-Each part begins on a page of its own and is mapped for itself, so it can be let go of by itself. Before Python 3.13 a mapping
-keeps a descriptor as long as it lives. So where they get scarce, parts are read instead, which costs one copy more.
+Each part begins on a page of its own and is mapped for itself, so that it can be released by itself.
 """
 
 from __future__ import annotations
@@ -18,10 +17,11 @@ from typing import Any, TypeVar
 _End = TypeVar("_End")
 _PAGE = mmap.ALLOCATIONGRANULARITY
 _KEEPS_NONE: dict[str, Any] = {"trackfd": False} if sys.version_info >= (3, 13) else {}
+"""Arguments of a mapping that keeps no descriptor. Before Python 3.13 each keeps one for as long as it lives."""
 
 
 def file_in_memory(parts: Iterable[memoryview]) -> int:
-    """A file that holds these, each from the beginning of a page on; its descriptor."""
+    """Makes a file that holds these, each from the beginning of a page on; returns its descriptor."""
     if hasattr(os, "memfd_create"):
         fd = os.memfd_create("tasker", os.MFD_CLOEXEC)
     else:
@@ -41,7 +41,7 @@ def file_in_memory(parts: Iterable[memoryview]) -> int:
 
 
 def content_of(fd: int, sizes: Sequence[int]) -> list[memoryview | bytes]:
-    """What such a file holds, writable, and nobody else's. The descriptor can be closed then."""
+    """Returns what such a file holds, writable and not shared. The descriptor can be closed then."""
     at = 0
     parts: list[memoryview | bytes] = []
     for size in sizes:
@@ -49,14 +49,14 @@ def content_of(fd: int, sizes: Sequence[int]) -> list[memoryview | bytes]:
             parts.append(b"")
         elif _KEEPS_NONE or not _scarce(fd):
             parts.append(memoryview(mmap.mmap(fd, size, offset=at, **_KEEPS_NONE)))
-        else:
+        else:  # one copy more, and no descriptor kept
             parts.append(_read(fd, at, size))
         at = _after(at, size)
     return parts
 
 
 def closed_with(stack: ExitStack, pair: tuple[_End, _End], close: Callable[[_End], object]) -> tuple[_End, _End]:
-    """The pair, whose ends are closed with the stack: of several pairs all are made, or none."""
+    """Returns the pair, whose ends are closed with the stack: of several pairs all are made, or none."""
     for end in pair:
         stack.callback(close, end)
     return pair
@@ -67,7 +67,7 @@ def _after(at: int, size: int) -> int:
 
 
 def _scarce(fd: int) -> bool:
-    """Whether half of the descriptors are in use: new ones have the lowest numbers that are free."""
+    """Returns whether half of the descriptors are in use: a new one has the lowest number that is free."""
     try:
         probe = os.dup(fd)
     except OSError:

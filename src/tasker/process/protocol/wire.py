@@ -1,12 +1,8 @@
-"""The way of messages between this process and one child: frames over a pair of sockets.
+"""How messages get from one process to the other: frames over a pair of sockets.
 
-A frame is its length in four bytes, and then as many bytes. What is large does not go that way: it is copied once into a
+A frame is its length in four bytes, followed by as many bytes. What is large does not go that way: it is copied once into a
 file in memory that has no name, whose descriptor travels over a second pair of sockets, and which the other side maps. So
-an array of 100 MB costs one copy, and a frame that announces such a file is small. The descriptor is sent before its
-frame, so whoever has read the frame finds it.
-
-``Wire`` never blocks in ``send`` (what the other side does not take yet is kept, for ``flush``): a parent that waits for a
-child to take its arguments while the child waits for the parent to take its result would wait for ever.
+an array of 100 MB costs one copy, and a frame that announces such a file is small.
 """
 
 from __future__ import annotations
@@ -21,11 +17,11 @@ from typing import Any
 
 from .shared_memory import content_of, file_in_memory
 
-LARGE = 256 * 1024
-"""From how many bytes on a part of a message is mapped, not sent."""
+MAPPED_SIZE = 256 * 1024
+"""Bytes from which on a part of a message is mapped, not sent."""
 _HEADER = struct.Struct("<I")
 _PARTS = 1 << 31
-"""In a header: what follows are the lengths of parts that are in a file."""
+"""In a header: the frame has the lengths of parts that are in a file."""
 _READ = 256 * 1024
 Parts = list[Any]
 """A message: pickled bytes, and the buffers that the pickle left out."""
@@ -40,7 +36,7 @@ class Frame:
         """``OSError`` if there is no descriptor or memory left for the file."""
         first = parts[0]
         self.fd: int = -1
-        if len(parts) == 1 and len(first) < LARGE:
+        if len(parts) == 1 and len(first) < MAPPED_SIZE:
             self.sent: bytes = b"".join((_HEADER.pack(len(first)), first))
             return
         views = [memoryview(part).cast("B") for part in parts]
@@ -49,7 +45,7 @@ class Frame:
         self.fd = file_in_memory(views)
 
     def drop(self) -> None:
-        """It is not to be sent, or it has been."""
+        """Closes the file. The frame has been sent, or it is not to be."""
         if self.fd >= 0:
             os.close(self.fd)
             self.fd = -1
@@ -66,16 +62,19 @@ class Wire:
 
     @property
     def blocked(self) -> bool:
-        """Whether something is kept that the other side did not take yet."""
+        """Whether something is kept that the other side has not taken yet."""
         return bool(self._waiting)
 
     def send(self, parts: Parts) -> None:
-        """Sends a message as far as that is possible without waiting. ``OSError`` if nobody is there."""
+        """Sends a message as far as that is possible without waiting. ``OSError`` if the other end is closed."""
         self.put(Frame(parts))
 
     def put(self, frame: Frame) -> None:
-        """``send`` of what is ready to be sent."""
+        """Sends what is ready to be sent, like ``send``."""
+        # The descriptor goes first: the side that has read the frame finds it.
         self._send_file(frame)
+        # Never blocks, but keeps what is not taken yet: a parent that waits for its child to take arguments while the
+        # child waits for the parent to take a result would wait for ever.
         if self._waiting:
             self._waiting.append(memoryview(frame.sent))
             return
@@ -87,7 +86,7 @@ class Wire:
             self._waiting.append(memoryview(frame.sent)[sent:])
 
     def flush(self) -> None:
-        """Sends on what was kept."""
+        """Sends what was kept, as far as that is possible without waiting."""
         while self._waiting:
             try:
                 sent = self.data.send(self._waiting[0])
@@ -104,12 +103,14 @@ class Wire:
         self._send_whole(frame.sent)
 
     def put_small(self, pickled: bytes) -> None:
-        """``put_all`` of a message of less than ``LARGE`` bytes."""
+        """Sends a message of less than ``MAPPED_SIZE`` bytes, and waits until it is taken. Only for a socket that blocks."""
         self._send_whole(b"".join((_HEADER.pack(len(pickled)), pickled)))
 
     def receive(self) -> list[bytes | Parts | OSError]:
-        """The messages that have come, each in parts if it has several; in place of one whose file could not be taken, why.
-        None, if the last is not here yet; ``EOFError`` at the end."""
+        """Returns the complete messages received so far, possibly []; raises ``EOFError`` at the end.
+
+        A message is bytes, or parts if it has several, or the ``OSError`` of one whose file could not be received.
+        """
         try:
             read = self.data.recv(_READ)
         except BlockingIOError:
@@ -121,7 +122,7 @@ class Wire:
         return self._messages(read)
 
     def receive_one(self) -> Parts:
-        """The next message; waits for it. Only for a socket that blocks."""
+        """Waits for the next message and returns it. Only for a socket that blocks."""
         (size,) = _HEADER.unpack(self._exactly(_HEADER.size))
         return self._message(size, self._exactly(size & ~_PARTS))
 
@@ -145,7 +146,7 @@ class Wire:
                 try:
                     socket.send_fds(self.side, [b"f"], [frame.fd])
                     return
-                except BlockingIOError:  # so many wait there that the other side will have to read some first
+                except BlockingIOError:  # the socket is full of descriptors: the other side has to read some first
                     select.select([], [self.side], [], 0.05)
         finally:
             frame.drop()
@@ -190,7 +191,7 @@ class Wire:
                 continue
             if not byte:
                 raise EOFError
-            if not files:  # the kernel had no place for it, and has dropped it
+            if not files:  # the kernel had no descriptor left for it, and has dropped it
                 raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
             return files[0]
 

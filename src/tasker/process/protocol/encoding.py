@@ -1,8 +1,8 @@
 """From a task to what is sent of it.
 
 Most tasks are plain functions with numbers and strings as arguments: all of a message is pickled in one go, each function
-once. Whatever else travels pickled for itself: two tasks of one message must not share a list that they were both given,
-nor may one that can't be unpickled spoil the others.
+once. Whatever else travels is pickled for itself: two tasks of one message must not share a list that they were both given,
+nor may one that cannot be unpickled spoil the others.
 """
 
 from __future__ import annotations
@@ -11,15 +11,11 @@ import dis
 import pickle
 import sys
 from collections.abc import Callable, Iterator
-from contextvars import Context as Variables
-from operator import attrgetter
 from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
 from typing import Any
 
-from tasker.logs import task_name
-
-from .messages import Order
-from .pickling import PLAIN, pack_or_tell, pack_variables
+from .messages import EncodedTask
+from .pickling import PLAIN, pack_named, pack_variables
 
 _SMALL = 4096
 _STORE_GLOBAL = dis.opmap["STORE_GLOBAL"]
@@ -28,36 +24,24 @@ _SHARED_ANYWAY = (ModuleType, BuiltinFunctionType, type)
 _plain_types = PLAIN.issuperset
 
 
-class Inline:
-    """A task of ``run_task``, as far as it has to be known here."""
-
-    __slots__ = ("_args", "_task", "_variables")
-
-    def __init__(self, task: Callable[..., Any], args: tuple[Any, ...], variables: Variables) -> None:
-        self._task: Any = task
-        self._args = args
-        self._variables = variables or None
-
-    @property
-    def label(self) -> str:
-        """As in messages."""
-        return task_name(self._task)
-
-
-class Orders:
-    """Makes the orders of one worker."""
+class TaskEncoder:
+    """Encodes the tasks of one session."""
 
     __slots__ = ("_args_of", "_known", "size")
 
-    def __init__(self, args: str = "_args") -> None:
-        self._args_of = attrgetter(args)
+    def __init__(self, args_of: Callable[[Any], tuple[Any, ...]]) -> None:
+        self._args_of = args_of
         self._known: Any = None
         """The last function of this message that was found to go together with others."""
         self.size: int = 0
-        """Bytes, about, of the last order."""
+        """Bytes, about, of the last task."""
 
-    def order(self, number: int, future: Any, alone: bool = False) -> Order:
-        """The order for a task; ``TravelError`` if it can't be pickled. ``alone``: pickled for itself in any case."""
+    def new_message(self) -> None:
+        """What follows goes into another message: global variables may have been set since the last one."""
+        self._known = None
+
+    def encode(self, number: int, future: Any, alone: bool = False) -> EncodedTask:
+        """Encodes a task; ``TravelError`` if it cannot be pickled. ``alone``: pickled for itself in any case."""
         task, args, variables = future._task, self._args_of(future), future._variables
         packed = None if variables is None else pack_variables(variables)
         if not alone and (task is self._known or self._goes_together(task)) and _plain_types(map(type, args)):
@@ -67,21 +51,18 @@ class Orders:
                     self.size += len(arg)
             if self.size <= _SMALL:
                 return (number, task, args, packed, None)
-        parts = pack_or_tell((task, args, packed), f"{future.label}: the task or its arguments")
+        parts = pack_named((task, args, packed), f"{future.label}: the task or its arguments")
         self.size = sum(memoryview(part).nbytes for part in parts)
         first, *buffers = parts
         if memoryview(first).nbytes > _SMALL:
+            # Beside the pickle of the message, like the buffers, so that it is not copied into it.
             first = pickle.PickleBuffer(first)
         else:
             first = bytes(first)
         return (number, future.label, (), None, [first, *map(pickle.PickleBuffer, buffers)])
 
-    def new_message(self) -> None:
-        """What follows goes in another message: variables may have been set since the last one."""
-        self._known = None
-
     def _goes_together(self, task: Any) -> bool:
-        """Whether it has nothing of its own that two tasks could share."""
+        """Returns whether it has nothing of its own that two tasks could share."""
         if type(task) is not FunctionType or not _shares_nothing(task, set()):
             return False
         self._known = task
@@ -89,8 +70,8 @@ class Orders:
 
 
 def _shares_nothing(function: FunctionType, seen: set[FunctionType]) -> bool:
-    """Whether it goes by its name, and so is the same for all tasks in the child anyway; or by value with nothing that could
-    be changed. What it calls included."""
+    """Returns whether the function, and whatever it calls, goes by its name (so it is the same for all tasks in the child
+    anyway), or by value with nothing that could be changed."""
     if function in seen or _importable(function):
         return True
     seen.add(function)
@@ -100,6 +81,7 @@ def _shares_nothing(function: FunctionType, seen: set[FunctionType]) -> bool:
         return False
     known = function.__globals__
     for code in _codes(function.__code__):
+        # A function that sets a global variable would see in the next task of the message what it set in this one.
         if _STORE_GLOBAL in code.co_code[::2]:
             return False
         for name in code.co_names:
@@ -119,7 +101,7 @@ def _importable(function: FunctionType) -> bool:
 
 
 def _codes(code: CodeType) -> Iterator[CodeType]:
-    """That of a function, and of those that are defined in it."""
+    """Yields the code of a function, and that of the functions that are defined in it."""
     yield code
     for constant in code.co_consts:
         if type(constant) is CodeType:

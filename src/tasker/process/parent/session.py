@@ -1,0 +1,247 @@
+"""A child as its parent sees it: a ``Session`` over sockets and pipes.
+
+The tasks in flight run one after the other, so at most the first of them has begun, and the permits say whether it has (see
+``protocol.messages``).
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+from tasker.errors import TravelError, WorkerLost
+from tasker.process.protocol.decoding import event_of
+from tasker.process.protocol.encoding import TaskEncoder
+from tasker.process.protocol.messages import EPOCHS, LEAVE, EncodedTask, Setup
+from tasker.process.protocol.pickling import pack, pack_named
+from tasker.process.protocol.wire import Frame
+from tasker.remote.events import SessionEvent
+from tasker.remote.session import ArgsOf, InFlightTask, Refused, Session
+
+from .connection import Connection
+from .fork_server_client import FORK_SERVER_LOST, ForkServerClient, SpawnedChild, send_signal
+from .loop_watch import LoopWatch
+
+if TYPE_CHECKING:
+    import asyncio
+
+_EXIT_PATIENCE = 5.0
+"""Seconds that a child has to exit."""
+
+
+class ProcessSession(Session):
+    """See the module's docstring."""
+
+    def __init__(self, name: str, grace: float, args_of: ArgsOf, on_end: Callable[[], object]) -> None:
+        super().__init__(name, grace)
+        self._on_end = on_end
+        self._encoder = TaskEncoder(args_of)
+        self._connection = Connection()
+        self._wire = self._connection.wire
+        self._spawned: SpawnedChild | None = None
+        self._killed = False
+        self._epoch = 0
+
+    def start(self, client: ForkServerClient, spawn: bool, setup: Setup, make_pipes: Callable[[], list[int]]) -> None:
+        """Starts the child and sends it its setup. ``make_pipes`` returns the pipes for its output."""
+        hello = Frame(pack_named(setup, "on_create, on_destroy or resource of the Config"))
+        try:
+            with ExitStack() as theirs:
+                theirs.callback(self._connection.close_far_ends)
+                pipes = make_pipes()
+                for pipe in pipes:
+                    theirs.callback(os.close, pipe)
+                self._spawned = spawned = SpawnedChild(self._ended)
+                # ``kill`` sets the one and then looks at the other; here it is the other way round.
+                if self._killed:
+                    spawned.kill()
+                client.start(spawned, [*self._connection.child_fds, *pipes], spawn, self.grace)
+            self._wire.put(hello)
+        except ConnectionError:  # it is gone already; the next ``events`` raises
+            pass
+        finally:
+            hello.drop()
+
+    def _ended(self, status: int) -> None:
+        self.nudge()
+        self._on_end()
+
+    @property
+    def pid(self) -> int:
+        """See ``Session``."""
+        return 0 if self._spawned is None else self._spawned.pid
+
+    @property
+    def dead(self) -> bool:
+        """See ``Session``."""
+        return self._spawned is not None and self._spawned.status is not None
+
+    # -- tasks ----------------------------------------------------------------------------------------------------
+
+    def send(self, tasks: Sequence[InFlightTask], alone: bool = False) -> tuple[list[Refused], float]:
+        """See ``Session``."""
+        refused: list[Refused] = []
+        sent, encoded, size = self._encode(tasks, alone, refused)
+        if not sent:
+            return refused, 0.0
+        try:
+            self._post(sent, encoded)
+        except OSError as error:  # no descriptor or memory left for what is large
+            refused += [(task, TravelError(f"{task[1].label}: its arguments can't be sent: {error}")) for task in sent]
+        except Exception:  # something in there cannot be pickled; but what?
+            if alone:
+                raise
+            more, size = self.send(sent, alone=True)
+            return refused + more, size
+        return refused, size / len(sent)
+
+    def _encode(
+        self, tasks: Sequence[InFlightTask], alone: bool, refused: list[Refused]
+    ) -> tuple[list[InFlightTask], list[EncodedTask], float]:
+        """Returns the tasks that can be encoded, what they became, and its size; adds the others to ``refused``."""
+        encoder = self._encoder
+        encoder.new_message()
+        encode, size = encoder.encode, 0
+        sent: list[InFlightTask] = []
+        encoded: list[EncodedTask] = []
+        for task in tasks:
+            try:
+                encoded.append(encode(task[0], task[1], alone))
+            except TravelError as error:
+                refused.append((task, error))
+            else:
+                sent.append(task)
+                size += encoder.size
+        return sent, encoded, size
+
+    def _post(self, sent: list[InFlightTask], encoded: list[EncodedTask]) -> None:
+        """Sends encoded tasks; if it raises, nothing was sent."""
+        while True:
+            epoch = self._epoch
+            # Not under the lock: pickling may call the user's code, which may call ``recall``.
+            frame = Frame(pack((epoch, self.judged, encoded)))
+            with self.lock:
+                # After a recall meanwhile the epoch is another, and the child would drop what has this one.
+                if current := epoch == self._epoch:
+                    # The permits before the message: the child that has read a task finds its permit, or none because
+                    # the task was recalled.
+                    self.in_flight.extend(sent)
+                    self._connection.grant(epoch, len(sent))
+            if current:
+                break
+            frame.drop()
+        try:
+            self._wire.put(frame)
+        except ConnectionError:  # it is gone; the next ``events`` raises
+            pass
+        except OSError:  # the kernel takes no more files on their way
+            self.kill()
+
+    def recall(self) -> tuple[list[InFlightTask], bool]:
+        """See ``Session``."""
+        with self.lock:
+            if self.closed:
+                return [], False
+            permits = min(self._connection.revoke(), len(self.in_flight))
+            self._epoch = (self._epoch + 1) % EPOCHS
+            back = [self.in_flight.pop() for _ in range(permits)][::-1]
+            return back, self._unbegin(back)
+
+    def cancel(self, number: int, cause: BaseException) -> None:
+        """See ``Session``."""
+        parts = pack((number, cause))
+        try:
+            with self.lock:
+                if not self.closed:
+                    self._connection.control.send(parts)
+        except OSError:
+            pass
+
+    # -- events ---------------------------------------------------------------------------------------------------
+
+    def wait(self, timeout: float | None = None) -> None:
+        """See ``Session``."""
+        self._connection.wait(timeout)
+
+    def nudge(self) -> None:
+        """See ``Session``."""
+        with self.lock:
+            if not self.closed:
+                self._connection.nudge()
+
+    def events(self) -> list[SessionEvent]:
+        """See ``Session``."""
+        messages = self._wire.receive()
+        if not messages and self.dead:
+            # Where a process that the child had started holds the other end open, there is no end of file. But whatever
+            # the child has sent is here since before it died.
+            messages = self._wire.receive()
+            if not messages:
+                raise EOFError
+        return [event_of(message) for message in messages]
+
+    def watch(self, loop: asyncio.AbstractEventLoop, on_ready: Callable[[], object]) -> LoopWatch:
+        """See ``Session``."""
+        return LoopWatch(loop, self._wire, on_ready)
+
+    # -- the end --------------------------------------------------------------------------------------------------
+
+    def leave(self) -> None:
+        """See ``Session``."""
+        try:
+            self._wire.send(pack(LEAVE))
+        except OSError:
+            pass
+
+    def terminate(self) -> None:
+        """See ``Session``."""
+        spawned = self._spawned
+        if spawned is not None and spawned.pid and spawned.status is None:
+            send_signal(spawned.pid, signal.SIGTERM)
+
+    def kill(self) -> None:
+        """See ``Session``."""
+        self._killed = True
+        spawned = self._spawned
+        if spawned is not None:
+            spawned.kill()
+
+    def begun_at_death(self) -> list[InFlightTask]:
+        """See ``Session``."""
+        begun = len(self.in_flight) - self._connection.revoke()
+        return [self.in_flight.popleft() for _ in range(max(0, begun))]
+
+    def death(self) -> WorkerLost:
+        """See ``Session``."""
+        spawned = self._spawned
+        if spawned is None or not spawned.ended.wait(_EXIT_PATIENCE):
+            return WorkerLost(f"the process of worker {self.name} closed its end of the connection")
+        return WorkerLost(f"the process of worker {self.name} (pid {spawned.pid}) died: {ending(spawned.status)}")
+
+    def close(self) -> None:
+        """See ``Session``."""
+        if not self._close_once():
+            return
+        spawned = self._spawned
+        if spawned is not None and spawned.pid:
+            # Its last message was read, so it has nothing left to do but to exit. This ends one that waits for more.
+            self._connection.close_control()
+            if not spawned.ended.wait(_EXIT_PATIENCE):
+                self.kill()
+                spawned.ended.wait(_EXIT_PATIENCE)  # longer only where the fork server was stopped
+        self._connection.close()
+
+
+def ending(status: int | None) -> str:
+    """Returns a child's status in words."""
+    if status == FORK_SERVER_LOST:
+        return "the process that had started it was killed"
+    if status is not None and status < 0:
+        try:
+            return f"signal {signal.Signals(-status).name}"
+        except ValueError:
+            return f"signal {-status}"
+    return f"exit code {status}"

@@ -1,0 +1,52 @@
+"""What sessions report: tuples that begin with their kind.
+
+``READY``                 the resource is made
+``UNMADE, error``         it could not be made; ``error`` is what its creation raised
+``RESULT, number, value, started, finished``
+``ERROR, number, error, started, finished, cancelled, blameless``
+                          ``cancelled``: whether the task's context was cancelled there. ``blameless``: the error is the
+                          journey's fault, so neither the task nor the resource is to blame
+``SKIPPED, number``       the task was cancelled before it began
+``UNREAD``                tasks that were sent together could not be read there, so none of them has begun
+``LARGE, rss``            the resource holds more memory than it may, in bytes; it is to be replaced
+``GONE, error``           the resource is destroyed; ``error`` is what its destruction raised, or None
+``GARBLED, fault``        the outcome of the first task in flight could not be read here
+
+Times are seconds of this machine's ``time.monotonic()``. Errors are the errors themselves, ready to be raised.
+
+Why tuples and not classes: a session reports one for each task, and making a tuple costs a tenth of making an instance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from tasker.errors import TravelError
+from tasker.logs import describe
+
+READY, UNMADE, RESULT, ERROR, SKIPPED, UNREAD, LARGE, GONE, GARBLED = range(9)
+
+SessionEvent = tuple[Any, ...]
+
+
+def made(events: Iterable[SessionEvent]) -> bool:
+    """Returns whether the resource is made according to these events; raises what its creation raised."""
+    for event in events:
+        if event[0] == READY:
+            return True
+        if event[0] == UNMADE:
+            raise event[1]
+    return False
+
+
+def destruction(events: Iterable[SessionEvent]) -> SessionEvent | None:
+    """Returns the event that says that the resource is destroyed, if it is among these."""
+    return next((event for event in events if event[0] == GONE), None)
+
+
+def garbled(what: str, fault: BaseException) -> TravelError:
+    """Returns the error of a task whose outcome could not be read here."""
+    error = TravelError(f"the result of {what} can't be unpickled: {describe(fault)}")
+    error.__cause__ = fault
+    return error

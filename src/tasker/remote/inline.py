@@ -1,0 +1,99 @@
+"""A task of ``run_task`` in a session: one at a time, for one caller at a time. What both engines have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from contextvars import Context as Variables
+from contextvars import copy_context
+from typing import Any
+
+from tasker.context import Context
+from tasker.errors import TravelError, WorkerLost
+from tasker.logs import task_name
+
+from .context import RemoteContext
+from .events import ERROR, GARBLED, GONE, LARGE, RESULT, SKIPPED, SessionEvent, garbled
+from .recycling import RecycleLimits
+from .session import Session, SessionOptions
+
+
+class InlineTask:
+    """A task of ``run_task``, as far as a session reads it. It has no future."""
+
+    __slots__ = ("_args", "_task", "_variables")
+
+    def __init__(self, task: Callable[..., Any], args: tuple[Any, ...]) -> None:
+        self._task: Any = task
+        self._args = args
+        self._variables: Variables | None = copy_context() or None
+
+    @property
+    def _held(self) -> tuple[Any, ...]:
+        """The arguments, under the name that they have in a future of an event loop."""
+        return self._args
+
+    @property
+    def label(self) -> str:
+        """The task in messages."""
+        return task_name(self._task)
+
+
+class InlineSession:
+    """A session with a resource of ``run_task``'s. An engine's subclass opens, drives and closes it."""
+
+    def __init__(self, root: Context, name: str, options: SessionOptions) -> None:
+        self.name: str = name
+        self.session: Session | None = None
+        self.broken: bool = False
+        """Whether it cannot be used any more."""
+        self.destroyed: bool = False
+        """Whether it has destroyed its resource of its own accord."""
+        self._root = root
+        self._recycle_limits = RecycleLimits(options)
+
+    @property
+    def usable(self) -> bool:
+        """Whether it may get another task."""
+        return not self.broken and not self._recycle_limits.reached()
+
+    def context(self) -> Context:
+        """Returns the context of the next task."""
+        assert self.session is not None
+        return RemoteContext(self._root, self.session, next(self.session.numbers))
+
+    def _send(self, session: Session, context: RemoteContext, task: InlineTask) -> TravelError | None:
+        """Sends a task; returns why it cannot be sent, if it cannot."""
+        refused, _ = session.send([(context.number, task, 0)], alone=True)
+        return refused[0][1] if refused else None
+
+    def _outcome_in(self, events: Iterable[SessionEvent]) -> SessionEvent | None:
+        """Returns the event that ends the task, if it is among these, and notes the others."""
+        for event in events:
+            kind = event[0]
+            if kind in (RESULT, ERROR, SKIPPED, GARBLED):
+                return event
+            self.destroyed = self.destroyed or kind == GONE
+            self._recycle_limits.large = self._recycle_limits.large or kind == LARGE
+        return None
+
+    def _ended(self, session: Session) -> None:
+        """Notes that the task has ended."""
+        session.in_flight.clear()
+        self._recycle_limits.served += 1
+
+    def _result(self, session: Session, context: Context, task: InlineTask, event: SessionEvent) -> Any:
+        """Returns the result of a task that has ended so, or raises its error."""
+        kind = event[0]
+        if kind == RESULT:
+            return event[2]
+        if kind == GARBLED:
+            raise garbled(task.label, event[1])
+        if kind == ERROR:
+            # If the resource is to blame, this session gets no more tasks; so it need not wait for a judgement.
+            session.judged += 1
+            error: BaseException = event[2]
+            if event[5] and not context.cancelled:
+                Context.cancel(context, error)
+            raise error
+        context.raise_if_cancelled()
+        raise WorkerLost(f"worker {self.name} did not run {task.label}")

@@ -1,0 +1,157 @@
+"""The parent's end of a child, alone."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import threading
+from typing import Any
+
+import pytest
+
+from tasker import TravelError
+from tasker.logs import GuardedLogger
+from tasker.process.fork_server import STARTED
+from tasker.process.parent import fork_server_client
+from tasker.process.parent.connection import Connection
+from tasker.process.parent.fork_server_client import ForkServerClient, SpawnedChild
+from tasker.process.parent.output import OutputReader
+from tasker.process.parent.session import ProcessSession
+from tasker.process.protocol.decoding import event_of
+from tasker.process.protocol.errors import pack_error
+from tasker.process.protocol.pickling import pack_whole
+from tasker.remote.events import ERROR, GONE, UNMADE
+
+
+def alone() -> ProcessSession:
+    """A session without a child."""
+    session = ProcessSession("alone", 1.0, lambda future: future._args, lambda: None)
+    session._connection.close_far_ends()
+    return session
+
+
+def test_what_is_closed_is_left_alone() -> None:
+    """After the end a late call writes and reads nothing: the numbers of its descriptors may be another's by then."""
+    session = alone()
+    connection = session._connection
+    numbers = {connection._permits, connection._permit, connection._nudged, connection._nudge}
+    session.close()
+    session.close()
+    pipes = [os.pipe() for _ in numbers]
+    try:
+        assert numbers & {fd for pipe in pipes for fd in pipe}, "the numbers are used again"
+        for _, write in pipes:
+            os.write(write, b"x")
+        session.nudge()
+        session.cancel(0, ValueError())
+        assert session.recall() == ([], False)
+        assert [os.read(read, 9) for read, _ in pipes] == [b"x"] * len(pipes)
+    finally:
+        for pipe in pipes:
+            for fd in pipe:
+                os.close(fd)
+
+
+def test_cancelled_before_its_start() -> None:
+    """A kill of the manager reaches a session whose child is not started yet, and does no harm."""
+    session = alone()
+    session.cancel(0, ValueError())
+    session.terminate()
+    session.kill()
+    assert (session.pid, session.dead) == (0, False)
+    session.close()
+
+
+@pytest.mark.parametrize("moment", ["before", "while it is looked at", "after"])
+def test_killed_around_its_start(moment: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whenever the start is reported: the child gets its signal, and nothing waits for it."""
+    killed: list[int] = []
+    monkeypatch.setattr(fork_server_client, "send_signal", lambda pid, number: killed.append(pid))
+    spawned = SpawnedChild(lambda status: None)
+    client = ForkServerClient.__new__(ForkServerClient)
+    client._children = {1: spawned}
+
+    def report() -> None:
+        client._handle(1, STARTED, 4711, 0)
+
+    class Watched(threading.Event):
+        def is_set(self) -> bool:
+            if moment == "while it is looked at" and not spawned.pid:
+                report()
+            return super().is_set()
+
+    spawned.settled = Watched()
+    if moment == "before":
+        report()
+    spawned.kill()
+    if moment == "after":
+        report()
+    assert killed == [4711]
+    assert spawned.settled.is_set()
+
+
+@pytest.mark.parametrize("pipes", [0, 1])
+def test_all_of_it_or_nothing(pipes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a descriptor is missing in the middle, those before it are closed."""
+    before = descriptors()
+    give_up_after(pipes, monkeypatch)
+    with pytest.raises(OSError, match="Too many open files"):
+        Connection()
+    assert descriptors() == before
+
+
+@pytest.mark.parametrize("pipes", [0, 1, 2])
+def test_all_pipes_for_output_or_none(pipes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same for the output of a child; the thread that reads it can still be ended."""
+    reader = OutputReader("alone", GuardedLogger(logging.getLogger("alone"), "alone", lambda: None))
+    before = descriptors()
+    give_up_after(pipes, monkeypatch)
+    with pytest.raises(OSError, match="Too many open files"):
+        reader.pipes("alone-1")
+    assert descriptors() == before
+    reader.close()
+
+
+class Unlinked(Exception):
+    """An error that takes no cause."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise TypeError(f"{name} is fixed")
+
+
+@pytest.mark.parametrize("kind", [UNMADE, GONE])
+def test_an_event_carries_the_error_itself(kind: int) -> None:
+    """Whoever reads it need not know how errors travel."""
+    what, error = event_of(pack_whole((kind, pack_error(ValueError("no")))))
+    assert what == kind
+    assert (type(error), error.args) == (ValueError, ("no",))
+    assert event_of(pack_whole((GONE, None))) == (GONE, None)
+
+
+def test_an_error_that_cannot_be_made_again() -> None:
+    """It is a TravelError, and the event is still that of its task."""
+    kind, number, error, *times, cancelled, blameless = event_of(
+        pack_whole((ERROR, 7, pack_error(Unlinked("stays")), 1.0, 2.0, False))
+    )
+    assert (kind, number, times, cancelled, blameless) == (ERROR, 7, [1.0, 2.0], False, True)
+    assert isinstance(error, TravelError)
+    assert "Unlinked: stays" in str(error)
+
+
+def descriptors() -> list[str]:
+    """Of this process."""
+    return sorted(os.listdir("/proc/self/fd"))
+
+
+def give_up_after(pipes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let so many be made, and no more."""
+    left, make = [None] * pipes, os.pipe
+
+    def pipe() -> tuple[int, int]:
+        if not left:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        left.pop()
+        return make()
+
+    monkeypatch.setattr(os, "pipe", pipe)
