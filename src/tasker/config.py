@@ -14,7 +14,7 @@ from .control.scaling import ScalingPolicy
 from .errors import ConfigError
 from .logs import Logger
 from .metrics.protocol import MetricsCollector
-from .process.options import ProcessBackend
+from .options import Backend
 
 R = TypeVar("R")
 
@@ -45,7 +45,7 @@ class ConfigOptions(TypedDict, total=False):
     scaling: ScalingPolicy | None
     sync_in_thread: bool
     slow_callback: float
-    backend: ProcessBackend | None
+    backend: Backend | None
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ class Config(Generic[R]):
     slow_callback: float = 0.1
     """For ``AsyncTaskManager``: after how many seconds in which a task held the event loop that is logged, with its
     name; 0: never."""
-    backend: ProcessBackend | None = None
+    backend: Backend | None = None
     """Where the resources live. None: in this process; ``ProcessBackend()``: each in a child process of its own."""
 
     if TYPE_CHECKING:  # so that R is the resource also where it has to be awaited; dataclass makes the real one
@@ -206,8 +206,8 @@ def _check_types(config: Config[Any]) -> None:
             raise _wrong(field, value, "callable")
     if config.ctx is not None and not isinstance(config.ctx, Context):
         raise _wrong("ctx", config.ctx, "a tasker.Context or None")
-    if config.backend is not None and not isinstance(config.backend, ProcessBackend):
-        raise _wrong("backend", config.backend, "a ProcessBackend or None")
+    if config.backend is not None and not isinstance(config.backend, Backend):
+        raise _wrong("backend", config.backend, "a backend (such as ProcessBackend()) or None")
     if not isinstance(config.sync_in_thread, bool):
         raise _wrong("sync_in_thread", config.sync_in_thread, "True or False")
     if not isinstance(config.name, str) or not config.name:

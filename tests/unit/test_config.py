@@ -113,7 +113,7 @@ BAD: dict[str, tuple[list[Any], str]] = {
         [object(), 1],
         f"a MetricsCollector (it lacks {', '.join(COLLECTOR)})",
     ),
-    "backend": (["process", 1, object()], "a ProcessBackend or None"),
+    "backend": (["process", 1, object()], "a backend (such as ProcessBackend()) or None"),
     "scaling": ([object(), lambda snapshot, now: None], "a ScalingPolicy (it lacks decide)"),
 }
 

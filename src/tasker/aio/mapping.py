@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
 from typing import Any, Generic, TypeVar
 
-from tasker.threads.mapping import cancel_all
+from tasker.core.mapping import cancel_all
 
 from .future import AsyncTaskFuture
 
@@ -65,7 +65,7 @@ async def in_order(
             del result
         feed.raise_error()
     finally:
-        cancel_all(window)  # type: ignore[arg-type]
+        cancel_all(window)
 
 
 async def as_they_come(
@@ -98,4 +98,4 @@ async def as_they_come(
             del result, done
         feed.raise_error()
     finally:
-        cancel_all(pending)  # type: ignore[arg-type]
+        cancel_all(pending)

@@ -13,7 +13,6 @@ from tasker.config import Config
 from tasker.errors import ConfigError
 from tasker.logs import GuardedLogger
 from tasker.options import Backend
-from tasker.process.options import ProcessBackend
 
 from .session import ArgsOf, Sessions
 
@@ -26,15 +25,15 @@ class SessionsFactory(Protocol):
     ) -> Sessions[Any]: ...
 
 
-_factories: dict[type[Backend], SessionsFactory | str] = {}
+_factories: dict[str, SessionsFactory | str] = {
+    "tasker.process.options.ProcessBackend": "tasker.process.sessions:ProcessSessions",
+}
+"""By the full name of the options: naming a backend here imports none."""
 
 
 def register(options: type[Backend], factory: SessionsFactory | str) -> None:
     """Registers what implements a backend: a factory, or ``"module:name"`` of one. The last registration counts."""
-    _factories[options] = factory
-
-
-register(ProcessBackend, "tasker.process.sessions:ProcessSessions")
+    _factories[_name(options)] = factory
 
 
 def open_sessions(config: Config[Any], log: GuardedLogger, *, asynchronous: bool, args_of: ArgsOf) -> Sessions[Any]:
@@ -48,10 +47,14 @@ def open_sessions(config: Config[Any], log: GuardedLogger, *, asynchronous: bool
 
 def _factory_of(options: type) -> SessionsFactory:
     for kind in options.__mro__:
-        factory = _factories.get(kind)
+        factory = _factories.get(_name(kind))
         if isinstance(factory, str):
             module, name = factory.split(":")
             factory = getattr(importlib.import_module(module), name)
         if factory is not None:
             return factory
-    raise ConfigError(f"Config.backend: no backend is registered for {options.__module__}.{options.__qualname__}")
+    raise ConfigError(f"Config.backend: no backend is registered for {_name(options)}")
+
+
+def _name(options: type) -> str:
+    return f"{options.__module__}.{options.__qualname__}"

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Any, Generic, TypeVar
 
+from tasker.core.mapping import cancel_all
+
 from .future import TaskFuture
 from .waits import WaitRegistry
 
@@ -96,9 +98,3 @@ def as_they_come(
         feed.raise_error()
     finally:
         cancel_all(pending)
-
-
-def cancel_all(futures: Iterable[TaskFuture[Any]]) -> None:
-    """Takes back what has not started."""
-    for future in list(futures):
-        future.cancel()
