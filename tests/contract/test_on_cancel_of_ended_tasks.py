@@ -26,14 +26,16 @@ async def test_a_kill_calls_the_callbacks_of_running_tasks_alone(engine: Any, ki
 
 async def test_callbacks_of_ended_tasks_are_not_kept(engine: Any, kit: Any) -> None:
     """However many tasks have registered one, none is left when they have ended, run_task included."""
-    kept = kit.calls(lambda ctx, resource: ctx.on_cancel(lambda: None) and None)
+
+    def register(ctx: Any, resource: Any) -> int:
+        kept = len(ctx._parent._watchers)
+        ctx.on_cancel(lambda: None)
+        return kept
+
+    body = kit.calls(register)
     async with engine.manager(resource_pool_size=1) as m:
-        for _ in range(20):
-            await (await m.submit(kept)).result()
-            await m.run_task(kept)
-        engine_of = m.raw._engine
-        assert engine_of.root._watchers == []
-        assert engine_of.run_task_root._watchers == []
+        assert [await (await m.submit(body)).result() for _ in range(20)] == [0] * 20
+        assert [await m.run_task(body) for _ in range(20)] == [0] * 20
 
 
 async def test_a_cancelled_task_calls_its_callback_once(engine: Any, kit: Any) -> None:

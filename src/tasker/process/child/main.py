@@ -23,7 +23,7 @@ from time import monotonic
 from types import CoroutineType
 from typing import Any
 
-from tasker.context import Context
+from tasker.context import Context, RootContext
 from tasker.core.user_functions import refused
 from tasker.errors import TaskKilled, TravelError
 from tasker.logs import describe, task_name
@@ -304,7 +304,7 @@ def _root(values: list[tuple[Any, Any]]) -> Context:
     context = Context()
     for key, value in values:
         context = context.with_value(key, value)
-    return context
+    return RootContext(context)  # which keeps no callback of a task beyond it
 
 
 def run(fds: list[int]) -> int:
