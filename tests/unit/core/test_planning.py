@@ -1,4 +1,4 @@
-"""What both engines tell the supervisor of the load."""
+"""What the supervisor knows of the configuration and of the load."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
-from tasker import AsyncTaskManager, Config
+from tasker import Config
 from tasker.control.events import Load
+from tasker.control.scaling import RatePolicy
+from tasker.control.supervisor import Plan
 from tasker.core.counters import Flow
-from tasker.core.planning import load_of
+from tasker.core.planning import load_of, plan_of
 
 
 @dataclass
@@ -52,11 +54,26 @@ def test_nothing_waits() -> None:
     assert waited([Waiting(1.0)], queued=0) == 0.0
 
 
-def test_a_manager_that_was_not_started_explains_itself() -> None:
-    """Outside of its loop, too: no workers, its bounds, no decision."""
-    explained = AsyncTaskManager(Config(on_create=object, worker_count=2)).explain()
-    assert (explained.target, explained.worker_count, explained.max_worker_count) == (0, 2, 4)
-    assert str(explained).splitlines() == [
-        "0 workers wanted (2 to 4 allowed): 0 ready, 0 starting",
-        "now: the policy was not asked",
-    ]
+def plan(**fields: Any) -> Plan:
+    """What the supervisor knows of a configuration."""
+    return plan_of(Config(on_create=object, **fields))
+
+
+def test_the_plan_has_what_decisions_depend_on() -> None:
+    """Bounds, retries, creation and scaling are taken over as they are configured."""
+    policy = RatePolicy()
+    fields = {"max_retries": 7, "creation_timeout": 9.0, "creation_backoff": 0.3, "target_wait": 0.4}
+    expected = Plan(worker_count=2, max_worker_count=5, policy=policy, **fields)
+    assert plan(worker_count=2, max_worker_count=5, scaling=policy, **fields) == expected
+
+
+def test_the_plan_fills_in_defaults() -> None:
+    """Without a maximum there are twice the base workers, without a policy there is the library's."""
+    assert plan(worker_count=2).max_worker_count == 4
+    assert isinstance(plan(worker_count=2).policy, RatePolicy)
+
+
+@pytest.mark.parametrize(("burst_interval", "scales"), [(0.0, False), (0.1, True)])
+def test_no_interval_means_no_scaling(burst_interval: float, scales: bool) -> None:
+    """burst_interval=0 switches scaling off."""
+    assert plan(worker_count=1, burst_interval=burst_interval).scales is scales

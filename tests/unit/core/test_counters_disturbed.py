@@ -1,4 +1,4 @@
-"""Readings of the books that are disturbed each time: the least disturbed one is the answer."""
+"""Readings of the counters that are disturbed each time: the least disturbed one is the answer."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from tasker.core.counters import _TRIES, Counters, Flow
 class Restless:
     """A counter that is late: before each of its readings so many tasks as the script says are accepted and run."""
 
-    def __init__(self, books: Counters, *script: int) -> None:
-        self._shard = books.shard(1)
+    def __init__(self, counters: Counters, *script: int) -> None:
+        self._shard = counters.shard(1)
         self._script = list(script)
         self._value = 0
         self.readings = 0
@@ -33,10 +33,10 @@ class Restless:
 
 def restless(*script: int) -> tuple[Counters, Restless]:
     """Counters with such a counter."""
-    books = Counters()
-    counter = Restless(books, *script)
-    books.numbers = counter  # type: ignore[assignment]
-    return books, counter
+    counters = Counters()
+    counter = Restless(counters, *script)
+    counters.numbers = counter  # type: ignore[assignment]
+    return counters, counter
 
 
 @pytest.mark.parametrize("calm", range(_TRIES))
@@ -44,14 +44,14 @@ def test_the_least_disturbed_reading_counts(calm: int) -> None:
     """Where not one reading is of one moment, the closest to one is the answer, whichever it was."""
     script = [50] * _TRIES
     script[calm] = 2
-    books, counter = restless(*script)
-    assert books.flow() == Flow(accepted=50 * calm + 2, queued=2, running=0, done=50 * calm)
+    counters, counter = restless(*script)
+    assert counters.flow() == Flow(accepted=50 * calm + 2, queued=2, running=0, done=50 * calm)
     assert counter.readings == _TRIES
 
 
 @pytest.mark.parametrize("disturbed", range(_TRIES))
 def test_an_undisturbed_reading_counts_at_once(disturbed: int) -> None:
     """The first reading of one moment is the answer, after however many that were not."""
-    books, counter = restless(*[5] * disturbed)
-    assert books.flow() == Flow(accepted=5 * disturbed, queued=0, running=0, done=5 * disturbed)
+    counters, counter = restless(*[5] * disturbed)
+    assert counters.flow() == Flow(accepted=5 * disturbed, queued=0, running=0, done=5 * disturbed)
     assert counter.readings == disturbed + 1

@@ -1,4 +1,4 @@
-"""The books: where the tasks are adds up at every moment."""
+"""The counters: where the tasks are adds up at every moment."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasker.core.counters import Counters, Flow, Shard, _ExactCounter, _FastCounter
+from tasker.metrics.protocol import TaskLifecycleTimestamps
 
 
 def true(flow: Flow) -> None:
@@ -37,17 +38,17 @@ STEPS = st.sampled_from(
 @given(st.lists(st.tuples(STEPS, st.integers(1, 3)), max_size=60))
 def test_flow(steps: list[tuple[str, int]]) -> None:
     """Whatever tasks do, accepted = queued + running + done, and each number is the model's."""
-    books = Counters()
+    counters = Counters()
     queued = running = done = inline = 0
     for step, slot in steps:
-        shard = books.shard(slot)
+        shard = counters.shard(slot)
         busy = shard.taken - shard.done
         if step == "accept":
-            next(iter(books.numbers))
+            next(iter(counters.numbers))
             queued += 1
         elif step == "refuse":
-            next(iter(books.numbers))
-            books.add("refused")
+            next(iter(counters.numbers))
+            counters.add("refused")
         elif step == "take" and queued:
             shard.taken += 1
             queued, running = queued - 1, running + 1
@@ -55,39 +56,38 @@ def test_flow(steps: list[tuple[str, int]]) -> None:
             shard.done += 1
             running, done = running - 1, done + 1
         elif step == "send back" and running:
-            books.add("sent_back")
+            counters.add("sent_back")
             queued, running = queued + 1, running - 1
-            shard = next((s for s in books.shards.values() if s.taken > s.done), shard)
+            shard = next((s for s in counters.shards.values() if s.taken > s.done), shard)
         elif step in ("end in queue", "note") and queued:
-            _ = books.note("ended_in_queue") if step == "note" else books.add("ended_in_queue")
+            _ = counters.note("ended_in_queue") if step == "note" else counters.add("ended_in_queue")
             queued, done = queued - 1, done + 1
         elif step == "inline":
-            books.add("inline_accepted")
+            counters.add("inline_accepted")
             inline += 1
         elif step == "inline done" and inline:
-            books.add("inline_done")
+            counters.add("inline_done")
             inline, done = inline - 1, done + 1
-        flow = books.flow()
+        flow = counters.flow()
         true(flow)
         assert (flow.queued, flow.running, flow.done) == (queued, running + inline, done)
 
 
 class MovingShard(Shard):
-    """A shard whose worker runs a whole task, accepted after the reader began,
-    between two of its readings."""
+    """A shard whose worker runs a whole task, accepted after the reader began, between two of its readings."""
 
-    __slots__ = ("books", "moves")
+    __slots__ = ("counters", "moves")
 
-    def __init__(self, books: Counters, moves: str) -> None:
+    def __init__(self, counters: Counters, moves: str) -> None:
         super().__init__()
-        self.books = books
+        self.counters = counters
         self.moves = moves
 
     def __getattribute__(self, name: str) -> Any:
         value = super().__getattribute__(name)
         if name == super().__getattribute__("moves"):
             super().__setattr__("moves", "")
-            next(iter(self.books.numbers))
+            next(iter(self.counters.numbers))
             super().__setattr__("taken", super().__getattribute__("taken") + 1)
             super().__setattr__("done", super().__getattribute__("done") + 1)
         return value
@@ -97,11 +97,11 @@ class MovingShard(Shard):
 @pytest.mark.parametrize("slot", [1, 2])
 def test_reader_reads_backwards(moves: str, slot: int) -> None:
     """A task that goes all its way in the middle of a reading is seen in one place."""
-    books = Counters()
-    books.shard(3 - slot)
-    books.shards[slot] = MovingShard(books, moves)
-    true(books.flow())
-    assert books.flow() == Flow(accepted=1, queued=0, running=0, done=1)
+    counters = Counters()
+    counters.shard(3 - slot)
+    counters.shards[slot] = MovingShard(counters, moves)
+    true(counters.flow())
+    assert counters.flow() == Flow(accepted=1, queued=0, running=0, done=1)
 
 
 @pytest.mark.parametrize("kind", [_ExactCounter, _FastCounter])
@@ -111,6 +111,15 @@ def test_counter(kind: type[Any]) -> None:
     assert counter.value() == 0
     assert [next(iter(counter)) for _ in range(3)] == [1, 2, 3]
     assert (counter.value(), counter.value(), next(iter(counter))) == (3, 3, 4)
+
+
+@pytest.mark.parametrize("kind", [_ExactCounter, _FastCounter])
+def test_every_way_to_take_a_number(kind: type[Any]) -> None:
+    """An iterator, a taker and more() take from the same numbers."""
+    counter = kind()
+    taker = counter.taker()
+    assert [next(iter(counter)), taker(), counter.more(), taker()] == [1, 2, 3, 4]
+    assert counter.value() == 4
 
 
 def test_counter_beyond_its_stock(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,44 +148,83 @@ def test_counter_beyond_its_stock(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_shard_goes_on() -> None:
     """The next worker of a slot gets its predecessor's shard."""
-    books = Counters()
-    assert books.shard(1) is books.shard(1)
-    assert books.shard(1) is not books.shard(2)
+    counters = Counters()
+    assert counters.shard(1) is counters.shard(1)
+    assert counters.shard(1) is not counters.shard(2)
+
+
+@pytest.mark.parametrize("timed_out", [False, True])
+def test_shard_counts_a_failure(timed_out: bool) -> None:
+    """A task that ended with an error is done, and is measured."""
+    shard = Shard()
+    shard.failed(TaskLifecycleTimestamps(1.0, 3.0, 7.0), cancelled=False, timed_out=timed_out)
+    meter = shard.meter
+    assert (shard.done, meter.failed, meter.cancelled, meter.timed_out) == (1, 1, 0, timed_out)
+    assert (meter.wait, meter.execution) == ([2.0], [4.0])
+
+
+def test_shard_counts_a_cancellation() -> None:
+    """A cancelled task is done, and its times are not measured."""
+    shard = Shard()
+    shard.failed(TaskLifecycleTimestamps(1.0, 3.0, 7.0), cancelled=True, timed_out=False)
+    meter = shard.meter
+    assert (shard.done, meter.failed, meter.cancelled, meter.timed_out) == (1, 0, 1, 0)
+    assert (meter.wait, meter.execution) == ([], [])
 
 
 def test_ledger() -> None:
     """Creations, destructions and losses are entered together."""
-    books = Counters()
-    books.resource(created=2)
-    books.resource(destroyed=1, lost=1)
-    assert (books.ledger.created, books.ledger.destroyed, books.ledger.lost) == (2, 1, 1)
+    counters = Counters()
+    counters.resource(created=2)
+    counters.resource(destroyed=1, lost=1)
+    assert (counters.ledger.created, counters.ledger.destroyed, counters.ledger.lost) == (2, 1, 1)
 
 
 def test_notes_take_no_lock() -> None:
     """A note is taken while another thread holds the lock, and entered by the next reader."""
-    books, held, release = Counters(), threading.Event(), threading.Event()
+    counters, held, release = Counters(), threading.Event(), threading.Event()
 
     def hold() -> None:
-        with books.lock:
+        with counters.lock:
             held.set()
             release.wait(20)
 
     holder = threading.Thread(target=hold)
     holder.start()
     held.wait(20)
-    books.note("user_errors", "retried")
+    counters.note("user_errors", "retried")
     release.set()
     holder.join()
-    assert (books.user_errors, books.retried) == (0, 0)
-    books.flow()
-    assert (books.user_errors, books.retried) == (1, 1)
-    books.flow()
-    assert books.user_errors == 1
+    assert (counters.user_errors, counters.retried) == (0, 0)
+    counters.flow()
+    assert (counters.user_errors, counters.retried) == (1, 1)
+    counters.flow()
+    assert counters.user_errors == 1
+
+
+def test_a_fork_renews_the_locks() -> None:
+    """A forked child, where no thread will release a lock that was held at the fork, can read all the same."""
+    counters, held, release = Counters(), threading.Event(), threading.Event()
+    meter = counters.shard(1).meter
+
+    def hold() -> None:
+        with counters.lock, meter.lock:
+            held.set()
+            release.wait(20)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    held.wait(20)
+    before = (counters.lock, meter.lock)
+    counters.renew_locks()
+    assert all(lock.acquire(blocking=False) for lock in (counters.lock, meter.lock))
+    assert not any(lock.acquire(blocking=False) for lock in before)
+    release.set()
+    holder.join()
 
 
 def test_note_in_the_middle_of_entering() -> None:
-    """A signal handler that notes and reads in the middle of an entering loses and
-    doubles nothing."""
+    """A signal handler that notes and reads while notes are entered loses and doubles nothing."""
 
     class Interrupted(Counters):
         interrupted = False
@@ -188,8 +236,8 @@ def test_note_in_the_middle_of_entering() -> None:
                 self.flow()
             object.__setattr__(self, name, value)
 
-    books = Interrupted()
-    books.note("retried")
-    books.note("retried")
-    books.flow()
-    assert (books.retried, books.user_errors) == (2, 1)
+    counters = Interrupted()
+    counters.note("retried")
+    counters.note("retried")
+    counters.flow()
+    assert (counters.retried, counters.user_errors) == (2, 1)

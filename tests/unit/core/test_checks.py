@@ -1,0 +1,52 @@
+"""Arguments that both managers check."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+
+from tasker.core.checks import check_look_ahead, check_queue_timeout, check_timeout
+
+
+@pytest.mark.parametrize("timeout", [None, 0, 0.0, 1, 2.5, math.inf])
+def test_a_timeout(timeout: float | None) -> None:
+    """None and each number of seconds from 0 on is a timeout."""
+    check_timeout(timeout)
+
+
+@pytest.mark.parametrize("timeout", [-1, -0.001, math.nan, True, False, "1", [1]])
+def test_no_timeout(timeout: Any) -> None:
+    """The error repeats the value, and says what is allowed."""
+    with pytest.raises(ValueError, match="number of seconds, at least 0, or None, got ") as caught:
+        check_timeout(timeout)
+    assert str(caught.value).endswith(f"got {timeout!r}")
+
+
+@pytest.mark.parametrize("timeout", [None, -1, 0, 0.0, 1, 2.5, math.inf])
+def test_a_queue_timeout(timeout: float | None) -> None:
+    """None and each number is a timeout of the queue; a negative one has passed already."""
+    check_queue_timeout(timeout)
+
+
+@pytest.mark.parametrize("timeout", [True, False, "1", [1]])
+def test_no_queue_timeout(timeout: Any) -> None:
+    """The error repeats the value, and says what is allowed."""
+    with pytest.raises(TypeError, match="queue_timeout must be a number of seconds or None, got ") as caught:
+        check_queue_timeout(timeout)
+    assert str(caught.value).endswith(f"got {timeout!r}")
+
+
+@pytest.mark.parametrize(("given", "result"), [(None, 1000), (1, 1), (5000, 5000)])
+def test_look_ahead(given: int | None, result: int) -> None:
+    """map reads a thousand items ahead unless it is given a number."""
+    assert check_look_ahead(given) == result
+
+
+@pytest.mark.parametrize("given", [0, -1, 1.0, True, "1"])
+def test_no_look_ahead(given: Any) -> None:
+    """The error repeats the value, and says what is allowed."""
+    with pytest.raises(ValueError, match="look_ahead must be a positive integer, got ") as caught:
+        check_look_ahead(given)
+    assert str(caught.value).endswith(f"got {given!r}")

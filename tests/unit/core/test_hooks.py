@@ -1,0 +1,122 @@
+"""check_health and the collector: called where they are there, guarded always."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from support.observers import RaisingCollector, RecordingCollector, RecordingLogger
+from tasker import Config
+from tasker.core.hooks import Hooks
+from tasker.logs import GuardedLogger
+from tasker.metrics.protocol import TaskLifecycleTimestamps
+
+STAMPS = TaskLifecycleTimestamps(1.0, 2.0, 3.0)
+
+
+class Rig:
+    """Hooks, what they log and how many faults they count."""
+
+    def __init__(self, **config: Any) -> None:
+        self.logger = RecordingLogger()
+        self.faults = 0
+        self.hooks = Hooks(
+            Config(worker_count=1, on_create=object, **config), GuardedLogger(self.logger, "pool", self._count)
+        )
+
+    def _count(self) -> None:
+        self.faults += 1
+
+    def call_all(self) -> None:
+        """Let everything happen once that a collector is interested in."""
+        self.hooks.arrival()
+        self.hooks.completion(STAMPS)
+        self.hooks.failure(STAMPS)
+        self.hooks.retry()
+
+
+def test_without_check_health_no_resource_is_to_blame() -> None:
+    """Each error is the task's own fault."""
+    assert Rig().hooks.healthy(OSError()) is True
+
+
+@pytest.mark.parametrize(("answer", "healthy"), [(True, True), (False, False), (1, True), (None, False), ("", False)])
+def test_check_health_decides(answer: Any, healthy: bool) -> None:
+    """What it returns for the error counts by its truth."""
+    asked = []
+
+    def check_health(error: BaseException) -> Any:
+        asked.append(error)
+        return answer
+
+    error = OSError("gone")
+    assert Rig(check_health=check_health).hooks.healthy(error) is healthy
+    assert asked == [error]
+
+
+class Undecided:
+    """An answer that is neither true nor false."""
+
+    def __bool__(self) -> bool:
+        raise ValueError("well")
+
+
+@pytest.mark.parametrize("fault", [ValueError("boom"), KeyboardInterrupt("boom")])
+def test_check_health_that_raises(fault: BaseException) -> None:
+    """It is logged and counted, and the resource is not to blame."""
+
+    def check_health(error: BaseException) -> bool:
+        raise fault
+
+    rig = Rig(check_health=check_health)
+    assert rig.hooks.healthy(OSError()) is True
+    assert rig.faults == 1
+    assert f"pool: check_health raised {type(fault).__name__}: boom" in rig.logger.text("error")
+
+
+def test_check_health_whose_answer_raises() -> None:
+    """It is logged and counted, and the resource is not to blame."""
+    rig = Rig(check_health=lambda error: Undecided())
+    assert rig.hooks.healthy(OSError()) is True
+    assert (rig.faults, len(rig.logger.lines)) == (1, 1)
+
+
+def test_without_a_collector() -> None:
+    """Nothing is called, nothing is logged."""
+    rig = Rig()
+    rig.call_all()
+    assert (rig.faults, rig.logger.lines) == (0, [])
+
+
+def test_a_collector_is_notified_once_of_each() -> None:
+    """It receives arrivals and retries, and the times of what ended."""
+    collector = RecordingCollector()
+    Rig(collector=collector).call_all()
+    assert (collector.arrivals, collector.retries) == ([None], [None])
+    assert (collector.completions, collector.failures) == ([STAMPS], [STAMPS])
+
+
+@pytest.mark.parametrize("fault", [ValueError("boom"), KeyboardInterrupt("boom")])
+def test_a_collector_that_raises(fault: BaseException) -> None:
+    """Each fault is logged with the name of the method, and counted, and goes no further."""
+    rig = Rig(collector=RaisingCollector(fault))
+    rig.call_all()
+    assert rig.faults == 4
+    methods = ["record_arrival", "record_completion", "record_failure", "record_retry"]
+    firsts = [line.splitlines()[0] for _, line in rig.logger.lines]
+    assert firsts == [f"pool: collector.{method} raised {type(fault).__name__}: boom" for method in methods]
+
+
+def test_a_method_without_a_name() -> None:
+    """A collector's method may be any callable; the log then says which class of fault it was, at least."""
+
+    class Nameless:
+        def __call__(self) -> None:
+            raise ValueError("boom")
+
+    collector = RecordingCollector()
+    collector.record_retry = Nameless()  # type: ignore[method-assign]
+    rig = Rig(collector=collector)
+    rig.hooks.retry()
+    assert "collector.method raised ValueError: boom" in rig.logger.text("error")
