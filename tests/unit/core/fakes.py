@@ -1,0 +1,267 @@
+"""What the engine core is given in place of an engine: values that remember what was asked of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from support.observers import RecordingLogger
+from tasker import Config
+from tasker.control import actions as act
+from tasker.control import events as ev
+from tasker.control.supervisor import View
+from tasker.control.workers import WorkerState
+from tasker.core.counters import Counters, Shard
+from tasker.core.engine import EngineCore
+from tasker.core.hooks import Hooks
+from tasker.logs import GuardedLogger
+from tasker.stats import ProcessUsage, ShutdownCounts
+
+
+def config(**fields: Any) -> Config[Any]:
+    """A configuration with one base worker and no pool, unless the fields say otherwise."""
+    return Config(**{"worker_count": 1, "resource_pool_size": 0, "on_create": object, "name": "pool", **fields})
+
+
+@dataclass
+class FakeTask:
+    """What the core reads of a task."""
+
+    label: str = "task #7 (mod.fn)"
+    id: int = 7
+    attempts: int = 1
+    queued_at: float = 0.0
+
+    @property
+    def _queued_at(self) -> float:
+        return self.queued_at
+
+
+@dataclass
+class FakeWorker:
+    """A worker that can be cut off, or not."""
+
+    name: str = "pool-worker-1"
+    state: WorkerState = WorkerState.READY
+    shard: Shard = field(default_factory=Shard)
+    obeys: bool = False
+    cuts: int = 0
+
+    def cut_off(self) -> bool:
+        """Counts the attempt."""
+        self.cuts += 1
+        return self.obeys
+
+
+class Recorder:
+    """Keeps the names and arguments of calls, in order; a call whose name is in `faults` then raises that."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[Any, ...]] = []
+        self.faults: dict[str, BaseException] = {}
+
+    def note(self, name: str, *args: Any) -> None:
+        """Keep a call."""
+        self.calls.append((name, *args))
+        if name in self.faults:
+            raise self.faults[name]
+
+
+class FakeBackend(Recorder):
+    """A backend whose processes use what `processes` says."""
+
+    processes: tuple[ProcessUsage, ...] = ()
+
+    def kill_all(self) -> None:
+        """Keep the call."""
+        self.note("kill_all")
+
+    def usage(self) -> tuple[ProcessUsage, ...]:
+        """What the processes use."""
+        return self.processes
+
+
+class FakeDriver(Recorder):
+    """A `Driver` that keeps all calls, and answers as its attributes say."""
+
+    def __init__(self, **fields: Any) -> None:
+        super().__init__()
+        self.logger = RecordingLogger()
+        self.counters = Counters()
+        self.log = GuardedLogger(self.logger, "pool", lambda: self.counters.note("user_errors"))
+        self.hooks = Hooks(config(**fields), self.log)
+        self.backend: FakeBackend | None = None
+        self.workers: dict[ev.Seat, FakeWorker] = {}
+        self.shutdown_counts = ShutdownCounts()
+        self.refusal = "the pool is shutting down: enough"
+        self.creation_error: BaseException | None = None
+        self.max_retries = 3
+        self.failure: BaseException | None = OSError("gone")
+        """What `claim` answers."""
+        self.wanted = True
+        """What `returned` answers."""
+        self.queued: list[FakeTask] = []
+        self.outcome_is_new = True
+        """What `abandon` answers."""
+        self.callbacks: list[str] = []
+        """What `abandon_callbacks` answers."""
+
+    def user_errors(self) -> int:
+        """How many faults were counted."""
+        self.counters.flow()
+        return self.counters.user_errors
+
+    def start_worker(self, seat: ev.Seat) -> None:
+        """Keep the call."""
+        self.note("start_worker", seat)
+
+    def retire(self, count: int) -> None:
+        """Keep the call."""
+        self.note("retire", count)
+
+    def left(self, worker: Any) -> None:
+        """Keep the call."""
+        self.note("left", worker)
+
+    def claim(self, task: Any) -> BaseException | None:
+        """Keep the call, and answer."""
+        self.note("claim", task)
+        return self.failure
+
+    def returned(self, task: Any) -> bool:
+        """Keep the call, and answer."""
+        self.note("returned", task)
+        return self.wanted
+
+    def enqueue(self, task: Any, priority: int) -> None:
+        """Keep the call."""
+        self.note("enqueue", task, priority)
+
+    def fail_returned(self, task: Any, error: BaseException) -> None:
+        """Keep the call."""
+        self.note("fail_returned", task, error)
+
+    def drop_returned(self, task: Any) -> None:
+        """Keep the call."""
+        self.note("drop_returned", task)
+
+    def waiting(self) -> Sequence[FakeTask]:
+        """The queue."""
+        return self.queued
+
+    def fail_queued(self, task: Any, error: BaseException) -> None:
+        """Keep the call."""
+        self.note("fail_queued", task, error)
+
+    def take_queued(self) -> Sequence[FakeTask]:
+        """Empty the queue."""
+        self.note("take_queued")
+        taken, self.queued = self.queued, []
+        return taken
+
+    def drop(self, task: Any) -> None:
+        """Keep the call."""
+        self.note("drop", task)
+
+    def close(self, reason: str) -> None:
+        """Keep the call."""
+        self.note("close", reason)
+
+    def check_drained(self) -> None:
+        """Keep the call."""
+        self.note("check_drained")
+
+    def cancel_running(self) -> None:
+        """Keep the call."""
+        self.note("cancel_running")
+
+    def abandon(self, task: Any, error: BaseException) -> bool:
+        """Keep the call, and answer."""
+        self.note("abandon", task, error)
+        return self.outcome_is_new
+
+    def abandon_callbacks(self) -> list[str]:
+        """Keep the call, and answer."""
+        self.note("abandon_callbacks")
+        return self.callbacks
+
+    def refill_pool(self) -> None:
+        """Keep the call."""
+        self.note("refill_pool")
+
+    def finish(self) -> None:
+        """Keep the call."""
+        self.note("finish")
+
+
+Script = Callable[[ev.Event], list[act.Action]]
+
+
+class ScriptedSupervisor:
+    """Answers each event as the script says, and shows the view that it is given."""
+
+    def __init__(self, view: View, script: Script = lambda event: []) -> None:
+        self.shown = view
+        self.script = script
+        self.handled: list[tuple[ev.Event, float]] = []
+        self.moment: float | None = None
+        """What `wakeup` answers."""
+
+    def handle(self, event: ev.Event, now: float) -> list[act.Action]:
+        """The script's actions."""
+        self.handled.append((event, now))
+        return self.script(event)
+
+    def wakeup(self, now: float) -> float | None:
+        """When to be woken."""
+        return self.moment
+
+    def view(self) -> View:
+        """The view."""
+        return self.shown
+
+
+class ToyEngine(EngineCore[FakeWorker]):
+    """An engine that does nothing but remember; its supervisor is scripted, its effects are recorded."""
+
+    def __init__(self, script: Script = lambda event: [], **fields: Any) -> None:
+        self.logger = RecordingLogger()
+        super().__init__(config(**{"logger": self.logger, **fields}))
+        self.scripted = ScriptedSupervisor(self.view, script)
+        self.supervisor = self.scripted  # type: ignore[assignment]
+        self.effects = self  # type: ignore[assignment]
+        self.backend = None
+        self.queue: list[list[FakeTask]] = [[], [], []]
+        self.reported: list[ev.Event] = []
+        self.carried_out: list[tuple[act.Action, View]] = []
+        """Each action with the view that others had at its moment."""
+        self.drain_checks = 0
+        self.gone: list[FakeWorker] = []
+
+    def report(self, event: ev.Event) -> None:
+        """Keep the event."""
+        self.reported.append(event)
+
+    def check_drained(self) -> None:
+        """Count the call."""
+        self.drain_checks += 1
+
+    @property
+    def levels(self) -> Sequence[Sequence[Any]]:
+        """The queue."""
+        return self.queue
+
+    def left(self, worker: FakeWorker) -> None:
+        """Keep the worker."""
+        super().left(worker)
+        self.gone.append(worker)
+
+    def carry_out(self, action: act.Action) -> None:
+        """Keep the action."""
+        self.carried_out.append((action, self.view))
+
+    def user_errors(self) -> int:
+        """How many faults were counted."""
+        self.counters.flow()
+        return self.counters.user_errors

@@ -1,0 +1,259 @@
+"""Every action of the table, in each of its branches, as the exact calls of the driver."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any, get_args
+
+import pytest
+
+from support.observers import RaisingCollector, RaisingLogger, RecordingCollector
+from tasker import MaxRetriesExceeded, ResourceError
+from tasker.aio.engine import AsyncEngine
+from tasker.control import actions as act
+from tasker.control import events as ev
+from tasker.core.effects import Driver, Effects, exhausted
+from tasker.logs import GuardedLogger
+from tasker.options import Priority
+from tasker.threads.engine import Engine
+from unit.core.fakes import FakeDriver, FakeTask, config
+
+ACTIONS: tuple[type, ...] = get_args(act.Action)
+TASK = FakeTask()
+SEAT = ev.Seat(1, 1)
+
+
+def carried_out(driver: FakeDriver, *actions: act.Action) -> list[tuple[Any, ...]]:
+    """What the driver was asked to do."""
+    effects = Effects(driver)  # type: ignore[arg-type]
+    for action in actions:
+        effects.carry_out(action)
+    return driver.calls
+
+
+# -- the table ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(params=["threads", "asyncio"])
+def engine(request: pytest.FixtureRequest) -> Iterator[Any]:
+    """Each of the two engines, not started."""
+    if request.param == "threads":
+        yield Engine(config())
+    else:
+        loop = asyncio.new_event_loop()
+        yield AsyncEngine(config(), loop)
+        loop.close()
+
+
+@pytest.mark.parametrize("kind", ACTIONS)
+def test_every_action_is_in_the_table_of_both_engines(engine: Any, kind: type) -> None:
+    """Whatever the supervisor may ask for, each engine knows what to do."""
+    assert callable(engine.effects._table[kind])
+
+
+def test_the_table_has_nothing_else(engine: Any) -> None:
+    """The table has the supervisor's actions and no others."""
+    assert set(engine.effects._table) == set(ACTIONS)
+
+
+@pytest.mark.parametrize("member", [name for name in vars(Driver) if not name.startswith("_")])
+def test_both_engines_are_drivers(engine: Any, member: str) -> None:
+    """Whatever the table asks of its driver, each engine brings."""
+    assert hasattr(engine, member)
+
+
+@pytest.mark.parametrize(
+    ("action", "call"),
+    [
+        (act.StartWorker(SEAT), ("start_worker", SEAT)),
+        (act.Retire(3), ("retire", 3)),
+        (act.DropTask(TASK), ("drop_returned", TASK)),
+        (act.RefuseTasks("enough"), ("close", "enough")),
+        (act.CancelRunning(), ("cancel_running",)),
+        (act.RefillPool(), ("refill_pool",)),
+        (act.Finish(), ("finish",)),
+    ],
+)
+def test_actions_that_are_one_call(action: act.Action, call: tuple[Any, ...]) -> None:
+    """The driver is asked for exactly that."""
+    assert carried_out(FakeDriver(), action) == [call]
+
+
+def test_log() -> None:
+    """The user's logger receives the level, the manager's name and the message."""
+    driver = FakeDriver()
+    carried_out(driver, act.Log("warning", "%d of %s", (3, "four")), act.Log("info", "plain"))
+    assert driver.logger.lines == [("warning", "pool: 3 of four"), ("info", "pool: plain")]
+
+
+# -- a fault ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("fault", [ValueError("boom"), KeyboardInterrupt("boom"), SystemExit("boom")])
+def test_a_fault_does_not_keep_the_next_action_from_being_carried_out(fault: BaseException) -> None:
+    """It is logged under the action's name and counted, and the next action follows."""
+    driver = FakeDriver()
+    driver.faults["start_worker"] = fault
+    assert carried_out(driver, act.StartWorker(SEAT), act.Retire(1)) == [("start_worker", SEAT), ("retire", 1)]
+    assert driver.user_errors() == 1
+    assert driver.logger.text("error").startswith(f"pool: StartWorker raised {type(fault).__name__}: boom\n")
+
+
+def test_what_is_no_action_is_a_fault_like_any_other() -> None:
+    """An unknown action is logged and counted, and the next action follows."""
+    driver = FakeDriver()
+    assert carried_out(driver, "no action", act.Retire(1)) == [("retire", 1)]  # type: ignore[arg-type]
+    assert driver.user_errors() == 1
+    assert "str raised KeyError" in driver.logger.text("error")
+
+
+def test_a_logger_that_raises() -> None:
+    """It is counted, and the next action follows."""
+    driver = FakeDriver()
+    driver.log = GuardedLogger(RaisingLogger(KeyboardInterrupt()), "pool", lambda: driver.counters.note("user_errors"))
+    assert carried_out(driver, act.Log("info", "plain"), act.Retire(1)) == [("retire", 1)]
+    assert driver.user_errors() == 1
+
+
+# -- tasks that an attempt has left behind ------------------------------------------------------------------------
+
+
+def test_requeue() -> None:
+    """The task is counted as queued before it is queued, at high priority, and the retry is counted and reported."""
+    collector = RecordingCollector()
+    driver = FakeDriver(collector=collector)
+    assert carried_out(driver, act.Requeue(TASK)) == [
+        ("claim", TASK),
+        ("returned", TASK),
+        ("enqueue", TASK, Priority.HIGH),
+    ]
+    driver.counters.flow()
+    assert driver.counters.retried == 1
+    assert collector.retries == [None]
+
+
+def test_requeue_of_a_task_that_was_decided_already() -> None:
+    """What cannot be claimed is left alone."""
+    driver = FakeDriver()
+    driver.failure = None
+    assert carried_out(driver, act.Requeue(TASK)) == [("claim", TASK)]
+    driver.counters.flow()
+    assert driver.counters.retried == 0
+
+
+def test_requeue_of_a_task_that_was_cancelled_in_the_meantime() -> None:
+    """It ends with the error that it raised, and is no retry."""
+    collector = RecordingCollector()
+    driver = FakeDriver(collector=collector)
+    driver.wanted = False
+    error = driver.failure
+    assert carried_out(driver, act.Requeue(TASK)) == [
+        ("claim", TASK),
+        ("returned", TASK),
+        ("fail_queued", TASK, error),
+    ]
+    driver.counters.flow()
+    assert driver.counters.retried == 0
+    assert collector.retries == []
+
+
+def test_requeue_with_a_collector_that_raises() -> None:
+    """The task is queued all the same."""
+    driver = FakeDriver(collector=RaisingCollector(ValueError("boom")))
+    assert carried_out(driver, act.Requeue(TASK))[-1] == ("enqueue", TASK, Priority.HIGH)
+    assert driver.user_errors() == 1
+
+
+def test_fail_task_with_its_own_error() -> None:
+    """The task receives the very error that its attempt raised."""
+    driver = FakeDriver()
+    error = driver.failure
+    assert carried_out(driver, act.FailTask(TASK, own=True)) == [("claim", TASK), ("fail_returned", TASK, error)]
+
+
+def test_fail_task_that_is_exhausted() -> None:
+    """The task receives MaxRetriesExceeded, whose cause is the error of the last attempt."""
+    driver = FakeDriver()
+    task = FakeTask(attempts=4)
+    claim, (name, failed, error) = carried_out(driver, act.FailTask(task, own=False))
+    assert claim == ("claim", task)
+    assert (name, failed) == ("fail_returned", task)
+    assert isinstance(error, MaxRetriesExceeded)
+    assert error.__cause__ is driver.failure
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_fail_task_that_was_decided_already(own: bool) -> None:
+    """What cannot be claimed is left alone."""
+    driver = FakeDriver()
+    driver.failure = None
+    assert carried_out(driver, act.FailTask(TASK, own)) == [("claim", TASK)]
+
+
+def test_the_error_of_an_exhausted_task() -> None:
+    """It says which task, how often it was started, what was permitted, and what came last."""
+    cause = OSError("gone")
+    error = exhausted(FakeTask(label="task #9 (mod.fetch)", attempts=4), 3, cause)
+    assert str(error) == (
+        "max retries exceeded: task #9 (mod.fetch) failed 4 times (max_retries=3), last with OSError: gone"
+    )
+    assert (error.attempts, error.__cause__) == (4, cause)
+
+
+# -- tasks that wait ----------------------------------------------------------------------------------------------
+
+
+def test_fail_queued() -> None:
+    """All that wait receive ResourceError, then whether anything is outstanding is looked at."""
+    driver = FakeDriver()
+    first, second = driver.queued = [FakeTask(label="task #1 (a)"), FakeTask(label="task #2 (b)", queued_at=99.0)]
+    driver.creation_error = OSError("no route")
+    *failed, check = carried_out(driver, act.FailQueued("OSError: no route"))
+    assert [(name, task) for name, task, _ in failed] == [("fail_queued", first), ("fail_queued", second)]
+    assert [str(error) for _, _, error in failed] == [
+        "no resource could be made for task #1 (a): OSError: no route",
+        "no resource could be made for task #2 (b): OSError: no route",
+    ]
+    assert all(type(error) is ResourceError and error.__cause__ is driver.creation_error for _, _, error in failed)
+    assert check == ("check_drained",)
+
+
+def test_fail_queued_without_an_error_of_on_create() -> None:
+    """Where none was made in time, though on_create did not raise, the error has no cause."""
+    driver = FakeDriver()
+    driver.queued = [FakeTask()]
+    (_, _, error), _ = carried_out(driver, act.FailQueued("no worker was ready"))
+    assert error.__cause__ is None
+
+
+def test_fail_queued_before_a_moment() -> None:
+    """Those that have waited since then, or longer, are failed; the others wait on."""
+    driver = FakeDriver()
+    driver.queued = [FakeTask(queued_at=moment) for moment in (1.0, 2.0, 2.001)]
+    failed = [call[1].queued_at for call in carried_out(driver, act.FailQueued("late", before=2.0))[:-1]]
+    assert failed == [1.0, 2.0]
+
+
+def test_fail_queued_with_an_empty_queue() -> None:
+    """Whether anything is outstanding is looked at all the same."""
+    assert carried_out(FakeDriver(), act.FailQueued("OSError: no route")) == [("check_drained",)]
+
+
+def test_drop_queued() -> None:
+    """All that wait are taken out at once, then each is dropped."""
+    driver = FakeDriver()
+    first, second = driver.queued = [FakeTask(id=1), FakeTask(id=2)]
+    assert carried_out(driver, act.DropQueued()) == [("take_queued",), ("drop", first), ("drop", second)]
+
+
+@pytest.mark.parametrize("fault", [ValueError("boom"), KeyboardInterrupt("boom")])
+def test_drop_queued_where_dropping_raises(fault: BaseException) -> None:
+    """Each fault is logged with its task and counted, and the other tasks are dropped all the same."""
+    driver = FakeDriver()
+    first, second = driver.queued = [FakeTask(id=1), FakeTask(id=2)]
+    driver.faults["drop"] = fault
+    assert carried_out(driver, act.DropQueued()) == [("take_queued",), ("drop", first), ("drop", second)]
+    assert driver.user_errors() == 2
+    firsts = [line.splitlines()[0] for _, line in driver.logger.lines]
+    assert firsts == [f"pool: the end of task #{n} raised {type(fault).__name__}: boom" for n in (1, 2)]

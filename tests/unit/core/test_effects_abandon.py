@@ -1,0 +1,108 @@
+"""``Abandon``: what a kill leaves behind when its time is over."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tasker import TaskKilled
+from tasker.control import actions as act
+from tasker.control import events as ev
+from tasker.core.effects import Effects
+from unit.core.fakes import FakeBackend, FakeDriver, FakeTask, FakeWorker
+
+SEATS = (ev.Seat(1, 1), ev.Seat(2, 2))
+
+
+def abandoned(driver: FakeDriver, *seats: ev.Seat) -> list[tuple[Any, ...]]:
+    """What the driver was asked to do."""
+    Effects(driver).carry_out(act.Abandon(seats))  # type: ignore[arg-type]
+    return driver.calls
+
+
+def with_worker(*, task: FakeTask | None = None, obeys: bool = False) -> tuple[FakeDriver, FakeWorker]:
+    """A driver with one worker, which runs that task."""
+    driver, worker = FakeDriver(), FakeWorker(obeys=obeys)
+    worker.shard.future = task
+    driver.workers[SEATS[0]] = worker
+    return driver, worker
+
+
+def test_no_worker_is_left() -> None:
+    """Without workers only the callbacks are abandoned, and nothing is logged."""
+    driver = FakeDriver()
+    assert abandoned(driver) == [("abandon_callbacks",)]
+    assert driver.logger.lines == []
+
+
+def test_a_worker_that_runs_a_task() -> None:
+    """Its task ends as killed, with the reason; the worker is forgotten, reported and logged with its task."""
+    task = FakeTask()
+    driver, worker = with_worker(task=task)
+    (name, ended, error), callbacks = abandoned(driver, SEATS[0])
+    assert (name, ended, callbacks) == ("abandon", task, ("abandon_callbacks",))
+    assert type(error) is TaskKilled
+    assert str(error) == f"{task.label} did not end when it was killed: the pool is shutting down: enough"
+    assert (driver.workers, worker.cuts) == ({}, 1)
+    counts = driver.shutdown_counts
+    assert (counts.abandoned, counts.killed_tasks, counts.cut_off) == ([f"pool-worker-1 ({task.label})"], 1, 0)
+    assert driver.logger.lines == [("warning", f"pool: left behind: pool-worker-1 ({task.label})")]
+
+
+def test_a_worker_whose_task_has_its_outcome() -> None:
+    """The task is not counted as killed; the worker is left behind all the same."""
+    driver, _ = with_worker(task=FakeTask())
+    driver.outcome_is_new = False
+    abandoned(driver, SEATS[0])
+    assert (len(driver.shutdown_counts.abandoned), driver.shutdown_counts.killed_tasks) == (1, 0)
+
+
+def test_a_worker_without_a_task() -> None:
+    """It hangs where it makes or destroys its resource; there is no task to end."""
+    driver, _ = with_worker()
+    assert abandoned(driver, SEATS[0]) == [("abandon_callbacks",)]
+    counts = driver.shutdown_counts
+    assert (counts.abandoned, counts.killed_tasks) == (["pool-worker-1 (in on_create or on_destroy)"], 0)
+
+
+@pytest.mark.parametrize("task", [FakeTask(), None])
+def test_a_worker_that_is_ended_by_force(task: FakeTask | None) -> None:
+    """It is not left behind: the end of the manager waits for it, and it ends its task itself."""
+    driver, worker = with_worker(task=task, obeys=True)
+    assert abandoned(driver, SEATS[0]) == [("left", worker), ("abandon_callbacks",)]
+    counts = driver.shutdown_counts
+    assert (counts.abandoned, counts.killed_tasks, counts.cut_off) == ([], 0, 1)
+    assert driver.workers == {}
+    assert driver.logger.lines == []
+
+
+def test_a_worker_that_has_gone_already() -> None:
+    """A seat without a worker is passed over, and the next one is not."""
+    driver, worker = with_worker(obeys=True)
+    assert abandoned(driver, SEATS[1], SEATS[0]) == [("left", worker), ("abandon_callbacks",)]
+
+
+def test_a_worker_of_another_seat() -> None:
+    """Only the named seats are abandoned."""
+    driver, worker = with_worker()
+    assert abandoned(driver, SEATS[1]) == [("abandon_callbacks",)]
+    assert driver.workers == {SEATS[0]: worker}
+
+
+def test_callbacks_that_run() -> None:
+    """They are reported and logged after the workers."""
+    driver, _ = with_worker()
+    driver.callbacks = ["callback of task #3", "callback of task #4"]
+    abandoned(driver, SEATS[0])
+    left = ["pool-worker-1 (in on_create or on_destroy)", *driver.callbacks]
+    assert driver.shutdown_counts.abandoned == left
+    assert driver.logger.lines == [("warning", f"pool: left behind: {', '.join(left)}")]
+
+
+def test_a_backend_ends_its_sessions_first() -> None:
+    """A backend kills its sessions before a worker is looked at, whether or not a seat is named."""
+    driver, worker = with_worker(obeys=True)
+    driver.backend = FakeBackend()
+    driver.backend.calls = driver.calls
+    assert abandoned(driver, SEATS[0]) == [("kill_all",), ("left", worker), ("abandon_callbacks",)]
