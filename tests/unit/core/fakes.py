@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from support.observers import RecordingLogger
@@ -22,6 +22,11 @@ from tasker.stats import ProcessUsage, ShutdownCounts
 def config(**fields: Any) -> Config[Any]:
     """A configuration with one base worker and no pool, unless the fields say otherwise."""
     return Config(**{"worker_count": 1, "resource_pool_size": 0, "on_create": object, "name": "pool", **fields})
+
+
+def with_view(view: View, **fields: Any) -> View:
+    """The view, with some fields changed."""
+    return replace(view, **fields)
 
 
 @dataclass
