@@ -28,7 +28,7 @@ def test_tries_again_after_the_first_attempt(max_retries: int) -> None:
 @pytest.mark.parametrize("max_retries", [0, 3])
 @pytest.mark.parametrize("reason", ["once", "cancelled"])
 def test_never_again(reason: str, max_retries: int) -> None:
-    """A once task, and one that was cancelled while it ran, ends with its own error whatever max_retries is."""
+    """A once task, and one that was cancelled while it ran, ends with its own error, for any max_retries."""
     assert after_unhealthy(1, max_retries, **{reason: True}) is Verdict.ENDED
 
 

@@ -1,5 +1,4 @@
-"""The supervisor while resources can't be made: single-flight, backoff,
-recovery, creation_timeout."""
+"""The supervisor while resources can't be made: single-flight, backoff, recovery, creation_timeout."""
 
 from __future__ import annotations
 
@@ -91,8 +90,8 @@ def test_nothing_starts_while_another_starts() -> None:
     assert rig.wake() == [start(1, 3)]
 
 
-def test_scaling_while_creation_fails_starts_nobody() -> None:
-    """While creation fails, a backlog raises the target, and nobody is started for it before the next try is due."""
+def test_scaling_while_creation_fails_starts_no_worker() -> None:
+    """While creation fails, a backlog raises the target, and no worker is started for it before the next try is due."""
     rig = failing(1, 8)
     assert without_logs(rig.do(tick(queued=100))) == []
     assert rig.view.target == 8
@@ -121,7 +120,7 @@ def test_nothing_missing_while_failing() -> None:
 
 
 def test_scaling_goes_on_after_the_failing_worker_is_not_wanted_any_more() -> None:
-    """A failed creation that nobody needs repeated does not end scaling for ever."""
+    """A failed creation that need not be repeated does not end scaling for ever."""
     rig = Rig(2, 4).serving()
     rig.do(ev.Resized(3, 4))
     rig.fail(seat(3))

@@ -70,7 +70,7 @@ def test_stop_while_workers_start() -> None:
 
 
 def test_stop_while_creation_fails() -> None:
-    """A drained pool without workers is finished at once, whatever the backoff says."""
+    """A drained pool without workers is finished at once, without regard to the backoff."""
     rig = Rig(1, 2)
     rig.do(ev.Started())
     rig.fail(seat(1))
@@ -163,7 +163,7 @@ def test_abandon_workers_of_each_state() -> None:
     assert actions == [act.Abandon((seat(1), seat(2), seat(3))), act.Finish()]
 
 
-def test_abandon_nobody() -> None:
+def test_abandon_no_worker() -> None:
     """A task of run_task that ignores its context does not hold a kill beyond its deadline."""
     rig = Rig(1, 1).serving()
     rig.do(ev.KillRequested("bye", deadline=5.0))
@@ -285,7 +285,7 @@ def test_kill_in_the_middle_of_scaling_up() -> None:
 
 
 def test_kill_in_the_middle_of_scaling_down() -> None:
-    """A kill while surplus workers retire tells only the others to retire."""
+    """A kill while surplus workers retire retires the others only."""
     rig = Rig(1, 3).serving().grown(3)
     rig.do(tick(), 0.1)
     assert without_logs(rig.do(tick(), 1.0)) == [act.Retire(2)]
@@ -309,6 +309,7 @@ def test_nothing_scales_in_the_end() -> None:
         ev.WorkerReady(seat(1)),
         ev.CreationFailed(seat(1), "late"),
         ev.WorkerRetiring(seat(1)),
+        ev.WorkerWorn(seat(1)),
         ev.WorkerEnded(seat(1)),
         ev.WorkerDied(seat(1), "late"),
         ev.AllBlocked(1),
@@ -337,12 +338,3 @@ def test_task_that_comes_back_after_the_end() -> None:
     rig = Rig(1, 2).serving()
     rig.do(ev.KillRequested("bye", deadline=0.0))
     assert rig.unhealthy(seat(1)) == [act.DropTask("t")]
-
-
-def test_a_worn_worker_is_replaced() -> None:
-    """It ends without having been told to, counts as neither lost nor replaced for its health, and another one starts."""
-    rig = Rig(2, 2).serving()
-    assert rig.do(ev.WorkerWorn(seat(1))) == []
-    (start,) = rig.ended(seat(1))
-    assert isinstance(start, act.StartWorker)
-    assert (rig.view.lost, rig.view.replaced) == (0, 0)

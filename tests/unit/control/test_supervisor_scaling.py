@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import pytest
 
@@ -157,9 +156,8 @@ def test_retiring_workers() -> None:
     assert rig.ended(seat(2)) == []
 
 
-def test_growing_again_before_anybody_retired() -> None:
-    """Growing while workers were told to retire starts others in their stead,
-    within the maximum."""
+def test_growing_again_before_any_worker_retired() -> None:
+    """Growing while workers are due to retire starts others in their stead, within the maximum."""
     rig = Rig(1, 4).serving().grown(2)
     rig.do(tick(), 0.1)
     assert without_logs(rig.do(tick(), 1.0)) == [act.Retire(1)]
@@ -169,8 +167,7 @@ def test_growing_again_before_anybody_retired() -> None:
 
 
 def test_unhealthy_in_the_middle_of_shrinking() -> None:
-    """A worker that fails while another was told to retire is replaced, so that the
-    base remains."""
+    """A worker that fails while another is due to retire is replaced, so that the base remains."""
     rig = Rig(2, 4).serving().grown(3)
     rig.do(tick(), 0.1)
     rig.do(tick(), 1.0)
@@ -216,13 +213,13 @@ class Extreme:
 
 @pytest.mark.parametrize(("wanted", "target"), [(1000, 6), (4, 4), (0, 2), (-5, 2)])
 def test_policy_is_held_within_the_bounds(wanted: int, target: int) -> None:
-    """Whatever a policy wants, the target stays within worker_count and max_worker_count."""
+    """For each answer of a policy, the target stays within worker_count and max_worker_count."""
     rig = Rig(2, 6, policy=Extreme(wanted)).serving()
     rig.do(tick())
     assert rig.view.target == target
 
 
-def test_what_a_policy_is_told() -> None:
+def test_what_a_policy_sees() -> None:
     """A policy sees bounds, workers, load, windows, what was needed, and how long a creation takes."""
     policy = Extreme(3)
     rig = Rig(2, 6, policy=policy, target_wait=0.25)
@@ -244,7 +241,7 @@ def test_what_a_policy_is_told() -> None:
 
 
 def test_workers_that_retire_are_not_counted() -> None:
-    """A policy does not see workers that were told to retire, whether they are ready or start."""
+    """A policy does not see workers that are due to retire, whether they are ready or start."""
     policy = Extreme(6)
     rig = Rig(2, 6, policy=policy).serving()
     starts = rig.do(tick(), 0.1)
@@ -255,8 +252,8 @@ def test_workers_that_retire_are_not_counted() -> None:
     assert (policy.asked[-1].ready, policy.asked[-1].starting) == (0, 3)
 
 
-def test_what_more_do_not_help_is_told() -> None:
-    """A pool whose throughput does not grow with its workers steps back, says why, and tells the policy."""
+def test_a_limit_of_usefulness_is_reported() -> None:
+    """A pool whose throughput does not grow with its workers steps back, says why, and shows the policy where."""
     rig = Rig(2, 8).serving()
     ended = 0
     actions: list[act.Action] = []
@@ -345,76 +342,6 @@ def test_dropped_creations() -> None:
     assert rig.view.target == 1
     assert "7 more are no longer needed" in rig.view.decisions[-1].why
     assert rig.supervisor.wakeup(rig.now) is None
-
-
-def test_a_blocked_pool_grows_beyond_what_is_useful() -> None:
-    """A deadlock is worse than a worker that does not raise the throughput: what was measured is forgotten."""
-    rig = Rig(1, 8).serving()
-    trials = rig.supervisor._scaler._trials
-    trials._limit, trials._until = 1, 1e9
-    rig.do(ev.AllBlocked(1))
-    assert rig.view.target == 2
-    rig.do(tick(queued=3, running=2), 0.1)
-    assert rig.view.target == 5
-
-
-def test_all_blocked_grows_by_one() -> None:
-    """When all workers wait for other tasks, one more is started."""
-    rig = Rig(2, 4).serving()
-    why = "all 2 workers run tasks that wait for other tasks"
-    said = act.Log("info", "scaling from %d to %d workers: %s", (2, 3, why))
-    assert rig.do(ev.AllBlocked(2)) == [said, start(3)]
-
-
-def test_all_blocked_is_out_of_date() -> None:
-    """When more workers live than were blocked, or one already starts, nothing grows."""
-    rig = Rig(2, 4).serving()
-    assert rig.do(ev.AllBlocked(1)) == []
-    rig.do(ev.AllBlocked(2))
-    assert rig.do(ev.AllBlocked(2)) == []
-
-
-def test_all_blocked_at_the_maximum() -> None:
-    """At the maximum a blocked pool can't grow."""
-    rig = Rig(2, 2).serving()
-    assert rig.do(ev.AllBlocked(2)) == []
-
-
-def test_resize_up() -> None:
-    """A larger base starts the missing workers at once."""
-    rig = Rig(1, 2).serving()
-    why = "resized to 3 base workers and at most 6"
-    said = act.Log("info", "scaling from %d to %d workers: %s", (1, 3, why))
-    assert rig.do(ev.Resized(3, 6)) == [said, start(2), start(3)]
-    assert (rig.view.base, rig.view.most, rig.view.limit) == (3, 6, 6)
-
-
-def test_resize_down() -> None:
-    """A smaller maximum retires the surplus; a smaller base alone leaves it to scaling."""
-    rig = Rig(4, 8).serving()
-    assert rig.do(ev.Resized(2, 8)) == []
-    assert without_logs(rig.do(ev.Resized(1, 3))) == [act.Retire(1)]
-    assert rig.view.target == 3
-
-
-@pytest.mark.parametrize(("base", "actions"), [(1, [act.Retire(3)]), (6, [start(5), start(6)])])
-def test_resize_without_scaling(base: int, actions: list[Any]) -> None:
-    """Without scaling, the pool has exactly its base workers after a resize."""
-    rig = Rig(4, 8, scales=False).serving()
-    assert without_logs(rig.do(ev.Resized(base, 8))) == actions
-    assert rig.view.limit == base
-
-
-def test_resize_before_the_start() -> None:
-    """A resize that comes before the start decides how many workers start."""
-    rig = Rig(1, 2)
-    assert rig.do(ev.Resized(3, 3)) == []
-    assert rig.do(ev.Started()) == [start(1), start(2), start(3)]
-
-
-def test_resize_to_the_same() -> None:
-    """A resize that changes nothing does nothing."""
-    assert Rig(2, 4).serving().do(ev.Resized(2, 4)) == []
 
 
 def test_default_policy() -> None:

@@ -1,5 +1,4 @@
-"""The supervisor: start, unhealthy failures, lost workers, late reports. Each
-scenario states its actions."""
+"""The supervisor: start, unhealthy failures, lost workers, late reports. Each scenario states its actions."""
 
 from __future__ import annotations
 
@@ -66,6 +65,13 @@ def test_once() -> None:
     assert rig.unhealthy(seat(1), once=True) == [act.FailTask("t", own=True), start(3)]
 
 
+def test_cancelled() -> None:
+    """A task that was cancelled while it ran is not tried again; its worker is replaced all the same."""
+    rig = Rig(2, 4).serving()
+    event = ev.AttemptFailed(seat(1), "t", attempts=1, once=False, cancelled=True)
+    assert rig.do(event) == [act.FailTask("t", own=True), start(3)]
+
+
 def test_exhausted() -> None:
     """After max_retries further attempts the task fails as exhausted; its worker is replaced."""
     rig = Rig(1, 8, max_retries=2).serving()
@@ -120,6 +126,14 @@ def test_lost_while_ending() -> None:
     assert (rig.view.lost, rig.view.replaced) == (1, 1)
 
 
+def test_a_worn_worker_is_replaced() -> None:
+    """It ends without a Retire, counts neither as lost nor as replaced for its health, and another one starts."""
+    rig = Rig(2, 2).serving()
+    assert rig.do(ev.WorkerWorn(seat(1))) == []
+    assert rig.ended(seat(1)) == [start(1, 3)]
+    assert (rig.view.lost, rig.view.replaced) == (0, 0)
+
+
 @pytest.mark.parametrize(
     "event",
     [
@@ -131,7 +145,7 @@ def test_lost_while_ending() -> None:
     ],
 )
 def test_late_reports(event: ev.Event) -> None:
-    """A report from a predecessor in the same slot, or from nobody, changes nothing."""
+    """A report from a predecessor in the same slot, or from a worker that never was, changes nothing."""
     rig = Rig(1, 1).serving()
     rig.unhealthy(seat(1))
     rig.ended(seat(1))

@@ -37,7 +37,7 @@ STEPS = st.sampled_from(
 
 @given(st.lists(st.tuples(STEPS, st.integers(1, 3)), max_size=60))
 def test_flow(steps: list[tuple[str, int]]) -> None:
-    """Whatever tasks do, accepted = queued + running + done, and each number is the model's."""
+    """At every step that a task makes, accepted = queued + running + done, and each number is the model's."""
     counters = Counters()
     queued = running = done = inline = 0
     for step, slot in steps:

@@ -48,7 +48,7 @@ def engine(request: pytest.FixtureRequest) -> Iterator[Any]:
 
 @pytest.mark.parametrize("kind", ACTIONS)
 def test_every_action_is_in_the_table_of_both_engines(engine: Any, kind: type) -> None:
-    """Whatever the supervisor may ask for, each engine knows what to do."""
+    """Each engine can carry out each action that the supervisor may ask for."""
     assert callable(engine.effects._table[kind])
 
 
@@ -59,7 +59,7 @@ def test_the_table_has_nothing_else(engine: Any) -> None:
 
 @pytest.mark.parametrize("member", [name for name in vars(Driver) if not name.startswith("_")])
 def test_both_engines_are_drivers(engine: Any, member: str) -> None:
-    """Whatever the table asks of its driver, each engine brings."""
+    """Each engine has each member that the table uses."""
     assert hasattr(engine, member)
 
 

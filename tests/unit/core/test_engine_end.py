@@ -67,7 +67,7 @@ def test_the_first_reason_stays(second: DoorMove) -> None:
 
 @pytest.mark.parametrize("first", list(DoorMove))
 def test_a_fork_has_its_own_reason(first: DoorMove) -> None:
-    """In a forked child it is the fork that matters, whatever was before."""
+    """In a forked child the fork is the reason, also where the door was closed before."""
     engine = ToyEngine()
     engine.move_door(first, "enough")
     assert engine.move_door(DoorMove.FORK, "a fork") is False

@@ -1,4 +1,4 @@
-"""The guarded step: one event after the other, whatever the supervisor does."""
+"""The guarded step: one event after the other, also where the supervisor raises."""
 
 from __future__ import annotations
 

@@ -1,0 +1,81 @@
+"""The supervisor grows a pool whose workers are all blocked, and follows a resize."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tasker.control import actions as act
+from tasker.control import events as ev
+from unit.control.rig import Rig, start, tick, without_logs
+
+
+def test_a_blocked_pool_grows_beyond_what_is_useful() -> None:
+    """A deadlock is worse than a worker that does not raise the throughput: what was measured is forgotten."""
+    rig = Rig(1, 8).serving()
+    trials = rig.supervisor._scaler._trials
+    trials._limit, trials._until = 1, 1e9
+    rig.do(ev.AllBlocked(1))
+    assert rig.view.target == 2
+    rig.do(tick(queued=3, running=2), 0.1)
+    assert rig.view.target == 5
+
+
+def test_all_blocked_grows_by_one() -> None:
+    """When all workers wait for other tasks, one more is started."""
+    rig = Rig(2, 4).serving()
+    why = "all 2 workers run tasks that wait for other tasks"
+    said = act.Log("info", "scaling from %d to %d workers: %s", (2, 3, why))
+    assert rig.do(ev.AllBlocked(2)) == [said, start(3)]
+
+
+def test_all_blocked_is_out_of_date() -> None:
+    """When more workers live than were blocked, or one already starts, nothing grows."""
+    rig = Rig(2, 4).serving()
+    assert rig.do(ev.AllBlocked(1)) == []
+    rig.do(ev.AllBlocked(2))
+    assert rig.do(ev.AllBlocked(2)) == []
+
+
+def test_all_blocked_at_the_maximum() -> None:
+    """At the maximum a blocked pool can't grow."""
+    rig = Rig(2, 2).serving()
+    assert rig.do(ev.AllBlocked(2)) == []
+
+
+def test_resize_up() -> None:
+    """A larger base starts the missing workers at once."""
+    rig = Rig(1, 2).serving()
+    why = "resized to 3 base workers and at most 6"
+    said = act.Log("info", "scaling from %d to %d workers: %s", (1, 3, why))
+    assert rig.do(ev.Resized(3, 6)) == [said, start(2), start(3)]
+    assert (rig.view.base, rig.view.most, rig.view.limit) == (3, 6, 6)
+
+
+def test_resize_down() -> None:
+    """A smaller maximum retires the surplus; a smaller base alone leaves it to scaling."""
+    rig = Rig(4, 8).serving()
+    assert rig.do(ev.Resized(2, 8)) == []
+    assert without_logs(rig.do(ev.Resized(1, 3))) == [act.Retire(1)]
+    assert rig.view.target == 3
+
+
+@pytest.mark.parametrize(("base", "actions"), [(1, [act.Retire(3)]), (6, [start(5), start(6)])])
+def test_resize_without_scaling(base: int, actions: list[Any]) -> None:
+    """Without scaling, the pool has exactly its base workers after a resize."""
+    rig = Rig(4, 8, scales=False).serving()
+    assert without_logs(rig.do(ev.Resized(base, 8))) == actions
+    assert rig.view.limit == base
+
+
+def test_resize_before_the_start() -> None:
+    """A resize that comes before the start decides how many workers start."""
+    rig = Rig(1, 2)
+    assert rig.do(ev.Resized(3, 3)) == []
+    assert rig.do(ev.Started()) == [start(1), start(2), start(3)]
+
+
+def test_resize_to_the_same() -> None:
+    """A resize that changes nothing does nothing."""
+    assert Rig(2, 4).serving().do(ev.Resized(2, 4)) == []
