@@ -8,6 +8,7 @@ from typing import Any
 
 from support.observers import RecordingLogger
 from tasker import Config
+from tasker.context import Context
 from tasker.control import actions as act
 from tasker.control import events as ev
 from tasker.control.supervisor import View
@@ -243,6 +244,12 @@ class ToyEngine(EngineCore[FakeWorker]):
         """Each action with the view that others had at its moment."""
         self.drain_checks = 0
         self.gone: list[FakeWorker] = []
+        self.contexts: list[Context] = []
+        """Those of the tasks that run."""
+
+    def running_contexts(self) -> list[Context]:
+        """Those that the test has put there."""
+        return self.contexts
 
     def report(self, event: ev.Event) -> None:
         """Keep the event."""

@@ -1,0 +1,61 @@
+"""What a kill cancels: the roots, and the contexts of the tasks that run."""
+
+from __future__ import annotations
+
+from tasker import Context, TaskKilled
+from tasker.core.mapping import cancel_all
+from unit.core.fakes import ToyEngine
+
+
+def test_all_are_cancelled() -> None:
+    """The roots and the running contexts are cancelled with TaskKilled, which says why."""
+    engine = ToyEngine()
+    engine.refusal = "over"
+    running = Context(engine.root)
+    engine.contexts.append(running)
+    seen: list[BaseException | None] = []
+    running.on_cancel(lambda: seen.append(running.cause))
+    engine.cancel_contexts()
+    assert engine.root.cancelled
+    assert engine.run_task_root.cancelled
+    assert [(type(cause), str(cause)) for cause in seen] == [(TaskKilled, "over")]
+
+
+def test_a_callback_that_raises_stops_nothing() -> None:
+    """Its error is logged and counted, and the other contexts are cancelled."""
+    engine = ToyEngine()
+    first, second = Context(engine.root), Context(engine.root)
+    engine.contexts += [first, second]
+
+    def broken() -> None:
+        raise SystemExit("mine")
+
+    first.on_cancel(broken)
+    engine.cancel_contexts()
+    assert first.cancelled
+    assert second.cancelled
+    assert engine.run_task_root.cancelled
+    assert "on_cancel raised SystemExit: mine" in engine.logger.text("error")
+    assert engine.user_errors() == 1
+
+
+class Future:
+    """Something to cancel."""
+
+    def __init__(self, pending: set[Future]) -> None:
+        self._pending = pending
+        pending.add(self)
+
+    def cancel(self) -> bool:
+        """Leave the set."""
+        self._pending.discard(self)
+        return True
+
+
+def test_cancel_all() -> None:
+    """Futures may leave the collection while they are cancelled."""
+    pending: set[Future] = set()
+    for _ in range(3):
+        Future(pending)
+    cancel_all(pending)
+    assert pending == set()
