@@ -25,7 +25,7 @@ from .threads.executor import ManagerExecutor
 from .threads.future import TaskFuture
 from .threads.future_log import LATE, PENDING, UNOPENED, Callback, Ending
 from .threads.interpreter_exit import register
-from .threads.mapping import as_they_come, in_order
+from .threads.mapping import as_completed, in_order
 from .threads.signals import stop_on_signals
 
 if TYPE_CHECKING:
@@ -184,7 +184,7 @@ class TaskManager(Generic[R]):
 
         if ordered:
             return in_order(submit, inputs, look_ahead)
-        return as_they_come(submit, inputs, look_ahead, self._engine.waits)
+        return as_completed(submit, inputs, look_ahead, self._engine.waits)
 
     @spells_out(TaskOptions)
     def as_executor(self, **options: Unpack[TaskOptions]) -> Executor:

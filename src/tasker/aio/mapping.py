@@ -68,7 +68,7 @@ async def in_order(
         cancel_all(window)
 
 
-async def as_they_come(
+async def as_completed(
     submit: Callable[[A], Awaitable[AsyncTaskFuture[T]]],
     inputs: Iterable[A] | AsyncIterable[A],
     look_ahead: int,

@@ -20,7 +20,7 @@ from tasker.options import Priority, QueueOptions, TaskOptions, spells_out
 
 from .engine import AsyncEngine
 from .future import QUEUED, AsyncTaskFuture
-from .mapping import as_they_come, in_order
+from .mapping import as_completed, in_order
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -259,7 +259,7 @@ class Submitting(Generic[R]):
         async def submit(item: A) -> AsyncTaskFuture[Any]:
             return await self.submit_wait(task, item, **options)
 
-        return (in_order if ordered else as_they_come)(submit, inputs, look_ahead)
+        return (in_order if ordered else as_completed)(submit, inputs, look_ahead)
 
     # -- inside ---------------------------------------------------------------------------------------------------
 

@@ -1,11 +1,11 @@
 """The threaded engine: the driver of the engine core on threads.
 
-One thread, ``<name>-supervisor``, takes events from ``inbox`` one at a time, asks the supervisor, and carries the
-actions out in order. Of the user's code only the logger runs in it (guarded), and, at the very end, ``on_destroy`` for
-the resources of ``run_task``. It holds no lock while it does.
+One thread, ``<name>-supervisor``, takes events from the inbox one at a time, asks the supervisor, and carries the
+actions out in order. The only user code that runs in it is the logger (guarded) and, at the very end, ``on_destroy``
+for the resources of ``run_task``; it holds no lock meanwhile.
 
-The engine knows nothing of the ``TaskManager`` in front of it, so a manager without references is collected, and its
-``__del__`` can put a kill into the inbox (``SimpleQueue.put`` may be called from finalizers and signal handlers).
+The engine has no reference to its ``TaskManager``, so a manager that is no longer referenced is collected, and its
+``__del__`` can request a kill.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ from .worker import Worker
 from .worker_loop import ThreadHost
 
 _CHECK_DRAINED = object()
-"""In the inbox: look whether anything is still outstanding."""
+"""In the inbox: asks the supervisor's thread to check whether anything is still outstanding."""
 
 
 class ThreadsBackendPort(RemoteBackend, ResourceMaker, Protocol):
-    """What a threaded engine needs of a backend: its hosts, and the resources of ``run_task``."""
+    """What a threaded engine needs of a backend: hosts for its workers, and resources for ``run_task``."""
 
     def host(self, worker: HostedWorker) -> Host:
         """Makes the host of a worker."""
@@ -55,7 +55,8 @@ class ThreadsBackendPort(RemoteBackend, ResourceMaker, Protocol):
 
 
 class Engine(FutureOwner):
-    """See the module's docstring."""
+    """Drives the engine core on threads; see the module's docstring. Methods may be called from any thread, except
+    those of ``Driver``, which the supervisor's thread calls."""
 
     backend: ThreadsBackendPort | None
 
@@ -68,34 +69,39 @@ class Engine(FutureOwner):
         self.pool: ResourcePool = ResourcePool(self.maker, config.pool_size, config.max_temporary_resources)
         self.run_task: RunTask = RunTask(self)
         self.must_follow_up: bool = self.backend is not None
-        """Whether ``submit`` has to call ``follow_up`` once it has queued; always once the door is closed."""
+        """Whether ``submit`` has to call ``follow_up`` after queueing; always True once the door is closed."""
         self.effects = Effects(self)
         self._begun = threading.Event()
         self._drain_check_pending = False
         self._exiting = False
         self._threadless_workers: queue.SimpleQueue[Worker | None] = queue.SimpleQueue()
-        """Workers that got no thread because the interpreter exits; the exiting thread runs them. None: no more."""
+        """Workers that got no thread because the interpreter is exiting; the exiting thread runs them. None ends it."""
         self._waiter_closes_pool = False
-        """Whether a thread waits for the end without a limit. It then ends ``run_task``'s idle resources, since it is
-        most often the thread that made them, and some resources insist on that; else the supervisor's thread does."""
+        """Whether a thread that waits for the end without a limit closes ``run_task``'s pool; otherwise the
+        supervisor's thread does. The waiting thread most often made the pool's resources, and some insist on that
+        thread."""
+        # A SimpleQueue: its ``put`` may be called from finalizers and signal handlers.
         self._inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self.put_event: Callable[[ev.Event], None] = self._inbox.put
-        """``report``, where no signal or other asynchronous exception may come between a step before and this one."""
+        """Does what ``report`` does as one call of C, for callers in which no asynchronous exception may strike between
+        an earlier step and this one."""
         self._leaving: list[threading.Thread] = []
+        """Threads that are about to end, which ``wait_finished`` joins."""
         self.thread: threading.Thread = threading.Thread(
             target=self._supervise, name=f"{config.name}-supervisor", daemon=True
         )
 
     def start(self) -> None:
-        """Fills ``run_task``'s pool here, then starts the threads. Interrupted in that, the engine ends by itself."""
+        """Fills ``run_task``'s pool in this thread, then starts the supervisor and the workers. Raises
+        ``ResourceError`` if the pool cannot be filled. If it is interrupted, the engine ends by itself."""
         try:
             self.pool.fill()
         except BaseException:
             if self.backend is not None:
                 self.backend.finish()
             raise
-        # The supervisor's thread starts the workers, because Ctrl-C never strikes there. It is waited for because a
-        # program may come to its end right after this, and from CPython 3.12 on no thread can be started then.
+        # The supervisor's thread starts the workers, because Ctrl-C never strikes there. Waiting for it matters because
+        # the program may end right after this call, and from CPython 3.12 on no thread can be started then.
         try:
             self.thread.start()
             self._begun.wait()
@@ -109,13 +115,13 @@ class Engine(FutureOwner):
     # -- the supervisor's thread ----------------------------------------------------------------------------------
 
     def report(self, event: ev.Event) -> None:
-        """Hands an event to the supervisor. From any thread, finalizers and signal handlers included."""
+        """Passes an event to the supervisor. May be called from finalizers and signal handlers."""
         self._inbox.put(event)
 
     def check_drained(self) -> None:
-        """See ``EngineCore``. From any thread, finalizers and signal handlers included."""
-        # One question at a time is enough: the supervisor's thread takes the flag back before it looks, so whatever
-        # happened before a caller found the flag set is seen by that look.
+        """See ``EngineCore``. May be called from finalizers and signal handlers."""
+        # One pending check is enough: the supervisor's thread clears the flag before it checks, so the check sees
+        # whatever happened before a caller found the flag set.
         if not self._drain_check_pending:
             self._drain_check_pending = True
             self._inbox.put(_CHECK_DRAINED)
@@ -126,16 +132,17 @@ class Engine(FutureOwner):
         self._begun.set()
         while not self.finished.is_set():
             try:
-                event = self._inbox.get(True, self._patience(next_tick))
+                event = self._inbox.get(True, self._seconds_to_wait(next_tick))
             except queue.Empty:
                 event = ev.Wakeup()
             self._handle(event)
+            # After each event, not only when the wait times out: a steady stream of events must not suppress the ticks.
             now = monotonic()
             if now >= next_tick:
                 next_tick = now + self.interval
                 self.tick(now)
-        # What came in behind the last event. A worker that reports later than this finds ``finished`` set, and drops
-        # its task itself.
+        # Events that arrived behind the last one. ``finished`` is set by now, so a worker that reports after this loop
+        # finds it set, and drops its task itself (``Worker.send_back``).
         while True:
             try:
                 self._handle(self._inbox.get_nowait())
@@ -144,13 +151,15 @@ class Engine(FutureOwner):
 
     def _handle(self, event: Any) -> None:
         if event is _CHECK_DRAINED:
+            # Cleared before the check, see ``check_drained``.
             self._drain_check_pending = False
             self.answer_drained(monotonic())
         else:
             self.step(event, monotonic())
 
-    def _patience(self, next_tick: float) -> float:
+    def _seconds_to_wait(self, next_tick: float) -> float:
         now = monotonic()
+        # ``Context.on_cancel`` reports that the parent was cancelled, but not that its deadline has passed.
         parent = self.config.ctx
         if parent is not None and not self.door and parent.cancelled:
             self._parent_ended()
@@ -161,49 +170,54 @@ class Engine(FutureOwner):
         self._remember(worker.thread)
 
     def _remember(self, thread: threading.Thread) -> None:
-        """Remembers a thread that is about to end, for ``wait_finished`` to join."""
+        """Records a thread that is about to end, for ``wait_finished`` to join."""
+        # Forgets those that have ended, so that a manager with many short-lived workers does not accumulate them.
         self._leaving = [other for other in self._leaving if other.is_alive()]
         self._leaving.append(thread)
 
     # -- for submit -----------------------------------------------------------------------------------------------
 
     def level(self, priority: object) -> deque[TaskFuture[Any]]:
-        """Returns where tasks of this priority are queued; raises ``ValueError`` for what is no priority."""
+        """Returns the level of the queue for tasks of this priority. Raises ``ValueError`` if it is not a priority."""
         if isinstance(priority, int) and not isinstance(priority, bool) and int(priority) in list(Priority):
             return self.queue.levels[priority]
         raise ValueError(f"priority must be one of {', '.join(map(str, Priority))}, got {priority!r}")
 
     def slot_wait(self) -> SlotWait | None:
-        """Returns what ``submit`` keeps its slot in, or None where the queue is not bounded."""
+        """Returns the object that records the slot of one ``submit``, or None if the queue is not bounded."""
         return None if self.queue_slots is None else SlotWait()
 
     def admit(self, slot: SlotWait | None, block: bool, timeout: float | None) -> None:
-        """Asks for whatever ``submit`` needs before it may queue; raises ``QueueFull`` or ``ShutdownError``."""
+        """Acquires what ``submit`` needs before it may queue a task. Raises ``ShutdownError`` if the door is closed,
+        and ``QueueFull`` if there is no slot, at once or within ``timeout`` seconds."""
         if self.door:
             raise self.shutdown_error()
         check_queue_timeout(timeout)
         if self.queue_slots is not None:
             self.queue_slots.acquire(block, timeout, self.waits.enter, self.waits.leave, slot)
-            if self.refusal:  # closed meanwhile
+            if self.refusal:  # the door was closed during the wait
                 raise self.shutdown_error()
         if self.collector is not None:
             self.hooks.arrival()
 
     def unsubmitted(self, number: int, slot: SlotWait | None) -> None:
         """Takes back the number and the slot, if any, of a ``submit`` that failed or was interrupted."""
+        # Not whether ``acquire`` has returned, but what the slot says: an interrupt may have come in between.
         if slot is not None and slot.served and self.queue_slots is not None:
             self.queue_slots.release()
         if number:
             self.counters.note("refused")
+            # A stop counts this number as an outstanding task; it may be the last one.
             self.check_drained()
 
     def follow_up(self, future: TaskFuture[Any], priority: int) -> bool:
-        """Sees to what ``submit`` has queued. True if the door was closed behind it and the task was not accepted."""
+        """Completes a ``submit`` that has queued its task. Returns True if the door was closed meanwhile and the task
+        was taken back: it is not accepted."""
         if self.backend is not None and priority != Priority.NORMAL:
             self.backend.overtake(priority)
-        # No task gets lost in the door: ``submit`` queues its task and *then* looks at the door; ``close`` closes the
-        # door and *then* looks whether anything is outstanding. A task that finds the door closed behind it is taken
-        # back by its own submitter. That is an ending in its log, so a worker that got there first wins.
+        # No task is lost between the two: ``submit`` queues its task and *then* looks at the door; ``close`` closes the
+        # door and *then* checks whether anything is outstanding. A submitter that finds the door closed takes its task
+        # back. That appends an ending to the log, so if a worker has started the task before, the worker wins.
         return self.closed and future._end(Ending(self.shutdown_error()))
 
     # -- workers --------------------------------------------------------------------------------------------------
@@ -214,6 +228,7 @@ class Engine(FutureOwner):
         try:
             worker.thread.start()
         except Exception as error:
+            # While the interpreter exits, CPython refuses to start threads. The queued tasks still need a worker.
             if self._exiting and isinstance(error, RuntimeError):
                 self._threadless_workers.put(worker)
             else:  # the system has no more threads, or no memory for one
@@ -227,16 +242,17 @@ class Engine(FutureOwner):
 
     @property
     def available_resources(self) -> int:
-        """How many resources of ``run_task``'s pool are idle."""
+        """The number of idle resources in ``run_task``'s pool."""
         return self.pool.available
 
     @property
     def run_task_meter(self) -> Meter:
-        """What the calls of ``run_task`` measured."""
+        """The measurements of the calls of ``run_task``."""
         return self.run_task.meter
 
     def refill_pool(self) -> None:
         """See ``Driver``."""
+        # In a thread of its own: ``on_create`` may take long, and the supervisor must not wait for it.
         try:
             self._start_thread(self._refill, "refill")
         except Exception as error:  # no more threads
@@ -258,12 +274,15 @@ class Engine(FutureOwner):
     # -- the end --------------------------------------------------------------------------------------------------
 
     def close(self, reason: str) -> None:
-        """Accepts no more tasks. From any thread; harmless when repeated, the first reason stays."""
+        """Accepts no more tasks. Harmless if repeated: the first reason stays. Thread-safe."""
+        # The lock orders two threads that move the door, and ``run_task``, which looks at the door and counts its task
+        # under it. ``must_follow_up`` first: a ``submit`` that does not see it has queued before the door was closed.
         with self.counters.lock:
             self.must_follow_up = True
             self.move_door(DoorMove.CLOSE, self.shutting_down(reason))
         if self.queue_slots is not None:
             self.queue_slots.close()
+        # After the door was closed, see ``follow_up``.
         self.check_drained()
 
     def _parent_ended(self) -> None:
@@ -271,15 +290,18 @@ class Engine(FutureOwner):
         self.report(ev.StopRequested("its parent context ended"))
 
     def request_stop(self, reason: str, timeout: float | None = None) -> None:
-        """Begins a graceful stop; does not wait. From any thread."""
+        """Begins a graceful stop, and returns at once. May be called from any thread and from signal handlers."""
         self.report(self.stop_event(reason, timeout))
 
     def request_kill(self, reason: str, timeout: float) -> None:
-        """Begins a kill; does not wait. From any thread, finalizers included: it takes no lock."""
+        """Begins a kill, and returns at once. May be called from any thread, signal handlers and finalizers: it takes
+        no lock."""
         self.report(self.kill_event(reason, timeout))
 
     def cancel_running(self) -> None:
-        """See ``Driver``. In a thread of its own, since callbacks of ``Context.on_cancel`` may take their time."""
+        """See ``Driver``."""
+        # In a thread of its own: callbacks of ``Context.on_cancel`` are user code and may take long, but the deadline
+        # of the kill holds.
         try:
             self._start_thread(self._cancel_all, "cancel")
         except Exception:  # no more threads
@@ -306,13 +328,15 @@ class Engine(FutureOwner):
         if self.backend is not None:
             self.backend.finish()
         self.ended_at = monotonic()
+        # Last: from here on waiting threads return, and workers that report find no supervisor any more.
         self.finished.set()
         self._threadless_workers.put(None)
 
     def end(self, kill: bool, reason: str, timeout: float | None) -> StopReport:
-        """Ends the engine and waits for that; see ``TaskManager.stop`` and ``kill``."""
+        """Ends the engine, waits for it, and returns the report; see ``TaskManager.stop`` and ``kill``."""
         since = monotonic()
         self._waiter_closes_pool = self._waiter_closes_pool or timeout is None
+        # The door is closed in this thread, so no ``submit`` that begins after this call is accepted.
         self.close(reason)
         if kill:
             assert timeout is not None
@@ -322,18 +346,20 @@ class Engine(FutureOwner):
         return self.wait_finished(since, timeout)
 
     def wait_finished(self, since: float, limit: float | None) -> StopReport:
-        """Waits for the end, and for the threads; ``limit`` seconds at most."""
+        """Waits for the end and for the threads, at most ``limit`` seconds after ``since``, and returns the report."""
+        # The supervisor keeps the deadline; the half second is for its thread to get there on a busy machine.
         end = None if limit is None else since + limit + 0.5
         try:
-            self.finished.wait(_left_until(end))
-        except BaseException:
+            self.finished.wait(_seconds_until(end))
+        except BaseException:  # interrupted: this thread will not close the pool
             self._waiter_closes_pool = False
             raise
         if end is None and self.killed:
-            end = monotonic() + self.config.cancel_grace  # a callback of ``Context.on_cancel`` may hang
+            # A callback of ``Context.on_cancel`` may hang in the thread that cancels.
+            end = monotonic() + self.config.cancel_grace
         for thread in (self.thread, *self._leaving):
-            if thread.ident is not None:
-                thread.join(_left_until(end))
+            if thread.ident is not None:  # a worker without a thread was run by the exiting thread
+                thread.join(_seconds_until(end))
         if self._waiter_closes_pool and self.finished.is_set():
             self.pool.close()
         return self.stop_report(since, self.ended_at if self.finished.is_set() else monotonic())
@@ -346,19 +372,19 @@ class Engine(FutureOwner):
         self.request_stop("the interpreter exits")
 
     def finish_at_exit(self) -> None:
-        """Waits for the end, and meanwhile runs the workers that can get no thread any more."""
+        """Waits for the end, and runs the workers that cannot get a thread any more in this one."""
         while (worker := self._threadless_workers.get()) is not None:
             worker.run()
         self.wait_finished(0.0, None)
 
     @property
     def is_forked(self) -> bool:
-        """Whether this process is a fork of the one that the engine was made in."""
+        """Whether this process is a fork of the one in which the engine was made."""
         return self.door is Door.FORKED
 
     def forked(self) -> None:
         """See ``interpreter_exit``."""
-        # Whatever thread held a lock in the parent does not exist here, so the locks come first.
+        # The locks first: a thread that held one during the fork does not exist here, so it would never be released.
         self.counters.renew_locks()
         self.run_task.meter.lock = threading.RLock()
         self.pool.renew_lock()
@@ -366,5 +392,5 @@ class Engine(FutureOwner):
         self.move_door(DoorMove.FORK, text)
 
 
-def _left_until(end: float | None) -> float | None:
+def _seconds_until(end: float | None) -> float | None:
     return None if end is None else min(max(0.0, end - monotonic()), threading.TIMEOUT_MAX)

@@ -1,5 +1,5 @@
-"""``as_executor``: a manager as a ``concurrent.futures.Executor``, for ``run_in_executor`` and libraries that want
-one."""
+"""``as_executor``: shows a manager as a ``concurrent.futures.Executor``, for ``run_in_executor`` and libraries that
+take one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 class ManagerExecutor(Executor):
-    """A view of a manager. Its callables are plain ones, called with their own arguments alone."""
+    """A view of a manager. It calls plain callables with their own arguments alone. Thread-safe."""
 
     def __init__(self, submit: Callable[..., TaskFuture[Any]], waits: WaitRegistry, options: TaskOptions) -> None:
         self._submit = submit
@@ -30,11 +30,13 @@ class ManagerExecutor(Executor):
         self._changed = threading.Condition()
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
-        """Queues ``fn(*args, **kwargs)``. ``RuntimeError`` after ``shutdown``, ``ShutdownError`` after the manager's
-        end."""
+        """Queues ``fn(*args, **kwargs)`` and returns its future. Raises ``RuntimeError`` after ``shutdown``, and
+        ``ShutdownError`` (also a ``RuntimeError``) if the manager accepts no more tasks."""
         with self._changed:
             if self._closed:
                 raise RuntimeError("cannot schedule new futures after shutdown")
+            # Counted until the future is in ``_pending``, so that a ``shutdown`` in between waits for it. The lock is
+            # not held meanwhile: the submission may wait for a slot in a full queue.
             self._submitting += 1
         future: TaskFuture[T] | None = None
         try:
@@ -45,15 +47,21 @@ class ManagerExecutor(Executor):
                 if future is not None:
                     self._pending.add(future)
                 self._changed.notify_all()
+        # Outside of the lock: if the task is done already, the callback is called here, and takes it.
         future.add_done_callback(self._forget)
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Closes this view, waits for what came through it, and leaves the manager alone."""
+        """Closes this view and, if ``wait``, waits for the tasks that were submitted through it. The manager goes on.
+
+        ``cancel_futures`` cancels those of them that have not started. Raises ``DeadlockError`` if it is called in a
+        task of the manager and the wait would never end.
+        """
         with self._changed:
             self._closed = True
             pending = list(self._pending)
         if cancel_futures:
+            # Outside of the lock: ``cancel`` calls ``_forget``, and callbacks of the user.
             for future in pending:
                 future.cancel()
         if wait:
@@ -65,7 +73,8 @@ class ManagerExecutor(Executor):
                 self._waits.leave(ticket)
 
     def done(self) -> bool:
-        """Whether everything that came through this view has its outcome."""
+        """Returns whether every task that was submitted through this view has its outcome."""
+        # The search for deadlocks calls it in other threads; so it takes no lock, and copies the set in one step.
         return not self._submitting and all(future.done() for future in tuple(self._pending))
 
     def _forget(self, future: Future[Any]) -> None:

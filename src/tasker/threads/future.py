@@ -1,4 +1,4 @@
-"""Priority, and TaskFuture: a task and its outcome in one object. What decides its races is told in ``tasklog``."""
+"""TaskFuture: a task and its outcome in one object. ``future_log`` explains how its races are decided."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator
 from concurrent.futures import Future
 from contextvars import Context as ContextVariables
 from contextvars import copy_context
-from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from tasker.context import Context
 from tasker.errors import TaskCancelled
@@ -18,7 +18,6 @@ from tasker.metrics.protocol import TaskLifecycleTimestamps
 from .future_log import (
     BACK,
     CANCELLED,
-    DONE,
     FAILED,
     FINISHED,
     LATE,
@@ -30,42 +29,26 @@ from .future_log import (
     Callback,
     Ending,
     Mark,
+    Owner,
     Waiter,
     Watcher,
-    nest,
+    callback_runner,
     opened,
     outcome_in,
 )
 
-__all__ = ["BACK", "DONE", "FINISHED", "RUN", "Ending", "outcome_in"]
-
 T = TypeVar("T")
 
 
-class Owner(Protocol):
-    """What a future asks of the manager it belongs to."""
-
-    def ended_in_queue(self, future: TaskFuture[Any], ending: Ending) -> None:
-        """The task ended while no attempt ran. Called before anybody is told."""
-
-    def recall(self, future: TaskFuture[Any]) -> None:
-        """If the task was sent ahead to another process and has not begun there, it is to wait in the queue again."""
-
-    def callback_fault(self, future: TaskFuture[Any], error: BaseException) -> None:
-        """A callback raised."""
-
-    def enter_wait(self, future: TaskFuture[Any]) -> object:
-        """This thread is going to wait without a limit; raises ``DeadlockError`` where that would be for ever."""
-
-    def leave_wait(self, ticket: object) -> None:
-        """The wait that ``enter_wait`` gave the ticket for is over."""
-
-
 class TaskFuture(Future[T]):
-    """A task that was accepted, and its outcome: a ``concurrent.futures.Future`` (so ``wait``, ``as_completed`` and
-    ``asyncio.wrap_future`` take it) that can also be awaited, in any event loop. Made by ``submit``; thread-safe.
+    """A task that was accepted, and its outcome. ``submit`` makes it.
 
-    A killed or cancelled task raises ``TaskKilled`` or ``TaskCancelled`` here, which are ``CancelledError``.
+    It is a ``concurrent.futures.Future``, so ``wait``, ``as_completed`` and ``asyncio.wrap_future`` take it, and can be
+    awaited in any event loop. All methods are thread-safe; ``cancel`` and ``add_done_callback`` take no lock, so they
+    may also be called from signal handlers and finalizers.
+
+    ``result`` and ``exception`` raise ``TaskKilled`` if the task was killed and ``TaskCancelled`` if it was cancelled;
+    both are subclasses of ``concurrent.futures.CancelledError``.
     """
 
     __slots__ = (
@@ -97,18 +80,18 @@ class TaskFuture(Future[T]):
     _task: Callable[..., Any] | None
     _value: T
     _variables: ContextVariables | None
-    """The submitter's; None where nothing was set there."""
+    """The context variables of the submitter; None if none was set."""
     _worker: str
     id: int
-    # Rarely other than this, so a slot would be memory for nothing; ``Future`` gives its instances a __dict__.
+    # Few tasks have other values than these, so slots would waste memory; instances have a __dict__ from ``Future``.
     _holds_slot = False
     _error: BaseException | None = None
     _failure: BaseException | None = None
     _once: bool = False
     _made_bridge: Bridge | None = None
 
-    # Not Future.__init__: it would make a Condition, which costs more than all the rest of a task. And none of our own,
-    # since its call would cost a tenth of ``submit``, which sets the fields itself, as ``_accepted`` does.
+    # Not Future.__init__: it would make a Condition, which costs more than the rest of a task. No __init__ of its own
+    # either: the call would cost a tenth of ``submit``, which sets the fields itself, as ``_accepted`` does.
     if TYPE_CHECKING:
 
         def __init__(self) -> None: ...
@@ -118,8 +101,13 @@ class TaskFuture(Future[T]):
     # -- for callers ----------------------------------------------------------------------------------------------
 
     def result(self, timeout: float | None = None) -> T:
-        """The task's result; waits for it up to ``timeout`` seconds (``TimeoutError``), without one for as long as
-        it takes. Raises what the task raised."""
+        """Waits for the outcome and returns the task's result.
+
+        Raises the error that the task raised, ``TaskCancelled`` or ``TaskKilled`` if it was cancelled or killed,
+        ``TimeoutError`` if there is no outcome within ``timeout`` seconds (None: no limit), and ``DeadlockError`` if it
+        is called without a limit in a task of the same manager and the wait would never end.
+        """
+        # Without a lock: ``_kind`` is written last (see ``_publish``), so whatever it announces is already there.
         if not self._kind:
             self._wait(timeout)
         if self._kind == FINISHED:
@@ -127,11 +115,15 @@ class TaskFuture(Future[T]):
         try:
             raise self._error  # type: ignore[misc]
         finally:
-            del self  # the error's traceback holds this frame, which would hold the future, which holds the error
+            # The traceback of the error holds this frame; the frame would hold the future, and the future the error.
+            del self
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
-        """The task's error, or None where it has a result. WaitRegistry and raises as ``result`` does; a cancelled task
-        raises."""
+        """Waits for the outcome and returns the error that the task raised, or None if it has a result.
+
+        Raises ``TaskCancelled`` or ``TaskKilled`` if the task was cancelled or killed, and, as ``result`` does,
+        ``TimeoutError`` and ``DeadlockError``.
+        """
         if not self._kind:
             self._wait(timeout)
         if self._kind == CANCELLED:
@@ -140,16 +132,21 @@ class TaskFuture(Future[T]):
         return self._error
 
     def cancel(self) -> bool:
-        """True: the task will not be started (again) and ends cancelled. False: it is done, or it is running; then
-        its ``Context`` is cancelled, and the task decides how it ends."""
-        if not self._kind and self._log and getattr(self, "_context", self) is None:  # sent ahead to another process
+        """Cancels the task. Never blocks, except for callbacks, which run in this thread.
+
+        Returns True if the outcome is a cancellation: the task will not be started (again). Returns False if the task
+        has another outcome, or is running; then its ``Context`` is cancelled, and the task decides how it ends.
+        """
+        if not self._kind and self._log and getattr(self, "_context", self) is None:
+            # Sent ahead to another process. Back in the queue, it can be cancelled like any other task.
             self._owner.recall(self)
-        mine = Ending(TaskCancelled(f"{self.label} was cancelled before it started"), cancelled=True)
-        if self._end(mine):
+        ending = Ending(TaskCancelled(f"{self.label} was cancelled before it started"), cancelled=True)
+        if self._end(ending):
             return True
         outcome = outcome_in((*self._log,))
         if outcome is not None:
             return isinstance(outcome, Ending) and outcome.cancelled
+        # An attempt runs. The ending stays in the log, so the task is not retried even if it ignores its context.
         context = getattr(self, "_context", None)
         if context is not None:
             context.cancel(TaskCancelled(f"{self.label} was cancelled"))
@@ -160,25 +157,29 @@ class TaskFuture(Future[T]):
         return self._kind == CANCELLED
 
     def running(self) -> bool:
-        """Whether an attempt runs now."""
+        """Whether an attempt is running."""
         if self._kind:
             return False
         marks = [entry for entry in (*self._log,) if isinstance(entry, Mark)]
-        # What was sent ahead to another process has no context there yet.
+        # A task that was sent ahead to another process, and has not begun there, has its RUN but no context yet.
         return bool(marks) and marks[-1] is RUN and getattr(self, "_context", None) is not None
 
     def done(self) -> bool:
-        """Whether the outcome is there."""
+        """Whether the task has its outcome: a result, an error or a cancellation."""
         return self._kind != PENDING
 
     def add_done_callback(self, fn: Callable[[Any], object]) -> None:
-        """Calls ``fn(future)`` once the outcome is there: in the thread that brings it, in the order of the calls, or
-        at once and here if it is there already. What ``fn`` raises is logged and counted, and nothing else."""
+        """Has ``fn(future)`` called once, as soon as the task has its outcome.
+
+        Callbacks are called in the order in which they were added, in the thread that sets the outcome (most often the
+        worker's); if the task is done already, at once and in this thread. An error that ``fn`` raises is logged and
+        counted in ``stats().user_errors``, and goes no further.
+        """
         self._watch(Callback(fn))
 
     @property
     def attempts(self) -> int:
-        """How often it was started."""
+        """How many times the task was started."""
         return self._attempts
 
     @property
@@ -188,15 +189,16 @@ class TaskFuture(Future[T]):
 
     @property
     def timestamps(self) -> TaskLifecycleTimestamps | None:
-        """When it was accepted, last started and ended; None until it has ended, or where it never started."""
+        """When the task was accepted, last started and ended (``time.monotonic`` seconds); None while it is not done,
+        or if it was never started."""
         if not self._kind or not self._attempts:
             return None
         finished_at = getattr(self, "_finished_at", None)
         return None if finished_at is None else TaskLifecycleTimestamps(self._queued_at, self._started_at, finished_at)
 
     def __await__(self) -> Generator[Any, None, T]:
-        """Waits in the running event loop; cancelling the waiter cancels the task."""
-        import asyncio  # noqa: PLC0415  it takes longer to import than all of this library, and few wait this way
+        """Waits in the running event loop. Cancelling the waiter cancels the task."""
+        import asyncio  # noqa: PLC0415  takes longer to import than this library, and few programs wait this way
 
         return asyncio.wrap_future(self).__await__()
 
@@ -205,7 +207,7 @@ class TaskFuture(Future[T]):
 
     @property
     def label(self) -> str:
-        """``task #<id> <function>``, as in messages; without the function once it has ended."""
+        """``task #<id> <function>``, as in messages; without the function once the task is done."""
         task = self._task
         return f"task #{self.id}" if task is None else f"task #{self.id} {task_name(task)}"
 
@@ -215,12 +217,11 @@ class TaskFuture(Future[T]):
     def _accepted(
         cls, owner: Owner, number: int, task: Callable[..., Any], args: tuple[Any, ...], queued_at: float
     ) -> Self:
-        """A future as ``submit`` makes it, which does the same without this call."""
+        """Makes a future as ``submit`` does, which saves this call."""
         future: Self = cls()
         future._owner = owner
         future.id = number
-        # Three slots, and no tuple or bound method of them: what the garbage collector has to look at is what a deep
-        # queue costs.
+        # Three slots, not one tuple or partial: each object more is one for the garbage collector to visit in a queue.
         future._task = task
         future._args = args
         future._variables = copy_context() or None
@@ -231,112 +232,126 @@ class TaskFuture(Future[T]):
         return future
 
     def _may_run(self) -> bool:
-        """Asked after ``RUN`` was appended to a log that was not empty: whether no ending stands before it."""
+        """Returns whether no ending precedes the ``RUN`` that was just appended to a log that was not empty."""
         return outcome_in((*self._log,)) is None
 
     def _take_failure(self) -> BaseException | None:
-        """The error of an attempt that failed, for the one who decides what becomes of the task; None for a second one."""
+        """Returns the error of a failed attempt to the first caller, which then decides about the task; else None."""
+        # ``pop`` is atomic. A worker that outlives the supervisor and the supervisor's last event may both get here.
         failure: BaseException | None = self.__dict__.pop("_failure", None)
         return failure
 
     def _was_cancelled(self, log: tuple[Any, ...] | None = None) -> bool:
         """Returns whether the task was cancelled while it ran, or has an outcome: then it must not run again."""
-        # ``cancel`` of a running task leaves an ending that does not count, and then cancels the context. The canceller
-        # may be between the two, so both are looked at.
+        # ``cancel`` of a running task appends an ending that does not count, and then cancels the context. The
+        # canceller may be between the two, so both are checked.
         context = self._context
         entries = (*self._log,) if log is None else log
         return any(type(entry) is Ending for entry in entries) or (context is not None and context.cancelled)
 
     def _goes_back(self) -> bool:
         """Appends ``BACK``. Returns whether the task must not run again."""
-        log = self._entered(BACK)
-        # Only what stands before BACK: a ``cancel`` behind it counts by itself, and ends the task.
+        log = self._append(BACK)
+        # Only the entries before BACK: a ``cancel`` behind it is an ending that counts, so its thread ends the task.
         return self._was_cancelled(log[: len(log) - 1 - log[::-1].index(BACK)])
 
-    def _entered(self, entry: object) -> tuple[Any, ...]:
-        """Appends to the log, and returns all that stands in it then."""
+    def _append(self, entry: object) -> tuple[Any, ...]:
+        """Appends to the log, and returns a copy of it."""
         log = opened(self)
         log.append(entry)
+        # Not ``tuple(log)``: on CPython 3.11 that may run the garbage collector between reading where the entries are
+        # and copying them, and a thread that appends meanwhile moves them. (SETTLED drops what is appended to it.)
         return (*log,) if log is not SETTLED else (*log, entry)
 
     def _end(self, ending: Ending | Mark) -> bool:
-        """Appends an ending. True if it is the outcome: then everybody who waits has been told."""
-        return self._decide(ending, self._entered(ending))
+        """Appends an ending. Returns True if it is the outcome; then every watcher before it was notified."""
+        return self._decide(ending, self._append(ending))
 
     def _after(self, ending: Ending | Mark) -> bool:
-        """``_end``, where ``ending`` stands in the log already."""
+        """Does what ``_end`` does for an ``ending`` that is in the log already."""
         return self._decide(ending, (*self._log,))
 
     def _decide(self, ending: Ending | Mark, log: tuple[Any, ...]) -> bool:
-        """False if another ending, or a running attempt, goes before this one."""
+        """Returns False if another ending, or a running attempt, takes precedence over this one."""
         if outcome_in(log) is not ending:
             return False
-        self._take_over(ending)
+        # Published and counted before anything is notified: a caller that has the outcome also finds it in the future
+        # and in ``stats()``.
+        self._publish(ending)
         if type(ending) is Ending and not ending.forced:
             self._owner.ended_in_queue(self, ending)
         callbacks = []
+        # Only watchers before the ending: whatever appends one behind it finds the ending in its copy (``_catch_up``).
         for entry in log:
             if entry is ending:
                 break
             if type(entry) is Mark or type(entry) is Ending:
                 continue
-            if entry.first:
-                entry.tell(self)
+            if entry.first:  # sleeping threads do not wait for callbacks of the user
+                entry.notify(self)
             else:
                 callbacks.append(entry)
         if callbacks:
-            nest.call(self, callbacks)
+            callback_runner.call(self, callbacks)
         if type(ending) is Mark:
             self._log = SETTLED
         return True
 
-    def _take_over(self, ending: Ending | Mark) -> None:
-        """Makes the outcome in the log visible to ``done`` and ``result``; may be done twice, by two threads."""
+    def _publish(self, ending: Ending | Mark) -> None:
+        """Makes the outcome visible to ``done`` and ``result``. Two threads may do so at once: they write the same."""
+        # ``_kind`` last: readers look at it first and without a lock, and trust the other fields once it is set.
         if isinstance(ending, Ending):
             self._error = ending.error
             self._value = None  # type: ignore[assignment]
             self._kind = CANCELLED if ending.cancelled else FAILED
         else:
             self._kind = FINISHED
+        # A future that is kept must not keep the arguments of its task.
         self._task = self._args = self._variables = self._context = None
 
     # -- waiting --------------------------------------------------------------------------------------------------
 
     def _watch(self, watcher: Watcher) -> None:
-        self._catch_up(watcher, self._entered(watcher))
+        self._catch_up(watcher, self._append(watcher))
 
     def _catch_up(self, watcher: Watcher, log: tuple[Any, ...]) -> None:
-        """Tells a watcher that stands behind the outcome."""
+        """Notifies a watcher that is behind the outcome in the log."""
         outcome = outcome_in(log[: log.index(watcher)])
         if outcome is not None:
-            self._take_over(outcome)
-            watcher.tell(self)
+            # The thread that appended the outcome may not have published it yet, and the watcher must find it.
+            self._publish(outcome)
+            watcher.notify(self)
 
     def _wait(self, timeout: float | None) -> None:
+        # A wait with a limit ends by itself, so it is no deadlock.
         ticket = self._owner.enter_wait(self) if timeout is None else None
         waiter = Waiter()
         try:
             self._watch(waiter)
             limit = -1.0 if timeout is None else min(max(0.0, timeout), threading.TIMEOUT_MAX)
+            # The outcome may come between the end of the wait and this line; then it is no timeout.
             if not waiter.acquire(True, limit) and not self._kind:
                 raise concurrent.futures.TimeoutError(f"{self.label} has no outcome after {timeout} seconds")
         finally:
+            # A thread that waits again and again, with a timeout, must not leave a waiter in the log each time. Taking
+            # one out does not change the order of the others.
             log = self._log
             if not self._kind and waiter in log:
                 log.remove(waiter)
             if ticket is not None:
                 self._owner.leave_wait(ticket)
 
-    # -- what concurrent.futures and its modules reach for --------------------------------------------------------
+    # -- attributes that concurrent.futures and asyncio use -------------------------------------------------------
 
     def _bridge(self) -> Bridge:
-        """The one bridge of this future. It stands in the log, and is settled if it stands behind the outcome."""
+        """Returns the one bridge of this future. It is in the log, and is settled if it is behind the outcome."""
         bridge = self._made_bridge
         if bridge is None:
-            bridge = self.__dict__.setdefault("_made_bridge", Bridge())  # atomic: of two threads, one makes it
+            bridge = self.__dict__.setdefault("_made_bridge", Bridge())  # atomic: two threads get the same one
         if not bridge.settled:
+            # Another thread may have made the bridge and not appended it yet. Twice in the log does no harm.
             log = (*self._log,)
-            self._catch_up(bridge, log if bridge in log else self._entered(bridge))
+            self._catch_up(bridge, log if bridge in log else self._append(bridge))
         return bridge
 
     @property
@@ -349,12 +364,13 @@ class TaskFuture(Future[T]):
 
     @property
     def _state(self) -> str:  # type: ignore[override]
-        # ``wait`` reads it twice while it holds the condition, and must read the same: see ``Bridge``.
+        # ``wait`` reads it twice while it holds the condition, and has to read the same both times. So with a bridge,
+        # an outcome in the log is shown only once the bridge is settled.
         bridge = self._made_bridge
         outcome = None if bridge is not None and not bridge.settled else outcome_in((*self._log,))
         if outcome is None:
             return "RUNNING" if self.running() else "PENDING"
-        self._take_over(outcome)
+        self._publish(outcome)
         return "CANCELLED_AND_NOTIFIED" if self._kind == CANCELLED else "FINISHED"
 
     @property
@@ -365,18 +381,18 @@ class TaskFuture(Future[T]):
     def _exception(self) -> BaseException | None:  # type: ignore[override]
         return self._error
 
-    def _get_snapshot(self) -> tuple[bool, bool, Any, BaseException | None]:  # CPython 3.14's asyncio
+    def _get_snapshot(self) -> tuple[bool, bool, Any, BaseException | None]:  # asyncio calls it, from CPython 3.14 on
         done = self._kind != PENDING
         return done, self.cancelled(), self._result if done else None, self._error
 
     def set_running_or_notify_cancel(self) -> bool:
-        """Not for callers: the manager alone decides the outcome."""
+        """Raises ``InvalidStateError``: only the manager sets the outcome of a task."""
         raise concurrent.futures.InvalidStateError("the outcome of a task is set by its manager alone")
 
     def set_result(self, result: T) -> None:
-        """Not for callers: the manager alone decides the outcome."""
+        """Raises ``InvalidStateError``: only the manager sets the outcome of a task."""
         self.set_running_or_notify_cancel()
 
     def set_exception(self, exception: BaseException | None) -> None:
-        """Not for callers: the manager alone decides the outcome."""
+        """Raises ``InvalidStateError``: only the manager sets the outcome of a task."""
         self.set_running_or_notify_cancel()

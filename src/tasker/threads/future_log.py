@@ -1,43 +1,27 @@
-"""The log in each future, which decides its races, and those who are told of its end.
+"""The log of a future: one list whose order decides every race about a task, and the watchers of its outcome.
 
-Everything that decides who may start a task, who may end it and who is told of it happens by appending to one list,
-``_log``; **the order of the entries is the truth**. ``list.append`` is one atomic operation on one object, with the
-GIL and without it (there under the list's own lock), so any two threads agree on the order. Nobody takes a lock; so
+Which thread may start a task, which one may end it and which one notifies a watcher is decided by appending to one
+list, ``_log``; **the order of the entries is the truth**. ``list.append`` is one atomic operation on one object, with
+the GIL and without it (there under the list's own lock), so any two threads agree on the order. No lock is taken; so
 cancelling from a signal handler, a finalizer or a callback cannot deadlock. The entries:
 
-``RUN``      a worker starts an attempt. Counts if no ending stands before it.
-``BACK``     the attempt ended without an outcome; the task waits for its next attempt.
-``DONE``     the worker that ran it has put the result into ``_value``.
-``Ending``   an error or a cancellation. A *forced* one counts wherever it stands first; one that is not (``cancel``)
-             counts only while no attempt runs.
-a watcher    somebody who wants to be told: a waiting thread's lock, a callback, the Condition of
+``RUN``      A worker starts an attempt. Counts unless an ending precedes it.
+``BACK``     The attempt ended without an outcome; the task waits for its next attempt.
+``DONE``     The worker that ran the task has stored the result in ``_value``.
+``Ending``   An error or a cancellation. A *forced* one counts wherever it comes first; any other (``cancel``) counts
+             only while no attempt runs.
+a watcher    Something to be notified of the outcome: the lock of a waiting thread, a callback, the Condition of
              ``concurrent.futures``.
 
-The first ending that counts is the outcome: a later one finds it by reading the log and drops its own. A watcher that
-stands before the outcome is told by whoever appended the outcome; one that stands behind it finds it there and sees
-to itself. So each is told exactly once, and there is no window between looking and registering.
+The first ending that counts is the outcome; a thread that appends a later one finds the first by reading the log, and
+drops its own. A watcher that precedes the outcome is notified by the thread that appended the outcome; a thread that
+appends a watcher behind the outcome finds it, and notifies the watcher itself. So each watcher is notified exactly
+once, and there is no window between looking and registering.
 
-The usual log is ``[RUN, DONE]``, and a worker knows it by its length; only what is longer is read. Once a result has
-been told to all who wait, the future's log is replaced by ``SETTLED``, a constant that says the same, so that the memory
-and the garbage collector's work for a future that is done are less. That takes nothing from the order: each step reads
-``_log`` once. Who got hold of the list finds ``DONE`` in it, before whatever he appends; who comes later finds it in
-the constant, whose ``append`` does nothing.
-
-On CPython 3.11 the list would be half of what the garbage collector looks at in a deep queue, and the collector is half of
-what ``submit`` costs there. So a future starts with the constant ``UNOPENED``, and whoever is the first to write makes the
-list: see ``opened``. Where the collector is no such burden, the list is there from the start. Nothing but speed depends on
-which of the two it is (docs/decisions/0014).
-
-A log that others may write to is copied by ``(*log,)``, not by ``tuple(log)``: on CPython 3.11 the latter may run the
-garbage collector between reading where the entries are and copying them, and whoever appends meanwhile moves them.
-
-``_kind`` and ``_error`` are written by the winner after the log decided. They are what ``done()`` and ``result()``
-read first; who finds nothing there looks into the log.
-
-Why not a lock in each future: making and taking one costs 2.5 times as much, and a finalizer that cancels while its
-own thread holds it would hang. Why not flags that are written and then checked on both sides: that needs sequentially
-consistent stores, which Python does not promise without the GIL; and both sides can see each other, which is how a
-waiter of ``concurrent.futures.wait`` got counted twice in a sketch of this.
+Rejected: a lock in each future, because making and taking one costs 2.5 times as much, and a finalizer that cancels
+while its own thread holds the lock would hang. Flags that are written and then checked on both sides, because that
+needs sequentially consistent stores, which Python does not promise without the GIL; besides, both sides can see each
+other, and then a waiter of ``concurrent.futures.wait`` is counted twice.
 """
 
 from __future__ import annotations
@@ -50,25 +34,26 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 PENDING, FINISHED, CANCELLED, FAILED = 0, 1, 2, 3
-"""How a future stands: ``FINISHED`` with a result, ``FAILED`` with an error."""
+"""The kinds of outcome: ``PENDING`` is none yet, ``FINISHED`` a result, ``FAILED`` an error."""
 
 
 Mark = str
-"""An entry of the log that carries nothing but its place. Strings, because every worker refers to them all the time, and
-CPython does not count the references to these, which without the GIL is work that the workers would dispute."""
+"""An entry that carries nothing but its position."""
 
+# Strings: every worker refers to these constants all the time, and CPython does not count references to strings that
+# are constants. Without the GIL, workers would contend for the reference counts.
 RUN, BACK, DONE = "RUN", "BACK", "DONE"
 
 
 class Logged(Protocol):
-    """What has a log: a future, as far as its log needs to know it."""
+    """What the log needs of its future."""
 
     _log: list[Any]
     _kind: int
     _error: BaseException | None
 
     @property
-    def _owner(self) -> Any: ...
+    def _owner(self) -> Owner: ...
 
 
 class Ending:
@@ -82,43 +67,66 @@ class Ending:
         self.forced: bool = forced
 
 
+class Owner(Protocol):
+    """What a future needs of the manager that it belongs to. Called from any thread."""
+
+    def ended_in_queue(self, future: Any, ending: Ending) -> None:
+        """Counts a task that ended while no attempt ran. Called before the watchers are notified."""
+
+    def recall(self, future: Any) -> None:
+        """Puts the task back into the queue if it was sent ahead to another process and has not begun there."""
+
+    def callback_fault(self, future: Any, error: BaseException) -> None:
+        """Logs and counts an error that a callback raised."""
+
+    def enter_wait(self, future: Any) -> object:
+        """Announces a wait of this thread without a limit, and returns a ticket for ``leave_wait``. Raises
+        ``DeadlockError`` if the wait would never end."""
+
+    def leave_wait(self, ticket: object) -> None:
+        """Withdraws the announcement."""
+
+
 class Waiter:
-    """A thread that sleeps until the outcome is there."""
+    """Wakes a thread that sleeps until the outcome is known."""
 
     __slots__ = ("acquire", "lock")
     first: bool = True
+    """Whether it is notified before the callbacks, which may take long."""
 
     def __init__(self) -> None:
+        # A bare lock, not an Event: an Event takes a lock to be set, and the outcome may come from a signal handler
+        # that interrupts the thread which holds that lock.
         self.lock: _thread.LockType = _thread.allocate_lock()
         self.acquire: Callable[..., bool] = self.lock.acquire
         self.acquire()
 
-    def tell(self, future: Logged) -> None:
+    def notify(self, future: Logged) -> None:
         self.lock.release()
 
 
 class Callback:
+    """Calls a function of the user's with the future."""
+
     __slots__ = ("fn",)
     first: bool = False
 
     def __init__(self, fn: Callable[[Any], object]) -> None:
         self.fn: Callable[[Any], object] = fn
 
-    def tell(self, future: Logged) -> None:
+    def notify(self, future: Logged) -> None:
         try:
             self.fn(future)
-        except BaseException as error:
+        except BaseException as error:  # even a SystemExit: it must not end the worker that brings the outcome
             future._owner.callback_fault(future, error)
 
 
 class Bridge:
     """The Condition and the waiters that ``concurrent.futures.wait`` and ``as_completed`` expect of a future.
 
-    They read ``_state`` and add to ``_waiters`` while they hold the condition, and rely on it that nothing changes
-    meanwhile. But an outcome gets into the log without asking for the condition. So once there is a bridge, an outcome
-    is shown in ``_state`` only from ``settled`` on, which is set here, under the condition, as the waiters are told: by
-    the bearer of the outcome, or by whoever put the bridge into the log behind it. Two threads, or a thread and its
-    signal handler, may both put it there; it tells only once, so a waiter is told of each future exactly once.
+    They read ``_state`` and append to ``_waiters`` while they hold the condition, and rely on nothing changing
+    meanwhile. But an outcome gets into the log without the condition. So once there is a bridge, ``_state`` shows an
+    outcome only after ``settled`` was set, which is done under the condition, together with notifying the waiters.
     """
 
     __slots__ = ("condition", "settled", "waiters")
@@ -129,8 +137,11 @@ class Bridge:
         self.waiters: list[Any] = []
         self.settled: bool = False
 
-    def tell(self, future: Logged) -> None:
+    def notify(self, future: Logged) -> None:
         with self.condition:
+            # The bridge may be in the log twice (appended by two threads, or by a thread and its signal handler),
+            # before and behind the outcome. Only the first call counts, so each waiter is notified of a future exactly
+            # once.
             if self.settled:
                 return
             self.settled = True
@@ -144,80 +155,90 @@ class Bridge:
             self.condition.notify_all()
 
 
-class _Nest(threading.local):
-    """How deep this thread is in callbacks of callbacks. A chain of them (each ends the next task) as long as the
-    recursion limit would break off in the middle of an outcome; so from a depth on they are called one after the other."""
+class _CallbackRunner(threading.local):
+    """Calls callbacks, nested up to a depth and then one after the other.
+
+    A callback may end the next task, whose callback ends the one after it, and so on. A chain as long as the recursion
+    limit would fail in the middle of an outcome.
+    """
 
     depth: int = 0
-    later: deque[tuple[Logged, list[Callback]]] | None = None
+    postponed: deque[tuple[Logged, list[Callback]]] | None = None
+    """The outcomes whose callbacks wait until a deeper call returns; None up to ``_MAX_DEPTH``."""
 
     def call(self, future: Logged, callbacks: list[Callback]) -> None:
-        if self.later is not None:
-            self.later.append((future, callbacks))
+        if self.postponed is not None:
+            self.postponed.append((future, callbacks))
             return
         self.depth += 1
         try:
-            if self.depth < _DEEPEST:
+            if self.depth < _MAX_DEPTH:
                 for callback in callbacks:
-                    callback.tell(future)
+                    callback.notify(future)
             else:
-                self._one_after_the_other(future, callbacks)
+                self._call_in_sequence(future, callbacks)
         finally:
             self.depth -= 1
 
-    def _one_after_the_other(self, future: Logged, callbacks: list[Callback]) -> None:
-        later = self.later = deque([(future, callbacks)])
+    def _call_in_sequence(self, future: Logged, callbacks: list[Callback]) -> None:
+        postponed = self.postponed = deque([(future, callbacks)])
         try:
-            while later:
-                future, callbacks = later.popleft()
+            while postponed:
+                future, callbacks = postponed.popleft()
                 for callback in callbacks:
-                    callback.tell(future)
+                    callback.notify(future)
         finally:
-            self.later = None
+            self.postponed = None
 
 
-_DEEPEST = 20
-nest: _Nest = _Nest()
+_MAX_DEPTH = 20
+callback_runner: _CallbackRunner = _CallbackRunner()
 Watcher = Waiter | Callback | Bridge
 _Entry = Mark | Ending | Watcher
 
 
 class _Settled(list[Any]):
-    """A log that is closed: an entry comes too late to count, and nobody will look for it."""
+    """A closed log: an entry comes too late to count, and is never looked for."""
 
     def append(self, entry: object) -> None:
         pass
 
 
+# Replaces the log of every future whose result all watchers were notified of: a constant that says the same saves
+# memory and work of the garbage collector for each future that is kept. The order of entries does not suffer, because
+# each step reads ``_log`` once: a thread that still has the list finds DONE in it, before the entry that it appends; a
+# thread that comes later finds DONE in the constant.
 SETTLED: list[Any] = _Settled((RUN, DONE))
-"""The log of every future whose result has been told."""
+"""The log of every future whose result was delivered."""
 
 
 class _Unopened(list[Any]):
-    """The log of a future to which nothing has happened."""
+    """The log of a future to which nothing has happened. ``opened`` replaces it before the first entry."""
 
     def append(self, entry: object) -> None:
         raise AssertionError("open the log before writing to it")
 
 
+# On CPython 3.11, a list for each queued task would be half of what the garbage collector looks at in a deep queue, and
+# the collector is half of the cost of ``submit``. So the list is made at the first entry. Where the collector is no
+# such burden, it is made at once. Only the speed depends on it (docs/decisions/0014).
 UNOPENED: list[Any] = _Unopened()
 LATE: bool = sys.version_info < (3, 12)
 """Whether futures start with ``UNOPENED``."""
 opening: dict[Logged, list[Any]] = {}
-"""The logs that are being opened now. Atomic on it: ``setdefault`` and ``pop``, whose keys are compared by identity."""
+"""The logs that are being opened now. Its keys are compared by identity, so ``setdefault`` and ``pop`` are atomic."""
 
 
 def opened(future: Logged) -> list[Any]:
-    """The log of a future, for writing.
-
-    Of all who open it at once, ``setdefault`` (one atomic operation on one object) lets one win. A log leaves
-    ``opening`` only after it was put into the future: so who comes after that finds it there, and leaves his own alone.
-    Where the future was settled since he looked, it gets its list back, which says the same.
-    """
+    """Returns the log of a future for writing; makes the list if there is none. All threads get the same list."""
     log = future._log
     if log is UNOPENED:
+        # Of all threads that open the log at the same time, one thread's list wins.
         log = opening.setdefault(future, [])
+        # A list leaves ``opening`` only after it was stored in the future. So a thread whose ``setdefault`` follows
+        # that ``pop``, and adds a second list, finds the first one here and drops its own.
         if future._log is UNOPENED:
+            # If the future was settled since the last line, it gets its list back, which says the same.
             future._log = log
         else:
             log = future._log
@@ -226,7 +247,7 @@ def opened(future: Logged) -> list[Any]:
 
 
 def outcome_in(log: tuple[Any, ...]) -> Mark | Ending | None:
-    """The ending that counts in a log, or None."""
+    """Returns the ending that counts in a log, or None."""
     running = False
     for entry in log:
         if entry is RUN:

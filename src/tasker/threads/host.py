@@ -1,8 +1,8 @@
-"""The seam between workers and the places where their resources live.
+"""The interface between a worker and the place where its resource lives.
 
-A worker's life is the same everywhere: make the resource, serve the queue with it, end it, and report each step
-(``worker.Worker``). Where the resource is, and how a task gets to it and its outcome back, is the affair of the
-worker's *host*. Health, retries, priorities and scaling stay with the worker and the control plane, in this process.
+The life of a worker is the same everywhere: make the resource, serve the queue with it, destroy it, and report each
+step (``worker.Worker``). Where the resource is, and how a task gets there and its outcome back, is up to the worker's
+*host*. Health, retries, priorities and scaling stay with the worker and the control plane, in this process.
 """
 
 from __future__ import annotations
@@ -11,22 +11,22 @@ from typing import Protocol
 
 
 class HostDied(Exception):
-    """What the resource lived in is gone, and the resource with it; the message says how."""
+    """The process in which the resource lived is gone, and the resource with it; the message says how it ended."""
 
 
 class Host(Protocol):
-    """The place of one resource, driven by the thread of one worker."""
+    """Holds one resource. The thread of one worker calls its methods, except ``kill``."""
 
     def create(self) -> None:
-        """Makes the resource; raises what the user's function raises."""
+        """Makes the resource. Raises what the user's function raises."""
 
     def serve(self) -> None:
-        """Runs tasks until a ``RETIRE`` is taken, or until the resource is not to be used any more. Raises
-        ``HostDied``."""
+        """Runs tasks until it takes a ``RETIRE`` from the queue, or the resource must not be used any more. Raises
+        ``HostDied`` if the process of the resource has ended."""
 
     def destroy(self) -> None:
-        """Ends the resource and what it lived in. Raises nothing of the user's."""
+        """Destroys the resource and ends its process, if it has one. An error of user code is logged, not raised."""
 
     def kill(self) -> bool:
-        """From any thread: ends whatever runs here by force, and the resource with it. False where that can't be
-        done."""
+        """Ends whatever runs here by force, and the resource with it. Returns False if that is not possible. May be
+        called from any thread."""

@@ -1,6 +1,6 @@
-"""The exit of the interpreter, and fork.
+"""Ends managers when the interpreter exits, and disables them in a forked child.
 
-No thread starts at import, and nothing here does anything before the first manager was made.
+Importing this module has no effect: the hooks are installed with the first manager.
 """
 
 from __future__ import annotations
@@ -17,26 +17,27 @@ class ExitingEngine(Protocol):
     """What exit and fork need of an engine."""
 
     def begin_exit(self) -> None:
-        """Begins a graceful stop, whose workers may get no thread any more."""
+        """Begins a graceful stop, during which workers may not get a thread any more."""
 
     def finish_at_exit(self) -> None:
-        """Waits for the end."""
+        """Waits for the end of the engine."""
 
     def forked(self) -> None:
-        """Called in a fork of the process: refuses all work from now on."""
+        """Refuses all work from now on. Called in a forked child."""
 
     @property
     def is_forked(self) -> bool:
-        """Whether this process is a fork of the engine's."""
+        """Whether this process is a fork of the one in which the engine was made."""
         ...
 
 
+# Weak: the hooks, which are never removed, must not keep an engine alive that has ended.
 _engines: weakref.WeakSet[ExitingEngine] = weakref.WeakSet()
 _hooked: list[bool] = []
 
 
 def register(engine: ExitingEngine) -> None:
-    """Has the engine stopped gracefully when the interpreter exits, and refuse work in a forked child."""
+    """Has the engine stop gracefully when the interpreter exits, and refuse work in a forked child."""
     _engines.add(engine)
     if not _hooked:
         _hooked.append(True)
@@ -46,15 +47,15 @@ def register(engine: ExitingEngine) -> None:
 
 
 def _at_exit(fn: Callable[[], None]) -> None:
-    # As concurrent.futures does: before the interpreter joins its threads. It is not public; plain atexit comes a
-    # little later and is the next best.
+    # As concurrent.futures does it: called before the interpreter joins its threads, while daemon threads still run.
+    # The function is not public; plain ``atexit`` comes a little later and is the next best.
     hook = getattr(threading, "_register_atexit", atexit.register)
     hook(fn)
 
 
 def _stop_all() -> None:
     engines = [engine for engine in list(_engines) if not engine.is_forked]
-    # All of them begin before the first is waited for, so that they end side by side.
+    # All of them begin before the first one is waited for, so that they end at the same time.
     for engine in engines:
         engine.begin_exit()
     for engine in engines:

@@ -1,4 +1,4 @@
-"""``map``: lazy, bounded, in order or as they come."""
+"""``map``: submits inputs lazily and within a bound, and yields results in order or as tasks end."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ A = TypeVar("A")
 
 
 class _Feed(Generic[A, T]):
-    """Reads inputs and submits them. An error of either ends the feed and is kept until the results before it are
-    out."""
+    """Reads inputs and submits them. An error of either ends the feed; it is raised after the results before it were
+    yielded."""
 
     def __init__(self, submit: Callable[[A], TaskFuture[T]], inputs: Iterable[A]) -> None:
         self._futures = map(submit, inputs)
@@ -45,28 +45,31 @@ def in_order(submit: Callable[[A], TaskFuture[T]], inputs: Iterable[A], look_ahe
         window.extend(feed.next(look_ahead))
         while window:
             result = window.popleft().result()
+            # Submitted before the yield, so that workers stay busy while the caller uses the result.
             window.extend(feed.next(1))
             yield result
-            del result
+            del result  # or it would be kept alive until the next one is there
         feed.raise_error()
     finally:
+        # Also if the caller closes the iterator, or a task has failed: the tasks ahead are not wanted any more.
         cancel_all(window)
 
 
 class _AnyOf:
-    """One of several tasks, as something to wait for."""
+    """Represents the wait for any one of several tasks, for the search for deadlocks."""
 
     def __init__(self, futures: set[TaskFuture[Any]]) -> None:
         self._futures = futures
 
     def done(self) -> bool:
+        # The search for deadlocks calls it in other threads while the set may change: the copy is one step.
         return any(future.done() for future in tuple(self._futures))
 
     def __repr__(self) -> str:
         return f"the first of {len(self._futures)} tasks of a map"
 
 
-def as_they_come(
+def as_completed(
     submit: Callable[[A], TaskFuture[T]], inputs: Iterable[A], look_ahead: int, waits: WaitRegistry
 ) -> Iterator[T]:
     """Yields results as tasks end, with at most ``look_ahead`` tasks submitted and not yet yielded."""
@@ -83,6 +86,7 @@ def as_they_come(
         submit_next(look_ahead)
         while pending:
             if ended.empty():
+                # ``get`` of a queue is a wait that the futures do not announce by themselves.
                 ticket = waits.enter(_AnyOf(pending))
                 try:
                     future = ended.get()

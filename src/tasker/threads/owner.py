@@ -1,7 +1,8 @@
-"""The engine as the owner of futures: how tasks are ended that no worker ends, and what the supervisor decides of them.
+"""The part of the engine that owns futures: it ends tasks that no worker ends, and carries out the supervisor's
+decisions about tasks.
 
-Endings here race with ``cancel``, with ``kill`` and with workers. Each is an append to the future's log, so each method
-may find that another ending was first, and then leaves the task alone (see ``future_log``).
+An ending here may compete with ``cancel``, with ``kill`` and with a worker. Each is an append to the future's log, so a
+method that finds another ending before its own leaves the task alone (see ``future_log``).
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from .worker import Worker
 
 
 class FutureOwner(EngineCore[Worker], abc.ABC):
-    """See the module's docstring. Implements ``future.Owner``, and of ``effects.Driver`` what is about tasks."""
+    """Implements ``future_log.Owner``, and the methods of ``effects.Driver`` that concern tasks."""
 
     def __init__(self, config: Config[Any]) -> None:
         super().__init__(config)
@@ -42,11 +43,12 @@ class FutureOwner(EngineCore[Worker], abc.ABC):
         """See ``EngineCore``."""
         return self.queue.levels
 
-    # -- future.Owner ---------------------------------------------------------------------------------------------
+    # -- future_log.Owner -----------------------------------------------------------------------------------------
 
     def ended_in_queue(self, future: TaskFuture[Any], ending: Ending) -> None:
-        """See ``Owner``. Takes no lock: it may be called from a signal handler or a finalizer."""
-        if isinstance(ending.error, ShutdownError):
+        """See ``Owner``."""
+        # ``cancel`` may come from a signal handler or a finalizer, so nothing here takes a lock that is not reentrant.
+        if isinstance(ending.error, ShutdownError):  # its submitter took it back: it was never accepted
             self.counters.note("refused")
         elif ending.cancelled:
             self.counters.note("ended_in_queue", "cancelled_in_queue")
@@ -76,24 +78,26 @@ class FutureOwner(EngineCore[Worker], abc.ABC):
         self.waits.leave(ticket)
 
     def release_slot(self, future: TaskFuture[Any]) -> None:
-        """Frees the slot of a task that waits no longer."""
+        """Releases the slot of a task that no longer waits to be started."""
         if self.queue_slots is not None and future._holds_slot:
-            # First the note and then the slot, so that an interrupted call may cost a slot, but never gives one twice.
+            # In this order: if an exception strikes in between, a slot is lost, which is better than one released
+            # twice.
             future._holds_slot = False
             self.queue_slots.release()
 
     # -- tasks that an attempt has left behind --------------------------------------------------------------------
 
     def claim(self, task: TaskFuture[Any]) -> BaseException | None:
-        """See ``Driver``. Atomic: of two threads, one gets the error."""
+        """See ``Driver``. Atomic: only one of two threads gets the error."""
         return task._take_failure()
 
     def returned(self, task: TaskFuture[Any]) -> bool:
         """See ``Driver``."""
-        with self.counters.lock:  # a reader must see the task either as running or as queued
-            unwanted = task._goes_back()
+        # Both under the lock: a reader of the counters must see the task either as running or as queued.
+        with self.counters.lock:
+            must_not_run = task._goes_back()
             self.counters.sent_back += 1
-        return not unwanted
+        return not must_not_run
 
     def enqueue(self, task: TaskFuture[Any], priority: Priority) -> None:
         """See ``Driver``."""
@@ -103,12 +107,14 @@ class FutureOwner(EngineCore[Worker], abc.ABC):
 
     def fail_returned(self, task: TaskFuture[Any], error: BaseException) -> None:
         """See ``Driver``."""
+        # Counted before the outcome is visible: a caller that has the error also finds it in ``stats()``.
         self.counters.note("sent_back", "ended_in_queue")
         self._failed_in_queue(task)
+        # Forced: the log has no BACK for the failed attempt, so any other ending would not count.
         self._conclude(task, Ending(error, forced=True))
 
     def drop_returned(self, task: TaskFuture[Any]) -> None:
-        """See ``Driver``. By the supervisor's thread, or by a worker that has outlived it."""
+        """See ``Driver``. Called by the supervisor's thread, or by a worker that has outlived it."""
         if task._take_failure() is not None:
             self.shutdown_counts.killed_tasks += 1
             self.counters.note("sent_back", "ended_in_queue", "cancelled_in_queue")
@@ -116,7 +122,7 @@ class FutureOwner(EngineCore[Worker], abc.ABC):
             self._conclude(task, Ending(error, cancelled=True, forced=True))
 
     def _conclude(self, task: TaskFuture[Any], ending: Ending) -> None:
-        # If a kill gave it its outcome before, that stays; the attempt is over now all the same.
+        # If a kill has set an outcome before, that one stays; either way the task is not outstanding any more.
         task._end(ending)
         if self.door:
             self.check_drained()
@@ -138,22 +144,24 @@ class FutureOwner(EngineCore[Worker], abc.ABC):
 
     def take_queued(self) -> Iterable[TaskFuture[Any]]:
         """See ``Driver``."""
-        # The door first: a worker that takes a task from now on finds it killed, and gives the task back.
+        # The door first: a worker that takes a task from now on finds the manager killed, and does not start it.
         with self.counters.lock:
             self.move_door(DoorMove.KILL, self.refusal)
-        # ``waiting``, too: a task whose token a worker holds is still in its level.
+        # ``waiting`` too: a task whose token a worker has taken is still in its level.
         return (*self.queue.take_all(), *self.queue.waiting())
 
     def drop(self, task: TaskFuture[Any]) -> None:
         """See ``Driver``."""
         error = TaskKilled(f"{task.label} was killed before it started: {self.refusal}")
+        # Not forced: if a worker has just started the task, it is cancelled with the running ones.
         if task._end(Ending(error, cancelled=True)):
             self.shutdown_counts.killed_tasks += 1
 
     def abandon(self, task: TaskFuture[Any], error: TaskKilled) -> bool:
         """See ``Driver``."""
+        # Forced: the attempt still runs, and its own ending, should it ever come, finds this one.
         return task._end(Ending(error, cancelled=True, forced=True))
 
     def abandon_callbacks(self) -> list[str]:
-        """See ``Driver``: they run in the threads of workers, and are abandoned with these."""
+        """See ``Driver``. Returns []: callbacks run in the threads of workers, and are abandoned with them."""
         return []

@@ -1,4 +1,4 @@
-"""What collaborators of the threaded engine get in place of it."""
+"""The narrow protocols that collaborators of the threaded engine get in place of it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from .resources import ResourceMaker
 
 
 class EngineForTasks(Protocol):
-    """What running a task needs, in whichever way it is run."""
+    """What is needed to run a task, in a worker or by ``run_task``."""
 
     @property
     def config(self) -> Config[Any]: ...
@@ -51,18 +51,18 @@ class EngineForTasks(Protocol):
 
     @property
     def put_event(self) -> Callable[[ev.Event], None]:
-        """``report`` as one call of C, in which no signal can interrupt the caller."""
+        """Does what ``report`` does as one call of C, which no signal handler can interrupt."""
         ...
 
     def report(self, event: ev.Event) -> None:
-        """Hands an event to the supervisor. From any thread."""
+        """Passes an event to the supervisor. Thread-safe."""
 
     def check_drained(self) -> None:
-        """Has the supervisor look whether anything is still outstanding."""
+        """Has the supervisor check whether anything is still outstanding. Thread-safe."""
 
 
 class EngineForWorkers(EngineForTasks, Protocol):
-    """What a worker and its host need."""
+    """What a worker and its host need of the engine."""
 
     @property
     def queue(self) -> TaskQueue: ...
@@ -77,20 +77,20 @@ class EngineForWorkers(EngineForTasks, Protocol):
 
     @property
     def finished(self) -> threading.Event:
-        """Set once no event is handled any more."""
+        """Is set once the supervisor handles no more events."""
         ...
 
     def creation_failed(self, seat: ev.Seat, error: BaseException) -> None:
         """Reports that a worker could not get its resource."""
 
     def release_slot(self, future: TaskFuture[Any]) -> None:
-        """Frees the slot of a task that waits no longer."""
+        """Releases the slot of a task that no longer waits to be started."""
 
     def drop(self, future: TaskFuture[Any]) -> None:
         """Ends a task that is not running as killed."""
 
     def drop_returned(self, future: TaskFuture[Any]) -> None:
-        """Ends a task whose attempt failed as killed, if it was not decided already."""
+        """Ends a task whose attempt failed as killed, unless the supervisor has decided about it already."""
 
 
 class HostedWorker(Protocol):
@@ -105,18 +105,18 @@ class HostedWorker(Protocol):
     @property
     def shard(self) -> Shard: ...
     def skip(self, future: TaskFuture[Any]) -> None:
-        """Sees to a task that was taken from the queue and must not start."""
+        """Drops a task that was taken from the queue and must not start."""
 
     def failed(self, future: TaskFuture[Any], error: BaseException, *, blameless: bool = False) -> bool:
-        """Sees to a task that raised. False if the resource is to blame: then the host must serve no more."""
+        """Handles a task that raised. Returns False if the resource is to blame: then the host must stop serving."""
         ...
 
     def send_back(self, future: TaskFuture[Any], error: BaseException) -> None:
-        """Leaves a task whose attempt failed unhealthily to the supervisor."""
+        """Leaves the decision about a task whose attempt failed unhealthily to the supervisor."""
 
 
 class EngineForRunTask(EngineForTasks, Protocol):
-    """What ``run_task`` needs."""
+    """What ``run_task`` needs of the engine."""
 
     @property
     def run_task_root(self) -> RunTaskRoot:
@@ -126,5 +126,5 @@ class EngineForRunTask(EngineForTasks, Protocol):
     @property
     def pool(self) -> ResourcePool: ...
     def shutdown_error(self) -> ShutdownError:
-        """Returns the error of a task that is not accepted."""
+        """Returns the error for a task that is not accepted."""
         ...

@@ -1,16 +1,14 @@
-"""TaskQueue: strict priority, first in first out inside a level.
+"""TaskQueue: orders tasks strictly by priority, and first in, first out at the same priority.
 
-A level is a deque. ``tokens`` holds one token for each task that lies in a level, put *after* the task, so whoever
-takes a token finds a task; only not necessarily the one that the token was put for: it takes the first of the most
-urgent level. The blocking is done by ``SimpleQueue``, in C. A token may also be ``RETIRE``: the worker that takes it
-ends.
-
-Why not ``queue.PriorityQueue``: a lock and two conditions in Python for each task, and no order inside a level. Why
-not a ``SimpleQueue`` for each level: a worker cannot block on three. Why not hand the task itself through ``tokens``:
-a worker would hold a task of low priority in its hand while it starts an urgent one, and an idle worker could not get
-at it.
+There is a deque for each priority, a *level*. ``tokens`` holds one token for each task in a level. A worker blocks on
+``tokens``, which ``SimpleQueue`` does in C; with the token it takes the first task of the most urgent level, which is
+not necessarily the task that the token was put for. A worker that takes the token ``RETIRE`` ends.
 
 Atomic without the GIL: ``deque.append``, ``deque.popleft``, ``SimpleQueue.put`` and ``get``, each on its own object.
+
+Rejected: ``queue.PriorityQueue``, which takes a lock and two conditions in Python for each task, and has no order among
+tasks of the same priority. A ``SimpleQueue`` for each level, because a worker cannot block on three. Tasks in place of
+tokens, because a worker that took a task of low priority would keep it while it runs an urgent one.
 """
 
 from __future__ import annotations
@@ -24,28 +22,34 @@ from tasker.options import Priority
 from .future import TaskFuture
 
 RETIRE = object()
+"""A token: ends the worker that takes it."""
 CHECK_SESSION = object()
-"""A token for a worker whose resource has died elsewhere, see ``remote.targeted_wakeup``."""
+"""A token: wakes the worker whose resource has died in its process, see ``remote.targeted_wakeup``."""
 _LONG = 10_000
-_PATIENCE = 1_000
+"""The number of queued tasks from which on ``discard`` does not search."""
+_MAX_SCANS = 1_000
+"""How often the levels are scanned for the task of a token."""
 
 
 class TaskQueue:
-    """The tasks that wait to be started. All methods are thread-safe."""
+    """Holds the tasks that wait to be started. All methods are thread-safe."""
 
     def __init__(self) -> None:
         self.tokens: queue.SimpleQueue[object] = queue.SimpleQueue()
         self.levels: tuple[deque[TaskFuture[Any]], ...] = tuple(deque() for _ in Priority)
 
     def put(self, future: TaskFuture[Any], level: int) -> None:
-        """Adds a task at the end of a level."""
+        """Appends a task to a level."""
+        # The token after the task, so that whatever takes a token finds a task.
         self.levels[level].append(future)
         self.tokens.put(None)
 
     def take(self) -> TaskFuture[Any] | None:
-        """The task for a token that was taken: the first of the most urgent level that has one. None if there is none,
-        again and again: then the token was one too many, see ``mend``."""
-        for _ in range(_PATIENCE):
+        """Removes and returns the task for a token that was taken: the first one of the most urgent level that has any.
+        Returns None if there is none: then the token was one too many, see ``replace_token``."""
+        # A scan may miss a task: after it saw an urgent level empty, a task is added there, and another worker takes
+        # the one in the level that this scan reaches next. So it scans again.
+        for _ in range(_MAX_SCANS):
             for level in self.levels:
                 try:
                     return level.popleft()
@@ -54,8 +58,8 @@ class TaskQueue:
         return None
 
     def take_for_token(self) -> list[tuple[TaskFuture[Any], int]]:
-        """``take``, in a list, and with the level that it came from."""
-        for _ in range(_PATIENCE):
+        """As ``take``, but returns a list, empty or of one pair: the task and the level from which it came."""
+        for _ in range(_MAX_SCANS):
             for number, level in enumerate(self.levels):
                 try:
                     return [(level.popleft(), number)]
@@ -64,8 +68,9 @@ class TaskQueue:
         return []
 
     def take_some(self, most: int) -> tuple[list[tuple[TaskFuture[Any], int]], bool]:
-        """What can be had at once, token and task, with the levels; as much as that at most, and nothing of low priority,
-        which everything may overtake. And whether a ``RETIRE`` was among the tokens, which the taker then has to heed."""
+        """Removes and returns up to ``most`` tasks with their levels, without waiting. Returns also whether the last
+        token was a ``RETIRE``, which the caller then has to obey."""
+        # No tasks of low priority: these are taken to be sent ahead, and any other task may overtake them until then.
         taken: list[tuple[TaskFuture[Any], int]] = []
         next_token, (high, normal, _) = self.tokens.get_nowait, self.levels
         try:
@@ -73,12 +78,12 @@ class TaskQueue:
                 token = next_token()
                 if token is RETIRE:
                     return taken, True
-                if token is CHECK_SESSION:  # for a worker that is idle
+                if token is CHECK_SESSION:  # for an idle worker, which this one is not
                     self.tokens.put(token)
                     break
                 try:
                     taken.append((high.popleft(), 0) if high else (normal.popleft(), 1))
-                except IndexError:
+                except IndexError:  # the token's task is of low priority, or another worker took it
                     self.tokens.put(token)
                     break
         except queue.Empty:
@@ -86,31 +91,32 @@ class TaskQueue:
         return taken, False
 
     def put_back(self, future: TaskFuture[Any], level: int) -> None:
-        """Adds a task that was taken and not begun where it was: before those that were accepted after it."""
-        tasks, place = self.levels[level], 0
+        """Puts a task that was taken, and not begun, back where it was: before the tasks that were accepted after
+        it."""
+        tasks, index = self.levels[level], 0
+        # Other threads may take tasks meanwhile; then this one gets a little further to the back, and none is lost.
         try:
-            while tasks[place].id < future.id:
-                place += 1
+            while tasks[index].id < future.id:
+                index += 1
         except IndexError:
             pass
-        tasks.insert(place, future)
+        tasks.insert(index, future)
         self.tokens.put(None)
 
     def replace_token(self) -> None:
-        """After a worker was struck by an asynchronous exception, which may have cost a token: puts one more."""
+        """Puts a token in place of one that a worker may have lost when an asynchronous exception struck it."""
+        # One token too many does no harm (``take`` returns None); one too few would leave a task in the queue for ever.
         self.tokens.put(None)
 
     def discard(self, future: TaskFuture[Any]) -> None:
-        """Takes out a task that has ended, unless the queue is so long that looking for it would cost more than
-        letting it lie until its turn comes (it holds neither its function nor its arguments any more).
-
-        Whoever removes a task must hold a token, as a worker does; else tokens and tasks would no longer match.
-        """
+        """Removes a task that has ended, unless the queue is so long that the search would cost more than leaving the
+        task until its turn comes (it does not hold its function or its arguments any more)."""
         if sum(map(len, self.levels)) > _LONG:
             return
+        # A token is taken first, as a worker does, so that the numbers of tokens and tasks still match afterwards.
         try:
             token = self.tokens.get_nowait()
-        except queue.Empty:
+        except queue.Empty:  # workers have taken all tokens: one of them will find the task
             return
         if token is None:
             for level in self.levels:
@@ -121,16 +127,14 @@ class TaskQueue:
                     continue
             self.tokens.put(token)
         elif token is RETIRE:
-            self.retire(1)
+            self.retire(1)  # puts it back to the front
         else:
             self.tokens.put(token)
 
     def retire(self, count: int) -> None:
-        """Lets as many workers end: idle ones now, else those that first have no task. Costs O(queued).
-
-        Tokens are alike; so those of the tasks are taken out and put behind. Meanwhile a worker may find none, and then
-        waits for the moment that this takes.
-        """
+        """Has ``count`` workers end: idle ones at once, otherwise those that first finish a task. Costs O(queued)."""
+        # The tokens for RETIRE have to come before those of the tasks. Tokens of tasks are all alike, so they can be
+        # taken out and put behind. A worker that finds no token meanwhile waits a moment.
         found = {CHECK_SESSION: 0, RETIRE: count, None: 0}
         try:
             for _ in range(self.tokens.qsize()):
@@ -142,7 +146,7 @@ class TaskQueue:
                 self.tokens.put(token)
 
     def take_all(self) -> list[TaskFuture[Any]]:
-        """Removes and returns what nobody has taken yet, most urgent first."""
+        """Removes and returns the tasks whose tokens no worker has taken, most urgent first."""
         taken, others = [], []
         while True:
             try:
@@ -158,5 +162,6 @@ class TaskQueue:
         return taken
 
     def waiting(self) -> list[TaskFuture[Any]]:
-        """What lies in the queue now, most urgent first, ended ones included."""
+        """Returns the queued tasks, most urgent first, including those that have ended and were not discarded."""
+        # A copy is one step; iterating over the deque itself would raise if another thread changes it meanwhile.
         return [future for level in self.levels for future in level.copy()]

@@ -1,11 +1,8 @@
-"""QueueSlots: the bound of a queue, a counting semaphore whose waiters are served in order.
+"""QueueSlots: bounds a queue; a counting semaphore that serves its waiters in order.
 
-A waiter *accepts* its place: one that timed out can't swallow a place that was just given to it, and one that was served
-says so (``done``) before it wakes up, so that the search for deadlocks never takes it for blocked.
-
-The lock is reentrant, and held for a few steps only, because a task may be cancelled, and so a place given back, by a
-signal handler or a finalizer that interrupts this very code. Signals are looked for when a call returns and when a loop turns:
-so wherever a place changes hands, taking and giving are two steps with no call between.
+Whether a waiter has a slot is recorded in its ``SlotWait``, by the thread that gives the slot, before the waiter wakes
+up. So a slot that is given just as the wait times out is not lost, and the search for deadlocks never takes a waiter
+that was served for one that is blocked.
 """
 
 from __future__ import annotations
@@ -19,7 +16,8 @@ from tasker.errors import QueueFull
 
 
 class SlotWait:
-    """One who wants a place, and whether he has it: known here, and not only from the return of a call."""
+    """Records whether one ``submit`` has a slot. It is up to date even if the call that acquires the slot is
+    interrupted and never returns."""
 
     __slots__ = ("lock", "refused", "served")
 
@@ -29,21 +27,24 @@ class SlotWait:
         self.refused: bool = False
 
     def done(self) -> bool:
-        """Whether there is nothing to wait for any more."""
+        """Returns whether the wait is over."""
         return self.served or self.refused
 
     def __repr__(self) -> str:
-        return "a place in the full queue"
+        return "a slot in the full queue"
 
 
 class QueueSlots:
-    """``bound`` places. Thread-safe."""
+    """A semaphore of ``bound`` slots. Thread-safe; ``release`` may be called from signal handlers and finalizers."""
 
     def __init__(self, bound: int) -> None:
         self._bound = bound
         self._free = bound
         self._waiting: deque[SlotWait] = deque()
         self._closed = False
+        # Reentrant, because a signal handler or a finalizer that interrupts this code may cancel a task and so release
+        # its slot. CPython checks for signals only when a call returns and when a loop turns. So wherever a slot
+        # changes hands, two steps without a call in between take it from one side and give it to the other.
         self._lock = threading.RLock()
 
     def acquire(
@@ -54,9 +55,11 @@ class QueueSlots:
         leave_wait: Callable[[object], None],
         wait: SlotWait | None = None,
     ) -> None:
-        """Takes a place, which is then noted in ``wait.served``; ``QueueFull`` where there is none at once (``block`` false) or
-        within ``timeout`` seconds. A wait without limit is announced with ``enter_wait`` and ``leave_wait``. After
-        ``close`` it returns without a place."""
+        """Acquires a slot and records it in ``wait.served``. Raises ``QueueFull`` if there is none at once (``block``
+        is False) or within ``timeout`` seconds. After ``close`` it returns without a slot.
+
+        Announces a wait without a limit with ``enter_wait``, and its end with ``leave_wait``.
+        """
         wait = wait or SlotWait()
         sleep = self._take_or_line_up(wait, block)
         if sleep is None:
@@ -67,16 +70,19 @@ class QueueSlots:
                 ticket = enter_wait(wait)
             sleep.acquire(True, -1 if timeout is None else min(max(0.0, timeout), threading.TIMEOUT_MAX))
         finally:
+            # Leaves the line before anything else, so that no slot is given to a wait that is over.
             self._leave_line(wait)
             if ticket is not None:
                 leave_wait(ticket)
+        # Not whether the wait timed out, but what was recorded: the slot may have come in the last moment.
         if not wait.done():
             raise QueueFull(f"the queue is full after {timeout} seconds: max_queue_size={self._bound} tasks wait")
 
     def release(self) -> None:
-        """Gives a place back, to the one who has waited longest."""
+        """Releases a slot: gives it to the longest waiter, if there is one."""
         with self._lock:
             if self._waiting:
+                # ``del`` and the assignment, not ``popleft``: no call in between, and so no signal.
                 wait = self._waiting[0]
                 del self._waiting[0]
                 wait.served = True
@@ -85,7 +91,8 @@ class QueueSlots:
                 self._free += 1
 
     def close(self) -> None:
-        """Lets everybody who waits, or comes, go on: the manager takes no tasks any more and will refuse theirs."""
+        """Ends all waits, and those that begin later, without a slot: the manager is closed and will refuse the
+        tasks."""
         with self._lock:
             self._closed = True
             while self._waiting:
@@ -100,6 +107,7 @@ class QueueSlots:
                 wait.refused = True
                 return None
             if self._free > 0:
+                # No call in between, as above.
                 self._free -= 1
                 wait.served = True
                 return None

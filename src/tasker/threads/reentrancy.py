@@ -1,4 +1,4 @@
-"""Calls that would wait for what they are called from."""
+"""Refuses calls that would wait for the task or callback in which they are made."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from .this_thread import this_thread
 class _Supervised(Protocol):
     @property
     def thread(self) -> threading.Thread:
-        """The supervisor's."""
+        """The supervisor's thread."""
         ...
 
 
 def forbid_reentry(engine: _Supervised, what: str) -> None:
-    """Raises ``DeadlockError`` where this thread runs a task or callback of this engine."""
+    """Raises ``DeadlockError`` if this thread is running a task or callback of this engine."""
     worker = this_thread.worker
     if worker is not None and worker.engine is engine:
         inside = f"{worker.shard.future or 'a callback'} in worker {worker.name}"
     elif engine in this_thread.inline:
         inside = "a task in run_task"
-    elif threading.current_thread() is engine.thread:
+    elif threading.current_thread() is engine.thread:  # in the logger, or a callback of a task that was killed
         inside = "its supervisor"
     else:
         return

@@ -1,4 +1,4 @@
-"""The pool of ``run_task``."""
+"""ResourcePool: holds the resources of ``run_task``."""
 
 from __future__ import annotations
 
@@ -12,31 +12,32 @@ from .resources import ResourceHandle, ResourceMaker
 
 
 class Lease:
-    """What one call has from the pool, at every moment."""
+    """Records what one call has from the pool. It is up to date at every moment, so that an interrupted call can return
+    exactly what it has."""
 
-    # Defaults in the class, so that making one calls nothing: each ``run_task`` makes one.
+    # Defaults in the class instead of an ``__init__``, whose call each ``run_task`` would pay for.
     handle: ResourceHandle | None = None
     lacks: bool = False
-    """Whether it comes back without a resource that the pool had."""
+    """Whether the call has used up a pooled resource that the pool now lacks."""
     temporary: bool = False
-    """Whether it takes the place of a temporary resource, made yet or not."""
+    """Whether the call counts as the user of a temporary resource, even if it is not made yet."""
 
 
 class ResourcePool:
-    """The resources of ``run_task``: a pool that is kept full, and temporary ones beyond it. Thread-safe; no resource
-    is made or ended under the lock."""
+    """Keeps a pool of resources full, and makes temporary ones beyond it. Thread-safe."""
 
-    def __init__(self, maker: ResourceMaker, size: int, most_temporary: int | None) -> None:
+    def __init__(self, maker: ResourceMaker, size: int, max_temporary: int | None) -> None:
         self._maker = maker
         self._size = size
-        self._most_temporary = most_temporary
+        self._max_temporary = max_temporary
         self._idle: deque[ResourceHandle] = deque()
         self._temporary = 0
         self._closed = False
+        # No resource is made or destroyed under it: that is user code.
         self._lock = threading.Lock()
 
     def fill(self) -> None:
-        """Makes the pool's resources; at a failure those that were made are ended first."""
+        """Makes the pool's resources. If one fails, destroys those that were made, and raises ``ResourceError``."""
         try:
             for _ in range(self._size):
                 self._idle.append(self._maker.make())
@@ -49,32 +50,36 @@ class ResourcePool:
 
     @property
     def available(self) -> int:
-        """How many pooled resources are idle."""
+        """The number of idle resources in the pool."""
         return len(self._idle)
 
     def acquire(self, lease: Lease) -> None:
-        """Lends the resource that was used last, or a temporary one."""
+        """Lends an idle resource or, if there is none, makes a temporary one. Raises ``ResourceError`` if that fails or
+        ``max_temporary`` are in use, and ``ShutdownError`` after ``close``."""
         with self._lock:
             if self._closed:
                 raise ShutdownError("task manager is shutting down")
             if self._idle:
-                # No call between the two, so no signal either.
+                # The one used last, which is most likely still warm. Not ``pop``: a KeyboardInterrupt can be raised
+                # when a call returns, and then neither the pool nor the lease would have the resource.
                 lease.handle = self._idle[-1]
                 del self._idle[-1]
                 return
-            if self._most_temporary is not None and self._temporary >= self._most_temporary:
+            if self._max_temporary is not None and self._temporary >= self._max_temporary:
                 raise ResourceError(
                     f"all {self._size} pooled and {self._temporary} temporary resources are in use "
-                    f"(max_temporary_resources={self._most_temporary})"
+                    f"(max_temporary_resources={self._max_temporary})"
                 )
+            # Counted before it is made, and without a call in between, as above.
             self._temporary += 1
             lease.temporary = True
         self._make(lease, "temporary resource")
 
     def renew(self, lease: Lease) -> ResourceHandle:
-        """Replaces a resource that is lent and not to be used any more; returns the new one."""
+        """Replaces a lent resource that must not be used any more; returns the new one. Raises ``ResourceError``."""
         handle, lease.handle = lease.handle, None
         assert handle is not None
+        # Until the new one is made, so that the pool is refilled if that fails.
         lease.lacks = not lease.temporary
         self._maker.end(handle)
         made = self._make(lease, "resource in place of one that was worn out")
@@ -91,24 +96,29 @@ class ResourcePool:
         return made
 
     def release(self, lease: Lease, healthy: bool) -> None:
-        """Takes a loan back and keeps or ends its resource; notes in ``loan.lacks`` if the pool lacks one now."""
+        """Ends a lease: takes the resource back, or destroys it. Records in ``lease.lacks`` whether the pool lacks one
+        now. May be called again if it was interrupted: it does only what is left to do."""
         handle = lease.handle
         with self._lock:
             keep = handle is not None and healthy and not lease.temporary and not self._closed
             if keep and handle is not None:
+                # ``+=`` is no call, so no KeyboardInterrupt can come before the next line: the resource is not put back
+                # a second time.
                 self._idle += (handle,)
                 lease.handle = None
             lease.lacks = lease.lacks or (handle is not None and not keep and not lease.temporary and not self._closed)
         if handle is not None and not keep:
+            # In this order: an interrupted ``end`` is not repeated, so that nothing is destroyed twice.
             lease.handle = None
             self._maker.end(handle)
         if lease.temporary:
             with self._lock:
+                # No call in between, so that an interrupted call that is repeated does not count it twice.
                 self._temporary -= lease.temporary
                 lease.temporary = False
 
     def lost(self, handle: ResourceHandle) -> bool:
-        """The process of a resource has died. True if it was idle: then the pool lacks one now."""
+        """Drops a resource whose process has died. Returns True if it was idle, so that the pool lacks one now."""
         with self._lock:
             if handle not in self._idle:
                 return False
@@ -118,8 +128,9 @@ class ResourcePool:
         return lacks
 
     def refill(self) -> None:
-        """Makes one resource; raises what the user's function raises."""
+        """Adds one resource to the pool. Raises what the user's function raises."""
         handle = self._maker.make()
+        # The pool may have been closed while the resource was made.
         with self._lock:
             keep = not self._closed
             if keep:
@@ -128,13 +139,15 @@ class ResourcePool:
             self._maker.end(handle)
 
     def renew_lock(self) -> None:
-        """In a forked child."""
+        """Replaces the lock in a forked child, in which it may be held by a thread that does not exist."""
         self._lock = threading.Lock()
 
     def close(self) -> None:
-        """Ends every idle resource; those in use are ended when they come back."""
+        """Destroys the idle resources; each one in use is destroyed when it is released. Harmless if repeated."""
         with self._lock:
             self._closed = True
+        # Without the lock, one atomic ``pop`` at a time: two threads may close the pool, and each resource is destroyed
+        # by one of them. Nothing is added any more.
         while True:
             try:
                 handle = self._idle.pop()

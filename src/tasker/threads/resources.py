@@ -1,4 +1,4 @@
-"""Making and ending resources, each exactly once."""
+"""Makes and destroys resources, each exactly once, and keeps the ledger."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from tasker.logs import GuardedLogger
 
 
 class ResourceElsewhere(Protocol):
-    """A resource of ``run_task`` that lives outside of this process, for one caller at a time."""
+    """A resource of ``run_task`` that lives in another process. Used by one caller at a time."""
 
     @property
     def usable(self) -> bool:
-        """Whether it may get another task: its process lives, and it has not served its time."""
+        """Whether it may run another task: its process is alive and not due for recycling."""
         ...
 
     def context(self) -> Context:
@@ -24,11 +24,11 @@ class ResourceElsewhere(Protocol):
         ...
 
     def run(self, context: Context, task: Callable[..., Any], args: tuple[Any, ...]) -> Any:
-        """Runs a task there; returns its result, or raises its error."""
+        """Runs a task there. Returns its result or raises its error."""
 
 
 class ResourceHandle:
-    """A resource, and how to end it."""
+    """Holds a resource, and the function that destroys it."""
 
     __slots__ = ("end", "remote", "resource")
 
@@ -36,31 +36,31 @@ class ResourceHandle:
         self.resource: Any = resource
         self.end: Callable[[], object] | None = end
         self.remote: ResourceElsewhere | None = None
-        """Where it lives, if not in this process."""
+        """The resource in its process; None if it lives in this one."""
 
 
 class ResourceMaker(Protocol):
-    """Makes and ends resources; each call is in the ledger when it returns."""
+    """Makes and destroys resources. The ledger is up to date when a call returns. Thread-safe."""
 
     def make(self) -> ResourceHandle:
-        """Makes a resource; raises what the user's function raises."""
+        """Makes a resource. Raises what the user's function raises."""
 
     def end(self, handle: ResourceHandle) -> None:
-        """Ends a resource; raises nothing of the user's."""
+        """Destroys a resource. An error of the user's function is logged and counted, not raised."""
 
 
 class Maker:
-    """Calls the user's ``on_create``/``on_destroy`` or ``resource``, and enters each call into the ledger."""
+    """Calls ``on_create`` and ``on_destroy``, or ``resource``, in the calling thread."""
 
     def __init__(self, config: Config[Any], counters: Counters, log: GuardedLogger) -> None:
         self._config = config
-        self._books = counters
+        self._counters = counters
         self._log = log
 
     def make(self) -> ResourceHandle:
-        """Makes a resource; raises what the user's function raises."""
+        """See ``ResourceMaker``."""
         handle = self._make()
-        self._books.resource(created=1)
+        self._counters.resource(created=1)
         return handle
 
     def _make(self) -> ResourceHandle:
@@ -74,12 +74,12 @@ class Maker:
         return ResourceHandle(resource, None if destroy is None else lambda: destroy(resource))
 
     def end(self, handle: ResourceHandle) -> None:
-        """Ends a resource; what the user's function raises is logged and counted, and the resource is gone all the
-        same."""
+        """See ``ResourceMaker``."""
         try:
             if handle.end is not None:
                 handle.end()
         except BaseException as error:
             self._log.fault("on_destroy", error)
         finally:
-            self._books.resource(destroyed=1)
+            # Also after an error: the function is not called again, so the resource counts as destroyed.
+            self._counters.resource(destroyed=1)

@@ -1,8 +1,8 @@
-"""``run_task``: a task in the caller's own thread, at once, with a pooled or a temporary resource.
+"""``run_task``: runs a task at once in the caller's own thread, with a pooled or a temporary resource.
 
-The caller's thread is most often the main thread, where a signal may raise ``KeyboardInterrupt``: CPython looks for signals
-when a call returns, when a function begins and when a loop turns. So each call is an object that knows at each of these
-moments what it holds, and ``_close``, which gives back just that, is repeated if it was interrupted itself.
+The caller's thread is most often the main thread, in which Ctrl-C may raise ``KeyboardInterrupt``. CPython checks for
+signals when a call returns, when a function begins and when a loop turns. So each call of ``run_task`` is an object
+that is up to date at each of these moments, and whatever it holds then is returned exactly once.
 """
 
 from __future__ import annotations
@@ -26,40 +26,43 @@ _LOST = PoolResourceLost()
 
 
 class _Call(Lease):
-    """One call of ``run_task``, and what it has from the pool."""
+    """Records the progress of one call of ``run_task``, and its lease from the pool."""
 
-    # Defaults in the class, as there.
+    # Defaults in the class, as in ``Lease``.
     open: bool = False
-    """Whether it is in the books as running."""
+    """Whether the counters have the task as running."""
     queued: float
     started: float = 0.0
     error: BaseException | None = None
     cancelled: bool = False
 
     def enter(self, engine: EngineForRunTask) -> None:
+        # The door is closed under the same lock: a stop either refuses this task here, or waits for it.
         with engine.counters.lock:
             if engine.door:
                 raise engine.shutdown_error()
+            # No call in between, so no KeyboardInterrupt: what was counted is taken back.
             engine.counters.inline_accepted += 1
             self.open = True
 
 
 class RunTask:
-    """Runs tasks for callers of one manager. Thread-safe."""
+    """Runs tasks for the callers of one manager. Thread-safe."""
 
     def __init__(self, engine: EngineForRunTask) -> None:
         self._engine = engine
         self.meter: Meter = Meter()
-        """Written under the books' lock, since every caller's thread comes here."""
+        """Written under the lock of the counters, because it is shared by the threads of all callers."""
 
     def run(self, task: Callable[..., Any], args: tuple[Any, ...]) -> Any:
-        """Runs the task and returns its result, or raises its error."""
+        """Runs the task. Returns its result or raises its error."""
         engine = self._engine
-        before = this_thread.inline
+        outer = this_thread.inline
         call = _Call()
         call.queued = monotonic()
+        # Everything that ``_close`` takes back happens inside of the ``try``.
         try:
-            this_thread.inline = (*before, engine)
+            this_thread.inline = (*outer, engine)
             call.enter(engine)
             if engine.collector is not None:
                 engine.hooks.arrival()
@@ -70,7 +73,7 @@ class RunTask:
                 remote = engine.pool.renew(call).remote
             call.started = monotonic()
             context: Context
-            if remote is None:  # as Context(engine.run_task_root), less one call
+            if remote is None:  # as Context(engine.run_task_root), which would be one call more
                 context = BareContext()
                 context._parent = engine.run_task_root
                 context._cause = None
@@ -89,28 +92,34 @@ class RunTask:
                 if context._watchers:  # of callbacks that must not outlive the task
                     engine.run_task_root.release(context)
         finally:
-            this_thread.inline = before
+            this_thread.inline = outer
             if call.open:
                 try:
                     self._close(call)
                 except BaseException:
+                    # Interrupted, most likely by Ctrl-C: does what is left to do, then raises.
                     if call.open:
                         self._close(call)
                     raise
 
     def _close(self, call: _Call) -> None:
+        """Returns the resource and counts the task. May be called again if it was interrupted: the call records what is
+        left to do."""
         engine, error = self._engine, call.error
         finished = monotonic()
         handle = call.handle
         broken = handle is not None and handle.remote is not None and not handle.remote.usable
         healthy = not broken and (error is None or call.cancelled or engine.hooks.healthy(error))
         engine.pool.release(call, healthy)
+        # The names are looked up and the event is made before ``lacks`` is cleared: between that and ``put``, which is
+        # C, nothing is called. So the pool is refilled exactly once.
         put, event = engine.put_event, _LOST
         if call.lacks:
             call.lacks = False
             put(event)
         meter = self.meter
         with engine.counters.lock:
+            # No call in between. From here on, ``_close`` is not repeated.
             engine.counters.inline_done += 1
             call.open = False
             if error is not None or not call.started:
@@ -123,7 +132,8 @@ class RunTask:
         if engine.collector is not None and call.started and not call.cancelled:
             record = engine.hooks.completion if error is None else engine.hooks.failure
             record(TaskLifecycleTimestamps(call.queued, call.started, finished))
-        call.error = None  # its traceback holds this call
+        # Its traceback holds the frame of ``run``, which holds this call, which would hold the error.
+        call.error = None
         if engine.door:
             engine.check_drained()
 

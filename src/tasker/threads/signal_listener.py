@@ -1,9 +1,10 @@
-"""Signals, heard at once and in a thread of their own.
+"""SignalListener: receives signals as soon as they arrive, in a thread of its own.
 
-CPython calls a signal's handler between two byte codes of the main thread. A signal that comes just before that thread
-begins to wait for a lock, or that the system hands to another thread, does not end that wait: the handler is called when the
-wait is over, which may be never. But the interpreter writes the signal's number to ``signal.set_wakeup_fd`` as it arrives,
-whatever the main thread does. So that is where a signal is taken from, and the handler does nothing.
+CPython calls the handler of a signal between two bytecode instructions of the main thread. If the signal arrives just
+before that thread begins to wait for a lock, or if the system delivers it to another thread, it does not end the wait,
+and the handler is called only after it, possibly never. But the interpreter writes the signal's number to the
+descriptor of ``signal.set_wakeup_fd`` at once, whatever the main thread does. So signals are read from there, and the
+handler does nothing.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from typing import Any
 
 
 class SignalListener:
-    """Calls ``heard(signum)`` in its own thread for each of the signals, from ``start`` to ``close``; both in the main
-    thread. Whoever had the wakeup descriptor before still gets every number."""
+    """Calls ``received(signum)`` in its own thread for each of the signals, from ``start`` to ``close``, which are
+    called in the main thread. The descriptor that was set before still gets every number."""
 
     def __init__(self, signums: Iterable[int], received: Callable[[int], object]) -> None:
         self._signums = tuple(signums)
@@ -28,9 +29,10 @@ class SignalListener:
         self._thread = threading.Thread(target=self._listen, name="tasker-signals", daemon=True)
 
     def start(self) -> None:
-        """Takes the signals."""
+        """Installs the handlers and starts the thread."""
         self._reading, self._writing = os.pipe()
-        os.set_blocking(self._writing, False)  # demanded of a wakeup descriptor
+        os.set_blocking(self._writing, False)  # required of a wakeup descriptor
+        # Before the handlers: a signal that arrives once its handler is installed is not lost.
         self._former = signal.set_wakeup_fd(self._writing, warn_on_full_buffer=False)
         try:
             for signum in self._signums:
@@ -42,7 +44,7 @@ class SignalListener:
             raise
 
     def close(self) -> None:
-        """Gives the signals back, after all that came have been heard."""
+        """Restores the handlers, after every signal that has arrived was received."""
         self._restore()
         self._thread.join()
         os.close(self._reading)
@@ -51,7 +53,7 @@ class SignalListener:
         for signum, handler in self._handlers.items():
             signal.signal(signum, handler if handler is not None else signal.SIG_DFL)
         signal.set_wakeup_fd(self._former)
-        os.close(self._writing)  # which ends the thread, once it has read what is there
+        os.close(self._writing)  # ends the thread once it has read the rest
 
     def _listen(self) -> None:
         while arrived := os.read(self._reading, 64):
@@ -65,9 +67,9 @@ class SignalListener:
 def _pass_on(descriptor: int, arrived: bytes) -> None:
     try:
         os.write(descriptor, arrived)
-    except OSError:  # full, or closed: as where the interpreter writes
+    except OSError:  # full or closed: the interpreter, which wrote to it before, ignores that too
         pass
 
 
 def _nothing(signum: int, frame: FrameType | None) -> None:
-    """Only so that a signal neither ends the process nor raises ``KeyboardInterrupt``."""
+    """Keeps the signal from ending the process or raising ``KeyboardInterrupt``."""

@@ -1,4 +1,4 @@
-"""``stop_on_signals``: the opt-in for graceful stops by SIGTERM and SIGINT."""
+"""``stop_on_signals``: stops a manager gracefully on SIGTERM or SIGINT, and kills it on the second one."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ def stop_on_signals(engine: StopRequests, signums: tuple[int, ...]) -> Iterator[
         raise ValueError("stop_on_signals works in the main thread only, where Python delivers signals")
     received = Received()
 
+    # Runs in the listener's thread. Requests return at once, so a second signal is not delayed.
     def receive(signum: int) -> None:
         name = signal.Signals(signum).name
         received.signals.append(signal.Signals(signum))

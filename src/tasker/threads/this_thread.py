@@ -1,4 +1,4 @@
-"""What the present thread is for the managers of this process: a worker, or a caller of ``run_task``, or neither."""
+"""``this_thread``: what the current thread is doing for the managers of this process."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tasker.core.counters import Shard
 
 
 class RunningWorker(Protocol):
-    """A worker, as code that runs in its thread sees it."""
+    """The part of a worker that code in its thread uses."""
 
     @property
     def engine(self) -> Any: ...
@@ -26,11 +26,11 @@ class RunningWorker(Protocol):
 
 
 class ThreadState(threading.local):
-    """See the module's docstring."""
+    """Records whether a thread is a worker, a caller of ``run_task``, or neither."""
 
     worker: RunningWorker | None = None
     inline: tuple[Any, ...] = ()
-    """The engines whose ``run_task`` this thread is in, innermost last."""
+    """The engines whose ``run_task`` this thread is running, innermost last."""
 
 
 this_thread: ThreadState = ThreadState()

@@ -1,7 +1,7 @@
-"""The worker: a resource of its own, in its host, and one thread that drives it.
+"""Worker: drives one resource, in its host, with a thread of its own.
 
-Its life is the same wherever the resource lives: ``create``, ``serve``, ``destroy``, each reported to the supervisor. What
-becomes of a task that does not simply succeed is decided here too; the straight path is the host's.
+The life of a worker is the same wherever the resource lives: ``create``, ``serve``, ``destroy``, each reported to the
+supervisor. The host runs the tasks; the worker handles those that do not simply succeed.
 """
 
 from __future__ import annotations
@@ -34,13 +34,14 @@ class Worker:
         self.seat: ev.Seat = seat
         self.shard: Shard = engine.counters.shard(seat.slot)
         self.state: WorkerState = WorkerState.STARTING
-        """As the worker itself knows it: the supervisor hears of it a little later."""
+        """The present state. The supervisor learns of a change a little later."""
         self.name: str = f"{engine.config.name}-{seat.slot}"
         self.host: Host = engine.new_host(self)
         self.thread: threading.Thread = threading.Thread(target=self.run, name=self.name, daemon=True)
 
     def run(self) -> None:
-        """The whole life of the worker, in its own thread; at the exit of the interpreter in the exiting one."""
+        """Runs the worker from its first step to its last, in its own thread or, while the interpreter exits, in the
+        exiting one."""
         this_thread.worker = self
         try:
             self._live()
@@ -58,16 +59,20 @@ class Worker:
         engine.report(ev.WorkerReady(self.seat))
         last = self._serve_guarded()
         self.state = WorkerState.ENDING
+        # Reported only after the resource is destroyed: the supervisor counts the worker against the maximum until
+        # then, and a stop waits for it.
         self.host.destroy()
         engine.report(last)
 
     def _serve_guarded(self) -> ev.Event:
-        """Serves until it is time to end; returns the last thing to report, after the resource is destroyed."""
+        """Serves until the worker has to end. Returns the event to report after the resource was destroyed."""
         try:
             self.host.serve()
         except HostDied as error:
             return ev.WorkerDied(self.seat, str(error))
-        except BaseException as error:  # not the task's: an asynchronous exception, no memory, or a fault of ours
+        except BaseException as error:
+            # Not an error of the task: an asynchronous exception, no memory, or a fault of the library. It may have
+            # struck anywhere, also between taking a token and taking the task.
             self.engine.log.fault(f"worker {self.name}", error)
             self._lose_task(error)
             self.engine.queue.replace_token()
@@ -75,22 +80,23 @@ class Worker:
         return ev.WorkerEnded(self.seat)
 
     def skip(self, future: TaskFuture[Any]) -> None:
-        """The task was cancelled before it came to its turn, or must not start any more because of a kill."""
+        """Drops a task that was cancelled before a worker took it, or must not start because of a kill."""
         engine = self.engine
         if engine.killed and outcome_in((*future._log,)) is None:
-            future._entered(BACK)
+            # ``drop`` appends an ending that counts only while no attempt runs, so the RUN of this one is taken back.
+            future._append(BACK)
             engine.drop(future)
         future._context = None
         engine.check_drained()
 
     def failed(self, future: TaskFuture[Any], error: BaseException, *, blameless: bool = False) -> bool:
-        """Sees to a task that raised. False if the resource is to blame; then this worker must end. ``blameless``: it is not,
-        without asking."""
+        """Handles a task that raised. Returns False if the resource is to blame; then this worker must end.
+        ``blameless``: the resource is not to blame, and ``check_health`` is not asked."""
         engine, shard = self.engine, self.shard
         future._finished_at = finished = monotonic()
         if error.__traceback__ is not None:
-            # Less our own frame, which would keep the resource and the next tasks alive for as long as the error lives.
-            # Not by assignment, which the error's class may forbid.
+            # Without the frame of the worker's loop, which would keep the resource and the next tasks alive as long as
+            # the error. Not by assignment, which the error's class may forbid.
             BaseException.with_traceback(error, error.__traceback__.tb_next)
         context = future._context
         cancelled = isinstance(error, CancelledError) and context is not None and context.cancelled
@@ -99,6 +105,7 @@ class Worker:
             self.send_back(future, error)
             return False
         stamps = TaskLifecycleTimestamps(future._queued_at, future._started_at, finished)
+        # Counted before the outcome is visible: a caller that has the error also finds it in ``stats()``.
         shard.failed(stamps, cancelled=verdict is Verdict.CANCELLED, timed_out=isinstance(error, TaskTimeout))
         if verdict is not Verdict.CANCELLED:
             engine.hooks.failure(stamps)
@@ -106,38 +113,40 @@ class Worker:
         return True
 
     def send_back(self, future: TaskFuture[Any], error: BaseException) -> None:
-        """Leaves the task to the supervisor. Until that has decided, it counts as running."""
+        """Leaves the decision about the task to the supervisor. The task counts as running until it has decided."""
         engine, shard = self.engine, self.shard
         text = "worker %s replaces its resource: %s failed (attempt %d) with %s"
         engine.log.log("warning", text, self.name, future.label, future._attempts, describe(error))
         future._failure = error
         event = ev.AttemptFailed(self.seat, future, future._attempts, future._once, future._was_cancelled())
         put = engine.put_event
-        # From here to ``put`` nothing is called, so no signal and no asynchronous exception comes between: a task that
-        # is counted as sent back has been reported.
+        # From here to ``put``, which is C, nothing is called, so no signal and no asynchronous exception can strike in
+        # between: a task that is counted as sent back was also reported.
         shard.sent_back += 1
         shard.future = None
         put(event)
         if engine.finished.is_set():
-            # The supervisor reads no more events. It sets ``finished`` before its last look into the inbox, so either
-            # it has found this one there, or this thread finds ``finished`` set.
+            # The supervisor handles no more events. It sets ``finished`` before it empties the inbox for the last time,
+            # so either it has found this event there, or this thread finds ``finished`` set, or both (``claim``).
             engine.drop_returned(future)
 
     def cut_off(self) -> bool:
-        """Ends whatever runs here by force, and the resource with it. From any thread. False where that cannot be
-        done."""
+        """Ends whatever runs here by force, and the resource with it. Returns False if that is not possible. May be
+        called from any thread."""
         return self.host.kill()
 
     def _lose_task(self, error: BaseException) -> None:
-        """Gives the task in hand its outcome, and the books what is missing in them, wherever the fault struck."""
+        """Ends the current task, if any, and completes the counters, wherever in the loop the fault has struck."""
         shard = self.shard
         future, shard.future = shard.future, None
         if future is not None:
-            if future._attempts == future._log.count(BACK):  # this attempt was not yet counted
+            # One BACK for each earlier attempt: if there are as many as counted attempts, this one was not counted yet.
+            if future._attempts == future._log.count(BACK):
                 shard.taken += 1
+            # Not ``+= 1``: the fault may have struck behind that line.
             shard.done = shard.taken - shard.sent_back
             shard.meter.failed += 1
             lost = WorkerLost(f"worker {self.name} was lost while it ran {future.label}: {describe(error)}")
             lost.__cause__ = error
             if not future._end(Ending(lost, forced=True)) and not future.done() and DONE in future._log:
-                future._after(DONE)  # its result was there, and nobody told of it
+                future._after(DONE)  # the result is in the log, but its watchers were not notified

@@ -1,23 +1,15 @@
-"""The host that costs nothing: the resource lives in this process, and its worker's thread runs the tasks.
+"""ThreadHost: keeps the resource in this process and runs tasks in the thread of its worker.
 
-``serve`` is the hottest loop of the library and is written for that: names are looked up once, a task that succeeds
-calls no function of ours, and takes no lock. Whatever else happens (a failure, a retry, a race with
-``cancel`` or ``kill``) leaves the loop's straight path for a method of the worker.
+``_serve`` is the hottest loop of the library: names are looked up once, and a task that succeeds calls no function of
+the library and takes no lock. Everything else (a failure, a retry, a race with ``cancel`` or ``kill``) leaves the loop
+for a method of the worker.
 
-The order inside the loop carries promises:
+A caller that has a result also finds its task in ``stats()`` and ``metrics()``, and an idle worker keeps nothing of its
+last task alive.
 
-- ``RUN`` is appended before ``taken`` grows, ``done`` grows before ``DONE`` is appended: so whoever has a result in
-  his hands also finds it in ``stats()`` and ``metrics()``.
-- ``_task`` and its companions are read before ``RUN``: once ``RUN`` has won, only a ``kill`` may empty them, after its
-  deadline.
-- A task whose submitter had set no contextvars runs in ``own``, in which the whole loop runs: so the task is called like
-  any function, without ``Context.run``. Once something was set there, the loop goes on inside of another; and what is
-  called meanwhile for others than the task is called outside (``_outside``).
-- References to the task are dropped before the worker waits for the next one, so an idle worker keeps nothing alive.
-
-Atomic without the GIL, each on its own object: ``SimpleQueue.get``, ``deque.popleft``, ``list.append``, ``dict.setdefault``,
-``dict.pop``; attributes of the shard and of the future are written by this thread alone until ``DONE``, but for ``_log``, see
-``tasklog.opened``.
+Atomic without the GIL, each on its own object: ``SimpleQueue.get``, ``deque.popleft``, ``list.append``,
+``dict.setdefault``, ``dict.pop``. Attributes of the shard and of the future are written by this thread alone until
+``DONE``, except ``_log`` (see ``future_log.opened``).
 """
 
 from __future__ import annotations
@@ -42,7 +34,7 @@ from .resources import ResourceHandle
 
 
 class ThreadHost:
-    """See the module's docstring."""
+    """Implements ``Host`` for a resource in this process."""
 
     def __init__(self, worker: HostedWorker) -> None:
         self._worker = worker
@@ -59,17 +51,21 @@ class ThreadHost:
             self._worker.engine.maker.end(handle)
 
     def kill(self) -> bool:
-        """See ``Host``: nobody can end a thread."""
+        """See ``Host``. Returns False: a thread cannot be ended by force."""
         return False
 
     def serve(self) -> None:
-        """Runs tasks until told to retire, or until a task leaves the resource unhealthy."""
+        """See ``Host``. Returns when the worker retires, or a task has left the resource unhealthy."""
+        # The whole loop runs in ``own``, an empty context. So a task whose submitter had set no context variables is
+        # called like any function, without the cost of ``Context.run``. If a task sets one, it stays in ``own``, so the
+        # loop goes on in a new context.
         own = Variables()
         while own.run(self._serve, own):
             own = Variables()
 
     def _serve(self, own: Variables) -> bool:
-        """``serve``, inside of ``own``, as long as that stays empty; True where it has to go on inside of another."""
+        """Runs tasks in ``own`` while it is empty. Returns True if the loop has to go on in a new context, False at the
+        end."""
         assert self._held is not None
         worker, resource = self._worker, self._held.resource
         engine, shard, name, root = worker.engine, worker.shard, worker.name, worker.engine.root
@@ -78,7 +74,7 @@ class ThreadHost:
         tokens = engine.queue.tokens
         next_token = tokens.get
         executions, waits = meter.execution, meter.wait
-        # Without the GIL, CPython 3.13 looks a global name up in its dict each time.
+        # Locals, because CPython 3.13 without the GIL looks a global name up in its dict each time.
         retire, run, done, settled, ended_well, now = RETIRE, RUN, DONE, SETTLED, FINISHED, monotonic
         unopened, open_log, is_open = UNOPENED, opening.setdefault, opening.pop
         new_context, coroutine, batch = BareContext, CoroutineType, BATCH
@@ -95,15 +91,18 @@ class ThreadHost:
                 shard.future = future = engine.queue.take()
                 if future is None:
                     continue
+            # Read before RUN is appended. Before it, a ``cancel`` may clear them, which is noticed below; after it,
+            # only a kill whose deadline has passed.
             task, args, variables = future._task, future._args, future._variables
-            # As Context(root) does, less one call.
+            # As Context(root), which would be one call more. Set before RUN: a ``cancel`` that finds RUN in the log
+            # cancels the context.
             future._context = context = new_context()
             context._parent = root
             context._cause = None
             context._watchers = []
             future._worker = name
             log = future._log
-            if log is unopened:  # ``opened``, less its call
+            if log is unopened:  # as ``opened``, which would be one call more and explains the steps
                 log = open_log(future, [])
                 if future._log is unopened:
                     future._log = log
@@ -111,7 +110,10 @@ class ThreadHost:
                     log = future._log
                 is_open(future, None)
             future._started_at = started = now()
+            # From this append on, an ending that is not forced comes too late. Alone in the log, RUN has won.
             log.append(run)
+            # The door is checked after the append, and a kill closes it before it looks for queued and running tasks.
+            # So either this thread finds it closed, or the kill finds this task running and cancels it.
             if (len(log) != 1 and not future._may_run()) or (engine.door and engine.killed):
                 _outside(own, worker.skip, future)
                 shard.future = future = context = log = task = args = variables = None
@@ -120,6 +122,7 @@ class ThreadHost:
                 continue
             shard.taken += 1
             future._attempts += 1
+            # After ``taken`` has grown, so that ``stats()`` never shows more queued tasks than there are slots.
             if bounded:
                 engine.release_slot(future)
             try:
@@ -131,11 +134,13 @@ class ThreadHost:
                     value = task(context, resource)  # type: ignore[misc]
                 if value.__class__ is coroutine:
                     raise refused(value)
-            except BaseException as error:
+            except BaseException as error:  # also a SystemExit: it is the outcome of this task, not of the worker
                 healthy = _outside(own, worker.failed, future, error)
                 if not healthy:
                     return False
             else:
+                # Everything about the task is written, and ``done`` grows, before DONE is appended: a caller that has
+                # the result also finds it in ``stats()`` and ``metrics()``.
                 future._finished_at = finished = now()
                 future._value = value
                 executions.append(finished - started)
@@ -145,15 +150,18 @@ class ThreadHost:
                     stamps = TaskLifecycleTimestamps(future._queued_at, started, finished)
                     _outside(own, engine.hooks.completion, stamps)
                 log.append(done)
+                # [RUN, DONE]: nothing waits for the outcome, and a watcher that comes later finds DONE in the log.
                 if len(log) == 2:
                     future._kind = ended_well
                     future._log = settled
                     future._task = future._args = future._variables = future._context = None
                 elif not _outside(own, future._after, done):
-                    future._value = None
+                    future._value = None  # a kill has set another outcome
+            # Before the worker waits for the next task: an idle worker must not keep a task or its result alive.
             shard.future = future = context = log = task = args = variables = value = None
             if len(executions) >= batch:
                 meter.flush()
+            # While the manager closes, the check is needed after the last task; ``tokens`` spares the others from it.
             if engine.door and tokens.empty():
                 engine.check_drained()
             if own:
@@ -163,5 +171,5 @@ class ThreadHost:
 
 
 def _outside(own: Variables, function: Callable[..., Any], *args: Any) -> Any:
-    """Calls ``function`` where it sees nothing of what the task has set."""
+    """Calls ``function`` in a context without the variables that the task has set."""
     return Variables().run(function, *args) if own else function(*args)
