@@ -77,7 +77,7 @@ class AsyncTaskManager(Submitting[R]):
         caller ends its waiting, not the stop. Raises ``DeadlockError`` inside a task or callback of this manager.
         """
         check_timeout(timeout)
-        engine = self._here()
+        engine = self._running_engine()
         forbid_reentry(engine, "stop")
         since = monotonic()
         timeout = None if timeout == math.inf else timeout
@@ -93,7 +93,7 @@ class AsyncTaskManager(Submitting[R]):
         stop ends that. Raises ``DeadlockError`` inside a task or callback of this manager.
         """
         check_timeout(timeout)
-        engine = self._here()
+        engine = self._running_engine()
         forbid_reentry(engine, "kill")
         since = monotonic()
         limit = self._config.cancel_grace if timeout is None else timeout
@@ -106,14 +106,14 @@ class AsyncTaskManager(Submitting[R]):
 
         Main thread only (``ValueError``); the former handlers are put back at the end.
         """
-        return stop_on_signals(self._here(), signums)
+        return stop_on_signals(self._running_engine(), signums)
 
     def resize(self, *, worker_count: int | None = None, max_worker_count: int | None = None) -> None:
         """Changes the bounds of the number of workers; what is not given stays. Surplus workers end once idle.
 
         Raises ``ConfigError`` for a bad value.
         """
-        self._here().resize(worker_count, max_worker_count)
+        self._running_engine().resize(worker_count, max_worker_count)
 
     async def __aenter__(self) -> AsyncTaskManager[R]:
         return await self._start()
@@ -121,7 +121,7 @@ class AsyncTaskManager(Submitting[R]):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        engine = self._here()
+        engine = self._running_engine()
         ending = asyncio.ensure_future(self.stop() if kind is None else self.kill())
         cancelled = False
         while not ending.done():

@@ -1,7 +1,7 @@
-"""Callbacks of tasks: called once the outcome is there, at once and in the loop's thread.
+"""Callbacks: calls the callback of a task in the loop's thread, as soon as the outcome is set.
 
-An asynchronous callback becomes a task of the loop that the manager owns: a stop waits for it, so that nothing outlives
-the manager.
+An asynchronous callback becomes a task of the loop that the manager owns. A stop waits for it, so nothing outlives the
+manager.
 """
 
 from __future__ import annotations
@@ -18,19 +18,20 @@ from .reentrancy import current
 
 
 class Callbacks:
-    """Those of one manager."""
+    """Calls the callbacks of one manager's tasks, and keeps the asynchronous ones that still run."""
 
     def __init__(self, engine: EngineInLoop) -> None:
         self.engine: EngineInLoop = engine
+        # The loop itself has only weak references to its tasks.
         self._tasks: dict[asyncio.Task[None], AsyncTaskFuture[Any]] = {}
-        self._now: set[int] = set()
+        self._running_ids: set[int] = set()
 
     def __len__(self) -> int:
         return len(self._tasks)
 
     def holds(self, number: int) -> str | None:
         """See ``reentrancy.UserCodeScope``."""
-        return f"the callback of task #{number}" if number in self._now else None
+        return f"the callback of task #{number}" if number in self._running_ids else None
 
     def call(
         self,
@@ -39,18 +40,19 @@ class Callbacks:
         value: Any,
         error: BaseException | None,
     ) -> None:
-        """Calls one; what it raises is logged and counted."""
+        """Calls one callback. An error that it raises is logged and counted."""
+        # In a copy of the context: what marks the callback must not be seen by the code that set the outcome.
         variables = contextvars.copy_context()
         variables.run(current.set, (self, future.id))
-        self._now.add(future.id)
+        self._running_ids.add(future.id)
         try:
             returned = variables.run(callback, value, error)
         except BaseException as fault:
-            self._now.discard(future.id)
+            self._running_ids.discard(future.id)
             self.engine.callback_fault(future, fault)
             return
         if not inspect.isawaitable(returned):
-            self._now.discard(future.id)
+            self._running_ids.discard(future.id)
             return
         task = self.engine.loop.create_task(self._finish(future, returned), context=variables)
         self._tasks[task] = future
@@ -60,17 +62,17 @@ class Callbacks:
         try:
             await returned
         except BaseException as fault:
-            if self.engine.torn_down:
+            if self.engine.torn_down:  # a GeneratorExit, which no coroutine may swallow
                 raise
             self.engine.callback_fault(future, fault)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        self._now.discard(self._tasks.pop(task).id)
+        self._running_ids.discard(self._tasks.pop(task).id)
         if self.engine.door:
             self.engine.check_drained()
 
     def abandon(self) -> list[str]:
-        """Cancels those that still run; returns which they are."""
+        """Cancels the callbacks that still run. Returns their names for the report."""
         left = [f"the callback of {future.label}" for future in self._tasks.values()]
         for task in self._tasks:
             task.cancel()

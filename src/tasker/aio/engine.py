@@ -1,10 +1,10 @@
 """The asyncio engine: the driver of the engine core in the thread of one event loop.
 
-There is no supervisor's task: ``report`` asks the supervisor at once and carries its actions out, one event after the
-other (an event that comes up meanwhile waits in ``_inbox``). A timer of the loop brings ticks and wakeups.
+There is no task for the supervisor: ``report`` asks the supervisor at once and carries its actions out, one event at a
+time. A timer of the loop causes ticks and wakeups.
 
-The engine knows nothing of the ``AsyncTaskManager`` in front of it, so a manager without references is collected, and
-its ``__del__`` can ask for a kill.
+The engine has no reference to its ``AsyncTaskManager``, so a manager that is no longer referenced is collected, and its
+``__del__`` can request a kill.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from .worker import AsyncWorker
 
 
 class AsyncBackendPort(RemoteBackend, AsyncResourceMaker, Protocol):
-    """What an asyncio engine needs of a backend: its workers, and the resources of ``run_task``."""
+    """What an asyncio engine needs of a backend: workers, and resources for ``run_task``."""
 
     @property
     def worker(self) -> Callable[..., AsyncWorker]:
@@ -48,7 +48,7 @@ class AsyncBackendPort(RemoteBackend, AsyncResourceMaker, Protocol):
 
 
 class AsyncEngine(AsyncFutureOwner):
-    """See the module's docstring."""
+    """Drives the engine core in an event loop; see the module's docstring. All methods belong to the loop's thread."""
 
     backend: AsyncBackendPort | None
 
@@ -68,16 +68,17 @@ class AsyncEngine(AsyncFutureOwner):
         self.effects = Effects(self)
         self.finished: asyncio.Event = asyncio.Event()
         self._leaving: list[asyncio.Task[None]] = []
-        """The tasks of workers that were stopped by force."""
+        """The tasks of workers that were stopped by force, which ``wait_finished`` waits for."""
         self._inbox: deque[ev.Event | Callable[[], None]] = deque()
-        """Events, and what else is to be done between two events."""
-        self._pumping = False
+        """Events, and functions to be called between two events."""
+        self._processing = False
         self._timer: asyncio.TimerHandle | None = None
         self._next_tick = 0.0
         self._loop_guard: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Fills ``run_task``'s pool here, then starts the workers."""
+        """Fills ``run_task``'s pool in the caller's task, then starts the workers. Raises ``ResourceError`` if the pool
+        cannot be filled."""
         try:
             await self.pool.fill()
         except BaseException:
@@ -95,22 +96,23 @@ class AsyncEngine(AsyncFutureOwner):
     # -- events ---------------------------------------------------------------------------------------------------
 
     def report(self, event: ev.Event) -> None:
-        """Hands an event to the supervisor, and carries out what it decides."""
-        self._enter(event)
+        """Passes an event to the supervisor and carries out its actions; if that is being done for another event, this
+        one follows it."""
+        self._post(event)
 
-    def _enter(self, event: ev.Event | Callable[[], None]) -> None:
+    def _post(self, event: ev.Event | Callable[[], None]) -> None:
         self._inbox.append(event)
-        # An action may report an event itself. That one waits until all actions of this one are carried out.
-        if not self._pumping:
-            self._pump()
+        # An action may report an event itself. It waits until all actions of the present event are carried out.
+        if not self._processing:
+            self._process_inbox()
 
     def check_drained(self) -> None:
         """See ``EngineCore``."""
         if self.view.awaits_drain and not self.outstanding():
-            self._enter(lambda: self.answer_drained(monotonic()))
+            self._post(lambda: self.answer_drained(monotonic()))
 
-    def _pump(self) -> None:
-        self._pumping = True
+    def _process_inbox(self) -> None:
+        self._processing = True
         try:
             while self._inbox:
                 event = self._inbox.popleft()
@@ -119,8 +121,8 @@ class AsyncEngine(AsyncFutureOwner):
                 else:
                     self.step(event, monotonic())
         finally:
-            # Also after a fault: without the timer there would be no tick and no deadline any more.
-            self._pumping = False
+            # Also after an error: without the timer there would be no ticks and no deadlines any more.
+            self._processing = False
             self._arm()
 
     def _arm(self) -> None:
@@ -130,6 +132,7 @@ class AsyncEngine(AsyncFutureOwner):
             return
         now = monotonic()
         delay = max(0.0, self.next_moment(now, self._next_tick) - now)
+        # In an empty context: the timer is set by whatever code reports an event, and must not inherit its variables.
         self._timer = self.loop.call_later(delay, self._wake_up, context=contextvars.Context())
 
     def _disarm(self) -> None:
@@ -139,10 +142,11 @@ class AsyncEngine(AsyncFutureOwner):
 
     def _wake_up(self) -> None:
         self._timer = None
+        # ``Context.on_cancel`` reports that the parent was cancelled, but not that its deadline has passed.
         parent = self.config.ctx
         if parent is not None and not self.door and parent.cancelled:
             self._parent_ended()
-        self._enter(self._tick if monotonic() >= self._next_tick else ev.Wakeup())
+        self._post(self._tick if monotonic() >= self._next_tick else ev.Wakeup())
 
     def _tick(self) -> None:
         now = monotonic()
@@ -151,8 +155,8 @@ class AsyncEngine(AsyncFutureOwner):
         self.tick(now)
 
     async def healthy(self, error: BaseException) -> bool:
-        """Returns whether an error is the task's own fault. If ``check_health`` itself raises, the resource is not to
-        blame."""
+        """Returns whether the resource is healthy after a task failed with ``error``. If ``check_health`` itself
+        raises, its error is logged and the resource counts as healthy."""
         check = self.config.check_health
         if check is None:
             return True
@@ -181,6 +185,7 @@ class AsyncEngine(AsyncFutureOwner):
             if self.backend is not None:
                 self.backend.cancel_all(TaskKilled(self.refusal))
         finally:
+            # The contexts first: a task that catches ``CancelledError`` finds its context cancelled, and why.
             self.cancel_contexts()
             for worker in list(self.workers.values()):
                 worker.interrupt()
@@ -188,7 +193,7 @@ class AsyncEngine(AsyncFutureOwner):
 
     def running_contexts(self) -> list[Context]:
         """See ``EngineCore``."""
-        # A worker keeps the context of the task that it ran last: that one is not to be cancelled.
+        # A worker keeps the context of its last task, which must not be cancelled any more.
         running = [worker.context for worker in self.workers.values() if worker.shard.future is not None]
         return [context for context in running if context is not None]
 
@@ -196,12 +201,12 @@ class AsyncEngine(AsyncFutureOwner):
 
     @property
     def available_resources(self) -> int:
-        """How many resources of ``run_task``'s pool are idle."""
+        """The number of idle resources in ``run_task``'s pool."""
         return self.pool.available
 
     @property
     def run_task_meter(self) -> Meter:
-        """What the calls of ``run_task`` measured."""
+        """The measurements of the calls of ``run_task``."""
         return self.run_task.meter
 
     def refill_pool(self) -> None:
@@ -221,35 +226,36 @@ class AsyncEngine(AsyncFutureOwner):
     # -- the end --------------------------------------------------------------------------------------------------
 
     def close(self, reason: str) -> None:
-        """Accepts no more tasks. Harmless when repeated; the first reason stays."""
+        """Accepts no more tasks. Harmless if repeated: the first reason stays."""
+        # The door first: callers that wake up look at it, and are refused.
         if self.move_door(DoorMove.CLOSE, self.shutting_down(reason)) and self.queue_slots is not None:
             self.queue_slots.wake_all()
         self.check_drained()
 
     def _parent_cancelled(self) -> None:
-        """From any thread."""
+        """Closes the manager because its parent context was cancelled, in whatever thread that was done."""
         try:
             running = asyncio.get_running_loop()
         except RuntimeError:
             running = None
         if running is self.loop:
-            self._parent_ended()
+            self._parent_ended()  # at once, so that no task is accepted from here on
         else:
             try:
                 self.loop.call_soon_threadsafe(self._parent_ended)
-            except RuntimeError:  # closed in the meantime
+            except RuntimeError:  # the loop was closed in the meantime
                 pass
 
     def _parent_ended(self) -> None:
         self.request_stop("its parent context ended")
 
     def request_stop(self, reason: str, timeout: float | None = None) -> None:
-        """Begins a graceful stop; does not wait."""
+        """Begins a graceful stop, and returns at once."""
         self.close(reason)
         self.report(self.stop_event(reason, timeout))
 
     def request_kill(self, reason: str, timeout: float) -> None:
-        """Begins a kill; does not wait."""
+        """Begins a kill, and returns at once."""
         self.close(reason)
         self.report(self.kill_event(reason, timeout))
 
@@ -261,6 +267,7 @@ class AsyncEngine(AsyncFutureOwner):
 
     def finish(self) -> None:
         """See ``Driver``."""
+        # In a task of its own, because an action cannot await ``on_destroy`` of the pool's resources.
         self.spawn(self._finish(), "end")
 
     async def _finish(self) -> None:
@@ -269,13 +276,16 @@ class AsyncEngine(AsyncFutureOwner):
         if self.backend is not None:
             self.backend.finish()
         self.ended_at = monotonic()
+        # Last: callers of ``stop`` return from here on.
         self.finished.set()
         self._disarm()
 
     async def wait_finished(self, since: float, limit: float | None) -> StopReport:
-        """Waits for the end; ``limit`` seconds at most."""
+        """Waits for the end, at most ``limit`` seconds after ``since``, and returns the report."""
         if not self.finished.is_set():
+            # The supervisor keeps the deadline; the half second is for the loop to get there while it is busy.
             end = None if limit is None else max(0.0, since + limit + 0.5 - monotonic())
+            # A task of its own, and ``wait``: a caller that is cancelled ends its own waiting and nothing else.
             waiting = self.loop.create_task(self._wait_tasks())
             try:
                 await asyncio.wait([waiting], timeout=end)
@@ -292,8 +302,9 @@ class AsyncEngine(AsyncFutureOwner):
             await asyncio.wait([self._loop_guard])
 
     async def _guard_loop(self) -> None:
-        """Does nothing but wait for the end. A loop that closes (``asyncio.run`` does so) cancels all tasks; when this
-        one is cancelled, the engine kills, so that resources are destroyed while the loop still runs."""
+        """Waits for the end and, if it is cancelled meanwhile, kills the engine."""
+        # Before a loop is closed, ``asyncio.run`` cancels all its tasks and waits for them. Workers survive that; this
+        # task notices it, so that the resources are destroyed while the loop still runs.
         while not self.finished.is_set():
             try:
                 await self.finished.wait()

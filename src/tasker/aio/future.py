@@ -1,21 +1,19 @@
 """AsyncTaskFuture: a task and its outcome in one object, a future of the event loop.
 
-It speaks asyncio's protocol for futures (``asyncio.isfuture`` says so), so ``await``, ``gather``, ``wait``, ``wait_for``
-and ``shield`` take it. It is written here and not inherited from ``asyncio.Future``, whose construction, and whose weight
-for the garbage collector, would take a fifth of the time of a task; see docs/decisions. Everything happens in the loop's
-thread, so one field, ``_stage``, says who may end it; there is no race to decide.
+It implements asyncio's protocol for futures, so ``await``, ``gather``, ``wait``, ``wait_for`` and ``shield`` take it.
+It does not inherit from ``asyncio.Future``, whose construction and whose cost for the garbage collector would take a
+fifth of the time of a task (see docs/decisions). Everything happens in the loop's thread, so the field ``_stage``
+decides what may end a task; there are no races.
 
-A task that succeeds and whose outcome nobody waits for before it is there needs no more than the slots. Whatever else there is to
-know of a task is in ``_rare``, which most never have.
+A task that succeeds before anything waits for its outcome needs only the slots. Everything else is in ``_extra``, which
+most tasks never have.
 
-How an ended task is shown:
+What a caller that awaits the task gets:
 
-- a result or an error: as in every future;
-- ``cancel()``: natively, so whoever awaits it gets ``asyncio.CancelledError``. Anything else would break the caller's
-  own cancellation: ``Task.cancel`` hands itself on to the awaited future and trusts that a ``CancelledError`` comes
-  back, and so does ``wait_for``;
-- ``kill()``, and a ``CancelledError`` of the task's own: as an error, ``TaskKilled`` or ``TaskCancelled``, because
-  nobody cancelled the one who awaits it. ``cancelled()`` is true for these all the same.
+- its result or its error, as from every future;
+- after ``cancel()``: ``asyncio.CancelledError``;
+- after ``kill()``, or if the task itself raised a ``CancelledError``: the error ``TaskKilled`` or ``TaskCancelled``.
+  ``cancelled()`` is True for these, too.
 """
 
 from __future__ import annotations
@@ -30,21 +28,23 @@ from tasker.errors import TaskCancelled
 from tasker.logs import task_name
 from tasker.metrics.protocol import TaskLifecycleTimestamps
 
+from .future_extra import Extra, UnretrievedError
+
 T = TypeVar("T")
 
 QUEUED, RUNNING, ENDED, FAILED = 0, 1, 2, 3
-"""Stages. ``ENDED``: with a result; ``FAILED``: with an error or a cancellation."""
+"""The stages: ``ENDED`` is with a result, ``FAILED`` with an error or a cancellation."""
 
 
 class Recalls(Protocol):
     """What a future needs of a backend."""
 
     def recall(self, future: Any) -> None:
-        """If the task was sent ahead and has not begun, puts it back into the queue."""
+        """Puts the task back into the queue if it was sent ahead and has not begun."""
 
 
 class CallsBack(Protocol):
-    """What calls the callbacks of tasks."""
+    """What a future needs to call the callback of its task."""
 
     def call(
         self,
@@ -53,11 +53,11 @@ class CallsBack(Protocol):
         value: Any,
         error: BaseException | None,
     ) -> None:
-        """Calls one."""
+        """Calls the callback. An error that it raises is logged and counted."""
 
 
 class LoopOwner(Protocol):
-    """What a future asks of the manager it belongs to."""
+    """What a future needs of the manager that it belongs to."""
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop: ...
@@ -66,66 +66,18 @@ class LoopOwner(Protocol):
     @property
     def callbacks(self) -> CallsBack: ...
     def ended_in_queue(self, future: Any) -> None:
-        """The task ended while no attempt ran."""
+        """Counts a task that ended while no attempt ran, and removes it from the queue."""
 
     def interrupt(self, future: Any, cause: BaseException) -> None:
         """Cancels a running task."""
 
     def callback_fault(self, future: Any, error: BaseException) -> None:
-        """Logs and counts what a callback raised."""
-
-
-class Extra:
-    """What few tasks have."""
-
-    once: bool = False
-    callback: Callable[[Any, BaseException | None], object] | None = None
-    listeners: list[tuple[Callable[[Any], object], contextvars.Context]] | None = None
-    """Done callbacks, in the order of their adding."""
-    cancel_requested: bool = False
-    """Whether ``cancel`` was called while it ran."""
-    ended_waiting: bool = False
-    """Whether it ended while no attempt ran."""
-    sent_back: int = 0
-    """How many attempts ended without an outcome."""
-    slot_released: bool = False
-    """Whether it has left a bounded queue and come back."""
-    failure: BaseException | None = None
-    """What the last attempt raised, while the task waits for the next one."""
-    error: BaseException | None = None
-    """What it failed with; for a native cancellation, what its callback got."""
-    cancelled: bool = False
-    """Whether the outcome is a cancellation."""
-    natively: bool = False
-    """Whether that is shown as ``asyncio.CancelledError``."""
-    traceback: types.TracebackType | None = None
-    """Where ``error`` was raised; each raising to a caller starts from there."""
-    unretrieved: UnretrievedError | None = None
-
-
-class UnretrievedError:
-    """Goes with an error, and reports it to the loop if it goes before anybody has asked for it."""
-
-    __slots__ = ("_error", "_label", "_loop")
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, label: str, error: BaseException) -> None:
-        self._loop = loop
-        self._label = label
-        self._error: BaseException | None = error
-
-    def retrieved(self) -> None:
-        """Somebody has."""
-        self._error = None
-
-    def __del__(self) -> None:
-        if self._error is not None:
-            report = {"message": f"the error of {self._label} was never retrieved", "exception": self._error}
-            self._loop.call_exception_handler(report)
+        """Logs and counts an error that a callback raised."""
 
 
 class _Guarded:
-    """A done callback whose fault is logged and counted instead of reaching the loop, which a ``SystemExit`` would
-    stop. Equal to what it guards, so ``remove_done_callback`` finds it."""
+    """Calls a done callback, and logs and counts its error. Equal to the function that it guards, so that
+    ``remove_done_callback`` finds it."""
 
     __slots__ = ("_fn",)
 
@@ -135,7 +87,7 @@ class _Guarded:
     def __call__(self, future: AsyncTaskFuture[Any]) -> None:
         try:
             self._fn(future)
-        except BaseException as error:
+        except BaseException as error:  # also a SystemExit, which would stop the loop
             future._engine.callback_fault(future, error)
 
     def __eq__(self, other: object) -> bool:
@@ -145,17 +97,18 @@ class _Guarded:
         return hash(self._fn)
 
 
-if TYPE_CHECKING:  # what takes futures is declared to take this class
+if TYPE_CHECKING:  # so that type checkers accept it wherever a future is expected
     _Future = asyncio.Future
 else:
     _Future = Generic
 
 
 class AsyncTaskFuture(_Future[T]):
-    """A task that was accepted, and its outcome. Made by ``submit``; to be used in the manager's event loop alone.
+    """A task that was accepted, and its outcome. ``submit`` makes it. Not thread-safe: to be used in the event loop of
+    the manager only.
 
-    Awaiting it gives the result or raises what the task raised. A killed task raises ``TaskKilled``; one that was
-    cancelled raises ``asyncio.CancelledError``, as every future does.
+    Awaiting it returns the result of the task or raises its error: ``asyncio.CancelledError`` if the task was
+    cancelled, as every future does, and ``TaskKilled`` if it was killed.
     """
 
     __slots__ = (
@@ -179,22 +132,22 @@ class AsyncTaskFuture(_Future[T]):
     _engine: LoopOwner
     _finished_at: float
     _held: Any
-    """The arguments, until it ends; then the result."""
+    """The arguments until the task ends, then its result."""
     _queued_at: float
     _extra: Extra | None
     _stage: int
     _started_at: float
     _task: Callable[..., Any] | None
     _variables: contextvars.Context | None
-    """The submitter's; None where nothing was set there. An empty one to keep for each task would cost the garbage
-    collector a tenth of a task."""
+    """The context variables of the submitter; None if none was set. Keeping an empty context for each task would cost a
+    tenth of a task in the garbage collector."""
     _worker: str
 
     # -- for callers ----------------------------------------------------------------------------------------------
 
     def __await__(self) -> Generator[Any, None, T]:
         if self._stage < ENDED:
-            self._asyncio_future_blocking = True  # tells the loop's task that this comes from an ``await``
+            self._asyncio_future_blocking = True  # by this the loop's task recognizes an ``await``
             yield self
             if self._stage < ENDED:
                 raise RuntimeError("await wasn't used with future")
@@ -204,12 +157,14 @@ class AsyncTaskFuture(_Future[T]):
         try:
             raise error
         finally:
-            del self, error  # or the traceback's frame would hold the error that holds the traceback
+            # The traceback of the error holds this frame, which would hold the error: a cycle for the collector.
+            del self, error
 
     __iter__ = __await__
 
     def result(self) -> T:
-        """The result; raises what the task raised, or ``asyncio.InvalidStateError`` before it has ended."""
+        """Returns the task's result. Raises the error of the task, ``asyncio.CancelledError`` if it was cancelled,
+        ``TaskKilled`` if it was killed, and ``asyncio.InvalidStateError`` if it is not done."""
         if self._stage == ENDED:
             return self._held  # type: ignore[no-any-return]
         error = self._to_raise()
@@ -219,22 +174,26 @@ class AsyncTaskFuture(_Future[T]):
             del self, error  # as above
 
     def exception(self) -> BaseException | None:
-        """What the task raised, or None; raises ``asyncio.CancelledError`` where it was cancelled, and
-        ``asyncio.InvalidStateError`` before it has ended."""
+        """Returns the error of the task (``TaskKilled`` if it was killed), or None if it has a result. Raises
+        ``asyncio.CancelledError`` if it was cancelled, and ``asyncio.InvalidStateError`` if it is not done."""
         if self._stage == ENDED:
             return None
         error = self._to_raise()
-        if self._stage != FAILED or self.extra().natively:
+        if self._stage != FAILED or self.extra().as_cancelled_error:
             raise error
         return error
 
     def done(self) -> bool:
-        """Whether it has its outcome."""
+        """Whether the task has its outcome: a result, an error or a cancellation."""
         return self._stage >= ENDED
 
     def cancel(self, msg: object = None) -> bool:
-        """True: the task will not be started (again) and ends cancelled. False: it is done, or it is running; then
-        its ``Context`` is cancelled and ``CancelledError`` is thrown into it, and the task decides how it ends."""
+        """Cancels the task.
+
+        Returns True if the outcome is a cancellation: the task will not be started (again). Returns False if the task
+        has another outcome, or is running; then its ``Context`` is cancelled and ``CancelledError`` is thrown into it,
+        and the task decides how it ends. ``msg`` is ignored.
+        """
         if self._stage == RUNNING and self._engine.backend is not None:
             self._engine.backend.recall(self)
         if self._stage == QUEUED:
@@ -252,17 +211,20 @@ class AsyncTaskFuture(_Future[T]):
         return self._extra is not None and self._extra.cancelled
 
     def running(self) -> bool:
-        """Whether an attempt runs now."""
+        """Whether an attempt is running."""
         return self._stage == RUNNING
 
     def get_loop(self) -> asyncio.AbstractEventLoop:
-        """The manager's event loop."""
+        """Returns the event loop of the manager."""
         return self._engine.loop
 
     def add_done_callback(self, fn: Callable[[Any], object], /, *, context: contextvars.Context | None = None) -> None:
-        """Has the loop call ``fn(future)`` once the outcome is there, in the order of the calls. What ``fn`` raises is
-        logged and counted, and nothing else."""
-        # A task that awaits adds itself, as a method of C: nothing to guard there.
+        """Has the loop call ``fn(future)`` once, soon after the task has its outcome.
+
+        Callbacks are called in the order in which they were added, in ``context`` (default: a copy of the present one).
+        An error that ``fn`` raises is logged and counted in ``stats().user_errors``, and goes no further.
+        """
+        # A task of the loop that awaits this future adds itself, as a method written in C, which needs no guard.
         guarded = fn if type(fn) is types.BuiltinFunctionType else _Guarded(fn)
         if context is None:
             context = contextvars.copy_context()
@@ -275,7 +237,7 @@ class AsyncTaskFuture(_Future[T]):
         extra.listeners.append((guarded, context))
 
     def remove_done_callback(self, fn: Callable[[Any], object], /) -> int:
-        """Takes back all of ``fn`` that were added and not yet called for; returns how many."""
+        """Removes all additions of ``fn`` whose call is not scheduled yet. Returns how many there were."""
         extra = self._extra
         if extra is None or not extra.listeners:
             return 0
@@ -286,7 +248,8 @@ class AsyncTaskFuture(_Future[T]):
 
     @property
     def attempts(self) -> int:
-        """How often it was started."""
+        """How many times the task was started."""
+        # Computed from what is recorded anyway, which saves a counter in each task.
         extra = self._extra
         waits = self._stage == QUEUED or (extra is not None and extra.ended_waiting) or not hasattr(self, "_worker")
         return (0 if extra is None else extra.sent_back) + (0 if waits else 1)
@@ -298,7 +261,8 @@ class AsyncTaskFuture(_Future[T]):
 
     @property
     def timestamps(self) -> TaskLifecycleTimestamps | None:
-        """When it was accepted, last started and ended; None until it has ended, or where it never started."""
+        """When the task was accepted, last started and ended (``time.monotonic`` seconds); None while it is not done,
+        or if it was never started."""
         started_at, finished_at = getattr(self, "_started_at", None), getattr(self, "_finished_at", None)
         if self._stage < ENDED or started_at is None or finished_at is None:
             return None
@@ -306,7 +270,7 @@ class AsyncTaskFuture(_Future[T]):
 
     @property
     def label(self) -> str:
-        """``task #<id> <function>``, as in messages; without the function once it has ended."""
+        """``task #<id> <function>``, as in messages; without the function once the task is done."""
         return f"task #{self.id}" if self._task is None else f"task #{self.id} {task_name(self._task)}"
 
     def __repr__(self) -> str:
@@ -315,7 +279,7 @@ class AsyncTaskFuture(_Future[T]):
     # -- for workers and the manager ------------------------------------------------------------------------------
 
     def extra(self) -> Extra:
-        """What few tasks have; from now on this one has it."""
+        """Returns the rarely needed fields, and makes them if the task has none."""
         extra = self._extra
         if extra is None:
             extra = self._extra = Extra()
@@ -323,41 +287,44 @@ class AsyncTaskFuture(_Future[T]):
 
     @property
     def sent_back(self) -> int:
-        """How many attempts ended without an outcome."""
+        """The number of attempts that ended without an outcome."""
         return 0 if self._extra is None else self._extra.sent_back
 
     def _end_result(self, value: T) -> None:
-        """Gives it its result."""
+        """Ends the task with its result."""
         self._stage = ENDED
         self._held = value
         self._task = self._variables = None
         if self._extra is not None:
-            self._tell(value, None)
+            self._notify(value, None)
 
     def _end_error(self, error: BaseException, *, cancelled: bool = False) -> None:
-        """Gives it an error; ``cancelled``: which is a cancellation."""
-        if isinstance(error, StopIteration):  # no future may raise it: it would end whatever generator awaits it
+        """Ends the task with an error. ``cancelled``: the error is a cancellation, by a kill or by the task itself."""
+        if isinstance(error, StopIteration):  # no future may raise it: it would end the generator that awaits it
             wrong, error = error, RuntimeError("the task raised StopIteration")
             error.__cause__ = wrong
         extra = self.extra()
-        if not cancelled and extra.callback is None:  # an error that somebody is told of is not "never retrieved"
+        if not cancelled and extra.callback is None:  # a callback counts as a retrieval
             extra.unretrieved = UnretrievedError(self._engine.loop, self.label, error)
+        # Even a cancellation is shown as this error, not as ``CancelledError``: the awaiting caller was not cancelled.
         self._fail(extra, error, cancelled)
 
     def _end_cancelled(self, error: TaskCancelled) -> None:
-        """Ends it natively; ``error`` is what a callback gets."""
+        """Ends the task after ``cancel``. A callback gets ``error``."""
+        # A caller that awaits the task gets ``asyncio.CancelledError``. Anything else would break its own cancellation:
+        # ``Task.cancel`` and ``wait_for`` cancel the awaited future, and rely on getting a ``CancelledError`` back.
         extra = self.extra()
-        extra.natively = True
+        extra.as_cancelled_error = True
         self._fail(extra, error, cancelled=True)
 
     def _fail(self, extra: Extra, error: BaseException, cancelled: bool) -> None:
         extra.error, extra.traceback, extra.cancelled = error, error.__traceback__, cancelled
         self._stage = FAILED
         self._held = self._task = self._variables = None
-        self._tell(None, error)
+        self._notify(None, error)
 
-    def _tell(self, value: T | None, error: BaseException | None) -> None:
-        """Tells those who wait, then the callback."""
+    def _notify(self, value: T | None, error: BaseException | None) -> None:
+        """Schedules the done callbacks, then calls the callback."""
         extra = self._extra
         assert extra is not None
         listeners, extra.listeners = extra.listeners, None
@@ -370,31 +337,32 @@ class AsyncTaskFuture(_Future[T]):
             self._engine.callbacks.call(self, callback, value, error)
 
     def _to_raise(self) -> BaseException:
-        """The error that callers get; ``asyncio.InvalidStateError`` before there is one."""
+        """Returns the error that callers get: ``asyncio.InvalidStateError`` if the task is not done."""
         if self._stage != FAILED:
             return asyncio.InvalidStateError(f"{self.label} has not ended")
         extra = self.extra()
         if extra.unretrieved is not None:
             extra.unretrieved.retrieved()
             extra.unretrieved = None
-        if extra.natively:
+        if extra.as_cancelled_error:
             return self._make_cancelled_error()
         assert extra.error is not None
-        return BaseException.with_traceback(extra.error, extra.traceback)  # its class may have one of its own
+        # Not ``extra.error.with_traceback``, which the error's class may override.
+        return BaseException.with_traceback(extra.error, extra.traceback)
 
-    def _make_cancelled_error(self) -> BaseException:  # gather asks a cancelled future for it
+    def _make_cancelled_error(self) -> BaseException:  # ``gather`` calls it on a cancelled future
         error = self.extra().error
         assert error is not None
-        return asyncio.CancelledError(str(error)) if self.extra().natively else error
+        return asyncio.CancelledError(str(error)) if self.extra().as_cancelled_error else error
 
     @property
-    def _cancel_message(self) -> str:  # gather asks for it where it returns exceptions
+    def _cancel_message(self) -> str:  # ``gather(return_exceptions=True)`` reads it
         return str(self.extra().error)
 
     def set_result(self, result: T, /) -> None:
-        """Not for callers: the manager alone decides the outcome."""
+        """Raises ``InvalidStateError``: only the manager sets the outcome of a task."""
         raise asyncio.InvalidStateError("the outcome of a task is set by its manager alone")
 
     def set_exception(self, exception: type | BaseException, /) -> None:
-        """Not for callers: the manager alone decides the outcome."""
+        """Raises ``InvalidStateError``: only the manager sets the outcome of a task."""
         raise asyncio.InvalidStateError("the outcome of a task is set by its manager alone")

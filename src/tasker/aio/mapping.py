@@ -1,4 +1,5 @@
-"""``map``: lazy, bounded, in order or as they come, over synchronous and asynchronous iterables."""
+"""``map``: submits inputs lazily and within a bound, and yields results in order or as tasks end. The inputs may be a
+synchronous or an asynchronous iterable."""
 
 from __future__ import annotations
 
@@ -17,8 +18,8 @@ _END = object()
 
 
 class _Feed(Generic[A, T]):
-    """Reads inputs and submits them. An error of either ends the feed and is kept until the results before it are
-    out."""
+    """Reads inputs and submits them. An error of either ends the feed; it is raised after the results before it were
+    yielded."""
 
     def __init__(
         self, submit: Callable[[A], Awaitable[AsyncTaskFuture[T]]], inputs: Iterable[A] | AsyncIterable[A]
@@ -29,7 +30,7 @@ class _Feed(Generic[A, T]):
         self._error: BaseException | None = None
 
     async def next(self) -> AsyncTaskFuture[T] | None:
-        """Submits one more; None where there is none."""
+        """Submits one more task and returns its future, or None if there are no more inputs."""
         if self._error is not None:
             return None
         try:
@@ -58,13 +59,16 @@ async def in_order(
         future = None
         while window:
             result = await window.popleft()
+            # Submitted before the yield, so that workers stay busy while the caller uses the result.
             if (future := await feed.next()) is not None:
                 window.append(future)
+            # Neither the future nor the result may be kept alive until the caller asks for the next one.
             future = None
             yield result
             del result
         feed.raise_error()
     finally:
+        # Also if the caller closes the iterator, or a task has failed: the tasks ahead are not wanted any more.
         cancel_all(window)
 
 

@@ -1,11 +1,8 @@
-"""OwnThread: where the synchronous functions of one resource run.
+"""OwnThread: runs the synchronous functions of one resource, always in the same thread.
 
-A blocking call in the loop's thread holds up every task, timer and connection of the program. So it runs in a thread;
-and always in the same one, because some resources (``sqlite3`` connections, synchronous browser drivers) insist on the
-thread that made them. The thread starts with the first call and ends with the resource.
-
-Nobody can end a function that runs in a thread. So a cancellation of the coroutine that waits for it is kept until the
-function has returned: the resource is in use until then.
+A blocking call in the loop's thread would hold up every task, timer and connection of the program. The thread is always
+the same one because some resources (``sqlite3`` connections, synchronous browser drivers) insist on the thread that
+made them. It starts with the first call and ends with the resource.
 """
 
 from __future__ import annotations
@@ -21,7 +18,7 @@ _Call = tuple[Callable[..., Any], tuple[Any, ...], "asyncio.Future[tuple[bool, A
 
 
 class OwnThread:
-    """One thread, started when it is first needed."""
+    """Runs calls in one thread, which is started when it is first needed. Used in the loop's thread."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, name: str) -> None:
         self._loop = loop
@@ -31,32 +28,34 @@ class OwnThread:
         self._ended: asyncio.Future[None] | None = None
 
     async def call(self, variables: contextvars.Context, fn: Callable[..., Any], *args: Any) -> Any:
-        """Runs ``fn(*args)`` there, with these context variables; returns what it returns, raises what it raises.
+        """Runs ``fn(*args)`` in the thread with these context variables. Returns its result or raises its error.
 
-        Cancelling this waits for the function all the same; the cancellation follows from the caller's next
-        ``await``."""
+        If the caller is cancelled meanwhile, this still waits for the function; ``CancelledError`` is raised by the
+        caller's next ``await``."""
         outcome: asyncio.Future[tuple[bool, Any]] = self._loop.create_future()
         self._start()
         self._calls.put((variables.run, (fn, *args), outcome))
-        cancelled = await _to_its_end(outcome)
+        # A function cannot be ended from outside, and the resource is in use until it has returned.
+        cancelled = await _wait_despite_cancellation(outcome)
         if cancelled:
-            _cancel_again()
+            _restore_cancellation()
+        # Raised here and not set as the future's error, because a future refuses ``StopIteration``.
         raised, value = outcome.result()
         try:
             if raised:
                 raise value
             return value
         finally:
-            del value, outcome
+            del value, outcome  # the error's traceback holds this frame
 
     async def close(self) -> None:
         """Ends the thread once it is idle, and waits for that."""
         if self._thread is None or self._ended is None:
             return
         self._calls.put(None)
-        if await _to_its_end(self._ended):
-            _cancel_again()
-        self._thread.join()  # it has nothing left to do but to return
+        if await _wait_despite_cancellation(self._ended):
+            _restore_cancellation()
+        self._thread.join()  # does not block: the thread has only to return
         self._thread = None
 
     def _start(self) -> None:
@@ -72,17 +71,19 @@ class OwnThread:
                 answer = (False, run(*args))
             except BaseException as error:
                 if error.__traceback__ is not None:
-                    error.__traceback__ = error.__traceback__.tb_next  # less this frame, which lives on
+                    # Without this frame, which lives on and would keep the error and its frames alive.
+                    error.__traceback__ = error.__traceback__.tb_next
                 answer = (True, error)
-            self._tell(outcome, answer)
+            self._deliver(outcome, answer)
+            # Before the thread waits for the next call: it must not keep the last one alive.
             del call, run, args, outcome, answer
         assert self._ended is not None
-        self._tell(self._ended, None)
+        self._deliver(self._ended, None)
 
-    def _tell(self, future: asyncio.Future[Any], answer: Any) -> None:
+    def _deliver(self, future: asyncio.Future[Any], answer: Any) -> None:
         try:
             self._loop.call_soon_threadsafe(_settle, future, answer)
-        except RuntimeError:  # the loop was closed in the meantime: nobody waits any more
+        except RuntimeError:  # the loop was closed in the meantime: nothing waits any more
             pass
 
 
@@ -91,8 +92,9 @@ def _settle(future: asyncio.Future[Any], answer: Any) -> None:
         future.set_result(answer)
 
 
-async def _to_its_end(future: asyncio.Future[Any]) -> bool:
-    """Waits, whatever happens to the one who waits; True if it was cancelled meanwhile."""
+async def _wait_despite_cancellation(future: asyncio.Future[Any]) -> bool:
+    """Waits until the future is done. Returns whether the waiting task was cancelled meanwhile."""
+    # ``asyncio.wait`` leaves the future alone if it is cancelled itself.
     cancelled = False
     while not future.done():
         try:
@@ -102,8 +104,9 @@ async def _to_its_end(future: asyncio.Future[Any]) -> bool:
     return cancelled
 
 
-def _cancel_again() -> None:
+def _restore_cancellation() -> None:
+    """Has the current task cancelled at its next ``await``, as if the swallowed ``CancelledError`` came only then."""
     task = asyncio.current_task()
     if task is not None:
-        task.uncancel()
+        task.uncancel()  # keeps the number of requests, which ``asyncio.timeout`` compares
         task.cancel()

@@ -1,6 +1,7 @@
-"""The engine as the owner of futures: how tasks are ended that no worker ends, and what the supervisor decides of them.
+"""The part of the engine that owns futures: it ends tasks that no worker ends, and carries out the supervisor's
+decisions about tasks.
 
-Everything happens in the loop's thread, so a task's ``_stage`` says whether there is anything left to end.
+Everything happens in the loop's thread, so the ``_stage`` of a task decides whether it can still be ended.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from .worker import AsyncWorker
 
 
 class AsyncFutureOwner(EngineCore[AsyncWorker], abc.ABC):
-    """See the module's docstring. Implements ``future.LoopOwner``, and of ``effects.Driver`` what is about tasks."""
+    """Implements ``future.LoopOwner``, and the methods of ``effects.Driver`` that concern tasks."""
 
     def __init__(self, config: Config[Any], loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(config)
@@ -39,18 +40,20 @@ class AsyncFutureOwner(EngineCore[AsyncWorker], abc.ABC):
         if config.max_queue_size is not None:
             self.queue_slots = AsyncQueueSlots(self, config.max_queue_size)
         self.callbacks: Callbacks = Callbacks(self)
-        self._errands: set[asyncio.Task[None]] = set()
+        self._background_tasks: set[asyncio.Task[None]] = set()
 
-    def spawn(self, errand: Coroutine[Any, Any, None], name: str) -> None:
-        """Runs a coroutine of the library's own beside; it is kept until it ends."""
-        task = self.loop.create_task(errand, name=f"{self.config.name}-{name}", context=contextvars.Context())
-        self._errands.add(task)
-        task.add_done_callback(self._errands.discard)
+    def spawn(self, coroutine: Coroutine[Any, Any, None], name: str) -> None:
+        """Runs a coroutine of the library in a task of its own."""
+        # In an empty context, because it has nothing to do with the code that happens to start it. It is kept until it
+        # ends, because the loop itself has only weak references to its tasks.
+        task = self.loop.create_task(coroutine, name=f"{self.config.name}-{name}", context=contextvars.Context())
+        self._background_tasks.add(task)
+        task.add_done_callback(self._background_tasks.discard)
 
     @property
     def torn_down(self) -> bool:
-        """Whether an error is not the user's but the ``GeneratorExit`` of a coroutine whose loop is gone: nothing can
-        be awaited any more."""
+        """Whether the loop is gone. An error is then the ``GeneratorExit`` of a coroutine that is being collected, not
+        the user's, and nothing can be awaited any more."""
         return not self.loop.is_running()
 
     @property
@@ -67,14 +70,15 @@ class AsyncFutureOwner(EngineCore[AsyncWorker], abc.ABC):
     # -- for submit -----------------------------------------------------------------------------------------------
 
     def level(self, priority: int) -> Callable[[AsyncTaskFuture[Any]], None]:
-        """Returns what appends a task of this priority; raises ``ValueError`` for what is no priority."""
+        """Returns the function that queues a task of this priority. Raises ``ValueError`` if it is not a priority."""
         try:
             return self.queue.levels[Priority(priority)].append
         except ValueError:
             raise ValueError(f"priority must be one of {', '.join(map(str, Priority))}, got {priority!r}") from None
 
     def admit(self, timeout: float | None, has_slot: bool) -> None:
-        """Asks for whatever ``submit`` needs before it may queue; raises ``QueueFull`` or ``ShutdownError``."""
+        """Acquires what ``submit`` needs before it may queue a task. Raises ``ShutdownError`` if the door is closed,
+        and ``QueueFull`` if there is no slot."""
         if self.door:
             raise self.shutdown_error()
         check_queue_timeout(timeout)
@@ -83,7 +87,8 @@ class AsyncFutureOwner(EngineCore[AsyncWorker], abc.ABC):
         self.hooks.arrival()
 
     async def acquire_slot(self, timeout: float | None) -> bool:
-        """Waits for a slot of a bounded queue; False where it is not bounded."""
+        """Waits for a slot of the queue. Returns False if the queue is not bounded. Raises ``QueueFull`` if there is
+        none within ``timeout`` seconds, and ``ShutdownError`` if the door is or gets closed."""
         if self.door:
             raise self.shutdown_error()
         check_queue_timeout(timeout)
@@ -95,7 +100,9 @@ class AsyncFutureOwner(EngineCore[AsyncWorker], abc.ABC):
         return True
 
     def release_slot(self, future: AsyncTaskFuture[Any]) -> None:
-        """Frees the slot of a task that waits no longer. A task that is to be retried has none."""
+        """Releases the slot of a task that no longer waits to be started."""
+        # Computed from what is recorded anyway: a task has released its slot if an attempt has ended, or it was taken
+        # from the queue and put back.
         extra = future._extra
         if self.queue_slots is not None and not future.sent_back and not (extra and extra.slot_released):
             self.queue_slots.release()
@@ -117,11 +124,13 @@ class AsyncFutureOwner(EngineCore[AsyncWorker], abc.ABC):
             self.check_drained()
 
     def interrupt(self, future: AsyncTaskFuture[Any], cause: BaseException) -> None:
-        """See ``LoopOwner``: cancels its context, and the task itself where that can be done."""
+        """See ``LoopOwner``. Cancels the context of the task, and throws ``CancelledError`` into it if possible."""
         future.extra().cancel_requested = True
+        # A search, because a cancellation of a running task is rare, and a reference in each future would cost memory.
         for worker in list(self.workers.values()):
             if worker.shard.future is future:
                 try:
+                    # Before the interruption: a task that catches ``CancelledError`` finds its context cancelled.
                     if worker.context is not None:
                         worker.context.cancel(cause)
                 finally:
@@ -132,21 +141,22 @@ class AsyncFutureOwner(EngineCore[AsyncWorker], abc.ABC):
         self.log.fault(f"callback of task #{future.id}", error)
 
     def outstanding(self) -> bool:
-        """See ``EngineCore``: a stop waits for asynchronous callbacks, too."""
+        """See ``EngineCore``. Includes asynchronous callbacks: a stop waits for them, too."""
         return len(self.callbacks) > 0 or super().outstanding()
 
     # -- tasks that an attempt has left behind --------------------------------------------------------------------
 
     def claim(self, task: AsyncTaskFuture[Any]) -> BaseException | None:
         """See ``Driver``."""
-        if task._stage != QUEUED:
+        if task._stage != QUEUED:  # cancelled since its attempt failed
             return None
         extra = task.extra()
         failure, extra.failure = extra.failure, None
         return failure
 
     def returned(self, task: AsyncTaskFuture[Any]) -> bool:
-        """See ``Driver``. It counts as queued since its worker sent it back, and was wanted then."""
+        """See ``Driver``."""
+        # It counts as queued since its worker sent it back, and a ``cancel`` since then would have ended it.
         return True
 
     def enqueue(self, task: AsyncTaskFuture[Any], priority: Priority) -> None:

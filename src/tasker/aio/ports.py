@@ -1,4 +1,5 @@
-"""What collaborators of the asyncio engine get in place of it. All of it belongs to the loop's thread."""
+"""The narrow protocols that collaborators of the asyncio engine get in place of it. All methods belong to the loop's
+thread."""
 
 from __future__ import annotations
 
@@ -26,7 +27,7 @@ from .waits import AsyncWaitRegistry
 
 
 class EngineInLoop(Protocol):
-    """What whatever lives in the loop beside the engine needs."""
+    """What all collaborators in the loop need of the engine."""
 
     @property
     def config(self) -> Config[Any]: ...
@@ -45,31 +46,32 @@ class EngineInLoop(Protocol):
 
     @property
     def torn_down(self) -> bool:
-        """Whether an error is the ``GeneratorExit`` of a coroutine whose loop is gone: nothing can be awaited."""
+        """Whether the loop is gone. An error is then the ``GeneratorExit`` of a coroutine that is being collected, and
+        must be raised again: nothing can be awaited any more."""
         ...
 
     def report(self, event: ev.Event) -> None:
-        """Hands an event to the supervisor, and carries out what it decides."""
+        """Passes an event to the supervisor, and carries out its actions."""
 
     def check_drained(self) -> None:
-        """Has the supervisor look whether anything is still outstanding."""
+        """Has the supervisor check whether anything is still outstanding."""
 
-    def spawn(self, errand: Coroutine[Any, Any, None], name: str) -> None:
-        """Runs a coroutine of the library's own beside; it is kept until it ends."""
+    def spawn(self, coroutine: Coroutine[Any, Any, None], name: str) -> None:
+        """Runs a coroutine of the library in a task of its own, which is kept until it ends."""
 
     def callback_fault(self, future: AsyncTaskFuture[Any], error: BaseException) -> None:
-        """Logs and counts what a callback raised."""
+        """Logs and counts an error that a callback raised."""
 
 
 class EngineForResources(EngineInLoop, Protocol):
-    """What the pool of ``run_task`` needs."""
+    """What the pool of ``run_task`` needs of the engine."""
 
     @property
     def maker(self) -> AsyncResourceMaker: ...
 
 
 class EngineForTasks(EngineForResources, Protocol):
-    """What running a task needs, in whichever way it is run."""
+    """What is needed to run a task, in a worker or by ``run_task``."""
 
     @property
     def collector(self) -> MetricsCollector | None: ...
@@ -86,16 +88,16 @@ class EngineForTasks(EngineForResources, Protocol):
         ...
 
     async def healthy(self, error: BaseException) -> bool:
-        """Asks ``check_health``."""
+        """Asks ``check_health``. Returns False if the resource is to blame for the error."""
         ...
 
     def shutdown_error(self) -> ShutdownError:
-        """Returns the error of a task that is not accepted."""
+        """Returns the error for a task that is not accepted."""
         ...
 
 
 class EngineForWorkers(EngineForTasks, Protocol):
-    """What a worker and its task runner need."""
+    """What a worker and its task runner need of the engine."""
 
     @property
     def refusal(self) -> str:
@@ -118,7 +120,7 @@ class EngineForWorkers(EngineForTasks, Protocol):
         """Reports that a worker could not get its resource."""
 
     def release_slot(self, future: AsyncTaskFuture[Any]) -> None:
-        """Frees the slot of a task that waits no longer."""
+        """Releases the slot of a task that no longer waits to be started."""
 
 
 class RunnerWorker(Protocol):
@@ -139,8 +141,8 @@ class RunnerWorker(Protocol):
     @property
     def runner(self) -> Any: ...
     def waits_for(self) -> list[Any]:
-        """Returns what the task that runs there waits for, as far as it can be seen."""
+        """Returns the futures that the running task waits for, as far as they can be found."""
         ...
 
     def interrupt(self) -> None:
-        """Throws ``CancelledError`` into what runs there, where it can be done."""
+        """Throws ``CancelledError`` into the running task, if possible."""

@@ -1,7 +1,8 @@
-"""The queue of one event loop: strict priority, first in first out inside a level, and where idle workers wait.
+"""AsyncTaskQueue: orders tasks strictly by priority, and first in, first out at the same priority; idle workers wait
+here.
 
-A level is a deque. A worker that finds all levels empty parks on a future of the loop; whoever queues a task wakes one
-of those, if there are any. Only the loop's thread touches any of this, so there is neither a lock nor a token.
+There is a deque for each priority, a *level*. A worker that finds all levels empty parks on a future of the loop, and
+each task that is queued wakes one parked worker. Only the loop's thread uses it, so it needs no lock and no tokens.
 """
 
 from __future__ import annotations
@@ -15,25 +16,27 @@ from tasker.options import Priority
 from .future import QUEUED, AsyncTaskFuture
 
 _LONG = 10_000
+"""The number of queued tasks from which on ``discard`` does not search."""
 
 
 class AsyncTaskQueue:
-    """The tasks that wait to be started."""
+    """Holds the tasks that wait to be started, and the workers that wait for one."""
 
     def __init__(self) -> None:
         self.levels: tuple[deque[AsyncTaskFuture[Any]], ...] = tuple(deque() for _ in Priority)
         self.parked: deque[asyncio.Future[None]] = deque()
         self.retiring: int = 0
-        """How many workers are to end, each as soon as it has no task."""
+        """The number of workers that have to end, each as soon as it has no task."""
 
     def put(self, future: AsyncTaskFuture[Any], level: int) -> None:
-        """Adds a task at the end of a level."""
+        """Appends a task to a level."""
         self.levels[level].append(future)
         self.wake()
 
     def take_some(self, most: int) -> list[tuple[AsyncTaskFuture[Any], int]]:
-        """Removes and returns what is first, as much as that at most, with the levels that it came from; of low priority,
-        which everything may overtake, one at most."""
+        """Removes and returns up to ``most`` tasks with their levels, most urgent first."""
+        # At most one of low priority, and that one alone: these are taken to be sent ahead, and any other task may
+        # overtake tasks of low priority until they start.
         taken: list[tuple[AsyncTaskFuture[Any], int]] = []
         for number, level in enumerate(self.levels):
             if number == Priority.LOW and taken:
@@ -47,23 +50,24 @@ class AsyncTaskQueue:
         return taken
 
     def put_back(self, future: AsyncTaskFuture[Any], level: int) -> None:
-        """Adds a task that was taken and not begun where it was: before those that were accepted after it."""
-        tasks, place = self.levels[level], 0
-        while place < len(tasks) and tasks[place].id < future.id:
-            place += 1
-        tasks.insert(place, future)
+        """Puts a task that was taken, and not begun, back where it was: before the tasks that were accepted after
+        it."""
+        tasks, index = self.levels[level], 0
+        while index < len(tasks) and tasks[index].id < future.id:
+            index += 1
+        tasks.insert(index, future)
         self.wake()
 
     def wake(self) -> None:
-        """Wakes one parked worker, the one that has waited longest, if there is one."""
+        """Wakes the worker that has been parked longest, if there is one."""
         while self.parked:
             waiter = self.parked.popleft()
-            if not waiter.done():
+            if not waiter.done():  # a cancelled one must not swallow the wakeup
                 waiter.set_result(None)
                 return
 
     def forget(self, waiter: asyncio.Future[None]) -> None:
-        """A parked worker does not wait any more."""
+        """Removes a worker that does not wait any more."""
         if waiter in self.parked:
             self.parked.remove(waiter)
 
@@ -71,20 +75,20 @@ class AsyncTaskQueue:
         return sum(map(len, self.levels))
 
     def retire(self, count: int) -> None:
-        """Lets as many workers end: idle ones now, else those that first have no task."""
+        """Has ``count`` workers end: idle ones at once, otherwise those that first finish a task."""
         self.retiring += count
         for _ in range(count):
             self.wake()
 
     def take_retirement(self) -> None:
-        """A worker without a task ends, because some are to."""
+        """Counts one of the workers that have to end. Called by the worker that ends."""
         self.retiring -= 1
         if len(self):
-            self.wake()  # it may have been woken for a task that another one has to take now
+            self.wake()  # this worker may have been woken for a task, which another one has to take now
 
     def discard(self, future: AsyncTaskFuture[Any]) -> None:
-        """Takes out a task that has ended, unless the queue is so long that looking for it would cost more than
-        letting it lie until its turn comes (it holds neither its function nor its arguments any more)."""
+        """Removes a task that has ended, unless the queue is so long that the search would cost more than leaving the
+        task until its turn comes (it does not hold its function or its arguments any more)."""
         if len(self) > _LONG:
             return
         for level in self.levels:
@@ -95,12 +99,12 @@ class AsyncTaskQueue:
                 continue
 
     def take_all(self) -> list[AsyncTaskFuture[Any]]:
-        """Removes and returns what waits, most urgent first."""
+        """Removes and returns the queued tasks, most urgent first."""
         taken = self.waiting()
         for level in self.levels:
             level.clear()
         return taken
 
     def waiting(self) -> list[AsyncTaskFuture[Any]]:
-        """What waits, most urgent first."""
+        """Returns the queued tasks, most urgent first."""
         return [future for level in self.levels for future in level if not future.done()]

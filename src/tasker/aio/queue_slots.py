@@ -1,7 +1,7 @@
-"""QueueSlots: the bound of a queue, whose waiters are served in order.
+"""AsyncQueueSlots: bounds a queue; a counting semaphore that serves its waiters in order.
 
-A waiter is *given* its place before it wakes, so nobody who comes in between can take it, and one that gives up at that
-very moment hands it on.
+A waiter gets its slot before it wakes up, so no other caller can take the slot in between; a waiter that is cancelled
+at that very moment passes the slot on.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ class HasLoop(Protocol):
 
 
 class AsyncSlotWait(asyncio.Future[None]):
-    """One who waits for a place."""
+    """Wakes one caller that waits for a slot."""
 
     _engine: HasLoop
 
     def __repr__(self) -> str:
-        return "a place in the full queue"
+        return "a slot in the full queue"
 
 
 class AsyncQueueSlots:
-    """``bound`` places."""
+    """A semaphore of ``bound`` slots. Used in the loop's thread."""
 
     def __init__(self, engine: HasLoop, bound: int) -> None:
         self._engine = engine
@@ -39,7 +39,7 @@ class AsyncQueueSlots:
         self._waiting: deque[AsyncSlotWait] = deque()
 
     def take(self) -> None:
-        """Takes a place; ``QueueFull`` where there is none."""
+        """Takes a slot. Raises ``QueueFull`` if there is none."""
         if self._free <= 0:
             raise QueueFull(
                 f"the queue is full: max_queue_size={self._bound} tasks wait (submit never waits in an event loop; "
@@ -48,7 +48,7 @@ class AsyncQueueSlots:
         self._free -= 1
 
     async def acquire(self, timeout: float | None) -> None:
-        """Waits for a place, ``timeout`` seconds at most; then ``QueueFull``."""
+        """Waits for a slot. Raises ``QueueFull`` if there is none within ``timeout`` seconds (None: no limit)."""
         if self._free > 0:
             self._free -= 1
             return
@@ -57,6 +57,7 @@ class AsyncQueueSlots:
         self._waiting.append(wait)
         try:
             if timeout is None:
+                # Awaited directly, so that the search for deadlocks sees what the task waits for.
                 await wait
                 return
             await asyncio.wait([wait], timeout=max(0.0, timeout))
@@ -70,15 +71,15 @@ class AsyncQueueSlots:
     def _give_up(self, wait: AsyncSlotWait) -> None:
         if wait in self._waiting:
             self._waiting.remove(wait)
-        elif wait.done() and not wait.cancelled():
+        elif wait.done() and not wait.cancelled():  # it had its slot already: the next waiter gets it
             self.release()
 
     def put_back(self) -> None:
-        """Puts down a place that is taken again at once, past those who wait."""
+        """Returns a slot that the caller takes again before the loop runs anything else. No waiter gets it."""
         self._free += 1
 
     def release(self) -> None:
-        """Gives a place back, to the one who has waited longest."""
+        """Releases a slot: gives it to the longest waiter, if there is one."""
         while self._waiting:
             wait = self._waiting.popleft()
             if not wait.done():
@@ -87,7 +88,7 @@ class AsyncQueueSlots:
         self._free += 1
 
     def wake_all(self) -> None:
-        """Lets everybody who waits go on, because the manager takes no tasks any more and will refuse theirs."""
+        """Ends all waits without a slot: the manager is closed and will refuse the tasks."""
         while self._waiting:
             wait = self._waiting.popleft()
             if not wait.done():

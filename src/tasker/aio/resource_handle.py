@@ -1,4 +1,4 @@
-"""What a resource of an event loop looks like to those that use it, and to those that make it."""
+"""The handle of a resource in an event loop, and the protocols of what makes one and where it may live."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from .user_functions import FunctionCaller
 
 
 class AsyncResourceElsewhere(Protocol):
-    """A resource of ``run_task`` that lives outside of this process, for one caller at a time."""
+    """A resource of ``run_task`` that lives in another process. Used by one caller at a time."""
 
     @property
     def usable(self) -> bool:
-        """Whether it may get another task: its process lives, and it has not served its time."""
+        """Whether it may run another task: its process is alive and not due for recycling."""
         ...
 
     def context(self) -> Context:
@@ -23,11 +23,11 @@ class AsyncResourceElsewhere(Protocol):
         ...
 
     async def run(self, context: Context, task: Callable[..., Any], args: tuple[Any, ...]) -> Any:
-        """Runs a task there; returns its result, or raises its error."""
+        """Runs a task there. Returns its result or raises its error."""
 
 
 class AsyncResourceHandle:
-    """A resource, how to call what belongs to it, and how to end it."""
+    """Holds a resource, the caller for functions that use it, and the function that destroys it."""
 
     __slots__ = ("caller", "end", "remote", "resource")
 
@@ -38,15 +38,15 @@ class AsyncResourceHandle:
         self.caller: FunctionCaller | None = caller
         self.end: Callable[[], Awaitable[object]] | None = end
         self.remote: AsyncResourceElsewhere | None = None
-        """Where it lives, if not in this process."""
+        """The resource in its process; None if it lives in this one."""
 
 
 class AsyncResourceMaker(Protocol):
-    """Makes and ends resources; each call is in the ledger when it returns."""
+    """Makes and destroys resources. The ledger is up to date when a call returns."""
 
     async def make(self, name: str) -> AsyncResourceHandle:
-        """Makes a resource; raises what the user's function raises. ``name``: of the thread, if it needs one."""
+        """Makes a resource; ``name`` is for its thread, if it needs one. Raises what the user's function raises."""
         ...
 
     async def end(self, handle: AsyncResourceHandle) -> None:
-        """Ends a resource; raises nothing of the user's."""
+        """Destroys a resource. An error of the user's function is logged and counted, not raised."""

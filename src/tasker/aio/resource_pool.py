@@ -1,4 +1,4 @@
-"""The resources of ``run_task`` in an event loop."""
+"""AsyncResourcePool: holds the resources of ``run_task`` in an event loop."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from .resource_handle import AsyncResourceHandle
 
 
 class AsyncResourcePool:
-    """The resources of ``run_task``: a pool that is kept full, and temporary ones beyond it."""
+    """Keeps a pool of resources full, and makes temporary ones beyond it."""
 
     def __init__(self, engine: EngineForResources) -> None:
         config = engine.config
         self._engine = engine
         self._size = config.pool_size
-        self._most_temporary = config.max_temporary_resources
+        self._max_temporary = config.max_temporary_resources
         self._idle: deque[AsyncResourceHandle] = deque()
         self._temporary = 0
         self._number = 0
         self._closed = False
 
     async def fill(self) -> None:
-        """Makes the pool's resources; at a failure those that were made are ended first."""
+        """Makes the pool's resources. If one fails, destroys those that were made, and raises ``ResourceError``."""
         try:
             for _ in range(self._size):
                 self._idle.append(await self._make())
@@ -40,40 +40,43 @@ class AsyncResourcePool:
 
     @property
     def available(self) -> int:
-        """How many pooled resources are idle."""
+        """The number of idle resources in the pool."""
         return len(self._idle)
 
     async def acquire(self) -> tuple[AsyncResourceHandle, bool]:
-        """The resource that was used last, or a temporary one (then True)."""
+        """Lends an idle resource or, if there is none, makes a temporary one. Returns it, and whether it is temporary.
+        Raises ``ResourceError`` if it cannot be made or too many are in use, and ``ShutdownError`` after ``close``."""
         if self._closed:
             raise ShutdownError("task manager is shutting down")
         if self._idle:
-            return self._idle.pop(), False
-        if self._most_temporary is not None and self._temporary >= self._most_temporary:
+            return self._idle.pop(), False  # the one used last, which is most likely still warm
+        if self._max_temporary is not None and self._temporary >= self._max_temporary:
             raise ResourceError(
                 f"all {self._size} pooled and {self._temporary} temporary resources are in use "
-                f"(max_temporary_resources={self._most_temporary})"
+                f"(max_temporary_resources={self._max_temporary})"
             )
+        # Counted before the await, during which other callers may get here.
         self._temporary += 1
         try:
-            return await self._made("temporary resource"), True
+            return await self._make_for_caller("temporary resource"), True
         except BaseException:
             self._temporary -= 1
             raise
 
     async def renew(self, handle: AsyncResourceHandle, temporary: bool) -> AsyncResourceHandle:
-        """One in place of a resource that is lent and not to be used any more."""
+        """Replaces a lent resource that must not be used any more; returns the new one. Raises ``ResourceError``."""
         try:
             await self._engine.maker.end(handle)
-            return await self._made("resource in place of one that was worn out")
+            return await self._make_for_caller("resource in place of one that was worn out")
         except BaseException:
+            # The caller has nothing left to release, so the pool is put right here.
             if temporary:
                 self._temporary -= 1
             elif not self._closed:
                 self._engine.report(PoolResourceLost())
             raise
 
-    async def _made(self, what: str) -> AsyncResourceHandle:
+    async def _make_for_caller(self, what: str) -> AsyncResourceHandle:
         try:
             return await self._make()
         except (KeyboardInterrupt, asyncio.CancelledError, GeneratorExit):
@@ -82,7 +85,7 @@ class AsyncResourcePool:
             raise ResourceError(f"failed to create {what}: {describe(error)}") from error
 
     async def release(self, handle: AsyncResourceHandle, temporary: bool, healthy: bool) -> bool:
-        """Takes a resource back or ends it. True if the pool lacks one now."""
+        """Takes a resource back, or destroys it. Returns whether the pool lacks one now."""
         if healthy and not temporary and not self._closed:
             self._idle.append(handle)
             return False
@@ -92,7 +95,7 @@ class AsyncResourcePool:
         return not temporary and not self._closed
 
     def lost(self, handle: AsyncResourceHandle) -> bool:
-        """The process of a resource has died. True if it was idle: then the pool lacks one now."""
+        """Drops a resource whose process has died. Returns True if it was idle, so that the pool lacks one now."""
         if handle not in self._idle:
             return False
         self._idle.remove(handle)
@@ -100,15 +103,16 @@ class AsyncResourcePool:
         return not self._closed
 
     async def refill(self) -> None:
-        """Makes one resource; raises what the user's function raises."""
+        """Adds one resource to the pool. Raises what the user's function raises."""
         handle = await self._make()
-        if self._closed:
+        if self._closed:  # while it was made
             await self._engine.maker.end(handle)
         else:
             self._idle.append(handle)
 
     async def close(self) -> None:
-        """Ends every idle resource; those in use are ended when they come back."""
+        """Destroys the idle resources; each one in use is destroyed when it is released."""
+        # First: a resource that is released during the awaits below must not be added to the pool.
         self._closed = True
         while self._idle:
             await self._engine.maker.end(self._idle.pop())

@@ -1,6 +1,6 @@
-"""Making and ending resources, each exactly once.
+"""Makes and destroys resources, each exactly once, and keeps the ledger.
 
-Each resource comes with a ``FunctionCaller``, and so with a thread of its own, should it need one.
+Each resource has a ``FunctionCaller``, and so a thread of its own if it needs one.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ from .user_functions import FunctionCaller
 
 
 class AsyncMaker:
-    """Calls the user's ``on_create``/``on_destroy`` or ``resource``, and enters each call into the ledger."""
+    """Calls ``on_create`` and ``on_destroy``, or ``resource``: in the loop if they are coroutine functions, otherwise
+    in the resource's thread."""
 
     def __init__(self, engine: EngineInLoop) -> None:
         self._engine = engine
 
     async def make(self, name: str) -> AsyncResourceHandle:
-        """Makes a resource; raises what the user's function raises. ``name``: of the thread, if it needs one."""
+        """See ``AsyncResourceMaker``."""
         engine = self._engine
         caller = FunctionCaller(OwnThread(engine.loop, name), engine.config.sync_in_thread)
         try:
@@ -53,8 +54,7 @@ class AsyncMaker:
         return AsyncResourceHandle(resource, caller, lambda: caller.call(manager.__exit__, None, None, None))
 
     async def end(self, handle: AsyncResourceHandle) -> None:
-        """Ends a resource; what the user's function raises is logged and counted, and the resource is gone all the
-        same."""
+        """See ``AsyncResourceMaker``."""
         try:
             if handle.end is not None:
                 await handle.end()
@@ -63,6 +63,8 @@ class AsyncMaker:
                 raise
             self._engine.log.fault("on_destroy", error)
         finally:
+            # Also after an error: the function is not called again, so the resource counts as destroyed.
             self._engine.counters.resource(destroyed=1)
+        # After ``on_destroy``, which may run in it.
         if handle.caller is not None:
             await handle.caller.thread.close()

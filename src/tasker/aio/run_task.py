@@ -1,7 +1,7 @@
-"""``run_task``: a task in the caller's own task of the loop, at once, with a pooled or a temporary resource.
+"""``run_task``: runs a task at once in the caller's own task of the loop, with a pooled or a temporary resource.
 
-A kill cancels it as ``asyncio.timeout`` does: it cancels the caller's task, and takes the cancellation back as it turns
-it into ``TaskKilled``.
+A kill cancels it in the way of ``asyncio.timeout``: it cancels the caller's task, and takes the cancellation back when
+it turns the error into ``TaskKilled``.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from .user_functions import is_async
 
 
 class _Run:
-    """One call."""
+    """Records one call of ``run_task``, so that a kill can interrupt it."""
 
     def __init__(self, number: int, context: Context, sync: bool) -> None:
         self.number: int = number
@@ -42,11 +42,13 @@ class _Run:
             self.caller.cancel()
 
     def take_back(self, error: BaseException) -> BaseException:
-        """The error that the caller gets in the end."""
+        """Returns the error that the caller gets: ``TaskKilled`` in place of the ``CancelledError`` of a kill."""
         if not self.interrupted or self.caller is None:
             return error
-        foreign = self.caller.uncancel() > self.cancelling
-        if not isinstance(error, asyncio.CancelledError) or foreign:
+        # If more requests are left than at the start, the caller was cancelled by other code as well. It must get that
+        # cancellation.
+        cancelled_otherwise = self.caller.uncancel() > self.cancelling
+        if not isinstance(error, asyncio.CancelledError) or cancelled_otherwise:
             return error
         killed = TaskKilled(str(self.context.cause))
         killed.__cause__ = error
@@ -68,14 +70,15 @@ class AsyncRunTask:
         return "a task in run_task" if number in self._running else None
 
     def interrupt_all(self) -> None:
-        """Cancels what runs."""
+        """Cancels all calls that are running."""
         for run in list(self._running.values()):
             run.interrupt()
 
     async def run(self, task: Callable[..., Any], args: tuple[Any, ...]) -> Any:
-        """Runs the task and returns its result, or raises its error."""
+        """Runs the task. Returns its result or raises its error."""
         engine = self.engine
         queued = monotonic()
+        # No await in between: a stop either refuses this task here, or waits for it.
         if engine.door:
             raise engine.shutdown_error()
         engine.counters.inline_accepted += 1
@@ -90,7 +93,7 @@ class AsyncRunTask:
         self._number += 1
         context = Context(engine.run_task_root) if handle.remote is None else handle.remote.context()
         run = self._running[self._number] = _Run(self._number, context, not is_async(task) and handle.remote is None)
-        if engine.killed:
+        if engine.killed:  # while the resource was acquired, when ``interrupt_all`` did not see this call
             run.interrupt()
         error: BaseException | None = None
         started = monotonic()
@@ -103,7 +106,7 @@ class AsyncRunTask:
             raise error from raised
         finally:
             await self._give_back(run, handle, temporary, error, TaskLifecycleTimestamps(queued, started, monotonic()))
-            del error
+            del error  # its traceback holds this frame
 
     async def _call(
         self, run: _Run, handle: AsyncResourceHandle, task: Callable[..., Any], args: tuple[Any, ...]
@@ -139,6 +142,7 @@ class AsyncRunTask:
             if await self._pool.release(handle, temporary, healthy):
                 engine.report(PoolResourceLost())
         finally:
+            # Also if the caller is cancelled in the awaits above: a stop waits for this task until it is counted.
             self._leave(stamps, error, cancelled)
 
     def _leave(
@@ -146,7 +150,7 @@ class AsyncRunTask:
     ) -> None:
         engine, meter = self.engine, self.meter
         engine.counters.inline_done += 1
-        if stamps is None:  # no resource could be had
+        if stamps is None:  # no resource could be acquired
             meter.failed += 1
         elif cancelled:
             meter.cancelled += 1

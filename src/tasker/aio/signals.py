@@ -1,4 +1,5 @@
-"""``stop_on_signals`` for event loops."""
+"""``stop_on_signals`` for event loops: stops a manager gracefully on SIGTERM or SIGINT, and kills it on the second
+one."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ from tasker.core.signals import Received
 
 
 class StopRequestsInLoop(StopRequests, Protocol):
-    """What stopping by a signal needs of an engine."""
+    """What stopping on a signal needs of an engine."""
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop: ...
@@ -38,6 +39,7 @@ def stop_on_signals(engine: StopRequestsInLoop, signums: tuple[int, ...]) -> Ite
     previous = {}
     try:
         for signum in signums or (signal.SIGTERM, signal.SIGINT):
+            # ``remove_signal_handler`` would restore the default handler, not the one that was installed before.
             previous[signum] = signal.getsignal(signum)
             engine.loop.add_signal_handler(signum, handle, signum)
         yield received

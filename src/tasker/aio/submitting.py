@@ -1,4 +1,4 @@
-"""Submitting: the half of ``AsyncTaskManager`` that takes tasks."""
+"""Submitting: the half of ``AsyncTaskManager`` that accepts tasks."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ A = TypeVar("A")
 Ts = TypeVarTuple("Ts")
 
 _NORMAL = Priority.NORMAL
-_CHEAP = sys.version_info >= (3, 12)
-"""Whether it costs little to ask for the running loop. CPython 3.11 makes a system call for it; the thread, and whether
-the loop runs at all, say the same."""
+_LOOKUP_IS_CHEAP = sys.version_info >= (3, 12)
+"""Whether looking up the running loop is cheap. CPython 3.11 makes a system call for it; there, comparing the thread
+and asking whether the loop runs gives the same answer."""
 
 
 class Submitting(Generic[R]):
-    """The ways in. Not public: ``AsyncTaskManager`` is."""
+    """Accepts tasks. Not public: ``AsyncTaskManager`` is."""
 
     _config: Config[R]
     _engine: AsyncEngine | None
     _loop: asyncio.AbstractEventLoop | None
-    # What ``submit`` would else have to look up for each task.
+    # Looked up once, because ``submit`` needs them for each task.
     _next_number: Callable[[], int]
     _append_normal: Callable[[AsyncTaskFuture[Any]], None]
     _parked: deque[asyncio.Future[None]]
@@ -76,20 +76,27 @@ class Submitting(Generic[R]):
         block: bool = True,
         queue_timeout: float | None = None,
     ) -> AsyncTaskFuture[Any]:
-        """Queues ``task(ctx, resource, *args)`` and returns its future at once.
+        """Queues ``task(ctx, resource, *args)`` and returns its future at once. To be called in the manager's event
+        loop.
 
-        ``priority``: started before all of lower priority; in the order of submission inside one.
-        ``once``: never started a second time, even if the resource was at fault.
-        ``callback(result, error)``: called exactly once, in the event loop, and awaited if it is asynchronous; what it
-        raises is logged.
-        ``block``, ``queue_timeout``: only for the common signature. A plain call can't wait in an event loop, so with a
-        full ``Config.max_queue_size`` this raises ``QueueFull`` at once; ``submit_wait`` and ``queue_task`` wait.
+        ``priority``: the task is started before all queued tasks of lower priority, and after those of the same
+        priority that were submitted before it.
+        ``once``: the task is never started a second time, even if the resource was to blame for its error.
+        ``callback(result, error)``: called exactly once, in the event loop, with the result and None or with None and
+        the error; awaited if it is asynchronous. An error that it raises is logged and counted.
+        ``block``, ``queue_timeout``: accepted for the signature in common with ``TaskManager``, and ignored. A function
+        that is not a coroutine cannot wait in an event loop; ``submit_wait`` and ``queue_task`` can.
 
-        Raises ``ShutdownError`` when the manager takes no more tasks; with a ``callback`` that gets the error
-        instead, and the returned future has failed.
+        Raises ``QueueFull`` if ``Config.max_queue_size`` tasks are waiting, ``TypeError`` or ``ValueError`` for a wrong
+        argument, and ``RuntimeError`` in another event loop or thread. Raises ``ShutdownError`` if the manager accepts
+        no more tasks; with a ``callback``, that gets the error instead, and the returned future has failed with it.
         """
-        if _get_running_loop() is not self._loop if _CHEAP else get_ident() != self._thread or not self._running():
-            raise self._elsewhere()
+        if (
+            _get_running_loop() is not self._loop
+            if _LOOKUP_IS_CHEAP
+            else get_ident() != self._thread or not self._running()
+        ):
+            raise self._usage_error()
         engine = self._engine
         assert engine is not None
         append = self._append_normal if priority is _NORMAL else engine.level(priority)
@@ -118,6 +125,7 @@ class Submitting(Generic[R]):
         if once or callback is not None:
             extra = future.extra()
             extra.once, extra.callback = once, callback
+        # Last: a task in the queue has all its fields.
         append(future)
         if self._parked:
             engine.queue.wake()
@@ -151,9 +159,13 @@ class Submitting(Generic[R]):
         callback: Callable[[Any, BaseException | None], object] | None = None,
         **options: Unpack[QueueOptions],
     ) -> AsyncTaskFuture[Any]:
-        """``submit`` that waits for a slot where the queue is bounded and full, for ``queue_timeout`` seconds at
-        most; then, or at once if not ``block``, it raises ``QueueFull``."""
-        engine = self._here()
+        """Submits the task as ``submit`` does, but waits for a slot if the queue is full (``Config.max_queue_size``).
+
+        Raises what ``submit`` raises; ``QueueFull`` if there is no slot within ``queue_timeout`` seconds (default: no
+        limit), or at once if ``block`` is False; ``DeadlockError`` in a task of this manager if the wait would never
+        end.
+        """
+        engine = self._running_engine()
         if engine.queue_slots is not None and options.get("block", True):
             try:
                 await engine.acquire_slot(options.get("queue_timeout"))
@@ -161,7 +173,8 @@ class Submitting(Generic[R]):
                 if callback is None:
                     raise
                 return self._refused(task, callback, error)
-            engine.queue_slots.put_back()  # for ``submit`` to take, before the loop has another turn
+            # For ``submit``, which takes it at once: there is no ``await`` in between, so no other caller can.
+            engine.queue_slots.put_back()
         return self.submit(task, *args, callback=callback, **options)
 
     @overload
@@ -187,9 +200,11 @@ class Submitting(Generic[R]):
         *args: *Ts,
         **options: Unpack[QueueOptions],
     ) -> Any:
-        """Submits the task as ``submit_wait`` does, waits for the result and returns it; raises what the task raises.
+        """Submits the task as ``submit_wait`` does, waits for its result and returns it.
 
-        Cancelling the caller cancels the task: one that is queued never starts; one that runs is cancelled."""
+        Cancelling the caller cancels the task: a queued one is never started, a running one is cancelled. Raises what
+        ``submit_wait`` and the task raise, and ``DeadlockError`` in a task of this manager if the wait would never end.
+        """
         if self._engine is not None and self._engine.queue_slots is None:
             return await self.submit(task, *args, **options)
         return await (await self.submit_wait(task, *args, **options))
@@ -201,15 +216,16 @@ class Submitting(Generic[R]):
     async def run_task(self, task: Callable[[Context, R, *Ts], T], *args: *Ts) -> T: ...
 
     async def run_task(self, task: Callable[[Context, R, *Ts], Any], *args: *Ts) -> Any:
-        """Runs the task now, in the caller's own coroutine, past the queue, and returns its result.
+        """Runs the task at once, in the caller's own coroutine and past the queue, and returns its result.
 
-        It gets an idle resource of the pool (``Config.resource_pool_size``), or a temporary one that is destroyed
-        afterwards. It is not retried; an unhealthy error destroys the resource.
+        The task gets an idle resource of the pool (``Config.resource_pool_size``) or, if there is none, a temporary one
+        that is destroyed afterwards. It is not retried; an unhealthy error destroys the resource.
 
-        Raises what the task raises; ``ResourceError`` if there is no resource and none can be made, or
-        ``Config.max_temporary_resources`` are in use; ``ShutdownError``.
+        Raises what the task raises; ``ResourceError`` if a resource cannot be made or
+        ``Config.max_temporary_resources`` are in use; ``ShutdownError`` if the manager accepts no more tasks;
+        ``TaskKilled`` if the manager is killed meanwhile; ``RuntimeError`` in another event loop or thread.
         """
-        engine = self._here()
+        engine = self._running_engine()
         if not callable(task):
             raise TypeError(f"task must be callable, got {task!r}")
         return await engine.run_task.run(task, args)
@@ -246,15 +262,20 @@ class Submitting(Generic[R]):
         look_ahead: int | None = None,
         **options: Unpack[TaskOptions],
     ) -> AsyncIterator[Any]:
-        """Yields ``task(ctx, resource, item)`` for each item, in the order of the inputs, or as they end.
+        """Yields the result of ``task(ctx, resource, item)`` for each item, in the order of the inputs or, if not
+        ``ordered``, as the tasks end.
 
-        Lazy: at most ``look_ahead`` inputs (default: 1,000) are read and submitted ahead of what was yielded, so the
-        inputs may be endless. The first task that fails raises here, at its place; then, and when the iterator is
-        closed, what has not started is cancelled. Nothing is submitted before the first ``anext``.
+        It is lazy: at most ``look_ahead`` inputs (default: 1,000) are read and submitted ahead of the results that were
+        yielded, so the inputs may be endless; nothing is submitted before the first ``anext``. The options apply to
+        each task, which waits for a slot if the queue is full.
+
+        The iterator raises the error of a task, or of the inputs, in place of the result. Then, and when the iterator
+        is closed, the tasks that were submitted ahead are cancelled. Raises ``ValueError`` or ``TypeError`` for a wrong
+        argument.
         """
         look_ahead = check_look_ahead(look_ahead)
         if not isinstance(inputs, AsyncIterable):
-            iter(inputs)
+            iter(inputs)  # raises TypeError here, and not at the first ``anext``
 
         async def submit(item: A) -> AsyncTaskFuture[Any]:
             return await self.submit_wait(task, item, **options)
@@ -263,12 +284,12 @@ class Submitting(Generic[R]):
 
     # -- inside ---------------------------------------------------------------------------------------------------
 
-    def _here(self) -> AsyncEngine:
+    def _running_engine(self) -> AsyncEngine:
         if self._engine is None or _get_running_loop() is not self._loop:
-            raise self._elsewhere()
+            raise self._usage_error()
         return self._engine
 
-    def _elsewhere(self) -> RuntimeError:
+    def _usage_error(self) -> RuntimeError:
         if self._engine is None:
             return ShutdownError(
                 f"task manager {self._config.name!r} was not started: use 'async with AsyncTaskManager(config) as "
@@ -282,7 +303,7 @@ class Submitting(Generic[R]):
     def _refused(
         self, task: Any, callback: Callable[[Any, BaseException | None], object], error: ShutdownError
     ) -> AsyncTaskFuture[Any]:
-        """The failed future of a task that was not accepted, its callback called."""
+        """Returns the failed future of a task that was not accepted, after calling its callback."""
         assert self._engine is not None
         future: AsyncTaskFuture[Any] = AsyncTaskFuture()
         future._engine = self._engine

@@ -1,12 +1,12 @@
-"""What a suspended coroutine waits for, found by looking at it.
+"""Finds the futures that a suspended coroutine waits for.
 
-A task of ours runs in its worker's task of the loop. It may start further tasks (``TaskGroup``, ``gather``) and wait for
-them, and they may wait for tasks of the same manager, or stop it. Whether somebody is *inside* a task of ours is a
-question that is asked rarely and costs nothing until then. The obvious answer, a context variable set for each task, costs
-a tenth of a task; see docs/decisions.
+A manager's task runs in its worker's task of the loop. It may start further tasks (``TaskGroup``, ``gather``) and wait
+for them, and those may wait for tasks of the same manager, or stop it. Whether code runs *inside* a manager's task is
+asked rarely, so the search costs nothing until then. A context variable set for each task would cost a tenth of a task
+(see docs/decisions).
 
-This looks at attributes that asyncio calls private and at frames. Where another Python names them otherwise, less is
-found, and nothing breaks.
+The search reads private attributes of asyncio and the local variables of its frames. If another version of Python names
+them differently, the search finds less, and nothing breaks.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ _DEPTH = 20
 
 
 def reached(roots: Iterable[Any], *, timed: bool = True, depth: int = _DEPTH) -> Iterator[Any]:
-    """The unfinished futures that somebody waits for who waits for ``roots``, these included. ``timed``: also where the
-    wait has a limit."""
+    """Yields ``roots`` and the futures that they wait for, directly or indirectly, as far as they are not done.
+    ``timed``: follows also waits that have a limit."""
     for root in roots:
         if depth == 0 or root is None or root.done():
             continue
@@ -28,22 +28,24 @@ def reached(roots: Iterable[Any], *, timed: bool = True, depth: int = _DEPTH) ->
         if isinstance(root, asyncio.Task):
             further = [getattr(root, "_fut_waiter", None), *awaited_by(root.get_coro(), timed=timed)]
         else:
-            further = list(getattr(root, "_children", ()))  # of gather
+            further = list(getattr(root, "_children", ()))  # of the future that ``gather`` returns
         yield from reached(further, timed=timed, depth=depth - 1)
 
 
 def awaited_by(coroutine: Any, *, timed: bool = True) -> list[Any]:
-    """What a suspended coroutine waits for by asyncio's own means that give the loop a mere future of theirs."""
+    """Returns the futures that a suspended coroutine waits for by functions of asyncio (``wait``, ``wait_for``,
+    ``TaskGroup``). The loop sees only a plain future of theirs, so they are read from the function's local
+    variables."""
     found: list[Any] = []
     while coroutine is not None:
         frame = getattr(coroutine, "cr_frame", None)
         if frame is not None and frame.f_globals.get("__name__", "").startswith("asyncio."):
-            found += _held_by(frame.f_code.co_name, frame.f_locals, timed)
+            found += _awaited_in_frame(frame.f_code.co_name, frame.f_locals, timed)
         coroutine = getattr(coroutine, "cr_await", None)
     return [one for one in found if asyncio.isfuture(one)]
 
 
-def _held_by(function: str, names: dict[str, Any], timed: bool) -> Iterable[Any]:
+def _awaited_in_frame(function: str, names: dict[str, Any], timed: bool) -> Iterable[Any]:
     if names.get("timeout") is not None and not timed:
         return ()
     if function in ("__aexit__", "_aexit"):

@@ -1,7 +1,7 @@
-"""Announces the waits of this manager's workers to the search for deadlocks (``control.deadlock``).
+"""AsyncWaitRegistry: announces the waits of this manager's workers to the search for deadlocks (``control.deadlock``).
 
-A task that awaits a future of its own manager directly is seen at once, by its runner. A task may also wait for several
-at once, by ``gather`` or a ``TaskGroup``; what these wait for is looked up (``wait_detection``) at each tick.
+The runner of a task announces it at once if the task directly awaits a future of its own manager. If it waits for
+several of them, by ``gather`` or a ``TaskGroup``, that is found at the next tick (``wait_detection``).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from .wait_detection import reached
 
 
 class WaitingWorker(Protocol):
-    """What is asked of a worker whose task waits."""
+    """What the search needs of a worker whose task waits."""
 
     waits: bool
 
@@ -31,7 +31,7 @@ class WaitingWorker(Protocol):
     @property
     def runner(self) -> Any: ...
     def waits_for(self) -> list[Any]:
-        """Returns what its task waits for, as far as it can be seen."""
+        """Returns the futures that its task waits for, as far as they can be found."""
         ...
 
     def interrupt(self) -> None:
@@ -48,28 +48,30 @@ class EngineOfWaits(WaitsPort, Protocol):
 
 
 class AsyncWaitRegistry:
-    """Which worker of a manager waits for what."""
+    """Records which worker of a manager waits, without a limit, for what."""
 
     def __init__(self, engine: EngineOfWaits) -> None:
         self._engine = engine
         self._graph: WaitGraph[WaitingWorker] = WaitGraph()
 
     def enter(self, worker: WaitingWorker, awaited: Any) -> None:
-        """A worker's task is about to wait. Raises ``DeadlockError`` if that would last for ever."""
+        """Announces a wait of a worker's task. Raises ``DeadlockError`` if it would never end."""
         if awaited is worker.shard.future:
             raise DeadlockError(f"{awaited} waits for itself")
         if error := self._judge(worker, awaited):
-            awaited._asyncio_future_blocking = False  # the loop will not see it
+            # The loop's task would reset it, but does not get the future now.
+            awaited._asyncio_future_blocking = False
             raise error
 
     def leave(self, worker: WaitingWorker) -> None:
-        """The wait is over."""
+        """Withdraws the announcement of a wait."""
         worker.waits = False
         self._graph.leave(worker)
 
     def survey(self) -> None:
-        """Looks up waits that were not announced, and raises ``DeadlockError`` in one of them if need be."""
+        """Finds waits that were not announced. If one of them would never end, raises ``DeadlockError`` in its task."""
         engine = self._engine
+        # Without a queued task, no task waits for one that cannot start.
         if not len(engine.queue):
             return
         for worker in list(engine.workers.values()):
@@ -80,6 +82,8 @@ class AsyncWaitRegistry:
                 continue
             error = self._judge(worker, awaited)
             if error is not None and worker.runner is not None:
+                # The loop can only throw ``CancelledError``; the runner throws this error in its place. One is enough:
+                # the task that fails lets others go on.
                 worker.runner.interruption = error
                 worker.interrupt()
                 return

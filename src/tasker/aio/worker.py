@@ -1,14 +1,12 @@
-"""The worker: a long-lived task of the loop, one resource, one task at a time.
+"""AsyncWorker: a long-lived task of the loop that drives one resource and runs one task at a time.
 
-A task that succeeds without waiting is one step of the ``TaskRunner``, which takes it from the queue and sets its outcome;
-``serve`` makes the steps, each in the context variables that it belongs to. For whatever else happens the lane asks here.
+A task that succeeds without waiting is one step of the ``TaskRunner``, which takes it from the queue and sets its
+outcome. ``serve`` makes the steps, each in the context that it belongs to, and does whatever else the runner requests.
 
-Cancellation. A task runs *in* the worker's task of the loop, so to cancel it, the worker's is cancelled: the loop throws
-``CancelledError`` where the task waits, and no further than that, because the lane catches what comes out. What the task
-does with it is its own business. Afterwards ``_absorb`` clears what is left of the request (a task may have swallowed
-it, or asked for it and ended without waiting), so it never hits the next task. The worker itself is never ended by a
-cancellation: that is what ``Retire`` is for. When a loop that closes cancels everything, ``EngineForWorkers`` notices by its
-keeper, and kills.
+A task runs *in* the worker's task of the loop. To cancel it, the worker's task is cancelled; the loop throws
+``CancelledError`` where the task waits, and the runner catches whatever comes out of the task. A cancellation never
+ends the worker itself, and never reaches the next task. (When a closing loop cancels all its tasks, the engine notices
+it and kills: see ``AsyncEngine``.)
 """
 
 from __future__ import annotations
@@ -45,29 +43,29 @@ class AsyncWorker:
         self.state: WorkerState = WorkerState.STARTING
         self.name: str = f"{engine.config.name}-{seat.slot}"
         self.context: Context | None = None
-        """Of the task that it runs now, or ran last."""
+        """The context of the task that it runs, or ran last."""
         self.waited: Any = None
-        """What its task waits for now."""
+        """The future that its task waits for."""
         self.waits: bool = False
-        """Whether it is entered as waiting for a task of its own manager."""
+        """Whether the search for deadlocks knows that it waits for a task of its own manager."""
         self.runner: TaskRunner | None = None
         self.interruptible: bool = False
-        """Whether a cancellation now would reach user code that is to be cancelled."""
+        """Whether a cancellation of ``task`` would reach user code that may be cancelled."""
         self._begun = False
-        # In an empty context: what was current when a worker happened to be started has nothing to do with it.
+        # In an empty context: a worker has nothing to do with the code that happens to start it.
         self.task: asyncio.Task[None] = engine.loop.create_task(
             self._run(), name=self.name, context=contextvars.Context()
         )
         self.task.add_done_callback(self._gone)
 
     def waits_for(self) -> list[Any]:
-        """What the task that runs here waits for, as far as it can be seen."""
+        """Returns the futures that the running task waits for, as far as they can be found."""
         if self.waited is None or self.runner is None:
             return []
         return [self.waited, *awaited_by(getattr(self.runner.generator, "gi_yieldfrom", None))]
 
     def _gone(self, task: asyncio.Task[None]) -> None:
-        if not self._begun:  # cancelled before its first step, which then never came
+        if not self._begun:  # cancelled before its first step, so that ``_run`` could not report anything
             self.engine.creation_failed(self.seat, asyncio.CancelledError())
 
     async def _run(self) -> None:
@@ -88,16 +86,19 @@ class AsyncWorker:
         assert handle.caller is not None
         last = await self._serve_guarded(handle.resource, handle.caller)
         self.state = WorkerState.ENDING
+        # What is left of a cancellation must not strike ``on_destroy``.
         await self._absorb()
+        # Reported only after the resource is destroyed: the supervisor counts the worker against the maximum until
+        # then, and a stop waits for it.
         await engine.maker.end(handle)
         engine.report(last)
 
     async def _serve_guarded(self, resource: Any, caller: FunctionCaller) -> ev.Event:
-        """Serves until it is time to end; returns the last thing to report, after the resource is destroyed."""
+        """Serves until the worker has to end. Returns the event to report after the resource was destroyed."""
         self.runner = runner = TaskRunner(self, resource)
         try:
             await self.serve(runner, resource, caller)
-        except BaseException as error:  # not the task's: no memory, or a fault of ours
+        except BaseException as error:  # not an error of the task: no memory, or a fault of the library
             if self.engine.torn_down:
                 raise
             self.engine.log.fault(f"worker {self.name}", error)
@@ -108,58 +109,63 @@ class AsyncWorker:
         return ev.WorkerEnded(self.seat)
 
     async def serve(self, runner: TaskRunner, resource: Any, caller: FunctionCaller) -> None:
-        """Runs tasks until told to retire, or until a task leaves the resource unhealthy."""
+        """Runs tasks until the worker retires, or a task has left the resource unhealthy."""
         step, run = runner.generator.__next__, contextvars.Context.run
         outcome = step()
         while True:
+            # Tasks that succeed without waiting stay in this loop: each step goes from one SWITCH to the next.
             while outcome is SWITCH:
                 outcome = run(runner.variables, step)
             if type(outcome) is not RunnerRequest:
-                outcome = await self._rest(runner, outcome)
-            elif await self._grant(runner, outcome, resource, caller):
+                outcome = await self._run_to_end(runner, outcome)
+            elif await self._handle_request(runner, outcome, resource, caller):
                 outcome = step()
             else:
                 return
 
-    async def _rest(self, runner: TaskRunner, waited: Any) -> RunnerRequest:
-        """Runs a task that waits, to its end."""
+    async def _run_to_end(self, runner: TaskRunner, waited: Any) -> RunnerRequest:
+        """Drives a task that waits until it ends. Returns the runner's next request."""
         self.interruptible = True
         try:
-            return await runner.rest(self.shard.future, waited)
+            return await runner.run_to_end(self.shard.future, waited)
         finally:
             self.interruptible = False
             runner.interruption = None
 
-    async def _grant(self, runner: TaskRunner, request: RunnerRequest, resource: Any, caller: FunctionCaller) -> bool:
-        """Does what the lane asks for. False if this worker has to end."""
-        goes_on = True
+    async def _handle_request(
+        self, runner: TaskRunner, request: RunnerRequest, resource: Any, caller: FunctionCaller
+    ) -> bool:
+        """Does what the runner requests. Returns False if the worker has to end."""
+        keep_serving = True
         if request is PARK:
             await self._park()
         elif request is PAUSE:
             await self._pause()
         elif request is PLAIN:
-            goes_on = await self._call(self.shard.future, resource, caller)
+            keep_serving = await self._call(self.shard.future, resource, caller)
         elif request is FAILED:
             error, runner.error = runner.error, None
             assert error is not None
+            # Before ``check_health`` is awaited, which a leftover cancellation would strike.
             if self.task.cancelling():
                 await self._absorb()
             try:
-                goes_on = await self.failed(self.shard.future, error)
+                keep_serving = await self.failed(self.shard.future, error)
             finally:
-                del error
+                del error  # its traceback holds frames of this worker
         else:
             self.engine.report(ev.WorkerRetiring(self.seat))
-            goes_on = False
+            keep_serving = False
         if self.task.cancelling():
             await self._absorb()
-        return goes_on
+        return keep_serving
 
     async def _call(self, future: Any, resource: Any, caller: FunctionCaller) -> bool:
         """Runs a task that is not a coroutine function."""
         engine, task, variables = self.engine, future._task, future._variables or contextvars.Context()
         self.context = context = Context(engine.root)
         future._started_at = begun = monotonic()
+        # A function in a thread cannot be interrupted.
         self.interruptible = not engine.config.sync_in_thread
         try:
             value = await caller.call_sync(variables, task, context, resource, *future._held)
@@ -175,8 +181,9 @@ class AsyncWorker:
         return True
 
     def _succeeded(self, future: AsyncTaskFuture[Any], value: Any) -> None:
-        """As at the end of the lane's straight path."""
+        """Ends a task with its result, as ``TaskRunner`` does."""
         engine, shard = self.engine, self.shard
+        # Counted before the outcome is visible: a caller that has the result also finds it in ``stats()``.
         future._finished_at = finished = monotonic()
         shard.meter.execution.append(finished - future._started_at)
         shard.meter.wait.append(future._started_at - future._queued_at)
@@ -184,16 +191,17 @@ class AsyncWorker:
         shard.future = None
         if engine.collector is not None:
             engine.hooks.completion(TaskLifecycleTimestamps(future._queued_at, future._started_at, finished))
-        if future._stage == RUNNING:
+        if future._stage == RUNNING:  # not abandoned by a kill
             future._end_result(value)
 
     async def failed(self, future: Any, error: BaseException, *, blameless: bool = False) -> bool:
-        """Sees to a task that raised. False if the resource is to blame; then this worker must end. ``blameless``: it is not,
-        without asking."""
+        """Handles a task that raised. Returns False if the resource is to blame; then this worker must end.
+        ``blameless``: the resource is not to blame, and ``check_health`` is not asked."""
         engine, shard = self.engine, self.shard
         future._finished_at = finished = monotonic()
         if error.__traceback__ is not None:
-            error.__traceback__ = error.__traceback__.tb_next  # less our own frame, which would keep things alive
+            # Without the frame of the runner, which would keep the resource and the next tasks alive with the error.
+            error.__traceback__ = error.__traceback__.tb_next
         cancellation = cancellation_of(future, self.context, error, engine.refusal)
         verdict = after_error(
             cancelled=cancellation is not None, blameless=blameless or isinstance(error, DeadlockError)
@@ -206,7 +214,7 @@ class AsyncWorker:
         shard.future = None
         if verdict is not Verdict.CANCELLED:
             engine.hooks.failure(stamps)
-        if future.done():  # abandoned
+        if future.done():  # abandoned by a kill
             return True
         if cancellation is None:
             future._end_error(error)
@@ -217,9 +225,10 @@ class AsyncWorker:
         return True
 
     def _send_back(self, future: AsyncTaskFuture[Any], error: BaseException) -> None:
+        """Leaves the decision about the task to the supervisor. The task counts as queued from here on."""
         engine = self.engine
         self.shard.future = None
-        if future.done():  # abandoned
+        if future.done():  # abandoned by a kill
             self.shard.done += 1
             return
         future._stage = QUEUED
@@ -234,6 +243,7 @@ class AsyncWorker:
         engine.report(ev.AttemptFailed(self.seat, future, future.attempts, extra.once, cancelled))
 
     def _lose_task(self, error: BaseException) -> None:
+        """Ends the current task, if any, because the worker is lost."""
         future, self.shard.future = self.shard.future, None
         if future is not None and future._stage == RUNNING:
             self.shard.done += 1
@@ -245,7 +255,7 @@ class AsyncWorker:
     # -- the loop and its cancellations ---------------------------------------------------------------------------
 
     async def _park(self) -> None:
-        """Waits for something to do."""
+        """Waits until there may be something to do."""
         self.shard.flush()
         waiter = self.engine.loop.create_future()
         self.engine.queue.parked.append(waiter)
@@ -258,7 +268,7 @@ class AsyncWorker:
                 self.engine.queue.forget(waiter)
 
     async def _pause(self) -> None:
-        """Lets the loop have a turn."""
+        """Lets the loop run other tasks."""
         self.shard.flush()
         try:
             await asyncio.sleep(0)
@@ -266,7 +276,9 @@ class AsyncWorker:
             await self._absorb()
 
     async def _absorb(self) -> None:
-        """Clears what is left of a request to cancel."""
+        """Clears what is left of a cancellation, so that it does not strike the next task."""
+        # A task may have swallowed the ``CancelledError``, or have ended before it was thrown. ``uncancel`` does not
+        # take back an error that the loop has not thrown yet; ``sleep`` lets it come here.
         while self.task.cancelling():
             self.task.uncancel()
             try:
@@ -275,11 +287,11 @@ class AsyncWorker:
                 pass
 
     def cut_off(self) -> bool:
-        """Ends whatever runs here by force, and the resource with it. False where that can't be done."""
+        """Ends whatever runs here by force, and the resource with it. Returns False: that is not possible in a loop."""
         return False
 
     def interrupt(self) -> None:
-        """Throws ``CancelledError`` into what runs here, where it can be done."""
+        """Throws ``CancelledError`` into the running task, if possible."""
         if self.interruptible:
             self.task.cancel()
 
@@ -287,21 +299,23 @@ class AsyncWorker:
 def cancellation_of(
     future: AsyncTaskFuture[Any], context: Context | None, error: BaseException, refusal: str
 ) -> TaskCancelled | None:
-    """The cancellation that an error of a task means, if it means one."""
+    """Returns the cancellation that an error of a task stands for, or None if it is an ordinary error."""
+    # Without a cause, the task was not cancelled by the manager: a ``TaskCancelled`` or ``concurrent.futures``'
+    # ``CancelledError`` then comes from something else that it has waited for, and is an ordinary error.
     cause = context.cause if context is not None else None
     if isinstance(error, TaskCancelled) and cause is not None:
         return error
     if isinstance(error, asyncio.CancelledError):
         if isinstance(cause, TaskKilled):
-            told: TaskCancelled = TaskKilled(f"{future.label} was killed: {refusal}")
+            cancellation: TaskCancelled = TaskKilled(f"{future.label} was killed: {refusal}")
         elif cause is not None:
-            told = TaskCancelled(f"{future.label} was cancelled: {cause}")
+            cancellation = TaskCancelled(f"{future.label} was cancelled: {cause}")
         else:
-            told = TaskCancelled(f"{future.label} ended with CancelledError")
-        told.__cause__ = error
-        return told
+            cancellation = TaskCancelled(f"{future.label} ended with CancelledError")
+        cancellation.__cause__ = error
+        return cancellation
     if isinstance(error, concurrent.futures.CancelledError) and cause is not None:
-        told = TaskCancelled(f"{future.label} was cancelled: {cause}")
-        told.__cause__ = error
-        return told
+        cancellation = TaskCancelled(f"{future.label} was cancelled: {cause}")
+        cancellation.__cause__ = error
+        return cancellation
     return None

@@ -1,21 +1,17 @@
-"""The lane of a worker: what takes tasks from the queue and runs them, without a task of the loop for each.
+"""TaskRunner: takes tasks from the queue and runs them in its worker, without a task of the loop for each.
 
-A task has to run in the context that was copied when it was submitted. ``asyncio.Task`` does that, but making one for
-each task costs more than all the rest. Awaiting the coroutine in the worker runs it in the worker's context. Driving it
-with ``context.run(coroutine.send, None)`` is right, and pays for a ``StopIteration``, as an object, at the end of each.
+A worker has one generator for all its tasks; it is the hottest loop of this package. A generator has no context of its
+own: each step runs in the context of the code that resumes it. It takes a task from the queue, asks to be resumed in
+the context that was copied when the task was submitted, delegates to the task's coroutine by ``yield from`` (which
+hands the result over in C, without an exception), and sets the outcome. It yields
 
-So a worker has one generator, for all its tasks. A generator has no context: each step of it runs in the context of
-whoever resumes it. It takes a task from the queue, asks to be resumed in that task's context, delegates to its coroutine
-by ``yield from`` (which hands the result over in C, without an exception), and tells the future. It is the hottest loop of
-this package. What it yields is
+- a ``RunnerRequest``, for its worker: ``SWITCH`` for a task that succeeds without waiting, the others for everything
+  else;
+- a future that the task waits for. ``run_to_end`` hands it on to the loop, as ``await`` would have done.
 
-- one of the ``RunnerRequest``es, for its worker: ``SWITCH`` is the way of a task that succeeds without waiting, and all others
-  leave the straight path;
-- anything else, from the task: it waits for that. ``rest`` hands it on to the loop, as ``await`` would have done.
-
-Taking the next task at the end of the one before, in its context, does no harm: nothing of that is the user's code.
-
-The figures of the ways not taken are in docs/decisions.
+Rejected (figures in docs/decisions): an ``asyncio.Task`` for each task, which costs more than all the rest. Awaiting
+the coroutine in the worker, which runs it in the worker's context. ``context.run(coroutine.send, None)``, which makes a
+``StopIteration`` object at the end of each task.
 """
 
 from __future__ import annotations
@@ -37,28 +33,29 @@ from .queue_slots import AsyncSlotWait
 from .user_functions import CO_COROUTINE, is_async
 
 _SLICE = 0.001
-"""For how many seconds a lane runs tasks that never wait, before it lets the rest of the loop have its turn."""
-_OURS = 3
-"""References to a context that nobody has kept: the worker's, the generator's, and the argument of ``getrefcount``."""
-_KINDS = (AsyncTaskFuture, AsyncSlotWait)
+"""The seconds for which a runner runs tasks that never wait before it lets the loop run anything else."""
+_OWN_REFERENCES = 3
+"""The references to a context that no task has kept: the worker's, the generator's, the argument of ``getrefcount``."""
+_OWN_AWAITABLES = (AsyncTaskFuture, AsyncSlotWait)
 
 
 class RunnerRequest(Enum):
-    """What a lane asks its worker for."""
+    """What a runner requests of its worker."""
 
-    SWITCH = "resume me in TaskRunner.variables, the context of the task that is next"
-    PARK = "resume me when there may be something in the queue"
-    PAUSE = "let the loop have a turn, and clear what is left of a request to cancel"
-    PLAIN = "run the task in hand, which is not a coroutine function"
-    FAILED = "the task in hand raised TaskRunner.error: see to it"
+    SWITCH = "resume the generator in TaskRunner.variables, the context of the next task"
+    PARK = "resume the generator when there may be a task in the queue"
+    PAUSE = "let the loop run other tasks, and clear what is left of a cancellation"
+    PLAIN = "run the current task, which is not a coroutine function"
+    FAILED = "handle TaskRunner.error, which the current task raised"
     RETIRE = "end"
 
 
 SWITCH, PARK, PAUSE, PLAIN, FAILED, RETIRE = RunnerRequest
 
 
-def _how(task: Any) -> RunnerRequest:
-    """How to run it. Most often it is a function, and the flag of its code is quick to look at."""
+def _request_for(task: Any) -> RunnerRequest:
+    """Returns the request by which a task is run: ``SWITCH`` for a coroutine function, else ``PLAIN``."""
+    # Most tasks are functions, and the flag in their code is quick to check.
     try:
         plain = not task.__code__.co_flags & CO_COROUTINE
     except AttributeError:
@@ -67,18 +64,18 @@ def _how(task: Any) -> RunnerRequest:
 
 
 class TaskRunner:
-    """The generator of one worker, and what it shares with it."""
+    """Holds the generator of one worker, and what the two share."""
 
     def __init__(self, worker: RunnerWorker, resource: Any) -> None:
         self._worker = worker
         self._closing = False
-        self._rested = False
+        self._has_waited = False
         self.error: BaseException | None = None
         self.interruption: BaseException | None = None
-        """What is to be raised in the task in place of the next ``CancelledError``."""
+        """The error to throw into the task in place of the next ``CancelledError``."""
         self.generator: Generator[Any, None, None] = self._tasks(resource)
         self.variables: contextvars.Context
-        """After a ``SWITCH``: the context that the next step belongs to."""
+        """After a ``SWITCH``, the context that the next step has to run in."""
 
     @types.coroutine
     def _tasks(self, resource: Any) -> Generator[Any, None, None]:
@@ -93,13 +90,14 @@ class TaskRunner:
         now = monotonic()
         until = now + _SLICE
         known: Any = None
-        """The function of the last task, ``wish`` being how to run it: most often the next one has the same."""
+        """The function of the last task, for which ``request`` was found. Most often the next task has the same one."""
         request: RunnerRequest = PLAIN
         value: Any
         future: Any
         task: Any
         while True:
-            # To the next task.
+            # From here to SWITCH this still runs in the context of the last task. That does no harm: it calls no code
+            # of the user's.
             if engine.door and not (high or normal or low):
                 engine.check_drained()
             if queue.retiring:
@@ -112,12 +110,12 @@ class TaskRunner:
             elif low:
                 future = low.popleft()
             else:
-                known = None
+                known = None  # an idle worker must not keep the function alive
                 yield PARK
                 now = monotonic()
                 until = now + _SLICE
                 continue
-            if future._stage != QUEUED:
+            if future._stage != QUEUED:  # ended in the queue, and not discarded
                 continue
             future._stage = RUNNING
             future._worker = name
@@ -126,83 +124,91 @@ class TaskRunner:
                 engine.release_slot(future)
             task = future._task
             if task is not known:
-                known, request = task, _how(task)
+                known, request = task, _request_for(task)
             if request is SWITCH:
                 self.variables = future._variables or contextvars.Context()
                 yield SWITCH
-                # In the context of the task.
+                # From here on, this runs in the context of the task. ``now`` is when the last task ended or the loop
+                # came back: reading the clock once for each task is enough.
                 future._started_at = now
                 try:
                     args = future._held
                     if args:
                         value = yield from task(context, resource, *args)
-                    else:  # a plain call is faster
+                    else:  # faster without the empty ``*args``
                         value = yield from task(context, resource)
-                except BaseException as error:
-                    if self._closing:
+                except BaseException as error:  # also a SystemExit: it is the outcome of this task, not of the loop
+                    if self._closing:  # the GeneratorExit of ``close``
                         raise
                     self.error = error
             if request is PLAIN or self.error is not None:
-                # Outside of the handler: a generator that is suspended in one keeps the error alive.
+                # Outside of the handler, in which a suspended generator would keep the error alive. Nor may the locals
+                # keep the task alive: the worker may be about to destroy the resource.
                 value = future = task = args = known = None
                 yield FAILED if self.error is not None else PLAIN
                 now = monotonic()
                 until = now + _SLICE
                 context = worker.context = Context(root)
                 continue
+            # Everything about the task is counted before its outcome is set: a caller that has the result also finds it
+            # in ``stats()`` and ``metrics()``.
             future._finished_at = finished = monotonic()
             took = finished - now
             add_execution(took)
             add_wait(now - future._queued_at)
             now = finished
-            if took > limit and not self._rested:
+            if took > limit and not self._has_waited:  # one that has waited was checked step by step in ``run_to_end``
                 engine.slow_callbacks.report(took, name, future.id, task)
-            self._rested = False
+            self._has_waited = False
             shard.done += 1
             shard.future = None
             if collects:
                 hooks.completion(TaskLifecycleTimestamps(future._queued_at, future._started_at, finished))
-            if future._stage == RUNNING:
+            if future._stage == RUNNING:  # not abandoned by a kill
                 future._stage = ENDED
                 future._held = value
                 future._task = future._variables = None
                 if future._extra is not None:
-                    future._tell(value, None)
-                    now = monotonic()
+                    future._notify(value, None)
+                    now = monotonic()  # the callback's time is not the next task's
+            # The generator may now be suspended for long, and must not keep the task or its result alive.
             value = future = task = args = None
-            if references(context) > _OURS or context._watchers or context._cause is not None:
-                # Context(root), without the call of its __init__. One that nobody has kept serves the next task.
+            # A context that the task has not kept, watched or cancelled is as good as new, and serves the next task.
+            if references(context) > _OWN_REFERENCES or context._watchers or context._cause is not None:
+                # As Context(root), without the call of ``__init__``.
                 context = worker.context = new(Context)
                 context._parent, context._cause, context._watchers = root, None, []
+            # A cancellation that came too late for the task must not strike the next one.
             if now > until or cancelling():
                 yield PAUSE
                 now = monotonic()
                 until = now + _SLICE
 
     @types.coroutine
-    def rest(self, future: AsyncTaskFuture[Any], waited: Any) -> Generator[Any, None, RunnerRequest]:
-        """Runs the task on, from its first wait to its end; gives what the lane wishes then."""
+    def run_to_end(self, future: AsyncTaskFuture[Any], waited: Any) -> Generator[Any, None, RunnerRequest]:
+        """Drives a task from its first wait to its end. Returns the runner's next request."""
         worker = self._worker
         waits, slow_callbacks = worker.engine.waits, worker.engine.slow_callbacks
         run, send, throw = self.variables.run, self.generator.send, self.generator.throw
-        self._rested = True
+        self._has_waited = True
         task = future._task
         slow_callbacks.check(future._started_at, worker.name, future.id, task)
         while True:
             worker.waited = waited
+            # A ``DeadlockError`` of ``enter`` is thrown into the task like an error that the loop throws.
             try:
-                if type(waited) in _KINDS and waited._engine is worker.engine:
+                if type(waited) in _OWN_AWAITABLES and waited._engine is worker.engine:
                     waits.enter(worker, waited)
                 elif worker.waits:
                     waits.leave(worker)
                 yield waited
             except BaseException as error:
                 worker.waited = None
-                if worker.engine.torn_down:
+                if worker.engine.torn_down:  # a GeneratorExit: nothing can be awaited any more
                     self.close()
                     raise
                 begun = monotonic()
-                waited = run(throw, self._instead(error))
+                waited = run(throw, self._error_to_throw(error))
             else:
                 worker.waited = None
                 begun = monotonic()
@@ -212,11 +218,11 @@ class TaskRunner:
                 waits.leave(worker)
                 return waited
 
-    def _instead(self, error: BaseException) -> BaseException:
+    def _error_to_throw(self, error: BaseException) -> BaseException:
         interruption, self.interruption = self.interruption, None
         return error if interruption is None else interruption
 
     def close(self) -> None:
-        """Ends the generator, and the coroutine that it is in the middle of, if there is one."""
+        """Closes the generator, and the coroutine of the task in it, if there is one."""
         self._closing = True
         self.generator.close()

@@ -316,6 +316,7 @@ class Engine(FutureOwner):
 
     def running_contexts(self) -> list[Context]:
         """See ``EngineCore``."""
+        # A copy, because this runs beside the supervisor's thread, which adds and removes workers.
         running = [worker.shard.future for worker in list(self.workers.values())]
         contexts = [getattr(future, "_context", None) for future in running]
         return [context for context in contexts if context is not None]

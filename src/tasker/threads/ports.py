@@ -24,7 +24,7 @@ from .resource_pool import ResourcePool
 from .resources import ResourceMaker
 
 
-class EngineForTasks(Protocol):
+class ThreadEngineForTasks(Protocol):
     """What is needed to run a task, in a worker or by ``run_task``."""
 
     @property
@@ -61,7 +61,7 @@ class EngineForTasks(Protocol):
         """Has the supervisor check whether anything is still outstanding. Thread-safe."""
 
 
-class EngineForWorkers(EngineForTasks, Protocol):
+class ThreadEngineForWorkers(ThreadEngineForTasks, Protocol):
     """What a worker and its host need of the engine."""
 
     @property
@@ -97,7 +97,7 @@ class HostedWorker(Protocol):
     """What a host needs of the worker that drives it."""
 
     @property
-    def engine(self) -> EngineForWorkers: ...
+    def engine(self) -> ThreadEngineForWorkers: ...
     @property
     def seat(self) -> ev.Seat: ...
     @property
@@ -115,7 +115,7 @@ class HostedWorker(Protocol):
         """Leaves the decision about a task whose attempt failed unhealthily to the supervisor."""
 
 
-class EngineForRunTask(EngineForTasks, Protocol):
+class EngineForRunTask(ThreadEngineForTasks, Protocol):
     """What ``run_task`` needs of the engine."""
 
     @property

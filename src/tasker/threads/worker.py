@@ -22,15 +22,15 @@ from tasker.metrics.protocol import TaskLifecycleTimestamps
 from .future import TaskFuture
 from .future_log import BACK, DONE, Ending, outcome_in
 from .host import Host, HostDied
-from .ports import EngineForWorkers
+from .ports import ThreadEngineForWorkers
 from .this_thread import this_thread
 
 
 class Worker:
     """Makes a resource, serves the queue with it, and ends it; reports each step to the supervisor."""
 
-    def __init__(self, engine: EngineForWorkers, seat: ev.Seat) -> None:
-        self.engine: EngineForWorkers = engine
+    def __init__(self, engine: ThreadEngineForWorkers, seat: ev.Seat) -> None:
+        self.engine: ThreadEngineForWorkers = engine
         self.seat: ev.Seat = seat
         self.shard: Shard = engine.counters.shard(seat.slot)
         self.state: WorkerState = WorkerState.STARTING
