@@ -13,7 +13,7 @@ import pytest
 
 from support.paper import Door, Notes
 from support.processes import is_running
-from support.waiting import eventually, wait_until
+from support.waiting import Call, eventually, wait_until
 from tasker import TaskCancelled, TaskKilled
 
 from . import work
@@ -140,6 +140,42 @@ def test_a_late_end_of_the_grace_hits_nobody_else(make: Any, doors: Any) -> None
             time.sleep(0.01)
         second.open()
         assert next_one.result(30) == "mine"
+
+
+def test_a_kill_grants_its_own_time(make: Any, door: Door) -> None:
+    """Its timeout counts, and not the shorter grace of a cancellation: a task that ends in time keeps its result."""
+    with make(cancel_grace=0.1) as m:
+        future = m.submit(work.hold, door, "kept")
+        door.wait_arrivals(1)
+        kill = Call(m.kill, 30)
+        wait_until(lambda: m.closed)
+        end = time.monotonic() + 1.5
+        while time.monotonic() < end:
+            assert not future.done()
+            time.sleep(0.01)
+        door.open()
+        assert not kill.outcome(30).killed_tasks
+        assert future.result(0) == "kept"
+
+
+async def test_a_kill_strikes_a_coroutine_once(amake: Any, door: Door) -> None:
+    """One that cleans up when it is cancelled gets to the end of that."""
+    async with amake(cancel_grace=0.1) as m:
+        future = m.submit(clean_up, door)
+        await eventually(lambda: door.pids)
+        await m.kill(30)
+        assert await future == "clean"
+
+
+async def clean_up(ctx: Any, thing: Any, door: Door) -> str:
+    """Wait to be cancelled; then take some time."""
+    door.arrive()
+    try:
+        await asyncio.sleep(60)
+    except asyncio.CancelledError:
+        for _ in range(10):
+            await asyncio.sleep(0.03)
+    return "clean"
 
 
 @deaf

@@ -73,7 +73,7 @@ class AsyncRemoteResource(InlineSession):
     def __init__(
         self, engine: LoopBackendEngine, sessions: Sessions[Any], name: str, on_lost: Callable[[], object]
     ) -> None:
-        super().__init__(engine.root, name, sessions.options)
+        super().__init__(engine.run_task_root, name, sessions.options)
         self._engine = engine
         self._on_lost = on_lost
         self._opened = AsyncSession(engine, sessions, name, self._gone)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tasker.context import Cause, Context
+from tasker.errors import TaskKilled
 
 from .session import Session
 
@@ -28,4 +29,5 @@ class RemoteContext(Context):
         fired: BaseException | None = self._cause
         assert fired is not None
         self._session.cancel(self.number, fired)
-        self._session.cut_off_after(self._session.grace, self.number, PATIENCE)
+        if not isinstance(fired, TaskKilled):  # a kill has a deadline of its own
+            self._session.cut_off_after(self._session.grace, self.number, PATIENCE)

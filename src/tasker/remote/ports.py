@@ -30,7 +30,7 @@ class WindowEngine(Protocol):
     def config(self) -> Config[Any]: ...
     @property
     def root(self) -> Context:
-        """The ancestor of the contexts of all tasks."""
+        """The ancestor of the contexts of all tasks but those of ``run_task``."""
         ...
 
     @property
@@ -82,6 +82,11 @@ class RemotePool(Protocol):
 
 class BackendEngine(WindowEngine, Protocol):
     """What a backend and its hosts use."""
+
+    @property
+    def run_task_root(self) -> Context:
+        """The ancestor of the contexts of ``run_task``."""
+        ...
 
     @property
     def pool(self) -> RemotePool: ...

@@ -70,7 +70,7 @@ class RemoteResource(InlineSession):
     """A session with a resource of ``run_task``'s, driven by the threads of the callers."""
 
     def __init__(self, engine: BackendEngine, sessions: Sessions[Any], name: str) -> None:
-        super().__init__(engine.root, name, sessions.options)
+        super().__init__(engine.run_task_root, name, sessions.options)
         self._engine = engine
         self._sessions = sessions
 

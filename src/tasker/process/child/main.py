@@ -51,13 +51,14 @@ class Terminated(SystemExit):
 class _Context(Context):
     """The context of the task that runs."""
 
-    __slots__ = ("interrupt", "number")
+    __slots__ = ("interrupt", "killed", "number")
 
     def __init__(self, root: Context, number: int) -> None:
         super().__init__(root)
         self.number: int = number
         self.interrupt: Callable[[], object] | None = None
         """Cancels the coroutine of an asynchronous task. From any thread."""
+        self.killed: bool = False
 
 
 class Child:
@@ -283,6 +284,11 @@ class Child:
         if current is None or number not in (0, current.number):
             return
         self._early.pop(number, None)
+        if isinstance(cause, TaskKilled):
+            # A kill comes twice, to whatever runs and to this task. A coroutine that cleans up must not be struck twice.
+            if current.killed:
+                return
+            current.killed = True
         try:
             current.cancel(cause)
         except BaseException:  # raised by a callback
