@@ -181,14 +181,14 @@ class Model:
         self.closed = True
 
     def _do_DropQueued(self, action: act.DropQueued) -> None:  # noqa: N802
-        self.killed = True
+        assert self.killed
         for level in self.levels:
             while level:
                 level.popleft().end("killed")
         self.tokens = deque(token for token in self.tokens if token is RETIRE)
 
     def _do_CancelRunning(self, action: act.CancelRunning) -> None:  # noqa: N802
-        assert self.killed
+        self.killed = True
 
     def _do_Abandon(self, action: act.Abandon) -> None:  # noqa: N802
         assert self.killed

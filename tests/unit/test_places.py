@@ -247,7 +247,7 @@ def test_close() -> None:
 
 def test_names_what_it_is() -> None:
     """In the message of a deadlock a wait is called what it is."""
-    assert repr(SlotWait()) == "a place in the full queue"
+    assert repr(SlotWait()) == "a slot in the full queue"
 
 
 @given(st.integers(1, 4), st.lists(st.sampled_from(["acquire", "timeout", "release"]), max_size=40))

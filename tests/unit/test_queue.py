@@ -131,25 +131,33 @@ def test_discard_does_not_compare() -> None:
     assert queue.waiting() == [first]
 
 
-def test_take_all() -> None:
-    """take_all() removes all tasks, most urgent first, and leaves the Retire tokens
+def test_take_many() -> None:
+    """take_many() removes all tasks, most urgent first, and leaves the Retire tokens
     for the workers."""
     queue, (first, second) = filled([NORMAL, NORMAL])
     queue.retire(1)
     urgent = new()
     queue.put(urgent, HIGH)
     queue.retire(1)
-    assert queue.take_all() == [urgent, first, second]
+    assert queue.take_many(9) == [urgent, first, second]
     assert queue.waiting() == []
     assert drain(queue) == [RETIRE, RETIRE]
-    assert queue.take_all() == []
+    assert queue.take_many(9) == []
 
 
-def test_take_all_leaves_what_a_worker_has_a_token_for() -> None:
-    """A worker that holds a token still finds a task after take_all()."""
+def test_take_many_takes_no_more() -> None:
+    """take_many() leaves the rest with its tokens, in order."""
+    queue, futures = filled([NORMAL] * 5)
+    assert queue.take_many(2) == futures[:2]
+    assert queue.tokens.qsize() == 3
+    assert queue.take_many(9) == futures[2:]
+
+
+def test_take_many_leaves_what_a_worker_has_a_token_for() -> None:
+    """A worker that holds a token still finds a task after take_many()."""
     queue, (first, second) = filled([NORMAL, NORMAL])
     queue.tokens.get()
-    taken = queue.take_all()
+    taken = queue.take_many(9)
     assert taken == [first]
     assert queue.take() is second
 

@@ -72,6 +72,7 @@ class AsyncEngine(AsyncFutureOwner):
         self._inbox: deque[ev.Event | Callable[[], None]] = deque()
         """Events, and functions to be called between two events."""
         self._processing = False
+        self._drain_check_pending = False
         self._timer: asyncio.TimerHandle | None = None
         self._next_tick = 0.0
         self._loop_guard: asyncio.Task[None] | None = None
@@ -108,8 +109,22 @@ class AsyncEngine(AsyncFutureOwner):
 
     def check_drained(self) -> None:
         """See ``EngineCore``."""
-        if self.view.awaits_drain and not self.outstanding():
-            self._post(lambda: self.answer_drained(monotonic()))
+        if not self.view.awaits_drain or self._drain_check_pending:
+            return
+        # While the inbox is processed, one check at its end serves for all: a kill ends many tasks at once, and each
+        # look costs O(workers). Else the look comes first, since entering the inbox sets the timer anew.
+        if self._processing or not self.outstanding():
+            self._drain_check_pending = True
+            self._post(self._answer_drain_check)
+
+    def _answer_drain_check(self) -> None:
+        self._drain_check_pending = False
+        self.answer_drained(monotonic())
+
+    def soon(self, call: Callable[[], None]) -> None:
+        """See ``Driver``."""
+        # The loop has a turn in between.
+        self.loop.call_soon(self._post, call, context=contextvars.Context())
 
     def _process_inbox(self) -> None:
         self._processing = True

@@ -119,7 +119,8 @@ class AsyncFutureOwner(EngineCore[AsyncWorker], abc.ABC):
             started = getattr(future, "_started_at", now)
             self.hooks.failure(TaskLifecycleTimestamps(future._queued_at, started, now))
         self.release_slot(future)
-        self.queue.discard(future)
+        if not self.killed:  # a kill empties the queue itself, and without a search for each task
+            self.queue.discard(future)
         if self.door:
             self.check_drained()
 
@@ -186,10 +187,13 @@ class AsyncFutureOwner(EngineCore[AsyncWorker], abc.ABC):
             task._end_error(error)
             self.ended_in_queue(task)
 
-    def take_queued(self) -> list[AsyncTaskFuture[Any]]:
+    def bar(self) -> None:
         """See ``Driver``."""
         self.move_door(DoorMove.KILL, self.refusal)
-        return self.queue.take_all()
+
+    def take_queued(self, most: int) -> Sequence[AsyncTaskFuture[Any]]:
+        """See ``Driver``."""
+        return self.queue.take_many(most)
 
     def drop(self, task: AsyncTaskFuture[Any]) -> None:
         """See ``Driver``."""

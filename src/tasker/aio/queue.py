@@ -98,11 +98,14 @@ class AsyncTaskQueue:
             except ValueError:
                 continue
 
-    def take_all(self) -> list[AsyncTaskFuture[Any]]:
-        """Removes and returns the queued tasks, most urgent first."""
-        taken = self.waiting()
+    def take_many(self, most: int) -> list[AsyncTaskFuture[Any]]:
+        """Removes and returns queued tasks, most urgent first, as many as ``most``."""
+        taken: list[AsyncTaskFuture[Any]] = []
         for level in self.levels:
-            level.clear()
+            while level and len(taken) < most:
+                future = level.popleft()
+                if not future.done():
+                    taken.append(future)
         return taken
 
     def waiting(self) -> list[AsyncTaskFuture[Any]]:

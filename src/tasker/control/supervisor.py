@@ -303,8 +303,9 @@ class Supervisor:
         return [
             act.RefuseTasks(event.reason),
             act.Log("info", "killing: %s", (event.reason,)),
-            act.DropQueued(),
+            # The running tasks first: they need the time until the deadline, and dropping takes its own.
             act.CancelRunning(),
+            act.DropQueued(),
         ]
 
     def _sooner(self, deadline: float | None) -> None:

@@ -6,7 +6,7 @@ differs between threads and a loop, and is the driver's.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 from tasker.control import actions as act
@@ -18,6 +18,9 @@ from tasker.errors import MaxRetriesExceeded, ResourceError, TaskKilled
 from tasker.logs import GuardedLogger, describe
 from tasker.options import Priority
 from tasker.stats import ShutdownCounts
+
+SLICE = 1000
+"""How many queued tasks a kill drops before the next event is handled: some milliseconds."""
 
 
 class Driver(Protocol):
@@ -82,13 +85,20 @@ class Driver(Protocol):
     def fail_queued(self, task: Any, error: BaseException) -> None:
         """Ends a queued task with an error."""
 
-    def take_queued(self) -> Iterable[Any]:
-        """Lets no task start any more; removes and returns those that wait."""
+    def bar(self) -> None:
+        """Lets no task start any more."""
+
+    def take_queued(self, most: int) -> Sequence[Any]:
+        """Removes and returns tasks that wait, as many as ``most``; fewer only if no more are left."""
+        ...
 
     def drop(self, task: Any) -> None:
         """Ends a task that is not running as killed."""
 
     # The end.
+    def soon(self, call: Callable[[], None]) -> None:
+        """Has ``call`` made between two of the next events, whatever else happens."""
+
     def close(self, reason: str) -> None:
         """Accepts no more tasks."""
 
@@ -125,10 +135,10 @@ class Effects:
             act.FailQueued: self._fail_queued,
             act.RefuseTasks: lambda action: driver.close(action.reason),
             act.DropQueued: self._drop_queued,
-            act.CancelRunning: lambda _: driver.cancel_running(),
+            act.CancelRunning: self._cancel_running,
             act.Abandon: self._abandon,
             act.RefillPool: lambda _: driver.refill_pool(),
-            act.Finish: lambda _: driver.finish(),
+            act.Finish: self._finish,
             act.Log: lambda action: driver.log.log(action.level, action.message, *action.args),
         }
 
@@ -168,13 +178,33 @@ class Effects:
                 driver.fail_queued(task, error)
         driver.check_drained()
 
+    def _cancel_running(self, action: act.CancelRunning) -> None:
+        # First no task starts, and then those that run are cancelled: none starts in between and is missed.
+        self._driver.bar()
+        self._driver.cancel_running()
+
     def _drop_queued(self, action: act.DropQueued) -> None:
+        # In slices: between two of them the engine handles what else has happened, the deadline of this kill above all.
+        if self._drop_some(SLICE):
+            self._driver.soon(lambda: self.carry_out(action))
+
+    def _finish(self, action: act.Finish) -> None:
+        # The deadline of a kill may have come before all were dropped. Every accepted task gets its outcome all the same.
+        if self._drop_some(SLICE):
+            self._driver.soon(lambda: self.carry_out(action))
+        else:
+            self._driver.finish()
+
+    def _drop_some(self, most: int) -> bool:
+        """Drops queued tasks; returns whether there may be more."""
         driver = self._driver
-        for task in driver.take_queued():
+        tasks = driver.take_queued(most)
+        for task in tasks:
             try:
                 driver.drop(task)
             except BaseException as error:  # of the user's, among those that are notified; the other tasks follow
                 driver.log.fault(f"the end of task #{task.id}", error)
+        return len(tasks) == most
 
     def _abandon(self, action: act.Abandon) -> None:
         driver = self._driver

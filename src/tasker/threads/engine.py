@@ -154,6 +154,8 @@ class Engine(FutureOwner):
             # Cleared before the check, see ``check_drained``.
             self._drain_check_pending = False
             self.answer_drained(monotonic())
+        elif callable(event):
+            event()
         else:
             self.step(event, monotonic())
 
@@ -174,6 +176,10 @@ class Engine(FutureOwner):
         # Forgets those that have ended, so that a manager with many short-lived workers does not accumulate them.
         self._leaving = [other for other in self._leaving if other.is_alive()]
         self._leaving.append(thread)
+
+    def soon(self, call: Callable[[], None]) -> None:
+        """See ``Driver``."""
+        self._inbox.put(call)
 
     # -- for submit -----------------------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ method that finds another ending before its own leaves the task alone (see ``fut
 from __future__ import annotations
 
 import abc
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from time import monotonic
 from typing import Any
 
@@ -56,7 +56,8 @@ class FutureOwner(EngineCore[Worker], abc.ABC):
             self.counters.note("ended_in_queue")
             self._failed_in_queue(future)
         self.release_slot(future)
-        self.queue.discard(future)
+        if not self.killed:  # a kill empties the queue itself, and without a search for each task
+            self.queue.discard(future)
         if self.door:
             self.check_drained()
 
@@ -142,13 +143,17 @@ class FutureOwner(EngineCore[Worker], abc.ABC):
         """See ``Driver``."""
         task._end(Ending(error))
 
-    def take_queued(self) -> Iterable[TaskFuture[Any]]:
+    def bar(self) -> None:
         """See ``Driver``."""
-        # The door first: a worker that takes a task from now on finds the manager killed, and does not start it.
+        # A worker that takes a task from now on finds the door, and gives the task back.
         with self.counters.lock:
             self.move_door(DoorMove.KILL, self.refusal)
-        # ``waiting`` too: a task whose token a worker has taken is still in its level.
-        return (*self.queue.take_all(), *self.queue.waiting())
+
+    def take_queued(self, most: int) -> Sequence[TaskFuture[Any]]:
+        """See ``Driver``."""
+        taken = self.queue.take_many(most)
+        # In the end ``waiting``, too: a task whose token a worker holds is still in its level.
+        return taken if len(taken) == most else (*taken, *self.queue.waiting())
 
     def drop(self, task: TaskFuture[Any]) -> None:
         """See ``Driver``."""

@@ -145,10 +145,11 @@ class TaskQueue:
             for _ in range(times):
                 self.tokens.put(token)
 
-    def take_all(self) -> list[TaskFuture[Any]]:
-        """Removes and returns the tasks whose tokens no worker has taken, most urgent first."""
-        taken, others = [], []
-        while True:
+    def take_many(self, most: int) -> list[TaskFuture[Any]]:
+        """Removes and returns tasks whose tokens no worker has taken, most urgent first, as many as ``most``."""
+        taken: list[TaskFuture[Any]] = []
+        others = []
+        while len(taken) < most:
             try:
                 token = self.tokens.get_nowait()
             except queue.Empty:

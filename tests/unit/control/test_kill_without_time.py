@@ -21,7 +21,7 @@ def test_with_time_they_retire_at_once() -> None:
     rig = Rig(2, 2).serving()
     assert without_logs(rig.do(ev.KillRequested("some time", deadline=rig.now + 1))) == [
         act.RefuseTasks("some time"),
-        act.DropQueued(),
         act.CancelRunning(),
+        act.DropQueued(),
         act.Retire(2),
     ]

@@ -9,7 +9,7 @@ from tasker.control import events as ev
 from tasker.control.lifecycle import Phase
 from unit.control.rig import Rig, levels, seat, tick, without_logs
 
-KILL = [act.DropQueued(), act.CancelRunning()]
+KILL = [act.CancelRunning(), act.DropQueued()]
 
 
 def retire_all(rig: Rig) -> list[act.Action]:

@@ -108,6 +108,7 @@ class FakeDriver(Recorder):
         self.wanted = True
         """What `returned` answers."""
         self.queued: list[FakeTask] = []
+        self.later: list[Callable[[], None]] = []
         self.outcome_is_new = True
         """What `abandon` answers."""
         self.callbacks: list[str] = []
@@ -160,11 +161,25 @@ class FakeDriver(Recorder):
         """Keep the call."""
         self.note("fail_queued", task, error)
 
-    def take_queued(self) -> Sequence[FakeTask]:
-        """Empty the queue."""
+    def bar(self) -> None:
+        """Keep the call."""
+        self.note("bar")
+
+    def take_queued(self, most: int) -> Sequence[FakeTask]:
+        """Take from the head of the queue."""
         self.note("take_queued")
-        taken, self.queued = self.queued, []
+        taken, self.queued = self.queued[:most], self.queued[most:]
         return taken
+
+    def soon(self, call: Callable[[], None]) -> None:
+        """Keep the call, for `go_on`."""
+        self.later.append(call)
+
+    def go_on(self) -> None:
+        """Make the calls that were put off."""
+        later, self.later = self.later, []
+        for call in later:
+            call()
 
     def drop(self, task: Any) -> None:
         """Keep the call."""

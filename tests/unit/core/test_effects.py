@@ -13,7 +13,7 @@ from tasker import MaxRetriesExceeded, ResourceError
 from tasker.aio.engine import AsyncEngine
 from tasker.control import actions as act
 from tasker.control import events as ev
-from tasker.core.effects import Driver, Effects, exhausted
+from tasker.core.effects import SLICE, Driver, Effects, exhausted
 from tasker.logs import GuardedLogger
 from tasker.options import Priority
 from tasker.threads.engine import Engine
@@ -70,9 +70,7 @@ def test_both_engines_are_drivers(engine: Any, member: str) -> None:
         (act.Retire(3), ("retire", 3)),
         (act.DropTask(TASK), ("drop_returned", TASK)),
         (act.RefuseTasks("enough"), ("close", "enough")),
-        (act.CancelRunning(), ("cancel_running",)),
         (act.RefillPool(), ("refill_pool",)),
-        (act.Finish(), ("finish",)),
     ],
 )
 def test_actions_that_are_one_call(action: act.Action, call: tuple[Any, ...]) -> None:
@@ -238,6 +236,39 @@ def test_fail_queued_before_a_moment() -> None:
 def test_fail_queued_with_an_empty_queue() -> None:
     """Whether anything is outstanding is looked at all the same."""
     assert carried_out(FakeDriver(), act.FailQueued("OSError: no route")) == [("check_drained",)]
+
+
+def test_cancel_running() -> None:
+    """No task may start before those that run are cancelled."""
+    assert carried_out(FakeDriver(), act.CancelRunning()) == [("bar",), ("cancel_running",)]
+
+
+def test_drop_queued_in_slices() -> None:
+    """Of many tasks some are dropped, and the rest after the engine has had time for other events."""
+    driver = FakeDriver()
+    driver.queued = [FakeTask(id=n) for n in range(2 * SLICE + 1)]
+    dropped = [call for call in carried_out(driver, act.DropQueued()) if call[0] == "drop"]
+    assert len(dropped) == SLICE
+    assert len(driver.queued) == SLICE + 1
+    driver.go_on()
+    driver.go_on()
+    assert (driver.queued, driver.later) == ([], [])
+
+
+def test_finish() -> None:
+    """The engine is finished once nothing waits any more."""
+    assert carried_out(FakeDriver(), act.Finish()) == [("take_queued",), ("finish",)]
+
+
+def test_finish_with_tasks_left() -> None:
+    """What a kill did not come to drop before its deadline is dropped before the end."""
+    driver = FakeDriver()
+    driver.queued = [FakeTask(id=n) for n in range(SLICE + 1)]
+    assert ("finish",) not in carried_out(driver, act.Finish())
+    calls = driver.calls
+    driver.go_on()
+    assert driver.queued == []
+    assert calls[-1] == ("finish",)
 
 
 def test_drop_queued() -> None:
