@@ -1,4 +1,4 @@
-"""AsyncTaskManager: the asyncio face."""
+"""AsyncTaskManager: the public face of the asyncio engine."""
 
 from __future__ import annotations
 
@@ -35,12 +35,17 @@ R = TypeVar("R")
 class AsyncTaskManager(Submitting[R]):
     """Runs tasks over a pool of workers in one event loop, each of which owns a resource.
 
-    A task is ``task(ctx, resource, *args)``: a coroutine function, or a plain function, which runs in its worker's own
-    thread (``Config.sync_in_thread``). All methods are to be called in the event loop it was started in. Use it as an
-    async context manager: leaving it stops gracefully; leaving it by an exception kills. Or start it with
-    ``manager = await AsyncTaskManager(config)``, and end it with ``await manager.stop()``.
+    A task is ``task(ctx, resource, *args)``: a coroutine function, or a plain function, which runs in a thread of its
+    worker (``Config.sync_in_thread``). Use the manager as an async context manager: leaving the block stops it
+    gracefully; leaving it by an exception, or being cancelled meanwhile, kills it. Or start it with
+    ``manager = await AsyncTaskManager(config)``, and end it with ``await manager.stop()``. A manager that is collected
+    without ``stop`` or ``kill`` is killed, with a ``ResourceWarning``.
 
-    Starting raises ``ResourceError`` if the pool of ``run_task`` (``Config.resource_pool_size``) can't be made.
+    Not thread-safe: the methods that submit or end something are to be called in the event loop in which the manager
+    was started; elsewhere they raise ``RuntimeError``. Before the start they raise ``ShutdownError``.
+
+    The constructor raises ``ConfigError`` if ``config`` is not a ``Config``. The start makes the pool of ``run_task``
+    (``Config.resource_pool_size``), and raises ``ResourceError`` if it cannot be made.
     """
 
     def __init__(self, config: Config[R]) -> None:
@@ -52,6 +57,7 @@ class AsyncTaskManager(Submitting[R]):
         self._thread = 0
 
     async def _start(self) -> AsyncTaskManager[R]:
+        # Awaiting a manager that was started returns it as it is.
         if self._engine is None:
             self._loop = asyncio.get_running_loop()
             self._engine = engine = AsyncEngine(self._config, self._loop, _backend_of(self._config))
@@ -70,11 +76,11 @@ class AsyncTaskManager(Submitting[R]):
     # -- the end --------------------------------------------------------------------------------------------------
 
     async def stop(self, timeout: float | None = None) -> StopReport:
-        """Takes no more tasks, runs all that were accepted, destroys the resources, and returns when all that is
-        done.
+        """Stops gracefully: accepts no more tasks, runs all that were accepted, destroys the resources, and returns.
 
-        After ``timeout`` seconds it becomes a ``kill``, and returns. A second call waits for the first. Cancelling the
-        caller ends its waiting, not the stop. Raises ``DeadlockError`` inside a task or callback of this manager.
+        If ``timeout`` seconds (None: no limit) pass before that, the stop becomes a ``kill``, and returns. A second
+        call waits for the first. Cancelling the caller ends its waiting, not the stop. Raises ``DeadlockError`` inside
+        a task or callback of this manager, and ``ValueError`` for a wrong timeout.
         """
         check_timeout(timeout)
         engine = self._running_engine()
@@ -85,12 +91,13 @@ class AsyncTaskManager(Submitting[R]):
         return await engine.wait_finished(since, timeout)
 
     async def kill(self, timeout: float | None = None) -> StopReport:
-        """Takes no more tasks, ends the queued ones with ``TaskKilled``, cancels those that run, waits ``timeout``
-        seconds (default: ``Config.cancel_grace``) for them, destroys the resources, and returns.
+        """Kills: accepts no more tasks, ends the queued ones with ``TaskKilled``, cancels the running ones, waits up to
+        ``timeout`` seconds (default: ``Config.cancel_grace``) for them, destroys the resources, and returns.
 
-        A task that swallows its cancellation can't be ended: it ends with ``TaskKilled`` for all who wait for it, is
-        counted as abandoned and named in the report; should it return, its resource is destroyed then. A kill during a
-        stop ends that. Raises ``DeadlockError`` inside a task or callback of this manager.
+        A task that swallows its cancellation cannot be ended: callers that wait for it get ``TaskKilled``, and the
+        worker is named in the report as abandoned; if the task returns later, its resource is destroyed then. A kill
+        during a stop takes its place. Raises ``DeadlockError`` inside a task or callback of this manager, and
+        ``ValueError`` for a wrong timeout.
         """
         check_timeout(timeout)
         engine = self._running_engine()
@@ -101,17 +108,19 @@ class AsyncTaskManager(Submitting[R]):
         return await engine.wait_finished(since, limit)
 
     def stop_on_signals(self, *signums: int) -> AbstractContextManager[Received]:
-        """While in this context manager, the first SIGTERM or SIGINT (or of ``signums``) begins a graceful stop, the
-        second kills. ``submit`` then raises ``ShutdownError``, and leaving the manager waits.
+        """Returns a context manager in which the first SIGTERM or SIGINT (or one of ``signums``) begins a graceful
+        stop, and the second one kills. Entering it returns the signals that were received.
 
-        Main thread only (``ValueError``); the former handlers are put back at the end.
+        After a signal, ``submit`` raises ``ShutdownError``, and leaving the manager's own block waits for the end. The
+        former handlers are restored at the end. Entering it raises ``ValueError`` in any thread but the main one.
         """
         return stop_on_signals(self._running_engine(), signums)
 
     def resize(self, *, worker_count: int | None = None, max_worker_count: int | None = None) -> None:
-        """Changes the bounds of the number of workers; what is not given stays. Surplus workers end once idle.
+        """Changes the bounds of the number of workers, and returns at once. A bound that is not given stays as it is.
+        Surplus workers end after their task.
 
-        Raises ``ConfigError`` for a bad value.
+        Raises ``ConfigError`` for a wrong value.
         """
         self._running_engine().resize(worker_count, max_worker_count)
 
@@ -128,7 +137,7 @@ class AsyncTaskManager(Submitting[R]):
             try:
                 await asyncio.wait([ending])
             except asyncio.CancelledError:
-                # Nothing may outlive the block: whoever does not want to wait for the rest gets it killed.
+                # Nothing may outlive the block, so a caller that does not wait any longer gets the rest killed.
                 cancelled = True
                 engine.request_kill("leaving it was cancelled", self._config.cancel_grace)
         ending.result()
@@ -139,15 +148,17 @@ class AsyncTaskManager(Submitting[R]):
         return self._start().__await__()
 
     def __del__(self) -> None:
+        # None if the constructor has raised.
         engine: AsyncEngine | None = getattr(self, "_engine", None)
         if engine is None or engine.closed or engine.loop.is_closed():
             return
+        # A finalizer may run in any thread, and in the middle of a step of the engine.
         engine.loop.call_soon_threadsafe(
             engine.request_kill, "it was collected without stop()", engine.config.cancel_grace
         )
         warnings.warn(f"{self!r} was collected without stop() or kill()", ResourceWarning, stacklevel=1, source=self)
 
-    # -- what it shows --------------------------------------------------------------------------------------------
+    # -- observing ------------------------------------------------------------------------------------------------
 
     @property
     def name(self) -> str:
@@ -156,26 +167,27 @@ class AsyncTaskManager(Submitting[R]):
 
     @property
     def config(self) -> Config[R]:
-        """The configuration it was made with."""
+        """The configuration that the manager was made with."""
         return self._config
 
     @property
     def closed(self) -> bool:
-        """Whether it takes no more tasks."""
+        """Whether the manager accepts no more tasks."""
         return self._engine is not None and self._engine.closed
 
     def stats(self) -> TaskStats:
-        """Workers, tasks and resources at this moment; true at every moment. Costs O(workers)."""
+        """Returns the numbers of workers, tasks and resources at this moment, consistent with each other; all zeros
+        before the start. Costs O(workers)."""
         return TaskStats() if self._engine is None else stats_of(self._engine)
 
     def metrics(self) -> TaskMetrics:
-        """Times, rates and totals of the tasks so far. Costs O(workers). With ``Config.collector``, its
-        ``metrics()``."""
+        """Returns the times, rates and totals of the tasks so far, or what ``Config.collector`` returns. Costs
+        O(workers)."""
         return TaskMetrics() if self._engine is None else metrics_of(self._engine)
 
     def explain(self) -> ScalingExplanation:
-        """Why there are as many workers as there are: what the scaling policy said last, and the last 32 changes, each
-        with what it was decided on. ``str()`` of it is for people."""
+        """Explains the present number of workers: returns the last decision of the scaling policy and the last 32
+        changes, each with the figures that it was based on. ``str()`` of it is meant for people."""
         if self._engine is None:
             return explained(Supervisor(plan_of(self._config), random.Random(0), 0.0).view())
         return explained(self._engine.view)

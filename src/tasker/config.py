@@ -1,4 +1,4 @@
-"""Config: every option, its default, its unit and its check."""
+"""Config: the options of a manager, with their defaults, units and checks."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ _default_logger.addHandler(logging.NullHandler())
 
 
 class ConfigOptions(TypedDict, total=False):
-    """The options that have nothing to do with the type of the resource, for type checkers; a test compares them with
-    the fields of ``Config``."""
+    """The options whose types do not depend on the resource, for type checkers. A test compares them with the fields of
+    ``Config``."""
 
     ctx: Context | None
     check_health: Callable[[BaseException], bool] | Callable[[BaseException], Awaitable[bool]] | None
@@ -50,70 +50,75 @@ class ConfigOptions(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Config(Generic[R]):
-    """The options of a manager. All are keyword-only; all durations are float seconds.
+    """The options of a manager. Immutable, so it can be shared by threads and managers.
 
-    A wrong value raises ``ConfigError`` that names the field, the value and what is allowed.
+    All options are keyword-only, and all durations are in seconds. The constructor raises ``ConfigError``, which names
+    the field, the value and what is allowed, for a wrong value.
     """
 
     _: KW_ONLY
     worker_count: int
-    """Base workers, always kept alive. Positive."""
+    """The number of base workers, which are always kept alive. At least 1."""
     on_create: Callable[[], R] | Callable[[], Awaitable[R]] | None = None
-    """Makes a resource, in the thread of the worker that will own it. Required, unless ``resource`` is given. May be
-    asynchronous for ``AsyncTaskManager``, as ``on_destroy`` and ``check_health``."""
+    """Makes a resource, in the thread of the worker that will own it. Required, unless ``resource`` is given. For
+    ``AsyncTaskManager``, this function, ``on_destroy`` and ``check_health`` may be asynchronous."""
     on_destroy: Callable[[R], object] | None = None
-    """Ends a resource, in the thread that made it; called exactly once for each."""
+    """Destroys a resource, in the thread that made it. Called exactly once for each resource. An error that it raises
+    is logged and counted."""
     resource: Callable[[], AbstractContextManager[R]] | Callable[[], AbstractAsyncContextManager[R]] | None = None
-    """A context-manager factory, instead of ``on_create`` and ``on_destroy``: entered to make a resource, left to
-    end it, both in the worker's thread. May be asynchronous for ``AsyncTaskManager``."""
+    """Returns a context manager, in place of ``on_create`` and ``on_destroy``: entered to make a resource and left to
+    destroy it, both in the worker's thread. For ``AsyncTaskManager``, it may be an asynchronous one."""
     ctx: Context | None = None
-    """The parent context: when it is cancelled or its deadline passes, the manager stops gracefully. Tasks see its
-    values."""
+    """The parent context. When it is cancelled or its deadline passes, the manager stops gracefully. The contexts of
+    tasks have its values."""
     check_health: Callable[[BaseException], bool] | Callable[[BaseException], Awaitable[bool]] | None = None
-    """Asked with the error of a failed task: False blames the resource, which is then replaced and the task retried.
-    None: every error is the task's own fault."""
+    """Called with the error of a failed task. False blames the resource, which is then replaced, and the task is
+    retried. None: no error is blamed on the resource. If the function itself raises, its error is logged and the
+    resource is not blamed."""
     max_worker_count: int | None = None
-    """Base and burst workers together, those that start or end included. None: twice ``worker_count``."""
+    """The maximum number of workers: base and burst workers, including those that start or end. At least
+    ``worker_count``. None: twice ``worker_count``."""
     burst_interval: float = 0.1
-    """Seconds between two scaling decisions; 0 turns scaling off."""
+    """The seconds between two scaling decisions. 0: no scaling."""
     max_retries: int = 3
-    """How often a task is started again after an unhealthy error; 0 means never."""
+    """How many times a task is started again after an error that is blamed on the resource. 0: never."""
     resource_pool_size: int | None = None
-    """Resources kept ready for ``run_task``. None: ``worker_count``; 0: none, each call makes its own."""
+    """The number of resources that are kept ready for ``run_task``. None: ``worker_count``. 0: each call makes one."""
     max_temporary_resources: int | None = None
-    """How many resources ``run_task`` may make beyond its pool at one time. None: as many as there are callers."""
+    """How many resources ``run_task`` may make beyond its pool at the same time. None: one for each caller."""
     max_queue_size: int | None = None
-    """How many accepted tasks may wait to be started. None: no bound."""
+    """How many accepted tasks may wait to be started. At least 1. None: no limit."""
     logger: Logger = _default_logger
-    """Where the manager logs; a ``logging.Logger``, a ``LoggerAdapter`` and a structlog logger fit as they are."""
+    """Receives the log messages of the manager: a ``logging.Logger``, a ``LoggerAdapter`` or a structlog logger."""
     collector: MetricsCollector | None = None
-    """Receives the metrics instead of the built-in collector."""
+    """Receives the metrics in place of the built-in collector."""
     name: str = "tasker"
-    """Names the manager in logs and its threads, ``<name>-<n>``."""
+    """The name of the manager in logs; its threads are named ``<name>-<n>``."""
     creation_timeout: float | None = None
-    """How many seconds a task waits, while no worker can be made, before it fails with ``ResourceError``. None: it
-    waits until one can."""
+    """The seconds that a task waits while no worker is ready before it fails with ``ResourceError``. None: no limit."""
     creation_backoff: float = 0.1
-    """Seconds to wait after a first failed creation; doubled for each further one, with jitter, up to 30 s."""
+    """The seconds to wait after the first failed creation; doubled for each further one, with jitter, up to 30 s."""
     cancel_grace: float = 5.0
-    """Seconds that running tasks are given to notice a kill that names no timeout of its own."""
+    """The seconds that running tasks have to end after a kill without a timeout of its own."""
     rate_window: float = 10.0
-    """Seconds over which arrival and completion rates are taken."""
+    """The seconds over which the arrival and completion rates are measured."""
     target_wait: float = 0.1
-    """Seconds for which hardly a task (by default one in a hundred) should wait to be started: workers are added where
-    more would have to wait longer."""
+    """The seconds that hardly any task (by default one in a hundred) should wait to be started. Workers are added if
+    more tasks would wait longer."""
     scaling: ScalingPolicy | None = None
     """Decides the number of workers. None: ``RatePolicy()``."""
     sync_in_thread: bool = True
     """For ``AsyncTaskManager``: whether tasks, ``on_create`` and ``on_destroy`` that are not coroutine functions run in
-    a thread of their worker's, so that they may block; False: in the event loop, which saves the way there and back."""
+    a thread of their worker, so that they may block. False: they run in the event loop, which saves switching
+    threads."""
     slow_callback: float = 0.1
-    """For ``AsyncTaskManager``: after how many seconds in which a task held the event loop that is logged, with its
-    name; 0: never."""
+    """For ``AsyncTaskManager``: the seconds after which a task that held the event loop is logged, with its name. 0:
+    never."""
     backend: Backend | None = None
-    """Where the resources live. None: in this process; ``ProcessBackend()``: each in a child process of its own."""
+    """Where the resources live. None: in this process. ``ProcessBackend()``: each in a child process of its own."""
 
-    if TYPE_CHECKING:  # so that R is the resource also where it has to be awaited; dataclass makes the real one
+    # Overloads, so that type checkers find R also if the resource has to be awaited. The dataclass makes the real one.
+    if TYPE_CHECKING:
 
         @overload
         def __init__(
@@ -155,6 +160,8 @@ class Config(Generic[R]):
         _check_resource(self)
         _check_types(self)
         _integer(self, "worker_count", 1)
+        # Only now that ``worker_count`` is known to be valid, because the defaults depend on it. The dataclass is
+        # frozen.
         for field, default in (("max_worker_count", 2 * self.worker_count), ("resource_pool_size", self.worker_count)):
             if getattr(self, field) is None:
                 object.__setattr__(self, field, default)

@@ -1,4 +1,4 @@
-"""TaskManager: the threaded face."""
+"""TaskManager: the public face of the threaded engine."""
 
 from __future__ import annotations
 
@@ -42,16 +42,19 @@ _NORMAL = Priority.NORMAL
 class TaskManager(Generic[R]):
     """Runs tasks over a pool of threads, each of which owns a resource.
 
-    A task is ``task(ctx, resource, *args)``. All methods are thread-safe. Use it as a context manager: leaving it
-    stops gracefully; leaving it by an exception kills.
+    A task is ``task(ctx, resource, *args)``. All methods are thread-safe. Use the manager as a context manager: leaving
+    the block stops it gracefully; leaving it by an exception kills it. A manager that is collected without ``stop`` or
+    ``kill`` is killed, with a ``ResourceWarning``; when the interpreter exits, it is stopped gracefully.
 
-    Raises ``ResourceError`` if the pool of ``run_task`` (``Config.resource_pool_size``) can't be made.
+    The constructor makes the pool of ``run_task`` (``Config.resource_pool_size``) in the calling thread, and starts the
+    workers. It raises ``ResourceError`` if the pool cannot be made, and ``ConfigError`` if ``config`` is not a
+    ``Config``.
     """
 
     def __init__(self, config: Config[R]) -> None:
         if not isinstance(config, Config):
             raise ConfigError(f"TaskManager takes a Config, got {config!r}")
-        # Not with this module: most of the library is behind it, and takes longer to import than all that is in front.
+        # Imported here because most of the library is behind it, and takes most of the time of the import.
         from .threads.engine import Engine  # noqa: PLC0415
 
         engine = Engine(config, _backend_of(config))
@@ -75,38 +78,44 @@ class TaskManager(Generic[R]):
         block: bool = True,
         queue_timeout: float | None = None,
     ) -> TaskFuture[T]:
-        """Queues ``task(ctx, resource, *args)`` and returns its future at once.
+        """Queues ``task(ctx, resource, *args)`` and returns its future.
 
-        ``priority``: started before all of lower priority; in the order of submission inside one.
-        ``once``: never started a second time, even if the resource was at fault.
-        ``callback(result, error)``: called exactly once, in the worker's thread; what it raises is logged.
-        ``block``, ``queue_timeout``: with ``Config.max_queue_size``, whether and for how many seconds to wait for a
-        place; ``QueueFull`` otherwise.
+        ``priority``: the task is started before all queued tasks of lower priority, and after those of the same
+        priority that were submitted before it.
+        ``once``: the task is never started a second time, even if the resource was to blame for its error.
+        ``callback(result, error)``: called exactly once, with the result and None or with None and the error, in the
+        thread that sets the outcome (most often the worker's). An error that it raises is logged and counted.
+        ``block``, ``queue_timeout``: whether, and for how many seconds (None: no limit), to wait for a slot if
+        ``Config.max_queue_size`` tasks are waiting.
 
-        Raises ``ShutdownError`` when the manager takes no more tasks; with a ``callback`` that gets the error
-        instead, and the returned future has failed.
+        Raises ``QueueFull`` if there is no slot, at once or within ``queue_timeout`` seconds; ``DeadlockError`` in a
+        task of this manager if the wait for a slot would never end; ``TypeError`` or ``ValueError`` for a wrong
+        argument. Raises ``ShutdownError`` if the manager accepts no more tasks; with a ``callback``, that gets the
+        error instead, and the returned future has failed with it.
         """
-        # Ctrl-C may raise KeyboardInterrupt in here. CPython looks for signals when a call returns or a loop turns; so
-        # nothing can come between the number and its name in ``for ... break``, nor from ``+=`` up to the end of
-        # ``_put_token``: either the task is queued with its token, or its number is given back.
+        # Ctrl-C may raise KeyboardInterrupt in here, but CPython checks for signals only when a call returns and when a
+        # loop turns. At each of these moments, ``number`` and ``slot`` hold exactly what has to be taken back.
         engine = self._engine
         level = self._normal if priority is _NORMAL else engine.level(priority)
         if not callable(task):
             raise TypeError(f"task must be callable, got {task!r}")
         if callback is not None and not callable(callback):
             raise TypeError(f"callback must be callable, got {callback!r}")
-        place = None
+        slot = None
         number = 0
         try:
             if engine.must_admit:
-                place = engine.slot_wait()
-                engine.admit(place, block, queue_timeout)
+                slot = engine.slot_wait()
+                engine.admit(slot, block, queue_timeout)
+            # A loop, not ``next``: between the end of that call and the assignment a signal could strike, and a number
+            # that no task has would keep a stop waiting.
             try:
                 for number in self._numbers:  # noqa: B007
                     break
             except IndexError:
                 number = engine.counters.numbers.more()
-            future: TaskFuture[T] = TaskFuture()  # and its fields, as ``_accepted`` sets them
+            # As ``_accepted``, which would be one call more.
+            future: TaskFuture[T] = TaskFuture()
             future._owner = engine
             future.id = number
             future._task = task
@@ -118,18 +127,22 @@ class TaskManager(Generic[R]):
             future._attempts = 0
             if once:
                 future._once = True
-            if place is not None:
+            if slot is not None:
                 future._holds_slot = True
             if callback is not None:
-                future._log = [Callback(_with_outcome(callback))]  # as ``add_done_callback``; nobody else knows it yet
+                # As ``add_done_callback``, which need not be called: no other thread knows the future yet.
+                future._log = [Callback(_with_outcome(callback))]
+            # From here to the end of ``_put_token``, which is C, nothing is called: either the task is queued with its
+            # token, or its number and slot are taken back. ``+=`` on a deque is atomic.
             level += (future,)
-            number, place = 0, None
+            number, slot = 0, None
             self._put_token(None)
         except BaseException as error:
-            engine.unsubmitted(number, place)
+            engine.unsubmitted(number, slot)
             if callback is not None and isinstance(error, ShutdownError):
                 return _refused(engine, task, callback, error)
             raise
+        # After the task was queued: the door may have been closed meanwhile, see ``follow_up``.
         if engine.must_follow_up and engine.follow_up(future, priority) and callback is None:
             raise engine.shutdown_error()
         return future
@@ -141,20 +154,21 @@ class TaskManager(Generic[R]):
         *args: *Ts,
         **options: Unpack[QueueOptions],
     ) -> T:
-        """Submits the task with the options of ``submit``, waits for the result and returns it.
+        """Submits the task as ``submit`` does, waits for its result and returns it.
 
-        Raises what ``submit`` and the task raise; ``DeadlockError`` in a task of this manager if every worker waits.
+        Raises what ``submit`` and the task raise, and ``DeadlockError`` in a task of this manager if the wait would
+        never end.
         """
         return self.submit(task, *args, **options).result()
 
     def run_task(self, task: Callable[[Context, R, *Ts], T], *args: *Ts) -> T:
-        """Runs the task now, in this thread, past the queue, and returns its result.
+        """Runs the task at once, in the calling thread and past the queue, and returns its result.
 
-        It gets an idle resource of the pool (``Config.resource_pool_size``), or a temporary one that is destroyed
-        afterwards. It is not retried; an unhealthy error destroys the resource.
+        The task gets an idle resource of the pool (``Config.resource_pool_size``) or, if there is none, a temporary one
+        that is destroyed afterwards. It is not retried; an unhealthy error destroys the resource.
 
-        Raises what the task raises; ``ResourceError`` if there is no resource and none can be made, or
-        ``Config.max_temporary_resources`` are in use; ``ShutdownError``.
+        Raises what the task raises; ``ResourceError`` if a resource cannot be made or
+        ``Config.max_temporary_resources`` are in use; ``ShutdownError`` if the manager accepts no more tasks.
         """
         if not callable(task):
             raise TypeError(f"task must be callable, got {task!r}")
@@ -170,14 +184,19 @@ class TaskManager(Generic[R]):
         look_ahead: int | None = None,
         **options: Unpack[TaskOptions],
     ) -> Iterator[T]:
-        """Yields ``task(ctx, resource, item)`` for each item, in the order of the inputs, or as they end.
+        """Yields the result of ``task(ctx, resource, item)`` for each item, in the order of the inputs or, if not
+        ``ordered``, as the tasks end.
 
-        Lazy: at most ``look_ahead`` inputs (default: 1,000) are read and submitted ahead of what was yielded, so the
-        inputs may be endless. The first task that fails raises here, at its place; then, and when the iterator is
-        closed, what has not started is cancelled. Nothing is submitted before the first ``next``.
+        It is lazy: at most ``look_ahead`` inputs (default: 1,000) are read and submitted ahead of the results that were
+        yielded, so the inputs may be endless; nothing is submitted before the first ``next``. The options apply to each
+        task, which waits for a slot if the queue is full.
+
+        The iterator raises the error of a task, or of the inputs, in place of the result. Then, and when the iterator
+        is closed, the tasks that were submitted ahead are cancelled. Raises ``ValueError`` or ``TypeError`` for a wrong
+        argument. The iterator itself is not thread-safe.
         """
         look_ahead = check_look_ahead(look_ahead)
-        iter(inputs)
+        iter(inputs)  # raises TypeError here, and not at the first ``next``
 
         def submit(item: A) -> TaskFuture[T]:
             return self.submit(task, item, **options)
@@ -188,29 +207,35 @@ class TaskManager(Generic[R]):
 
     @spells_out(TaskOptions)
     def as_executor(self, **options: Unpack[TaskOptions]) -> Executor:
-        """This manager as a ``concurrent.futures.Executor`` whose callables need no resource; its ``shutdown`` closes
-        the view and waits for what came through it, not for the manager."""
+        """Returns a view of this manager as a ``concurrent.futures.Executor``, whose callables get no resource.
+        Thread-safe.
+
+        The options apply to each task. ``shutdown`` closes the view and waits for the tasks that were submitted through
+        it; the manager goes on.
+        """
         return ManagerExecutor(self.submit, self._engine.waits, options)
 
     # -- the end --------------------------------------------------------------------------------------------------
 
     def stop(self, timeout: float | None = None) -> StopReport:
-        """Takes no more tasks, runs all that were accepted, destroys the resources, and returns when all that is
-        done.
+        """Stops gracefully: accepts no more tasks, runs all that were accepted, destroys the resources, and returns.
 
-        After ``timeout`` seconds it becomes a ``kill``, and returns. A second call waits for the first.
-        Raises ``DeadlockError`` inside a task or callback of this manager.
+        If ``timeout`` seconds (None: no limit) pass before that, the stop becomes a ``kill``, and returns. A second
+        call waits for the first. Raises ``DeadlockError`` inside a task or callback of this manager, and ``ValueError``
+        for a wrong timeout.
         """
         check_timeout(timeout)
         return self._end("stop", None if timeout == math.inf else timeout)
 
     def kill(self, timeout: float | None = None) -> StopReport:
-        """Takes no more tasks, ends the queued ones with ``TaskKilled``, cancels the contexts of those that run,
-        waits ``timeout`` seconds (default: ``Config.cancel_grace``) for them, destroys the resources, and returns.
+        """Kills: accepts no more tasks, ends the queued ones with ``TaskKilled``, cancels the contexts of the running
+        ones, waits up to ``timeout`` seconds (default: ``Config.cancel_grace``) for them, destroys the resources, and
+        returns.
 
-        A thread stuck in user code can't be ended: its task ends with ``TaskKilled``, it is counted as abandoned and
-        named in the report; should it return, its resource is destroyed then. A kill during a stop ends that.
-        Raises ``DeadlockError`` inside a task or callback of this manager.
+        A thread that does not return from user code cannot be ended: its task ends with ``TaskKilled``, and the worker
+        is named in the report as abandoned; if the thread returns later, its resource is destroyed then. A kill during
+        a stop takes its place. Raises ``DeadlockError`` inside a task or callback of this manager, and ``ValueError``
+        for a wrong timeout.
         """
         check_timeout(timeout)
         return self._end("kill", self._config.cancel_grace if timeout is None else timeout)
@@ -225,18 +250,20 @@ class TaskManager(Generic[R]):
         return engine.end(what == "kill", f"{what}() was called", timeout)
 
     def stop_on_signals(self, *signums: int) -> AbstractContextManager[Received]:
-        """While in this context manager, the first SIGTERM or SIGINT (or of ``signums``) begins a graceful stop, the
-        second kills. The handlers return at once; ``submit`` then raises ``ShutdownError``, and leaving the manager
-        waits.
+        """Returns a context manager in which the first SIGTERM or SIGINT (or one of ``signums``) begins a graceful
+        stop, and the second one kills. Entering it returns the signals that were received.
 
-        Main thread only (``ValueError``); the former handlers are put back at the end.
+        The signal raises nothing in the main thread: ``submit`` raises ``ShutdownError`` from then on, and leaving the
+        manager's own block waits for the end. The former handlers are restored at the end. Entering it raises
+        ``ValueError`` in any thread but the main one.
         """
         return stop_on_signals(self._engine, signums)
 
     def resize(self, *, worker_count: int | None = None, max_worker_count: int | None = None) -> None:
-        """Changes the bounds of the number of workers; what is not given stays. Surplus workers end once idle.
+        """Changes the bounds of the number of workers, and returns at once. A bound that is not given stays as it is.
+        Surplus workers end after their task.
 
-        Raises ``ConfigError`` for a bad value.
+        Raises ``ConfigError`` for a wrong value.
         """
         self._engine.resize(worker_count, max_worker_count)
 
@@ -251,18 +278,21 @@ class TaskManager(Generic[R]):
             return
         try:
             self.stop()
-        except BaseException:  # Ctrl-C: whoever is impatient now does not want to wait at the exit again
+        except BaseException:
+            # Ctrl-C during the stop. Without the kill, the exit of the interpreter would wait for the same stop again.
             self.kill()
             raise
 
     def __del__(self) -> None:
+        # None if the constructor has raised.
         engine: Engine | None = getattr(self, "_engine", None)
         if engine is None or engine.door:
             return
+        # A finalizer must not wait or take a lock; a request does neither.
         engine.request_kill("it was collected without stop()", engine.config.cancel_grace)
         warnings.warn(f"{self!r} was collected without stop() or kill()", ResourceWarning, stacklevel=1, source=self)
 
-    # -- what it shows --------------------------------------------------------------------------------------------
+    # -- observing ------------------------------------------------------------------------------------------------
 
     @property
     def name(self) -> str:
@@ -271,30 +301,31 @@ class TaskManager(Generic[R]):
 
     @property
     def config(self) -> Config[R]:
-        """The configuration it was made with."""
+        """The configuration that the manager was made with."""
         return self._config
 
     @property
     def closed(self) -> bool:
-        """Whether it takes no more tasks."""
+        """Whether the manager accepts no more tasks."""
         return self._engine.closed
 
     def stats(self) -> TaskStats:
-        """Workers, tasks and resources at this moment; true at every moment. Costs O(workers)."""
+        """Returns the numbers of workers, tasks and resources at this moment, consistent with each other. Costs
+        O(workers)."""
         from .core.report import stats_of  # noqa: PLC0415  as the engine
 
         return stats_of(self._engine)
 
     def metrics(self) -> TaskMetrics:
-        """Times, rates and totals of the tasks so far. Costs O(workers). With ``Config.collector``, its
-        ``metrics()``."""
+        """Returns the times, rates and totals of the tasks so far, or what ``Config.collector`` returns. Costs
+        O(workers)."""
         from .core.report import metrics_of  # noqa: PLC0415  as the engine
 
         return metrics_of(self._engine)
 
     def explain(self) -> ScalingExplanation:
-        """Why there are as many workers as there are: what the scaling policy said last, and the last 32 changes, each
-        with what it was decided on. ``str()`` of it is for people."""
+        """Explains the present number of workers: returns the last decision of the scaling policy and the last 32
+        changes, each with the figures that it was based on. ``str()`` of it is meant for people."""
         from .core.report import explained  # noqa: PLC0415  as the engine
 
         return explained(self._engine.view)
@@ -312,11 +343,11 @@ def _backend_of(config: Config[Any]) -> Callable[[Engine], ThreadsBackendPort] |
 
 
 def _with_outcome(callback: Callable[[Any, BaseException | None], object]) -> Callable[[TaskFuture[Any]], object]:
-    def tell(future: TaskFuture[Any]) -> object:
+    def notify(future: TaskFuture[Any]) -> object:
         error = future._error
         return callback(future._value if error is None else None, error)
 
-    return tell
+    return notify
 
 
 def _refused(
@@ -325,7 +356,7 @@ def _refused(
     callback: Callable[[Any, BaseException | None], object],
     error: ShutdownError,
 ) -> TaskFuture[Any]:
-    """The failed future of a task that was not accepted, its callback called."""
+    """Returns the failed future of a task that was not accepted, after calling its callback."""
     future: TaskFuture[Any] = TaskFuture._accepted(engine, 0, task, (), monotonic())
     future._log = [Callback(_with_outcome(callback))]
     future._end(Ending(error, forced=True))

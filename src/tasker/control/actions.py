@@ -1,4 +1,4 @@
-"""What to do: the actions that the supervisor asks of an engine, in this order."""
+"""The actions that the supervisor returns to an engine, which carries them out in order."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from .events import Seat
 
 @dataclass(frozen=True, slots=True)
 class StartWorker:
-    """Start a worker that makes a resource and then serves the queue."""
+    """Start a worker, which makes a resource and then serves the queue."""
 
     seat: Seat
 
 
 @dataclass(frozen=True, slots=True)
 class Retire:
-    """Let ``count`` idle workers end, whichever are idle first."""
+    """Let ``count`` workers end: idle ones, or those that first finish a task."""
 
     count: int
 
@@ -31,7 +31,7 @@ class Requeue:
 
 @dataclass(frozen=True, slots=True)
 class FailTask:
-    """Give the task its own last error (``own``) or ``MaxRetriesExceeded``."""
+    """End the task with its own last error (``own``) or with ``MaxRetriesExceeded``."""
 
     task: object
     own: bool
@@ -46,7 +46,7 @@ class DropTask:
 
 @dataclass(frozen=True, slots=True)
 class FailQueued:
-    """Fail tasks in the queue with ``ResourceError``: all, or those that have waited since ``before``."""
+    """Fail queued tasks with ``ResourceError``: all, or those that were queued at ``before`` or earlier."""
 
     error: str
     before: float | None = None
@@ -66,29 +66,29 @@ class DropQueued:
 
 @dataclass(frozen=True, slots=True)
 class CancelRunning:
-    """Cancel the contexts of the tasks that run."""
+    """Cancel the contexts of the running tasks."""
 
 
 @dataclass(frozen=True, slots=True)
 class Abandon:
-    """Stop waiting for these workers: end their tasks as killed."""
+    """Stop waiting for these workers, and end their tasks as killed."""
 
     seats: tuple[Seat, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class RefillPool:
-    """Make one resource for ``run_task``'s pool."""
+    """Make one resource for the pool of ``run_task``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """Nothing is left to supervise."""
+    """Finish the engine: nothing is left to supervise."""
 
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """Say this to the user's logger."""
+    """Log this with the user's logger."""
 
     level: Literal["debug", "info", "warning", "error"]
     message: str

@@ -1,7 +1,7 @@
-"""What happens: the events that engines report to the supervisor.
+"""The events that engines report to the supervisor.
 
-Every long action (create, run, destroy) reports exactly one of them, with the worker's ``Seat``, so what comes late,
-after a kill or from a predecessor, is recognised and dropped.
+Every long action (create, run, destroy) reports exactly one of them, with the worker's ``Seat``. So an event that comes
+late, after a kill or from an earlier worker of the slot, is recognised and dropped.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 
 class Seat(NamedTuple):
-    """A worker: the slot that names it, and which of the slot's successive workers it is."""
+    """Identifies a worker: by the slot that names it, and a generation that no two workers share."""
 
     slot: int
     generation: int
@@ -19,21 +19,21 @@ class Seat(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """How busy the data plane is at one moment: what goes through the queue, without the tasks of ``run_task``."""
+    """Measures the queue and its workers at one moment. Tasks of ``run_task`` are not included."""
 
     queued: int
     running: int
     arrived: int
-    """Tasks accepted since the start."""
+    """The tasks accepted since the start."""
     ended: int
-    """Tasks that have their outcome, since the start."""
+    """The tasks that got their outcome since the start."""
     oldest_wait: float = 0.0
-    """Seconds for which the first task of the queue has waited."""
+    """The seconds for which the first task of the queue has waited."""
 
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The manager begins: base workers are wanted."""
+    """The manager has started and needs its base workers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,34 +53,34 @@ class CreationFailed:
 
 @dataclass(frozen=True, slots=True)
 class WorkerRetiring:
-    """The worker took a ``Retire`` and is going to destroy its resource."""
+    """The worker obeys a ``Retire`` and is about to destroy its resource."""
 
     seat: Seat
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerWorn:
-    """The worker has served its time and is going to destroy its resource, with which nothing is wrong."""
+    """The worker has reached a limit of recycling and is about to destroy its resource, which is healthy."""
 
     seat: Seat
 
 
 @dataclass(frozen=True, slots=True)
 class AttemptFailed:
-    """A task failed with an error that is the resource's fault. Its worker is going to destroy the resource."""
+    """A task failed with an error that is blamed on the resource. Its worker is about to destroy the resource."""
 
     seat: Seat
     task: object
-    """The engine's own handle of the task; given back in the action."""
+    """The engine's own future of the task, which the action returns."""
     attempts: int
     once: bool
     cancelled: bool = False
-    """Whether it was cancelled while it ran: then it is not wanted any more."""
+    """Whether the task was cancelled while it ran, so that it must not run again."""
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerEnded:
-    """The worker's resource is destroyed and the worker is gone."""
+    """The worker has destroyed its resource and is gone."""
 
     seat: Seat
 
@@ -107,19 +107,19 @@ class PoolResourceLost:
 
 @dataclass(frozen=True, slots=True)
 class PoolRefilled:
-    """A ``RefillPool`` has made its resource."""
+    """The resource of a ``RefillPool`` was made."""
 
 
 @dataclass(frozen=True, slots=True)
 class PoolRefillFailed:
-    """A ``RefillPool`` could not make its resource."""
+    """The resource of a ``RefillPool`` could not be made."""
 
     error: str
 
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """Time for a scaling decision."""
+    """A scaling decision is due."""
 
     load: Load
 
@@ -139,8 +139,11 @@ class Resized:
 
 @dataclass(frozen=True, slots=True)
 class StopRequested:
-    """No more tasks; run what was accepted. ``deadline``: when to kill (the clock of ``now``), or None; ``grace``:
-    seconds from then on to leave behind what has not noticed."""
+    """A graceful stop was requested: no more tasks, but those that were accepted are run.
+
+    ``deadline`` is when the stop becomes a kill (the clock of ``now``), or None; ``grace`` is how many seconds later
+    workers that have not ended are abandoned.
+    """
 
     reason: str
     deadline: float | None = None
@@ -149,8 +152,10 @@ class StopRequested:
 
 @dataclass(frozen=True, slots=True)
 class KillRequested:
-    """No more tasks; drop what waits, cancel what runs. ``deadline``: when to leave behind what still runs, or
-    None."""
+    """A kill was requested: no more tasks, queued ones are dropped and running ones cancelled.
+
+    ``deadline`` is when workers that have not ended are abandoned (the clock of ``now``), or None.
+    """
 
     reason: str
     deadline: float | None = None
@@ -158,7 +163,7 @@ class KillRequested:
 
 @dataclass(frozen=True, slots=True)
 class Drained:
-    """After a stop or kill: every accepted task has ended, those of ``run_task`` included."""
+    """Every accepted task has ended after a stop or kill, including those of ``run_task``."""
 
 
 Event = (

@@ -1,15 +1,14 @@
-"""The supervisor: every decision about workers, retries, scaling and the lifecycle, as a pure state machine.
+"""The supervisor: makes every decision about workers, retries, scaling and the lifecycle, as a pure state machine.
 
-``handle(event, now)`` takes one event after the other and returns what to do. Engines call it from one thread at a
-time and carry the actions out afterwards, in order. ``wakeup(now)`` says when it wants to be called again without an
-event.
+``handle(event, now)`` takes one event after the other and returns the actions to carry out, in order. ``wakeup(now)``
+returns when it has to be called again even without an event.
 
-What it holds, after each event, while it is RUNNING or DRAINING (``check`` asserts it):
+After each event, while the phase is RUNNING or DRAINING (``check`` asserts the second):
 
-- workers that start, serve or end never exceed ``max_worker_count``;
-- workers that start or serve, less those told to retire, reach the target, unless creation fails or the maximum
-  leaves no room until an ending worker has destroyed its resource;
-- while creation fails, at most one worker starts.
+- the workers that start, serve or end are at most ``max_worker_count``;
+- the workers that start or serve, less those that have to retire, reach the target, unless creations fail or the
+  maximum leaves no room until an ending worker has destroyed its resource;
+- while creations fail, at most one worker starts.
 """
 
 from __future__ import annotations
@@ -29,11 +28,11 @@ from .workers import WorkerMove, WorkersTable, WorkerState
 
 _STARTING, _READY, _ENDING = WorkerState.STARTING, WorkerState.READY, WorkerState.ENDING
 _DRAIN_TRIES = 5
-"""How many creations must have failed in a row before a stop gives up what is queued."""
+"""The creations that have to fail in a row before a stop gives up the queued tasks."""
 
 
 class Supervisor:
-    """See the module's docstring. Not thread-safe."""
+    """Decides; see the module's docstring. Not thread-safe: an engine calls it for one event at a time."""
 
     def __init__(self, plan: Plan, rng: random.Random, now: float) -> None:
         self.phase: Phase = Phase.RUNNING
@@ -72,12 +71,14 @@ class Supervisor:
             ev.Drained: self._drained,
         }
 
-    # -- the face -------------------------------------------------------------------------------------------------
+    # -- for engines ----------------------------------------------------------------------------------------------
 
     def handle(self, event: ev.Event, now: float) -> list[act.Action]:
-        """Takes note of an event; returns what is to be done, in order."""
+        """Records an event. Returns the actions to carry out, in order."""
         if self.phase is Phase.STOPPED:
             return self._late(event)
+        # In this order: what has expired may end workers, and only then can be seen which are missing; the end is
+        # reached when none is left.
         actions = self._handlers[type(event)](event, now)
         actions += self._expire(now)
         actions += self._reconcile(now)
@@ -85,7 +86,7 @@ class Supervisor:
         return actions
 
     def wakeup(self, now: float) -> float | None:
-        """When it wants a ``Wakeup`` if nothing happens before (the clock of ``now``), or None."""
+        """Returns when it needs a ``Wakeup`` if nothing happens before (the clock of ``now``), or None."""
         if self.phase is Phase.STOPPED:
             return None
         times = [] if self._deadline is None else [self._deadline]
@@ -96,12 +97,13 @@ class Supervisor:
                 times.append(self._pool_gate.retry_at)
             timeout = self._plan.creation_timeout
             if timeout is not None and self._none_ready_since is not None:
-                # Tasks come at any time, and each may wait that long: look several times within it.
+                # Tasks arrive at any time, and each may wait that long. Checking several times within that time keeps
+                # the delay small without a timer for each task.
                 times.append(max(self._none_ready_since + timeout, now + min(1.0, timeout / 8)))
         return min(times, default=None)
 
     def view(self) -> View:
-        """The present state."""
+        """Returns the present state."""
         scaler = self._scaler
         return View(
             phase=self.phase,
@@ -124,7 +126,7 @@ class Supervisor:
         )
 
     def check(self) -> None:
-        """Asserts what always holds."""
+        """Asserts the invariants. For tests."""
         starting, ready, ending = (self.table.count(state) for state in (_STARTING, _READY, _ENDING))
         base, target, most = self._scaler.base, self._scaler.target, self._scaler.most
         assert base <= most
@@ -159,12 +161,12 @@ class Supervisor:
         self._scaler.clock.forget(event.seat)
         delay = self._gate.failed(now, event.error)
         if self.phase is Phase.KILLING:
-            return []  # most likely it was cancelled, and there is no next try to announce
+            return []  # most likely the creation was cancelled, and there is no next try to announce
         text = "a resource could not be made (%d in a row, next try in %.2f s): %s"
         actions: list[act.Action] = [act.Log("warning", text, (self._gate.failures, delay, event.error))]
-        hopeless = self._gate.failures >= _DRAIN_TRIES and not self.table.count(_READY, _STARTING)
-        if self.phase is Phase.DRAINING and hopeless:
-            # Whoever stops a manager waits for it; a resource that may never come back must not keep him.
+        gives_up = self._gate.failures >= _DRAIN_TRIES and not self.table.count(_READY, _STARTING)
+        if self.phase is Phase.DRAINING and gives_up:
+            # The caller of ``stop`` waits for the queued tasks, and the resource may never come back.
             actions.append(act.FailQueued(event.error))
         return actions
 
@@ -180,6 +182,7 @@ class Supervisor:
     def _attempt_failed(self, event: ev.AttemptFailed, now: float) -> list[act.Action]:
         if self._begin_ending(event.seat, now):
             self._replaced += 1
+        # The task is decided about even if the worker is unknown, because it has no other way to an outcome.
         killing = self.phase is Phase.KILLING
         retries = self._plan.max_retries
         verdict = after_unhealthy(event.attempts, retries, once=event.once, cancelled=event.cancelled, killing=killing)
@@ -216,10 +219,11 @@ class Supervisor:
         return self.phase in (Phase.RUNNING, Phase.DRAINING)
 
     def _reconcile(self, now: float) -> list[act.Action]:
-        """Brings the number of workers to what is wanted, as far as it may be done now."""
+        """Returns the actions that bring the number of workers to the target, as far as possible now."""
         starting = self.table.count(_STARTING)
         surplus = starting + self.table.count(_READY) - self._retiring - self._scaler.target
         if surplus > 0:
+            # Counted at once: the workers end some time later, and must not be retired a second time until then.
             self._retiring += surplus
             return [act.Retire(surplus)]
         if not self._serving:
@@ -233,9 +237,10 @@ class Supervisor:
         return act.StartWorker(seat)
 
     def _missing(self) -> int:
-        """How many workers are wanted that there is room for."""
+        """Returns how many workers should be started, within the maximum."""
         starting, ready, ending = (self.table.count(state) for state in (_STARTING, _READY, _ENDING))
         wanted = self._scaler.target - (starting + ready - self._retiring)
+        # An ending worker still has its resource, so it counts against the maximum.
         return max(0, min(wanted, self._scaler.most - (starting + ready + ending)))
 
     # -- the pool of run_task -------------------------------------------------------------------------------------
@@ -257,6 +262,7 @@ class Supervisor:
         return [act.Log("warning", text, (delay, event.error))]
 
     def _refill(self, now: float) -> list[act.Action]:
+        # One at a time; ``PoolRefilled`` leads to the next one.
         if self._pool_filling or not self._pool_gate.allowed(now, self._pool_missing, 0):
             return []
         self._pool_filling = True
@@ -270,6 +276,7 @@ class Supervisor:
 
     def _all_blocked(self, event: ev.AllBlocked, now: float) -> list[act.Action]:
         living = self.table.count(_STARTING, _READY) - self._retiring
+        # A worker that was started since the report may run the awaited task.
         if not self._serving or event.workers < living:
             return []
         return self._scaler.blocked(living, now)
@@ -287,7 +294,7 @@ class Supervisor:
         self.phase = moved(self.phase, Move.STOP)
         if self.phase is not Phase.KILLING:
             self._grace = event.grace
-            self._sooner(event.deadline)
+            self._shorten_deadline(event.deadline)
         if not first:
             return []
         return [act.RefuseTasks(event.reason), act.Log("info", "stopping: %s", (event.reason,))]
@@ -296,8 +303,9 @@ class Supervisor:
         first = self.phase is not Phase.KILLING
         self.phase = moved(self.phase, Move.KILL)
         if not first:
-            self._sooner(event.deadline)
+            self._shorten_deadline(event.deadline)
             return []
+        # Even if it is later than the deadline of a stop, which does not matter any more.
         self._deadline = event.deadline
         self._scaler.end("kill", event.reason, now)
         return [
@@ -308,7 +316,8 @@ class Supervisor:
             act.DropQueued(),
         ]
 
-    def _sooner(self, deadline: float | None) -> None:
+    def _shorten_deadline(self, deadline: float | None) -> None:
+        # A later request can only shorten the time: an earlier caller relies on its deadline.
         if deadline is not None:
             self._deadline = deadline if self._deadline is None else min(self._deadline, deadline)
 
@@ -320,7 +329,8 @@ class Supervisor:
         return []
 
     def _expire(self, now: float) -> list[act.Action]:
-        """What the passing of time brings: the deadline of a stop or kill, and of waiting for a first worker."""
+        """Returns the actions that are due at ``now``: at the deadline of a stop or kill, or because queued tasks have
+        waited too long for a worker."""
         return self._expire_deadline(now) or self._expire_queued(now)
 
     def _expire_queued(self, now: float) -> list[act.Action]:
@@ -337,12 +347,13 @@ class Supervisor:
         if self.phase is not Phase.KILLING:
             return self._kill(ev.KillRequested("the timeout of stop has passed", deadline=now + self._grace), now)
         left = tuple(self.table.states)
-        # Where the deadline comes with the kill itself, nobody was told yet to end once he is idle.
-        untold = self.table.count(_STARTING, _READY) - self._retiring
+        # If the deadline has already passed when the kill arrives, idle workers have not been retired yet. They are
+        # abandoned like the others, but can end.
+        not_retired = self.table.count(_STARTING, _READY) - self._retiring
         self._abandoned += len(left)
         self.table.states.clear()
         self._nothing_runs = True
-        return [act.Abandon(left), *([act.Retire(untold)] if untold > 0 else [])]
+        return [act.Abandon(left), *([act.Retire(not_retired)] if not_retired > 0 else [])]
 
     def _close(self) -> list[act.Action]:
         if self.phase in (Phase.CLOSING, Phase.KILLING) and self._nothing_runs and not self.table.states:
@@ -351,5 +362,5 @@ class Supervisor:
         return []
 
     def _late(self, event: ev.Event) -> list[act.Action]:
-        """After the end, only a task that comes back from an abandoned worker needs a decision."""
+        """Returns the actions for an event after the end. Only a task that an abandoned worker sends back needs one."""
         return [act.DropTask(event.task)] if isinstance(event, ev.AttemptFailed) else []

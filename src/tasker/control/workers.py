@@ -1,4 +1,4 @@
-"""The table of workers: which seats are taken, and how far each worker is."""
+"""The table of workers: records which seats are taken, and the state of each worker."""
 
 from __future__ import annotations
 
@@ -9,17 +9,18 @@ from .events import Seat
 
 
 class WorkerState(enum.Enum):
-    """How far a worker is."""
+    """The state of a worker."""
 
     STARTING = "starting"
-    """Makes its resource."""
+    """It is making its resource."""
     READY = "ready"
+    """It serves the queue."""
     ENDING = "ending"
-    """Destroys its resource."""
+    """It is destroying its resource."""
 
 
 class WorkerMove(enum.Enum):
-    """What changes a worker's state."""
+    """A change of a worker's state."""
 
     CREATED = "created"
     CREATION_FAILED = "creation failed"
@@ -43,13 +44,14 @@ WORKER_MOVES: dict[tuple[WorkerState, WorkerMove], WorkerState | None] = {
 
 @dataclass(slots=True)
 class WorkersTable:
-    """Not more than a dict of states; asks for the moves above."""
+    """Holds the states of the workers that are not gone, and allows only the moves above."""
 
     states: dict[Seat, WorkerState] = field(default_factory=dict)
     _generation: int = 0
 
     def seat_new(self) -> Seat:
-        """Takes the lowest free slot for a worker that starts."""
+        """Returns a seat for a worker that starts, in the lowest free slot."""
+        # The lowest, so that there are never more names and counters than the most workers at one time.
         taken = {seat.slot for seat in self.states}
         slot = next(number for number in range(1, len(taken) + 2) if number not in taken)
         self._generation += 1
@@ -58,7 +60,8 @@ class WorkersTable:
         return seat
 
     def move(self, seat: Seat, move: WorkerMove) -> bool:
-        """Makes a move; False where the seat is no longer known, because the report came late."""
+        """Makes a move. Returns False if the seat is not known any more, because the report came late. Raises
+        ``KeyError`` for a move that is not in the table."""
         state = self.states.get(seat)
         if state is None:
             return False
@@ -70,5 +73,5 @@ class WorkersTable:
         return True
 
     def count(self, *states: WorkerState) -> int:
-        """How many workers are in one of these states."""
+        """Returns how many workers are in one of these states."""
         return sum(1 for state in self.states.values() if state in states)
