@@ -1,0 +1,1 @@
+"""Backends in general, shown by a toy one."""

@@ -1,0 +1,83 @@
+"""The engines over the toy backend: what a backend gets without an edit of an engine."""
+
+from __future__ import annotations
+
+from contextlib import AbstractAsyncContextManager
+from threading import Lock
+from typing import Any, ClassVar
+
+from support.aio import AsyncioEngine
+from support.aio_kit import AsyncKit
+from support.engine import Engine
+from support.kit import Body
+from support.resources import ScriptedResources
+from support.threaded import ThreadedEngine
+from support.toy_session import ToyBackend
+from tasker import Context, ResourceLedger
+
+_GIVEN_UP = "a session that does not end is given up, and its resource counts as lost"
+EXCEPTIONS = {
+    "test_point_09_it_does_not_wait_for_tasks_that_ignore_it": _GIVEN_UP,
+    "test_point_09_an_abandoned_resource_is_destroyed_when_its_task_ends": _GIVEN_UP,
+    "test_point_09_stop_with_a_timeout_leaves_a_stuck_task_behind": _GIVEN_UP,
+    "test_promise_7_it_returns_by_its_deadline": _GIVEN_UP,
+}
+"""Tests of the contract that do not apply to toys, each with the reason."""
+
+
+class OverToys(Engine):
+    """What both engines over toys have in common."""
+
+    def in_the_books(self, raw: Any, resources: ScriptedResources | None, killed: bool) -> bool:
+        """A session may be given up between what its hook did and what its manager heard of it."""
+        return killed or super().in_the_books(raw, resources, killed)
+
+    def check_books(self, ledger: ResourceLedger, resources: ScriptedResources | None, killed: bool) -> None:
+        """What was given up may be lost, and nothing else."""
+        if not killed:
+            super().check_books(ledger, resources, killed)
+            return
+        assert ledger.created == ledger.destroyed + ledger.alive + ledger.lost, ledger
+        if resources is not None:
+            ended = [one.number for one in resources.destroyed]
+            assert len(ended) == len({*ended}), f"destroyed twice: {sorted(ended)}"
+            unheard = len(resources.created) - ledger.created
+            assert unheard >= 0, ledger
+            assert len(resources.alive) <= ledger.lost + unheard, (ledger, resources.alive)
+
+
+class ToyEngine(OverToys, ThreadedEngine):
+    """Makes TaskManagers over toys, with plain functions."""
+
+    name = "toys"
+    exceptions: ClassVar[dict[str, str]] = EXCEPTIONS
+
+    def build(self, **config: Any) -> Any:
+        config.setdefault("backend", ToyBackend())
+        return super().build(**config)
+
+
+class AsyncToyKit(AsyncKit):
+    """Coroutine functions that can run in several loops."""
+
+    def in_turn(self, seconds: float) -> Body:
+        turn = Lock()  # across loops, where an asyncio.Lock means nothing
+
+        async def working(ctx: Context, resource: Any, *args: Any) -> Any:
+            with turn:
+                await ctx.wait_async(seconds)
+
+        return working
+
+
+class AsyncToyEngine(OverToys, AsyncioEngine):
+    """Makes AsyncTaskManagers over toys, with coroutine functions."""
+
+    name = "asyncio, toys"
+    kit: Any = AsyncToyKit()
+    pause = 0.0005  # without one the loop's thread would keep the GIL from the others
+    exceptions: ClassVar[dict[str, str]] = {**AsyncioEngine.exceptions, **EXCEPTIONS}
+
+    def manager(self, **config: Any) -> AbstractAsyncContextManager[Any]:
+        config.setdefault("backend", ToyBackend())
+        return super().manager(**config)
