@@ -31,13 +31,12 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
 
 
 async def _within_the_limit(test: Coroutine[Any, Any, None]) -> None:
-    # As a task of its own: a GeneratorExit that a future raises in a nested coroutine closes that coroutine, which then
-    # can't go on with the test.
+    # In a task of its own: some tests raise GeneratorExit through `await`, which closes every coroutine that it passes.
     await asyncio.wait_for(asyncio.create_task(test), TEST_LIMIT)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Give each test a last limit, in case a call that must not block does."""
+    """Give each test a time limit, in case a call blocks that must not."""
     if config.pluginmanager.hasplugin("timeout"):
         for item in items:
             if item.get_closest_marker("timeout") is None:
@@ -47,7 +46,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.fixture(params=ENGINES, ids=lambda engine: engine.name)
 def engine(request: pytest.FixtureRequest) -> Iterator[Any]:
     """The engine under test; at teardown every manager it made is audited for leaks."""
-    reason = request.param.exceptions.get(request.function.__name__)
+    reason = request.param.exception(request.module.__name__, request.function.__name__)
     if request.param in OVER_PROCESSES:
         reason = NOT_HERE or reason
     if reason:
@@ -59,26 +58,26 @@ def engine(request: pytest.FixtureRequest) -> Iterator[Any]:
 
 @pytest.fixture
 def kit(engine: Any) -> Any:
-    """Task bodies in the flavour of the engine."""
+    """Makes task bodies of the kind that the engine runs."""
     return engine.kit
 
 
 @pytest.fixture
 def threads() -> Iterator[ThreadedEngine]:
-    """The threaded engine, for tests written plainly."""
+    """The threaded engine, for tests that are plain functions."""
     engine = ThreadedEngine()
     yield engine
     engine.audit()
 
 
 @pytest.fixture(scope="session", autouse=True)
-def nursery() -> Iterator[None]:
-    """Keeps the process that starts children for all tests, which otherwise each start one."""
+def fork_server() -> Iterator[None]:
+    """Keep one fork server for all tests; otherwise each test would start its own."""
     if NOT_HERE:
         yield
         return
     from tasker.process.parent.fork_server_client import acquire_client, give_back
 
-    keeper = acquire_client(PRELOAD)
+    client = acquire_client(PRELOAD)
     yield
-    give_back(PRELOAD, keeper)
+    give_back(PRELOAD, client)

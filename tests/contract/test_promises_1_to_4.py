@@ -222,7 +222,7 @@ async def test_promise_3_every_resource_ends_once(engine: Any, kit: Any, end: st
             await getattr(m, end)()
         ledger = m.stats().resources
         assert ledger.alive == 0
-        engine.check_books(ledger, resources, end != "stop")
+        engine.check_ledger(ledger, resources, end != "stop")
 
 
 async def test_promise_3_the_ledger_at_rest(engine: Any, kit: Any) -> None:

@@ -1,1 +1,1 @@
-"""Helpers shared by the tests: gates, scripted resources, engines and their kits."""
+"""Helpers that the suites share; see tests/README.md."""

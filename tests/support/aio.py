@@ -1,8 +1,9 @@
-"""The asyncio engine: with tasks that are coroutines, and with plain functions in threads."""
+"""The asyncio engine: with coroutine functions, and with plain functions that run in threads."""
 
 from __future__ import annotations
 
 import asyncio
+import functools
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -10,19 +11,20 @@ from itertools import count
 from typing import Any, ClassVar
 
 import tasker
-from support.aio_kit import AsyncKit
+from support.coroutine_kit import CoroutineKit
 from support.engine import Engine, Watch
-from support.kit import ThreadKit
+from support.function_kit import FunctionKit
+from support.own_manager import OwnAsyncManager
 from support.resources import ScriptedResources
 from support.waiting import WAIT, eventually, wait_until
 from tasker import TaskCancelled, TaskStats
 
 _NUMBERS = count(1)
-_THREADS = "concurrent.futures.wait and as_completed are for threads; tests/aio/test_future.py has asyncio's own"
+_THREADS = "concurrent.futures.wait and as_completed take no asyncio future; asyncio's own are tested in tests/aio/test_future.py"
 _SOON = "an asyncio future has the loop call what is added late; tests/aio/test_future.py"
 
 
-class Handle:
+class AsyncioFuture:
     """A future whose waiting methods are awaitable and take a timeout."""
 
     def __init__(self, raw: Any) -> None:
@@ -35,18 +37,18 @@ class Handle:
         return self.raw.__await__()
 
     async def result(self, timeout: float | None = None) -> Any:
-        """The result; without a timeout it is expected within the patience of the tests."""
+        """Wait for the result; without a timeout, fail after WAIT seconds."""
         await asyncio.wait([self.raw], timeout=WAIT if timeout is None else timeout)
         if not self.raw.done():
             error = AssertionError if timeout is None else TimeoutError
             raise error(f"no outcome: {self.raw!r}")
         try:
             return self.raw.result()
-        except asyncio.CancelledError as cancelled:  # asyncio's word for it
-            raise TaskCancelled(*cancelled.args) from None
+        except asyncio.CancelledError as cancelled:
+            raise TaskCancelled(*cancelled.args) from None  # as the other engines do
 
     async def exception(self, timeout: float | None = None) -> Any:
-        """The error, or None; raises a cancellation, as `concurrent.futures` does."""
+        """Wait for the error, or None; raises a cancellation, as `concurrent.futures` does."""
         try:
             await self.result(timeout)
         except TimeoutError:
@@ -61,7 +63,7 @@ class Handle:
 
 
 class AsyncioManager:
-    """An AsyncTaskManager whose `submit` waits, as the threaded one's does."""
+    """An AsyncTaskManager whose `submit` waits, as that of a TaskManager does."""
 
     def __init__(self, raw: Any, resources: ScriptedResources) -> None:
         self.raw = raw
@@ -70,20 +72,20 @@ class AsyncioManager:
     def __getattr__(self, name: str) -> Any:
         return getattr(self.raw, name)
 
-    async def submit(self, task: Any, *args: Any, **options: Any) -> Handle:
-        """`submit_wait`, and a turn for the rest, so that a loop of submits does not starve it."""
-        future = Handle(await self.raw.submit_wait(task, *args, **options))
+    async def submit(self, task: Any, *args: Any, **options: Any) -> AsyncioFuture:
+        """`submit_wait`; then let the loop have a turn, so that a series of submits does not starve the workers."""
+        future = AsyncioFuture(await self.raw.submit_wait(task, *args, **options))
         await asyncio.sleep(0)
         return future
 
 
 class AsyncioEngine(Engine):
-    """Makes AsyncTaskManagers with asynchronous tasks and hooks."""
+    """Makes AsyncTaskManagers; tasks and hooks are coroutine functions."""
 
     name = "asyncio"
-    kit: Any = AsyncKit()
+    kit: Any = CoroutineKit()
     pause = 0.0
-    """Of the sampler, between two looks."""
+    """Of the sampler, between two samples, in seconds."""
     exceptions: ClassVar[dict[str, str]] = {
         "test_it_is_a_concurrent_future": "it is an asyncio.Future; tests/aio/test_future.py",
         "test_wait_all_completed": _THREADS,
@@ -103,7 +105,7 @@ class AsyncioEngine(Engine):
         self._before = set(threading.enumerate())
 
     def hooks(self, resources: ScriptedResources) -> dict[str, Any]:
-        """How resources are made and ended."""
+        """The hooks that make and end resources."""
         return {"on_create": resources.acreate, "on_destroy": resources.adestroy}
 
     @asynccontextmanager
@@ -133,10 +135,12 @@ class AsyncioEngine(Engine):
     async def _audit_one(self, raw: Any, resources: ScriptedResources | None, before: set[Any]) -> None:
         killed = (await raw.kill(10)).killed
         self.open_gates()
-        # What a worker that was left behind makes in its thread gets into the ledger a little later.
-        await eventually(lambda: self.in_the_books(raw, resources, killed), 10, f"{raw.name}: all is in the ledger")
+        # A worker that was abandoned may still make a resource in its thread, which is counted when it is made.
+        await eventually(
+            lambda: self.ledger_is_complete(raw, resources, killed), 10, f"{raw.name}: everything is in the ledger"
+        )
         await eventually(lambda: raw.stats().resources.alive == 0, 10, f"{raw.name}: nothing is alive")
-        self.check_books(raw.stats().resources, resources, killed)
+        self.check_ledger(raw.stats().resources, resources, killed)
         await eventually(lambda: not ours(before, raw.name), 10, f"no task is left: {ours(before, raw.name)}")
 
     @asynccontextmanager
@@ -155,9 +159,23 @@ class AsyncioEngine(Engine):
         try:
             yield watch
         finally:
-            for _ in range(100):  # a run that is over at once is looked at all the same
+            for _ in range(100):  # so that even a run that ends at once is sampled
                 await asyncio.sleep(0)
             sampler.cancel()
+
+    def inside_task(self, manager: Any, fn: Callable[..., Any]) -> Callable[..., Any]:
+        # A coroutine function for plain functions too: a function in a worker's thread can't wait for the manager of a loop.
+        @functools.wraps(fn)
+        async def task(ctx: Any, resource: Any, *args: Any) -> Any:
+            return await fn(OwnAsyncManager(manager), *args)
+
+        return task
+
+    def inside_callback(self, manager: Any, fn: Callable[..., Any]) -> Callable[..., Any]:
+        async def callback(result: Any, error: Any) -> None:
+            await fn(OwnAsyncManager(manager))
+
+        return callback
 
     def audit(self) -> None:
         self.open_gates()
@@ -170,17 +188,17 @@ class AsyncioEngine(Engine):
 
 
 def ours(before: set[Any], name: str) -> list[Any]:
-    """The tasks of the loop that a manager has left behind."""
+    """The tasks of the loop that a manager has started and that have not ended."""
     return [task for task in asyncio.all_tasks() - before if task.get_name().startswith(f"{name}-")]
 
 
 class AsyncioThreadsEngine(AsyncioEngine):
-    """Makes AsyncTaskManagers with plain functions, which run in the workers' own threads."""
+    """Makes AsyncTaskManagers; tasks and hooks are plain functions, which run in the workers' own threads."""
 
     name = "asyncio, plain functions"
-    kit: Any = ThreadKit()
-    pause = 0.0005  # without one the loop's thread would keep the GIL from the others
+    kit: Any = FunctionKit()
+    pause = 0.0005  # without one, the loop's thread would keep the GIL from the workers' threads
 
     def hooks(self, resources: ScriptedResources) -> dict[str, Any]:
-        """How resources are made and ended."""
+        """The hooks that make and end resources."""
         return {"on_create": resources.create, "on_destroy": resources.destroy}

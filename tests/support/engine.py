@@ -1,8 +1,7 @@
-"""What an engine must bring so that the contract can run over it.
+"""Engine: what the contract needs of an engine, or of a backend, to run over it.
 
-To plug one in: subclass `Engine`, write the adapter of its manager and its kit, and add it to
-`ENGINES` in `contract/conftest.py`. `stats()`, `metrics()`, `closed` and what a future answers
-without waiting stay plain calls; everything that may wait is awaitable.
+How to plug in another one is described in `tests/README.md`. `stats()`, `metrics()`, `closed` and what a future answers
+without waiting are plain calls; whatever may wait is awaitable, over a blocking engine too.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from tasker import ResourceLedger, TaskStats
 
 
 class Watch:
-    """Violations found by a sampler of `stats()`, and how often it looked."""
+    """What a sampler of `stats()` found: violations, and the number of samples."""
 
     def __init__(self) -> None:
         self.looks = 0
@@ -31,34 +30,39 @@ class Engine(abc.ABC):
     name: str
     kit: Any
     exceptions: ClassVar[dict[str, str]] = {}
-    """Tests of the contract that do not apply, each with the reason."""
+    """What does not apply to this engine: the name of a test function or of a test module, and the reason."""
     blocking: ClassVar[bool] = False
     """Whether the raw manager's methods block, and may be called from any thread."""
 
     def __init__(self) -> None:
         self._gates: list[Gate] = []
 
+    @classmethod
+    def exception(cls, module: str, function: str) -> str | None:
+        """Return why a test does not apply; None if it does."""
+        return cls.exceptions.get(function) or cls.exceptions.get(module.rpartition(".")[2])
+
     def gate(self) -> Gate:
-        """A gate that opens by itself at the end of the test, so that no test leaves a hung task."""
+        """A gate that opens at the end of the test at the latest, so that no test leaves a task that hangs."""
         gate = Gate()
         self._gates.append(gate)
         return gate
 
     def open_gates(self) -> None:
-        """Let everybody through."""
+        """Open every gate of the test."""
         for gate in self._gates:
             gate.open()
 
     def same(self, got: Any, meant: Any) -> bool:
-        """Whether what came out of a manager is what went in: the very object, where nothing travels."""
+        """Whether `got`, which came out of a manager, is `meant`, which went in: the very object, if nothing is pickled."""
         return got is meant
 
-    def in_the_books(self, raw: Any, resources: ScriptedResources | None, killed: bool) -> bool:
-        """Whether all that was made is in the ledger."""
+    def ledger_is_complete(self, raw: Any, resources: ScriptedResources | None, killed: bool) -> bool:
+        """Whether the ledger counts everything that was made."""
         return resources is None or raw.stats().resources.created == len(resources.created)
 
-    def check_books(self, ledger: ResourceLedger, resources: ScriptedResources | None, killed: bool) -> None:
-        """Assert that the ledger of a manager that ended is right."""
+    def check_ledger(self, ledger: ResourceLedger, resources: ScriptedResources | None, killed: bool) -> None:
+        """Assert that the ledger of a manager that has ended is right."""
         assert ledger.created == ledger.destroyed + ledger.alive + ledger.lost, ledger
         assert ledger.lost == 0, ledger
         if resources is not None:
@@ -67,15 +71,23 @@ class Engine(abc.ABC):
 
     @abc.abstractmethod
     def manager(self, **config: Any) -> AbstractAsyncContextManager[Any]:
-        """A manager to be entered; `resources=` takes a ScriptedResources.
+        """A manager, to be entered; `resources=` takes a ScriptedResources.
 
-        Without further words it has one worker, no pool for `run_task` and can't grow, so that
-        tests are deterministic; they say what they need beyond.
+        By default it has one worker, can't grow and has no pool for `run_task`, so that tests are deterministic; a test that
+        needs more says so.
         """
 
     @abc.abstractmethod
     def watching(self, manager: Any, check: Callable[[TaskStats], str | None]) -> AbstractAsyncContextManager[Watch]:
-        """Sample `stats()` as fast as possible meanwhile; `check` says what is wrong with one."""
+        """Sample `stats()` as fast as possible meanwhile; `check` returns what is wrong with a sample, or None."""
+
+    @abc.abstractmethod
+    def inside_task(self, manager: Any, fn: Callable[..., Any]) -> Callable[..., Any]:
+        """A task that uses the manager that runs it: awaits `fn(own, *args)`, where `own` is an OwnManager."""
+
+    @abc.abstractmethod
+    def inside_callback(self, manager: Any, fn: Callable[..., Any]) -> Callable[..., Any]:
+        """A callback that uses the manager that calls it: awaits `fn(own)`, where `own` is an OwnManager."""
 
     @abc.abstractmethod
     def audit(self) -> None:

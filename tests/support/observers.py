@@ -1,4 +1,4 @@
-"""Loggers and collectors that remember, and ones that raise."""
+"""Loggers and collectors that record their calls, and ones that raise."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tasker import TaskMetrics
 
 
 class RecordingLogger:
-    """A Logger that keeps formatted lines."""
+    """A Logger that keeps its lines, formatted."""
 
     def __init__(self) -> None:
         self.lines: list[tuple[str, str]] = []
@@ -33,7 +33,7 @@ class RecordingLogger:
         self._note("error", msg, args)
 
     def text(self, *levels: str) -> str:
-        """All lines of these levels (of all without)."""
+        """Return all lines of these levels; of every level, if none is named."""
         return "\n".join(line for level, line in self.lines if not levels or level in levels)
 
 
@@ -76,7 +76,7 @@ class RecordingCollector:
         self.retries.append(None)
 
     def metrics(self) -> TaskMetrics:
-        """A recognisable answer."""
+        """Return metrics that can be recognised."""
         return TaskMetrics(total_tasks_completed=4321)
 
 

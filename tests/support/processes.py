@@ -1,4 +1,4 @@
-"""The engines over child processes: threaded and asyncio managers, whose tasks and hooks run in children."""
+"""The engines over child processes: threaded and asyncio managers whose tasks and hooks run in child processes."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Any, ClassVar
 
 import tasker
 from support.aio import AsyncioEngine
-from support.aio_kit import AsyncKit
+from support.coroutine_kit import CoroutineKit
 from support.engine import Engine
-from support.far import Bridge
-from support.kit import Body, ThreadKit
+from support.function_kit import Body, FunctionKit
+from support.remote_objects import ObjectServer
 from support.resources import ScriptedResources
 from support.threaded import ThreadedEngine
 from support.waiting import wait_until
@@ -21,22 +21,22 @@ from tasker import Context
 
 MISSING = [name for name in ("cloudpickle", "psutil") if find_spec(name) is None]
 NOT_HERE = f"ProcessBackend needs {', '.join(MISSING)}" if MISSING else "" if os.name == "posix" else "needs POSIX"
-PRELOAD = ("pytest", "cloudpickle", "support.far", "support.aio_kit")
-_KILLED = "a child that does not end is killed, so nothing is left behind; tests/processes/test_ending.py"
+PRELOAD = ("pytest", "cloudpickle", "support.remote_objects", "support.coroutine_kit")
+_KILLED = "a child process that does not end is killed, so nothing is abandoned; tests/processes/test_ending.py"
 EXCEPTIONS = {
     "test_point_09_it_does_not_wait_for_tasks_that_ignore_it": _KILLED,
     "test_point_09_an_abandoned_resource_is_destroyed_when_its_task_ends": _KILLED,
     "test_point_09_stop_with_a_timeout_leaves_a_stuck_task_behind": _KILLED,
     "test_promise_7_it_returns_by_its_deadline": _KILLED,
 }
-"""Tests of the contract that do not apply to processes, each with the reason."""
+"""What does not apply to child processes, and the reason."""
 
 
-class AsyncProcessKit(AsyncKit):
-    """Coroutine functions that can be sent to a child."""
+class CoroutineProcessKit(CoroutineKit):
+    """Makes coroutine functions that can be sent to a child process."""
 
     def in_turn(self, seconds: float) -> Body:
-        turn = Lock()  # across processes, where an asyncio.Lock means nothing
+        turn = Lock()  # which the children share; each would get an asyncio.Lock of its own
 
         async def working(ctx: Context, resource: Any, *args: Any) -> Any:
             with turn:
@@ -45,32 +45,32 @@ class AsyncProcessKit(AsyncKit):
         return working
 
 
-class FarKit:
-    """A kit whose bodies share what they close over with the test."""
+class RemoteKit:
+    """A kit whose bodies share their free variables with the test."""
 
-    def __init__(self, kit: Any, bridge: Bridge) -> None:
+    def __init__(self, kit: Any, server: ObjectServer) -> None:
         self._kit = kit
-        self._bridge = bridge
+        self._server = server
 
     def __getattr__(self, name: str) -> Any:
         make = getattr(self._kit, name)
-        return make if name == "hook" else lambda *args: self._bridge.travels(make(*args))  # hooks are called here
+        return make if name == "hook" else lambda *args: self._server.for_child(make(*args))  # hooks are called here
 
 
 class OverProcesses(Engine):
-    """What both engines over processes have in common."""
+    """What both engines over child processes have in common."""
 
-    flavour: ClassVar[type[ThreadKit]]
+    flavour: ClassVar[type[FunctionKit]]
     make: ClassVar[str] = "create"
     end: ClassVar[str] = "destroy"
 
     def __init__(self) -> None:
         super().__init__()
-        self.bridge = Bridge()
-        self.kit = FarKit(self.flavour(), self.bridge)
+        self.server = ObjectServer()
+        self.kit = RemoteKit(self.flavour(), self.server)
 
-    def far_config(self, config: dict[str, Any]) -> dict[str, Any]:
-        """The config with the backend, and hooks that can be sent to a child."""
+    def config_for_children(self, config: dict[str, Any]) -> dict[str, Any]:
+        """The config with the backend, and with hooks that can be sent to a child process."""
         if "on_create" not in config and "resource" not in config:
             resources = config.setdefault("resources", None) or ScriptedResources()
             config["resources"] = resources
@@ -78,53 +78,53 @@ class OverProcesses(Engine):
             config["on_destroy"] = getattr(resources, self.end)
         for name in ("on_create", "on_destroy", "resource"):
             if name in config:
-                config[name] = self.bridge.travels(config[name])
+                config[name] = self.server.for_child(config[name])
         config.setdefault("backend", tasker.ProcessBackend(preload=PRELOAD))
         return config
 
     def same(self, got: Any, meant: Any) -> bool:
-        """Whether `got` is what `meant` became on its way through a child."""
+        """Whether `got` is what `meant` became on its way through a child process."""
         if isinstance(meant, BaseException):
             return type(got) is type(meant) and got.args == meant.args
         return bool(got == meant)
 
-    def in_the_books(self, raw: Any, resources: ScriptedResources | None, killed: bool) -> bool:
-        """A child may be killed between what its hook did and what its manager heard of it."""
-        return killed or super().in_the_books(raw, resources, killed)
+    def ledger_is_complete(self, raw: Any, resources: ScriptedResources | None, killed: bool) -> bool:
+        """True after a kill: it may strike a child that has made a resource and not yet reported it."""
+        return killed or super().ledger_is_complete(raw, resources, killed)
 
-    def check_books(self, ledger: tasker.ResourceLedger, resources: ScriptedResources | None, killed: bool) -> None:
-        """What was killed may be lost, and nothing else."""
+    def check_ledger(self, ledger: tasker.ResourceLedger, resources: ScriptedResources | None, killed: bool) -> None:
+        """Resources may be lost in a kill, and in nothing else."""
         if not killed:
-            super().check_books(ledger, resources, killed)
+            super().check_ledger(ledger, resources, killed)
             return
         assert ledger.created == ledger.destroyed + ledger.alive + ledger.lost, ledger
         if resources is not None:
             ended = [one.number for one in resources.destroyed]
             assert len(ended) == len({*ended}), f"destroyed twice: {sorted(ended)}"
-            unheard = len(resources.created) - ledger.created
-            assert unheard >= 0, ledger
-            assert len(resources.alive) <= ledger.lost + unheard, (ledger, resources.alive)
+            unreported = len(resources.created) - ledger.created
+            assert unreported >= 0, ledger
+            assert len(resources.alive) <= ledger.lost + unreported, (ledger, resources.alive)
 
     def check_children(self) -> None:
-        """Assert that no child that called is alive."""
+        """Assert that no child process that used the object server is alive."""
         try:
             wait_until(lambda: not self._alive(), 15, f"no child is left: {self._alive()}")
         finally:
-            self.bridge.close()
+            self.server.close()
 
     def _alive(self) -> list[int]:
-        return sorted(filter(is_running, self.bridge.pids))
+        return sorted(filter(is_running, self.server.pids))
 
 
 class ProcessEngine(OverProcesses, ThreadedEngine):
-    """Makes TaskManagers over child processes, with plain functions."""
+    """Makes TaskManagers over child processes; tasks and hooks are plain functions."""
 
     name = "processes"
-    flavour = ThreadKit
+    flavour = FunctionKit
     exceptions: ClassVar[dict[str, str]] = EXCEPTIONS
 
     def build(self, **config: Any) -> Any:
-        return super().build(**self.far_config(config))
+        return super().build(**self.config_for_children(config))
 
     def audit(self) -> None:
         super().audit()
@@ -132,17 +132,17 @@ class ProcessEngine(OverProcesses, ThreadedEngine):
 
 
 class AsyncProcessEngine(OverProcesses, AsyncioEngine):
-    """Makes AsyncTaskManagers over child processes, with coroutine functions."""
+    """Makes AsyncTaskManagers over child processes; tasks and hooks are coroutine functions."""
 
     name = "asyncio, processes"
-    flavour = AsyncProcessKit
+    flavour = CoroutineProcessKit
     make = "acreate"
     end = "adestroy"
     pause = 0.0005
     exceptions: ClassVar[dict[str, str]] = {**AsyncioEngine.exceptions, **EXCEPTIONS}
 
     def manager(self, **config: Any) -> AbstractAsyncContextManager[Any]:
-        return super().manager(**self.far_config(config))
+        return super().manager(**self.config_for_children(config))
 
     def audit(self) -> None:
         super().audit()
@@ -150,7 +150,7 @@ class AsyncProcessEngine(OverProcesses, AsyncioEngine):
 
 
 def is_running(pid: int) -> bool:
-    """Whether a process is there and not merely waits to be reaped by somebody else."""
+    """Whether a process exists and is not merely waiting to be reaped by its parent."""
     import psutil
 
     try:

@@ -1,4 +1,4 @@
-"""ScriptedResources: makes resources as a script says and remembers everything."""
+"""ScriptedResources: makes resources as a script says, and records what becomes of them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
-from typing import Any
 
 from support.gates import Gate
 
@@ -14,14 +13,13 @@ Step = BaseException | Gate | None
 
 
 class Resource:
-    """One made resource; it knows its threads and refuses to be used twice at a time."""
+    """One resource; it records the threads it was made and destroyed in, and refuses two users at a time."""
 
     def __init__(self, number: int) -> None:
         self.number = number
         self.created_in = threading.current_thread()
         self.destroyed_in: threading.Thread | None = None
         self.bad = False
-        self.used: list[Any] = []
         self._busy = threading.Lock()
 
     def __repr__(self) -> str:
@@ -29,7 +27,7 @@ class Resource:
 
     @contextmanager
     def use(self) -> Iterator[Resource]:
-        """Hold the resource; fails if somebody else does, or if it is bad or destroyed."""
+        """Hold the resource; fails if it is held already, or if it is bad or destroyed."""
         if not self._busy.acquire(blocking=False):
             raise AssertionError(f"{self!r} is used by two tasks at a time")
         try:
@@ -41,9 +39,10 @@ class Resource:
 
 
 class ScriptedResources:
-    """`create` follows the script: None makes one, an error is raised, a Gate is passed first.
+    """The hooks of a Config. Each `create` takes the next step of the script: None makes a resource, an error is raised,
+    a Gate is passed before a resource is made.
 
-    After the script `then` repeats for ever. `on_destroy_raise` is raised by each `destroy`.
+    After the last step, `then` repeats for ever. `on_destroy_raise` is raised by each `destroy`. Thread-safe.
     """
 
     def __init__(self, *script: Step, then: Step = None, on_destroy_raise: BaseException | None = None) -> None:
@@ -54,14 +53,13 @@ class ScriptedResources:
         self.destroyed: list[Resource] = []
         self.attempts = 0
         self.creating = 0
-        self.peak_creating = 0
         self.peak_alive = 0
         self._numbers = count(1)
         self._lock = threading.Lock()
 
     @property
     def alive(self) -> list[Resource]:
-        """What was created and not destroyed."""
+        """The resources that were created and not destroyed."""
         with self._lock:
             gone = set(map(id, self.destroyed))
             return [one for one in self.created if id(one) not in gone]
@@ -77,7 +75,7 @@ class ScriptedResources:
             self._leave()
 
     async def acreate(self) -> Resource:
-        """The `on_create` hook for coroutines."""
+        """The `on_create` hook as a coroutine function."""
         step = self._begin()
         try:
             if isinstance(step, Gate):
@@ -93,7 +91,7 @@ class ScriptedResources:
             raise self.on_destroy_raise
 
     async def adestroy(self, resource: Resource) -> None:
-        """The `on_destroy` hook for coroutines."""
+        """The `on_destroy` hook as a coroutine function."""
         self._note_end(resource)
         if self.on_destroy_raise is not None:
             raise self.on_destroy_raise
@@ -108,7 +106,6 @@ class ScriptedResources:
         with self._lock:
             self.attempts += 1
             self.creating += 1
-            self.peak_creating = max(self.peak_creating, self.creating)
             return self.script.pop(0) if self.script else self.then
 
     def _finish(self, step: Step) -> Resource:

@@ -1,4 +1,4 @@
-"""Running a piece of code in an interpreter of its own."""
+"""Runs source code in an interpreter of its own."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import textwrap
 
 
 def command(source: str, *flags: str) -> list[str]:
-    """The command line that runs `source`."""
+    """Return the command line that runs `source`."""
     return [sys.executable, *flags, "-c", textwrap.dedent(source)]
 
 
 def run_script(source: str, *flags: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
-    """Run `source` to its end; fails if it hangs."""
+    """Run `source` to its end; fail after `timeout` seconds."""
     try:
         return subprocess.run(command(source, *flags), capture_output=True, text=True, timeout=timeout, check=False)
     except subprocess.TimeoutExpired as hung:

@@ -1,7 +1,8 @@
-"""The threaded engine: blocking calls run in threads of their own, so tests may await them."""
+"""The threaded engine: blocking calls run in threads of their own, so that tests can await them."""
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
@@ -10,7 +11,8 @@ from typing import Any
 
 import tasker
 from support.engine import Engine, Watch
-from support.kit import ThreadKit
+from support.function_kit import FunctionKit
+from support.own_manager import OwnManager, run_blocking
 from support.resources import ScriptedResources
 from support.waiting import WAIT, Call, in_thread, wait_until
 from tasker import TaskStats
@@ -19,7 +21,7 @@ _END = object()
 _NUMBERS = count(1)
 
 
-class Handle:
+class ThreadedFuture:
     """A future whose waiting methods are awaitable."""
 
     def __init__(self, raw: Any) -> None:
@@ -32,11 +34,11 @@ class Handle:
         return self.raw.__await__()
 
     async def result(self, timeout: float | None = None) -> Any:
-        """The result; without a timeout it is expected within the patience of the tests."""
+        """Wait for the result; without a timeout, fail after WAIT seconds."""
         return await self._wait(self.raw.result, timeout)
 
     async def exception(self, timeout: float | None = None) -> Any:
-        """The error, or None."""
+        """Wait for the error, or None."""
         return await self._wait(self.raw.exception, timeout)
 
     async def _wait(self, method: Callable[[float], Any], timeout: float | None) -> Any:
@@ -49,7 +51,7 @@ class Handle:
 
 
 class Results:
-    """An iterator of `map` as an async iterator."""
+    """Makes an async iterator of the one that `map` returns."""
 
     def __init__(self, raw: Any) -> None:
         self._raw = raw
@@ -78,9 +80,9 @@ class ThreadedManager:
     def __getattr__(self, name: str) -> Any:
         return getattr(self.raw, name)
 
-    async def submit(self, task: Any, *args: Any, **options: Any) -> Handle:
+    async def submit(self, task: Any, *args: Any, **options: Any) -> ThreadedFuture:
         """`submit`."""
-        return Handle(await in_thread(self.raw.submit, task, *args, **options))
+        return ThreadedFuture(await in_thread(self.raw.submit, task, *args, **options))
 
     async def queue_task(self, task: Any, *args: Any, **options: Any) -> Any:
         """`queue_task`."""
@@ -111,12 +113,12 @@ class ThreadedEngine(Engine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.kit = ThreadKit()
+        self.kit = FunctionKit()
         self._made: list[tuple[Any, ScriptedResources | None]] = []
         self._before = set(threading.enumerate())
 
     def build(self, **config: Any) -> Any:
-        """A plain TaskManager under audit, for tests that are about threads."""
+        """A TaskManager that is audited, for tests that are plain functions."""
         resources = config.pop("resources", None)
         if "on_create" not in config and "resource" not in config:
             resources = resources or ScriptedResources()
@@ -166,6 +168,16 @@ class ThreadedEngine(Engine):
             ended.set()
             await sampler.aoutcome()
 
+    def inside_task(self, manager: Any, fn: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(fn)
+        def task(ctx: Any, resource: Any, *args: Any) -> Any:
+            return run_blocking(fn(OwnManager(manager), *args))
+
+        return task
+
+    def inside_callback(self, manager: Any, fn: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda result, error: run_blocking(fn(OwnManager(manager)))
+
     def audit(self) -> None:
         self.open_gates()
         for raw, resources in self._made:
@@ -176,7 +188,7 @@ class ThreadedEngine(Engine):
     def _audit_one(self, raw: Any, resources: ScriptedResources | None) -> None:
         killed = Call(raw.kill, 10).outcome().killed
         wait_until(lambda: raw.stats().resources.alive == 0, 10, f"{raw.name}: nothing is alive")
-        self.check_books(raw.stats().resources, resources, killed)
+        self.check_ledger(raw.stats().resources, resources, killed)
 
     def _left(self) -> list[threading.Thread]:
         return [

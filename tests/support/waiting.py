@@ -1,4 +1,4 @@
-"""Waiting without sleeping blindly: every wait here fails loudly when its time is up."""
+"""Waiting for a condition instead of sleeping: every wait here fails, with what it waited for, when its time is up."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ POLL = 0.002
 
 
 def wait_until(predicate: Callable[[], Any], timeout: float = 10.0, what: str = "") -> None:
-    """Block until `predicate()` is true, for plain tests."""
+    """Block until `predicate()` is true, in a test that is a plain function."""
     deadline = time.monotonic() + timeout
     while not predicate():
         if time.monotonic() > deadline:
@@ -23,7 +23,7 @@ def wait_until(predicate: Callable[[], Any], timeout: float = 10.0, what: str = 
 
 
 async def eventually(predicate: Callable[[], Any], timeout: float = 10.0, what: str = "") -> None:
-    """Wait until `predicate()` is true, for async tests."""
+    """Wait until `predicate()` is true, in a test that is a coroutine function."""
     deadline = time.monotonic() + timeout
     while not predicate():
         if time.monotonic() > deadline:
@@ -32,7 +32,7 @@ async def eventually(predicate: Callable[[], Any], timeout: float = 10.0, what: 
 
 
 async def throughout(predicate: Callable[[], Any], seconds: float, what: str = "") -> None:
-    """Watch that `predicate()` stays true for a while: for what must *not* happen."""
+    """Check that `predicate()` stays true for `seconds`: for what must *not* happen."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         assert predicate(), f"became false: {what or predicate!r}"
@@ -40,7 +40,7 @@ async def throughout(predicate: Callable[[], Any], seconds: float, what: str = "
 
 
 class Call:
-    """A blocking call running in a thread of its own, so that calls can't starve each other."""
+    """A blocking call that runs in a thread of its own, so that one call can't delay another."""
 
     def __init__(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
         self._outcome: list[Any] = []
@@ -65,13 +65,13 @@ class Call:
         return self._done.is_set()
 
     def outcome(self, timeout: float = WAIT) -> Any:
-        """What the call returned; raises what it raised, or AssertionError if it still hangs."""
+        """Return or raise what the call did; AssertionError if it has not ended after `timeout` seconds."""
         if not self._done.wait(timeout):
             raise AssertionError(f"the call did not return within {timeout} s")
         return self._take()
 
     async def aoutcome(self, timeout: float = 60.0) -> Any:
-        """As `outcome`, without blocking the event loop."""
+        """Do what `outcome` does, without blocking the event loop."""
         deadline = time.monotonic() + timeout
         await asyncio.sleep(0)  # a loop of quick calls must not starve the other coroutines
         pause = 0.0005
@@ -90,9 +90,9 @@ class Call:
                 raise value
             return value
         finally:
-            del value
+            del value  # the traceback of the error refers to this frame
 
 
 async def in_thread(fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """Run a blocking call in a thread of its own and wait for what it returns."""
+    """Run a blocking call in a thread of its own and return its outcome."""
     return await Call(fn, *args, **kwargs).aoutcome()

@@ -1,4 +1,4 @@
-"""Task bodies for the contract, in the flavour of asyncio: coroutine functions."""
+"""CoroutineKit: makes the task bodies of the contract as coroutine functions."""
 
 from __future__ import annotations
 
@@ -7,30 +7,30 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from support.function_kit import Body, FunctionKit
 from support.gates import Gate
-from support.kit import Body, ThreadKit
 from support.waiting import POLL, WAIT
 from tasker import Context
 
 
-async def stubbornly(gate: Gate) -> None:
-    """Count oneself and wait at `gate`, whatever cancellation comes."""
+async def pass_despite_cancellation(gate: Gate) -> None:
+    """Count an arrival and wait at `gate`, swallowing every CancelledError."""
     gate.arrive()
     end = time.monotonic() + 3 * WAIT
     while not gate.is_open:
         if time.monotonic() > end:
-            raise AssertionError("nobody opened the gate")
+            raise AssertionError("the gate was never opened")
         try:
             await asyncio.sleep(POLL)
         except asyncio.CancelledError:
             pass
 
 
-class AsyncKit(ThreadKit):
+class CoroutineKit(FunctionKit):
     """Makes tasks that are coroutine functions."""
 
     def hook(self, fn: Callable[..., Any]) -> Callable[..., Any]:
-        """A user hook (`on_create`, ...) from a function that does not block."""
+        """A user hook (`on_create`, ...) that calls `fn`, which must not block."""
 
         async def hook(*args: Any) -> Any:
             await asyncio.sleep(0)
@@ -52,7 +52,7 @@ class AsyncKit(ThreadKit):
 
     def holds(self, gate: Gate, value: Any = None) -> Body:
         async def holding(ctx: Context, resource: Any, *args: Any) -> Any:
-            await stubbornly(gate)
+            await pass_despite_cancellation(gate)
             return value
 
         return holding
@@ -60,21 +60,21 @@ class AsyncKit(ThreadKit):
     def holds_if(self, gate: Gate, item: Any) -> Body:
         async def holding(ctx: Context, resource: Any, argument: Any) -> Any:
             if argument == item:
-                await stubbornly(gate)
+                await pass_despite_cancellation(gate)
             return argument
 
         return holding
 
     def watches(self, gate: Gate) -> Body:
         async def watching(ctx: Context, resource: Any, *args: Any) -> Any:
-            await stubbornly(gate)
+            await pass_despite_cancellation(gate)
             return ctx.cancelled
 
         return watching
 
     def fails_at(self, gate: Gate, error: BaseException) -> Body:
         async def failing(ctx: Context, resource: Any, *args: Any) -> Any:
-            await stubbornly(gate)
+            await pass_despite_cancellation(gate)
             raise error
 
         return failing
@@ -119,6 +119,6 @@ class AsyncKit(ThreadKit):
             step = todo.pop(0)
             if isinstance(step, BaseException):
                 raise step
-            return await stubbornly(step) if isinstance(step, Gate) else step
+            return await pass_despite_cancellation(step) if isinstance(step, Gate) else step
 
         return scripted

@@ -1,7 +1,7 @@
-"""Task bodies for the contract, in the flavour of threads.
+"""FunctionKit: makes the task bodies of the contract as plain functions.
 
-Another engine brings its own kit with the same methods, whose tasks are coroutine functions
-(`pass_through` becomes `await apass_through`, `ctx.wait` its awaitable twin).
+`CoroutineKit` has the same methods and makes coroutine functions. A test takes the kit of its engine and never writes a body
+that blocks itself, so that it runs over every engine.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from tasker import Context
 Body = Callable[..., Any]
 
 
-class ThreadKit:
+class FunctionKit:
     """Makes tasks that are plain functions."""
 
     def hook(self, fn: Callable[..., Any]) -> Callable[..., Any]:
-        """A user hook (`on_create`, ...) from a function that does not block."""
+        """A user hook (`on_create`, ...) that calls `fn`, which must not block."""
         return fn
 
     def calls(self, fn: Callable[..., Any]) -> Body:
@@ -40,7 +40,7 @@ class ThreadKit:
         return self.calls(lambda ctx, resource, value: value)
 
     def resource(self) -> Body:
-        """A task that returns the resource it was lent."""
+        """A task that returns its resource."""
         return self.calls(lambda ctx, resource: resource)
 
     def raises(self, error: BaseException) -> Body:
@@ -61,7 +61,7 @@ class ThreadKit:
         return self.calls(note)
 
     def holds(self, gate: Gate, value: Any = None) -> Body:
-        """A task that waits at `gate`, whatever its context says, then returns `value`."""
+        """A task that waits at `gate`, even if it is cancelled, then returns `value`."""
 
         def holding(ctx: Context, resource: Any, *args: Any) -> Any:
             gate.pass_through()
@@ -80,7 +80,7 @@ class ThreadKit:
         return holding
 
     def watches(self, gate: Gate) -> Body:
-        """A task that waits at `gate`, whatever its context says, and returns whether that was cancelled meanwhile."""
+        """A task that waits at `gate`, even if it is cancelled, and returns whether it was."""
 
         def watching(ctx: Context, resource: Any, *args: Any) -> Any:
             gate.pass_through()
@@ -89,7 +89,7 @@ class ThreadKit:
         return watching
 
     def fails_at(self, gate: Gate, error: BaseException) -> Body:
-        """A task that waits at `gate`, then raises `error`."""
+        """A task that waits at `gate`, even if it is cancelled, then raises `error`."""
 
         def failing(ctx: Context, resource: Any, *args: Any) -> Any:
             gate.pass_through()
@@ -108,7 +108,7 @@ class ThreadKit:
         return pausing
 
     def in_turn(self, seconds: float) -> Body:
-        """A task that works for `seconds` with something that only one of them can have at a time."""
+        """A task that works for `seconds` while it holds a lock that all tasks of this body share."""
         turn = threading.Lock()
 
         def working(ctx: Context, resource: Any, *args: Any) -> Any:
@@ -118,7 +118,7 @@ class ThreadKit:
         return working
 
     def until_cancelled(self, gate: Gate) -> Body:
-        """A task that counts itself at `gate`, works until its context is cancelled, raises."""
+        """A task that counts an arrival at `gate`, works until its context is cancelled, and raises that."""
 
         def obeying(ctx: Context, resource: Any, *args: Any) -> Any:
             gate.arrive()
@@ -129,7 +129,7 @@ class ThreadKit:
         return obeying
 
     def both(self, fn: Callable[..., Any], task: Body) -> Body:
-        """A task that calls `fn(ctx, resource)`, which must not block, then goes on as `task`."""
+        """A task that calls `fn(ctx, resource)`, which must not block, then does what `task` does."""
 
         def chained(ctx: Context, resource: Any, *args: Any) -> Any:
             fn(ctx, resource)
@@ -138,7 +138,7 @@ class ThreadKit:
         return chained
 
     def script(self, *steps: Any) -> Body:
-        """A task whose n-th start follows the n-th step: raise it, pass the gate, or return it."""
+        """A task whose n-th attempt takes the n-th step: raises an error, passes a gate, or returns anything else."""
         todo = list(steps)
         lock = threading.Lock()
 

@@ -1,0 +1,46 @@
+"""The only places where the contract looks behind the public face of a manager.
+
+A test that forces a fault or waits for an inner state does it here, so that a change of an engine's inside is followed in
+one file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from tasker.control.events import Event
+
+
+def wrap_handle(manager: Any, wrapper: Callable[[Callable[[Event, float], Any], Event, float], Any]) -> None:
+    """Have `wrapper(handle, event, now)` called in place of the supervisor's `handle(event, now)`."""
+    supervisor = manager._engine.supervisor
+    handle = supervisor.handle
+    supervisor.handle = lambda event, now: wrapper(handle, event, now)
+
+
+def report(manager: Any, event: Event) -> None:
+    """Report an event to the supervisor."""
+    manager._engine.report(event)
+
+
+def fail_next_close(manager: Any, error: BaseException) -> None:
+    """Have the action that closes the manager raise `error`, once."""
+    engine = manager._engine
+    real = engine.close
+
+    def close(reason: str) -> None:
+        engine.close = real
+        raise error
+
+    engine.close = close
+
+
+def request_stop(manager: Any) -> None:
+    """Begin a graceful stop without waiting for its end."""
+    manager._engine.request_stop("test")
+
+
+def workers_that_wait(manager: Any) -> int:
+    """The number of workers whose task is known to wait for a task of the same manager."""
+    return len(manager._engine.waits._waits)
