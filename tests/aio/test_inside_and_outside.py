@@ -9,9 +9,12 @@ from typing import Any
 
 import pytest
 
+from support import internals
+from support.gates import Gate
 from support.observers import RecordingLogger
 from support.waiting import eventually, in_thread
 from tasker import Context, DeadlockError, ShutdownError
+from tasker.control.events import Tick
 
 
 async def inner(ctx: Context, resource: Any) -> str:
@@ -89,61 +92,46 @@ async def test_point_16_not_while_a_worker_is_free_or_may_come(make: Any, way: A
         assert await m.submit(outer) == "fine"
 
 
-async def test_point_16_a_chain_grows_the_pool_and_is_told_beyond(make: Any) -> None:
-    """Each link waits for the next; the pool grows to its maximum."""
+async def test_point_16_not_after_a_resize_where_the_awaited_tasks_run(make: Any) -> None:
+    """Nor is it by gather, which is looked into at each tick, while more workers live than the limit that a resize has set."""
+    gate, begun = Gate(), Gate()
+    subs: list[Any] = []
 
-    async def link(ctx: Context, resource: Any, depth: int) -> int:
-        return 0 if depth == 0 else 1 + await m.queue_task(link, depth - 1)
-
-    async with make(max_worker_count=4, burst_interval=0.02) as m:
-        assert await m.submit(link, 3) == 3
-        with pytest.raises(DeadlockError):
-            await m.submit(link, 9)
-
-
-async def test_point_16_itself_and_each_other(make: Any) -> None:
-    """A task that awaits itself, and two that await each other, are told."""
-    known = asyncio.Event()
-    both: list[Any] = []
-
-    async def waits(ctx: Context, resource: Any, which: int) -> Any:
-        await known.wait()
-        return await both[which]
-
-    async with make(worker_count=2) as m:
-        both.extend([m.submit(waits, 1), m.submit(waits, 0)])
-        known.set()
-        errors = await asyncio.gather(*both, return_exceptions=True)
-        assert any(isinstance(error, DeadlockError) for error in errors)
-        both[:] = [m.submit(waits, 0)]
-        with pytest.raises(DeadlockError):
-            await both[0]
-
-
-async def test_point_16_a_place_in_the_own_full_queue(make: Any) -> None:
-    """submit_wait for a place that only the waiting worker could free is told."""
-
-    async def outer(ctx: Context, resource: Any) -> None:
-        for _ in range(3):
-            await m.submit_wait(inner)
-
-    async with make(max_queue_size=1) as m:
-        with pytest.raises(DeadlockError):
-            await m.submit(outer)
-
-
-async def test_point_16_another_worker_that_is_busy_comes_back(make: Any) -> None:
-    """No false alarm: a worker that sleeps is not blocked."""
+    async def sub(ctx: Context, resource: Any) -> str:
+        await gate.apass_through()
+        return "sub"
 
     async def outer(ctx: Context, resource: Any) -> Any:
-        return await m.queue_task(inner)
+        mine = m.submit(sub)
+        subs.append(mine)
+        await begun.apass_through()
+        return await asyncio.gather(mine)
 
-    async def busy(ctx: Context, resource: Any) -> None:
-        await asyncio.sleep(0.3)
+    async with make(worker_count=4, max_worker_count=4, burst_interval=0.01) as m:
+        waiting = [m.submit(outer) for _ in range(2)]
+        await begun.arrivals(2)
+        await gate.arrivals(2)
+        m.resize(worker_count=2, max_worker_count=2)
+        m.submit(inner)  # the survey looks only while tasks are queued
+        ticks = count_ticks(m)
+        begun.open()
+        await eventually(lambda: len(ticks) >= 5 or any(future.done() for future in waiting))
+        gate.open()
+        assert await asyncio.gather(*waiting) == [["sub"], ["sub"]]
 
-    async with make(worker_count=2, burst_interval=0.02) as m:
-        m.submit(busy)
-        assert await m.submit(outer) == "inner"
+
+def count_ticks(m: Any) -> list[Tick]:
+    """Return a list to which every tick from now on is appended once it is handled."""
+    ticks: list[Tick] = []
+
+    def record(handle: Any, event: Any, now: float) -> Any:
+        actions = handle(event, now)
+        if isinstance(event, Tick):
+            ticks.append(event)
+        return actions
+
+    internals.wrap_handle(m, record)
+    return ticks
 
 
 @pytest.mark.parametrize("end", ["stop", "kill"])

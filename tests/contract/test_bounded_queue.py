@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
+from support import internals
 from support.waiting import eventually, throughout
-from tasker import QueueFull, ShutdownError, TaskStats
+from tasker import MaxRetriesExceeded, QueueFull, ShutdownError, TaskStats
+from tasker.control.events import AttemptFailed
 
 
 @asynccontextmanager
@@ -145,3 +147,44 @@ async def test_an_unbounded_queue_never_blocks(engine: Any, kit: Any) -> None:
         futures = [await m.submit(kit.returns(n), block=False) for n in range(200)]
         gate.open()
         assert [await future.result() for future in futures] == list(range(200))
+
+
+async def test_a_refused_submit_keeps_no_place(engine: Any, kit: Any) -> None:
+    """Refused or timed out, a submit leaves the number of places as it was."""
+    gate, second = engine.gate(), engine.gate()
+    async with engine.manager(max_queue_size=2) as m:
+        await m.submit(kit.holds(gate))
+        await gate.arrivals(1)
+        await m.submit(kit.holds(second))
+        await m.submit(kit.returns())
+        for options in ({"block": False}, {"queue_timeout": 0.0}, {"queue_timeout": 0.01}):
+            with pytest.raises(QueueFull):
+                await m.submit(kit.returns(), **options)
+        gate.open()
+        await second.arrivals(1)
+        await m.submit(kit.returns(), block=False)  # the place of the one that runs now
+        with pytest.raises(QueueFull):
+            await m.submit(kit.returns(), block=False)
+        second.open()
+
+
+async def test_an_attempt_that_failed_for_good_is_not_queued_again(engine: Any, kit: Any) -> None:
+    """With max_retries=0, a task on its way from its worker to its error does not count as queued beyond the bound."""
+    gate = engine.gate()
+    seen: list[int] = []
+
+    def count(handle: Any, event: Any, now: float) -> Any:
+        if isinstance(event, AttemptFailed):
+            stats = m.stats()
+            seen.append(stats.queued_tasks + stats.priority_tasks)
+        return handle(event, now)
+
+    async with engine.manager(max_queue_size=1, max_retries=0, check_health=kit.hook(lambda error: False)) as m:
+        future = await m.submit(kit.fails_at(gate, OSError()))
+        await gate.arrivals(1)
+        waiting = await m.submit(kit.returns("next"))
+        internals.wrap_handle(m, count)
+        gate.open()
+        assert isinstance(await future.exception(), MaxRetriesExceeded)
+        assert await waiting.result() == "next"
+    assert seen == [1]

@@ -206,3 +206,21 @@ def test_children_do_not_pile_up() -> None:
     refs = [weakref.ref(parent.child().with_value("k", n)) for n in range(100)]
     gc.collect()
     wait_until(lambda: not any(ref() for ref in refs), 5, "children are gone")
+
+
+def test_order_of_waking() -> None:
+    """Waiters are woken first; then hooks are called, in the order of their registration."""
+    root = Context()
+    order: list[str] = []
+    sleepers: list[Call] = []
+
+    def first() -> None:
+        assert sleepers[0].outcome() is True, "it was woken although it came later"
+        order.append("first")
+
+    root.on_cancel(first)
+    sleepers.append(Call(root.child().wait, 60))
+    wait_until(lambda: len(root._watchers) == 2)
+    root.on_cancel(lambda: order.append("last"))
+    Call(root.cancel).outcome()
+    assert order == ["first", "last"]

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextvars
 from typing import Any
 
 import pytest
+
+from support.observers import RecordingCollector
+from support.waiting import eventually
 
 user: contextvars.ContextVar[str] = contextvars.ContextVar("user", default="nobody")
 
@@ -61,7 +65,7 @@ async def test_what_a_task_sets_where_its_submitter_set_nothing(engine: Any, kit
 
     async with engine.manager(worker_count=1) as m:
         for body in (spoil, spoil_and_fail, look, spoil, look):
-            future = await contextvars.Context().run(lambda body=body: m.submit(kit.calls(body)))
+            future = await asyncio.create_task(m.submit(kit.calls(body)), context=contextvars.Context())
             if body is spoil_and_fail:
                 with pytest.raises(ValueError, match="nobody"):
                     await future.result()
@@ -84,3 +88,63 @@ async def test_a_retry_sees_the_submitters_value(engine: Any, kit: Any) -> None:
         user.set("gus")
         await future.result()
     assert seen == ["fay", "fay"]
+
+
+class Looking(RecordingCollector):
+    """A collector that records the value it sees."""
+
+    def __init__(self, seen: list[str]) -> None:
+        super().__init__()
+        self.seen = seen
+
+    def record_completion(self, stamps: Any) -> None:
+        self.seen.append(user.get())
+
+    def record_failure(self, stamps: Any) -> None:
+        self.seen.append(user.get())
+
+
+@pytest.mark.parametrize("sets_one", [False, True], ids=["the submitter set none", "the submitter set one"])
+@pytest.mark.parametrize("fails", [False, True], ids=["it succeeds", "it fails"])
+async def test_what_runs_after_the_task_does_not_see_it(engine: Any, kit: Any, fails: bool, sets_one: bool) -> None:
+    """What a task sets is not seen by its callback, by check_health or by the collector."""
+    spoiled: list[str] = []
+    seen: list[str] = []
+
+    def set_user(ctx: Any, resource: Any) -> None:
+        spoiled.append(user.get())
+        user.set("spoiled")
+        if fails:
+            raise ValueError
+
+    def healthy(error: BaseException) -> bool:
+        seen.append(user.get())
+        return True
+
+    async with engine.manager(check_health=kit.hook(healthy), collector=Looking(seen)) as m:
+        variables = contextvars.Context()
+        if sets_one:
+            variables.run(user.set, "the submitter's")
+        for _ in range(3):
+            submit = m.submit(kit.calls(set_user), callback=lambda result, error: seen.append(user.get()))
+            await asyncio.create_task(submit, context=variables)
+        await eventually(lambda: len(spoiled) == 3)
+    assert len(seen) == (9 if fails else 6)
+    assert "spoiled" not in seen
+    assert spoiled == ["the submitter's" if sets_one else "nobody"] * 3
+
+
+async def test_a_task_may_enter_a_context_of_its_own(engine: Any, kit: Any) -> None:
+    """What a task runs in a copy of its context stays in that copy."""
+
+    def task(ctx: Any, resource: Any) -> list[str]:
+        user.set("outer")
+        inner = contextvars.copy_context()
+        inner.run(user.set, "inner")
+        return [user.get(), inner[user]]
+
+    async with engine.manager() as m:
+        future = await asyncio.create_task(m.submit(kit.calls(task)), context=contextvars.Context())
+        assert await future.result() == ["outer", "inner"]
+        future = await asyncio.create_task(m.submit(kit.calls(look)), context=contextvars.Context())
+        assert await future.result() == "nobody"

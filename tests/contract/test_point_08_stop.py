@@ -180,3 +180,12 @@ async def test_point_08_accepted_means_run_with_submitters_at_the_door(engine: A
             await m.stop()
             await asyncio.gather(*feeders)
             assert [await future.result() for future in accepted] == ["ran"] * len(accepted)
+
+
+@pytest.mark.parametrize("callers", [2, 4])
+async def test_point_08_several_stops_at_once(engine: Any, callers: int) -> None:
+    """Each of them returns, and each resource is destroyed once."""
+    async with engine.manager(resource_pool_size=5) as m:
+        reports = await asyncio.gather(*[m.stop() for _ in range(callers)])
+        assert [report.killed for report in reports] == [False] * callers
+        m.resources.check_all_ended_once()

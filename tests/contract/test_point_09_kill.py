@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import re
+import threading
 from typing import Any
 
 import pytest
@@ -213,3 +215,40 @@ async def test_point_09_blocked_callers_get_task_killed(engine: Any, kit: Any) -
         for caller in callers:
             with pytest.raises(TaskKilled):
                 await caller
+
+
+@pytest.mark.parametrize("end", ["stop", "kill"])
+@pytest.mark.parametrize("timeout", [math.inf, 1e10, threading.TIMEOUT_MAX * 2], ids=repr)
+async def test_point_09_an_endless_timeout(engine: Any, kit: Any, end: str, timeout: float) -> None:
+    """A timeout longer than any timer of the system is a long one, and nothing else."""
+    gate = engine.gate()
+    async with engine.manager(resource_pool_size=1) as m:
+        future = await m.submit(kit.holds(gate, "value"))
+        await gate.arrivals(1)
+        call = asyncio.create_task(getattr(m, end)(timeout))
+        await eventually(lambda: m.closed)
+        gate.open()
+        report = await call
+        assert (report.killed, report.abandoned) == (end == "kill", ())
+        assert await future.result() == "value"
+        assert m.stats().resources.alive == 0
+
+
+@pytest.mark.parametrize("grace", [1e10, threading.TIMEOUT_MAX * 2], ids=repr)
+async def test_point_09_an_endless_grace(engine: Any, kit: Any, grace: float) -> None:
+    """So is a cancel_grace, for kill() and for the stop() after it."""
+    async with engine.manager(cancel_grace=grace) as m:
+        assert await m.queue_task(kit.returns("value")) == "value"
+        assert (await m.kill()).killed is True
+        assert (await m.stop()).killed is True
+
+
+async def test_point_09_the_report_of_a_kill_that_gave_up(engine: Any, kit: Any) -> None:
+    """Its seconds are the timeout, and little more."""
+    gate = engine.gate()
+    async with engine.manager() as m:
+        await m.submit(kit.holds(gate))
+        await gate.arrivals(1)
+        report = await m.kill(0.2)
+        assert 0.19 <= report.seconds < 20
+        gate.open()

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.stress
 COPY_OF_A_LOG = """
 import gc, threading, time
 from tasker import Config, TaskManager
-from tasker.tasklog import RUN
+from tasker.threads.future_log import RUN
 
 class Finalized:
     '''Lets the worker go on, and waits until that has written into the log.'''

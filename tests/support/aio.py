@@ -21,6 +21,7 @@ from tasker import TaskCancelled, TaskStats
 
 _NUMBERS = count(1)
 _THREADS = "concurrent.futures.wait and as_completed take no asyncio future; asyncio's own are tested in tests/aio/test_future.py"
+_HELD = "callbacks of Context.on_cancel are called in the event loop, where nothing may block"
 _SOON = "an asyncio future has the loop call what is added late; tests/aio/test_future.py"
 
 
@@ -98,6 +99,10 @@ class AsyncioEngine(Engine):
         "test_mixed_with_plain_futures": _THREADS,
         "test_wrap_future": "there is nothing to wrap; tests/aio/test_future.py has gather and wait_for",
         "test_done_callbacks_in_order_and_late": _SOON,
+        "test_a_callback_that_blocks_holds_up_no_kill": _HELD,
+        "test_waiters_wake_before_callbacks": _HELD,
+        "test_an_async_task_is_refused_clearly": "an AsyncTaskManager runs it",
+        "test_point_16_exception_inside_the_only_worker": "exception() of an asyncio future does not wait",
     }
 
     def __init__(self) -> None:
@@ -171,11 +176,11 @@ class AsyncioEngine(Engine):
 
         return task
 
-    def inside_callback(self, manager: Any, fn: Callable[..., Any]) -> Callable[..., Any]:
-        async def callback(result: Any, error: Any) -> None:
-            await fn(OwnAsyncManager(manager))
+    def inside_hook(self, managers: list[Any], fn: Callable[..., Any]) -> Callable[..., Any]:
+        async def hook(*args: Any) -> Any:
+            return await fn(OwnAsyncManager(managers[0]))
 
-        return callback
+        return hook
 
     def audit(self) -> None:
         self.open_gates()

@@ -34,6 +34,9 @@ class Engine(abc.ABC):
     blocking: ClassVar[bool] = False
     """Whether the raw manager's methods block, and may be called from any thread."""
 
+    pickles: ClassVar[bool] = False
+    """Whether tasks, results and errors are pickled on their way."""
+
     def __init__(self) -> None:
         self._gates: list[Gate] = []
 
@@ -86,8 +89,8 @@ class Engine(abc.ABC):
         """A task that uses the manager that runs it: awaits `fn(own, *args)`, where `own` is an OwnManager."""
 
     @abc.abstractmethod
-    def inside_callback(self, manager: Any, fn: Callable[..., Any]) -> Callable[..., Any]:
-        """A callback that uses the manager that calls it: awaits `fn(own)`, where `own` is an OwnManager."""
+    def inside_hook(self, managers: list[Any], fn: Callable[..., Any]) -> Callable[..., Any]:
+        """A hook or callback that uses the manager that calls it, `managers[0]`: awaits `fn(own)` with an OwnManager."""
 
     @abc.abstractmethod
     def audit(self) -> None:

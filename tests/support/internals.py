@@ -36,11 +36,6 @@ def fail_next_close(manager: Any, error: BaseException) -> None:
     engine.close = close
 
 
-def request_stop(manager: Any) -> None:
-    """Begin a graceful stop without waiting for its end."""
-    manager._engine.request_stop("test")
-
-
 def workers_that_wait(manager: Any) -> int:
     """The number of workers whose task is known to wait for a task of the same manager."""
     return len(manager._engine.waits._waits)

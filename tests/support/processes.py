@@ -23,11 +23,19 @@ MISSING = [name for name in ("cloudpickle", "psutil") if find_spec(name) is None
 NOT_HERE = f"ProcessBackend needs {', '.join(MISSING)}" if MISSING else "" if os.name == "posix" else "needs POSIX"
 PRELOAD = ("pytest", "cloudpickle", "support.remote_objects", "support.coroutine_kit")
 _KILLED = "a child process that does not end is killed, so nothing is abandoned; tests/processes/test_ending.py"
+_PICKLED = "a task whose attributes raise can't be pickled; tests/processes/test_travel.py"
+_NO_MANAGER = "tasks and hooks run in child processes, which have no manager to wait for"
 EXCEPTIONS = {
     "test_point_09_it_does_not_wait_for_tasks_that_ignore_it": _KILLED,
     "test_point_09_an_abandoned_resource_is_destroyed_when_its_task_ends": _KILLED,
     "test_point_09_stop_with_a_timeout_leaves_a_stuck_task_behind": _KILLED,
     "test_promise_7_it_returns_by_its_deadline": _KILLED,
+    "test_a_callback_that_raises_is_logged": "the child process prints it on its stderr, which tests/processes/test_output.py is about",
+    "test_a_hostile_task_runs": _PICKLED,
+    "test_a_hostile_task_is_retried": _PICKLED,
+    "test_an_abandoned_hostile_task_ends": _PICKLED,
+    "test_point_16_deadlock": _NO_MANAGER,
+    "test_point_16_a_hook_that_waits_for_its_own_manager": _NO_MANAGER,
 }
 """What does not apply to child processes, and the reason."""
 
@@ -60,6 +68,7 @@ class RemoteKit:
 class OverProcesses(Engine):
     """What both engines over child processes have in common."""
 
+    pickles = True
     flavour: ClassVar[type[FunctionKit]]
     make: ClassVar[str] = "create"
     end: ClassVar[str] = "destroy"

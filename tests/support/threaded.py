@@ -175,8 +175,8 @@ class ThreadedEngine(Engine):
 
         return task
 
-    def inside_callback(self, manager: Any, fn: Callable[..., Any]) -> Callable[..., Any]:
-        return lambda result, error: run_blocking(fn(OwnManager(manager)))
+    def inside_hook(self, managers: list[Any], fn: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda *args: run_blocking(fn(OwnManager(managers[0])))
 
     def audit(self) -> None:
         self.open_gates()

@@ -1,1 +1,1 @@
-"""The part of the contract that only makes sense on threads."""
+"""The part of the contract that is about threads: signals, fork, interpreter exit, the executor, and interrupted threads."""

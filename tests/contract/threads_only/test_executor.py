@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from support.waiting import Call, wait_until
-from tasker import Priority
+from tasker import DeadlockError, Priority, ShutdownError
 
 
 def test_it_is_an_executor(threads: Any) -> None:
@@ -153,3 +153,53 @@ def test_a_stopped_manager_refuses_through_the_view(threads: Any) -> None:
         m.stop()
         with pytest.raises(RuntimeError):
             view.submit(pow, 1, 1)
+
+
+def test_shutdown_waits_for_a_submit_that_waits_for_a_place(threads: Any) -> None:
+    """shutdown() of a view waits for a submit that is blocked on the full queue, and for its task."""
+    gate, ran = threads.gate(), threads.gate()
+    with threads.build(max_queue_size=1) as m:
+        m.submit(lambda ctx, resource: gate.pass_through())
+        gate.wait_arrivals(1)
+        m.submit(lambda ctx, resource: None)
+        view = m.as_executor()
+        blocked = Call(view.submit, ran.arrive)
+        wait_until(lambda: m._engine.queue_slots._waiting)
+        shutdown = Call(view.shutdown)
+        wait_until(lambda: view._closed)
+        with pytest.raises(RuntimeError, match="after shutdown"):
+            view.submit(ran.arrive)
+        with pytest.raises(AssertionError, match="did not return"):
+            shutdown.outcome(0.2)
+        gate.open()
+        shutdown.outcome()
+        assert ran.arrived == 1, "it had run when shutdown() returned"
+        assert blocked.outcome().done()
+
+
+def test_shutdown_forgets_a_submit_that_was_refused(threads: Any) -> None:
+    """shutdown() does not wait for a submit that raised."""
+    with threads.build() as m:
+        view = m.as_executor()
+        m.stop()
+        with pytest.raises(ShutdownError):
+            view.submit(print)
+        Call(view.shutdown).outcome(10)
+
+
+def test_point_16_shutdown_inside_a_task(threads: Any) -> None:
+    """Leaving `with as_executor()` inside the only worker raises DeadlockError if tasks of the view wait; otherwise it
+    returns."""
+
+    def outer(ctx: Any, resource: Any) -> None:
+        with m.as_executor() as view:
+            view.submit(int)
+
+    def idle(ctx: Any, resource: Any) -> str:
+        with m.as_executor():
+            return "nothing to wait for"
+
+    with threads.build() as m:
+        assert isinstance(m.submit(outer).exception(20), DeadlockError)
+        assert m.submit(idle).result(20) == "nothing to wait for"
+        wait_until(lambda: m.stats().done_tasks == 3)

@@ -209,7 +209,7 @@ if pid == 0:
     try:
         {end}
     except tasker.TaskerError as error:
-        say("told", error)
+        say("refused", error)
     say("after")
     os._exit(0)
 _, status = os.waitpid(pid, 0)
@@ -241,7 +241,7 @@ m.stop()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a plain interpreter exit")
-def test_exit_waits_for_a_future_nobody_keeps() -> None:
+def test_exit_waits_for_a_retry() -> None:
     """A retry in flight at exit is drained too."""
     done = run_script(
         HEAD

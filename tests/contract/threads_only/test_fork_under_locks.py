@@ -1,4 +1,4 @@
-"""fork while another thread holds a lock of the manager's: the child answers or refuses, at once."""
+"""fork while another thread holds a lock of the manager: calls in the child return or raise at once."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from support.scripts import run_script
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
 
 LOCKS = {
-    "the books": "m._engine.counters.lock",
+    "the counters": "m._engine.counters.lock",
     "a worker's meter": "m._engine.counters.shards[1].meter.lock",
     "run_task's meter": "m._engine.inline.meter.lock",
     "run_task's pool": "m._engine.pool._lock",

@@ -25,7 +25,7 @@ class Struck:
 
 
 def test_ctrl_c_in_the_constructor(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The caller gets it, and what was started ends by itself: every resource is destroyed, no thread is left."""
+    """The caller gets KeyboardInterrupt, and what was started ends by itself: every resource is destroyed, no thread is left."""
     engines: list[Any] = []
     real = Engine.__init__
 

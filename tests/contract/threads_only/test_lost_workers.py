@@ -1,4 +1,4 @@
-"""An asynchronous exception that strikes a worker: its task ends, it is replaced, the books are even."""
+"""An asynchronous exception that strikes a worker thread: its task ends, the worker is replaced, the counts stay right."""
 
 from __future__ import annotations
 
@@ -24,23 +24,18 @@ def strike() -> None:
     """Raise `Late` in this thread as another thread would, and run on until it comes."""
     set_async = ctypes.pythonapi.PyThreadState_SetAsyncExc
     assert set_async(ctypes.c_ulong(threading.get_ident()), ctypes.py_object(Late)) == 1
-    for _ in range(100_000):
+    for _ in range(100_000):  # it comes between two instructions
         pass
     raise AssertionError("it never came")
 
 
-def sick(ctx: Any, resource: Any) -> None:
-    """A task whose resource is to blame."""
-    raise OSError
-
-
 def works(ctx: Any, resource: Any) -> str:
-    """A task that succeeds."""
+    """Succeed."""
     return "value"
 
 
 def struck(m: Any, gate: Any, task: Callable[..., Any], mark: object, moment: str) -> Any:
-    """A future of a task whose worker is struck before or after that entry of the log."""
+    """Submit a task whose worker is struck before or after it writes `mark` into the log; return the future."""
     blocker = m.submit(lambda ctx, resource: gate.pass_through())
     gate.wait_arrivals(1)
     future = m.submit(task)
@@ -68,11 +63,11 @@ def audit(m: Any, done: int) -> None:
     [
         (works, RUN, "before"),
         (works, RUN, "after"),
-        pytest.param(works, DONE, "before"),
+        (works, DONE, "before"),
     ],
     ids=["before it starts", "as it starts", "before it is done"],
 )
-def test_its_task_is_told(threads: Any, task: Any, mark: object, moment: str) -> None:
+def test_its_task_gets_the_error(threads: Any, task: Any, mark: object, moment: str) -> None:
     """The task in hand ends with WorkerLost, caused by what struck the worker; no other task is harmed."""
     logger = RecordingLogger()
     with threads.build(logger=logger, check_health=lambda error: not isinstance(error, OSError)) as m:
@@ -93,8 +88,8 @@ def test_a_result_that_was_there_stays(threads: Any) -> None:
         audit(m, done=2)
 
 
-def test_who_waits_for_a_result_that_was_there_is_told(threads: Any) -> None:
-    """So is who was waiting for it already."""
+def test_a_waiter_gets_a_result_that_was_there(threads: Any) -> None:
+    """A thread that was waiting already gets the result too."""
     gate = threads.gate()
     with threads.build() as m:
         blocker = m.submit(lambda ctx, resource: gate.pass_through())
@@ -109,7 +104,7 @@ def test_who_waits_for_a_result_that_was_there_is_told(threads: Any) -> None:
         audit(m, done=2)
 
 
-def test_inside_a_task_it_is_the_task_s_error(threads: Any) -> None:
+def test_inside_a_task_it_is_the_error_of_the_task(threads: Any) -> None:
     """What strikes while the task's own code runs is raised there; the worker goes on."""
     with threads.build() as m:
         future = m.submit(lambda ctx, resource: strike())
@@ -126,7 +121,7 @@ def test_a_token_that_went_with_the_worker(threads: Any) -> None:
         blocker = m.submit(lambda ctx, resource: gate.pass_through())
         gate.wait_arrivals(1)
         first, second = m.submit(works), m.submit(works)
-        m._engine.queue.tokens.get(timeout=20)  # as the one that was struck before it took its task had done
+        m._engine.queue.tokens.get(timeout=20)  # as a worker has done that is struck before it takes its task
         first._log = HookedList(when=lambda entry: entry is RUN, before=strike)
         gate.open()
         blocker.result(20)

@@ -70,7 +70,7 @@ ELSEWHERE = (
 def first(ctx, resource):
     signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
     until(lambda: m.closed)
-    return "heard"
+    return "closed"
 with m.stop_on_signals():
     say(m.submit(first).result(30))
 """
@@ -90,7 +90,7 @@ class Script:
         assert got == expected, self.process.poll()
 
     def rest(self) -> str:
-        """What it prints until it ends well."""
+        """Return what it prints until its end, which must be successful."""
         out, err = self.process.communicate(timeout=40)
         assert self.process.returncode == 0, err
         return out
@@ -117,10 +117,10 @@ def test_the_first_signal_stops_gracefully(signum: signal.Signals) -> None:
 
 
 def test_a_signal_that_does_not_wake_the_main_thread() -> None:
-    """It is heard at once, though another thread got it and the main thread goes on waiting for a lock."""
+    """It takes effect at once, though another thread got it and the main thread goes on waiting for a lock."""
     script = run(ELSEWHERE)
     try:
-        assert "heard" in script.rest()
+        assert "closed" in script.rest()
     finally:
         script.process.kill()
 

@@ -13,7 +13,7 @@ from support.waiting import wait_until
 
 
 def thread_of(ctx: Any, resource: Any) -> threading.Thread:
-    """A task that tells its thread."""
+    """A task that returns its thread."""
     return threading.current_thread()
 
 

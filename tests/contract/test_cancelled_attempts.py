@@ -1,0 +1,82 @@
+"""A task that is cancelled while an attempt runs is not started again, whatever becomes of its resource."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from support.waiting import eventually
+from tasker import TaskKilled
+
+
+def counts(m: Any) -> tuple[int, int, int, int]:
+    """Tasks that were accepted, that wait, that run, and that are done."""
+    stats = m.stats()
+    return stats.accepted_tasks, stats.queued_tasks + stats.priority_tasks, stats.running_tasks, stats.done_tasks
+
+
+def closes_when_cancelled(starts: list[int], closed: Any) -> Any:
+    """A function for `kit.both`: counts the start, and has the cancellation open the gate, as it would close a socket."""
+
+    def begin(ctx: Any, resource: Any) -> None:
+        starts.append(resource.number)
+        ctx.on_cancel(closed.open)
+
+    return begin
+
+
+@pytest.mark.parametrize("retries", [1, 3])
+async def test_an_attempt_that_was_cancelled_is_the_last_one(engine: Any, kit: Any, retries: int) -> None:
+    """A running task whose cancellation closes its resource, and which then fails for that, ends with its own error after
+    one attempt; its worker is replaced as always."""
+    closed, starts = engine.gate(), []  # type: ignore[var-annotated]
+    task = kit.both(closes_when_cancelled(starts, closed), kit.fails_at(closed, OSError("closed")))
+    async with engine.manager(check_health=kit.hook(lambda error: False), max_retries=retries) as m:
+        future = await m.submit(task)
+        await closed.arrivals(1)
+        assert future.cancel() is False
+        error = await future.exception()
+        assert isinstance(error, OSError)
+        assert not future.cancelled()
+        await eventually(lambda: m.stats().replaced_workers == 1)
+        assert await m.queue_task(kit.returns("next")) == "next"
+        assert (starts, future.attempts) == ([1], 1)
+        assert m.metrics().total_tasks_retried == 0
+        assert counts(m) == (2, 0, 0, 2)
+
+
+async def test_the_second_attempt_is_the_last_one_too(engine: Any, kit: Any) -> None:
+    """A cancellation in a later attempt ends the retries just the same."""
+    gate = engine.gate()
+    steps = iter([OSError("sick"), None])
+
+    def first_fails(ctx: Any, resource: Any) -> None:
+        error = next(steps)
+        if error is not None:
+            raise error
+
+    async with engine.manager(check_health=kit.hook(lambda error: False), max_retries=5) as m:
+        future = await m.submit(kit.both(first_fails, kit.fails_at(gate, OSError("closed"))))
+        await gate.arrivals(1)
+        assert future.cancel() is False
+        gate.open()
+        error = await future.exception()
+        assert isinstance(error, OSError)
+        assert str(error) == "closed"
+        assert future.attempts == 2
+        assert counts(m) == (1, 0, 0, 1)
+
+
+async def test_an_attempt_that_was_killed_is_the_last_one(engine: Any, kit: Any) -> None:
+    """So it is with a kill: the task is not started again, and ends."""
+    closed, starts = engine.gate(), []  # type: ignore[var-annotated]
+    task = kit.both(closes_when_cancelled(starts, closed), kit.fails_at(closed, OSError("closed")))
+    async with engine.manager(check_health=kit.hook(lambda error: False), max_retries=3) as m:
+        future = await m.submit(task)
+        await closed.arrivals(1)
+        assert (await m.kill(20)).abandoned == ()
+        with pytest.raises((TaskKilled, OSError)):
+            await future.result()
+        assert (starts, future.attempts) == ([1], 1)
+        assert counts(m) == (1, 0, 0, 1)

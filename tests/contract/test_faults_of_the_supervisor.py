@@ -1,0 +1,138 @@
+"""The supervisor goes on, whatever the user's scaling policy or a fault of the library does to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from support import internals
+from support.observers import RecordingLogger
+from support.waiting import eventually
+from tasker.control.events import Resized, StopRequested, Tick, Wakeup
+from tasker.control.scaling import Decision
+
+
+class Policy:
+    """A scaling policy that decides as `answer` says, and counts its calls."""
+
+    def __init__(self, answer: Callable[[], Any]) -> None:
+        self._answer = answer
+        self.calls = 0
+
+    def decide(self, snapshot: Any, now: float) -> Any:
+        """Return the answer."""
+        self.calls += 1
+        return self._answer()
+
+
+class Faulty:
+    """Stands in for `Supervisor.handle`: raises the next fault at an event of the kind, and records the others."""
+
+    def __init__(self, kind: type, *faults: Exception) -> None:
+        self._kind = kind
+        self._faults = list(faults)
+        self.handled: list[Any] = []
+
+    def __call__(self, handle: Callable[..., Any], event: Any, now: float) -> Any:
+        if self._faults and isinstance(event, self._kind):
+            raise self._faults.pop(0)
+        self.handled.append(event)
+        return handle(event, now)
+
+    def count(self, kind: type) -> int:
+        """How many events of a kind were handled after the last fault."""
+        return 0 if self._faults else sum(isinstance(event, kind) for event in self.handled)
+
+
+def raises() -> Any:
+    """Fail, as a policy may."""
+    raise ValueError("policy")
+
+
+BAD = {
+    "it raises": raises,
+    "None": lambda: None,
+    "a target that is a str": lambda: Decision("3", "why"),  # type: ignore[arg-type]
+    "a target that is a fraction": lambda: Decision(2.5, "why"),  # type: ignore[arg-type]
+    "a target that is no number": lambda: Decision(float("nan"), "why"),  # type: ignore[arg-type]
+}
+
+
+@pytest.mark.parametrize("what", BAD)
+async def test_a_broken_policy_is_logged(engine: Any, kit: Any, what: str) -> None:
+    """A policy that raises or returns nonsense is logged at each tick; tasks run on, and stop() ends."""
+    policy, logger = Policy(BAD[what]), RecordingLogger()
+    async with engine.manager(scaling=policy, burst_interval=0.01, max_worker_count=4, logger=logger) as m:
+        await eventually(lambda: policy.calls >= 3, 20, "it is asked again after its fault")
+        assert await m.queue_task(kit.returns("value")) == "value"
+        await eventually(lambda: "the scaling policy failed" in logger.text("error"))
+        assert m.stats().active_workers == 1
+        assert (await m.stop()).killed is False
+    assert "the supervisor" not in logger.text("error"), "it is caught where it arises"
+
+
+async def test_ticks_go_on_after_a_fault_at_a_tick(engine: Any, kit: Any) -> None:
+    """A tick that can't be handled is logged and counted, and the next ticks come."""
+    logger = RecordingLogger()
+    faulty = Faulty(Tick, RuntimeError("at a tick"))
+    async with engine.manager(logger=logger, burst_interval=0.01, max_worker_count=2) as m:
+        await eventually(lambda: m.stats().active_workers == 1)
+        internals.wrap_handle(m, faulty)
+        await eventually(lambda: faulty.count(Tick) >= 5, 10, "five ticks after the fault")
+        assert "RuntimeError: at a tick" in logger.text("error")
+        assert m.stats().user_errors == 1
+        assert await m.queue_task(kit.returns("value")) == "value"
+        assert (await m.stop()).killed is False
+
+
+async def test_ticks_go_on_after_a_fault_at_another_event(engine: Any, kit: Any) -> None:
+    """So they do after a fault at an event that a caller has reported; and the caller does not get the error."""
+    logger = RecordingLogger()
+    faulty = Faulty(Resized, RuntimeError("at a resize"))
+    async with engine.manager(logger=logger, burst_interval=0.01, max_worker_count=2) as m:
+        await eventually(lambda: m.stats().active_workers == 1)
+        internals.wrap_handle(m, faulty)
+        m.resize(max_worker_count=3)
+        await eventually(lambda: faulty.count(Tick) >= 5, 10, "five ticks after the fault")
+        assert "RuntimeError: at a resize" in logger.text("error")
+        assert m.stats().user_errors == 1
+        m.resize(max_worker_count=4)
+        await eventually(lambda: m.explain().max_worker_count == 4)
+
+
+async def test_an_event_that_fails_does_not_keep_back_the_next(engine: Any, kit: Any) -> None:
+    """Each fault is logged and counted with the event it came at, and what follows is handled."""
+    logger = RecordingLogger()
+    faulty = Faulty(Wakeup, RuntimeError("one"), KeyError("two"))
+    async with engine.manager(logger=logger, burst_interval=1000, max_worker_count=2) as m:
+        await eventually(lambda: m.stats().active_workers == 1)
+        internals.wrap_handle(m, faulty)
+        internals.report(m, Wakeup())
+        internals.report(m, Wakeup())
+        await eventually(lambda: m.stats().user_errors == 2, what="both are counted")
+        assert logger.text("error").count("the supervisor, at Wakeup()") == 2
+        assert await m.queue_task(kit.returns("value")) == "value"
+        assert (await m.stop()).killed is False
+
+
+@pytest.mark.parametrize("fault", [ValueError("action"), SystemExit(3)], ids=repr)
+async def test_an_action_that_fails(engine: Any, kit: Any, fault: BaseException) -> None:
+    """What an action raises, be it SystemExit, is logged, and the actions behind it are carried out."""
+    logger = RecordingLogger()
+    async with engine.manager(logger=logger) as m:
+        await eventually(lambda: m.stats().active_workers == 1)
+        internals.fail_next_close(m, fault)
+        internals.report(m, StopRequested("test"))
+        await eventually(lambda: "RefuseTasks raised" in logger.text("error"))
+        assert (await m.stop()).killed is False
+
+
+async def test_an_endless_burst_interval(engine: Any, kit: Any) -> None:
+    """A burst_interval longer than any timer of the system is a long one, and nothing else."""
+    async with engine.manager(burst_interval=1e10, max_worker_count=2) as m:
+        assert await m.queue_task(kit.returns("value")) == "value"
+        m.resize(worker_count=2)
+        await eventually(lambda: m.stats().active_workers == 2)
+        assert (await m.stop()).killed is False

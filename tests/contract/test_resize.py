@@ -1,0 +1,30 @@
+"""resize(): what is not given stays, and a refused call changes nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from support.waiting import eventually
+
+
+async def test_several_resizes_in_a_row_all_count(engine: Any) -> None:
+    """Each resize keeps what the ones before it have set, also while the supervisor has handled none of them."""
+    async with engine.manager(worker_count=1, max_worker_count=4) as m:
+        m.resize(worker_count=8, max_worker_count=8)
+        m.resize(max_worker_count=20)
+        m.resize(worker_count=9)
+        await eventually(lambda: (m.explain().worker_count, m.explain().max_worker_count) == (9, 20))
+        await eventually(lambda: m.stats().active_workers == 9)
+
+
+async def test_a_refused_resize_changes_nothing(engine: Any) -> None:
+    """After a ConfigError the bounds are as before."""
+    async with engine.manager(worker_count=2, max_worker_count=4) as m:
+        for bad in ({"worker_count": 5}, {"max_worker_count": 1}, {"worker_count": 0}, {"worker_count": True}):
+            with pytest.raises(ValueError, match="worker_count"):
+                m.resize(**bad)
+        m.resize(worker_count=3)
+        await eventually(lambda: m.stats().active_workers == 3)
+        assert (m.explain().worker_count, m.explain().max_worker_count) == (3, 4)

@@ -1,0 +1,137 @@
+"""Races between threads, each forced at the one step where it matters."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from unit.hooks import HookedList
+
+from support.waiting import Call, wait_until
+from tasker import ShutdownError, TaskCancelled
+from tasker.threads.future_log import BACK
+from tasker.threads.queue_slots import QueueSlots
+
+
+def sick_at(gate: Any) -> Any:
+    """A task that waits at a gate and then fails unhealthily."""
+
+    def sick(ctx: Any, resource: Any) -> None:
+        gate.pass_through()
+        raise OSError
+
+    return sick
+
+
+def counts(m: Any) -> tuple[int, int, int, int]:
+    """Tasks that were accepted, that wait, that run, and that are done."""
+    stats = m.stats()
+    return stats.accepted_tasks, stats.queued_tasks + stats.priority_tasks, stats.running_tasks, stats.done_tasks
+
+
+def test_a_cancel_right_after_the_attempt_went_back(threads: Any) -> None:
+    """The task is not started again, and its worker is replaced as always."""
+    gate = threads.gate()
+    answers: list[bool] = []
+
+    def cancel() -> None:
+        answers.append(Call(future.cancel).outcome())
+
+    with threads.build(check_health=lambda error: not isinstance(error, OSError)) as m:
+        future = m.submit(sick_at(gate))
+        gate.wait_arrivals(1)
+        future._log = HookedList(future._log, when=lambda entry: entry is BACK, after=cancel)
+        gate.open()
+        with pytest.raises(TaskCancelled):
+            future.result(20)
+        assert m.submit(lambda ctx, resource: "next").result(20) == "next"
+        wait_until(lambda: m.stats().replaced_workers == 1, what="the attempt was reported to the supervisor")
+        assert (answers, future.attempts, gate.arrived) == ([True], 1, 1)
+        assert counts(m) == (2, 0, 0, 2)
+        assert Call(m.stop).outcome().killed is False
+        assert m.stats().resources.created == 2
+
+
+def test_a_cancel_right_before_the_attempt_goes_back(threads: Any) -> None:
+    """A cancel that comes while the failed attempt still counts as running is one of a running task: no retry."""
+    gate = threads.gate()
+    with threads.build(check_health=lambda error: not isinstance(error, OSError)) as m:
+        future = m.submit(sick_at(gate))
+        gate.wait_arrivals(1)
+        future._log = HookedList(
+            future._log, when=lambda entry: entry is BACK, before=lambda: Call(future.cancel).outcome()
+        )
+        gate.open()
+        assert isinstance(future.exception(20), OSError)
+        assert future.attempts == 1
+        assert counts(m) == (1, 0, 0, 1)
+
+
+def test_a_place_that_changes_hands_while_it_is_counted(threads: Any) -> None:
+    """A task that is cancelled, and the next one in its place, are not both counted as queued by `stats()`."""
+    gate = threads.gate()
+    with threads.build(max_queue_size=1) as m:
+        m.submit(lambda ctx, resource: gate.pass_through())
+        gate.wait_arrivals(1)
+        first = m.submit(lambda ctx, resource: None)
+        counters = m._engine.counters
+        numbers = counters.numbers
+
+        class TakenOver:
+            """Reads the numbers right after the place changed hands."""
+
+            def value(self) -> int:
+                counters.numbers = numbers
+                assert first.cancel()
+                m.submit(lambda ctx, resource: None, block=False)
+                return int(numbers.value())
+
+        counters.numbers = TakenOver()
+        stats = m.stats()
+        gate.open()
+        assert stats.queued_tasks + stats.priority_tasks == 1
+    assert m.stats().accepted_tasks == m.stats().done_tasks == 3
+
+
+def ignore(*_: object) -> None:
+    """Stands in for the functions that are called around a wait."""
+
+
+def test_closed_queue_slots_let_every_caller_pass() -> None:
+    """Both those that waited when they were closed and those that come later."""
+    slots = QueueSlots(1)
+    slots.acquire(False, None, ignore, ignore)
+    early = Call(slots.acquire, True, None, ignore, ignore)
+    wait_until(lambda: slots._waiting)
+    slots.close()
+    early.outcome()
+    for _ in range(3):
+        Call(slots.acquire, True, None, ignore, ignore).outcome()
+
+
+@pytest.mark.parametrize("end", ["kill", "stop"])
+def test_a_submit_that_found_the_manager_open_just_before_it_closed(threads: Any, end: str) -> None:
+    """If it lines up for a place after the manager was closed, it raises ShutdownError."""
+    gate = threads.gate()
+    with threads.build(max_queue_size=1) as m:
+        m.submit(lambda ctx, resource: gate.pass_through())
+        gate.wait_arrivals(1)
+        m.submit(lambda ctx, resource: None)
+        slots = m._engine.queue_slots
+        real = slots.acquire
+        ends: list[Call] = []
+
+        def closed_meanwhile(*args: Any) -> None:
+            if not ends:
+                ends.append(Call(getattr(m, end), 20))
+                wait_until(lambda: slots._closed)
+            real(*args)
+
+        slots.acquire = closed_meanwhile
+        late = [Call(m.submit, lambda ctx, resource: None) for _ in range(3)]
+        for call in late:
+            with pytest.raises(ShutdownError):
+                call.outcome(20)
+        gate.open()
+        ends[0].outcome()
+        assert m.stats().accepted_tasks == m.stats().done_tasks == 2
