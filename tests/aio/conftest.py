@@ -26,7 +26,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
 
 @pytest.fixture
 def make() -> Callable[..., Any]:
-    """Makes a manager of one worker that can't grow, unless told otherwise."""
+    """Makes a manager of one worker that can't grow, unless the config says otherwise."""
 
     def manager(**config: Any) -> Any:
         if "resource" not in config:

@@ -17,7 +17,7 @@ async def quick(ctx: Context, resource: Any) -> str:
 
 
 class Sleeper:
-    """A task that sleeps, and remembers how it ended."""
+    """A task that sleeps, and records how it ended."""
 
     def __init__(self) -> None:
         self.begun = asyncio.Event()
@@ -108,8 +108,8 @@ async def test_a_time_limit_inside_a_task(make: Any) -> None:
 
 
 async def test_a_tasks_own_cancelled_error(make: Any) -> None:
-    """A task that raises CancelledError by itself ends as cancelled; awaiting it raises TaskCancelled, which says that
-    it is not the caller who was cancelled; the worker lives."""
+    """A task that raises CancelledError by itself ends as cancelled; awaiting it raises TaskCancelled, since it
+    is not the caller that was cancelled; the worker lives."""
 
     async def own(ctx: Context, resource: Any) -> None:
         raise asyncio.CancelledError("mine")
@@ -214,8 +214,7 @@ async def test_a_task_that_swallows_the_kill_is_abandoned(make: Any) -> None:
 
 
 async def test_leaving_the_block_by_a_cancellation_kills(make: Any) -> None:
-    """Nothing outlives the block, also when the one who is in it is cancelled, inside or while it waits for the
-    stop."""
+    """Nothing outlives the block, also when the task that runs it is cancelled, inside or while it waits for the stop."""
     for where in ("inside", "leaving"):
         sleeper = Sleeper()
 
@@ -281,7 +280,7 @@ def test_a_loop_that_ends_at_once(make: Any) -> None:
 
 
 async def test_a_cancelled_future_of_a_running_task_is_cancelled_natively(make: Any) -> None:
-    """After cancel() whoever awaits the future gets CancelledError, with the reason."""
+    """After cancel(), awaiting the future raises CancelledError with the reason."""
     async with make() as m:
         sleeper = Sleeper()
         future = m.submit(sleeper)

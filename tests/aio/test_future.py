@@ -14,7 +14,7 @@ from tasker import AsyncTaskFuture, Context, TaskKilled
 
 
 async def echo(ctx: Context, resource: Any, value: Any) -> Any:
-    """Gives back its argument."""
+    """Returns its argument."""
     return value
 
 
@@ -30,7 +30,7 @@ async def fail(ctx: Context, resource: Any) -> None:
 
 
 async def test_it_is_a_future_of_the_loop(make: Any) -> None:
-    """submit gives a future of the running loop, as far as asyncio can tell."""
+    """submit returns a future of the running loop, which asyncio accepts as one."""
     async with make() as m:
         future = m.submit(echo, 1)
         assert isinstance(future, AsyncTaskFuture)
@@ -99,17 +99,17 @@ async def test_done_callbacks_in_order_and_removed(make: Any) -> None:
         assert m.stats().user_errors == 1
 
 
-async def test_an_error_that_nobody_asks_for_is_reported_by_the_loop(make: Any) -> None:
+async def test_an_error_that_is_never_retrieved_is_reported_by_the_loop(make: Any) -> None:
     """As with every future; but not where a callback got it, nor for a cancellation."""
     reports: list[Any] = []
     asyncio.get_running_loop().set_exception_handler(lambda loop, context: reports.append(context["exception"]))
     async with make() as m:
-        told = m.submit(fail, callback=lambda result, error: None)
+        handled = m.submit(fail, callback=lambda result, error: None)
         cancelled = m.submit(echo, 1)
         cancelled.cancel()
         lost = m.submit(fail)
         await eventually(lost.done)
-        del told, cancelled, lost
+        del handled, cancelled, lost
         gc.collect()
     assert [type(report) for report in reports] == [KeyError]
 

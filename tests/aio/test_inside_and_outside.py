@@ -93,7 +93,7 @@ async def test_point_16_not_while_a_worker_is_free_or_may_come(make: Any, way: A
 
 
 async def test_point_16_not_after_a_resize_where_the_awaited_tasks_run(make: Any) -> None:
-    """Nor is it by gather, which is looked into at each tick, while more workers live than the limit that a resize has set."""
+    """While more workers live than the limit that a resize has set, waiting by gather for tasks that run is no deadlock."""
     gate, begun = Gate(), Gate()
     subs: list[Any] = []
 
@@ -138,13 +138,13 @@ def count_ticks(m: Any) -> list[Tick]:
 @pytest.mark.parametrize("where", ["task", "child", "run_task", "callback"])
 async def test_point_08_stopping_from_inside(make: Any, end: str, where: str) -> None:
     """stop() and kill() inside a task, a child of it, run_task or a callback raise DeadlockError."""
-    told: list[str] = []
+    errors: list[str] = []
 
     async def attempt(*_: Any) -> None:
         try:
             await getattr(m, end)()
         except DeadlockError as error:
-            told.append(str(error))
+            errors.append(str(error))
 
     async def child(*_: Any) -> None:
         async with asyncio.TaskGroup() as group:
@@ -157,7 +157,7 @@ async def test_point_08_stopping_from_inside(make: Any, end: str, where: str) ->
             await m.run_task(attempt)
         else:
             await m.submit(attempt if where == "task" else child)
-        await eventually(lambda: told)
+        await eventually(lambda: errors)
         assert not m.closed
         assert await m.queue_task(inner) == "inner"
 
@@ -179,7 +179,7 @@ async def test_another_thread_is_refused(make: Any) -> None:
 
 
 async def test_before_it_is_started(make: Any) -> None:
-    """A manager that nobody has entered refuses, says how to start it, and shows zeros."""
+    """A manager that was never entered refuses, says how to start it, and shows zeros."""
     m = make()
     with pytest.raises(ShutdownError, match="async with"):
         m.submit(inner)

@@ -11,7 +11,7 @@ import pytest
 
 from tasker import AsyncTaskManager, Config, Context, QueueFull, TaskManager
 
-ONLY_THREADS = {"as_executor": "an Executor blocks whoever uses it; in a loop there is nothing to hand it to"}
+ONLY_THREADS = {"as_executor": "an Executor blocks its caller, which nothing in an event loop may do"}
 ONLY_ASYNCIO = {"submit_wait": "submit can't wait for a place in an event loop"}
 COROUTINES = {"stop", "kill", "queue_task", "run_task"}
 
@@ -99,7 +99,7 @@ async def test_map_waits_for_places(make: Any) -> None:
 
 
 async def test_submit_never_waits(make: Any) -> None:
-    """On a full queue it raises QueueFull at once, whatever it was told; submit_wait waits."""
+    """On a full queue it raises QueueFull at once, whatever `block` says; submit_wait waits."""
     async with make(max_queue_size=1) as m:
         m.submit(double, 1)
         for options in ({}, {"block": True}, {"queue_timeout": 10}):

@@ -60,15 +60,15 @@ async def test_a_resource_that_is_bound_to_its_thread(make: Any) -> None:
 
 async def test_the_loop_is_free_meanwhile(make: Any) -> None:
     """A task that blocks does not hold the loop."""
-    door = threading.Event()
+    released = threading.Event()
 
     def blocks(ctx: Context, resource: Any) -> bool:
-        return door.wait(20)
+        return released.wait(20)
 
     async with make() as m:
         future = m.submit(blocks)
         await asyncio.sleep(0.02)
-        door.set()
+        released.set()
         assert await future
 
 

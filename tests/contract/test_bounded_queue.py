@@ -1,4 +1,4 @@
-"""max_queue_size: block, refuse, or wait a while."""
+"""max_queue_size: submit waits for a place, or is refused at once or after a time."""
 
 from __future__ import annotations
 
@@ -128,12 +128,12 @@ async def test_never_more_queued_than_allowed(engine: Any, kit: Any) -> None:
 
     async with engine.manager(worker_count=2, max_queue_size=3) as m:
 
-        async def feed(who: int) -> None:
+        async def feed(submitter: int) -> None:
             for number in range(40):
-                await m.submit(kit.records(log, (who, number)))
+                await m.submit(kit.records(log, (submitter, number)))
 
         async with engine.watching(m, check) as watch:
-            await asyncio.gather(*[feed(who) for who in range(16)])
+            await asyncio.gather(*[feed(submitter) for submitter in range(16)])
             await eventually(lambda: len(log) == 640, 60)
         assert watch.violations == []
         assert watch.looks > 20

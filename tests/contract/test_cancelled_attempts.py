@@ -69,7 +69,7 @@ async def test_the_second_attempt_is_the_last_one_too(engine: Any, kit: Any) -> 
 
 
 async def test_an_attempt_that_was_killed_is_the_last_one(engine: Any, kit: Any) -> None:
-    """So it is with a kill: the task is not started again, and ends."""
+    """A kill has the same effect: the task is not started again, and ends."""
     closed, starts = engine.gate(), []  # type: ignore[var-annotated]
     task = kit.both(closes_when_cancelled(starts, closed), kit.fails_at(closed, OSError("closed")))
     async with engine.manager(check_health=kit.hook(lambda error: False), max_retries=3) as m:

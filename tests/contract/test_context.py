@@ -67,7 +67,7 @@ def test_cancelling_the_parent_wakes_a_waiting_grandchild() -> None:
 
 
 def test_a_child_of_a_cancelled_context_is_cancelled() -> None:
-    """What is derived from a cancelled context is born cancelled."""
+    """What is derived from a cancelled context is cancelled from the start."""
     parent = Context()
     parent.cancel()
     assert parent.child().cancelled
@@ -86,7 +86,7 @@ def test_a_passed_deadline_cancels() -> None:
 
 
 def test_a_deadline_is_an_absolute_moment() -> None:
-    """with_deadline(t) keeps t, remaining() tells the rest."""
+    """with_deadline(t) keeps t, remaining() returns the time that is left."""
     moment = time.monotonic() + 100
     ctx = Context().with_deadline(moment)
     assert ctx.deadline == moment

@@ -181,15 +181,15 @@ async def test_cancel_of_a_done_task(engine: Any, kit: Any) -> None:
 
 async def test_cancel_between_attempts(engine: Any, kit: Any) -> None:
     """A task that waits for its retry can be cancelled and is not started again."""
-    door = engine.gate()
-    resources = ScriptedResources(None, door)
+    creation = engine.gate()
+    resources = ScriptedResources(None, creation)
     async with engine.manager(resources=resources, check_health=kit.hook(lambda error: False)) as m:
         future = await m.submit(kit.script(OSError("sick"), "again"))
-        await door.arrivals(1)
+        await creation.arrivals(1)
         await eventually(lambda: not future.running())
         assert future.cancel() is True
         assert future.cancelled()
-        door.open()
+        creation.open()
         assert await m.queue_task(kit.returns("next")) == "next"
         assert future.attempts == 1
 
@@ -208,8 +208,8 @@ async def test_cancelled_tasks_leave_the_queue(engine: Any, kit: Any) -> None:
     assert log == list(range(1, 40, 2))
 
 
-async def test_queue_task_caller_gets_the_cancellation_of_nobody_else(engine: Any, kit: Any) -> None:
-    """queue_task returns its own result while others are cancelled round it."""
+async def test_queue_task_is_not_cancelled_with_other_tasks(engine: Any, kit: Any) -> None:
+    """queue_task returns its result while other tasks are cancelled."""
     gate = engine.gate()
     async with engine.manager() as m:
         await m.submit(kit.holds(gate))

@@ -222,7 +222,7 @@ async def test_done_callback_of_a_cancelled_task(engine: Any, kit: Any) -> None:
 
 
 async def test_done_callback_that_raises_does_not_stop_the_rest(engine: Any, kit: Any) -> None:
-    """What a late callback raises does not reach the one who adds it."""
+    """What a late callback raises does not reach the caller that adds it."""
 
     def bad(future: Any) -> None:
         raise ValueError("in a callback")

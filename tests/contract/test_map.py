@@ -14,7 +14,7 @@ from tasker import Priority
 
 
 class Source:
-    """A counter without end that knows how far it was read."""
+    """A counter without end that records how far it was read."""
 
     def __init__(self, end: int | None = None) -> None:
         self.pulled = 0
@@ -135,14 +135,14 @@ async def test_map_raises_the_first_error_at_its_place(engine: Any, kit: Any, or
 
 async def test_map_cancels_what_is_queued_after_an_error(engine: Any, kit: Any) -> None:
     """After an error the items that were submitted ahead and wait do not run."""
-    gate, door = engine.gate(), engine.gate()
-    steps = kit.script(door, ValueError("second"), gate, *range(20))
+    gate, first = engine.gate(), engine.gate()
+    steps = kit.script(first, ValueError("second"), gate, *range(20))
     async with engine.manager() as m:
         results = m.map(steps, range(10), look_ahead=10)
         head = asyncio.create_task(anext(results))
-        await door.arrivals(1)
+        await first.arrivals(1)
         await eventually(lambda: m.stats().queued_tasks == 9)
-        door.open()
+        first.open()
         await head
         with pytest.raises(ValueError, match="second"):
             await anext(results)
@@ -178,7 +178,7 @@ async def test_map_of_nothing(engine: Any, kit: Any) -> None:
 
 @pytest.mark.parametrize("ordered", [True, False])
 async def test_map_input_that_raises(engine: Any, kit: Any, ordered: bool) -> None:
-    """An error of the input itself reaches the one who iterates."""
+    """An error that the input raises reaches the caller."""
 
     def inputs() -> Iterator[int]:
         yield 0
@@ -240,7 +240,7 @@ async def test_map_on_a_small_bounded_queue(engine: Any, kit: Any) -> None:
 
 
 async def test_map_killed_in_the_middle(engine: Any, kit: Any) -> None:
-    """Who iterates while the manager is killed gets an error and does not hang."""
+    """A caller that iterates while the manager is killed gets an error and does not hang."""
     from tasker import TaskerError
 
     gate = engine.gate()

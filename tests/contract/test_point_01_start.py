@@ -25,7 +25,7 @@ async def test_point_01_pool_failure_raises_and_destroys_what_was_made(engine: A
 
 @pytest.mark.parametrize("boom", [SystemExit(3), KeyboardInterrupt(), ValueError("x")], ids=repr)
 async def test_point_01_pool_failure_of_any_kind_leaves_nothing(engine: Any, boom: Any) -> None:
-    """Whatever on_create raises while the pool is made, what was made is destroyed."""
+    """If on_create raises anything while the pool is made, the resources made so far are destroyed."""
     resources = ScriptedResources(None, boom)
     with pytest.raises((ResourceError, type(boom))):
         async with engine.manager(resources=resources, resource_pool_size=2):
@@ -91,7 +91,7 @@ async def test_point_01_starting_workers_count_towards_the_maximum(engine: Any, 
 
 
 async def test_point_01_base_workers_are_reported(engine: Any) -> None:
-    """stats() tells the configured number of base workers once they run."""
+    """stats() shows the configured number of base workers once they run."""
     async with engine.manager(worker_count=3) as m:
         await eventually(lambda: m.stats().base_workers == 3)
         await eventually(lambda: m.stats().starting_workers == 0)

@@ -44,20 +44,20 @@ async def test_point_03_each_submitter_keeps_its_order(engine: Any, kit: Any) ->
         await m.submit(kit.holds(gate))
         await gate.arrivals(1)
 
-        def feed(who: int) -> None:
+        def feed(submitter: int) -> None:
             for number in range(100):
-                m.raw.submit(kit.records(log, (who, number)))
+                m.raw.submit(kit.records(log, (submitter, number)))
 
         if engine.blocking:
-            for call in [Call(feed, who) for who in range(8)]:
+            for call in [Call(feed, submitter) for submitter in range(8)]:
                 await call.aoutcome()
         else:
             for number in range(100):
-                for who in range(8):
-                    await m.submit(kit.records(log, (who, number)))
+                for submitter in range(8):
+                    await m.submit(kit.records(log, (submitter, number)))
         gate.open()
-    for who in range(8):
-        assert [n for w, n in log if w == who] == list(range(100))
+    for submitter in range(8):
+        assert [n for s, n in log if s == submitter] == list(range(100))
 
 
 async def test_point_03_a_late_high_task_overtakes(engine: Any, kit: Any) -> None:

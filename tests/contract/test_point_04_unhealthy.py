@@ -41,16 +41,16 @@ async def test_point_04_the_task_is_retried_on_another_resource(engine: Any, kit
 
 async def test_point_04_the_retry_has_high_priority(engine: Any, kit: Any) -> None:
     """A low task that is retried goes before normal tasks that wait."""
-    door = engine.gate()
+    creation = engine.gate()
     log: list[Any] = []
     sick = kit.script(Sick(), "well")
-    async with engine.manager(resources=ScriptedResources(None, door), check_health=kit.hook(healthy)) as m:
+    async with engine.manager(resources=ScriptedResources(None, creation), check_health=kit.hook(healthy)) as m:
         await m.submit(sick, priority=Priority.LOW, callback=lambda result, error: log.append("low"))
-        await door.arrivals(1)
+        await creation.arrivals(1)
         for number in range(3):
             await m.submit(kit.records(log, number))
         assert m.stats().priority_tasks == 1
-        door.open()
+        creation.open()
     assert log == ["low", 0, 1, 2]
 
 
@@ -139,8 +139,8 @@ async def test_point_04_a_full_queue_has_room_for_the_retry(engine: Any, kit: An
 
 async def test_point_04_a_retry_waits_beside_a_full_queue(engine: Any, kit: Any) -> None:
     """A retry that finds the queue full waits beside it; nothing is dropped."""
-    gate, door = engine.gate(), engine.gate()
-    resources = ScriptedResources(None, door)
+    gate, creation = engine.gate(), engine.gate()
+    resources = ScriptedResources(None, creation)
 
     async with engine.manager(resources=resources, check_health=lambda error: False, max_queue_size=1) as m:
         holding = kit.holds(gate)
@@ -156,9 +156,9 @@ async def test_point_04_a_retry_waits_beside_a_full_queue(engine: Any, kit: Any)
         await gate.arrivals(1)
         task = await m.submit(kit.calls(fail_once))
         gate.open()
-        await door.arrivals(1)
+        await creation.arrivals(1)
         queued = await m.submit(kit.returns("queued"), queue_timeout=20)
-        door.open()
+        creation.open()
         assert await task.result() == "retried"
         assert await queued.result() == "queued"
         await blocker.result()

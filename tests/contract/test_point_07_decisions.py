@@ -13,32 +13,32 @@ from tasker import Decision, ScalingExplanation, Snapshot
 
 
 class Fixed:
-    """A policy that wants what it is told to want, and notes what it was shown."""
+    """A policy that wants a given number of workers, and records the snapshots it gets."""
 
     def __init__(self, target: int) -> None:
         self.target = target
         self.shown: list[Snapshot] = []
 
     def decide(self, snapshot: Snapshot, now: float, /) -> Decision:
-        """The number."""
+        """Return the number."""
         self.shown.append(snapshot)
         return Decision(self.target, "so it is wanted")
 
 
 def changes(manager: Any) -> list[tuple[str, int, int]]:
-    """Every change of the number of workers so far: who, from, to."""
+    """Return every change of the number of workers so far: its cause, from, to."""
     return [(one.cause, one.before, one.target) for one in manager.explain().decisions]
 
 
 async def carried_out(manager: Any, **bounds: int) -> None:
-    """What was decided so far is not only shown, but done: the supervisor does one thing after the other, and has taken in
-    these bounds since."""
+    """Wait until everything that was decided so far is also done: the supervisor handles one event after the other, and these
+    bounds are the last one."""
     manager.resize(**bounds)
     await eventually(lambda: {name: getattr(manager.explain(), name) for name in bounds} == bounds)
 
 
 async def test_explain(engine: Any, kit: Any) -> None:
-    """It tells bounds, workers, the policy's last word with its inputs, and each change with its reason."""
+    """It shows bounds, workers, the last decision of the policy with its inputs, and each change with its reason."""
     gate = engine.gate()
     async with engine.manager(worker_count=1, max_worker_count=4, burst_interval=0.02) as m:
         await eventually(lambda: m.stats().active_workers == 1)
@@ -248,7 +248,7 @@ async def test_failing_creation_in_the_middle_of_growing(engine: Any, kit: Any) 
 
 
 async def test_creations_are_dropped_when_the_load_is_over(engine: Any, kit: Any) -> None:
-    """What could not be made in time is not made afterwards, when nobody needs it."""
+    """What could not be made in time is not made afterwards, when it is not needed any more."""
     gate = engine.gate()
     resources = ScriptedResources(None, then=OSError("no route"))
     async with engine.manager(

@@ -62,7 +62,7 @@ async def test_point_07_no_burst_for_history_and_errors(engine: Any, kit: Any) -
 
 
 async def test_point_07_zero_interval_turns_scaling_off(engine: Any, kit: Any) -> None:
-    """burst_interval=0 keeps the base workers alone whatever waits."""
+    """With burst_interval=0 there are the base workers alone, however many tasks wait."""
     gate = engine.gate()
     async with engine.manager(worker_count=1, max_worker_count=4, burst_interval=0) as m:
         for _ in range(20):

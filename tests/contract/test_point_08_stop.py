@@ -111,7 +111,7 @@ async def test_point_08_the_report_of_a_graceful_stop(engine: Any, kit: Any) -> 
 
 
 async def test_point_08_a_second_call_waits_for_the_first(engine: Any, kit: Any) -> None:
-    """Two stops at once return together; a later one returns at once with the same story."""
+    """Two stops at once return together; a later one returns at once with the same report."""
     gate = engine.gate()
     async with engine.manager() as m:
         await m.submit(kit.holds(gate))

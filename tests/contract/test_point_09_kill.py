@@ -1,4 +1,4 @@
-"""Point 9: kill() ends everything now, and says so to everyone who waits."""
+"""Point 9: kill() ends everything now, and every waiting caller learns of it."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ async def test_point_09_the_cause_is_task_killed(engine: Any, kit: Any) -> None:
 
 @pytest.mark.parametrize("how", ["timeout", "grace"])
 async def test_point_09_it_does_not_wait_for_tasks_that_ignore_it(engine: Any, kit: Any, how: str) -> None:
-    """kill(timeout), or kill() after cancel_grace, returns and names who was left behind."""
+    """kill(timeout), or kill() after cancel_grace, returns, and its report names the workers it has abandoned."""
     gate = engine.gate()
     async with engine.manager(cancel_grace=0.2) as m:
         for _ in range(2):
@@ -91,7 +91,7 @@ async def test_point_09_it_does_not_wait_for_tasks_that_ignore_it(engine: Any, k
         assert m.stats().abandoned_workers == 1
 
 
-async def test_point_09_nobody_waits_for_an_abandoned_task(engine: Any, kit: Any) -> None:
+async def test_point_09_an_abandoned_task_has_its_outcome(engine: Any, kit: Any) -> None:
     """The future of an abandoned task ends with TaskKilled, once; its late result is dropped."""
     gate = engine.gate()
     calls: list[Any] = []
@@ -108,7 +108,7 @@ async def test_point_09_nobody_waits_for_an_abandoned_task(engine: Any, kit: Any
 
 
 async def outcome_error(future: Any) -> BaseException | None:
-    """The error a caller of result() gets."""
+    """Return the error that a caller of result() gets."""
     try:
         await future.result()
     except TaskCancelled as error:
@@ -236,7 +236,7 @@ async def test_point_09_an_endless_timeout(engine: Any, kit: Any, end: str, time
 
 @pytest.mark.parametrize("grace", [1e10, threading.TIMEOUT_MAX * 2], ids=repr)
 async def test_point_09_an_endless_grace(engine: Any, kit: Any, grace: float) -> None:
-    """So is a cancel_grace, for kill() and for the stop() after it."""
+    """The same goes for cancel_grace, in kill() and in the stop() after it."""
     async with engine.manager(cancel_grace=grace) as m:
         assert await m.queue_task(kit.returns("value")) == "value"
         assert (await m.kill()).killed is True
@@ -244,7 +244,7 @@ async def test_point_09_an_endless_grace(engine: Any, kit: Any, grace: float) ->
 
 
 async def test_point_09_the_report_of_a_kill_that_gave_up(engine: Any, kit: Any) -> None:
-    """Its seconds are the timeout, and little more."""
+    """Its `seconds` are the timeout, and little more."""
     gate = engine.gate()
     async with engine.manager() as m:
         await m.submit(kit.holds(gate))

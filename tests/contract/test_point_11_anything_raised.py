@@ -1,4 +1,4 @@
-"""Point 11: whatever user code raises ends neither a worker nor the manager."""
+"""Point 11: nothing that user code raises ends a worker or the manager."""
 
 from __future__ import annotations
 

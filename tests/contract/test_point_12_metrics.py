@@ -76,11 +76,11 @@ async def test_point_12_percentiles_within_their_error(engine: Any, kit: Any) ->
         assert metrics.average_execution_time == pytest.approx(sum(worked) / 120, rel=0.05)
         assert metrics.average_wait_time == pytest.approx(sum(waited) / 120, rel=0.05)
         for share in (50, 95, 99):
-            told = getattr(metrics, f"p{share}_execution_time")
-            assert told == pytest.approx(smallest_covering(worked, share / 100), rel=0.055)
-            told = getattr(metrics, f"p{share}_wait_time")
+            measured = getattr(metrics, f"p{share}_execution_time")
+            assert measured == pytest.approx(smallest_covering(worked, share / 100), rel=0.055)
+            measured = getattr(metrics, f"p{share}_wait_time")
             exact = smallest_covering(waited, share / 100)
-            assert told == pytest.approx(exact, rel=0.055, abs=1e-4)
+            assert measured == pytest.approx(exact, rel=0.055, abs=1e-4)
 
 
 async def test_point_12_rates_cover_a_recent_window(engine: Any, kit: Any) -> None:
@@ -116,7 +116,7 @@ async def test_point_12_a_custom_collector_is_fed_and_asked(engine: Any, kit: An
 
 
 async def test_point_12_metrics_are_consistent_under_load(engine: Any, kit: Any) -> None:
-    """metrics() called all the time meanwhile is never wrong in order or range."""
+    """However often metrics() is called meanwhile, its values are in order and in range."""
     async with engine.manager(worker_count=2) as m:
         futures = [await m.submit(kit.pauses(0.0005)) for _ in range(200)]
         done = 0

@@ -11,7 +11,7 @@ from support.waiting import eventually
 
 
 async def test_point_13_results_are_held_for_a_late_caller(engine: Any, kit: Any) -> None:
-    """Results that nobody took when they came are there later, after stop too."""
+    """Results that were not asked for when they came are still there later, after stop() too."""
     async with engine.manager(worker_count=2) as m:
         futures = [await m.submit(kit.returns(n)) for n in range(500)]
         await eventually(lambda: m.stats().done_tasks == 500)
@@ -36,7 +36,7 @@ async def test_point_13_a_result_can_be_taken_often(engine: Any, kit: Any) -> No
 
 
 async def test_point_13_tasks_whose_futures_are_dropped_still_run(engine: Any, kit: Any) -> None:
-    """A task runs although nobody keeps its future."""
+    """A task runs although its future was dropped."""
     log: list[int] = []
     async with engine.manager() as m:
         for number in range(50):

@@ -78,8 +78,6 @@ async def test_point_15_cancelled_and_killed_tasks_call_back(engine: Any, kit: A
 
 async def test_point_15_a_callback_may_submit(engine: Any, kit: Any) -> None:
     """A callback that submits a further task does not deadlock."""
-    if not engine.blocking:
-        return
     chain: list[int] = []
 
     async with engine.manager() as m:

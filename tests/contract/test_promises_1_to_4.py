@@ -31,9 +31,9 @@ class Tally:
     def watch(self, future: Any) -> None:
         """Count the callbacks of a future."""
         self.counts[future.id] = 0
-        future.add_done_callback(self._hear)
+        future.add_done_callback(self._count)
 
-    def _hear(self, future: Any) -> None:
+    def _count(self, future: Any) -> None:
         self.counts[future.id] += 1
 
     def once_each(self) -> bool:
@@ -106,7 +106,7 @@ async def test_promise_1_when_every_worker_is_lost_at_once(engine: Any, kit: Any
 
 
 async def test_promise_1_when_replacements_cannot_be_made(engine: Any, kit: Any) -> None:
-    """With creation_timeout nobody waits for ever when the last worker can't be replaced."""
+    """With creation_timeout no task waits for ever when the last worker can't be replaced."""
     resources = ScriptedResources(None, then=OSError("no more"))
     async with engine.manager(resources=resources, creation_timeout=0.3, check_health=kit.hook(healthy)) as m:
         await (await m.submit(kit.raises(Sick()), once=True)).exception()
@@ -149,7 +149,7 @@ async def test_promise_1_stop_while_creation_fails(engine: Any, kit: Any, timeou
 
 
 async def test_promise_1_a_cancellation_says_why(engine: Any, kit: Any) -> None:
-    """A killed task tells it was killed, a cancelled one that it was cancelled."""
+    """The error of a killed task says that it was killed, that of a cancelled one that it was cancelled."""
     gate = engine.gate()
     async with engine.manager() as m:
         await m.submit(kit.until_cancelled(gate))
@@ -216,7 +216,7 @@ async def test_promise_3_every_resource_ends_once(engine: Any, kit: Any, end: st
         calls = [asyncio.create_task(m.run_task(kit.pauses(0.01))) for _ in range(4)]
         await asyncio.gather(*calls, return_exceptions=True)
         if end == "stop(timeout)":
-            await m.stop(0.05)  # whoever is not back by then is left behind, and ends its resource when it is
+            await m.stop(0.05)  # a worker that is still busy then is abandoned, and ends its resource later
             await eventually(lambda: m.stats().resources.alive == 0)
         else:
             await getattr(m, end)()

@@ -27,7 +27,7 @@ def healthy(error: BaseException) -> bool:
 
 
 class Load:
-    """An argument or a result that can be referred to weakly."""
+    """An argument or a result that takes weak references."""
 
 
 def note(log: list[Any], key: Any) -> Any:
@@ -168,7 +168,7 @@ async def test_promise_7_no_file_descriptor_is_left(engine: Any, kit: Any) -> No
 
 
 async def test_promise_8_a_finished_task_is_forgotten(engine: Any, kit: Any) -> None:
-    """Arguments, result, error and future of a finished task are freed once nobody keeps them."""
+    """Arguments, result, error and future of a finished task are freed once the caller drops them."""
     refs: list[Any] = []
 
     async def use(m: Any) -> None:

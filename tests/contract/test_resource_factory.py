@@ -13,7 +13,7 @@ from tasker import ResourceError
 
 
 class Browsers:
-    """Context managers that remember how often each was entered and left."""
+    """Context managers that record how often each was entered and left."""
 
     def __init__(self, *script: BaseException | None, exit_raises: Any = None) -> None:
         self.entered: list[int] = []
@@ -82,7 +82,7 @@ async def test_an_error_of_a_task_is_not_thrown_into_it(engine: Any, kit: Any) -
 
 
 async def test_an_enter_that_raises_is_a_failed_creation(engine: Any, kit: Any) -> None:
-    """Entering that fails is retried in a worker and is a ResourceError in the constructor."""
+    """An __enter__ that raises is retried in a worker, and is a ResourceError of the constructor for the pool."""
     browsers = Browsers(OSError("one"), OSError("two"))
     async with engine.manager(resource=browsers.open) as m:
         assert await m.queue_task(kit.resource()) == 1
@@ -95,7 +95,7 @@ async def test_an_enter_that_raises_is_a_failed_creation(engine: Any, kit: Any) 
 
 
 async def test_an_exit_that_raises_is_logged_and_counted(engine: Any, kit: Any) -> None:
-    """Leaving that fails stops neither the manager nor the books."""
+    """An __exit__ that raises is logged and counted, the manager goes on, and the ledger stays right."""
     browsers = Browsers(exit_raises=OSError("already gone"))
     async with engine.manager(resource=browsers.open) as m:
         await m.queue_task(kit.returns())

@@ -44,7 +44,7 @@ async def test_leaving_after_stop_does_no_harm(engine: Any, kit: Any) -> None:
 
 
 async def test_facts_of_a_manager(engine: Any) -> None:
-    """name, config and closed tell what they say."""
+    """name and config are those of the Config, and closed is true after the end."""
     async with engine.manager(name="facts", worker_count=2) as m:
         assert m.name == "facts"
         assert m.config.worker_count == 2

@@ -1,4 +1,4 @@
-"""Completion against registration: whoever comes in the same moment still hears of the outcome."""
+"""Completion against registration: a waiter that registers in that very moment still gets the outcome."""
 
 from __future__ import annotations
 
@@ -60,15 +60,15 @@ def by_as_completed(future: Any, value: int) -> None:
 
 def by_callback(future: Any, value: int) -> None:
     """Wait by add_done_callback()."""
-    heard = threading.Event()
+    called = threading.Event()
     calls: list[Any] = []
 
-    def hear(done: Any) -> None:
+    def call(done: Any) -> None:
         calls.append(done)
-        heard.set()
+        called.set()
 
-    future.add_done_callback(hear)
-    assert heard.wait(20)
+    future.add_done_callback(call)
+    assert called.wait(20)
     assert calls == [future]
 
 

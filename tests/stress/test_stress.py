@@ -55,10 +55,10 @@ class Storm:
             raise Sick(number)
         return number
 
-    def feed(self, m: Any, who: int, count: int) -> None:
+    def feed(self, m: Any, submitter: int, count: int) -> None:
         """Submit `count` tasks of all kinds and cancel some of all that were submitted."""
-        rng = random.Random(who)
-        for number in range(who * count, (who + 1) * count):
+        rng = random.Random(submitter)
+        for number in range(submitter * count, (submitter + 1) * count):
             once = rng.random() < 0.3
             calls: list[Any] = []
             future = m.submit(self.task, number, once, priority=rng.choice(list(Priority)), once=once)
@@ -101,7 +101,7 @@ def impossible(stats: TaskStats) -> bool:
 @pytest.mark.timeout(int(PATIENCE * 3))
 @pytest.mark.parametrize("bound", [None, 100], ids=["unbounded", "bounded"])
 def test_stress_every_future_resolves_once(bound: int | None) -> None:
-    """64 submitters, sick tasks, failing creations, cancels: one outcome each, books exact."""
+    """64 submitters, sick tasks, failing creations, cancels: one outcome each, exact counts."""
     engine, storm = ThreadedEngine(), Storm()
     resources = FlakyResources()
     lies: list[TaskStats] = []
@@ -123,7 +123,7 @@ def test_stress_every_future_resolves_once(bound: int | None) -> None:
                 lies.append(stats)
 
     watcher = Call(watch)
-    feeders = [Call(storm.feed, m, who, FUTURES // SUBMITTERS) for who in range(SUBMITTERS)]
+    feeders = [Call(storm.feed, m, submitter, FUTURES // SUBMITTERS) for submitter in range(SUBMITTERS)]
     for feeder in feeders:
         feeder.outcome(PATIENCE)
     assert not Call(m.stop).outcome(PATIENCE).killed
@@ -142,7 +142,7 @@ def test_stress_every_future_resolves_once(bound: int | None) -> None:
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("end", ["kill", "stop(timeout)"])
 def test_stress_an_abrupt_end_resolves_everything(end: str) -> None:
-    """The same storm, ended in its middle: whatever was accepted has one outcome."""
+    """The same storm, ended in its middle: each accepted task has one outcome."""
     from tasker import ShutdownError
 
     engine, storm = ThreadedEngine(), Storm()
@@ -154,13 +154,13 @@ def test_stress_an_abrupt_end_resolves_everything(end: str) -> None:
         check_health=lambda error: not isinstance(error, Sick),
     )
 
-    def feed(who: int) -> None:
+    def feed(submitter: int) -> None:
         try:
-            storm.feed(m, who, FUTURES // SUBMITTERS)
+            storm.feed(m, submitter, FUTURES // SUBMITTERS)
         except ShutdownError:
             pass
 
-    feeders = [Call(feed, who) for who in range(SUBMITTERS)]
+    feeders = [Call(feed, submitter) for submitter in range(SUBMITTERS)]
     wait_until(lambda: len(storm.futures) > FUTURES // 10, 60)
     call = Call(m.kill, 20) if end == "kill" else Call(m.stop, 0.05)
     for feeder in feeders:
