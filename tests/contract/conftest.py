@@ -13,9 +13,12 @@ from support.aio import AsyncioEngine, AsyncioThreadsEngine
 from support.engine import Engine
 from support.processes import NOT_HERE, PRELOAD, AsyncProcessEngine, ProcessEngine
 from support.threaded import ThreadedEngine
+from support.toy_engines import AsyncToyEngine, ToyEngine
 
 OVER_PROCESSES: list[type[Engine]] = [ProcessEngine, AsyncProcessEngine]
-ENGINES: list[type[Engine]] = [ThreadedEngine, AsyncioEngine, AsyncioThreadsEngine, *OVER_PROCESSES]
+OVER_TOYS: list[type[Engine]] = [ToyEngine, AsyncToyEngine]
+"""A backend of the tests' own: what an engine needs no edit for."""
+ENGINES: list[type[Engine]] = [ThreadedEngine, AsyncioEngine, AsyncioThreadsEngine, *OVER_PROCESSES, *OVER_TOYS]
 TEST_LIMIT = 110.0
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from support.paper import Door, Notes
+from support.files_between_processes import FileGate, Notes
 from support.processes import NOT_HERE, is_running
 from support.waiting import WAIT, Call, wait_until
 from tasker import AsyncTaskManager, Config, ProcessBackend, TaskManager
@@ -51,20 +51,20 @@ def notes(tmp_path: Path) -> Notes:
 
 
 @pytest.fixture
-def door(tmp_path: Path) -> Iterator[Door]:
+def door(tmp_path: Path) -> Iterator[FileGate]:
     """A door that opens at the end of the test."""
-    door = Door(str(tmp_path / "door"))
+    door = FileGate(str(tmp_path / "door"))
     yield door
     door.open()
 
 
 @pytest.fixture
-def doors(tmp_path: Path) -> Iterator[Callable[[], Door]]:
+def doors(tmp_path: Path) -> Iterator[Callable[[], FileGate]]:
     """More of them."""
-    made: list[Door] = []
+    made: list[FileGate] = []
 
-    def another() -> Door:
-        made.append(Door(str(tmp_path / f"door{len(made)}")))
+    def another() -> FileGate:
+        made.append(FileGate(str(tmp_path / f"door{len(made)}")))
         return made[-1]
 
     yield another

@@ -18,7 +18,7 @@ from typing import Any
 import psutil
 import pytest
 
-from support.paper import Notes
+from support.files_between_processes import Notes
 from support.processes import is_running
 from support.waiting import WAIT, Call, wait_until
 from tasker import (

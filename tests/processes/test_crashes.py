@@ -11,7 +11,7 @@ from typing import Any
 import psutil
 import pytest
 
-from support.paper import Door, Notes
+from support.files_between_processes import FileGate, Notes
 from support.waiting import throughout, wait_until
 from tasker import MaxRetriesExceeded, ResourceError, WorkerLost
 
@@ -128,7 +128,7 @@ def test_all_killed_at_once(make: Any, notes: Notes) -> None:
         assert m.stats().resources.lost == 4
 
 
-def test_killed_from_outside_while_it_works(make: Any, door: Door) -> None:
+def test_killed_from_outside_while_it_works(make: Any, door: FileGate) -> None:
     """Whoever waits for the task hears of it; nobody has to ask."""
     with make() as m:
         future = m.submit(work.hold, door, once=True)
@@ -137,7 +137,7 @@ def test_killed_from_outside_while_it_works(make: Any, door: Door) -> None:
         assert "signal SIGKILL" in str(future.exception(30))
 
 
-def test_what_waits_behind_it_survives_in_order(make: Any, notes: Notes, door: Door) -> None:
+def test_what_waits_behind_it_survives_in_order(make: Any, notes: Notes, door: FileGate) -> None:
     """One child dies with a queue behind it: all the rest runs, once each, in the order of submission."""
     with make() as m:
         for number in range(1000, 1300):
@@ -241,10 +241,10 @@ def test_death_while_the_result_is_written(make: Any, notes: Notes, size: int) -
         assert m.queue_task(work.echo, "alive") == "alive"
 
 
-def test_killed_half_way_through_a_large_result(make: Any, door: Door) -> None:
+def test_killed_half_way_through_a_large_result(make: Any, door: FileGate) -> None:
     """However much of it had come, half a result is none."""
 
-    def large(ctx: Any, thing: Any, door: Door) -> bytes:
+    def large(ctx: Any, thing: Any, door: FileGate) -> bytes:
         door.arrive()
         return b"x" * 200_000_000
 
@@ -293,7 +293,7 @@ def test_a_grandchild_does_not_hide_the_death(make: Any, notes: Notes) -> None:
             os.kill(pid, signal.SIGKILL)
 
 
-def test_a_stopped_child_is_not_taken_for_dead(make: Any, door: Door) -> None:
+def test_a_stopped_child_is_not_taken_for_dead(make: Any, door: FileGate) -> None:
     """A process that is merely slow, or held by a debugger, keeps its task."""
     with make() as m:
         future = m.submit(work.hold, door, "kept")

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from support.paper import Door, Notes
+from support.files_between_processes import FileGate, Notes
 from support.processes import is_running
 from support.waiting import Call, eventually, wait_until
 from tasker import TaskCancelled, TaskKilled
@@ -22,7 +22,7 @@ from .conftest import gone
 deaf = pytest.mark.parametrize("task", work.DEAF, ids=lambda task: task.__name__)
 
 
-def test_cancel_wakes_a_task_that_waits(make: Any, door: Door) -> None:
+def test_cancel_wakes_a_task_that_waits(make: Any, door: FileGate) -> None:
     """ctx.wait ends at once in the child; the child lives on."""
     with make(cancel_grace=60) as m:
         before = m.queue_task(work.pid)
@@ -35,7 +35,7 @@ def test_cancel_wakes_a_task_that_waits(make: Any, door: Door) -> None:
         assert m.stats().resources.lost == 0
 
 
-def test_cancel_shows_in_every_way(make: Any, door: Door) -> None:
+def test_cancel_shows_in_every_way(make: Any, door: FileGate) -> None:
     """ctx.cancelled, ctx.cause and a hook on the context, in the child."""
 
     def attentive(ctx: Any, thing: Any) -> Any:
@@ -55,7 +55,7 @@ def test_cancel_shows_in_every_way(make: Any, door: Door) -> None:
         assert future.result(30) == (True, 1)
 
 
-def test_cancel_reaches_the_right_task(make: Any, door: Door, doors: Any) -> None:
+def test_cancel_reaches_the_right_task(make: Any, door: FileGate, doors: Any) -> None:
     """Neither the task on another worker nor the next one on the same sees it."""
     other = doors()
     with make(worker_count=2, cancel_grace=60) as m:
@@ -71,7 +71,7 @@ def test_cancel_reaches_the_right_task(make: Any, door: Door, doors: Any) -> Non
         assert bystander.result(30) is False
 
 
-async def test_cancel_in_asyncio(amake: Any, door: Door) -> None:
+async def test_cancel_in_asyncio(amake: Any, door: FileGate) -> None:
     """A coroutine task in the child is woken too, and its child lives on."""
     async with amake(cancel_grace=60) as m:
         before = await m.queue_task(work.apid)
@@ -85,7 +85,7 @@ async def test_cancel_in_asyncio(amake: Any, door: Door) -> None:
 
 
 @deaf
-def test_a_deaf_task_is_ended_after_the_grace(make: Any, notes: Notes, door: Door, task: Any) -> None:
+def test_a_deaf_task_is_ended_after_the_grace(make: Any, notes: Notes, door: FileGate, task: Any) -> None:
     """Whatever it does, cancel() and cancel_grace end it; it is not retried, and its child is replaced."""
     with make(cancel_grace=0.3) as m:
         future = m.submit(task, door)
@@ -100,7 +100,7 @@ def test_a_deaf_task_is_ended_after_the_grace(make: Any, notes: Notes, door: Doo
     assert notes.lines("start") == ["0"]
 
 
-def test_the_grace_is_granted(make: Any, door: Door) -> None:
+def test_the_grace_is_granted(make: Any, door: FileGate) -> None:
     """A task that ends within cancel_grace keeps its result and its child."""
     with make(cancel_grace=60) as m:
         future = m.submit(work.hold, door, "kept")
@@ -112,7 +112,7 @@ def test_the_grace_is_granted(make: Any, door: Door) -> None:
         assert m.queue_task(work.pid) == pid
 
 
-def test_no_grace(make: Any, door: Door) -> None:
+def test_no_grace(make: Any, door: FileGate) -> None:
     """cancel_grace=0 ends a deaf task at once."""
     with make(cancel_grace=0) as m:
         future = m.submit(work.sleep_long, door)
@@ -142,7 +142,7 @@ def test_a_late_end_of_the_grace_hits_nobody_else(make: Any, doors: Any) -> None
         assert next_one.result(30) == "mine"
 
 
-def test_a_kill_grants_its_own_time(make: Any, door: Door) -> None:
+def test_a_kill_grants_its_own_time(make: Any, door: FileGate) -> None:
     """Its timeout counts, and not the shorter grace of a cancellation: a task that ends in time keeps its result."""
     with make(cancel_grace=0.1) as m:
         future = m.submit(work.hold, door, "kept")
@@ -158,7 +158,7 @@ def test_a_kill_grants_its_own_time(make: Any, door: Door) -> None:
         assert future.result(0) == "kept"
 
 
-async def test_a_kill_strikes_a_coroutine_once(amake: Any, door: Door) -> None:
+async def test_a_kill_strikes_a_coroutine_once(amake: Any, door: FileGate) -> None:
     """One that cleans up when it is cancelled gets to the end of that."""
     async with amake(cancel_grace=0.1) as m:
         future = m.submit(clean_up, door)
@@ -167,7 +167,7 @@ async def test_a_kill_strikes_a_coroutine_once(amake: Any, door: Door) -> None:
         assert await future == "clean"
 
 
-async def clean_up(ctx: Any, thing: Any, door: Door) -> str:
+async def clean_up(ctx: Any, thing: Any, door: FileGate) -> str:
     """Wait to be cancelled; then take some time."""
     door.arrive()
     try:
@@ -180,7 +180,7 @@ async def clean_up(ctx: Any, thing: Any, door: Door) -> str:
 
 @deaf
 @pytest.mark.parametrize("how", ["kill(timeout)", "kill, grace", "stop(timeout)"])
-def test_kill_ends_deaf_tasks(make: Any, door: Door, task: Any, how: str) -> None:
+def test_kill_ends_deaf_tasks(make: Any, door: FileGate, task: Any, how: str) -> None:
     """It returns by its deadline, nothing is abandoned, and every process is gone when it returns."""
     with make(worker_count=2, cancel_grace=0.3, resource_pool_size=1) as m:
         futures = [m.submit(task, door) for _ in range(4)]
@@ -197,7 +197,7 @@ def test_kill_ends_deaf_tasks(make: Any, door: Door, task: Any, how: str) -> Non
         assert not [pid for pid in pids if is_running(pid)]
 
 
-async def test_kill_in_asyncio(amake: Any, door: Door) -> None:
+async def test_kill_in_asyncio(amake: Any, door: FileGate) -> None:
     """The same with an AsyncTaskManager, and a coroutine that blocks its loop."""
 
     async def blocking(ctx: Any, thing: Any) -> None:
@@ -213,7 +213,7 @@ async def test_kill_in_asyncio(amake: Any, door: Door) -> None:
         assert not [pid for pid in door.pids if is_running(pid)]
 
 
-def test_a_stopped_child_is_killed(make: Any, door: Door) -> None:
+def test_a_stopped_child_is_killed(make: Any, door: FileGate) -> None:
     """SIGTERM waits while a process is stopped: SIGKILL does not."""
     with make(cancel_grace=0.2) as m:
         future = m.submit(work.hold, door)
@@ -225,7 +225,7 @@ def test_a_stopped_child_is_killed(make: Any, door: Door) -> None:
         gone(pid)
 
 
-def test_kill_during_run_task(make: Any, door: Door) -> None:
+def test_kill_during_run_task(make: Any, door: FileGate) -> None:
     """A deaf run_task does not outlive the kill either."""
     from support.waiting import Call
 
@@ -238,20 +238,20 @@ def test_kill_during_run_task(make: Any, door: Door) -> None:
         gone(pid)
 
 
-def slow_create(door: Door) -> str:
+def slow_create(door: FileGate) -> str:
     """An on_create that does not end."""
     door.arrive()
     time.sleep(1000)
     return "never"
 
 
-def slow_destroy(door: Door, thing: Any) -> None:
+def slow_destroy(door: FileGate, thing: Any) -> None:
     """An on_destroy that does not end."""
     door.arrive()
     time.sleep(1000)
 
 
-def test_kill_while_on_create_hangs(make: Any, door: Door) -> None:
+def test_kill_while_on_create_hangs(make: Any, door: FileGate) -> None:
     """Its child is killed."""
     with make(on_create=partial(slow_create, door), cancel_grace=0.2) as m:
         queued = m.submit(work.pid)
@@ -263,7 +263,7 @@ def test_kill_while_on_create_hangs(make: Any, door: Door) -> None:
         assert not is_running(pid)
 
 
-def test_kill_while_on_destroy_hangs(make: Any, notes: Notes, door: Door) -> None:
+def test_kill_while_on_destroy_hangs(make: Any, notes: Notes, door: FileGate) -> None:
     """Its child is killed, and the resource counts as lost."""
     from support.waiting import Call
 
@@ -277,7 +277,7 @@ def test_kill_while_on_destroy_hangs(make: Any, notes: Notes, door: Door) -> Non
         assert m.stats().resources.lost == 1
 
 
-def test_obedient_tasks_are_not_killed(make: Any, notes: Notes, door: Door) -> None:
+def test_obedient_tasks_are_not_killed(make: Any, notes: Notes, door: FileGate) -> None:
     """A kill lets tasks that obey end by themselves, and their resources are destroyed."""
     with make(worker_count=2, cancel_grace=60) as m:
         futures = [m.submit(work.obey, door) for _ in range(2)]
@@ -320,7 +320,7 @@ async def test_an_idle_child_of_a_loop_that_gets_sigterm_destroys_its_resource(a
         assert m.stats().resources.lost == 0
 
 
-def slow_callback(ctx: Any, thing: Any, notes: Notes, door: Door) -> None:
+def slow_callback(ctx: Any, thing: Any, notes: Notes, door: FileGate) -> None:
     """Ends as soon as it is cancelled, long before its callback does."""
 
     def called() -> None:
@@ -332,7 +332,7 @@ def slow_callback(ctx: Any, thing: Any, notes: Notes, door: Door) -> None:
     ctx.wait(60)
 
 
-def test_callbacks_are_called_before_the_child_ends(make: Any, notes: Notes, door: Door) -> None:
+def test_callbacks_are_called_before_the_child_ends(make: Any, notes: Notes, door: FileGate) -> None:
     """Those of the context of a task that kill has ended, and before the resource is destroyed."""
     with make() as m:
         m.submit(slow_callback, notes, door)
@@ -341,7 +341,7 @@ def test_callbacks_are_called_before_the_child_ends(make: Any, notes: Notes, doo
     assert [line.split()[0] for line in notes.lines()] == ["create", "called", "destroy"]
 
 
-async def test_callbacks_are_called_before_the_child_of_a_loop_ends(amake: Any, notes: Notes, door: Door) -> None:
+async def test_callbacks_are_called_before_the_child_of_a_loop_ends(amake: Any, notes: Notes, door: FileGate) -> None:
     """The same there."""
     async with amake() as m:
         m.submit(slow_callback, notes, door)

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from support.paper import Notes
+from support.files_between_processes import Notes
 from support.waiting import wait_until
 
 from . import work

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from support.paper import Door, Notes
+from support.files_between_processes import FileGate, Notes
 from support.waiting import wait_until
 from tasker import Priority, TaskKilled
 
@@ -70,7 +70,7 @@ def test_several_slow_ones(make: Any, doors: Any) -> None:
 def test_a_task_that_turns_slow(make: Any, doors: Any) -> None:
     """The same function, short a thousand times, then slow: what was sent behind it goes to the idle worker."""
 
-    def sometimes(ctx: Any, thing: Any, door: Door | None) -> None:
+    def sometimes(ctx: Any, thing: Any, door: FileGate | None) -> None:
         if door is not None:
             door.pass_through()
 

@@ -12,7 +12,7 @@ from typing import Any
 import psutil
 import pytest
 
-from support.paper import Notes
+from support.files_between_processes import Notes
 from support.waiting import wait_until
 
 from . import work

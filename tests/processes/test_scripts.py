@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from support.paper import Door, Notes
+from support.files_between_processes import FileGate, Notes
 from support.processes import is_running
 from support.waiting import WAIT, wait_until
 
@@ -197,11 +197,11 @@ ENDLESS = """
     import os, signal, sys, threading, time
     from functools import partial
     from processes import work
-    from support.paper import Door, Notes
+    from support.files_between_processes import FileGate, Notes
     from tasker import Config, ProcessBackend, TaskManager
 
     def main(folder, method, task, end):
-        notes, door = Notes(folder + "/notes"), Door(folder + "/door")
+        notes, door = Notes(folder + "/notes"), FileGate(folder + "/door")
         manager = TaskManager(Config(
             on_create=partial(work.make, notes), on_destroy=work.Thing.end, worker_count=2, max_worker_count=2,
             resource_pool_size=1, backend=ProcessBackend(start_method=method), name="crew", cancel_grace=0.5,
@@ -276,11 +276,11 @@ CTRL_C = """
     import sys, time
     from functools import partial
     from processes import work
-    from support.paper import Door, Notes
+    from support.files_between_processes import FileGate, Notes
     from tasker import Config, ProcessBackend, TaskManager
 
     def main(folder):
-        notes, door = Notes(folder + "/notes"), Door(folder + "/door")
+        notes, door = Notes(folder + "/notes"), FileGate(folder + "/door")
         config = Config(
             on_create=partial(work.make, notes), on_destroy=work.Thing.end, worker_count=2, resource_pool_size=0,
             max_worker_count=2, backend=ProcessBackend(),
@@ -297,7 +297,7 @@ CTRL_C = """
 
 def test_ctrl_c_at_a_terminal(program: Program) -> None:
     """SIGINT reaches the whole group: the parent decides, the tasks in the children finish."""
-    door = Door(str(program.folder / "door"))
+    door = FileGate(str(program.folder / "door"))
     process = program.start(CTRL_C, program.folder)
     door.wait_arrivals(2)
     os.killpg(process.pid, signal.SIGINT)
@@ -312,7 +312,7 @@ FORK_SERVER = """
     import psutil
     from functools import partial
     from processes import work
-    from support.paper import Notes
+    from support.files_between_processes import Notes
     from tasker import Config, ProcessBackend, TaskManager
 
     def main(folder):
@@ -349,7 +349,7 @@ NOTHING = """
     import glob, os, sys, tempfile, threading, time
     from functools import partial
     from processes import work
-    from support.paper import Door, Notes
+    from support.files_between_processes import FileGate, Notes
     from tasker import Config, ProcessBackend, TaskManager
 
     def look():
@@ -361,7 +361,7 @@ NOTHING = """
         }
 
     def once(folder, method, how):
-        notes, door = Notes(folder + "/notes"), Door(folder + "/door")
+        notes, door = Notes(folder + "/notes"), FileGate(folder + "/door")
         manager = TaskManager(Config(
             on_create=partial(work.make, notes), on_destroy=work.Thing.end, worker_count=3, max_worker_count=3,
             resource_pool_size=1, backend=ProcessBackend(start_method=method), cancel_grace=0.2,
@@ -469,7 +469,7 @@ NO_GRACE = """
     import os, signal, sys
     from functools import partial
     from processes import work
-    from support.paper import Notes
+    from support.files_between_processes import Notes
     from tasker import Config, ProcessBackend, TaskManager
 
     manager = TaskManager(Config(

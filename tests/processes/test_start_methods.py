@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from support.paper import Notes
+from support.files_between_processes import Notes
 from tasker import WorkerLost
 
 from . import work

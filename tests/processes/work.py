@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from support.paper import Door, Notes
+from support.files_between_processes import FileGate, Notes
 
 user: contextvars.ContextVar[Any] = contextvars.ContextVar("user", default="nobody")
 
@@ -73,13 +73,13 @@ def note(ctx: Any, thing: Thing, number: int) -> int:
     return number
 
 
-def hold(ctx: Any, thing: Any, door: Door, value: Any = None) -> Any:
+def hold(ctx: Any, thing: Any, door: FileGate, value: Any = None) -> Any:
     """Wait at the door, whatever the context says."""
     door.pass_through()
     return value
 
 
-def obey(ctx: Any, thing: Any, door: Door) -> NoReturn:
+def obey(ctx: Any, thing: Any, door: FileGate) -> NoReturn:
     """Work until cancelled."""
     door.arrive()
     assert ctx.wait(60), "never cancelled"
@@ -87,7 +87,7 @@ def obey(ctx: Any, thing: Any, door: Door) -> NoReturn:
     raise AssertionError("not cancelled after all")
 
 
-async def aobey(ctx: Any, thing: Any, door: Door) -> NoReturn:
+async def aobey(ctx: Any, thing: Any, door: FileGate) -> NoReturn:
     """`obey` as a coroutine function."""
     door.arrive()
     assert await ctx.wait_async(60), "never cancelled"
@@ -198,7 +198,7 @@ def leave_a_grandchild(ctx: Any, thing: Thing) -> Any:
 # Deaf tasks.
 
 
-def spin(ctx: Any, thing: Thing, door: Door) -> NoReturn:
+def spin(ctx: Any, thing: Thing, door: FileGate) -> NoReturn:
     """A loop that never looks at its context."""
     thing.notes.write("start", 0)
     door.arrive()
@@ -206,27 +206,27 @@ def spin(ctx: Any, thing: Thing, door: Door) -> NoReturn:
         pass
 
 
-def sleep_long(ctx: Any, thing: Thing, door: Door) -> None:
+def sleep_long(ctx: Any, thing: Thing, door: FileGate) -> None:
     """A blocking call that gives the GIL away."""
     thing.notes.write("start", 0)
     door.arrive()
     time.sleep(1000)
 
 
-def sleep_with_the_gil(ctx: Any, thing: Thing, door: Door) -> None:
+def sleep_with_the_gil(ctx: Any, thing: Thing, door: FileGate) -> None:
     """A blocking call in C that keeps the GIL: no other thread of the child runs."""
     thing.notes.write("start", 0)
     door.arrive()
     ctypes.PyDLL(None).sleep(1000)
 
 
-def shrug_off(ctx: Any, thing: Thing, door: Door) -> NoReturn:
+def shrug_off(ctx: Any, thing: Thing, door: FileGate) -> NoReturn:
     """Ignore SIGTERM and the context."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     spin(ctx, thing, door)
 
 
-def swallow(ctx: Any, thing: Thing, door: Door) -> NoReturn:
+def swallow(ctx: Any, thing: Thing, door: FileGate) -> NoReturn:
     """Catch whatever is raised in it, and go on."""
     thing.notes.write("start", 0)
     door.arrive()

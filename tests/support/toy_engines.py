@@ -7,9 +7,9 @@ from threading import Lock
 from typing import Any, ClassVar
 
 from support.aio import AsyncioEngine
-from support.aio_kit import AsyncKit
+from support.coroutine_kit import CoroutineKit
 from support.engine import Engine
-from support.kit import Body
+from support.function_kit import Body
 from support.resources import ScriptedResources
 from support.threaded import ThreadedEngine
 from support.toy_session import ToyBackend
@@ -57,7 +57,7 @@ class ToyEngine(OverToys, ThreadedEngine):
         return super().build(**config)
 
 
-class AsyncToyKit(AsyncKit):
+class AsyncToyKit(CoroutineKit):
     """Coroutine functions that can run in several loops."""
 
     def in_turn(self, seconds: float) -> Body:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections import deque
 from collections.abc import Callable
 from time import monotonic
 from typing import Any, Protocol
@@ -21,21 +20,16 @@ from tasker.config import Config
 from tasker.context import Context
 from tasker.control import events as ev
 from tasker.control.lifecycle import Door, DoorMove
-from tasker.core.checks import check_queue_timeout
 from tasker.core.effects import Effects
 from tasker.core.ports import RemoteBackend
 from tasker.errors import TaskKilled
 from tasker.logs import describe
 from tasker.metrics.meter import Meter
-from tasker.options import Priority
 from tasker.stats import StopReport
 
-from .future import TaskFuture
-from .future_log import Ending
 from .host import Host
 from .owner import FutureOwner
 from .ports import HostedWorker
-from .queue_slots import SlotWait
 from .resource_pool import ResourcePool
 from .resources import Maker, ResourceMaker
 from .run_task import RunTask
@@ -180,51 +174,6 @@ class Engine(FutureOwner):
     def soon(self, call: Callable[[], None]) -> None:
         """See ``Driver``."""
         self._inbox.put(call)
-
-    # -- for submit -----------------------------------------------------------------------------------------------
-
-    def level(self, priority: object) -> deque[TaskFuture[Any]]:
-        """Returns the level of the queue for tasks of this priority. Raises ``ValueError`` if it is not a priority."""
-        if isinstance(priority, int) and not isinstance(priority, bool) and int(priority) in list(Priority):
-            return self.queue.levels[priority]
-        raise ValueError(f"priority must be one of {', '.join(map(str, Priority))}, got {priority!r}")
-
-    def slot_wait(self) -> SlotWait | None:
-        """Returns the object that records the slot of one ``submit``, or None if the queue is not bounded."""
-        return None if self.queue_slots is None else SlotWait()
-
-    def admit(self, slot: SlotWait | None, block: bool, timeout: float | None) -> None:
-        """Acquires what ``submit`` needs before it may queue a task. Raises ``ShutdownError`` if the door is closed,
-        and ``QueueFull`` if there is no slot, at once or within ``timeout`` seconds."""
-        if self.door:
-            raise self.shutdown_error()
-        check_queue_timeout(timeout)
-        if self.queue_slots is not None:
-            self.queue_slots.acquire(block, timeout, self.waits.enter, self.waits.leave, slot)
-            if self.refusal:  # the door was closed during the wait
-                raise self.shutdown_error()
-        if self.collector is not None:
-            self.hooks.arrival()
-
-    def unsubmitted(self, number: int, slot: SlotWait | None) -> None:
-        """Takes back the number and the slot, if any, of a ``submit`` that failed or was interrupted."""
-        # Not whether ``acquire`` has returned, but what the slot says: an interrupt may have come in between.
-        if slot is not None and slot.served and self.queue_slots is not None:
-            self.queue_slots.release()
-        if number:
-            self.counters.note("refused")
-            # A stop counts this number as an outstanding task; it may be the last one.
-            self.check_drained()
-
-    def follow_up(self, future: TaskFuture[Any], priority: int) -> bool:
-        """Completes a ``submit`` that has queued its task. Returns True if the door was closed meanwhile and the task
-        was taken back: it is not accepted."""
-        if self.backend is not None and priority != Priority.NORMAL:
-            self.backend.overtake(priority)
-        # No task is lost between the two: ``submit`` queues its task and *then* looks at the door; ``close`` closes the
-        # door and *then* checks whether anything is outstanding. A submitter that finds the door closed takes its task
-        # back. That appends an ending to the log, so if a worker has started the task before, the worker wins.
-        return self.closed and future._end(Ending(self.shutdown_error()))
 
     # -- workers --------------------------------------------------------------------------------------------------
 

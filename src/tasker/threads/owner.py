@@ -8,12 +8,14 @@ method that finds another ending before its own leaves the task alone (see ``fut
 from __future__ import annotations
 
 import abc
+from collections import deque
 from collections.abc import Sequence
 from time import monotonic
 from typing import Any
 
 from tasker.config import Config
 from tasker.control.lifecycle import DoorMove
+from tasker.core.checks import check_queue_timeout
 from tasker.core.engine import EngineCore
 from tasker.errors import ShutdownError, TaskKilled
 from tasker.metrics.protocol import TaskLifecycleTimestamps
@@ -22,7 +24,7 @@ from tasker.options import Priority
 from .future import TaskFuture
 from .future_log import Ending
 from .queue import TaskQueue
-from .queue_slots import QueueSlots
+from .queue_slots import QueueSlots, SlotWait
 from .waits import WaitRegistry
 from .worker import Worker
 
@@ -42,6 +44,51 @@ class FutureOwner(EngineCore[Worker], abc.ABC):
     def levels(self) -> Sequence[Sequence[Any]]:
         """See ``EngineCore``."""
         return self.queue.levels
+
+    # -- for submit -----------------------------------------------------------------------------------------------
+
+    def level(self, priority: object) -> deque[TaskFuture[Any]]:
+        """Returns the level of the queue for tasks of this priority. Raises ``ValueError`` if it is not a priority."""
+        if isinstance(priority, int) and not isinstance(priority, bool) and int(priority) in list(Priority):
+            return self.queue.levels[priority]
+        raise ValueError(f"priority must be one of {', '.join(map(str, Priority))}, got {priority!r}")
+
+    def slot_wait(self) -> SlotWait | None:
+        """Returns the object that records the slot of one ``submit``, or None if the queue is not bounded."""
+        return None if self.queue_slots is None else SlotWait()
+
+    def admit(self, slot: SlotWait | None, block: bool, timeout: float | None) -> None:
+        """Acquires what ``submit`` needs before it may queue a task. Raises ``ShutdownError`` if the door is closed,
+        and ``QueueFull`` if there is no slot, at once or within ``timeout`` seconds."""
+        if self.door:
+            raise self.shutdown_error()
+        check_queue_timeout(timeout)
+        if self.queue_slots is not None:
+            self.queue_slots.acquire(block, timeout, self.waits.enter, self.waits.leave, slot)
+            if self.refusal:  # the door was closed during the wait
+                raise self.shutdown_error()
+        if self.collector is not None:
+            self.hooks.arrival()
+
+    def unsubmitted(self, number: int, slot: SlotWait | None) -> None:
+        """Takes back the number and the slot, if any, of a ``submit`` that failed or was interrupted."""
+        # Not whether ``acquire`` has returned, but what the slot says: an interrupt may have come in between.
+        if slot is not None and slot.served and self.queue_slots is not None:
+            self.queue_slots.release()
+        if number:
+            self.counters.note("refused")
+            # A stop counts this number as an outstanding task; it may be the last one.
+            self.check_drained()
+
+    def follow_up(self, future: TaskFuture[Any], priority: int) -> bool:
+        """Completes a ``submit`` that has queued its task. Returns True if the door was closed meanwhile and the task
+        was taken back: it is not accepted."""
+        if self.backend is not None and priority != Priority.NORMAL:
+            self.backend.overtake(priority)
+        # No task is lost between the two: ``submit`` queues its task and *then* looks at the door; ``close`` closes the
+        # door and *then* checks whether anything is outstanding. A submitter that finds the door closed takes its task
+        # back. That appends an ending to the log, so if a worker has started the task before, the worker wins.
+        return self.closed and future._end(Ending(self.shutdown_error()))
 
     # -- future_log.Owner -----------------------------------------------------------------------------------------
 
