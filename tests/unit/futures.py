@@ -1,4 +1,4 @@
-"""A TaskFuture without a manager: an owner that remembers, and the steps of a worker one by one."""
+"""Makes a TaskFuture without a manager: with an owner that records its calls, and the steps of a worker one by one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from unit.hooks import HookedList
 
 
 class Owner:
-    """Remembers what a future tells its manager."""
+    """Records what a future reports to its manager."""
 
     def __init__(self) -> None:
         self.ended: list[tuple[Any, Ending]] = []
@@ -21,33 +21,33 @@ class Owner:
         self.waits: list[str] = []
 
     def ended_in_queue(self, future: Any, ending: Ending) -> None:
-        """The task ended while no attempt ran."""
+        """Records a task that ended while no attempt ran."""
         self.ended.append((future, ending))
 
     def recall(self, future: Any) -> None:
-        """Nothing was sent ahead."""
+        """Does nothing: no task was sent ahead."""
 
     def callback_fault(self, future: Any, error: BaseException) -> None:
-        """A callback raised."""
+        """Records the error of a callback."""
         self.faults.append(error)
 
     def enter_wait(self, future: Any) -> object:
-        """An unlimited wait begins."""
+        """Records the begin of a wait without a limit."""
         self.waits.append("enter")
         return self
 
     def leave_wait(self, ticket: object) -> None:
-        """It is over."""
+        """Records the end of a wait."""
         assert ticket is self
         self.waits.append("leave")
 
 
 def named(number: int = 7) -> None:
-    """The task of these futures; never called."""
+    """Names the task of these futures; is never called."""
 
 
 def new(owner: Owner | None = None, log: HookedList | None = None) -> TaskFuture[Any]:
-    """A future as `submit` makes it."""
+    """Makes a future as `submit` does."""
     future: TaskFuture[Any] = TaskFuture._accepted(owner or Owner(), 1, named, (), queued_at=1.0)
     if log is not None:
         future._log = log
@@ -55,7 +55,7 @@ def new(owner: Owner | None = None, log: HookedList | None = None) -> TaskFuture
 
 
 def begin(future: TaskFuture[Any]) -> bool:
-    """A worker starts an attempt; False where it must not."""
+    """Starts an attempt as a worker does. Returns False if it must not start."""
     future._context = Context()
     future._worker = "tasker-1"
     future._started_at = 2.0
@@ -68,7 +68,7 @@ def begin(future: TaskFuture[Any]) -> bool:
 
 
 def succeed(future: TaskFuture[Any], value: Any = "value") -> bool:
-    """The attempt brings a result; whether that is the outcome."""
+    """Ends the attempt with a result. Returns whether that is the outcome."""
     future._finished_at = 3.0
     future._value = value
     log = future._log
@@ -85,8 +85,7 @@ def succeed(future: TaskFuture[Any], value: Any = "value") -> bool:
 
 
 def land(future: TaskFuture[Any], value: Any = "value") -> Callable[[], bool]:
-    """The result gets into the log, and the worker comes no further; call what is
-    returned to let it go on."""
+    """Appends the result to the log, and stops the worker there. Returns a function that lets it go on."""
     future._finished_at = 3.0
     future._value = value
     list.append(opened(future), DONE)
@@ -94,23 +93,23 @@ def land(future: TaskFuture[Any], value: Any = "value") -> Callable[[], bool]:
 
 
 def fail(future: TaskFuture[Any], error: BaseException) -> bool:
-    """The attempt brings an error."""
+    """Ends the attempt with an error."""
     future._finished_at = 3.0
     return future._end(Ending(error, forced=True))
 
 
 def give_back(future: TaskFuture[Any]) -> None:
-    """The attempt ends without an outcome."""
+    """Ends the attempt without an outcome."""
     opened(future).append(BACK)
 
 
 def run(future: TaskFuture[Any], value: Any = "value") -> bool:
-    """A whole attempt that succeeds."""
+    """Runs a whole attempt that succeeds."""
     return begin(future) and succeed(future, value)
 
 
 class Thread:
-    """A thread whose result or error is handed over by `join`."""
+    """Runs a function in a thread; `join` returns its result or raises its error."""
 
     def __init__(self, fn: Callable[[], Any]) -> None:
         self._fn = fn
@@ -126,7 +125,7 @@ class Thread:
             self._error = error
 
     def join(self) -> Any:
-        """What `fn` returned; fails if it still hangs."""
+        """Returns the result of `fn`. Fails if it does not return."""
         self._thread.join(20.0)
         assert not self._thread.is_alive(), "it hangs"
         if self._error is not None:

@@ -1,5 +1,4 @@
-"""A list that lets another thread's step happen exactly before or after an
-append, to force a race."""
+"""HookedList: runs the step of another thread exactly before or after an append, to force a race."""
 
 from __future__ import annotations
 
@@ -25,11 +24,11 @@ class HookedList(list[Any]):
         self.ran = False
 
     def append(self, item: Any) -> None:
-        """Append, with the hook around it."""
+        """Appends, with the hook around it."""
         self._hooked(item, super().append)
 
     def insert(self, index: Any, item: Any) -> None:
-        """Insert, with the hook around it."""
+        """Inserts, with the hook around it."""
         self._hooked(item, lambda item: super(HookedList, self).insert(index, item))
 
     def _hooked(self, item: Any, enter: Callable[[Any], object]) -> None:

@@ -1,8 +1,8 @@
-"""Ctrl-C at every single moment at which CPython looks for signals, one after the other.
+"""Raises Ctrl-C at every single moment at which CPython checks for signals, one after the other.
 
-A signal that is pending at each of these moments calls a handler, which counts, puts the signal up again, and raises
-``KeyboardInterrupt`` at the moment that was asked for. So nothing is left to chance, and nothing is asked of the code under
-test that could not happen to it: there are no interrupts where the interpreter does not look.
+At each of these moments a signal is pending. Its handler counts the moments, raises the signal again, and raises
+``KeyboardInterrupt`` at the requested moment. So nothing is left to chance, and the code under test is interrupted only
+where it can be interrupted in fact.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ _SIGNAL = signal.SIGUSR2
 
 
 class Moments:
-    """The moments inside one call, in the functions that count; all that it calls, if none are named."""
+    """Counts the moments inside one call, in the named functions or, if none are named, in all that it calls."""
 
     def __init__(self, number: int, functions: Iterable[Any]) -> None:
         self.struck: str | None = None
-        """Where the interrupt came, if it did."""
+        """Where the interrupt struck, if it did."""
         self._left = number
         self._codes: frozenset[CodeType] = frozenset(function.__code__ for function in functions)
         self._armed = False
         self._put_up: Iterator[object] = iter(partial(_thread.interrupt_main, _SIGNAL), object())
 
     def call(self, fn: Callable[[], Any]) -> Any:
-        """Call `fn`, to be interrupted at the moment of this number."""
+        """Calls `fn`, and interrupts it at the moment of this number."""
         before = signal.signal(_SIGNAL, self._look)
         try:
             return self._call(fn)
@@ -54,7 +54,7 @@ class Moments:
                 self.struck = f"{frame.f_code.co_qualname}:{frame.f_lineno}"
                 raise KeyboardInterrupt(self.struck)
             self._left -= 1
-        # The step of an iterator is a call after which CPython does not look for signals; else this would never end.
+        # CPython does not check for signals after the step of an iterator; otherwise this would never end.
         for _ in self._put_up:
             return
 
@@ -77,8 +77,8 @@ _OURS = frozenset({Moments.call.__code__, Moments._call.__code__, Moments._look.
 def each_moment(
     fn: Callable[[], Any], *functions: Any, most: int = 2000
 ) -> Iterator[tuple[str | None, Any, BaseException | None]]:
-    """Calls `fn` again and again, interrupted a moment later each time, until it gets through; yields where it was
-    interrupted (None: no more), what it returned, and what it raised."""
+    """Calls `fn` again and again, and interrupts it one moment later each time, until it is not interrupted any more.
+    Yields where it was interrupted (None the last time), its result and its error."""
     for number in range(most):
         moments = Moments(number, functions)
         value, error = None, None

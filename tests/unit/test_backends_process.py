@@ -1,5 +1,5 @@
-"""The pure parts of the process backend: how much is sent ahead, when resources are recycled, how idle workers learn of a
-death."""
+"""Tests the pure parts of the process backend: how much is sent ahead, when resources are recycled, and how an idle
+worker is notified that its process has died."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from tasker.threads.queue import CHECK_SESSION, RETIRE, TaskQueue
 
 
 def measured(seconds: float) -> Prefetch:
-    """What has seen tasks of that length."""
+    """Returns a Prefetch that has measured tasks of that length."""
     ahead = Prefetch(allowed=True)
     ahead.took(seconds)
     return ahead
 
 
 def test_one_at_a_time_before_anything_is_known() -> None:
-    """A task of unknown length could be a long one."""
+    """Sends one task at a time while the length of tasks is unknown: it could be long."""
     assert Prefetch(allowed=True).in_hand(queued=1000, workers=2) == 1
 
 
 def test_never_where_it_is_not_allowed() -> None:
-    """`pipeline=False`."""
+    """Sends nothing ahead with `pipeline=False`."""
     ahead = Prefetch(allowed=False)
     ahead.took(1e-6)
     assert ahead.in_hand(queued=1000, workers=2) == 1
@@ -40,25 +40,25 @@ def test_never_where_it_is_not_allowed() -> None:
 
 @pytest.mark.parametrize(("seconds", "tasks"), [(1e-6, MOST), (TARGET / 10, 10), (TARGET, 1), (1.0, 1)])
 def test_a_batch_is_short_in_time(seconds: float, tasks: int) -> None:
-    """As many as take the target, within the bound."""
+    """Sends as many tasks ahead as take the target time, within the bound."""
     assert measured(seconds).in_hand(queued=10_000, workers=2) == tasks
 
 
 def test_a_fair_share() -> None:
-    """No child gets what another could begin now."""
+    """A child does not get tasks that another one could begin at once."""
     assert measured(1e-6).in_hand(queued=7, workers=3) == 2
     assert measured(1e-6).in_hand(queued=2, workers=3) == 1
 
 
 def test_large_tasks_are_not_piled_up() -> None:
-    """The bytes in hand are bounded."""
+    """The number of bytes that are sent ahead is bounded."""
     ahead = measured(1e-6)
     ahead.weighed(BYTES / 4)
     assert ahead.in_hand(queued=1000, workers=1) == 4
 
 
 def test_a_slow_task_is_noticed_at_once() -> None:
-    """One that takes ten times as long as expected counts for all."""
+    """A task that takes ten times as long as expected changes the estimate at once."""
     ahead = measured(1e-5)
     ahead.took(1.0)
     assert ahead.in_hand(queued=1000, workers=1) == 1
@@ -68,7 +68,7 @@ def test_a_slow_task_is_noticed_at_once() -> None:
 
 
 def test_wear() -> None:
-    """By tasks and by memory."""
+    """A resource is recycled after a number of tasks, or above an amount of memory."""
     recycle_limits = RecycleLimits(ProcessBackend(max_tasks=2))
     assert recycle_limits.remaining(9) == 2
     recycle_limits.served = 1
@@ -85,12 +85,12 @@ def test_wear() -> None:
     ("status", "words"), [(0, "exit code 0"), (3, "exit code 3"), (-9, "signal SIGKILL"), (-250, "signal 250")]
 )
 def test_ending_in_words(status: int, words: str) -> None:
-    """As messages say it."""
+    """The exit of a process is described in words."""
     assert ending(status) == words
 
 
 class Member:
-    """A host whose session can die."""
+    """Stands for a host whose session can die."""
 
     def __init__(self) -> None:
         self.dead = threading.Event()
@@ -100,14 +100,15 @@ class Member:
 
 
 def waiting(wakeup: TargetedWakeup, *members: Member) -> list[Call]:
-    """Each in a thread of its own, waiting for a token."""
+    """Has each member wait for a token in a thread of its own."""
     calls = [Call(wakeup.next_token, member) for member in members]
     wait_until(lambda: len(wakeup._waiting) == len(members))
     return calls
 
 
 def test_the_dead_one_is_found_among_the_living() -> None:
-    """Whichever takes the wakeup, it gets to the one that is meant; the others go on waiting, and get what comes."""
+    """Whichever worker takes the wakeup, the worker that it is for gets it; the others go on waiting, and get the next
+    tokens."""
     queue = TaskQueue()
     wakeup = TargetedWakeup(queue.tokens, CHECK_SESSION)
     members = [Member() for _ in range(5)]
@@ -126,7 +127,7 @@ def test_the_dead_one_is_found_among_the_living() -> None:
 
 
 def test_one_that_does_not_wait_is_not_woken() -> None:
-    """It looks before it waits."""
+    """A worker whose session is dead notices it before it waits."""
     queue = TaskQueue()
     wakeup = TargetedWakeup(queue.tokens, CHECK_SESSION)
     member = Member()
@@ -138,7 +139,7 @@ def test_one_that_does_not_wait_is_not_woken() -> None:
 
 
 def test_a_token_in_dead_hands_goes_back() -> None:
-    """The task that it stands for is not lost."""
+    """A token that a worker with a dead session takes goes back, so that its task is not lost."""
     queue = TaskQueue()
     wakeup = TargetedWakeup(queue.tokens, CHECK_SESSION)
     member = Member()
@@ -151,7 +152,7 @@ def test_a_token_in_dead_hands_goes_back() -> None:
 
 
 def test_retiring_leaves_a_wakeup_where_it_is() -> None:
-    """Rearranging the tokens loses none."""
+    """retire() rearranges the tokens without losing a wakeup."""
     queue = TaskQueue()
     queue.tokens.put(CHECK_SESSION)
     queue.retire(1)

@@ -1,5 +1,4 @@
-"""Config: every default and every check, each message naming the field, the
-value and what is allowed."""
+"""Tests every default and every check of Config; each message names the field, the value and what is allowed."""
 
 from __future__ import annotations
 
@@ -18,7 +17,7 @@ from tasker.core.planning import plan_of
 
 
 def config(**changes: Any) -> Config[Any]:
-    """A good one with changes."""
+    """Makes a valid configuration with changes."""
     return Config(**{"worker_count": 3, "on_create": object, **changes})
 
 
@@ -161,7 +160,7 @@ def test_every_field_is_checked() -> None:
     ],
 )
 def test_good_value(good: dict[str, Any]) -> None:
-    """What is allowed, at its bounds too, is taken as it is."""
+    """An allowed value is kept as it is, also at its bounds."""
     made = config(**good)
     for field, value in good.items():
         assert getattr(made, field) is value
@@ -174,21 +173,21 @@ def test_defaults_follow_worker_count() -> None:
 
 
 def test_on_create_is_required() -> None:
-    """Without on_create and resource the message says what to give."""
+    """Without on_create and resource the message names what is missing."""
     with pytest.raises(ConfigError, match=r"Config\.on_create is required: .* got None"):
         Config(worker_count=1)
 
 
 @pytest.mark.parametrize(("field", "value"), [("on_create", 1), ("resource", "x")])
 def test_maker_must_be_callable(field: str, value: Any) -> None:
-    """What makes a resource must be callable."""
+    """A function that makes a resource must be callable."""
     with pytest.raises(ConfigError, match=rf"Config\.{field} must be callable, got {value!r}"):
         Config(worker_count=1, **{field: value})
 
 
 @pytest.mark.parametrize("field", ["on_create", "on_destroy"])
 def test_resource_excludes_the_hooks(field: str) -> None:
-    """resource= stands alone."""
+    """resource= excludes on_create and on_destroy."""
     assert Config(worker_count=1, resource=contextlib.nullcontext).on_create is None
     refused = rf"Config\.{field} must be left out where resource= is given"
     with pytest.raises(ConfigError, match=refused):
@@ -196,7 +195,7 @@ def test_resource_excludes_the_hooks(field: str) -> None:
 
 
 def test_collector_protocol() -> None:
-    """Any object with the five methods is a collector, and one that lacks some is told which."""
+    """Any object with the five methods is a collector; the message for another one names the missing methods."""
 
     class Partial:
         def record_arrival(self) -> None: ...
@@ -215,7 +214,7 @@ def test_collector_protocol() -> None:
 
 
 def test_the_options_for_type_checkers_are_the_fields() -> None:
-    """`ConfigOptions` has every field but those that are typed by the resource."""
+    """`ConfigOptions` has every field except those whose types depend on the resource."""
     from tasker.config import ConfigOptions
 
     fields = {field.name for field in dataclasses.fields(Config) if field.init}

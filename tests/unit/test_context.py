@@ -1,5 +1,4 @@
-"""Context: every method, and every race between cancelling and watching, forced
-at the moment of an append."""
+"""Tests every method of Context, and every race between cancelling and watching, forced at the moment of an append."""
 
 from __future__ import annotations
 
@@ -39,7 +38,7 @@ def test_root() -> None:
     ],
 )
 def test_cancel(given: Any, message: str) -> None:
-    """cancel() keeps an exception as the cause, and makes one of a text or of nothing."""
+    """cancel() keeps an exception as the cause, and makes one from a text or without an argument."""
     ctx = Context()
     ctx.cancel(given)
     assert ctx.cancelled
@@ -87,7 +86,7 @@ def test_deadline() -> None:
 
 
 def test_deadline_ahead() -> None:
-    """A deadline ahead leaves the context live and tells the rest of the time."""
+    """A context whose deadline has not passed is live and returns the remaining time."""
     ctx = Context().with_deadline(monotonic() + 1000.0)
     assert not ctx.cancelled
     remaining = ctx.remaining()
@@ -112,7 +111,7 @@ def test_with_timeout() -> None:
 
 @pytest.mark.parametrize("bad", [None, "1", True, float("nan")])
 def test_bad_seconds(bad: Any) -> None:
-    """Something that is no number of seconds is refused, by name."""
+    """A value that is not a number of seconds raises an error that names the argument."""
     with pytest.raises(ValueError, match=r"timeout must be .*got"):
         Context().with_timeout(bad)
     with pytest.raises(ValueError, match=r"deadline must be .*got"):
@@ -120,7 +119,7 @@ def test_bad_seconds(bad: Any) -> None:
 
 
 def test_values() -> None:
-    """A value is seen in the context and below, the nearest one first; None is a value."""
+    """A value is found in the context and its descendants, the nearest one first; None is a value."""
     ctx = Context().with_value("a", 1).with_value("b", None)
     inner = ctx.child().with_value("a", 2)
     assert (ctx.value("a"), inner.value("a"), inner.value("b", 3)) == (1, 2, None)
@@ -186,7 +185,7 @@ def test_wait_gives_up() -> None:
 
 
 def test_wait_on_what_is_cancelled() -> None:
-    """wait() returns True at once where it is cancelled or past its deadline."""
+    """wait() returns True at once if the context is cancelled or past its deadline."""
     ctx = Context()
     ctx.cancel()
     assert ctx.wait() is True
@@ -200,7 +199,7 @@ def test_wait_until_the_deadline() -> None:
 
 @pytest.mark.parametrize("depth", [0, 2])
 def test_wait_is_cut_short(depth: int) -> None:
-    """A cancellation here or above wakes whoever waits."""
+    """A cancellation of the context or an ancestor ends a wait."""
     top = ctx = Context()
     for _ in range(depth):
         ctx = ctx.child()
@@ -213,8 +212,7 @@ def test_wait_is_cut_short(depth: int) -> None:
 
 
 def test_on_cancel() -> None:
-    """A callback is called once, in the cancelling thread; at once where it is
-    cancelled already."""
+    """A callback is called once, in the cancelling thread; at once if the context is cancelled already."""
     ctx, calls = Context(), []
     ctx.on_cancel(lambda: calls.append(threading.get_ident()))
     ctx.cancel()
@@ -225,7 +223,7 @@ def test_on_cancel() -> None:
 
 
 def test_on_cancel_taken_back() -> None:
-    """A callback that was taken back is not called; taking back twice does no harm."""
+    """A callback that was removed is not called; removing it twice does no harm."""
     ctx = Context()
     child, calls = ctx.child(), []
     forget = child.on_cancel(lambda: calls.append(1))
@@ -247,14 +245,14 @@ def test_on_cancel_of_two_ancestors() -> None:
 
 
 def test_on_cancel_is_not_called_at_a_deadline() -> None:
-    """The passing of a deadline calls nobody."""
+    """A deadline that passes calls no callback."""
     calls: list[int] = []
     Context().with_deadline(PAST).on_cancel(lambda: calls.append(1))
     assert calls == []
 
 
 def test_callbacks_that_raise() -> None:
-    """All callbacks are called even where some raise; the first error comes out of cancel()."""
+    """All callbacks are called even if some raise; cancel() raises the first error."""
     ctx, calls = Context(), []
 
     def broken(error: BaseException) -> Callable[[], None]:
@@ -275,7 +273,7 @@ def test_callbacks_that_raise() -> None:
 
 
 def is_fired(entry: object) -> bool:
-    """Whether an entry of the log is the cancellation."""
+    """Returns whether an entry of the log is the cancellation."""
     return isinstance(entry, _Fired)
 
 
@@ -285,8 +283,7 @@ def is_fired(entry: object) -> bool:
 @pytest.mark.parametrize("moment", ["before", "after"])
 @pytest.mark.parametrize("depth", [0, 1])
 def test_cancel_at_the_registration(moment: str, depth: int) -> None:
-    """A callback that registers while its context or an ancestor is cancelled is
-    called once, on either side."""
+    """A callback that is registered while its context or an ancestor is cancelled is called once, by either side."""
     top = Context()
     ctx = top.child() if depth else top
     top._watchers = HookedList(**{moment: top.cancel})
@@ -297,7 +294,7 @@ def test_cancel_at_the_registration(moment: str, depth: int) -> None:
 
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_registration_at_the_cancel(moment: str) -> None:
-    """A callback that registers while cancel() is on its way is called once."""
+    """A callback that is registered while cancel() runs is called once."""
     ctx, calls = Context(), []
 
     def register() -> None:
@@ -311,15 +308,14 @@ def test_registration_at_the_cancel(moment: str) -> None:
 
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_cancel_between_the_look_and_the_wait(moment: str) -> None:
-    """A cancellation after wait() has looked and before it sleeps wakes it."""
+    """A cancellation between the check of wait() and its sleep wakes it."""
     ctx = Context()
     ctx._watchers = HookedList(**{moment: lambda: ctx.cancel("now")})
     assert Thread(ctx.wait).join() is True
 
 
 def test_two_cancels_at_once() -> None:
-    """Of two cancellations the one that is first in the log gives the cause, and
-    callbacks are called once."""
+    """Of two cancellations the first in the log is the cause, and callbacks are called once."""
     for moment, cause in (("before", "other"), ("after", "mine")):
         ctx, calls = Context(), []
         ctx.on_cancel(lambda calls=calls: calls.append(1))
@@ -330,8 +326,7 @@ def test_two_cancels_at_once() -> None:
 
 
 def test_canceller_that_came_no_further() -> None:
-    """A cancellation that only stands in the log is noticed by whoever registers or
-    cancels next."""
+    """A cancellation that is only in the log is noticed by the next registration or cancellation."""
     for notice in ("on_cancel", "cancel", "wait"):
         ctx, calls = Context(), []
         ctx._watchers.insert(0, _Fired(ValueError("first")))
@@ -346,7 +341,7 @@ def test_canceller_that_came_no_further() -> None:
 
 
 def test_taken_back_while_cancelling() -> None:
-    """A callback may take itself and others back while it is called."""
+    """A callback may remove itself and others while it is called."""
     ctx, calls = Context(), []
     forget: list[Callable[[], None]] = []
 
@@ -366,8 +361,8 @@ STEPS = st.tuples(st.integers(0, 3), st.sampled_from(["cancel", "watch", "forget
 
 @given(st.lists(STEPS, max_size=30))
 def test_everybody_is_called_once(steps: list[tuple[int, str]]) -> None:
-    """In any order of steps in a line of contexts, a callback is called once, if
-    and only if it should be."""
+    """In any order of steps in a line of contexts, a callback is called once if its context is cancelled, otherwise
+    not."""
     line = [Context()]
     while len(line) < 4:
         line.append(line[-1].child())
@@ -394,7 +389,7 @@ def test_everybody_is_called_once(steps: list[tuple[int, str]]) -> None:
 
 
 def test_a_managers_root_keeps_no_callbacks() -> None:
-    """What a task registers is registered in its own line only, and is called when its context is cancelled."""
+    """A callback of a task is registered in its own contexts only, and is called when its context is cancelled."""
     root, calls = RootContext(None), []
     ctx = Context(root)
     ctx.child().on_cancel(lambda: calls.append("child"))
@@ -407,7 +402,7 @@ def test_a_managers_root_keeps_no_callbacks() -> None:
 
 
 def test_a_callback_after_the_roots_cancel_is_called_at_once() -> None:
-    """A task that registers after its manager's kill does not miss it."""
+    """A callback that a task registers after its manager was killed is called at once."""
     root, calls = RootContext(None), []
     root.cancel("over")
     Context(root).on_cancel(lambda: calls.append(1))
@@ -426,7 +421,7 @@ def test_a_sleeper_is_woken_by_the_root() -> None:
 
 
 def test_what_run_task_registered_is_released() -> None:
-    """The root of run_task knows the callbacks of running tasks alone."""
+    """The root of run_task keeps only the callbacks of running tasks."""
     root, calls = RunTaskRoot(None), []
     ended, running = Context(root), Context(root)
     ended.on_cancel(lambda: calls.append("ended"))
@@ -437,7 +432,7 @@ def test_what_run_task_registered_is_released() -> None:
 
 
 def test_many_callbacks_cost_the_same_each() -> None:
-    """Registering one looks at no other: the log is never copied."""
+    """Registering a callback does not look at the others: the log is never copied."""
     ctx = Context()
     looks = 0
 

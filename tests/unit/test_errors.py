@@ -1,4 +1,4 @@
-"""The exception tree."""
+"""Tests the exception tree."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ TREE = {
 
 @pytest.mark.parametrize("kind", TREE, ids=lambda kind: kind.__name__)
 def test_is_a(kind: type[Exception]) -> None:
-    """Each error is a TaskerError and what the standard library calls the situation."""
+    """Each error is a TaskerError and, if there is one, the standard library's exception for the situation."""
     assert all(issubclass(kind, base) for base in TREE[kind])
     assert isinstance(kind("why"), errors.TaskerError)
     assert str(kind("why")) == "why"
@@ -39,11 +39,11 @@ def test_nothing_else() -> None:
     """The module defines these errors and no others."""
     classes = [kind for _, kind in inspect.getmembers(errors, inspect.isclass)]
     defined = {kind for kind in classes if kind.__module__ == errors.__name__}
-    assert defined == {*TREE, errors.RemoteTraceback}  # that one is not raised
+    assert defined == {*TREE, errors.RemoteTraceback}  # which is never raised
 
 
 def test_cancelled_is_not_failed() -> None:
-    """Nothing but a cancellation is a CancelledError."""
+    """Only cancellations are CancelledErrors."""
     cancelled = {kind for kind in TREE if issubclass(kind, concurrent.futures.CancelledError)}
     assert cancelled == {errors.TaskCancelled, errors.TaskKilled}
 

@@ -1,4 +1,4 @@
-"""TaskFuture without races: each method before, during and after an attempt."""
+"""Tests TaskFuture without races: each method before, during and after an attempt."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_before_it_starts() -> None:
 
 
 def test_while_it_runs() -> None:
-    """A running task says so, and which worker runs it."""
+    """A running task is shown as running, with the name of its worker."""
     future = new()
     assert begin(future)
     assert (future.done(), future.running(), future.attempts) == (False, True, 1)
@@ -36,7 +36,7 @@ def test_while_it_runs() -> None:
 
 
 def test_result() -> None:
-    """A result is returned by every method that asks for it."""
+    """Every method shows the result."""
     future = new()
     assert run(future, 42)
     assert (future.result(), future.result(0), future.exception()) == (42, 42, None)
@@ -59,7 +59,7 @@ def test_error() -> None:
 
 
 def test_cancel_before_it_starts() -> None:
-    """A queued task is cancelled, its manager is told, and it may not run."""
+    """cancel() of a queued task ends it and notifies the manager; the task must not run."""
     owner = Owner()
     future = new(owner)
     assert future.cancel() is True
@@ -93,8 +93,7 @@ def test_cancel_while_it_runs() -> None:
 
 
 def test_cancel_while_it_runs_then_sent_back() -> None:
-    """A cancel that came while an attempt ran does not cancel the next attempt; a
-    later one does."""
+    """A cancel() during an attempt does not cancel the next attempt; a later one does."""
     future = new()
     begin(future)
     future.cancel()
@@ -107,7 +106,7 @@ def test_cancel_while_it_runs_then_sent_back() -> None:
 
 
 def test_cancel_when_done() -> None:
-    """A task that is done can't be cancelled."""
+    """A task that is done cannot be cancelled."""
     future = new()
     run(future)
     assert future.cancel() is False
@@ -124,7 +123,7 @@ def test_killed_in_the_queue() -> None:
 
 
 def test_releases_what_it_held() -> None:
-    """Whatever the outcome, the task's function, arguments and context are let go."""
+    """Whatever the outcome, the future drops the function, the arguments and the context of the task."""
     done, failed, cancelled = new(), new(), new()
     run(done)
     begin(failed)
@@ -136,7 +135,7 @@ def test_releases_what_it_held() -> None:
 
 
 def test_repr() -> None:
-    """A future names its number and its task as long as it has it."""
+    """A future is shown with its number and, until it is done, its task."""
     future = new()
     assert repr(future) == f"<task #1 {futures.__name__}.named>"
     run(future)
@@ -144,8 +143,7 @@ def test_repr() -> None:
 
 
 def test_timeout() -> None:
-    """result() and exception() give up after their timeout, naming the task, and
-    leave nothing behind."""
+    """result() and exception() raise after their timeout, name the task, and leave nothing behind."""
     future = new()
     for wait in (future.result, future.exception):
         for seconds in (0, -1):
@@ -155,7 +153,7 @@ def test_timeout() -> None:
 
 
 def test_unlimited_waits_are_announced() -> None:
-    """Only a wait without limit is announced to the manager, and it is taken back."""
+    """Only a wait without a limit is announced to the manager; the announcement is withdrawn."""
     owner = Owner()
     future = new(owner)
     with pytest.raises(TimeoutError):
@@ -171,7 +169,7 @@ def test_unlimited_waits_are_announced() -> None:
 
 
 def test_refused_wait() -> None:
-    """Where the manager refuses a wait, its error is raised and nothing stays behind."""
+    """If the manager refuses a wait, its error is raised and nothing is left behind."""
     owner = Owner()
     future = new(owner)
 
@@ -185,7 +183,7 @@ def test_refused_wait() -> None:
 
 
 def test_callbacks() -> None:
-    """Callbacks get the future, once each, in order; one that is late is called at once."""
+    """Callbacks get the future, once each, in order; one that is added later is called at once."""
     future, calls = new(), []
     for number in range(3):
         future.add_done_callback(lambda done, number=number: calls.append((number, done.result())))
@@ -196,7 +194,7 @@ def test_callbacks() -> None:
 
 @pytest.mark.parametrize("error", [ValueError(), SystemExit(), KeyboardInterrupt()])
 def test_callback_that_raises(error: BaseException) -> None:
-    """What a callback raises is handed to the manager; the others are still called."""
+    """An error of a callback is passed to the manager; the others are still called."""
     owner = Owner()
     future, calls = new(owner), []
 
@@ -211,7 +209,7 @@ def test_callback_that_raises(error: BaseException) -> None:
 
 
 def test_waiting_threads_go_before_callbacks() -> None:
-    """A slow callback does not hold up a thread that waits: threads are told first."""
+    """A slow callback does not delay a thread that waits: threads are notified first."""
     future, told = new(), []
     future.add_done_callback(lambda done: told.append(waiter.lock.locked()))
     waiter = Waiter()
@@ -221,7 +219,7 @@ def test_waiting_threads_go_before_callbacks() -> None:
 
 
 def test_only_the_manager_decides() -> None:
-    """The setters of concurrent.futures.Future are refused."""
+    """The setters of concurrent.futures.Future raise."""
     future = new()
     for setter in (
         lambda: future.set_result(1),
@@ -248,7 +246,7 @@ def test_wait_and_as_completed_on_done_ones() -> None:
 @pytest.mark.parametrize("kind", ["result", "error", "cancelled"])
 @pytest.mark.parametrize("when", [cf.ALL_COMPLETED, cf.FIRST_COMPLETED, cf.FIRST_EXCEPTION])
 def test_wait_is_told(kind: str, when: str) -> None:
-    """concurrent.futures.wait is woken by each kind of outcome."""
+    """Each kind of outcome wakes concurrent.futures.wait."""
     future = new()
 
     def end() -> None:
@@ -268,7 +266,7 @@ def test_wait_is_told(kind: str, when: str) -> None:
 
 
 def test_await() -> None:
-    """A future can be awaited in any event loop, done already or not."""
+    """A future can be awaited in any event loop, whether or not it is done."""
 
     async def both() -> list[object]:
         early, late = new(), new()
@@ -280,7 +278,7 @@ def test_await() -> None:
 
 
 def test_cancelling_the_waiter_cancels_the_task() -> None:
-    """When the coroutine that awaits is cancelled, so is the task."""
+    """Cancelling the coroutine that awaits cancels the task."""
     future = new()
 
     async def cancelled() -> None:
@@ -295,7 +293,7 @@ def test_cancelling_the_waiter_cancels_the_task() -> None:
 
 
 def test_landed_result_is_found_by_whoever_looks() -> None:
-    """A result that stands in the log is found by result() before its worker has gone on."""
+    """result() finds a result that is in the log before its worker has gone on."""
     future = new()
     begin(future)
     go_on = land(future, "landed")
@@ -309,7 +307,7 @@ MARKS = st.sampled_from(["RUN", "BACK", "DONE", "forced", "gentle", "watcher"])
 
 
 def reference(log: list[str]) -> int | None:
-    """The index of the outcome, by the rules of the module's docstring read one entry at a time."""
+    """Returns the index of the outcome by the rules of the module's docstring, read one entry at a time."""
     for index, entry in enumerate(log):
         attempts = [mark for mark in log[:index] if mark in ("RUN", "BACK")]
         runs = attempts[-1:] == ["RUN"]

@@ -1,5 +1,5 @@
-"""TaskFuture under concurrent.futures.wait and as_completed: an outcome that
-lands at any moment of their look."""
+"""Tests TaskFuture under concurrent.futures.wait and as_completed, with an outcome that comes at any moment of their
+check."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from unit.hooks import HookedList
 
 
 def test_two_bridges_at_once() -> None:
-    """Two threads that make the Condition at once get the same one."""
+    """Two threads that make the Condition at the same time get the same one."""
     log = HookedList(when=lambda entry: isinstance(entry, Bridge))
     future = new(log=log)
     others: list[Any] = []
@@ -28,12 +28,12 @@ def test_two_bridges_at_once() -> None:
 
 
 class Scripted(TaskFuture[Any]):
-    """Runs a step after the n-th reading of `_state`, as if another thread did it then."""
+    """Runs a step after the n-th read of `_state`, as if another thread ran then."""
 
     __slots__ = ()
 
     def script(self, reading: int, step: Callable[[], object]) -> None:
-        """After the reading of this number (from 1)."""
+        """Runs the step after the read with this number (from 1)."""
         self.readings, self.reading, self.step = 0, reading, step
 
     @property
@@ -46,7 +46,7 @@ class Scripted(TaskFuture[Any]):
 
 
 def scripted() -> Scripted:
-    """A running one."""
+    """Makes a running one."""
     future = Scripted._accepted(Owner(), 1, new, (), queued_at=1.0)
     begin(future)
     return future
@@ -56,8 +56,7 @@ def scripted() -> Scripted:
 @pytest.mark.parametrize("reading", [1, 2])
 @pytest.mark.parametrize("others", [0, 1])
 def test_landed_while_wait_looks(when: str, reading: int, others: int) -> None:
-    """A result that gets into the log at any moment of wait()'s look, with its
-    worker close behind, wakes it."""
+    """A result that gets into the log at any moment of the check in wait(), with its worker going on, wakes it."""
     future = scripted()
     workers: list[Thread] = []
 
@@ -76,13 +75,13 @@ def test_landed_while_wait_looks(when: str, reading: int, others: int) -> None:
     if workers:
         assert workers[0].join() is True
         assert future in finished
-    else:  # it never read that often
+    else:  # it did not read that often
         assert reading == 2
         succeed(future)
 
 
 def test_landed_while_as_completed_looks() -> None:
-    """A result that gets into the log while as_completed() looks is yielded, once."""
+    """A result that gets into the log during the check in as_completed() is yielded, once."""
     future = scripted()
     workers: list[Thread] = []
     future.script(1, lambda: workers.append(Thread(land(future, 15))))
@@ -91,8 +90,8 @@ def test_landed_while_as_completed_looks() -> None:
 
 
 def test_landed_before_wait_looks() -> None:
-    """A result whose worker is still on its way to the bridge is told to wait() and as_completed() when it
-    arrives, once."""
+    """If a result is in the log and its worker has not notified the bridge, wait() and as_completed() are notified once
+    when it does."""
     future = scripted()
     bridge = future._bridge()
     assert bridge is not None
@@ -108,7 +107,7 @@ def test_landed_before_wait_looks() -> None:
 
 
 def test_bridge_made_after_done_landed() -> None:
-    """wait() on a future whose result is in the log, and nobody asked for a Condition before."""
+    """wait() returns on a future whose result is in the log and that has no Condition yet."""
     future = new()
     begin(future)
     going_on = land(future, 17)
@@ -118,7 +117,7 @@ def test_bridge_made_after_done_landed() -> None:
 
 
 def test_two_waits_and_a_result_on_its_way() -> None:
-    """When a second wait() finds the result first, the waiter of the first is told exactly once."""
+    """If a second wait() finds the result first, the waiter of the first one is notified exactly once."""
     future, pending = new(), new()
     begin(future)
     bridge = future._bridge()
@@ -137,8 +136,7 @@ def test_two_waits_and_a_result_on_its_way() -> None:
 
 
 def test_result_while_wait_installs_its_waiter() -> None:
-    """A worker that brings the result while wait() holds the Condition waits for
-    it, and then wakes it."""
+    """A worker that sets the result while wait() holds the Condition waits for it, and then wakes wait()."""
     future = new()
     begin(future)
     bridge = future._bridge()
@@ -151,7 +149,7 @@ def test_result_while_wait_installs_its_waiter() -> None:
 
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_done_at_the_making_of_the_bridge(moment: str) -> None:
-    """wait() returns, on whichever side of its Condition the outcome lands in the log."""
+    """wait() returns whether the outcome is before or behind its Condition in the log."""
     log = HookedList(when=lambda entry: isinstance(entry, Bridge))
     future = new(log=log)
     begin(future)

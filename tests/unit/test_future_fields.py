@@ -1,4 +1,4 @@
-"""``submit`` makes its futures without a call; this keeps it and ``TaskFuture._accepted`` the same."""
+"""``submit`` makes its futures without a call of ``TaskFuture._accepted``; this test keeps the two the same."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from tasker.threads.future import TaskFuture
 
 
 def fields(future: TaskFuture[Any]) -> dict[str, Any]:
-    """What is set of a future's own fields, but the moment and the manager."""
+    """Returns the fields of a future that are set, except the time and the manager."""
     names = [*TaskFuture.__slots__, *vars(future)]
     return {name: getattr(future, name) for name in names if hasattr(future, name) and name != "_queued_at"}
 
 
 @pytest.mark.parametrize("once", [False, True])
 def test_submit_sets_what_accepted_sets(once: bool) -> None:
-    """The same fields, with the same values."""
+    """submit() and _accepted() set the same fields to the same values."""
     gate = Gate()
     config = Config(on_create=object, worker_count=1, max_worker_count=1, resource_pool_size=0)
     with TaskManager(config) as manager:

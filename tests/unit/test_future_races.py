@@ -1,5 +1,4 @@
-"""TaskFuture: every race that its module's docstring names, forced by a step at
-the very moment of an append."""
+"""Tests every race of TaskFuture, forced by a step at the very moment of an append."""
 
 from __future__ import annotations
 
@@ -19,7 +18,7 @@ from unit.hooks import HookedList
 
 
 def is_a(*kinds: type) -> Callable[[Any], bool]:
-    """Whether an entry of the log is one of these."""
+    """Returns a test for entries of the log of these types."""
     return lambda entry: isinstance(entry, kinds)
 
 
@@ -27,7 +26,7 @@ def hooked(
     kind: Callable[[Any], bool],
     owner: Owner | None = None,
 ) -> tuple[TaskFuture[Any], HookedList]:
-    """A future and its log, whose hooks run at the append of such an entry."""
+    """Makes a future and its log, whose hooks run at the append of such an entry."""
     log = HookedList(when=kind)
     return new(owner, log), log
 
@@ -36,7 +35,7 @@ def hooked(
 
 
 def test_run_just_before_cancel() -> None:
-    """A worker that is first runs the task; cancel() says False and cancels the Context."""
+    """A worker that is first runs the task; cancel() returns False and cancels the Context."""
     owner = Owner()
     future, log = hooked(is_a(Ending), owner)
     log.before = lambda: begin(future)
@@ -49,8 +48,7 @@ def test_run_just_before_cancel() -> None:
 
 
 def test_run_just_after_cancel() -> None:
-    """A cancel() that is first wins, also where the worker comes before it has
-    looked into the log."""
+    """A cancel() that is first wins, even if the worker comes before cancel() has read the log."""
     owner = Owner()
     future, log = hooked(is_a(Ending), owner)
     may_run: list[bool] = []
@@ -61,7 +59,7 @@ def test_run_just_after_cancel() -> None:
 
 
 def test_cancel_just_before_run() -> None:
-    """A cancel() that gets in just before RUN keeps the task from running."""
+    """A cancel() just before RUN keeps the task from running."""
     future, log = hooked(lambda entry: entry is RUN)
     log.before = future.cancel
     assert not begin(future)
@@ -69,7 +67,7 @@ def test_cancel_just_before_run() -> None:
 
 
 def test_cancel_just_after_run() -> None:
-    """A cancel() that comes just after RUN, before the worker has looked, is too late."""
+    """A cancel() just after RUN, before the worker has read the log, is too late."""
     future, log = hooked(lambda entry: entry is RUN)
     answers: list[bool] = []
     log.after = lambda: answers.append(future.cancel())
@@ -78,7 +76,7 @@ def test_cancel_just_after_run() -> None:
 
 
 def test_the_whole_attempt_before_cancel() -> None:
-    """A task that is done before the cancellation gets into the log keeps its result."""
+    """A task that is done before the cancellation is in the log keeps its result."""
     owner = Owner()
     future, log = hooked(is_a(Ending), owner)
     log.before = lambda: run(future, 3)
@@ -87,7 +85,7 @@ def test_the_whole_attempt_before_cancel() -> None:
 
 
 def test_landed_before_cancel() -> None:
-    """A result that only stands in the log goes before a cancellation too."""
+    """A result that is only in the log also takes precedence over a cancellation."""
     future, log = hooked(is_a(Ending))
     log.before = lambda: begin(future) and land(future, 4)
     assert future.cancel() is False
@@ -95,7 +93,7 @@ def test_landed_before_cancel() -> None:
 
 
 def test_cancel_at_the_moment_of_back() -> None:
-    """Whether a cancel() counts is decided by its place before or after BACK."""
+    """A cancel() counts if it is behind BACK in the log, not before it."""
     for name, wins in (("before", False), ("after", True)):
         future, log = hooked(lambda entry: entry is BACK)
         answers: list[bool] = []
@@ -107,8 +105,7 @@ def test_cancel_at_the_moment_of_back() -> None:
 
 
 def test_two_cancels_at_once() -> None:
-    """Of two cancellations one is the outcome and the manager is told once; both
-    callers hear True."""
+    """Of two cancellations one is the outcome, and the manager is notified once; both calls return True."""
     owner = Owner()
     future, log = hooked(is_a(Ending), owner)
     other = Ending(TaskCancelled("the other"), cancelled=True)
@@ -124,7 +121,7 @@ def test_two_cancels_at_once() -> None:
 
 
 class Reading(TaskFuture[Any]):
-    """Runs a step right after it has handed out its log, as if another thread did it then."""
+    """Runs a step right after its log was read, as if another thread ran then."""
 
     __slots__ = ("kept", "step")
 
@@ -153,7 +150,7 @@ ARRIVALS: dict[str, Callable[[TaskFuture[Any]], Any]] = {
 @pytest.mark.parametrize("how", ARRIVALS)
 @pytest.mark.parametrize("settles", ["at its length", "after telling"])
 def test_settled_just_after_the_log_was_read(how: str, settles: str) -> None:
-    """Who holds the list of a future whose log is settled meanwhile finds the result in that list."""
+    """A thread that holds the list of a future whose log is settled meanwhile finds the result in that list."""
     future = Reading._accepted(Owner(), 1, hooked, (), queued_at=1.0)
     begin(future)
     end = (lambda: succeed(future, 21)) if settles == "at its length" else land(future, 21)
@@ -171,7 +168,7 @@ def test_settled_just_after_the_log_was_read(how: str, settles: str) -> None:
 
 @pytest.mark.parametrize("how", ARRIVALS)
 def test_a_step_on_a_settled_log(how: str) -> None:
-    """On a settled log every step finds the result, and leaves nothing in the log that all futures share."""
+    """Every step on a settled log finds the result, and leaves nothing in the log that all futures share."""
     future, calls = new(), []
     run(future, 22)
     ARRIVALS[how](future)
@@ -183,7 +180,7 @@ def test_a_step_on_a_settled_log(how: str) -> None:
 
 
 def test_who_was_told_is_let_go() -> None:
-    """Once the result has been told, the future keeps neither those who waited nor its callbacks."""
+    """Once all watchers were notified of the result, the future keeps no waiters and no callbacks."""
     future = new()
     future.add_done_callback(lambda told: None)
     run(future, 23)
@@ -194,22 +191,22 @@ def test_who_was_told_is_let_go() -> None:
 
 
 def test_done_just_before_a_waiter() -> None:
-    """A thread that registers just after the outcome finds it itself."""
+    """A waiter that is appended just after the outcome finds it itself."""
     future, log = hooked(is_a(Waiter))
     log.before = lambda: run(future, 5)
     assert future.result() == 5
 
 
 def test_done_just_after_a_waiter() -> None:
-    """A thread that registered just before the outcome is told."""
+    """A waiter that was appended just before the outcome is notified."""
     future, log = hooked(is_a(Waiter))
     log.after = lambda: run(future, 6)
     assert future.result() == 6
 
 
 def test_landed_just_before_a_waiter() -> None:
-    """A thread that finds only DONE in the log takes the result over; the worker
-    that goes on tells nobody twice."""
+    """A thread that finds only DONE in the log publishes the result; the worker that goes on notifies no watcher
+    twice."""
     future, log = hooked(is_a(Waiter))
     going_on: list[Callable[[], bool]] = []
     log.before = lambda: begin(future) and going_on.append(land(future, 7))
@@ -219,8 +216,7 @@ def test_landed_just_before_a_waiter() -> None:
 
 
 def test_waiter_between_done_and_the_workers_look() -> None:
-    """A thread that registers after DONE, before the worker counts the entries,
-    returns; so does the worker."""
+    """A waiter between DONE and the moment at which the worker counts the entries returns; so does the worker."""
     future, log = hooked(lambda entry: entry is DONE)
     results: list[Any] = []
     log.after = lambda: results.append(future.result(0))
@@ -230,7 +226,7 @@ def test_waiter_between_done_and_the_workers_look() -> None:
 
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_done_at_the_registration_of_a_callback(moment: str) -> None:
-    """A callback is called exactly once, on whichever side of it the outcome lands."""
+    """A callback is called exactly once, whether the outcome is before or behind it in the log."""
     future, log = hooked(is_a(Told))
     setattr(log, moment, lambda: run(future))
     calls: list[Any] = []
@@ -239,7 +235,7 @@ def test_done_at_the_registration_of_a_callback(moment: str) -> None:
 
 
 def test_callback_at_the_moment_of_done() -> None:
-    """A callback that registers between DONE and the worker's look is called once."""
+    """A callback between DONE and the moment at which the worker reads the log is called once."""
     for moment in ("before", "after"):
         future, log = hooked(lambda entry: entry is DONE)
         calls: list[Any] = []
@@ -249,7 +245,7 @@ def test_callback_at_the_moment_of_done() -> None:
 
 
 def impatient(monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[], object]) -> None:
-    """Waiters give up at once; `meanwhile` happens at the very end of their patience."""
+    """Makes waiters time out at once, and calls `meanwhile` at the very end of their wait."""
 
     class Impatient(Waiter):
         __slots__ = ()
@@ -274,8 +270,7 @@ def test_outcome_at_the_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_landed_at_the_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A waiter that times out while DONE is only in the log may time out; the
-    worker then finds nobody amiss."""
+    """A waiter may time out while DONE is only in the log; the worker then goes on as usual."""
     future = new()
     going_on: list[Callable[[], bool]] = []
     impatient(monkeypatch, lambda: begin(future) and going_on.append(land(future, 10)))
@@ -291,7 +286,7 @@ def test_landed_at_the_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_abandoned_just_before_done() -> None:
-    """A task that was abandoned just before its result stays killed, and its result is let go."""
+    """A task that was abandoned just before its result stays killed, and its result is dropped."""
     future, log = hooked(lambda entry: entry is DONE)
     killed = Ending(TaskKilled("bye"), cancelled=True, forced=True)
     log.before = lambda: future._end(killed)
@@ -303,7 +298,7 @@ def test_abandoned_just_before_done() -> None:
 
 
 def test_done_just_before_abandoned() -> None:
-    """A result that is just before the abandonment stays."""
+    """A task whose result comes just before its abandonment keeps it."""
     future, log = hooked(is_a(Ending))
     log.before = lambda: succeed(future, 12)
     begin(future)
@@ -312,7 +307,7 @@ def test_done_just_before_abandoned() -> None:
 
 
 def test_landed_just_before_abandoned() -> None:
-    """A result that only stands in the log goes before the abandonment."""
+    """A result that is only in the log takes precedence over the abandonment."""
     future, log = hooked(is_a(Ending))
     going_on: list[Callable[[], bool]] = []
     log.before = lambda: going_on.append(land(future, 13))
@@ -323,8 +318,7 @@ def test_landed_just_before_abandoned() -> None:
 
 
 def test_abandoned_at_the_moment_of_an_error() -> None:
-    """Of an abandonment and the task's own error the first is the outcome, and
-    callbacks are called once."""
+    """Of an abandonment and the task's own error, the first is the outcome, and callbacks are called once."""
     for moment, killed in (("before", True), ("after", False)):
         future, log = hooked(is_a(Ending))
         bye = Ending(TaskKilled("bye"), cancelled=True, forced=True)

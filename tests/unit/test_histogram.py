@@ -1,4 +1,4 @@
-"""The histogram: its percentiles within the stated error of a sorted list, merging, its bounds."""
+"""Tests the histogram: the error of its percentiles, merging, and its bounds."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from hypothesis import strategies as st
 from tasker.metrics.histogram import GROWTH, LEAST, Histogram
 
 ERROR = 0.025 + 1e-9
-"""What the module states, and the rounding of floats."""
+"""The error that the module states, and the rounding of floats."""
 DURATIONS = st.floats(LEAST, 86_400.0) | st.floats(1e-6, 1.0) | st.sampled_from([0.05, 1.0, 30.0])
 SHARES = st.floats(0.0, 1.0) | st.sampled_from([0.5, 0.95, 0.99, 1.0])
 
 
 def of(values: list[float]) -> Histogram:
-    """A histogram of these values."""
+    """Makes a histogram of these values."""
     histogram = Histogram()
     histogram.add_all(list(values))
     return histogram
 
 
 def exact(values: list[float], share: float) -> float:
-    """The smallest value with at least `share` of the values at or below it."""
+    """Returns the smallest value with at least `share` of the values at or below it."""
     return sorted(values)[max(1, math.ceil(share * len(values) - 1e-9)) - 1]
 
 
 def state(histogram: Histogram) -> tuple[object, ...]:
-    """All that it holds, the rounding of its sum apart."""
+    """Returns the contents of a histogram, with its sum rounded."""
     return histogram.counts, histogram.count, histogram.least, histogram.greatest
 
 
@@ -48,7 +48,7 @@ def test_percentile(values: list[float], share: float) -> None:
 
 @given(st.lists(DURATIONS, min_size=1, max_size=100))
 def test_exact_numbers(values: list[float]) -> None:
-    """Count, least and greatest are exact, and so are the extreme percentiles' bounds."""
+    """The count, the least and the greatest value are exact, and bound the extreme percentiles."""
     histogram = of(values)
     assert (histogram.count, sum(histogram.counts)) == (len(values), len(values))
     assert (histogram.least, histogram.greatest) == (min(values), max(values))
@@ -58,7 +58,7 @@ def test_exact_numbers(values: list[float]) -> None:
 
 @given(st.lists(DURATIONS, max_size=60), st.lists(DURATIONS, max_size=60))
 def test_merge(some: list[float], more: list[float]) -> None:
-    """Two merged histograms are the histogram of all values, and so is one fed in two batches."""
+    """Two merged histograms equal the histogram of all values, and so does one that is fed in two batches."""
     merged, batches, whole = of(some), of(some), of(some + more)
     merged.merge(of(more))
     batches.add_all(list(more))
@@ -76,8 +76,7 @@ def test_percentiles_grow(values: list[float]) -> None:
 
 @pytest.mark.parametrize("values", [[0.0], [1e-12], [1e9], [1e12, 0.0], [LEAST], [LEAST * GROWTH]])
 def test_out_of_range(values: list[float]) -> None:
-    """What is shorter or longer than the buckets reach is counted, and held within
-    least and greatest."""
+    """A value beyond the buckets is counted, and percentiles stay between the least and the greatest value."""
     histogram = of(values)
     assert histogram.count == len(values)
     assert min(values) <= histogram.percentile(0.0) <= histogram.percentile(1.0) <= max(values)
@@ -91,8 +90,7 @@ def test_one_value() -> None:
 
 
 def test_definition() -> None:
-    """p50 of an even number of values is the lower middle one, p99 of a hundred the
-    ninety-ninth."""
+    """p50 of an even number of values is the lower middle one, and p99 of a hundred is the ninety-ninth."""
     assert of([1.0, 2.0, 3.0, 4.0]).percentile(0.5) == pytest.approx(2.0, rel=ERROR)
     hundred = of([float(n) for n in range(1, 101)])
     assert hundred.percentile(0.99) == pytest.approx(99.0, rel=ERROR)
@@ -101,7 +99,7 @@ def test_definition() -> None:
 
 
 def test_constant_memory() -> None:
-    """However many values it has seen, it holds the same number of counts."""
+    """A histogram holds the same number of counts after any number of values."""
     histogram, size = Histogram(), len(Histogram().counts)
     for n in range(50):
         histogram.add_all([0.0001 * n, 10.0 * n, 1e9 * n])
@@ -109,7 +107,7 @@ def test_constant_memory() -> None:
 
 
 def test_edges_fall_into_one_bucket() -> None:
-    """A value on an edge is counted once."""
+    """A value on the edge of a bucket is counted once."""
     edges = [LEAST]
     while len(edges) < 612:
         edges.append(edges[-1] * GROWTH)

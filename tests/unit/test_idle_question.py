@@ -1,4 +1,4 @@
-"""Whether anything is still outstanding: asked once at a time, and asked again after it was answered."""
+"""Tests the check whether anything is outstanding: one is pending at a time, and a new one can follow it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tasker.threads.engine import Engine
 
 
 def test_one_question_at_a_time() -> None:
-    """However often it is asked, one question lies in the inbox until it is taken up."""
+    """However often it is requested, one check is in the inbox until it is made."""
     engine = Engine(Config(worker_count=1, on_create=object))
     for _ in range(10_000):
         engine.check_drained()
@@ -19,7 +19,7 @@ def test_one_question_at_a_time() -> None:
 
 
 def test_ten_thousand_cancels_while_draining() -> None:
-    """Tasks that are cancelled while the supervisor is held up leave one question, not one each; it is then answered."""
+    """Tasks that are cancelled while the supervisor is busy leave one check, not one each, and it is then made."""
     manager: TaskManager[Any] = TaskManager(
         Config(on_create=object, worker_count=1, max_worker_count=1, resource_pool_size=0)
     )
@@ -48,7 +48,7 @@ def test_ten_thousand_cancels_while_draining() -> None:
 
 
 def test_asked_again_after_the_answer() -> None:
-    """A task that ends right after the question was answered with no is asked after anew, so stop() ends."""
+    """A task that ends right after a check has found it outstanding causes another check, so stop() ends."""
     manager: TaskManager[Any] = TaskManager(
         Config(on_create=object, worker_count=1, max_worker_count=1, resource_pool_size=0)
     )

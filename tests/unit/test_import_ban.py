@@ -1,5 +1,5 @@
-"""What `tasker.control` must not touch, what `import tasker` must not load or
-start, and where public names live."""
+"""Tests what `tasker.control` must not use, what `import tasker` must not load or start, and where public names are
+defined."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ SOURCES = sorted(CONTROL.rglob("*.py"))
 
 
 def violations(source: str, package: str = "tasker.control") -> list[str]:
-    """What in a module's source reaches out of the pure world, as `line: what`."""
+    """Returns the impure names that a module's source uses, as `line: name`."""
     found = []
     for node in ast.walk(ast.parse(source)):
         for what in _imported(node, package) + _used(node):
@@ -68,7 +68,7 @@ def _imported(node: ast.AST, package: str) -> list[str]:
         return []
     if node.level or module not in ALLOWED:
         return [f"from {'.' * node.level}{module} import"]
-    # `from random import choice` would be a module-level random call in disguise.
+    # `from random import choice` hides a call of the module-level random generator.
     names = node.names if module == "random" else []
     return [f"from random import {name.name}" for name in names if name.name != "Random"]
 
@@ -93,8 +93,7 @@ def test_there_is_something_to_check() -> None:
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.name)
 def test_control_is_pure(path: Path) -> None:
-    """A module of the control plane imports pure modules and its own package, and
-    touches nothing else."""
+    """A module of the control plane imports only pure modules and its own package."""
     assert violations(path.read_text(encoding="utf-8")) == []
 
 
@@ -129,7 +128,7 @@ def test_control_is_pure(path: Path) -> None:
     ],
 )
 def test_ban_catches(planted: str) -> None:
-    """The ban catches a violation that is planted."""
+    """The ban finds a planted violation."""
     assert violations(planted)
 
 
@@ -145,12 +144,12 @@ def test_ban_catches(planted: str) -> None:
     ],
 )
 def test_ban_lets_pass(fine: str) -> None:
-    """The ban does not mind what is pure."""
+    """The ban allows pure code."""
     assert violations(fine) == []
 
 
 def run(program: str) -> str:
-    """What a program prints in a fresh interpreter."""
+    """Returns the output of a program in a fresh interpreter."""
     source = str(Path(str(tasker.__file__)).parents[1])
     lines = f"import sys\nsys.path.insert(0, {source!r})\n{program}"
     command = [sys.executable, "-c", lines]
@@ -160,8 +159,7 @@ def run(program: str) -> str:
 
 
 def test_imports_the_standard_library_alone() -> None:
-    """`import tasker` loads nothing but itself and the standard library, and of
-    itself nothing optional."""
+    """`import tasker` loads only itself, without its optional parts, and the standard library."""
     program = """
 before = set(sys.modules)
 import tasker
@@ -173,7 +171,7 @@ print({"rich", "cloudpickle", "psutil", "ray", "multiprocessing", "tasker.cli"} 
 
 
 def test_asyncio_is_loaded_late() -> None:
-    """Only a program that asks for the asyncio face pays for its import."""
+    """Only a program that uses AsyncTaskManager pays for its import."""
     program = """
 import tasker
 print("asyncio" in sys.modules, "tasker.aio" in sys.modules)
@@ -198,20 +196,19 @@ print(threading.active_count(), atexit._ncallbacks() - before)
 
 
 def test_logger_has_a_null_handler() -> None:
-    """A library that nobody configured logging for stays silent."""
+    """The library logs nothing while logging is not configured."""
     assert run("import tasker, logging\nlogging.getLogger('tasker').error('x')") == ""
 
 
 def modules() -> list[ModuleType]:
-    """Every module of the core: all but the command line, whose extras may be missing."""
+    """Returns every module except those of the command line, whose extras may be missing."""
     names = [info.name for info in pkgutil.walk_packages(tasker.__path__, "tasker.")]
     core = [name for name in names if not name.startswith(("tasker.cli", "tasker.__main__"))]
     return [importlib.import_module(name) for name in core]
 
 
 def test_public_names_are_listed() -> None:
-    """What `tasker` shows without an underscore is in `__all__`, once and in order,
-    and nothing else is."""
+    """`__all__` lists exactly the names of `tasker` without an underscore, once and in order."""
     shown = {
         name
         for name, value in vars(tasker).items()
@@ -219,12 +216,12 @@ def test_public_names_are_listed() -> None:
         if not (name.startswith("_") or isinstance(value, ModuleType))
     }
     assert sorted(tasker.__all__) == sorted(set(tasker.__all__))
-    # These are loaded when they are asked for: asyncio takes longer to import than all the rest.
+    # These are loaded on demand: asyncio takes longer to import than all the rest.
     assert set(tasker.__all__) == shown | {"AsyncTaskFuture", "AsyncTaskManager"}
 
 
 def test_public_names_have_one_public_module() -> None:
-    """No other module of the package announces a public name as its own."""
+    """No other module of the package lists a public name in its `__all__`."""
     others = {
         (module.__name__, name)
         for module in modules()

@@ -1,4 +1,4 @@
-"""Ctrl-C in ``run_task``, at each moment of its own code: no resource is lost, no call stays open."""
+"""Tests Ctrl-C in ``run_task``, at each moment of its own code: no resource is lost, and no call stays open."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ STEPS = (
 
 
 def returns(ctx: Any, resource: Any) -> str:
-    """A task that succeeds."""
+    """Succeeds."""
     return "value"
 
 
 def fails(ctx: Any, resource: Any) -> None:
-    """A task that fails healthily."""
+    """Fails with an error of its own."""
     raise LookupError
 
 
 def harms(ctx: Any, resource: Any) -> None:
-    """A task that leaves its resource unhealthy."""
+    """Leaves its resource unhealthy."""
     raise OSError
 
 
@@ -55,7 +55,8 @@ CASES = [
 
 @pytest.mark.parametrize(("task", "pool_size"), CASES)
 def test_nothing_is_lost(request: pytest.FixtureRequest, task: Any, pool_size: int) -> None:
-    """After each interrupt the call is closed and its resource is back or ended; in the end all are ended once."""
+    """After each interrupt the call is closed and its resource is back or destroyed; in the end all are destroyed,
+    once."""
     resources = ScriptedResources()
     manager: TaskManager[Any] = TaskManager(
         Config(

@@ -1,4 +1,4 @@
-"""Ctrl-C in ``submit``, at each moment of it: the task is queued and runs, or it was never accepted."""
+"""Tests Ctrl-C at each moment of ``submit``: the task is queued and runs, or it is not accepted."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ WAYS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 
 
 def build(**config: Any) -> tuple[TaskManager[Any], ScriptedResources]:
-    """A manager with one worker and nothing else."""
+    """Makes a manager with one worker and nothing else."""
     resources = ScriptedResources()
     options = {"worker_count": 1, "max_worker_count": 1, "resource_pool_size": 0, "name": "struck", **config}
     return TaskManager(Config(on_create=resources.create, on_destroy=resources.destroy, **options)), resources
@@ -35,7 +35,7 @@ def build(**config: Any) -> tuple[TaskManager[Any], ScriptedResources]:
 
 @pytest.mark.parametrize("way", WAYS)
 def test_queued_or_not_accepted(way: str) -> None:
-    """Whatever the moment, what counts as accepted runs, nothing else does, and stop() ends."""
+    """Whatever the moment, exactly the tasks that count as accepted run, and stop() ends."""
     config, options = WAYS[way]
     manager, resources = build(**config)
     ran: list[None] = []
@@ -45,7 +45,7 @@ def test_queued_or_not_accepted(way: str) -> None:
             assert future.result(20) is None
             continue
         struck.append(where)
-        # What strikes inside a hook of the user's is logged as the hook's fault, and the task is queued.
+        # An interrupt inside a hook of the user is logged as the hook's error, and the task is queued.
         assert isinstance(error, KeyboardInterrupt) or "record_arrival" in where or "_guarded" in where, where
     flow = manager._engine.counters.flow
     wait_until(lambda: not flow().outstanding, what=f"all that was accepted has ended: {flow()}, {struck}")
@@ -57,7 +57,7 @@ def test_queued_or_not_accepted(way: str) -> None:
 
 
 def test_the_next_task_has_its_token() -> None:
-    """A task that was interrupted on its way into the queue takes no other task's turn, nor gives one for nothing."""
+    """After a submit was interrupted on its way into the queue, the number of tokens is still that of the tasks."""
     manager, _ = build()
     gate = Gate()
     manager.submit(lambda ctx, resource: gate.pass_through())
@@ -78,7 +78,7 @@ def test_the_next_task_has_its_token() -> None:
     ],
 )
 def test_a_place_goes_back(functions: tuple[Any, ...]) -> None:
-    """Ctrl-C at or behind the place in a bounded queue gives the place back."""
+    """Ctrl-C while or after a slot of a bounded queue is acquired releases the slot."""
     manager, _ = build(max_queue_size=3)
     gate = Gate()
     manager.submit(lambda ctx, resource: gate.pass_through())
@@ -90,7 +90,7 @@ def test_a_place_goes_back(functions: tuple[Any, ...]) -> None:
 
     for where, _, error in each_moment(submit, *functions):
         assert where is None or isinstance(error, KeyboardInterrupt), (where, error)
-        for waiting in manager._engine.queue.waiting():  # it was queued, but its caller does not know
+        for waiting in manager._engine.queue.waiting():  # it was queued, but its caller has no future
             waiting.cancel()
     for _ in range(3):
         try:
@@ -107,7 +107,7 @@ def test_a_place_goes_back(functions: tuple[Any, ...]) -> None:
 
 
 def test_every_number_that_was_taken_is_accounted_for() -> None:
-    """Interrupted between taking a number and using it, submit gives the number back."""
+    """A submit that is interrupted between taking a number and using it gives the number back."""
     manager, _ = build()
     books: Counters = manager._engine.counters
     for where, _, error in each_moment(lambda: manager.submit(lambda ctx, resource: None)):
@@ -119,7 +119,7 @@ def test_every_number_that_was_taken_is_accounted_for() -> None:
 
 
 def test_the_lock_of_the_places_is_let_go() -> None:
-    """Ctrl-C while a place is given back leaves no lock behind that the next one would wait for."""
+    """Ctrl-C while a slot is released leaves no lock held."""
     places = QueueSlots(1)
     for where, _, _ in each_moment(places.release, QueueSlots.release):
         Thread(places.release).join()

@@ -1,4 +1,4 @@
-"""The guard round the user's logger, and how errors and tasks are named."""
+"""Tests the guard around the user's logger, and how errors and tasks are named."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from tasker.logs import GuardedLogger, describe, formatted, task_name
 
 
 class Broken(Exception):
-    """An error that can't even be shown."""
+    """An error whose text cannot be made."""
 
     def __str__(self) -> str:
         raise RuntimeError("no")
 
 
 class Recorder:
-    """Keeps what is logged, or raises."""
+    """Records what is logged, or raises."""
 
     def __init__(self, error: BaseException | None = None) -> None:
         self.raises = error
@@ -35,7 +35,7 @@ class Recorder:
 
 @pytest.fixture
 def faults() -> list[int]:
-    """What the guard counts."""
+    """Collects what the guard counts."""
     return []
 
 
@@ -49,7 +49,7 @@ def test_hands_on(level: str, faults: list[int]) -> None:
 
 @pytest.mark.parametrize("error", [ValueError(), SystemExit(), KeyboardInterrupt()])
 def test_logger_that_raises(error: BaseException, faults: list[int]) -> None:
-    """What a logger raises is counted and goes no further."""
+    """An error that a logger raises is counted and goes no further."""
     guard = GuardedLogger(Recorder(error), "m", lambda: faults.append(1))
     guard.log("info", "x")
     assert faults == [1]
@@ -58,7 +58,7 @@ def test_logger_that_raises(error: BaseException, faults: list[int]) -> None:
 
 
 def test_fault(faults: list[int]) -> None:
-    """A fault of user code is counted, and logged with its traceback."""
+    """An error of user code is counted, and logged with its traceback."""
     logger = Recorder()
     try:
         raise ValueError("oops")
@@ -73,19 +73,19 @@ def test_fault(faults: list[int]) -> None:
 
 
 def test_describe() -> None:
-    """An error is described by type and message, or by type alone where its message is broken."""
+    """An error is described by type and message, or by type alone if its message cannot be made."""
     assert describe(ValueError("oops")) == "ValueError: oops"
     assert describe(Broken()) == "Broken"
 
 
 def test_formatted() -> None:
-    """A traceback is text without a last newline, whatever the error's own text does."""
+    """A traceback is text without a newline at its end, even if the error's own text cannot be made."""
     assert formatted(ValueError("oops")) == "ValueError: oops"
     assert "Broken" in formatted(Broken())
 
 
 class Weird(Exception):
-    """An error on which the traceback module itself gives up."""
+    """An error for which the traceback module itself fails."""
 
     @property
     def __cause__(self) -> Any:  # type: ignore[override]
@@ -93,7 +93,7 @@ class Weird(Exception):
 
 
 def test_formatted_where_traceback_gives_up() -> None:
-    """Where no traceback can be made, the description takes its place."""
+    """If no traceback can be made, the description takes its place."""
     assert formatted(Weird("odd")) == "Weird: odd"
 
 
@@ -108,8 +108,7 @@ class Callable:
 
 
 def test_task_name() -> None:
-    """A task is named by module and qualified name; partials by what they wrap,
-    objects by their class."""
+    """A task is named by its module and qualified name, a partial by the function in it, an object by its class."""
     assert task_name(test_task_name) == f"{__name__}.test_task_name"
     assert task_name(functools.partial(test_task_name, 1)) == f"{__name__}.test_task_name"
     assert task_name(Callable()) == f"{__name__}.Callable"

@@ -1,4 +1,4 @@
-"""The meter and the summary of several."""
+"""Tests the meter, and the summary of several meters."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tasker.metrics.protocol import TaskMetrics
 
 
 def meter(execution: list[float], wait: list[float] | None = None, **counts: int) -> Meter:
-    """A meter that has measured this."""
+    """Makes a meter that has measured this."""
     one = Meter()
     one.execution.extend(execution)
     one.wait.extend([0.5] * len(execution) if wait is None else wait)
@@ -25,7 +25,7 @@ def meter(execution: list[float], wait: list[float] | None = None, **counts: int
 
 
 def summed(total: Meter, **numbers: Any) -> TaskMetrics:
-    """Its summary; what is not given is 0."""
+    """Returns the summary of a meter; numbers that are not given are 0."""
     names = ("done", "cancelled", "failed", "retried", "arrival_rate", "completion_rate")
     return summary(total, **{**dict.fromkeys(names, 0), **numbers})
 
@@ -37,7 +37,7 @@ def test_nothing() -> None:
 
 
 def test_durations() -> None:
-    """Execution and wait times are summed up in seconds."""
+    """Execution and wait times are summarized in seconds."""
     whole = summed(merged([meter([1.0, 2.0, 3.0], [0.1, 0.2, 0.6])]), done=3)
     assert whole.average_execution_time == pytest.approx(2.0)
     assert (whole.min_execution_time, whole.max_execution_time) == (1.0, 3.0)
@@ -84,21 +84,20 @@ def test_timed_out_are_failed() -> None:
 
 
 def test_handed_through() -> None:
-    """Rates and retries are handed through."""
+    """Rates and retries are passed through."""
     numbers = summed(Meter(), retried=4, arrival_rate=2.5, completion_rate=1.5)
     assert (numbers.total_tasks_retried, numbers.task_arrival_rate) == (4, 2.5)
     assert numbers.task_completion_rate == 1.5
 
 
 def test_never_negative() -> None:
-    """A reader that saw fewer ends than failures never counts below 0."""
+    """A reader that has seen fewer ends than failures never counts below 0."""
     numbers = summed(merged([meter([1.0], failed=3)]), done=2)
     assert (numbers.total_tasks_completed, numbers.failure_rate) == (0, 1.0)
 
 
 def test_flush_changes_nothing_for_readers() -> None:
-    """What is still in the lists and what was flushed reads the same, and reading
-    takes nothing away."""
+    """Values in the lists and flushed values are read alike, and reading removes nothing."""
     one = meter([0.1, 0.2])
     one.flush()
     assert (one.execution, one.wait, one.executions.count) == ([], [], 2)
@@ -123,7 +122,7 @@ def test_flush_keeps_the_lists() -> None:
 
 @given(st.lists(st.lists(st.floats(1e-6, 100.0), max_size=20), max_size=5))
 def test_merged(parts: list[list[float]]) -> None:
-    """Several meters, merged, are one meter that measured everything."""
+    """Several meters, merged, equal one meter that has measured everything."""
     total = merged([meter(part, failed=len(part) // 2, cancelled=1, timed_out=1) for part in parts])
     everything = merged([meter([value for part in parts for value in part])])
     assert total.executions.counts == everything.executions.counts

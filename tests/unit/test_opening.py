@@ -1,5 +1,4 @@
-"""The log of a future is made by whoever is the first to write: all interleavings of three who come at once, and what
-they come for."""
+"""Tests that the first write makes the log of a future: all interleavings of three threads, and of what they do."""
 
 from __future__ import annotations
 
@@ -29,11 +28,12 @@ POINTS = (
     "before pop",
     "after pop",
 )
-"""Of the way of one who opens a log and has nobody beside him."""
+"""The points on the way of a thread that opens a log alone."""
 
 
 class Moments:
-    """Where the one who opens is, and what others do there: ``others[0]`` at its point, ``others[1]`` while that does."""
+    """Records the point that the opening thread has reached, and runs other steps there: ``others[0]`` at its point,
+    and ``others[1]`` during that one."""
 
     def __init__(self) -> None:
         self.others: list[tuple[str, Callable[[], object]]] = []
@@ -41,7 +41,7 @@ class Moments:
         self.passed: list[str] = []
 
     def at(self, point: str) -> None:
-        """This point is reached by the one who came last."""
+        """Notes that the step that began last has reached this point."""
         self.passed.append(point)
         if self.others and self.others[0][0] == point:
             _, act = self.others.pop(0)
@@ -50,7 +50,7 @@ class Moments:
             self.gets.pop()
 
     def around(self, step: str, function: Callable[[], Any]) -> Any:
-        """The step, with its two points."""
+        """Runs a step, with the points before and after it."""
         self.at(f"before {step}")
         result = function()
         self.at(f"after {step}")
@@ -58,7 +58,7 @@ class Moments:
 
 
 class Watched(TaskFuture[Any]):
-    """A future that tells who reads and writes its log."""
+    """Reports each read and write of its log."""
 
     __slots__ = ("kept",)
     moments: Moments | None = None
@@ -79,7 +79,7 @@ class Watched(TaskFuture[Any]):
 
 
 class Opening(dict[Any, Any]):
-    """``tasklog.opening`` that tells, too."""
+    """Replaces ``future_log.opening``, and reports its uses as well."""
 
     def __init__(self, moments: Moments) -> None:
         self.moments = moments
@@ -93,7 +93,7 @@ class Opening(dict[Any, Any]):
 
 @pytest.fixture
 def moments(monkeypatch: pytest.MonkeyPatch) -> Moments:
-    """Those of every log that is opened in the test."""
+    """Provides the moments of every log that is opened in the test."""
     made = Moments()
     opening = Opening(made)
     monkeypatch.setattr(tasks, "LATE", True)
@@ -103,7 +103,7 @@ def moments(monkeypatch: pytest.MonkeyPatch) -> Moments:
 
 
 def watched(moments: Moments) -> Watched:
-    """A future whose log is not opened."""
+    """Makes a future whose log is not opened."""
     future = Watched._accepted(Owner(), 1, watched, (), queued_at=1.0)
     assert future.kept is UNOPENED
     future.moments = moments
@@ -111,7 +111,7 @@ def watched(moments: Moments) -> Watched:
 
 
 def test_points(moments: Moments) -> None:
-    """The points are those that there are; nothing stays behind."""
+    """The listed points are all points, and nothing is left behind."""
     future = watched(moments)
     assert opened(future) == []
     assert tuple(moments.passed) == POINTS
@@ -121,8 +121,7 @@ def test_points(moments: Moments) -> None:
 @pytest.mark.parametrize("second", POINTS)
 @pytest.mark.parametrize("first", POINTS)
 def test_all_write_into_one_log(moments: Moments, first: str, second: str) -> None:
-    """Wherever a second comes in the way of the first, and a third in that of the second: the entries of all are in the
-    log of the future."""
+    """Wherever a second thread interrupts the first, and a third one the second, the log has the entries of all."""
     future = watched(moments)
 
     def write(name: str) -> Callable[[], object]:
@@ -138,7 +137,7 @@ def test_all_write_into_one_log(moments: Moments, first: str, second: str) -> No
 
 @pytest.mark.parametrize("point", POINTS)
 def test_a_whole_life_meanwhile(moments: Moments, point: str) -> None:
-    """Who is about to open the log while the task is run from beginning to end finds the result, once."""
+    """A thread that is about to open the log while the task runs from beginning to end finds the result, once."""
     future, calls = watched(moments), []
     moments.others = [(point, lambda: run(future))]
     future.add_done_callback(calls.append)
@@ -151,7 +150,8 @@ OPENING = [point for point in POINTS if "setdefault" in point or "pop" in point]
 
 @pytest.mark.parametrize("point", OPENING)
 def test_cancelled_as_a_worker_opens(moments: Moments, point: str) -> None:
-    """A worker that finds a cancellation in the log does not run the task; everybody is told, and the books are right."""
+    """A worker that finds a cancellation in the log does not run the task; all watchers are notified, and the counters
+    are right."""
     bench, told = Bench(), []
     future = bench.submit()
 
@@ -170,7 +170,7 @@ def test_cancelled_as_a_worker_opens(moments: Moments, point: str) -> None:
 
 @pytest.mark.parametrize("point", OPENING)
 def test_watched_as_a_worker_opens(moments: Moments, point: str) -> None:
-    """Who asks to be told while a worker opens the log is told by that worker, once."""
+    """A watcher that is added while a worker opens the log is notified by that worker, once."""
     bench, told = Bench(), []
     future = bench.submit()
     moments.others = [(point, lambda: future.add_done_callback(told.append))]

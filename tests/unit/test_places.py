@@ -1,4 +1,4 @@
-"""QueueSlots: served in order, nobody swallows a place, nobody blocks who gives one back."""
+"""Tests QueueSlots: waiters are served in order, no slot is lost, and a release never blocks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from unit.futures import Thread
 
 
 class Line:
-    """Notes who lines up; `enter` and `leave` are what `acquire` is given."""
+    """Records the waiters; its `enter` and `leave` are arguments of `acquire`."""
 
     def __init__(self) -> None:
         self.waits: list[SlotWait] = []
@@ -24,13 +24,13 @@ class Line:
         self.entered = threading.Semaphore(0)
 
     def enter(self, wait: SlotWait) -> object:
-        """A wait without limit begins."""
+        """Records the begin of a wait without a limit."""
         self.waits.append(wait)
         self.entered.release()
         return wait
 
     def leave(self, ticket: object) -> None:
-        """It is over."""
+        """Records the end of a wait."""
         self.left.append(ticket)
 
 
@@ -41,13 +41,13 @@ def acquire(
     timeout: float | None = None,
     line: Line | None = None,
 ) -> None:
-    """`QueueSlots.acquire` with a line."""
+    """Calls `QueueSlots.acquire` with a line."""
     line = line or Line()
     places.acquire(block, timeout, line.enter, line.leave)
 
 
 def full(bound: int = 1) -> QueueSlots:
-    """QueueSlots that are all taken."""
+    """Makes QueueSlots that are all taken."""
     places = QueueSlots(bound)
     for _ in range(bound):
         acquire(places, block=False)
@@ -55,7 +55,7 @@ def full(bound: int = 1) -> QueueSlots:
 
 
 def waiting(places: QueueSlots, count: int) -> tuple[Line, list[Thread]]:
-    """That many threads that wait, in this order."""
+    """Starts threads that wait for a slot, in this order."""
     line, threads = Line(), []
     for _ in range(count):
         threads.append(Thread(lambda: acquire(places, line=line)))
@@ -64,7 +64,7 @@ def waiting(places: QueueSlots, count: int) -> tuple[Line, list[Thread]]:
 
 
 def is_full(places: QueueSlots) -> bool:
-    """Whether no place is free; takes none."""
+    """Returns whether no slot is free; takes none."""
     try:
         acquire(places, block=False)
     except QueueFull:
@@ -74,7 +74,7 @@ def is_full(places: QueueSlots) -> bool:
 
 
 def test_as_many_as_the_bound() -> None:
-    """There are exactly `bound` places; a place given back can be taken again."""
+    """There are exactly `bound` slots; a released slot can be acquired again."""
     places = full(3)
     with pytest.raises(QueueFull, match="max_queue_size=3"):
         acquire(places, block=False)
@@ -84,7 +84,7 @@ def test_as_many_as_the_bound() -> None:
 
 
 def test_timeout() -> None:
-    """A wait gives up after its timeout, naming seconds and bound, and is not announced."""
+    """A wait with a timeout raises an error that names the seconds and the bound, and is not announced."""
     line = Line()
     for seconds in (0.0, -1.0):
         with pytest.raises(QueueFull, match=rf"after {seconds} seconds.*max_queue_size=1"):
@@ -93,7 +93,7 @@ def test_timeout() -> None:
 
 
 def test_first_in_first_out() -> None:
-    """Whoever has waited longest gets the next place."""
+    """The longest waiter gets the next slot."""
     places = full()
     line, threads = waiting(places, 3)
     for served in range(3):
@@ -105,7 +105,7 @@ def test_first_in_first_out() -> None:
 
 
 def test_nobody_overtakes_those_who_wait() -> None:
-    """A place that is given back while somebody waits is not for the next one who comes along."""
+    """A slot that is released while a thread waits does not go to one that comes later."""
     places = full()
     line, (thread,) = waiting(places, 1)
     places.release()
@@ -115,7 +115,7 @@ def test_nobody_overtakes_those_who_wait() -> None:
 
 
 def test_timed_out_waiter_leaves_no_gap() -> None:
-    """A place given back after somebody timed out is free for the next."""
+    """A slot that is released after a wait has timed out is free for the next caller."""
     places = full()
     with pytest.raises(QueueFull):
         acquire(places, timeout=0.0)
@@ -124,7 +124,7 @@ def test_timed_out_waiter_leaves_no_gap() -> None:
 
 
 def at_the_end_of_the_wait(places: QueueSlots, meanwhile: Callable[[], object]) -> None:
-    """`meanwhile` happens after the wait has ended and before the waiter leaves the line."""
+    """Calls `meanwhile` after a wait has ended and before the waiter leaves the line."""
     leave_line = places._leave_line
 
     def hooked(wait: SlotWait) -> bool:
@@ -135,7 +135,7 @@ def at_the_end_of_the_wait(places: QueueSlots, meanwhile: Callable[[], object]) 
 
 
 def test_place_given_at_the_moment_of_the_timeout() -> None:
-    """A waiter that was served just when it timed out has its place: it is not lost."""
+    """A waiter that gets its slot just as it times out has it: the slot is not lost."""
     places = full()
     at_the_end_of_the_wait(places, places.release)
     acquire(places, timeout=0.0)
@@ -145,7 +145,7 @@ def test_place_given_at_the_moment_of_the_timeout() -> None:
 
 
 def test_refused_wait_leaves_the_line() -> None:
-    """A waiter whose wait is refused (a deadlock) leaves the line and takes no place."""
+    """A waiter whose wait is refused (a deadlock) leaves the line and takes no slot."""
     places = full()
 
     def refuse(wait: SlotWait) -> object:
@@ -158,7 +158,7 @@ def test_refused_wait_leaves_the_line() -> None:
 
 
 def test_place_given_at_the_moment_of_the_refusal() -> None:
-    """A waiter that was served just when its wait was refused knows that it has a place to give back."""
+    """A waiter that gets its slot just as its wait is refused has a record that it must release the slot."""
     places = full()
     mine = SlotWait()
 
@@ -172,7 +172,7 @@ def test_place_given_at_the_moment_of_the_refusal() -> None:
 
 
 def test_release_inside_the_lock() -> None:
-    """Giving a place back in a thread that holds the lock itself, as a signal handler or finalizer may, is served."""
+    """A slot can be released in a thread that holds the lock itself, as a signal handler or finalizer may do."""
     places = full()
     line, (thread,) = waiting(places, 1)
     with places._lock:
@@ -183,18 +183,18 @@ def test_release_inside_the_lock() -> None:
 
 
 class Interrupted:
-    """A lock in whose holder, just before it lets go, something else happens."""
+    """A lock that runs a step just before its holder releases it."""
 
     def __init__(self, meanwhile: Callable[[], object]) -> None:
         self._lock = threading.RLock()
         self._meanwhile: Callable[[], object] | None = meanwhile
 
     def acquire(self, blocking: bool = True) -> bool:
-        """As the lock."""
+        """Acquires the lock."""
         return self._lock.acquire(blocking)
 
     def release(self) -> None:
-        """The step, once, then as the lock."""
+        """Runs the step, once, then releases the lock."""
         step, self._meanwhile = self._meanwhile, None
         if step is not None:
             step()
@@ -209,7 +209,7 @@ class Interrupted:
 
 @pytest.mark.parametrize("action", ["line up", "take", "leave", "release", "wake all"])
 def test_place_given_back_just_before_the_lock_is_let_go(action: str) -> None:
-    """A place given back by a signal handler at the last moment of any holder of the lock is there."""
+    """A slot that a signal handler releases just before the holder of the lock releases the lock is not lost."""
     places = QueueSlots(2)
     acquire(places)
     lock: Any = Interrupted(places.release)
@@ -234,7 +234,7 @@ def test_place_given_back_just_before_the_lock_is_let_go(action: str) -> None:
 
 
 def test_close() -> None:
-    """When the manager closes, everybody who waits goes on, without a place."""
+    """When the manager closes, all waits end without a slot."""
     places = full()
     line, threads = waiting(places, 3)
     places.close()
@@ -246,13 +246,13 @@ def test_close() -> None:
 
 
 def test_names_what_it_is() -> None:
-    """In the message of a deadlock a wait is called what it is."""
+    """The message of a deadlock names what the task waits for."""
     assert repr(SlotWait()) == "a slot in the full queue"
 
 
 @given(st.integers(1, 4), st.lists(st.sampled_from(["acquire", "timeout", "release"]), max_size=40))
 def test_counts(bound: int, steps: list[str]) -> None:
-    """After any steps the places taken and free add up to the bound."""
+    """After any steps, the slots taken and free add up to the bound."""
     places, taken = QueueSlots(bound), 0
     for step in steps:
         if step == "release":

@@ -1,4 +1,4 @@
-"""Two who close the pool of ``run_task`` at once."""
+"""Tests two threads that close the pool of ``run_task`` at the same time."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from tasker.threads.resources import Maker, ResourceHandle
 
 
 class Contended(deque[ResourceHandle]):
-    """Lets somebody else step in just before an element is taken out."""
+    """Lets another thread step in just before an element is removed."""
 
     def __init__(self, items: Any, step: Callable[[], object]) -> None:
         super().__init__(items)
         self._steps = [step]
 
     def pop(self) -> ResourceHandle:  # type: ignore[override]
-        """Take the last one, if it is still there."""
+        """Removes and returns the last element, if it is still there."""
         if self._steps:
             self._steps.pop()()
         return super().pop()
 
 
 def build(size: int) -> tuple[ResourcePool, ScriptedResources, Counters]:
-    """A filled pool."""
+    """Makes a filled pool."""
     resources, books = ScriptedResources(), Counters()
     config = Config(worker_count=1, on_create=resources.create, on_destroy=resources.destroy)
     pool = ResourcePool(Maker(config, books, GuardedLogger(config.logger, "pool", lambda: None)), size, None)
@@ -41,7 +41,7 @@ def build(size: int) -> tuple[ResourcePool, ScriptedResources, Counters]:
 
 @pytest.mark.parametrize("size", [1, 3])
 def test_the_other_closer_is_faster(size: int) -> None:
-    """Who finds that the other has taken the last one away is done, and each resource is ended once."""
+    """A thread that finds that the other one has taken the last resource returns, and each is destroyed once."""
     pool, resources, books = build(size)
     pool._idle = Contended(pool._idle, pool.close)
     pool.close()
@@ -50,7 +50,7 @@ def test_the_other_closer_is_faster(size: int) -> None:
 
 
 def test_the_other_closer_comes_while_one_is_ended() -> None:
-    """The same in the middle: between them they end all."""
+    """If the second thread comes while a resource is destroyed, the two together destroy all, once each."""
     pool, resources, books = build(4)
     end, steps = pool._maker.end, [pool.close]
 
@@ -66,7 +66,7 @@ def test_the_other_closer_comes_while_one_is_ended() -> None:
 
 
 def test_what_is_lent_is_ended_when_it_comes_back() -> None:
-    """A closed pool lends nothing, keeps nothing and lacks nothing."""
+    """A closed pool lends no resource, keeps none and lacks none."""
     pool, resources, books = build(1)
     loan = Lease()
     pool.acquire(loan)

@@ -1,4 +1,4 @@
-"""TaskQueue: order, discarding, retiring, taking all."""
+"""Tests TaskQueue: order, discarding, retiring, and taking all."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ HIGH, NORMAL, LOW = Priority
 
 
 def filled(levels: list[int]) -> tuple[TaskQueue, list[Any]]:
-    """A queue with one task for each given level, in this order; and the tasks."""
+    """Makes a queue with one task for each given level, in this order. Returns it and the tasks."""
     queue, tasks = TaskQueue(), [new() for _ in levels]
     for task, level in zip(tasks, levels, strict=True):
         queue.put(task, level)
@@ -24,7 +24,7 @@ def filled(levels: list[int]) -> tuple[TaskQueue, list[Any]]:
 
 
 def drain(queue: TaskQueue) -> list[Any]:
-    """What workers get, token by token."""
+    """Returns what workers get, token by token."""
     taken = []
     while not queue.tokens.empty():
         token = queue.tokens.get()
@@ -34,15 +34,14 @@ def drain(queue: TaskQueue) -> list[Any]:
 
 @given(st.lists(st.sampled_from(list(Priority)), max_size=40))
 def test_order(levels: list[int]) -> None:
-    """Tasks come most urgent level first, first in first out inside a level."""
+    """Tasks are taken most urgent level first; first in, first out at the same level."""
     queue, tasks = filled(levels)
     pairs = sorted(enumerate(tasks), key=lambda pair: (levels[pair[0]], pair[0]))
     assert drain(queue) == [task for _, task in pairs]
 
 
 def test_urgent_task_overtakes_with_an_old_token() -> None:
-    """A token is not bound to the task it was put for: whoever takes it gets the
-    most urgent task of now."""
+    """A token is not bound to the task that it was put for: the worker that takes it gets the most urgent task."""
     queue, (low, normal) = filled([LOW, NORMAL])
     queue.tokens.get()
     urgent = new()
@@ -52,15 +51,14 @@ def test_urgent_task_overtakes_with_an_old_token() -> None:
 
 
 def test_waiting() -> None:
-    """waiting() shows what lies there, in the order in which it will be taken, and
-    takes nothing."""
+    """waiting() returns the tasks in the order in which they will be taken, and takes none."""
     queue, (first, second, third) = filled([NORMAL, HIGH, NORMAL])
     assert queue.waiting() == [second, first, third]
     assert drain(queue) == [second, first, third]
 
 
 def test_retire_stands_before_what_is_queued() -> None:
-    """Whoever has no task takes a Retire first, however many tasks wait; none of them is lost."""
+    """A worker without a task takes a Retire first, however many tasks wait; none of them is lost."""
     queue, (first,) = filled([LOW])
     queue.retire(2)
     later = new()
@@ -70,18 +68,18 @@ def test_retire_stands_before_what_is_queued() -> None:
 
 
 def test_retire_while_workers_take() -> None:
-    """Tokens that workers take meanwhile are not missed."""
+    """retire() does not wait for tokens that workers take meanwhile."""
     queue, (first, second) = filled([NORMAL, NORMAL])
     size = queue.tokens.qsize
 
     class Tokens:
-        """Says that there is one token more than there is: a worker just took it."""
+        """Reports one token more than there is, as if a worker had just taken it."""
 
         put, get, get_nowait = queue.tokens.put, queue.tokens.get, queue.tokens.get_nowait
         empty = queue.tokens.empty
 
         def qsize(self) -> int:
-            """One too many."""
+            """Returns one too many."""
             return size() + 1
 
     queue.tokens = Tokens()  # type: ignore[assignment]
@@ -90,14 +88,14 @@ def test_retire_while_workers_take() -> None:
 
 
 def test_discard() -> None:
-    """A discarded task is gone together with one token."""
+    """discard() removes the task together with one token."""
     queue, (first, second, third) = filled([NORMAL, LOW, NORMAL])
     queue.discard(second)
     assert drain(queue) == [first, third]
 
 
 def test_discard_what_is_not_there() -> None:
-    """Discarding a task that somebody took already takes nobody else's."""
+    """Discarding a task that a worker has taken removes no other task."""
     queue, (first,) = filled([NORMAL])
     queue.discard(new())
     assert drain(queue) == [first]
@@ -106,7 +104,7 @@ def test_discard_what_is_not_there() -> None:
 
 
 def test_discard_keeps_retire() -> None:
-    """Discarding never eats a Retire."""
+    """Discarding never removes a Retire."""
     queue = TaskQueue()
     queue.retire(1)
     task = new()
@@ -117,7 +115,7 @@ def test_discard_keeps_retire() -> None:
 
 
 def test_discard_from_a_long_queue(monkeypatch: Any) -> None:
-    """From a very long queue nothing is discarded; the task lies there until its turn."""
+    """In a very long queue nothing is discarded; the task stays until its turn."""
     monkeypatch.setattr(queues, "_LONG", 2)
     queue, tasks = filled([NORMAL] * 3)
     queue.discard(tasks[1])
@@ -125,7 +123,7 @@ def test_discard_from_a_long_queue(monkeypatch: Any) -> None:
 
 
 def test_discard_does_not_compare() -> None:
-    """Tasks are found by identity."""
+    """discard() finds tasks by identity."""
     queue, (first, second) = filled([NORMAL, NORMAL])
     queue.discard(second)
     assert queue.waiting() == [first]
@@ -154,7 +152,7 @@ def test_take_many_takes_no_more() -> None:
 
 
 def test_take_many_leaves_what_a_worker_has_a_token_for() -> None:
-    """A worker that holds a token still finds a task after take_many()."""
+    """A worker that has taken a token still finds a task after take_many()."""
     queue, (first, second) = filled([NORMAL, NORMAL])
     queue.tokens.get()
     taken = queue.take_many(9)

@@ -1,6 +1,6 @@
-"""The worker's loop against cancel, kill and abandonment, each forced at the moment of an append.
+"""Tests the worker's loop against cancel, kill and abandonment, each forced at the moment of an append.
 
-The engine is a real one that was never started: nothing runs but what the test runs.
+The engine is a real one that was never started, so only the steps of the test run.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from unit.hooks import HookedList
 
 
 class Sick(Exception):
-    """The resource's fault."""
+    """An error that is blamed on the resource."""
 
 
 class Bench:
-    """One worker of an engine that does not run, and the tasks that it gets."""
+    """Holds one worker of an engine that does not run, and the tasks that it gets."""
 
     def __init__(self) -> None:
         self.engine = Engine(
@@ -46,7 +46,7 @@ class Bench:
         task: Callable[..., Any] | None = None,
         log: HookedList | None = None,
     ) -> TaskFuture[Any]:
-        """A task is accepted; it notes its call unless it is given."""
+        """Accepts a task, by default one that records its call."""
         number = next(iter(self.engine.counters.numbers))
         future: TaskFuture[Any] = TaskFuture._accepted(self.engine, number, task or self.task, (), queued_at=0.0)
         if log is not None:
@@ -55,19 +55,19 @@ class Bench:
         return future
 
     def task(self, ctx: Context, resource: object) -> str:
-        """Note the call."""
+        """Records the call."""
         self.calls.append(resource)
         return "value"
 
     def serve(self) -> None:
-        """The worker takes all that is queued, then retires."""
+        """Has the worker run all queued tasks, then retire."""
         self.engine.queue.tokens.put(RETIRE)
         self.worker.host.serve()
         if not self.engine.queue.tokens.empty() and not self.engine.queue.waiting():
             self.engine.queue.tokens.get()
 
     def give_back(self, log: HookedList) -> TaskFuture[Any]:
-        """A task whose first attempt failed unhealthily and that waits for its next."""
+        """Accepts a task whose first attempt has failed unhealthily and that waits for the next one."""
         steps: list[BaseException | None] = [Sick(), None]
 
         def task(ctx: Context, resource: object) -> str:
@@ -88,13 +88,13 @@ class Bench:
         return future
 
     def audit(self, done: int) -> None:
-        """The books: that many tasks are done, none waits, none runs."""
+        """Asserts that this many tasks are done, and that none waits or runs."""
         flow = self.engine.counters.flow()
         assert (flow.accepted, flow.queued, flow.running, flow.done) == (done, 0, 0, done)
 
 
 def at(mark: object, moment: str) -> tuple[HookedList, list[Callable[[], object]]]:
-    """A log whose hook runs, once armed, the given steps before or after that entry."""
+    """Makes a log whose hook runs, once armed, the given steps before or after that entry."""
     steps: list[Callable[[], object]] = []
 
     def run() -> None:
@@ -155,7 +155,7 @@ def test_cancel_while_it_runs() -> None:
 
 
 def test_abandoned_just_before_done() -> None:
-    """A task that is abandoned at its last moment stays killed; it counts once."""
+    """A task that is abandoned just before its end stays killed, and counts once."""
     bench = Bench()
     log, steps = at(DONE, "before")
     future = bench.submit(log=log)
@@ -167,7 +167,7 @@ def test_abandoned_just_before_done() -> None:
 
 
 def test_outcome_is_in_the_books_before_it_is_seen() -> None:
-    """Whoever has the result in his hands finds it in the books."""
+    """A caller that has the result also finds it in the counters."""
     bench = Bench()
     future = bench.submit()
     seen: list[int] = []
