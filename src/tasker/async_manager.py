@@ -67,7 +67,7 @@ class AsyncTaskManager(Submitting[R]):
             self._thread, self._running = get_ident(), self._loop.is_running
             try:
                 await engine.start()
-            except BaseException:
+            except BaseException:  # not started: a second ``await`` tries again
                 self._engine = self._loop = None
                 self._thread = 0
                 raise
@@ -131,6 +131,7 @@ class AsyncTaskManager(Submitting[R]):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         engine = self._running_engine()
+        # In a task of its own, which a cancellation of the caller does not reach.
         ending = asyncio.ensure_future(self.stop() if kind is None else self.kill())
         cancelled = False
         while not ending.done():

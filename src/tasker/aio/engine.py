@@ -39,7 +39,7 @@ from .worker import AsyncWorker
 
 
 class AsyncBackendPort(RemoteBackend, AsyncResourceMaker, Protocol):
-    """What an asyncio engine needs of a backend: workers, and resources for ``run_task``."""
+    """The part of a backend that an asyncio engine uses: makes workers, and resources for ``run_task``."""
 
     @property
     def worker(self) -> Callable[..., AsyncWorker]:
@@ -86,6 +86,7 @@ class AsyncEngine(AsyncFutureOwner):
             if self.backend is not None:
                 self.backend.finish()
             raise
+        # Everything else is ready before the first event, whose actions start the workers.
         self._next_tick = monotonic() + self.interval
         self._loop_guard = self.loop.create_task(
             self._guard_loop(), name=f"{self.config.name}-loop-guard", context=contextvars.Context()
@@ -111,8 +112,8 @@ class AsyncEngine(AsyncFutureOwner):
         """See ``EngineCore``."""
         if not self.view.awaits_drain or self._drain_check_pending:
             return
-        # While the inbox is processed, one check at its end serves for all: a kill ends many tasks at once, and each
-        # look costs O(workers). Else the look comes first, since entering the inbox sets the timer anew.
+        # While the inbox is processed, one check at its end is enough for all: a kill ends many tasks at once, and each
+        # check costs O(workers). Otherwise it is made here first, because processing the inbox sets the timer anew.
         if self._processing or not self.outstanding():
             self._drain_check_pending = True
             self._post(self._answer_drain_check)
@@ -123,7 +124,7 @@ class AsyncEngine(AsyncFutureOwner):
 
     def soon(self, call: Callable[[], None]) -> None:
         """See ``Driver``."""
-        # The loop has a turn in between.
+        # By the loop, which runs other tasks in between.
         self.loop.call_soon(self._post, call, context=contextvars.Context())
 
     def _process_inbox(self) -> None:
@@ -311,6 +312,7 @@ class AsyncEngine(AsyncFutureOwner):
     async def _wait_tasks(self) -> None:
         await self.finished.wait()
         leaving = [task for task in self._leaving if not task.done()]
+        # ``wait`` raises no error of theirs, and does not cancel them.
         if leaving:
             await asyncio.wait(leaving)
         if self._loop_guard is not None:

@@ -37,14 +37,14 @@ QUEUED, RUNNING, ENDED, FAILED = 0, 1, 2, 3
 
 
 class Recalls(Protocol):
-    """What a future needs of a backend."""
+    """The part of a backend that a future uses."""
 
     def recall(self, future: Any) -> None:
         """Puts the task back into the queue if it was sent ahead and has not begun."""
 
 
 class CallsBack(Protocol):
-    """What a future needs to call the callback of its task."""
+    """The part of ``Callbacks`` that a future uses."""
 
     def call(
         self,
@@ -57,7 +57,7 @@ class CallsBack(Protocol):
 
 
 class LoopOwner(Protocol):
-    """What a future needs of the manager that it belongs to."""
+    """The part of its manager that a future uses."""
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop: ...
@@ -194,6 +194,7 @@ class AsyncTaskFuture(_Future[T]):
         has another outcome, or is running; then its ``Context`` is cancelled and ``CancelledError`` is thrown into it,
         and the task decides how it ends. ``msg`` is ignored.
         """
+        # Sent ahead to a process, but not begun there: back in the queue, it can be cancelled like any other task.
         if self._stage == RUNNING and self._engine.backend is not None:
             self._engine.backend.recall(self)
         if self._stage == QUEUED:
@@ -248,7 +249,7 @@ class AsyncTaskFuture(_Future[T]):
 
     @property
     def attempts(self) -> int:
-        """How many times the task was started."""
+        """The number of times that the task was started."""
         # Computed from what is recorded anyway, which saves a counter in each task.
         extra = self._extra
         waits = self._stage == QUEUED or (extra is not None and extra.ended_waiting) or not hasattr(self, "_worker")
@@ -319,6 +320,8 @@ class AsyncTaskFuture(_Future[T]):
 
     def _fail(self, extra: Extra, error: BaseException, cancelled: bool) -> None:
         extra.error, extra.traceback, extra.cancelled = error, error.__traceback__, cancelled
+        # Everything is set before anything is notified, as callbacks run at once. The arguments are dropped, because a
+        # future that is kept must not keep them.
         self._stage = FAILED
         self._held = self._task = self._variables = None
         self._notify(None, error)
@@ -341,6 +344,7 @@ class AsyncTaskFuture(_Future[T]):
         if self._stage != FAILED:
             return asyncio.InvalidStateError(f"{self.label} has not ended")
         extra = self.extra()
+        # Retrieved now, so it is not reported as never retrieved.
         if extra.unretrieved is not None:
             extra.unretrieved.retrieved()
             extra.unretrieved = None

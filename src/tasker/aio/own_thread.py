@@ -61,6 +61,7 @@ class OwnThread:
     def _start(self) -> None:
         if self._thread is None:
             self._ended = self._loop.create_future()
+            # A daemon: a function that never returns must not keep the interpreter from exiting.
             self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
             self._thread.start()
 

@@ -119,7 +119,7 @@ class AsyncFutureOwner(EngineCore[AsyncWorker], abc.ABC):
             started = getattr(future, "_started_at", now)
             self.hooks.failure(TaskLifecycleTimestamps(future._queued_at, started, now))
         self.release_slot(future)
-        if not self.killed:  # a kill empties the queue itself, and without a search for each task
+        if not self.killed:  # a kill empties the queue itself, without a search for each task
             self.queue.discard(future)
         if self.door:
             self.check_drained()

@@ -27,7 +27,7 @@ from .waits import AsyncWaitRegistry
 
 
 class EngineInLoop(Protocol):
-    """What all collaborators in the loop need of the engine."""
+    """The part of the engine that all collaborators in the loop use."""
 
     @property
     def config(self) -> Config[Any]: ...
@@ -64,14 +64,14 @@ class EngineInLoop(Protocol):
 
 
 class EngineForResources(EngineInLoop, Protocol):
-    """What the pool of ``run_task`` needs of the engine."""
+    """The part of the engine that the pool of ``run_task`` uses."""
 
     @property
     def maker(self) -> AsyncResourceMaker: ...
 
 
 class EngineForTasks(EngineForResources, Protocol):
-    """What is needed to run a task, in a worker or by ``run_task``."""
+    """The part of the engine that runs of tasks use, in a worker or by ``run_task``."""
 
     @property
     def collector(self) -> MetricsCollector | None: ...
@@ -97,7 +97,7 @@ class EngineForTasks(EngineForResources, Protocol):
 
 
 class EngineForWorkers(EngineForTasks, Protocol):
-    """What a worker and its task runner need of the engine."""
+    """The part of the engine that a worker and its task runner use."""
 
     @property
     def refusal(self) -> str:
@@ -124,7 +124,7 @@ class EngineForWorkers(EngineForTasks, Protocol):
 
 
 class RunnerWorker(Protocol):
-    """What a task runner needs of the worker that it belongs to."""
+    """The part of a worker that its task runner uses."""
 
     context: Context | None
     waited: Any

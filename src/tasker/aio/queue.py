@@ -99,7 +99,7 @@ class AsyncTaskQueue:
                 continue
 
     def take_many(self, most: int) -> list[AsyncTaskFuture[Any]]:
-        """Removes and returns queued tasks, most urgent first, as many as ``most``."""
+        """Removes and returns up to ``most`` queued tasks, most urgent first."""
         taken: list[AsyncTaskFuture[Any]] = []
         for level in self.levels:
             while level and len(taken) < most:

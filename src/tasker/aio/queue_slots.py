@@ -14,7 +14,7 @@ from tasker.errors import QueueFull
 
 
 class HasLoop(Protocol):
-    """What the slots need of an engine."""
+    """The part of an engine that the slots use."""
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop: ...

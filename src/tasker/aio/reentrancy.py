@@ -12,7 +12,7 @@ from .wait_detection import reached
 
 
 class HasWorkers(Protocol):
-    """What the search for the caller needs of an engine."""
+    """The part of an engine that the search for the caller uses."""
 
     @property
     def workers(self) -> dict[Any, Any]: ...

@@ -27,7 +27,7 @@ class AsyncMaker:
         caller = FunctionCaller(OwnThread(engine.loop, name), engine.config.sync_in_thread)
         try:
             handle = await self._make(caller)
-        except BaseException:
+        except BaseException:  # ``on_create`` may have started the thread before it failed
             await caller.thread.close()
             raise
         engine.counters.resource(created=1)
@@ -47,6 +47,7 @@ class AsyncMaker:
     @staticmethod
     async def _enter(caller: FunctionCaller, factory: Callable[[], Any]) -> AsyncResourceHandle:
         manager = await caller.call(factory)
+        # Looked up on the type, as ``async with`` does. Left without an error, whatever tasks have raised.
         if hasattr(type(manager), "__aenter__"):
             resource = await manager.__aenter__()
             return AsyncResourceHandle(resource, caller, lambda: manager.__aexit__(None, None, None))

@@ -37,6 +37,7 @@ class _Run:
         self.interrupted: bool = False
 
     def interrupt(self) -> None:
+        # A function cannot be interrupted: it runs in a thread, or holds the loop.
         if self.caller is not None and not self.sync:
             self.interrupted = True
             self.caller.cancel()
@@ -87,7 +88,7 @@ class AsyncRunTask:
             handle, temporary = await self._pool.acquire()
             if handle.remote is not None and not handle.remote.usable:
                 handle = await self._pool.renew(handle, temporary)
-        except BaseException:
+        except BaseException:  # also a cancellation of the caller: the task was counted, and has to be counted as done
             self._leave(None, None)
             raise
         self._number += 1
@@ -111,6 +112,7 @@ class AsyncRunTask:
     async def _call(
         self, run: _Run, handle: AsyncResourceHandle, task: Callable[..., Any], args: tuple[Any, ...]
     ) -> Any:
+        # In the caller's own context, so it has to be reset: the caller goes on after this task.
         token = current.set((self, run.number))
         try:
             if handle.remote is not None:

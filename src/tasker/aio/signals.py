@@ -15,7 +15,7 @@ from tasker.core.signals import Received
 
 
 class StopRequestsInLoop(StopRequests, Protocol):
-    """What stopping on a signal needs of an engine."""
+    """The part of an engine that a stop on a signal uses."""
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop: ...

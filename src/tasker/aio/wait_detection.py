@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 _DEPTH = 20
+"""The bound of the search, which also ends it in a cycle of tasks that wait for each other."""
 
 
 def reached(roots: Iterable[Any], *, timed: bool = True, depth: int = _DEPTH) -> Iterator[Any]:
@@ -39,6 +40,7 @@ def awaited_by(coroutine: Any, *, timed: bool = True) -> list[Any]:
     found: list[Any] = []
     while coroutine is not None:
         frame = getattr(coroutine, "cr_frame", None)
+        # Only frames of asyncio: the variables of user code may hold futures that it does not wait for.
         if frame is not None and frame.f_globals.get("__name__", "").startswith("asyncio."):
             found += _awaited_in_frame(frame.f_code.co_name, frame.f_locals, timed)
         coroutine = getattr(coroutine, "cr_await", None)
@@ -48,10 +50,10 @@ def awaited_by(coroutine: Any, *, timed: bool = True) -> list[Any]:
 def _awaited_in_frame(function: str, names: dict[str, Any], timed: bool) -> Iterable[Any]:
     if names.get("timeout") is not None and not timed:
         return ()
-    if function in ("__aexit__", "_aexit"):
+    if function in ("__aexit__", "_aexit"):  # of a TaskGroup
         return tuple(getattr(names.get("self"), "_tasks", ()))
     if function == "wait_for":
         return (names.get("fut"),)
-    if function == "_wait":
+    if function == "_wait":  # what ``asyncio.wait`` awaits
         return tuple(names.get("fs") or ())
     return ()

@@ -20,7 +20,7 @@ from .wait_detection import reached
 
 
 class WaitingWorker(Protocol):
-    """What the search needs of a worker whose task waits."""
+    """The part of a worker that the search for deadlocks uses."""
 
     waits: bool
 
@@ -39,7 +39,7 @@ class WaitingWorker(Protocol):
 
 
 class EngineOfWaits(WaitsPort, Protocol):
-    """What the search needs of an engine."""
+    """The part of an engine that the search for deadlocks uses."""
 
     @property
     def queue(self) -> Sized: ...

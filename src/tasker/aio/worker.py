@@ -56,6 +56,7 @@ class AsyncWorker:
         self.task: asyncio.Task[None] = engine.loop.create_task(
             self._run(), name=self.name, context=contextvars.Context()
         )
+        # The loop has only a weak reference to the task; this worker, in the table of the engine, keeps it.
         self.task.add_done_callback(self._gone)
 
     def waits_for(self) -> list[Any]:
@@ -80,6 +81,7 @@ class AsyncWorker:
                 raise
             engine.creation_failed(self.seat, error)
             return
+        # From here on, a cancellation is for the task that runs, if any, and not for ``on_create``.
         self.interruptible = False
         self.state = WorkerState.READY
         engine.report(ev.WorkerReady(self.seat))
@@ -306,6 +308,7 @@ def cancellation_of(
     if isinstance(error, TaskCancelled) and cause is not None:
         return error
     if isinstance(error, asyncio.CancelledError):
+        # ``asyncio.CancelledError`` has no message of the cause: the outcome names it.
         if isinstance(cause, TaskKilled):
             cancellation: TaskCancelled = TaskKilled(f"{future.label} was killed: {refusal}")
         elif cause is not None:

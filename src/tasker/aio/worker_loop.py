@@ -40,7 +40,7 @@ _OWN_AWAITABLES = (AsyncTaskFuture, AsyncSlotWait)
 
 
 class RunnerRequest(Enum):
-    """What a runner requests of its worker."""
+    """A request of a runner to its worker."""
 
     SWITCH = "resume the generator in TaskRunner.variables, the context of the next task"
     PARK = "resume the generator when there may be a task in the queue"
@@ -100,6 +100,7 @@ class TaskRunner:
             # of the user's.
             if engine.door and not (high or normal or low):
                 engine.check_drained()
+            # Before a task is taken: surplus workers end although tasks are waiting.
             if queue.retiring:
                 queue.take_retirement()
                 yield RETIRE
@@ -117,6 +118,7 @@ class TaskRunner:
                 continue
             if future._stage != QUEUED:  # ended in the queue, and not discarded
                 continue
+            # No yield since the task was taken, so it is always either in the queue or running.
             future._stage = RUNNING
             future._worker = name
             shard.future = future
@@ -146,6 +148,7 @@ class TaskRunner:
                 # keep the task alive: the worker may be about to destroy the resource.
                 value = future = task = args = known = None
                 yield FAILED if self.error is not None else PLAIN
+                # The worker has handled the task and its outcome. A fresh context: the task may have kept the old one.
                 now = monotonic()
                 until = now + _SLICE
                 context = worker.context = Context(root)
@@ -188,9 +191,10 @@ class TaskRunner:
     def run_to_end(self, future: AsyncTaskFuture[Any], waited: Any) -> Generator[Any, None, RunnerRequest]:
         """Drives a task from its first wait to its end. Returns the runner's next request."""
         worker = self._worker
+        # In the context of the task for each of its steps, as ``asyncio.Task`` runs them.
         waits, slow_callbacks = worker.engine.waits, worker.engine.slow_callbacks
         run, send, throw = self.variables.run, self.generator.send, self.generator.throw
-        self._has_waited = True
+        self._has_waited = True  # the loop checks only tasks that never wait
         task = future._task
         slow_callbacks.check(future._started_at, worker.name, future.id, task)
         while True:

@@ -41,7 +41,7 @@ _CHECK_DRAINED = object()
 
 
 class ThreadsBackendPort(RemoteBackend, ResourceMaker, Protocol):
-    """What a threaded engine needs of a backend: hosts for its workers, and resources for ``run_task``."""
+    """The part of a backend that a threaded engine uses: makes hosts for workers, and resources for ``run_task``."""
 
     def host(self, worker: HostedWorker) -> Host:
         """Makes the host of a worker."""
@@ -103,6 +103,7 @@ class Engine(FutureOwner):
             self.request_kill("its start was interrupted", self.config.cancel_grace)
             self.pool.close()
             raise
+        # Last, because a parent that is cancelled already calls back at once.
         if self.config.ctx is not None:
             self.forget_parent = self.config.ctx.on_cancel(self._parent_ended)
 

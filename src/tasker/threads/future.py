@@ -179,7 +179,7 @@ class TaskFuture(Future[T]):
 
     @property
     def attempts(self) -> int:
-        """How many times the task was started."""
+        """The number of times that the task was started."""
         return self._attempts
 
     @property
@@ -208,7 +208,7 @@ class TaskFuture(Future[T]):
     @property
     def label(self) -> str:
         """``task #<id> <function>``, as in messages; without the function once the task is done."""
-        task = self._task
+        task = self._task  # read once: another thread may clear it
         return f"task #{self.id}" if task is None else f"task #{self.id} {task_name(task)}"
 
     # -- for workers and the manager ------------------------------------------------------------------------------

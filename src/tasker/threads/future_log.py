@@ -46,7 +46,7 @@ RUN, BACK, DONE = "RUN", "BACK", "DONE"
 
 
 class Logged(Protocol):
-    """What the log needs of its future."""
+    """The part of its future that a log uses."""
 
     _log: list[Any]
     _kind: int
@@ -68,7 +68,7 @@ class Ending:
 
 
 class Owner(Protocol):
-    """What a future needs of the manager that it belongs to. Called from any thread."""
+    """The part of its manager that a future uses. Thread-safe."""
 
     def ended_in_queue(self, future: Any, ending: Ending) -> None:
         """Counts a task that ended while no attempt ran. Called before the watchers are notified."""

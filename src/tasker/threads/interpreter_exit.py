@@ -14,7 +14,7 @@ from typing import Protocol
 
 
 class ExitingEngine(Protocol):
-    """What exit and fork need of an engine."""
+    """The part of an engine that exit and fork use."""
 
     def begin_exit(self) -> None:
         """Begins a graceful stop, during which workers may not get a thread any more."""

@@ -96,7 +96,7 @@ def as_completed(
                 future = ended.get()
             pending.discard(future)
             result = future.result()
-            submit_next(1)
+            submit_next(1)  # before the yield, as above
             yield result
             del result, future
         feed.raise_error()

@@ -103,8 +103,9 @@ class FutureOwner(EngineCore[Worker], abc.ABC):
             self.counters.note("ended_in_queue")
             self._failed_in_queue(future)
         self.release_slot(future)
-        if not self.killed:  # a kill empties the queue itself, and without a search for each task
+        if not self.killed:  # a kill empties the queue itself, without a search for each task
             self.queue.discard(future)
+        # Only a manager that ends waits for the last task.
         if self.door:
             self.check_drained()
 
@@ -192,14 +193,14 @@ class FutureOwner(EngineCore[Worker], abc.ABC):
 
     def bar(self) -> None:
         """See ``Driver``."""
-        # A worker that takes a task from now on finds the door, and gives the task back.
+        # A worker that takes a task from now on finds the manager killed, and does not start it.
         with self.counters.lock:
             self.move_door(DoorMove.KILL, self.refusal)
 
     def take_queued(self, most: int) -> Sequence[TaskFuture[Any]]:
         """See ``Driver``."""
         taken = self.queue.take_many(most)
-        # In the end ``waiting``, too: a task whose token a worker holds is still in its level.
+        # At the end ``waiting`` too: a task whose token a worker has taken is still in its level.
         return taken if len(taken) == most else (*taken, *self.queue.waiting())
 
     def drop(self, task: TaskFuture[Any]) -> None:

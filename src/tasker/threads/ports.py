@@ -25,7 +25,7 @@ from .resources import ResourceMaker
 
 
 class ThreadEngineForTasks(Protocol):
-    """What is needed to run a task, in a worker or by ``run_task``."""
+    """The part of the engine that runs of tasks use, in a worker or by ``run_task``."""
 
     @property
     def config(self) -> Config[Any]: ...
@@ -62,7 +62,7 @@ class ThreadEngineForTasks(Protocol):
 
 
 class ThreadEngineForWorkers(ThreadEngineForTasks, Protocol):
-    """What a worker and its host need of the engine."""
+    """The part of the engine that a worker and its host use."""
 
     @property
     def queue(self) -> TaskQueue: ...
@@ -94,7 +94,7 @@ class ThreadEngineForWorkers(ThreadEngineForTasks, Protocol):
 
 
 class HostedWorker(Protocol):
-    """What a host needs of the worker that drives it."""
+    """The part of a worker that its host uses."""
 
     @property
     def engine(self) -> ThreadEngineForWorkers: ...
@@ -116,7 +116,7 @@ class HostedWorker(Protocol):
 
 
 class EngineForRunTask(ThreadEngineForTasks, Protocol):
-    """What ``run_task`` needs of the engine."""
+    """The part of the engine that ``run_task`` uses."""
 
     @property
     def run_task_root(self) -> RunTaskRoot:

@@ -146,7 +146,7 @@ class TaskQueue:
                 self.tokens.put(token)
 
     def take_many(self, most: int) -> list[TaskFuture[Any]]:
-        """Removes and returns tasks whose tokens no worker has taken, most urgent first, as many as ``most``."""
+        """Removes and returns up to ``most`` tasks whose tokens no worker has taken, most urgent first."""
         taken: list[TaskFuture[Any]] = []
         others = []
         while len(taken) < most:

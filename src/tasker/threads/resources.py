@@ -67,6 +67,7 @@ class Maker:
         config = self._config
         if config.resource is not None:
             manager: Any = config.resource()
+            # Left without an error, whatever tasks have raised: the resource is only done with.
             return ResourceHandle(manager.__enter__(), lambda: manager.__exit__(None, None, None))
         assert config.on_create is not None
         resource = config.on_create()

@@ -57,6 +57,7 @@ class RunTask:
     def run(self, task: Callable[..., Any], args: tuple[Any, ...]) -> Any:
         """Runs the task. Returns its result or raises its error."""
         engine = self._engine
+        # Calls may be nested: a task in ``run_task`` may call it again, also that of another manager.
         outer = this_thread.inline
         call = _Call()
         call.queued = monotonic()
@@ -106,6 +107,8 @@ class RunTask:
         """Returns the resource and counts the task. May be called again if it was interrupted: the call records what is
         left to do."""
         engine, error = self._engine, call.error
+        # User code (``check_health``, ``on_destroy``, the collector) is called outside of the lock, before and after
+        # it.
         finished = monotonic()
         handle = call.handle
         broken = handle is not None and handle.remote is not None and not handle.remote.usable
@@ -124,6 +127,7 @@ class RunTask:
             call.open = False
             if error is not None or not call.started:
                 self._count_failure(call)
+            # A cancelled task says nothing about how long tasks take.
             if call.started and not call.cancelled:
                 meter.execution.append(finished - call.started)
                 meter.wait.append(call.started - call.queued)

@@ -39,12 +39,14 @@ class SignalListener:
                 self._handlers[signum] = signal.signal(signum, _nothing)
             self._thread.start()
         except BaseException:
+            # The thread does not run, so no other code closes the reading end.
             self._restore()
             os.close(self._reading)
             raise
 
     def close(self) -> None:
         """Restores the handlers, after every signal that has arrived was received."""
+        # The writing end first: the thread reads to the end of the file, so nothing that has arrived is lost.
         self._restore()
         self._thread.join()
         os.close(self._reading)
@@ -57,6 +59,7 @@ class SignalListener:
 
     def _listen(self) -> None:
         while arrived := os.read(self._reading, 64):
+            # For instance to an event loop of the main thread, which receives its signals in the same way.
             if self._former >= 0:
                 _pass_on(self._former, arrived)
             for signum in arrived:

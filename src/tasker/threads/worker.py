@@ -37,6 +37,8 @@ class Worker:
         """The present state. The supervisor learns of a change a little later."""
         self.name: str = f"{engine.config.name}-{seat.slot}"
         self.host: Host = engine.new_host(self)
+        # A daemon: a thread that is stuck in user code must not keep the interpreter from exiting. The others are ended
+        # in an orderly way before that, by ``interpreter_exit``.
         self.thread: threading.Thread = threading.Thread(target=self.run, name=self.name, daemon=True)
 
     def run(self) -> None:
@@ -46,7 +48,7 @@ class Worker:
         try:
             self._live()
         finally:
-            this_thread.worker = None
+            this_thread.worker = None  # the exiting thread has other things to do afterwards
 
     def _live(self) -> None:
         engine = self.engine
@@ -98,6 +100,8 @@ class Worker:
             # Without the frame of the worker's loop, which would keep the resource and the next tasks alive as long as
             # the error. Not by assignment, which the error's class may forbid.
             BaseException.with_traceback(error, error.__traceback__.tb_next)
+        # The task obeyed its cancellation only if its context was cancelled. Any other ``CancelledError`` comes from
+        # something else that it has waited for, and is an ordinary error.
         context = future._context
         cancelled = isinstance(error, CancelledError) and context is not None and context.cancelled
         verdict = after_error(cancelled=cancelled, blameless=blameless or isinstance(error, DeadlockError))
