@@ -49,8 +49,7 @@ class ThreadsBackendPort(RemoteBackend, ResourceMaker, Protocol):
 
 
 class Engine(FutureOwner):
-    """Drives the engine core on threads; see the module's docstring. Methods may be called from any thread, except
-    those of ``Driver``, which the supervisor's thread calls."""
+    """Drives the engine core on threads. Methods may be called from any thread, except those of ``Driver``."""
 
     backend: ThreadsBackendPort | None
 
@@ -77,8 +76,7 @@ class Engine(FutureOwner):
         # A SimpleQueue: its ``put`` may be called from finalizers and signal handlers.
         self._inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self.put_event: Callable[[ev.Event], None] = self._inbox.put
-        """Does what ``report`` does as one call of C, for callers in which no asynchronous exception may strike between
-        an earlier step and this one."""
+        """Does what ``report`` does as one call of C, which no signal handler can interrupt."""
         self._leaving: list[threading.Thread] = []
         """Threads that are about to end, which ``wait_finished`` joins."""
         self.thread: threading.Thread = threading.Thread(
@@ -146,8 +144,7 @@ class Engine(FutureOwner):
 
     def _handle(self, event: Any) -> None:
         if event is _CHECK_DRAINED:
-            # Cleared before the check, see ``check_drained``.
-            self._drain_check_pending = False
+            self._drain_check_pending = False  # before the check, see ``check_drained``
             self.answer_drained(monotonic())
         elif callable(event):
             event()
@@ -250,14 +247,12 @@ class Engine(FutureOwner):
         self.report(self.stop_event(reason, timeout))
 
     def request_kill(self, reason: str, timeout: float) -> None:
-        """Begins a kill, and returns at once. May be called from any thread, signal handlers and finalizers: it takes
-        no lock."""
+        """Begins a kill, and returns at once. Takes no lock, so signal handlers and finalizers may call it."""
         self.report(self.kill_event(reason, timeout))
 
     def cancel_running(self) -> None:
         """See ``Driver``."""
-        # In a thread of its own: callbacks of ``Context.on_cancel`` are user code and may take long, but the deadline
-        # of the kill holds.
+        # In a thread of its own: callbacks of ``Context.on_cancel`` may take long, but the deadline holds.
         try:
             self._start_thread(self._cancel_all, "cancel")
         except Exception:  # no more threads
@@ -312,8 +307,7 @@ class Engine(FutureOwner):
             self._waiter_closes_pool = False
             raise
         if end is None and self.killed:
-            # A callback of ``Context.on_cancel`` may hang in the thread that cancels.
-            end = monotonic() + self.config.cancel_grace
+            end = monotonic() + self.config.cancel_grace  # a callback of ``Context.on_cancel`` may hang
         for thread in (self.thread, *self._leaving):
             if thread.ident is not None:  # a worker without a thread was run by the exiting thread
                 thread.join(_seconds_until(end))
