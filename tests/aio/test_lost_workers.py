@@ -24,14 +24,14 @@ async def quick(ctx: Context, resource: Any) -> str:
 
 def fail_after_the_first_step(m: Any, error: BaseException) -> None:
     """Have the worker itself raise when it measures how long the next step of a task took, once."""
-    watch = m._engine.watch
-    real = watch.look
+    watch = m._engine.slow_callbacks
+    real = watch.check
 
     def look(*args: Any) -> None:
-        watch.look = real
+        watch.check = real
         raise error
 
-    watch.look = look
+    watch.check = look
 
 
 @pytest.mark.parametrize("error", [MemoryError(), RuntimeError("a fault of ours")], ids=repr)

@@ -311,32 +311,6 @@ async def test_point_16_not_after_a_resize_where_the_awaited_task_runs(engine: A
         await eventually(lambda: m.stats().active_workers == 2)
 
 
-async def test_point_16_after_a_resize_when_the_other_workers_have_ended(engine: Any, kit: Any) -> None:
-    """Tasks that wait for queued ones are not stuck while other workers are busy; they are when these have ended because of
-    a resize. Then at least one gets the error, and all come to an end."""
-    slow, go = engine.gate(), engine.gate()
-
-    async def outer(own: Any) -> Any:
-        await own.pass_through(go)
-        return await own.queue_task(kit.returns("inner"))
-
-    async with engine.manager(worker_count=4, max_worker_count=4, burst_interval=0.02) as m:
-        for _ in range(2):
-            await m.submit(kit.holds(slow))
-        await slow.arrivals(2)
-        waiting = [await m.submit(engine.inside_task(m, outer)) for _ in range(2)]
-        await go.arrivals(2)
-        m.resize(worker_count=2, max_worker_count=2)
-        await eventually(lambda: m.explain().max_worker_count == 2)
-        go.open()
-        await eventually(lambda: any(f.done() for f in waiting) or internals.workers_that_wait(m) == 2)
-        slow.open()
-        await eventually(lambda: all(future.done() for future in waiting), 5, "all come to an end")
-        errors = [error for future in waiting if (error := future.raw.exception()) is not None]
-        assert errors
-        assert all(isinstance(error, DeadlockError) for error in errors)
-
-
 @pytest.mark.parametrize("end", ["stop", "kill"])
 async def test_point_08_stop_inside_a_task_raises(engine: Any, kit: Any, end: str) -> None:
     """stop() and kill() inside a task raise DeadlockError, and the manager works on."""

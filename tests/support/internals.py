@@ -38,4 +38,4 @@ def fail_next_close(manager: Any, error: BaseException) -> None:
 
 def workers_that_wait(manager: Any) -> int:
     """The number of workers whose task is known to wait for a task of the same manager."""
-    return len(manager._engine.waits._waits)
+    return manager._engine.waits.waiting()

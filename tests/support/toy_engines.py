@@ -16,7 +16,12 @@ from support.toy_session import ToyBackend
 from tasker import Context, ResourceLedger
 
 _GIVEN_UP = "a session that does not end is given up, and its resource counts as lost"
+_ELSEWHERE = "tasks and hooks run in threads that are no workers, so their waits are not known"
 EXCEPTIONS = {
+    "test_point_16_deadlock": _ELSEWHERE,
+    "test_an_abandoned_hostile_task_ends": _GIVEN_UP,
+    "test_a_callback_that_raises_is_logged": "the toy prints it, as a child process does",
+    "test_point_16_a_hook_that_waits_for_its_own_manager": _ELSEWHERE,
     "test_point_09_it_does_not_wait_for_tasks_that_ignore_it": _GIVEN_UP,
     "test_point_09_an_abandoned_resource_is_destroyed_when_its_task_ends": _GIVEN_UP,
     "test_point_09_stop_with_a_timeout_leaves_a_stuck_task_behind": _GIVEN_UP,
@@ -28,22 +33,22 @@ EXCEPTIONS = {
 class OverToys(Engine):
     """What both engines over toys have in common."""
 
-    def in_the_books(self, raw: Any, resources: ScriptedResources | None, killed: bool) -> bool:
-        """A session may be given up between what its hook did and what its manager heard of it."""
-        return killed or super().in_the_books(raw, resources, killed)
+    def ledger_is_complete(self, raw: Any, resources: ScriptedResources | None, killed: bool) -> bool:
+        """True after a kill: it may strike a session that has made a resource and not yet reported it."""
+        return killed or super().ledger_is_complete(raw, resources, killed)
 
-    def check_books(self, ledger: ResourceLedger, resources: ScriptedResources | None, killed: bool) -> None:
-        """What was given up may be lost, and nothing else."""
+    def check_ledger(self, ledger: ResourceLedger, resources: ScriptedResources | None, killed: bool) -> None:
+        """Resources may be lost in a kill, and in nothing else."""
         if not killed:
-            super().check_books(ledger, resources, killed)
+            super().check_ledger(ledger, resources, killed)
             return
         assert ledger.created == ledger.destroyed + ledger.alive + ledger.lost, ledger
         if resources is not None:
             ended = [one.number for one in resources.destroyed]
             assert len(ended) == len({*ended}), f"destroyed twice: {sorted(ended)}"
-            unheard = len(resources.created) - ledger.created
-            assert unheard >= 0, ledger
-            assert len(resources.alive) <= ledger.lost + unheard, (ledger, resources.alive)
+            unreported = len(resources.created) - ledger.created
+            assert unreported >= 0, ledger
+            assert len(resources.alive) <= ledger.lost + unreported, (ledger, resources.alive)
 
 
 class ToyEngine(OverToys, ThreadedEngine):
@@ -61,7 +66,7 @@ class AsyncToyKit(CoroutineKit):
     """Coroutine functions that can run in several loops."""
 
     def in_turn(self, seconds: float) -> Body:
-        turn = Lock()  # across loops, where an asyncio.Lock means nothing
+        turn = Lock()  # across the loops of several workers; an asyncio.Lock belongs to one
 
         async def working(ctx: Context, resource: Any, *args: Any) -> Any:
             with turn:

@@ -349,7 +349,10 @@ class ToySession(Session):
             except BaseException:
                 sys.excepthook(*sys.exc_info())
             if context.interrupt is not None:
-                context.interrupt()
+                try:
+                    context.interrupt()
+                except RuntimeError:  # its loop is closed: the task has ended
+                    pass
             del cancellation, context, cause
 
 

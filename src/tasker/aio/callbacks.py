@@ -9,12 +9,15 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import inspect
+from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from .future import AsyncTaskFuture
 from .ports import EngineInLoop
 from .reentrancy import current
+
+_DEEPEST = 20
 
 
 class Callbacks:
@@ -25,6 +28,10 @@ class Callbacks:
         # The loop itself has only weak references to its tasks.
         self._tasks: dict[asyncio.Task[None], AsyncTaskFuture[Any]] = {}
         self._running_ids: set[int] = set()
+        self._depth = 0
+        self._later: deque[tuple[AsyncTaskFuture[Any], Callable[[Any, BaseException | None], object], Any, Any]] = (
+            deque()
+        )
 
     def __len__(self) -> int:
         return len(self._tasks)
@@ -41,8 +48,29 @@ class Callbacks:
         error: BaseException | None,
     ) -> None:
         """Calls one callback. An error that it raises is logged and counted."""
-        # In a copy of the context: what marks the callback must not be seen by the code that set the outcome.
-        variables = contextvars.copy_context()
+        # A callback may end another task, whose callback ends the next one. A long chain of them would reach the
+        # recursion limit in the middle of an outcome; so from a depth on they are called one after the other.
+        if self._depth >= _DEEPEST:
+            self._later.append((future, callback, value, error))
+            return
+        self._depth += 1
+        try:
+            self._call(future, callback, value, error)
+            while self._depth == 1 and self._later:
+                self._call(*self._later.popleft())
+        finally:
+            self._depth -= 1
+
+    def _call(
+        self,
+        future: AsyncTaskFuture[Any],
+        callback: Callable[[Any, BaseException | None], object],
+        value: Any,
+        error: BaseException | None,
+    ) -> None:
+        # In a context of its own: this may be called in that of the task, and what the task has set is nothing to the
+        # callback; nor may the code that set the outcome see what marks the callback.
+        variables = contextvars.Context()
         variables.run(current.set, (self, future.id))
         self._running_ids.add(future.id)
         try:

@@ -3,7 +3,6 @@ synchronous or an asynchronous iterable."""
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
 from typing import Any, Generic, TypeVar
@@ -11,6 +10,7 @@ from typing import Any, Generic, TypeVar
 from tasker.core.mapping import cancel_all
 
 from .future import AsyncTaskFuture
+from .queue_slots import AsyncSlotWait, HasLoop
 
 T = TypeVar("T")
 A = TypeVar("A")
@@ -76,25 +76,39 @@ async def as_completed(
     submit: Callable[[A], Awaitable[AsyncTaskFuture[T]]],
     inputs: Iterable[A] | AsyncIterable[A],
     look_ahead: int,
+    engine_of: Callable[[], HasLoop],
 ) -> AsyncIterator[T]:
     """Yields results as tasks end, with at most ``look_ahead`` tasks submitted and not yet yielded."""
     feed = _Feed(submit, inputs)
-    ended: asyncio.Queue[AsyncTaskFuture[T]] = asyncio.Queue()
+    ended: deque[AsyncTaskFuture[T]] = deque()
     pending: set[AsyncTaskFuture[T]] = set()
+    wait: AsyncSlotWait | None = None
+
+    def end(future: AsyncTaskFuture[T]) -> None:
+        ended.append(future)
+        if wait is not None and not wait.done():
+            wait.set_result(None)
 
     async def submit_next() -> bool:
         future = await feed.next()
         if future is None:
             return False
         pending.add(future)
-        future.add_done_callback(ended.put_nowait)
+        future.add_done_callback(end)
         return True
 
     try:
         while len(pending) < look_ahead and await submit_next():
             pass
         while pending:
-            done = await ended.get()
+            if not ended:
+                # A future of the manager's, which the search for deadlocks knows, and not an ``asyncio.Queue``.
+                engine = engine_of()
+                wait = AsyncSlotWait(loop=engine.loop)
+                wait._engine, wait.what = engine, f"the first of {len(pending)} tasks of a map"
+                await wait
+                wait = None
+            done = ended.popleft()
             pending.discard(done)
             result = await done
             await submit_next()

@@ -73,7 +73,7 @@ class OwnThread:
             except BaseException as error:
                 if error.__traceback__ is not None:
                     # Without this frame, which lives on and would keep the error and its frames alive.
-                    error.__traceback__ = error.__traceback__.tb_next
+                    BaseException.with_traceback(error, error.__traceback__.tb_next)
                 answer = (True, error)
             self._deliver(outcome, answer)
             # Before the thread waits for the next call: it must not keep the last one alive.

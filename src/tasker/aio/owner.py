@@ -71,10 +71,10 @@ class AsyncFutureOwner(EngineCore[AsyncWorker], abc.ABC):
 
     def level(self, priority: int) -> Callable[[AsyncTaskFuture[Any]], None]:
         """Returns the function that queues a task of this priority. Raises ``ValueError`` if it is not a priority."""
-        try:
-            return self.queue.levels[Priority(priority)].append
-        except ValueError:
-            raise ValueError(f"priority must be one of {', '.join(map(str, Priority))}, got {priority!r}") from None
+        # Not ``Priority(priority)``, which also accepts True and 2.0.
+        if isinstance(priority, int) and not isinstance(priority, bool) and int(priority) in list(Priority):
+            return self.queue.levels[priority].append
+        raise ValueError(f"priority must be one of {', '.join(map(str, Priority))}, got {priority!r}")
 
     def admit(self, timeout: float | None, has_slot: bool) -> None:
         """Acquires what ``submit`` needs before it may queue a task. Raises ``ShutdownError`` if the door is closed,
@@ -149,7 +149,9 @@ class AsyncFutureOwner(EngineCore[AsyncWorker], abc.ABC):
 
     def claim(self, task: AsyncTaskFuture[Any]) -> BaseException | None:
         """See ``Driver``."""
-        if task._stage != QUEUED:  # cancelled since its attempt failed
+        # Until here the task counted as running, so that it never counts as queued beyond the bound of the queue.
+        self.counters.sent_back += 1
+        if task._stage != QUEUED:  # cancelled in the meantime
             return None
         extra = task.extra()
         failure, extra.failure = extra.failure, None
@@ -157,8 +159,7 @@ class AsyncFutureOwner(EngineCore[AsyncWorker], abc.ABC):
 
     def returned(self, task: AsyncTaskFuture[Any]) -> bool:
         """See ``Driver``."""
-        # It counts as queued since its worker sent it back, and a ``cancel`` since then would have ended it.
-        return True
+        return True  # nothing can have come between the claim and this
 
     def enqueue(self, task: AsyncTaskFuture[Any], priority: Priority) -> None:
         """See ``Driver``."""
@@ -172,6 +173,7 @@ class AsyncFutureOwner(EngineCore[AsyncWorker], abc.ABC):
 
     def drop_returned(self, task: AsyncTaskFuture[Any]) -> None:
         """See ``Driver``."""
+        self.counters.sent_back += 1
         self.drop(task)
 
     # -- tasks that wait ------------------------------------------------------------------------------------------

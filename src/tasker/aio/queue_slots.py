@@ -21,12 +21,13 @@ class HasLoop(Protocol):
 
 
 class AsyncSlotWait(asyncio.Future[None]):
-    """Wakes one caller that waits for a slot."""
+    """Wakes one caller that waits for a slot; or for something else of the manager, which ``what`` names."""
 
     _engine: HasLoop
+    what: str = "a slot in the full queue"
 
     def __repr__(self) -> str:
-        return "a slot in the full queue"
+        return self.what
 
 
 class AsyncQueueSlots:

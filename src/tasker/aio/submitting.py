@@ -283,7 +283,9 @@ class Submitting(Generic[R]):
         async def submit(item: A) -> AsyncTaskFuture[Any]:
             return await self.submit_wait(task, item, **options)
 
-        return (in_order if ordered else as_completed)(submit, inputs, look_ahead)
+        if ordered:
+            return in_order(submit, inputs, look_ahead)
+        return as_completed(submit, inputs, look_ahead, self._running_engine)
 
     # -- inside ---------------------------------------------------------------------------------------------------
 

@@ -22,7 +22,12 @@ def is_async(fn: Any) -> bool:
     """Returns whether calling ``fn`` returns a coroutine. Looks through ``partial`` and at ``__call__``."""
     while isinstance(fn, functools.partial):
         fn = fn.func
-    return inspect.iscoroutinefunction(fn) or inspect.iscoroutinefunction(getattr(type(fn), "__call__", None))  # noqa: B004
+    try:
+        if inspect.iscoroutinefunction(fn):
+            return True
+    except Exception:  # noqa: S110  a proxy, whose attributes may raise anything
+        pass
+    return inspect.iscoroutinefunction(getattr(type(fn), "__call__", None))  # noqa: B004
 
 
 class FunctionCaller:

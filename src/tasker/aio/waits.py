@@ -30,7 +30,7 @@ class WaitingWorker(Protocol):
     def shard(self) -> Any: ...
     @property
     def runner(self) -> Any: ...
-    def waits_for(self) -> list[Any]:
+    def waits_for(self, *, timed: bool = True) -> list[Any]:
         """Returns the futures that its task waits for, as far as they can be found."""
         ...
 
@@ -68,6 +68,10 @@ class AsyncWaitRegistry:
         worker.waits = False
         self._graph.leave(worker)
 
+    def waiting(self) -> int:
+        """Returns how many workers wait for something that has not happened."""
+        return self._graph.waiting()
+
     def survey(self) -> None:
         """Finds waits that were not announced. If one of them would never end, raises ``DeadlockError`` in its task."""
         engine = self._engine
@@ -77,7 +81,9 @@ class AsyncWaitRegistry:
         for worker in list(engine.workers.values()):
             if worker.waited is None or worker in self._graph:
                 continue
-            awaited = next((one for one in reached(worker.waits_for(), timed=False) if _is_own(one, engine)), None)
+            awaited = next(
+                (one for one in reached(worker.waits_for(timed=False), timed=False) if _is_own(one, engine)), None
+            )
             if awaited is None:
                 continue
             error = self._judge(worker, awaited)

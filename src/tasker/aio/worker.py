@@ -59,11 +59,12 @@ class AsyncWorker:
         # The loop has only a weak reference to the task; this worker, in the table of the engine, keeps it.
         self.task.add_done_callback(self._gone)
 
-    def waits_for(self) -> list[Any]:
-        """Returns the futures that the running task waits for, as far as they can be found."""
+    def waits_for(self, *, timed: bool = True) -> list[Any]:
+        """Returns the futures that the running task waits for, as far as they can be found. ``timed``: also those of a
+        wait with a timeout."""
         if self.waited is None or self.runner is None:
             return []
-        return [self.waited, *awaited_by(getattr(self.runner.generator, "gi_yieldfrom", None))]
+        return [self.waited, *awaited_by(getattr(self.runner.generator, "gi_yieldfrom", None), timed=timed)]
 
     def _gone(self, task: asyncio.Task[None]) -> None:
         if not self._begun:  # cancelled before its first step, so that ``_run`` could not report anything
@@ -203,7 +204,7 @@ class AsyncWorker:
         future._finished_at = finished = monotonic()
         if error.__traceback__ is not None:
             # Without the frame of the runner, which would keep the resource and the next tasks alive with the error.
-            error.__traceback__ = error.__traceback__.tb_next
+            BaseException.with_traceback(error, error.__traceback__.tb_next)
         cancellation = cancellation_of(future, self.context, error, engine.refusal)
         verdict = after_error(
             cancelled=cancellation is not None, blameless=blameless or isinstance(error, DeadlockError)
@@ -236,7 +237,6 @@ class AsyncWorker:
         future._stage = QUEUED
         extra = future.extra()
         extra.sent_back += 1
-        engine.counters.sent_back += 1
         self.shard.sent_back += 1
         text = "worker %s replaces its resource: %s failed (attempt %d) with %s"
         engine.log.log("warning", text, self.name, future.label, future.attempts, describe(error))

@@ -58,7 +58,7 @@ def _request_for(task: Any) -> RunnerRequest:
     # Most tasks are functions, and the flag in their code is quick to check.
     try:
         plain = not task.__code__.co_flags & CO_COROUTINE
-    except AttributeError:
+    except Exception:  # no function; or a proxy, whose attributes may raise anything
         plain = True
     return PLAIN if plain and not is_async(task) else SWITCH
 
@@ -166,7 +166,9 @@ class TaskRunner:
             shard.done += 1
             shard.future = None
             if collects:
-                hooks.completion(TaskLifecycleTimestamps(future._queued_at, future._started_at, finished))
+                # This is the context of the task, and what the task has set there is nothing to the collector.
+                stamps = TaskLifecycleTimestamps(future._queued_at, future._started_at, finished)
+                contextvars.Context().run(hooks.completion, stamps)
             if future._stage == RUNNING:  # not abandoned by a kill
                 future._stage = ENDED
                 future._held = value

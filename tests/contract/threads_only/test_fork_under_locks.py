@@ -13,7 +13,7 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
 LOCKS = {
     "the counters": "m._engine.counters.lock",
     "a worker's meter": "m._engine.counters.shards[1].meter.lock",
-    "run_task's meter": "m._engine.inline.meter.lock",
+    "run_task's meter": "m._engine.run_task.meter.lock",
     "run_task's pool": "m._engine.pool._lock",
 }
 SCRIPT = """

@@ -29,8 +29,8 @@ def test_ctrl_c_in_the_constructor(monkeypatch: pytest.MonkeyPatch) -> None:
     engines: list[Any] = []
     real = Engine.__init__
 
-    def init(engine: Any, config: Any) -> None:
-        real(engine, config)
+    def init(engine: Any, *args: Any) -> None:
+        real(engine, *args)
         engine._begun = Struck()
         engines.append(engine)
 

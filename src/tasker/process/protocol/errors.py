@@ -133,8 +133,8 @@ def unpack_error(packed: PackedError) -> BaseException:
             last = last.__cause__
             seen.add(id(last))
         suppressed = last.__suppress_context__
-        last.__cause__ = RemoteTraceback(packed.traceback)
-        last.__suppress_context__ = suppressed or last is error
+        _set(last, "__cause__", RemoteTraceback(packed.traceback))
+        _set(last, "__suppress_context__", suppressed or last is error)
     return error
 
 
@@ -151,10 +151,10 @@ def _unpack(packed: PackedError) -> BaseException:
         if note not in getattr(error, "__notes__", ()):
             _add_note(error, note)
     if packed.cause is not None:
-        error.__cause__ = _unpack(packed.cause)
+        _set(error, "__cause__", _unpack(packed.cause))
     if packed.context is not None:
-        error.__context__ = _unpack(packed.context)
-    error.__suppress_context__ = packed.suppress
+        _set(error, "__context__", _unpack(packed.context))
+    _set(error, "__suppress_context__", packed.suppress)
     return error
 
 
@@ -163,3 +163,8 @@ def _add_note(error: BaseException, note: str) -> None:
         error.add_note(note)
     except USER_ERRORS:  # a class that forbids it
         pass
+
+
+def _set(error: BaseException, name: str, value: object) -> None:
+    # Not by assignment, which a class may forbid (a frozen dataclass does).
+    BaseException.__dict__[name].__set__(error, value)
