@@ -83,7 +83,7 @@ coverage: $(VENV)/.installed-test ## all tests, with a report of what they do no
 	$(BIN)/python -m pytest -m 'not soak' --cov --cov-report=term-missing $(TESTS)
 
 coverage-gate: $(VENV)/.installed-test ## the pure planes are covered completely, by their own tests alone
-	$(BIN)/python -m pytest -q -m 'not soak' tests/unit tests/stateful --cov=tasker.control --cov=tasker.core --cov-report=term-missing --cov-fail-under=100
+	$(BIN)/python -m pytest -q tests/unit/core tests/unit/control tests/stateful --cov=tasker.control --cov=tasker.core --cov-report=term-missing --cov-fail-under=100
 
 clean: ## remove what these commands made
 	rm -rf .venv .venv-* $(DEMO) build dist .coverage .coverage.* htmlcov .hypothesis .mypy_cache .pytest_cache .ruff_cache

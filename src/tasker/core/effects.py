@@ -175,7 +175,7 @@ class Effects:
             if action.before is None or task._queued_at <= action.before:
                 error = ResourceError(f"no resource could be made for {task.label}: {action.error}")
                 error.__cause__ = driver.creation_error
-                driver.fail_queued(task, error)
+                self._end(task, driver.fail_queued, error)
         driver.check_drained()
 
     def _cancel_running(self, action: act.CancelRunning) -> None:
@@ -200,17 +200,24 @@ class Effects:
         driver = self._driver
         tasks = driver.take_queued(most)
         for task in tasks:
-            try:
-                driver.drop(task)
-            except BaseException as error:  # of the user's, among those that are notified; the other tasks follow
-                driver.log.fault(f"the end of task #{task.id}", error)
+            self._end(task, driver.drop)
         return len(tasks) == most
+
+    def _end(self, task: Any, end: Callable[..., None], *args: object) -> None:
+        """Ends one of several tasks. What a notified waiter raises is logged and counted, and the next task follows."""
+        try:
+            end(task, *args)
+        except BaseException as error:
+            self._driver.log.fault(f"the end of task #{task.id}", error)
 
     def _abandon(self, action: act.Abandon) -> None:
         driver = self._driver
         counts = driver.shutdown_counts
         if driver.backend is not None:
-            driver.backend.kill_all()
+            try:
+                driver.backend.kill_all()
+            except Exception as error:  # the tasks of these workers need their outcomes all the same
+                driver.log.fault("the end of the backend's sessions", error)
         for seat in action.seats:
             worker = driver.workers.pop(seat, None)
             if worker is None:

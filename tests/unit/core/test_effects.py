@@ -233,6 +233,19 @@ def test_fail_queued_before_a_moment() -> None:
     assert failed == [1.0, 2.0]
 
 
+def test_fail_queued_where_failing_raises() -> None:
+    """The fault is logged with its task and counted, and the other tasks are failed all the same."""
+    driver = FakeDriver()
+    driver.queued = [FakeTask(id=1), FakeTask(id=2)]
+    driver.faults["fail_queued"] = ValueError("boom")
+    assert [call[0] for call in carried_out(driver, act.FailQueued("late"))] == [
+        "fail_queued",
+        "fail_queued",
+        "check_drained",
+    ]
+    assert driver.user_errors() == 2
+
+
 def test_fail_queued_with_an_empty_queue() -> None:
     """Whether anything is outstanding is looked at all the same."""
     assert carried_out(FakeDriver(), act.FailQueued("OSError: no route")) == [("check_drained",)]

@@ -106,3 +106,15 @@ def test_a_backend_ends_its_sessions_first() -> None:
     driver.backend = FakeBackend()
     driver.backend.calls = driver.calls
     assert abandoned(driver, SEATS[0]) == [("kill_all",), ("left", worker), ("abandon_callbacks",)]
+
+
+def test_a_backend_that_cannot_end_its_sessions() -> None:
+    """Its fault is logged and counted, and the tasks of the workers get their outcomes all the same."""
+    task = FakeTask()
+    driver, worker = with_worker(task=task)
+    driver.backend = FakeBackend()
+    driver.backend.faults["kill_all"] = OSError("gone")
+    calls = abandoned(driver, SEATS[0])
+    assert [call[:2] for call in calls] == [("abandon", task), ("abandon_callbacks",)]
+    assert driver.user_errors() == 1
+    assert worker.name in driver.shutdown_counts.abandoned[0]
