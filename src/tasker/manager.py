@@ -48,14 +48,17 @@ class TaskManager(Generic[R]):
 
     The constructor makes the pool of ``run_task`` (``Config.resource_pool_size``) in the calling thread, and starts the
     workers. It raises ``ResourceError`` if the pool cannot be made, and ``ConfigError`` if ``config`` is not a
-    ``Config``.
+    ``Config``, or if one of its functions is asynchronous.
     """
 
     def __init__(self, config: Config[R]) -> None:
         if not isinstance(config, Config):
             raise ConfigError(f"TaskManager takes a Config, got {config!r}")
         # Imported here because most of the library is behind it, and takes most of the time of the import.
+        from .core.user_functions import forbid_async  # noqa: PLC0415
         from .threads.engine import Engine  # noqa: PLC0415
+
+        forbid_async(config)
 
         engine = Engine(config, _backend_of(config))
         engine.start()

@@ -14,6 +14,7 @@ from typing import Any
 
 from tasker.context import Context
 from tasker.control.events import PoolResourceLost
+from tasker.core.user_functions import is_async
 from tasker.errors import TaskCancelled, TaskKilled, TaskTimeout
 from tasker.metrics.meter import BATCH, Meter
 from tasker.metrics.protocol import TaskLifecycleTimestamps
@@ -22,7 +23,6 @@ from .ports import EngineForTasks
 from .reentrancy import current
 from .resource_handle import AsyncResourceHandle
 from .resource_pool import AsyncResourcePool
-from .user_functions import is_async
 
 
 class _Run:

@@ -8,26 +8,15 @@ does), that is awaited in the loop.
 from __future__ import annotations
 
 import contextvars
-import functools
 import inspect
 from collections.abc import Callable
 from typing import Any
 
+from tasker.core.user_functions import is_async
+
 from .own_thread import OwnThread
 
 CO_COROUTINE: int = inspect.CO_COROUTINE
-
-
-def is_async(fn: Any) -> bool:
-    """Returns whether calling ``fn`` returns a coroutine. Looks through ``partial`` and at ``__call__``."""
-    while isinstance(fn, functools.partial):
-        fn = fn.func
-    try:
-        if inspect.iscoroutinefunction(fn):
-            return True
-    except Exception:  # noqa: S110  a proxy, whose attributes may raise anything
-        pass
-    return inspect.iscoroutinefunction(getattr(type(fn), "__call__", None))  # noqa: B004
 
 
 class FunctionCaller:

@@ -25,12 +25,13 @@ from time import monotonic
 from typing import Any
 
 from tasker.context import Context
+from tasker.core.user_functions import is_async
 from tasker.metrics.protocol import TaskLifecycleTimestamps
 
 from .future import ENDED, QUEUED, RUNNING, AsyncTaskFuture
 from .ports import RunnerWorker
 from .queue_slots import AsyncSlotWait
-from .user_functions import CO_COROUTINE, is_async
+from .user_functions import CO_COROUTINE
 
 _SLICE = 0.001
 """The seconds for which a runner runs tasks that never wait before it lets the loop run anything else."""

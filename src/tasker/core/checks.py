@@ -10,9 +10,14 @@ def check_timeout(timeout: float | None) -> None:
 
 
 def check_queue_timeout(timeout: float | None) -> None:
-    """Raises ``TypeError`` for what is neither None nor a number of seconds."""
-    if timeout is not None and (isinstance(timeout, bool) or not isinstance(timeout, int | float)):
+    """Raises ``TypeError`` for what is neither None nor a number of seconds, and ``ValueError`` for a number below 0 or
+    NaN."""
+    if timeout is None:
+        return
+    if isinstance(timeout, bool) or not isinstance(timeout, int | float):
         raise TypeError(f"queue_timeout must be a number of seconds or None, got {timeout!r}")
+    if not timeout >= 0:
+        raise ValueError(f"queue_timeout must be at least 0 seconds, got {timeout!r}")
 
 
 def check_look_ahead(look_ahead: int | None) -> int:

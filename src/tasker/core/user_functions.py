@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 from types import CoroutineType
 from typing import Any
+
+from tasker.config import Config
+from tasker.errors import ConfigError
 
 
 def refused(coroutine: CoroutineType[Any, Any, Any]) -> TypeError:
@@ -12,3 +17,31 @@ def refused(coroutine: CoroutineType[Any, Any, Any]) -> TypeError:
     return TypeError(
         f"{coroutine.__qualname__} is an async task: it needs an AsyncTaskManager, a TaskManager can't run it"
     )
+
+
+def is_async(fn: Any) -> bool:
+    """Returns whether calling ``fn`` returns a coroutine. Looks through ``partial`` and at ``__call__``."""
+    # By ``type``: a proxy may raise at its ``__class__``, which ``isinstance`` asks.
+    while issubclass(type(fn), functools.partial):
+        fn = fn.func
+    try:
+        if inspect.iscoroutinefunction(fn):
+            return True
+    except Exception:  # noqa: S110  a proxy, whose attributes may raise anything
+        pass
+    return inspect.iscoroutinefunction(getattr(type(fn), "__call__", None))  # noqa: B004
+
+
+def forbid_async(config: Config[Any]) -> None:
+    """Raises ``ConfigError`` if a function of the configuration needs an event loop. For managers that have none: a
+    coroutine would become the resource, and every error would count as healthy."""
+    for field in ("on_create", "on_destroy", "check_health", "resource"):
+        function = getattr(config, field)
+        if function is None:
+            continue
+        # ``asynccontextmanager`` wraps an asynchronous generator in a plain function.
+        generator = getattr(function, "__wrapped__", None)
+        if is_async(function) or inspect.isasyncgenfunction(generator):
+            raise ConfigError(
+                f"Config.{field} is asynchronous: it needs an AsyncTaskManager, a TaskManager can't await it, got {function!r}"
+            )

@@ -24,9 +24,9 @@ def test_no_timeout(timeout: Any) -> None:
     assert str(caught.value).endswith(f"got {timeout!r}")
 
 
-@pytest.mark.parametrize("timeout", [None, -1, 0, 0.0, 1, 2.5, math.inf])
+@pytest.mark.parametrize("timeout", [None, 0, 0.0, 1, 2.5, math.inf])
 def test_a_queue_timeout(timeout: float | None) -> None:
-    """None and each number is a timeout of the queue; a negative one has passed already."""
+    """None and each number of seconds from 0 on is a timeout of the queue."""
     check_queue_timeout(timeout)
 
 
@@ -34,6 +34,14 @@ def test_a_queue_timeout(timeout: float | None) -> None:
 def test_no_queue_timeout(timeout: Any) -> None:
     """The error repeats the value, and says what is allowed."""
     with pytest.raises(TypeError, match="queue_timeout must be a number of seconds or None, got ") as caught:
+        check_queue_timeout(timeout)
+    assert str(caught.value).endswith(f"got {timeout!r}")
+
+
+@pytest.mark.parametrize("timeout", [-1, -0.001, math.nan])
+def test_a_queue_timeout_that_is_no_duration(timeout: float) -> None:
+    """A number that is no duration is a ValueError that repeats it."""
+    with pytest.raises(ValueError, match="queue_timeout must be at least 0 seconds, got ") as caught:
         check_queue_timeout(timeout)
     assert str(caught.value).endswith(f"got {timeout!r}")
 

@@ -1,0 +1,94 @@
+"""Which functions are asynchronous, and that a manager without a loop refuses them at once."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+
+from tasker import Config, ConfigError, TaskManager
+from tasker.core.user_functions import forbid_async, is_async
+
+
+async def coroutine(*args: object) -> bool:
+    """A coroutine function."""
+    return True
+
+
+class CallsCoroutine:
+    """An object whose call is one."""
+
+    async def __call__(self, *args: object) -> bool:
+        return True
+
+
+class Hostile:
+    """A proxy that is bound to nothing."""
+
+    def __call__(self) -> None: ...
+
+    def __getattribute__(self, name: str) -> Any:
+        raise RuntimeError("bound to nothing")
+
+
+@contextlib.asynccontextmanager
+async def asynchronous() -> AsyncIterator[object]:
+    """A context manager for event loops."""
+    yield object()
+
+
+@contextlib.contextmanager
+def synchronous() -> Iterator[object]:
+    """A context manager for everybody."""
+    yield object()
+
+
+ASYNC: list[Any] = [
+    coroutine,
+    functools.partial(coroutine, 1),
+    functools.partial(functools.partial(coroutine)),
+    CallsCoroutine(),
+]
+
+
+@pytest.mark.parametrize("fn", ASYNC)
+def test_is_async(fn: Any) -> None:
+    """A coroutine function, through partials, and an object whose __call__ is one."""
+    assert is_async(fn)
+
+
+@pytest.mark.parametrize("fn", [len, lambda: coroutine(), functools.partial(len), object])
+def test_is_not_async(fn: Any) -> None:
+    """Everything else."""
+    assert not is_async(fn)
+
+
+def test_a_proxy_is_not_async() -> None:
+    """An object whose attributes raise is taken for a plain callable."""
+    assert not is_async(Hostile())
+
+
+@pytest.mark.parametrize("field", ["on_create", "on_destroy", "check_health"])
+@pytest.mark.parametrize("fn", ASYNC)
+def test_a_manager_without_a_loop_refuses_it(field: str, fn: Any) -> None:
+    """TaskManager raises at once, names the field, and starts nothing."""
+    made: list[object] = []
+    options: Any = {"on_create": lambda: made.append(1), field: fn}
+    with pytest.raises(ConfigError, match=rf"Config\.{field} is asynchronous: it needs an AsyncTaskManager"):
+        TaskManager(Config(worker_count=1, **options))
+    assert made == []
+
+
+def test_a_manager_without_a_loop_refuses_an_asynchronous_context_manager() -> None:
+    """So it does for resource=."""
+    with pytest.raises(ConfigError, match=r"Config\.resource is asynchronous"):
+        TaskManager(Config(worker_count=1, resource=asynchronous))
+
+
+def test_what_is_plain_passes() -> None:
+    """Plain functions and context managers are fine."""
+    forbid_async(Config(worker_count=1, resource=synchronous, check_health=lambda error: True))
+    forbid_async(Config(worker_count=1, on_create=object, on_destroy=lambda resource: None))
