@@ -65,7 +65,7 @@ class AsyncEngine(AsyncFutureOwner):
         self.pool: AsyncResourcePool = AsyncResourcePool(self)
         self.waits: AsyncWaitRegistry = AsyncWaitRegistry(self)
         self.run_task: AsyncRunTask = AsyncRunTask(self, self.pool)
-        self.effects = Effects(self)
+        self.effects: Effects = Effects(self)
         self.finished: asyncio.Event = asyncio.Event()
         self._leaving: list[asyncio.Task[None]] = []
         """The tasks of workers that were stopped by force, which ``wait_finished`` waits for."""
@@ -93,7 +93,7 @@ class AsyncEngine(AsyncFutureOwner):
         )
         self.report(ev.Started())
         if self.config.ctx is not None:
-            self.forget_parent = self.config.ctx.on_cancel(self._parent_cancelled)
+            self.forget_parent: Callable[[], None] = self.config.ctx.on_cancel(self._parent_cancelled)
 
     # -- events ---------------------------------------------------------------------------------------------------
 
@@ -291,7 +291,7 @@ class AsyncEngine(AsyncFutureOwner):
         await self.pool.close()
         if self.backend is not None:
             self.backend.finish()
-        self.ended_at = monotonic()
+        self.ended_at: float = monotonic()
         # Last: callers of ``stop`` return from here on.
         self.finished.set()
         self._disarm()

@@ -21,7 +21,7 @@ from .events import SessionEvent
 from .inline import InlineSession, InlineTask
 from .ports import LoopBackendEngine
 from .registry import open_sessions
-from .session import Sessions
+from .session import Session, Sessions
 from .window import InFlightWindow
 
 
@@ -81,7 +81,7 @@ class AsyncRemoteResource(InlineSession):
     async def open(self) -> None:
         """Opens the session and waits for its resource; raises what the user's function raises."""
         await self._opened.open()
-        self.session = self._opened.session
+        self.session: Session | None = self._opened.session
 
     def _gone(self) -> None:
         self.broken = self._opened.dead = True
@@ -108,7 +108,8 @@ class AsyncRemoteResource(InlineSession):
         try:
             event = waiting.result()
         except EOFError:
-            self.broken = self._opened.dead = True
+            self._opened.dead = True
+            self.broken: bool = True
             event = None
         if cancelled is not None:
             raise cancelled

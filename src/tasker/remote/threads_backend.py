@@ -129,7 +129,8 @@ class RemoteResource(InlineSession):
             return
         error = None
         if not self.broken:
-            error, self.destroyed = leave_and_wait(session)
+            error, destroyed = leave_and_wait(session)
+            self.destroyed: bool = destroyed
         self._sessions.close(session)
         self._engine.counters.resource(**{"destroyed" if self.destroyed else "lost": 1})
         if error is not None:

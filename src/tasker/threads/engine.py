@@ -63,7 +63,7 @@ class Engine(FutureOwner):
         self.run_task: RunTask = RunTask(self)
         self.must_follow_up: bool = self.backend is not None
         """Whether ``submit`` has to call ``follow_up`` after queueing; always True once the door is closed."""
-        self.effects = Effects(self)
+        self.effects: Effects = Effects(self)
         self._begun = threading.Event()
         self._drain_check_pending = False
         self._exiting = False
@@ -103,7 +103,7 @@ class Engine(FutureOwner):
             raise
         # Last, because a parent that is cancelled already calls back at once.
         if self.config.ctx is not None:
-            self.forget_parent = self.config.ctx.on_cancel(self._parent_ended)
+            self.forget_parent: Callable[[], None] = self.config.ctx.on_cancel(self._parent_ended)
 
     # -- the supervisor's thread ----------------------------------------------------------------------------------
 
@@ -279,7 +279,7 @@ class Engine(FutureOwner):
             self.pool.close()
         if self.backend is not None:
             self.backend.finish()
-        self.ended_at = monotonic()
+        self.ended_at: float = monotonic()
         # Last: from here on waiting threads return, and workers that report find no supervisor any more.
         self.finished.set()
         self._threadless_workers.put(None)
