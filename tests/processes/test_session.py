@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tasker import TravelError
+from tasker import RemoteTraceback
 from tasker.logs import GuardedLogger
 from tasker.process.fork_server import STARTED
 from tasker.process.parent import fork_server_client
@@ -129,14 +129,15 @@ def test_an_event_carries_the_error_itself(kind: int) -> None:
     assert event_of(pack_whole((GONE, None))) == (GONE, None)
 
 
-def test_an_error_that_cannot_be_made_again() -> None:
-    """It is a TravelError, and the event is still that of its task."""
+def test_an_error_that_forbids_assignment() -> None:
+    """It is made again with its causes all the same, and the event is that of its task."""
     kind, number, error, *times, cancelled, blameless = event_of(
         pack_whole((ERROR, 7, pack_error(Unlinked("stays")), 1.0, 2.0, False))
     )
-    assert (kind, number, times, cancelled, blameless) == (ERROR, 7, [1.0, 2.0], False, True)
-    assert isinstance(error, TravelError)
-    assert "Unlinked: stays" in str(error)
+    assert (kind, number, times, cancelled, blameless) == (ERROR, 7, [1.0, 2.0], False, False)
+    assert type(error) is Unlinked
+    assert error.args == ("stays",)
+    assert isinstance(error.__cause__, RemoteTraceback)
 
 
 def descriptors() -> list[str]:

@@ -202,10 +202,13 @@ class EngineCore(abc.ABC, Generic[W]):
     def cancel_contexts(self) -> None:
         """Cancels the contexts of all tasks, as a kill does. What callbacks of ``Context.on_cancel`` raise is logged."""
         error = TaskKilled(self.refusal)
-        # The root first: a task that starts or registers a callback from here on finds it cancelled. Then those that run,
-        # because the root does not know their callbacks.
+        # The root wakes every sleeper before the first callback, which may take long. It does not know the callbacks, so
+        # the contexts of the running tasks follow: of those that ran before it, because a task that sees the root
+        # cancelled may end before it is looked up; and of those that run after it, because one may have started and
+        # registered a callback in between. A task that registers one later finds the root cancelled.
+        running = list(self.running_contexts())
         self._cancel_context(self.root, error)
-        for context in self.running_contexts():
+        for context in (*running, *self.running_contexts()):
             self._cancel_context(context, error)
         self._cancel_context(self.run_task_root, error)
 

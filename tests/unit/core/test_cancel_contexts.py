@@ -59,3 +59,21 @@ def test_cancel_all() -> None:
         Future(pending)
     cancel_all(pending)
     assert pending == set()
+
+
+def test_a_task_that_ends_as_it_sees_the_cancellation() -> None:
+    """Its callback is called, though the task is gone when the contexts are cancelled."""
+    engine = ToyEngine()
+    running = Context(engine.root)
+    engine.contexts.append(running)
+    called: list[str] = []
+    running.on_cancel(lambda: called.append("callback"))
+
+    class EndsTheTask(list[object]):
+        def insert(self, index: object, entry: object) -> None:
+            super().insert(0, entry)
+            engine.contexts.clear()
+
+    engine.root._watchers = EndsTheTask()  # type: ignore[assignment]
+    engine.cancel_contexts()
+    assert called == ["callback"]
