@@ -141,13 +141,14 @@ class AsyncioEngine(Engine):
     async def _audit_one(self, raw: Any, resources: ScriptedResources | None, before: set[Any]) -> None:
         killed = (await raw.kill(10)).killed
         self.open_gates()
-        # A worker that was abandoned may still make a resource in its thread, which is counted when it is made.
+        # First the tasks: a worker that was abandoned may still make a resource in its thread, and its task ends once that
+        # is counted and destroyed.
+        await eventually(lambda: not ours(before, raw.name), 10, f"no task is left: {ours(before, raw.name)}")
         await eventually(
             lambda: self.ledger_is_complete(raw, resources, killed), 10, f"{raw.name}: everything is in the ledger"
         )
         await eventually(lambda: raw.stats().resources.alive == 0, 10, f"{raw.name}: nothing is alive")
         self.check_ledger(raw.stats().resources, resources, killed)
-        await eventually(lambda: not ours(before, raw.name), 10, f"no task is left: {ours(before, raw.name)}")
 
     @asynccontextmanager
     async def watching(self, manager: Any, check: Callable[[TaskStats], str | None]) -> AsyncIterator[Watch]:
