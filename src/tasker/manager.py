@@ -199,10 +199,12 @@ class TaskManager(Generic[R]):
         argument. The iterator itself is not thread-safe.
         """
         look_ahead = check_look_ahead(look_ahead)
+        # Two keywords, and not a dict for each item. Options that there are not are an error here, not at the first item.
+        priority, once = _task_options(**options)
         iter(inputs)  # raises TypeError here, and not at the first ``next``
 
         def submit(item: A) -> TaskFuture[T]:
-            return self.submit(task, item, **options)
+            return self.submit(task, item, priority=priority, once=once)
 
         if ordered:
             return in_order(submit, inputs, look_ahead)
@@ -343,6 +345,10 @@ def _backend_of(config: Config[Any]) -> Callable[[Engine], ThreadsBackendPort] |
     from .remote.threads_backend import ThreadsBackend  # noqa: PLC0415  what it needs comes with an extra
 
     return ThreadsBackend
+
+
+def _task_options(*, priority: Priority = _NORMAL, once: bool = False) -> tuple[Priority, bool]:
+    return priority, once
 
 
 def _with_outcome(callback: Callable[[Any, BaseException | None], object]) -> Callable[[TaskFuture[Any]], object]:
