@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import logging
 import os
 import threading
+import time
 from typing import Any
 
 import pytest
@@ -61,6 +63,27 @@ def test_cancelled_before_its_start() -> None:
     session.kill()
     assert (session.pid, session.dead) == (0, False)
     session.close()
+
+
+def test_a_nudge_does_not_hold_up_what_is_sent() -> None:
+    """A wait that is ended by a nudge sends on, and the nudge ends one wait alone."""
+    connection = Connection()
+    wire, there = connection.wire, connection._far_ends[0]
+    there.setblocking(False)
+    wire.send([b"x" * 200_000])
+    while not wire.blocked:
+        wire.send([b"x" * 200_000])
+    connection.nudge()
+    end = time.monotonic() + 20
+    while wire.blocked:
+        assert time.monotonic() < end, "nothing is sent on"
+        with contextlib.suppress(BlockingIOError):
+            there.recv(1 << 20)
+        connection.wait(0.01)
+    started = time.monotonic()
+    connection.wait(0.1)
+    assert time.monotonic() - started >= 0.09
+    connection.close()
 
 
 @pytest.mark.parametrize("moment", ["before", "while it is looked at", "after"])

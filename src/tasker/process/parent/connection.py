@@ -43,7 +43,9 @@ class Connection:
             os.set_blocking(fd, False)
         self.wire: Wire = Wire(data, side)
         self.control: Wire = Wire(control, side)
+        # A fork of this process would keep them open, and the child would not notice the end of this one.
         forget_in_forks(data, side, control)
+        # Two of them, so that no ``wait`` has to change what it waits for.
         self._readable, self._readable_or_writable = select.poll(), select.poll()
         for poll in (self._readable, self._readable_or_writable):
             poll.register(data, select.POLLIN)
@@ -88,19 +90,24 @@ class Connection:
         milliseconds = None if timeout is None else max(0, round(timeout * 1000))
         while self.wire.blocked:
             ready = self._readable_or_writable.poll(milliseconds)
-            if any(event & ~select.POLLOUT for _, event in ready):
-                return
+            # Also if there is something to read: else a worker that is nudged again and again would never send the rest.
             try:
                 self.wire.flush()
             except OSError:
                 return
-            if not ready:
+            if any(fd == self._nudged for fd, _ in ready):
+                self._take_nudges()
+                return
+            if not ready or any(event & ~select.POLLOUT for _, event in ready):
                 return
         if any(fd == self._nudged for fd, _ in self._readable.poll(milliseconds)):
-            try:
-                os.read(self._nudged, 4096)
-            except BlockingIOError:
-                pass
+            self._take_nudges()
+
+    def _take_nudges(self) -> None:
+        try:
+            os.read(self._nudged, 4096)
+        except BlockingIOError:
+            pass
 
     def nudge(self) -> None:
         """Ends a ``wait``. From any thread."""
