@@ -37,8 +37,10 @@ class Rig:
 
 
 def test_without_check_health_no_resource_is_to_blame() -> None:
-    """Each error is the task's own fault."""
-    assert Rig().hooks.healthy(OSError()) is True
+    """Each error is the task's own fault, and nothing is logged."""
+    rig = Rig()
+    assert rig.hooks.healthy(OSError()) is True
+    assert (rig.faults, rig.logger.lines) == (0, [])
 
 
 @pytest.mark.parametrize(("answer", "healthy"), [(True, True), (False, False), (1, True), (None, False), ("", False)])

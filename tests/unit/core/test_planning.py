@@ -42,6 +42,7 @@ def test_run_task_is_not_the_workers_load() -> None:
         (([Waiting(9.0)], [Waiting(8.0)], [Waiting(3.0)]), 7.0),
         (([Waiting(11.0)],), 0.0),
         (([Waiting(1.0, attempts=1)], [Waiting(8.0)]), 2.0),
+        (([Waiting(1.0, attempts=1)],), 0.0),
     ],
 )
 def test_the_oldest_wait(levels: Any, seconds: float) -> None:
