@@ -181,6 +181,17 @@ print("asyncio" in sys.modules, "tasker.aio" in sys.modules)
     assert run(program).splitlines() == ["False False", "True True"]
 
 
+def test_the_engines_are_loaded_late() -> None:
+    """`import tasker` loads the faces and the values; what runs a manager comes with the first manager."""
+    program = """
+import sys
+import tasker
+late = ("core.counters", "core.engine", "core.ports", "control.events", "control.supervisor", "threads.engine", "threads.waits")
+print([name for name in late if f"tasker.{name}" in sys.modules])
+"""
+    assert run(program) == "[]"
+
+
 def test_starts_nothing() -> None:
     """`import tasker` starts no thread and registers nothing to be done at exit."""
     program = """

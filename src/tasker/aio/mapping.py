@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 from tasker.core.mapping import cancel_all
 
 from .future import AsyncTaskFuture
-from .queue_slots import AsyncSlotWait, HasLoop
+from .queue_slots import AnnouncedWait, HasLoop
 
 T = TypeVar("T")
 A = TypeVar("A")
@@ -82,7 +82,7 @@ async def as_completed(
     feed = _Feed(submit, inputs)
     ended: deque[AsyncTaskFuture[T]] = deque()
     pending: set[AsyncTaskFuture[T]] = set()
-    wait: AsyncSlotWait | None = None
+    wait: AnnouncedWait | None = None
 
     def end(future: AsyncTaskFuture[T]) -> None:
         ended.append(future)
@@ -104,7 +104,7 @@ async def as_completed(
             if not ended:
                 # A future of the manager's, which the search for deadlocks knows, and not an ``asyncio.Queue``.
                 engine = engine_of()
-                wait = AsyncSlotWait(loop=engine.loop)
+                wait = AnnouncedWait(loop=engine.loop)
                 wait._engine, wait.what = engine, f"the first of {len(pending)} tasks of a map"
                 await wait
                 wait = None

@@ -20,8 +20,9 @@ class HasLoop(Protocol):
     def loop(self) -> asyncio.AbstractEventLoop: ...
 
 
-class AsyncSlotWait(asyncio.Future[None]):
-    """Wakes one caller that waits for a slot; or for something else of the manager, which ``what`` names."""
+class AnnouncedWait(asyncio.Future[None]):
+    """A wait for a slot, or for something else of the manager that ``what`` names: one that the search for deadlocks
+    knows."""
 
     _engine: HasLoop
     what: str = "a slot in the full queue"
@@ -37,7 +38,7 @@ class AsyncQueueSlots:
         self._engine = engine
         self._bound = bound
         self._free = bound
-        self._waiting: deque[AsyncSlotWait] = deque()
+        self._waiting: deque[AnnouncedWait] = deque()
 
     def take(self) -> None:
         """Takes a slot. Raises ``QueueFull`` if there is none."""
@@ -53,7 +54,7 @@ class AsyncQueueSlots:
         if self._free > 0:
             self._free -= 1
             return
-        wait = AsyncSlotWait(loop=self._engine.loop)
+        wait = AnnouncedWait(loop=self._engine.loop)
         wait._engine = self._engine
         self._waiting.append(wait)
         try:
@@ -69,7 +70,7 @@ class AsyncQueueSlots:
             self._give_up(wait)
             raise QueueFull(f"the queue is full after {timeout} seconds: max_queue_size={self._bound} tasks wait")
 
-    def _give_up(self, wait: AsyncSlotWait) -> None:
+    def _give_up(self, wait: AnnouncedWait) -> None:
         if wait in self._waiting:
             self._waiting.remove(wait)
         elif wait.done() and not wait.cancelled():  # it had its slot already: the next waiter gets it

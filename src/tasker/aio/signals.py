@@ -10,8 +10,7 @@ import threading
 from collections.abc import Iterator
 from typing import Protocol
 
-from tasker.core.ports import StopRequests
-from tasker.core.signals import Received
+from tasker.core.signals import Received, StopRequests, stop_or_kill
 
 
 class StopRequestsInLoop(StopRequests, Protocol):
@@ -28,20 +27,12 @@ def stop_on_signals(engine: StopRequestsInLoop, signums: tuple[int, ...]) -> Ite
         raise ValueError("stop_on_signals works in the main thread only, where Python delivers signals")
     received = Received()
 
-    def handle(signum: int) -> None:
-        name = signal.Signals(signum).name
-        received.signals.append(signal.Signals(signum))
-        if len(received.signals) == 1:
-            engine.request_stop(f"received {name}")
-        else:
-            engine.request_kill(f"received {name} again", engine.config.cancel_grace)
-
     previous = {}
     try:
         for signum in signums or (signal.SIGTERM, signal.SIGINT):
             # ``remove_signal_handler`` would restore the default handler, not the one that was installed before.
             previous[signum] = signal.getsignal(signum)
-            engine.loop.add_signal_handler(signum, handle, signum)
+            engine.loop.add_signal_handler(signum, stop_or_kill, engine, received, signum)
         yield received
     finally:
         for signum, former in previous.items():

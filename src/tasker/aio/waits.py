@@ -15,7 +15,7 @@ from tasker.core.ports import WaitsPort
 from tasker.errors import DeadlockError
 
 from .future import AsyncTaskFuture
-from .queue_slots import AsyncSlotWait
+from .queue_slots import AnnouncedWait
 from .wait_detection import reached
 
 
@@ -110,4 +110,4 @@ class AsyncWaitRegistry:
 
 
 def _is_own(future: Any, engine: object) -> bool:
-    return isinstance(future, AsyncTaskFuture | AsyncSlotWait) and future._engine is engine
+    return isinstance(future, AsyncTaskFuture | AnnouncedWait) and future._engine is engine

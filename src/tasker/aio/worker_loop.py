@@ -30,14 +30,14 @@ from tasker.metrics.protocol import TaskLifecycleTimestamps
 
 from .future import ENDED, QUEUED, RUNNING, AsyncTaskFuture
 from .ports import RunnerWorker
-from .queue_slots import AsyncSlotWait
+from .queue_slots import AnnouncedWait
 from .user_functions import CO_COROUTINE
 
 _SLICE = 0.001
 """The seconds for which a runner runs tasks that never wait before it lets the loop run anything else."""
 _OWN_REFERENCES = 3
 """The references to a context that no task has kept: the worker's, the generator's, the argument of ``getrefcount``."""
-_OWN_AWAITABLES = (AsyncTaskFuture, AsyncSlotWait)
+_OWN_AWAITABLES = (AsyncTaskFuture, AnnouncedWait)
 
 
 class RunnerRequest(Enum):

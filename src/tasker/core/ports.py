@@ -27,19 +27,6 @@ class Reports(Protocol):
         """Hands an event to the supervisor."""
 
 
-class StopRequests(Protocol):
-    """What ends a manager from outside: a signal, the exit of the interpreter."""
-
-    @property
-    def config(self) -> Config[Any]: ...
-
-    def request_stop(self, reason: str, timeout: float | None = None) -> None:
-        """Begins a graceful stop; does not wait."""
-
-    def request_kill(self, reason: str, timeout: float) -> None:
-        """Begins a kill; does not wait."""
-
-
 class WorkerPort(Protocol):
     """What the engine core knows of a worker."""
 

@@ -6,13 +6,15 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tasker.context import Context
 from tasker.options import TaskOptions
 
 from .future import TaskFuture
-from .waits import WaitRegistry
+
+if TYPE_CHECKING:  # it imports what `import tasker` has no need of yet
+    from .waits import WaitRegistry
 
 T = TypeVar("T")
 

@@ -6,12 +6,14 @@ import queue
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from tasker.core.mapping import cancel_all
 
 from .future import TaskFuture
-from .waits import WaitRegistry
+
+if TYPE_CHECKING:  # it imports what `import tasker` has no need of yet
+    from .waits import WaitRegistry
 
 T = TypeVar("T")
 A = TypeVar("A")

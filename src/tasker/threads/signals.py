@@ -7,8 +7,7 @@ import signal
 import threading
 from collections.abc import Iterator
 
-from tasker.core.ports import StopRequests
-from tasker.core.signals import Received
+from tasker.core.signals import Received, StopRequests, stop_or_kill
 
 from .signal_listener import SignalListener
 
@@ -20,16 +19,10 @@ def stop_on_signals(engine: StopRequests, signums: tuple[int, ...]) -> Iterator[
         raise ValueError("stop_on_signals works in the main thread only, where Python delivers signals")
     received = Received()
 
-    # Runs in the listener's thread. Requests return at once, so a second signal is not delayed.
-    def receive(signum: int) -> None:
-        name = signal.Signals(signum).name
-        received.signals.append(signal.Signals(signum))
-        if len(received.signals) == 1:
-            engine.request_stop(f"received {name}")
-        else:
-            engine.request_kill(f"received {name} again", engine.config.cancel_grace)
-
-    listener = SignalListener(signums or (signal.SIGTERM, signal.SIGINT), receive)
+    # In the listener's thread. Requests return at once, so a second signal is not delayed.
+    listener = SignalListener(
+        signums or (signal.SIGTERM, signal.SIGINT), lambda signum: stop_or_kill(engine, received, signum)
+    )
     listener.start()
     try:
         yield received
