@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tasker.core import tombstones
 from tasker.options import Priority
 from tasker.threads import queue as queues
+from tasker.threads.future_log import Ending
 from tasker.threads.queue import RETIRE, TaskQueue
 from unit.futures import new
 
@@ -115,11 +119,76 @@ def test_discard_keeps_retire() -> None:
 
 
 def test_discard_from_a_long_queue(monkeypatch: Any) -> None:
-    """In a very long queue nothing is discarded; the task stays until its turn."""
-    monkeypatch.setattr(queues, "_LONG", 2)
-    queue, tasks = filled([NORMAL] * 3)
-    queue.discard(tasks[1])
+    """In a very long queue an ended task stays, and a sweep is due once half of the tasks have ended."""
+    monkeypatch.setattr(tombstones, "LONG", 2)
+    queue, tasks = filled([NORMAL] * 6)
+    assert [queue.discard(task) for task in tasks[1:5]] == [False, False, True, False]
     assert drain(queue) == tasks
+
+
+@given(data=st.data(), levels=st.lists(st.sampled_from(list(Priority)), max_size=40))
+def test_sweep(data: Any, levels: list[int]) -> None:
+    """A sweep removes ended tasks with their tokens, except at the front of a level, and keeps the order of the
+    others."""
+    queue, tasks = filled(levels)
+    front = {id(next(task for task, level in zip(tasks, levels, strict=True) if level == some)) for some in set(levels)}
+    ended = {id(task) for task in tasks if data.draw(st.booleans())}
+    before = queue.waiting()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(queues, "_FRONT", 1)
+        for task in tasks:
+            if id(task) in ended:
+                task._end(Ending(ValueError()))
+        queue.retire(1)
+        queue.sweep()
+    assert queue.tokens.qsize() == len(queue.waiting()) + 1
+    kept = [task for task in before if id(task) not in ended or id(task) in front]
+    assert drain(queue) == [RETIRE, *kept]
+
+
+def test_sweep_beside_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """During a sweep a worker takes the oldest task, and what a submitter queues comes behind the others."""
+    monkeypatch.setattr(queues, "_FRONT", 1)
+    queue, tasks = filled([NORMAL] * 5)
+    later, taken = new(), []
+
+    class Beside(deque[Any]):
+        """Lets a worker, which has its token, and a submitter in before the first task is taken from the end."""
+
+        def pop(self) -> Any:  # type: ignore[override]
+            """Takes the last task."""
+            if not taken:
+                taken.append(self.popleft())
+                self.append(later)
+                queue.tokens.put(None)
+            return super().pop()
+
+    level = Beside(tasks)
+    queue.levels = (deque(), level, deque())
+    assert queue.tokens.get() is None
+    queue.sweep()
+    assert taken == tasks[:1]
+    assert drain(queue) == [*tasks[1:], later]
+
+
+def test_sweep_leaves_no_task_without_a_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that has taken a token, and not yet its task, costs one token too many, never one too few."""
+    monkeypatch.setattr(queues, "_FRONT", 0)
+    queue, (first, second) = filled([NORMAL, NORMAL])
+    queue.tokens.get()
+    queue.sweep()
+    assert queue.take() is first  # the worker with the token
+    assert drain(queue) == [second, None]
+
+
+def test_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    """count() leaves out the tasks that have ended and stay in the queue."""
+    monkeypatch.setattr(tombstones, "LONG", 2)
+    queue, tasks = filled([HIGH] * 4)
+    assert queue.count(HIGH) == 4
+    tasks[1]._end(Ending(ValueError()))
+    queue.discard(tasks[1])
+    assert queue.count(HIGH) == 3
 
 
 def test_discard_does_not_compare() -> None:

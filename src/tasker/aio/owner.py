@@ -57,6 +57,11 @@ class AsyncFutureOwner(EngineCore[AsyncWorker], abc.ABC):
         return not self.loop.is_running()
 
     @property
+    def urgent_tasks(self) -> int:
+        """See ``ReportPort``."""
+        return self.queue.count(Priority.HIGH)
+
+    @property
     def levels(self) -> Sequence[Sequence[Any]]:
         """See ``EngineCore``."""
         return self.queue.levels

@@ -11,12 +11,10 @@ import asyncio
 from collections import deque
 from typing import Any
 
+from tasker.core import tombstones
 from tasker.options import Priority
 
 from .future import QUEUED, AsyncTaskFuture
-
-_LONG = 10_000
-"""The number of queued tasks from which on ``discard`` does not search."""
 
 
 class AsyncTaskQueue:
@@ -27,6 +25,7 @@ class AsyncTaskQueue:
         self.parked: deque[asyncio.Future[None]] = deque()
         self.retiring: int = 0
         """The number of workers that have to end, each as soon as it has no task."""
+        self._tombstones = tombstones.Tombstones()
 
     def put(self, future: AsyncTaskFuture[Any], level: int) -> None:
         """Appends a task to a level."""
@@ -87,9 +86,11 @@ class AsyncTaskQueue:
             self.wake()  # this worker may have been woken for a task, which another one has to take now
 
     def discard(self, future: AsyncTaskFuture[Any]) -> None:
-        """Removes a task that has ended, unless the queue is so long that the search would cost more than leaving the
-        task until its turn comes (it does not hold its function or its arguments any more)."""
-        if len(self) > _LONG:
+        """Removes a task that has ended. In a long queue it stays for a while, without its function and arguments:
+        until its turn comes, or half of the queue has ended."""
+        if len(self) > tombstones.LONG:
+            if self._tombstones.add(len(self)):
+                self._sweep()
             return
         for level in self.levels:
             try:
@@ -97,6 +98,19 @@ class AsyncTaskQueue:
                 return
             except ValueError:
                 continue
+
+    def _sweep(self) -> None:
+        self._tombstones.swept()
+        for level in self.levels:
+            waiting = [future for future in level if future._stage == QUEUED]
+            # In place, because the workers' loops hold the levels.
+            level.clear()
+            level.extend(waiting)
+
+    def count(self, level: int) -> int:
+        """Returns how many tasks wait in a level. Costs O(level) if ended tasks may be among them."""
+        tasks = self.levels[level]
+        return sum(future._stage == QUEUED for future in tasks.copy()) if self._tombstones else len(tasks)
 
     def take_many(self, most: int) -> list[AsyncTaskFuture[Any]]:
         """Removes and returns up to ``most`` queued tasks, most urgent first."""

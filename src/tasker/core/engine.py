@@ -87,6 +87,11 @@ class EngineCore(abc.ABC, Generic[W]):
         """The levels of the queue, most urgent first."""
 
     @property
+    @abc.abstractmethod
+    def urgent_tasks(self) -> int:
+        """How many tasks of high priority wait."""
+
+    @property
     def interval(self) -> float:
         """Seconds between two ticks."""
         return self.config.burst_interval or HOUSEKEEPING

@@ -7,7 +7,7 @@ Attributes are read-only properties, which an engine's plain attributes satisfy.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence, Sized
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Protocol
 
 from tasker.config import Config
@@ -84,8 +84,8 @@ class ReportPort(Protocol):
     @property
     def workers(self) -> Mapping[ev.Seat, WorkerPort]: ...
     @property
-    def levels(self) -> Sequence[Sized]:
-        """The levels of the queue, most urgent first."""
+    def urgent_tasks(self) -> int:
+        """How many tasks of high priority wait."""
         ...
 
     @property

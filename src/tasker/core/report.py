@@ -15,7 +15,6 @@ from tasker.control.workers import WorkerState
 from tasker.core.ports import MetricsPort, ReportPort, WorkerPort
 from tasker.metrics.meter import merged, summary
 from tasker.metrics.protocol import TaskMetrics
-from tasker.options import Priority
 from tasker.stats import ResourceLedger, TaskStats
 
 
@@ -36,8 +35,8 @@ def stats_of(engine: ReportPort) -> TaskStats:
         resources, user_errors = _ledger(engine), counters.user_errors
     view = engine.view
     ready, starting = working(list(engine.workers.values()))  # a copy: other threads may start workers meanwhile
-    # Ended tasks may still lie in a level; what is accounted for as queued bounds what is shown as urgent.
-    urgent = min(len(engine.levels[Priority.HIGH]), flow.queued)
+    # A moment later than the counters; what they have as queued bounds what is shown as urgent.
+    urgent = min(engine.urgent_tasks, flow.queued)
     return TaskStats(
         base_workers=min(ready, view.base),
         active_workers=ready,

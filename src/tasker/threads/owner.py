@@ -41,6 +41,11 @@ class FutureOwner(EngineCore[Worker], abc.ABC):
         self.waits: WaitRegistry = WaitRegistry(self)
 
     @property
+    def urgent_tasks(self) -> int:
+        """See ``ReportPort``."""
+        return self.queue.count(Priority.HIGH)
+
+    @property
     def levels(self) -> Sequence[Sequence[Any]]:
         """See ``EngineCore``."""
         return self.queue.levels
@@ -104,7 +109,8 @@ class FutureOwner(EngineCore[Worker], abc.ABC):
             self._failed_in_queue(future)
         self.release_slot(future)
         if not self.killed:  # a kill empties the queue itself, without a search for each task
-            self.queue.discard(future)
+            if self.queue.discard(future):
+                self.soon(self.queue.sweep)
         # Only a manager that ends waits for the last task.
         if self.door:
             self.check_drained()

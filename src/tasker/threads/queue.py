@@ -13,10 +13,12 @@ tokens, because a worker that took a task of low priority would keep it while it
 
 from __future__ import annotations
 
+import itertools
 import queue
 from collections import deque
 from typing import Any
 
+from tasker.core import tombstones
 from tasker.options import Priority
 
 from .future import TaskFuture
@@ -25,8 +27,8 @@ RETIRE = object()
 """A token: ends the worker that takes it."""
 CHECK_SESSION = object()
 """A token: wakes the worker whose resource has died in its process, see ``remote.targeted_wakeup``."""
-_LONG = 10_000
-"""The number of queued tasks from which on ``discard`` does not search."""
+_FRONT = 1_000
+"""The number of tasks at the front of a level that a sweep leaves to the workers."""
 _MAX_SCANS = 1_000
 """How often the levels are scanned for the task of a token."""
 
@@ -37,6 +39,7 @@ class TaskQueue:
     def __init__(self) -> None:
         self.tokens: queue.SimpleQueue[object] = queue.SimpleQueue()
         self.levels: tuple[deque[TaskFuture[Any]], ...] = tuple(deque() for _ in Priority)
+        self._tombstones = tombstones.Tombstones()
 
     def put(self, future: TaskFuture[Any], level: int) -> None:
         """Appends a task to a level."""
@@ -108,21 +111,22 @@ class TaskQueue:
         # One token too many does no harm (``take`` returns None); one too few would leave a task in the queue for ever.
         self.tokens.put(None)
 
-    def discard(self, future: TaskFuture[Any]) -> None:
-        """Removes a task that has ended, unless the queue is so long that the search would cost more than leaving the
-        task until its turn comes (it does not hold its function or its arguments any more)."""
-        if sum(map(len, self.levels)) > _LONG:
-            return
+    def discard(self, future: TaskFuture[Any]) -> bool:
+        """Removes a task that has ended. In a long queue it stays for a while, without its function and arguments:
+        until its turn comes, or half of the queue has ended. Then this returns True, and ``sweep`` is due."""
+        queued = sum(map(len, self.levels))
+        if queued > tombstones.LONG:
+            return self._tombstones.add(queued)
         # A token is taken first, as a worker does, so that the numbers of tokens and tasks still match afterwards.
         try:
             token = self.tokens.get_nowait()
         except queue.Empty:  # workers have taken all tokens: one of them will find the task
-            return
+            return False
         if token is None:
             for level in self.levels:
                 try:
                     level.remove(future)
-                    return
+                    return False
                 except ValueError:
                     continue
             self.tokens.put(token)
@@ -130,17 +134,43 @@ class TaskQueue:
             self.retire(1)  # puts it back to the front
         else:
             self.tokens.put(token)
+        return False
+
+    def sweep(self) -> None:
+        """Removes the tasks that have ended. For the supervisor's thread alone, in which no asynchronous exception
+        strikes: the tasks behind the front of a level are for a moment only here."""
+        self._tombstones.swept()
+        # Without tokens, workers take no tasks meanwhile, except those that have taken a token just before.
+        tokens = self._take_tokens()
+        for level in self.levels:
+            _sweep_level(level)
+        # As many as there are tasks now. A worker that has yet to take the task of its token leaves one too many, which
+        # does no harm; one too few would leave a task in the queue for ever.
+        missing = max(0, sum(map(len, self.levels)) - self.tokens.qsize())
+        for token in (*(token for token in tokens if token is not None), *itertools.repeat(None, missing)):
+            self.tokens.put(token)
+
+    def _take_tokens(self) -> list[object]:
+        tokens: list[object] = []
+        try:
+            for _ in range(self.tokens.qsize()):
+                tokens.append(self.tokens.get_nowait())
+        except queue.Empty:
+            pass
+        return tokens
+
+    def count(self, level: int) -> int:
+        """Returns how many tasks wait in a level. Costs O(level) if ended tasks may be among them."""
+        tasks = self.levels[level]
+        return sum(not future.done() for future in tasks.copy()) if self._tombstones else len(tasks)
 
     def retire(self, count: int) -> None:
         """Has ``count`` workers end: idle ones at once, otherwise those that first finish a task. Costs O(queued)."""
         # The tokens for RETIRE have to come before those of the tasks. Tokens of tasks are all alike, so they can be
         # taken out and put behind. A worker that finds no token meanwhile waits a moment.
         found = {CHECK_SESSION: 0, RETIRE: count, None: 0}
-        try:
-            for _ in range(self.tokens.qsize()):
-                found[self.tokens.get_nowait()] += 1
-        except queue.Empty:
-            pass
+        for token in self._take_tokens():
+            found[token] += 1
         for token, times in found.items():
             for _ in range(times):
                 self.tokens.put(token)
@@ -166,3 +196,25 @@ class TaskQueue:
         """Returns the queued tasks, most urgent first, including those that have ended and were not discarded."""
         # A copy is one step; iterating over the deque itself would raise if another thread changes it meanwhile.
         return [future for level in self.levels for future in level.copy()]
+
+
+def _sweep_level(level: deque[TaskFuture[Any]]) -> None:
+    """Removes ended tasks, except from the front, and keeps the order of the others."""
+    behind = list(level)[_FRONT:]
+    if not behind:
+        return
+    # From the right end, so that a worker finds the oldest task at the left one all the time. Submitters may append
+    # meanwhile, and workers may put tasks back.
+    taken: list[TaskFuture[Any]] = []
+    while len(level) > _FRONT and not (taken and taken[-1] is behind[0]):
+        taken.append(level.pop())
+    there = set(map(id, taken))
+    known = set(map(id, behind))
+    waiting = [future for future in behind if id(future) in there and not future.done()]
+    waiting += sorted((future for future in taken if id(future) not in known), key=_number)
+    # A task that is appended between the last ``pop`` and this comes before these, and none is lost.
+    level.extend(waiting)
+
+
+def _number(future: TaskFuture[Any]) -> int:
+    return future.id

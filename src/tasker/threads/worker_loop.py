@@ -89,7 +89,9 @@ class ThreadHost:
                 shard.future = future = high.popleft() if high else normal.popleft()
             except IndexError:
                 shard.future = future = engine.queue.take()
-                if future is None:
+                if future is None:  # one token too many, which may have kept another worker from this check
+                    if engine.door:
+                        engine.check_drained()
                     continue
             # Read before RUN is appended. Before it, a ``cancel`` may clear them, which is noticed below; after it,
             # only a kill whose deadline has passed.

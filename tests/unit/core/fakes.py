@@ -279,6 +279,11 @@ class ToyEngine(EngineCore[FakeWorker]):
         """The queue."""
         return self.queue
 
+    @property
+    def urgent_tasks(self) -> int:
+        """The length of the first level."""
+        return len(self.queue[0])
+
     def left(self, worker: FakeWorker) -> None:
         """Keep the worker."""
         super().left(worker)

@@ -20,9 +20,8 @@ from tasker.core.counters import Counters, Flow
 from tasker.core.report import explained, metrics_of, stats_of, working
 from tasker.metrics.meter import Meter
 from tasker.metrics.protocol import TaskLifecycleTimestamps
-from tasker.options import Priority
 from tasker.stats import ShutdownCounts
-from unit.core.fakes import FakeBackend, FakeTask, FakeWorker, config
+from unit.core.fakes import FakeBackend, FakeWorker, config
 
 STARTING, READY, ENDING = WorkerState.STARTING, WorkerState.READY, WorkerState.ENDING
 
@@ -40,7 +39,7 @@ class Figures:
         self.counters = Counters()
         self.view = some_view()
         self.workers = {number: FakeWorker(state=state) for number, state in enumerate(workers)}
-        self.levels: list[list[FakeTask]] = [[] for _ in Priority]
+        self.urgent_tasks = 0
         self.available_resources = 0
         self.shutdown_counts = ShutdownCounts()
         self.backend: FakeBackend | None = None
@@ -102,10 +101,9 @@ def test_where_the_tasks_are() -> None:
 
 @pytest.mark.parametrize(("in_the_level", "urgent"), [(0, 0), (1, 1), (4, 4), (7, 4)])
 def test_urgent_tasks(in_the_level: int, urgent: int) -> None:
-    """The level of high priority is shown apart; ended tasks that still lie in it do not count."""
+    """The tasks of high priority are shown apart, and never more of them than are queued."""
     figures = Figures().tasks(accepted=9, taken=5, done=3)
-    figures.levels[Priority.HIGH] = [FakeTask()] * in_the_level
-    figures.levels[Priority.LOW] = [FakeTask()]
+    figures.urgent_tasks = in_the_level
     stats = figures.stats()
     assert (stats.priority_tasks, stats.queued_tasks) == (urgent, 4 - urgent)
 
