@@ -7,13 +7,19 @@ from typing import Any
 import pytest
 
 from support.waiting import eventually
-from tasker import TaskKilled
+from tasker import TaskCancelled, TaskKilled
 
 
 def counts(m: Any) -> tuple[int, int, int, int]:
     """Tasks that were accepted, that wait, that run, and that are done."""
     stats = m.stats()
     return stats.accepted_tasks, stats.queued_tasks + stats.priority_tasks, stats.running_tasks, stats.done_tasks
+
+
+def number_of(ctx: Any, resource: Any) -> int:
+    """A task that returns the number of its resource."""
+    number: int = resource.number
+    return number
 
 
 def closes_when_cancelled(starts: list[int], closed: Any) -> Any:
@@ -80,3 +86,53 @@ async def test_an_attempt_that_was_killed_is_the_last_one(engine: Any, kit: Any)
             await future.result()
         assert (starts, future.attempts) == ([1], 1)
         assert counts(m) == (1, 0, 0, 1)
+
+
+async def test_a_resource_that_a_cancelled_task_has_spoiled_is_replaced(engine: Any, kit: Any) -> None:
+    """check_health gets the cancellation of a task that obeyed it. If it returns False, the worker is replaced; the task
+    is cancelled all the same, and is not retried."""
+    gate, errors = engine.gate(), []  # type: ignore[var-annotated]
+
+    def healthy(error: BaseException) -> bool:
+        errors.append(error)
+        return not isinstance(error, TaskCancelled)
+
+    async with engine.manager(check_health=kit.hook(healthy)) as m:
+        future = await m.submit(kit.until_cancelled(gate))
+        await gate.arrivals(1)
+        assert future.cancel() is False
+        await eventually(future.done)
+        assert future.cancelled()
+        assert await m.queue_task(kit.calls(number_of)) == 2
+        assert [type(error) for error in errors] == [TaskCancelled]
+        assert f"#{future.id}" in str(errors[0])
+        await eventually(lambda: m.stats().replaced_workers == 1)
+        assert m.stats().resources.destroyed == 1
+        assert m.metrics().total_tasks_cancelled == 1
+        assert (m.metrics().total_tasks_retried, m.metrics().total_tasks_failed) == (0, 0)
+        assert counts(m) == (2, 0, 0, 2)
+
+
+async def test_a_resource_that_survives_a_cancellation_is_kept(engine: Any, kit: Any) -> None:
+    """If check_health accepts the cancellation, or there is none, the next task gets the same resource."""
+    for config in ({"check_health": kit.hook(lambda error: True)}, {}):
+        gate = engine.gate()
+        async with engine.manager(**config) as m:
+            future = await m.submit(kit.until_cancelled(gate))
+            await gate.arrivals(1)
+            assert future.cancel() is False
+            await eventually(future.done)
+            assert future.cancelled()
+            assert await m.queue_task(kit.calls(number_of)) == 1
+            assert m.stats().replaced_workers == 0
+
+
+async def test_check_health_is_not_asked_about_a_kill(engine: Any, kit: Any) -> None:
+    """After a kill no task gets the resource, so whether it is healthy does not matter."""
+    gate, errors = engine.gate(), []  # type: ignore[var-annotated]
+    async with engine.manager(check_health=kit.hook(lambda error: bool(errors.append(error)))) as m:
+        future = await m.submit(kit.until_cancelled(gate))
+        await gate.arrivals(1)
+        await m.kill(20)
+        assert future.cancelled()
+    assert errors == []

@@ -257,6 +257,15 @@ class Model:
         self.replaced += worker.seat in self.workers
         self.report(ev.AttemptFailed(worker.seat, task, task.starts, task.once))
 
+    def end_spoiled(self, worker: Worker) -> None:
+        """The worker's task is cancelled, and its resource is unhealthy for it."""
+        task = worker.task
+        assert task is not None
+        task.end("cancelled")
+        worker.task, worker.state = None, ENDING
+        self.replaced += worker.seat in self.workers
+        self.report(ev.WorkerUnhealthy(worker.seat))
+
     def wear_out(self, worker: Worker) -> None:
         """An idle worker has served its time: nothing is wrong with its resource."""
         worker.state = ENDING

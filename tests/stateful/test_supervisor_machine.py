@@ -108,6 +108,12 @@ class SupervisorMachine(RuleBasedStateMachine):
         """A task fails for its resource's sake."""
         self.model.fail_unhealthily(self.pick(number, BUSY))
 
+    @precondition(some(BUSY))
+    @rule(number=PICK)
+    def cancelled_task_spoils_its_resource(self, number: int) -> None:
+        """A task obeys its cancellation in the middle of an exchange with its resource."""
+        self.model.end_spoiled(self.pick(number, BUSY))
+
     @precondition(some(IDLE))
     @rule(number=PICK)
     def worker_is_worn(self, number: int) -> None:

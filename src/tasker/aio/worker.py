@@ -19,7 +19,7 @@ from typing import Any
 
 from tasker.context import Context
 from tasker.control import events as ev
-from tasker.control.attempts import Verdict, after_error
+from tasker.control.attempts import Verdict, after_error, own_error
 from tasker.control.workers import WorkerState
 from tasker.errors import DeadlockError, TaskCancelled, TaskKilled, TaskTimeout, WorkerLost
 from tasker.logs import describe
@@ -198,7 +198,7 @@ class AsyncWorker:
             future._end_result(value)
 
     async def failed(self, future: Any, error: BaseException, *, blameless: bool = False) -> bool:
-        """Handles a task that raised. Returns False if the resource is to blame; then this worker must end.
+        """Handles a task that raised. Returns False if the resource is unhealthy; then this worker must end.
         ``blameless``: the resource is not to blame, and ``check_health`` is not asked."""
         engine, shard = self.engine, self.shard
         future._finished_at = finished = monotonic()
@@ -206,26 +206,32 @@ class AsyncWorker:
             # Without the frame of the runner, which would keep the resource and the next tasks alive with the error.
             BaseException.with_traceback(error, error.__traceback__.tb_next)
         cancellation = cancellation_of(future, self.context, error, engine.refusal)
-        verdict = after_error(
-            cancelled=cancellation is not None, blameless=blameless or isinstance(error, DeadlockError)
-        )
-        if verdict is None and not await engine.healthy(error):
+        cancelled, killed = cancellation is not None, isinstance(cancellation, TaskKilled)
+        blameless = blameless or isinstance(error, DeadlockError)
+        verdict = after_error(cancelled=cancelled, killed=killed, blameless=blameless)
+        healthy = verdict is not None or await engine.healthy(cancellation or error)
+        if not healthy and not cancelled:
             self._send_back(future, error)
             return False
+        if not healthy:
+            text = "worker %s replaces its resource: %s left it unhealthy when it was cancelled"
+            engine.log.log("warning", text, self.name, future.label)
+            engine.report(ev.WorkerUnhealthy(self.seat))
+        verdict = verdict or own_error(cancelled=cancelled)
         stamps = TaskLifecycleTimestamps(future._queued_at, future._started_at, finished)
         shard.failed(stamps, cancelled=verdict is Verdict.CANCELLED, timed_out=isinstance(error, TaskTimeout))
         shard.future = None
         if verdict is not Verdict.CANCELLED:
             engine.hooks.failure(stamps)
         if future.done():  # abandoned by a kill
-            return True
+            return healthy
         if cancellation is None:
             future._end_error(error)
         elif future.extra().cancel_requested:
             future._end_cancelled(cancellation)
         else:
             future._end_error(cancellation, cancelled=True)
-        return True
+        return healthy
 
     def _send_back(self, future: AsyncTaskFuture[Any], error: BaseException) -> None:
         """Leaves the decision about the task to the supervisor. The task counts as queued from here on."""

@@ -1,8 +1,8 @@
 """What becomes of a task after an attempt: the one place that decides it, asked by every engine and backend.
 
-An attempt that raises passes two questions. The first is whether the resource may be to blame at all
+An attempt that raises passes two questions. The first is whether the resource may be to blame at all, or spoiled
 (``after_error``); only if it may does the engine call ``check_health``. The second is what becomes of a task whose
-resource *is* to blame (``after_unhealthy``). A worker that dies in the middle of a task skips the first question
+resource *is* to blame (``after_unhealthy``), or is not (``own_error``). A worker that dies in the middle of a task skips the first question
 (``after_loss``), and a task that was handed to a worker but not started has a question of its own (``unstarted``).
 """
 
@@ -37,15 +37,23 @@ class Unstarted(enum.Enum):
     """It has its outcome already."""
 
 
-def after_error(*, cancelled: bool, blameless: bool) -> Verdict | None:
+def after_error(*, cancelled: bool, killed: bool = False, blameless: bool = False) -> Verdict | None:
     """Judges an error without the resource; None if ``check_health`` has to be asked.
 
-    ``cancelled``: the error is how the task obeyed the cancellation of its context. ``blameless``: the error cannot
-    be the resource's fault, because the library raised it itself.
+    ``cancelled``: the error is how the task obeyed the cancellation of its context. That may have left the resource in
+    the middle of something, such as an answer not read or a transaction not ended. ``killed``: the cancellation is that
+    of a kill, after which no task gets the resource. ``blameless``: the error cannot be the resource's fault, because
+    the library raised it itself.
     """
-    if cancelled:
-        return Verdict.CANCELLED
-    return Verdict.ENDED if blameless else None
+    if blameless or killed:
+        return own_error(cancelled=cancelled)
+    return None
+
+
+def own_error(*, cancelled: bool) -> Verdict:
+    """Decides what becomes of a task whose error is its own, or that obeyed a cancellation, whatever that did to the
+    resource."""
+    return Verdict.CANCELLED if cancelled else Verdict.ENDED
 
 
 def after_unhealthy(

@@ -79,6 +79,14 @@ class AttemptFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class WorkerUnhealthy:
+    """A task obeyed its cancellation, which has left the worker's resource unhealthy. The task has its outcome, and the
+    worker is about to destroy the resource."""
+
+    seat: Seat
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerEnded:
     """The worker has destroyed its resource and is gone."""
 
@@ -172,6 +180,7 @@ Event = (
     | CreationFailed
     | WorkerRetiring
     | WorkerWorn
+    | WorkerUnhealthy
     | AttemptFailed
     | WorkerEnded
     | WorkerDied

@@ -56,6 +56,7 @@ class Supervisor:
             ev.CreationFailed: self._creation_failed,
             ev.WorkerRetiring: self._worker_retiring,
             ev.WorkerWorn: self._worker_worn,
+            ev.WorkerUnhealthy: self._worker_unhealthy,
             ev.AttemptFailed: self._attempt_failed,
             ev.WorkerEnded: self._worker_ended,
             ev.WorkerDied: self._worker_lost,
@@ -179,9 +180,12 @@ class Supervisor:
         self._begin_ending(event.seat, now)
         return []
 
+    def _worker_unhealthy(self, event: ev.WorkerUnhealthy, now: float) -> list[act.Action]:
+        self._replace(event.seat, now)
+        return []
+
     def _attempt_failed(self, event: ev.AttemptFailed, now: float) -> list[act.Action]:
-        if self._begin_ending(event.seat, now):
-            self._replaced += 1
+        self._replace(event.seat, now)
         # The task is decided about even if the worker is unknown, because it has no other way to an outcome.
         killing = self.phase is Phase.KILLING
         retries = self._plan.max_retries
@@ -209,6 +213,10 @@ class Supervisor:
             return False
         self._note_readiness(now)
         return True
+
+    def _replace(self, seat: ev.Seat, now: float) -> None:
+        if self._begin_ending(seat, now):
+            self._replaced += 1
 
     def _note_readiness(self, now: float) -> None:
         if self._none_ready_since is None and not self.table.count(_READY):

@@ -7,7 +7,7 @@ Attributes are read-only properties, which an engine's plain attributes satisfy.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from typing import Any, Protocol
 
 from tasker.config import Config

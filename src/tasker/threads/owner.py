@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import abc
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import Any
 
@@ -49,6 +49,10 @@ class FutureOwner(EngineCore[Worker], abc.ABC):
     def levels(self) -> Sequence[Sequence[Any]]:
         """See ``EngineCore``."""
         return self.queue.levels
+
+    @abc.abstractmethod
+    def soon(self, call: Callable[[], None]) -> None:
+        """See ``Driver``."""
 
     # -- for submit -----------------------------------------------------------------------------------------------
 
@@ -108,9 +112,9 @@ class FutureOwner(EngineCore[Worker], abc.ABC):
             self.counters.note("ended_in_queue")
             self._failed_in_queue(future)
         self.release_slot(future)
-        if not self.killed:  # a kill empties the queue itself, without a search for each task
-            if self.queue.discard(future):
-                self.soon(self.queue.sweep)
+        # A kill empties the queue itself, without a search for each task.
+        if not self.killed and self.queue.discard(future):
+            self.soon(self.queue.sweep)
         # Only a manager that ends waits for the last task.
         if self.door:
             self.check_drained()

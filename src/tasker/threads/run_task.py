@@ -13,8 +13,9 @@ from time import monotonic
 from typing import Any
 
 from tasker.context import BareContext, Context
+from tasker.control.attempts import after_error
 from tasker.control.events import PoolResourceLost
-from tasker.errors import TaskTimeout
+from tasker.errors import TaskKilled, TaskTimeout
 from tasker.metrics.meter import BATCH, Meter
 from tasker.metrics.protocol import TaskLifecycleTimestamps
 
@@ -112,7 +113,12 @@ class RunTask:
         finished = monotonic()
         handle = call.handle
         broken = handle is not None and handle.remote is not None and not handle.remote.usable
-        healthy = not broken and (error is None or call.cancelled or engine.hooks.healthy(error))
+        killed = call.cancelled and isinstance(error, TaskKilled)
+        healthy = not broken and (
+            error is None
+            or after_error(cancelled=call.cancelled, killed=killed) is not None
+            or engine.hooks.healthy(error)
+        )
         engine.pool.release(call, healthy)
         # The names are looked up and the event is made before ``lacks`` is cleared: between that and ``put``, which is
         # C, nothing is called. So the pool is refilled exactly once.

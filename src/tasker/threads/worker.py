@@ -12,10 +12,10 @@ from time import monotonic
 from typing import Any
 
 from tasker.control import events as ev
-from tasker.control.attempts import Verdict, after_error
+from tasker.control.attempts import Verdict, after_error, own_error
 from tasker.control.workers import WorkerState
 from tasker.core.counters import Shard
-from tasker.errors import DeadlockError, TaskTimeout, WorkerLost
+from tasker.errors import DeadlockError, TaskKilled, TaskTimeout, WorkerLost
 from tasker.logs import describe
 from tasker.metrics.protocol import TaskLifecycleTimestamps
 
@@ -92,7 +92,7 @@ class Worker:
         engine.check_drained()
 
     def failed(self, future: TaskFuture[Any], error: BaseException, *, blameless: bool = False) -> bool:
-        """Handles a task that raised. Returns False if the resource is to blame; then this worker must end.
+        """Handles a task that raised. Returns False if the resource is unhealthy; then this worker must end.
         ``blameless``: the resource is not to blame, and ``check_health`` is not asked."""
         engine, shard = self.engine, self.shard
         future._finished_at = finished = monotonic()
@@ -104,17 +104,25 @@ class Worker:
         # something else that it has waited for, and is an ordinary error.
         context = future._context
         cancelled = isinstance(error, CancelledError) and context is not None and context.cancelled
-        verdict = after_error(cancelled=cancelled, blameless=blameless or isinstance(error, DeadlockError))
-        if verdict is None and not engine.hooks.healthy(error):
+        killed = isinstance(error, TaskKilled)
+        blameless = blameless or isinstance(error, DeadlockError)
+        verdict = after_error(cancelled=cancelled, killed=cancelled and killed, blameless=blameless)
+        healthy = verdict is not None or engine.hooks.healthy(error)
+        if not healthy and not cancelled:
             self.send_back(future, error)
             return False
+        if not healthy:
+            text = "worker %s replaces its resource: %s left it unhealthy when it was cancelled"
+            engine.log.log("warning", text, self.name, future.label)
+            engine.report(ev.WorkerUnhealthy(self.seat))
+        verdict = verdict or own_error(cancelled=cancelled)
         stamps = TaskLifecycleTimestamps(future._queued_at, future._started_at, finished)
         # Counted before the outcome is visible: a caller that has the error also finds it in ``stats()``.
         shard.failed(stamps, cancelled=verdict is Verdict.CANCELLED, timed_out=isinstance(error, TaskTimeout))
         if verdict is not Verdict.CANCELLED:
             engine.hooks.failure(stamps)
         future._end(Ending(error, cancelled=cancelled, forced=True))
-        return True
+        return healthy
 
     def send_back(self, future: TaskFuture[Any], error: BaseException) -> None:
         """Leaves the decision about the task to the supervisor. The task counts as running until it has decided."""

@@ -12,6 +12,7 @@ from tasker.control.attempts import (
     after_error,
     after_loss,
     after_unhealthy,
+    own_error,
     unstarted,
 )
 
@@ -39,11 +40,18 @@ def test_a_kill_ends_everything(once: bool, cancelled: bool) -> None:
 
 
 def test_an_error_is_judged_by_check_health_only_where_it_may_be_the_resource() -> None:
-    """A cancellation is the outcome, a blameless error too; anything else is left to check_health."""
-    assert after_error(cancelled=True, blameless=False) is Verdict.CANCELLED
+    """A kill leaves no task to come, and a blameless error no doubt; anything else is left to check_health."""
+    assert after_error(cancelled=True, killed=True) is Verdict.CANCELLED
+    assert after_error(cancelled=True) is None
     assert after_error(cancelled=True, blameless=True) is Verdict.CANCELLED
     assert after_error(cancelled=False, blameless=True) is Verdict.ENDED
     assert after_error(cancelled=False, blameless=False) is None
+
+
+def test_an_error_of_its_own() -> None:
+    """Whatever became of the resource, a task that obeyed its cancellation is cancelled."""
+    assert own_error(cancelled=True) is Verdict.CANCELLED
+    assert own_error(cancelled=False) is Verdict.ENDED
 
 
 def test_a_death_is_the_cancellations_doing_or_the_resources() -> None:

@@ -310,6 +310,7 @@ def test_nothing_scales_in_the_end() -> None:
         ev.CreationFailed(seat(1), "late"),
         ev.WorkerRetiring(seat(1)),
         ev.WorkerWorn(seat(1)),
+        ev.WorkerUnhealthy(seat(1)),
         ev.WorkerEnded(seat(1)),
         ev.WorkerDied(seat(1), "late"),
         ev.AllBlocked(1),

@@ -126,6 +126,14 @@ def test_lost_while_ending() -> None:
     assert (rig.view.lost, rig.view.replaced) == (1, 1)
 
 
+def test_a_worker_that_a_cancelled_task_has_spoiled_is_replaced() -> None:
+    """It counts as replaced, and another one starts when it has ended."""
+    rig = Rig(2, 2).serving()
+    assert rig.do(ev.WorkerUnhealthy(seat(1))) == []
+    assert rig.ended(seat(1)) == [start(1, 3)]
+    assert (rig.view.lost, rig.view.replaced) == (0, 1)
+
+
 def test_a_worn_worker_is_replaced() -> None:
     """It ends without a Retire, counts neither as lost nor as replaced for its health, and another one starts."""
     rig = Rig(2, 2).serving()
