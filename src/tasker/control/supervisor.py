@@ -318,10 +318,11 @@ class Supervisor:
         self._scaler.end("kill", event.reason, now)
         return [
             act.RefuseTasks(event.reason),
-            act.Log("info", "killing: %s", (event.reason,)),
-            # The running tasks first: they need the time until the deadline, and dropping takes its own.
+            # The running tasks first: they need the time until the deadline, and dropping takes its own. The log last:
+            # until ``CancelRunning`` bars the door tasks start, and a handler of the user's may take its time.
             act.CancelRunning(),
             act.DropQueued(),
+            act.Log("info", "killing: %s", (event.reason,)),
         ]
 
     def _shorten_deadline(self, deadline: float | None) -> None:

@@ -216,20 +216,33 @@ class Effects:
         if driver.backend is not None:
             try:
                 driver.backend.kill_all()
-            except Exception as error:  # the tasks of these workers need their outcomes all the same
+            except BaseException as error:  # the tasks of these workers need their outcomes all the same
                 driver.log.fault("the end of the backend's sessions", error)
         for seat in action.seats:
             worker = driver.workers.pop(seat, None)
             if worker is None:
                 continue
-            if worker.cut_off():
-                counts.cut_off += 1
-                driver.left(worker)
-            else:
-                self._leave_behind(worker)
+            try:
+                self._abandon_worker(worker)
+            except BaseException as error:  # the other seats follow all the same
+                driver.log.fault(f"the end of worker {worker.name}", error)
         counts.abandoned += driver.abandon_callbacks()
         if counts.abandoned:
             driver.log.log("warning", "left behind: %s", ", ".join(counts.abandoned))
+
+    def _abandon_worker(self, worker: WorkerPort) -> None:
+        if self._cut_off(worker):
+            self._driver.shutdown_counts.cut_off += 1
+            self._driver.left(worker)
+        else:
+            self._leave_behind(worker)
+
+    def _cut_off(self, worker: WorkerPort) -> bool:
+        try:
+            return worker.cut_off()
+        except BaseException as error:  # the worker counts as left behind
+            self._driver.log.fault(f"the forced end of worker {worker.name}", error)
+            return False
 
     def _leave_behind(self, worker: WorkerPort) -> None:
         driver, task = self._driver, worker.shard.future

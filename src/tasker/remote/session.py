@@ -287,9 +287,15 @@ class Sessions(ABC, Generic[S]):
             session.cancel(0, cause)
 
     def kill_all(self) -> None:
-        """Ends every session at once."""
+        """Ends every session at once. Raises the last error, if any, once all have been ended."""
+        failure: BaseException | None = None
         for session in self._all():
-            session.kill()
+            try:
+                session.kill()
+            except BaseException as error:
+                failure = error
+        if failure is not None:
+            raise failure
 
     def usage(self) -> tuple[ProcessUsage, ...]:
         """Returns what the processes of the sessions take now, where they have their own."""

@@ -101,12 +101,13 @@ def test_lost_while_closing() -> None:
 
 
 def test_kill() -> None:
-    """Kill refuses tasks, drops the queue, cancels what runs and retires all workers."""
+    """Kill refuses tasks, cancels what runs, drops the queue and retires all workers. The log comes after that: a slow
+    handler must let no task start."""
     rig = Rig(2, 4).serving()
     assert rig.do(ev.KillRequested("bye", deadline=5.0)) == [
         act.RefuseTasks("bye"),
-        act.Log("info", "killing: %s", ("bye",)),
         *KILL,
+        act.Log("info", "killing: %s", ("bye",)),
         act.Retire(2),
     ]
     assert rig.view.phase is Phase.KILLING
@@ -231,8 +232,8 @@ def test_deadline_of_a_stop() -> None:
     assert rig.supervisor.wakeup(rig.now) == 3.0
     assert rig.do(ev.Wakeup(), 3.0) == [
         act.RefuseTasks("the timeout of stop has passed"),
-        act.Log("info", "killing: %s", ("the timeout of stop has passed",)),
         *KILL,
+        act.Log("info", "killing: %s", ("the timeout of stop has passed",)),
         act.Retire(1),
     ]
     assert rig.supervisor.wakeup(rig.now) == 3.5

@@ -29,6 +29,12 @@ def with_worker(*, task: FakeTask | None = None, obeys: bool = False) -> tuple[F
     return driver, worker
 
 
+def faults(driver: FakeDriver) -> int:
+    """How many faults were counted."""
+    driver.counters.flow()
+    return driver.counters.user_errors
+
+
 def test_no_worker_is_left() -> None:
     """Without workers only the callbacks are abandoned, and nothing is logged."""
     driver = FakeDriver()
@@ -118,3 +124,49 @@ def test_a_backend_that_cannot_end_its_sessions() -> None:
     assert [call[:2] for call in calls] == [("abandon", task), ("abandon_callbacks",)]
     assert driver.user_errors() == 1
     assert worker.name in driver.shutdown_counts.abandoned[0]
+
+
+def test_sessions_that_cannot_be_ended() -> None:
+    """Whatever the backend raises is logged and counted, and the workers' tasks get their outcomes."""
+
+    class Failing(FakeBackend):
+        def kill_all(self) -> None:
+            raise SystemExit("no")
+
+    task = FakeTask()
+    driver, _ = with_worker(task=task)
+    driver.backend = Failing()
+    assert [call[0] for call in abandoned(driver, SEATS[0])] == ["abandon", "abandon_callbacks"]
+    assert faults(driver) == 1
+
+
+def test_a_worker_that_cannot_be_ended() -> None:
+    """It is left behind, its task ends as killed, and the next worker follows."""
+
+    class Failing(FakeWorker):
+        def cut_off(self) -> bool:
+            raise SystemExit("no")
+
+    task = FakeTask()
+    driver = FakeDriver()
+    driver.workers[SEATS[0]], driver.workers[SEATS[1]] = Failing(), FakeWorker(obeys=True)
+    driver.workers[SEATS[0]].shard.future = task
+    assert [call[0] for call in abandoned(driver, *SEATS)] == ["abandon", "left", "abandon_callbacks"]
+    assert driver.shutdown_counts.cut_off == 1
+    assert faults(driver) == 1
+
+
+def test_an_outcome_that_cannot_be_delivered() -> None:
+    """What the notification of a task raises concerns no other worker."""
+
+    class Failing(FakeDriver):
+        def abandon(self, task: Any, error: TaskKilled) -> bool:
+            super().abandon(task, error)
+            raise SystemExit("no")
+
+    driver = Failing()
+    for seat in SEATS:
+        worker = driver.workers[seat] = FakeWorker()
+        worker.shard.future = FakeTask()
+    assert [call[0] for call in abandoned(driver, *SEATS)] == ["abandon", "abandon", "abandon_callbacks"]
+    assert faults(driver) == 2
