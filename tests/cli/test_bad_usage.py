@@ -69,6 +69,15 @@ def test_one_line(shop: Workshop, arguments: list[str], words: list[str]) -> Non
         ("def work(): pass", ["defines no task(ctx, resource, item)"]),
         ("task = 3", ["task is int"]),
         ("async def task(ctx, resource, item): pass", ["async"]),
+        ("def task(c, r, i): yield 1", ["task is a generator", "return"]),
+        ("def task(c, r, i): pass\nasync def on_create(): pass", ["on_create is async"]),
+        ("def task(c, r, i): pass\ndef resource():\n    yield 1", ["resource is a generator", "contextmanager"]),
+        (
+            "import contextlib as c\ndef task(c, r, i): pass\n@c.asynccontextmanager\nasync def resource(): yield",
+            ["resource is async"],
+        ),
+        ("def task(c, r, i): pass\nencode = 'utf-8'", ["encode is str"]),
+        ("def task(c, r, i): pass\ndef encode(): pass", ["encode(value)", "too many positional"]),
         ("def task(item): pass", ["task(ctx, resource, item)", "too many positional"]),
         ("def task(c, r, i): pass\ndef on_create(x): pass", ["on_create()", "missing"]),
         ("def task(c, r, i): pass\nresource = 5", ["resource is int"]),
@@ -85,6 +94,64 @@ def test_a_job_file_that_will_not_do(shop: Workshop, source: str, words: list[st
     (shop.folder / "jobs.py").write_text(source)
     refused(shop.run("run", "jobs.py", "--output", "out.jsonl"), "jobs.py", *words)
     assert not (shop.folder / "out.jsonl").exists()
+
+
+@pytest.mark.parametrize(
+    ("helper", "words"),
+    [
+        ("x = 1\n\nimport nothing_like_this", ["ModuleNotFoundError", "(helper.py line 3)"]),
+        ("x = 1\ndef f(:", ["SyntaxError: invalid syntax (helper.py line 2)"]),
+        ("import json\njson.loads('{')", ["JSONDecodeError", "(helper.py line 2)"]),
+        ("import deep.er", ["ZeroDivisionError: division by zero (deep/er.py line 2)"]),
+        ("import jobs_settings\n", ["ValueError", "(jobs_settings.py line 1)"]),
+    ],
+    ids=["missing", "syntax", "library", "package", "notes"],
+)
+def test_a_broken_neighbour_is_named_with_its_line(shop: Workshop, helper: str, words: list[str]) -> None:
+    """The innermost line of the user's own code, and not one of a library."""
+    shop.write("jobs/jobs.py", "import helper\n\ndef task(c, r, i): pass\n")
+    (shop.folder / "jobs/helper.py").write_text(helper)
+    shop.write("jobs/deep/er.py", "x = 0\n1 / x\n")
+    shop.write("jobs/jobs_settings.py", "e = ValueError('broken'); e.add_note('a note'); raise e\n")
+    refused(shop.run("run", "jobs/jobs.py", "--output", "out.jsonl"), "jobs/jobs.py: does not import: ", *words)
+
+
+@pytest.mark.parametrize(
+    ("source", "given", "words"),
+    [
+        ("database = 1", "databse=2", ["did you mean database?"]),
+        ("database = 1", "x=2", ["--set x: jobs.py does not define x\n"]),
+        ("y = settings['database']", "data=2", ["does not define"]),
+        ("def on_create(database): pass", "database=2", ["does not define"]),
+    ],
+)
+def test_a_setting_that_the_job_does_not_define(shop: Workshop, source: str, given: str, words: list[str]) -> None:
+    shop.write("jobs.py", f"{source}\ndef task(c, r, i): pass\n")
+    refused(shop.run("run", "jobs.py", "--set", given), *words)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "x = None",
+        "x: int",
+        "from helper import x",
+        "from helper import *",
+        "y = settings['x']",
+        "y = settings.get('x')",
+        "y = settings.x",
+        "y = dict(settings)",
+        "y = [settings[name] for name in ('a', 'b')] if 0 else 0",
+        "def f(): return x",
+        "def f():\n    global x\n    x = 1",
+    ],
+)
+def test_a_setting_that_the_job_may_use(shop: Workshop, source: str) -> None:
+    shop.write("helper.py", "x = 1")
+    shop.write("in.txt", "")
+    (shop.folder / "jobs.py").write_text(f"{source}\ndef task(c, r, i): pass\n")
+    done = shop.run("run", "jobs.py", "in.txt", "--set", "x=2", "--quiet")
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_a_missing_job_file(shop: Workshop) -> None:

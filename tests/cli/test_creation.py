@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import signal
 
+import pytest
+
 from .conftest import Workshop, finish, wait_for
 
 
@@ -167,3 +169,19 @@ def test_two_signals_end_a_run_whose_on_destroy_hangs(shop: Workshop) -> None:
     code, errors = finish(process, within=15)
     assert code in (130, 143), errors
     assert shop.results() == {n: n for n in range(10)}
+
+
+@pytest.mark.parametrize("backend", ["thread", "process"])
+def test_a_resource_that_is_no_context_manager_ends_the_run_at_once(shop: Workshop, backend: str) -> None:
+    """No retry would mend it: exit code 2, long before --creation-timeout."""
+    shop.write("jobs.py", "def resource():\n    return 1\n\ndef task(ctx, resource, item):\n    return item\n")
+    shop.numbers(10)
+    done = shop.run(
+        "run", "jobs.py", "in.txt", "--output", "out.jsonl", "--backend", backend, "--quiet",
+        "--creation-timeout", 1000,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr == (
+        "tasker run: error: jobs.py: resource() returned int, and no context manager (or define on_create)\n"
+    )
+    assert shop.records() == []

@@ -87,17 +87,17 @@ def _where(options: RunOptions, job: Job) -> dict[str, Any]:
     from . import process_jobs  # not at the top: it needs an extra
 
     return {
-        **process_jobs.process_hooks(job, options.job, options.settings),
+        **process_jobs.process_hooks(job, options.settings),
         "backend": process_jobs.backend(options.preload),
     }
 
 
 def _run_item(options: RunOptions, job: Job, gate: Gate) -> Callable[[Context, Any, Any], ItemResult]:
     if options.backend == "thread":
-        return wrap_task(job.task, gate)
+        return wrap_task(job.task, job.encoder, gate)
     from . import process_jobs  # not at the top: it needs an extra
 
-    return process_jobs.ChildTask(options.job, options.settings, job.task, gate)
+    return process_jobs.ChildTask(job, options.settings, gate)
 
 
 def _open_files(options: RunOptions, inputs: Inputs) -> OutputFiles:

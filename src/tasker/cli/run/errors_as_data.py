@@ -9,7 +9,7 @@ from typing import Any
 from tasker import MaxRetriesExceeded
 
 from . import task_wrapper
-from .jobs import MODULE_PREFIX
+from .type_names import type_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,25 +27,22 @@ class ErrorData:
         return f"{self.type} ({self.cause[0]})" if self.cause else self.type
 
     def as_json(self) -> dict[str, Any]:
-        data: dict[str, Any] = {"type": self.type, "message": self.message}
+        data: dict[str, Any] = {"type": self.type, "message": _in_utf8(self.message)}
         if self.cause is not None:
-            data["cause"] = {"type": self.cause[0], "message": self.cause[1]}
-        return {**data, "traceback": self.traceback}
+            data["cause"] = {"type": self.cause[0], "message": _in_utf8(self.cause[1])}
+        return {**data, "traceback": None if self.traceback is None else _in_utf8(self.traceback)}
 
 
 def describe(error: BaseException) -> ErrorData:
     """Returns the data of an error; as much as there is, if the error's own methods raise."""
     behind = error.__cause__ if isinstance(error, MaxRetriesExceeded) else None
-    cause = (_name(behind), _message(behind)) if behind is not None else None
-    return ErrorData(_name(error), _message(error), _traceback(error), cause)
+    cause = (type_name(type(behind)), _message(behind)) if behind is not None else None
+    return ErrorData(type_name(type(error)), _message(error), _traceback(error), cause)
 
 
-def _name(error: BaseException) -> str:
-    kind = type(error)
-    # A class of the job file is shown as it is called there: its module's name is made up.
-    if kind.__module__ == "builtins" or kind.__module__.startswith(MODULE_PREFIX):
-        return kind.__qualname__
-    return f"{kind.__module__}.{kind.__qualname__}"
+def _in_utf8(text: str) -> str:
+    """Returns a text with a backslash and a number for what UTF-8 lacks: lone surrogates, as in some file names."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 def _message(error: BaseException) -> str:

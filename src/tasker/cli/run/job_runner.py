@@ -15,6 +15,7 @@ from .errors_as_data import describe
 from .failed import FailedInputs
 from .in_flight import Completion, InFlightItems
 from .inputs import Inputs
+from .jobs import MisfitError
 from .output import LineFile, OutputError
 from .progress import Reporter
 from .resume_ledger import ResumeLedger
@@ -124,6 +125,7 @@ class JobRunner:
         if record is not None:
             self._write(record)
             self._run_stats.add(record)
+            self._check_fit(record)
         # Only now: the slot bounds the items that are not written yet.
         self._parts.in_flight.release(completion.item)
 
@@ -168,6 +170,18 @@ class JobRunner:
         cause = describe(error.__cause__ or error)
         limit = f"{self._parts.creation_timeout:g} s (--creation-timeout)"
         self._stop(f"no resource could be made for {limit}: {cause.type}: {cause.message}", exit_codes.FAILED)
+
+    def _check_fit(self, record: records.Record) -> None:
+        """Stops the run if its first result is of a type that cannot be written: the others would be no better."""
+        # Once an item is done, the job has shown that it can: then the failure is that of one item.
+        if not record.is_misfit or self._run_stats.done or self._parts.in_flight.gate.closed:
+            return
+        assert record.error is not None
+        message = f"stopped at the first result: item {record.item.index}: {record.error.message}"
+        self._stop(message, exit_codes.USAGE)
+        running = self._parts.manager.stats().running_tasks
+        if running:
+            self._parts.reporter.note(f"{message}; finishing {running} running items; two signals kill them")
 
     # Other reasons to end the run.
 
@@ -235,7 +249,11 @@ class JobRunner:
         if now < self._next_tick:
             return
         self._next_tick = now + TICK_S
-        self._parts.reporter.update(self._snapshot(now))
+        snapshot = self._snapshot(now)
+        self._parts.reporter.update(snapshot)
+        kind, _, message = (snapshot.stats.creation_error or "").partition(": ")
+        if kind == MisfitError.__name__:  # every further attempt would fail in the same way
+            self._stop(message, exit_codes.USAGE)
 
     def _snapshot(self, now: float) -> ProgressSnapshot:
         stats: TaskStats = self._parts.manager.stats()

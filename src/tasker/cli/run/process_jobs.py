@@ -7,6 +7,7 @@ not pickled, as their module has a name that cannot be imported, and they may re
 from __future__ import annotations
 
 import functools
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -22,8 +23,8 @@ CHILD_HOOKS = ("on_create", "on_destroy", "resource")
 class ChildHook:
     """A function of the job file, to be called in a child."""
 
-    def __init__(self, path: str, settings: dict[str, Any], name: str) -> None:
-        self._job = path, settings
+    def __init__(self, job: Job, settings: dict[str, Any], name: str) -> None:
+        self._job = job.path, settings, job.shown
         self._name = name
 
     def __call__(self, *args: Any) -> Any:
@@ -33,10 +34,10 @@ class ChildHook:
 class ChildTask:
     """The job's task, to be called in a child. Pickled once the gate is closed, it becomes a refusal."""
 
-    def __init__(self, path: str, settings: dict[str, Any], task: Callable[..., Any], gate: Gate) -> None:
-        self._job = path, settings
+    def __init__(self, job: Job, settings: dict[str, Any], gate: Gate) -> None:
+        self._job = job.path, settings, job.shown
         self._gate = gate
-        functools.update_wrapper(self, task, ("__module__", "__name__", "__qualname__"), ())
+        functools.update_wrapper(self, job.task, ("__module__", "__name__", "__qualname__"), ())
 
     def __call__(self, ctx: Context, resource: Any, item: Any) -> ItemResult:
         raise AssertionError("only its counterpart in a child is called")
@@ -47,11 +48,12 @@ class ChildTask:
 
 
 class _TaskInChild:
-    def __init__(self, path: str, settings: dict[str, Any]) -> None:
-        self._job = path, settings
+    def __init__(self, path: str, settings: dict[str, Any], shown: str) -> None:
+        self._job = path, settings, shown
 
     def __call__(self, ctx: Context, resource: Any, item: Any) -> ItemResult:
-        return encoded(_load_once(*self._job).task(ctx, resource, item))
+        job = _load_once(*self._job)
+        return encoded(job.task(ctx, resource, item), job.encoder)
 
 
 def _refuser() -> Callable[[Context, Any, Any], Refused]:
@@ -65,17 +67,19 @@ def _refuse(ctx: Context, resource: Any, item: Any) -> Refused:
 _jobs: dict[str, Job] = {}
 
 
-def _load_once(path: str, settings: dict[str, Any]) -> Job:
+def _load_once(path: str, settings: dict[str, Any], shown: str) -> Job:
     """Returns the job of a file, which is executed once in each process."""
     job = _jobs.get(path)
     if job is None:
-        job = _jobs[path] = load_job(path, settings)
+        # As in the parent: with --quiet, Python's own warnings are not shown, either.
+        logging.captureWarnings(True)
+        job = _jobs[path] = load_job(path, settings, shown)
     return job
 
 
-def process_hooks(job: Job, path: str, settings: dict[str, Any]) -> dict[str, Any]:
+def process_hooks(job: Job, settings: dict[str, Any]) -> dict[str, Any]:
     """Returns the job's hooks for ``Config``: those of the resource run in the child, the others in this process."""
-    return {name: ChildHook(path, settings, name) if name in CHILD_HOOKS else hook for name, hook in job.hooks.items()}
+    return {name: ChildHook(job, settings, name) if name in CHILD_HOOKS else hook for name, hook in job.hooks.items()}
 
 
 def backend(preload: tuple[str, ...]) -> ProcessBackend:

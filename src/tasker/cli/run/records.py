@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 from tasker import TaskFuture
@@ -26,6 +27,8 @@ class Record:
     wait_s: float | None = None
     execution_s: float | None = None
     worker: str | None = None
+    is_misfit: bool = False
+    """Whether the result's type has no JSON form, so that further results will have none, either."""
 
     @property
     def status(self) -> str:
@@ -71,7 +74,8 @@ def executed(item: Item, future: TaskFuture[ItemResult]) -> Record:
     if isinstance(outcome, Encoded):
         return _timed(item, future, outcome.text, None)
     assert isinstance(outcome, NotEncodable)
-    return _timed(item, future, None, ErrorData("UnserialisableResult", outcome.message))
+    error_data = ErrorData("UnserialisableResult", outcome.message)
+    return dataclasses.replace(_timed(item, future, None, error_data), is_misfit=outcome.is_misfit)
 
 
 def _error_of(future: TaskFuture[ItemResult]) -> BaseException | None:

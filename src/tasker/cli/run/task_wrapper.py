@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from tasker import Context
-from tasker.cli import strict_json
+
+from .result_encoder import NoJsonForm, ResultEncoder
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,7 @@ class NotEncodable:
     """The task returned something that has no JSON form. It has run, so it is not retried."""
 
     message: str
+    is_misfit: bool  # see NoJsonForm
 
 
 class Refused:
@@ -43,7 +45,9 @@ class Gate:
         self.closed = False
 
 
-def wrap_task(task: Callable[..., Any], gate: Gate) -> Callable[[Context, Any, Any], ItemResult]:
+def wrap_task(
+    task: Callable[..., Any], encoder: ResultEncoder, gate: Gate
+) -> Callable[[Context, Any, Any], ItemResult]:
     """Returns the function that the manager runs for each item."""
 
     def run_item(ctx: Context, resource: Any, item: Any) -> ItemResult:
@@ -53,17 +57,17 @@ def wrap_task(task: Callable[..., Any], gate: Gate) -> Callable[[Context, Any, A
             return REFUSED
         # Encoded in the worker, at once: the result may be owned by the resource, and change with the
         # next item (a buffer, a list that is reused).
-        return encoded(task(ctx, resource, item))
+        return encoded(task(ctx, resource, item), encoder)
 
     functools.update_wrapper(run_item, task, ("__module__", "__name__", "__qualname__"), ())
     return run_item
 
 
-def encoded(result: Any) -> Encoded | NotEncodable:
+def encoded(result: Any, encoder: ResultEncoder) -> Encoded | NotEncodable:
     """Returns a result as JSON, or the reason why it has no JSON form."""
     try:
-        return Encoded(strict_json.encode(result))
-    except strict_json.ENCODE_ERRORS as error:
-        return NotEncodable(f"the result ({type(result).__name__}) is not JSON: {error}")
+        return Encoded(encoder.encode(result))
+    except NoJsonForm as error:
+        return NotEncodable(f"the result ({type(result).__name__}) is not JSON: {error}", error.is_misfit)
     except Exception as error:  # raised by the result's own methods, such as a dict's items()
-        return NotEncodable(f"the result ({type(result).__name__}) cannot be encoded: {error!r}")
+        return NotEncodable(f"the result ({type(result).__name__}) cannot be encoded: {error!r}", False)
