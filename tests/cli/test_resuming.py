@@ -9,7 +9,7 @@ import signal
 import pytest
 
 from .conftest import Workshop, finish, wait_for
-from .jobfiles import SQUARE
+from .jobfiles import GATED, SQUARE
 
 SLOW_SQUARE = """
     import time
@@ -23,6 +23,13 @@ SLOW_SQUARE = """
 def line(index: int, given: str, status: str = "done", result: object = "old") -> str:
     outcome = {"result": result} if status == "done" else {"error": {"type": "E", "message": "m"}}
     return json.dumps({"index": index, "input": given, "status": status, **outcome}) + "\n"
+
+
+def outcomes(shop: Workshop) -> dict[tuple[int, str], object]:
+    """Result by item; fails when an item has two lines."""
+    found = {(r["index"], r["input"]): r["result"] for r in shop.records()}
+    assert len(found) == shop.lines()
+    return found
 
 
 def resume(shop: Workshop, *options: object) -> str:
@@ -74,16 +81,106 @@ def test_a_changed_input_is_noticed(shop: Workshop) -> None:
     shop.write("jobs.py", SQUARE)
     shop.write("in.txt", "0\n7\n2\n")
     shop.write("out.jsonl", "".join(line(n, str(n)) for n in range(3)))
-    assert "2 skipped" in resume(shop)
-    assert shop.results() == {0: "old", 1: 49, 2: "old"}
+    errors = resume(shop)
+    assert "2 skipped" in errors
+    assert "kept       1 results that match none of the inputs (--prune drops them)" in errors
+    assert outcomes(shop) == {(0, "0"): "old", (1, "1"): "old", (1, "7"): 49, (2, "2"): "old"}
 
 
-def test_results_behind_the_end_of_a_shorter_input_go(shop: Workshop) -> None:
+def test_results_are_never_dropped(shop: Workshop) -> None:
+    """Those behind the end of a shorter input, those of another input, all of them if the input is empty."""
     shop.write("jobs.py", SQUARE)
-    shop.numbers(2)
+    old = "".join(line(n, str(n)) for n in range(1000))
+    shop.write("out.jsonl", old)
+    for text, kept in (("", 1000), ("0\n1\n", 998), ("".join(f"{n + 1000}\n" for n in range(1000)), 1000)):
+        shop.write("in.txt", text)
+        assert f"kept       {kept:,} results that match none of the inputs" in resume(shop)
+        assert shop.read("out.jsonl").startswith(old)
+    assert shop.lines() == 2000
+    shop.numbers(1000)
+    assert "0 done, 0 failed, 1,000 skipped" in resume(shop), "the right inputs find their results again"
+    assert shop.lines() == 2000
+
+
+def test_failed_lines_of_other_inputs_are_kept_as_well(shop: Workshop) -> None:
+    """While a line that another one of the same item supersedes goes."""
+    shop.write("jobs.py", SQUARE)
+    shop.write("in.txt", "2\n")
+    shop.write("out.jsonl", line(0, "x", "failed") + line(0, "2", "failed") + line(0, "x", "failed") + line(0, "y"))
+    assert "kept       2 results" in resume(shop)
+    assert [(r["input"], r["status"]) for r in shop.records()] == [("x", "failed"), ("y", "done"), ("2", "done")]
+
+
+def test_prune_drops_what_matches_no_input(shop: Workshop) -> None:
+    shop.write("jobs.py", SQUARE)
+    shop.write("in.txt", "0\n7\nbad\n")
     shop.write("out.jsonl", "".join(line(n, str(n)) for n in range(5)))
+    done = shop.run("run", "jobs.py", "in.txt", "--output", "out.jsonl", "--resume", "--prune")
+    assert done.returncode == 1, done.stderr
+    assert "pruned     4 results that matched none of the inputs" in done.stderr
+    assert "kept" not in done.stderr
+    assert [(r["input"], r["status"]) for r in sorted(shop.records(), key=lambda r: r["index"])] == [
+        ("0", "done"), ("7", "done"), ("bad", "failed"),
+    ]  # fmt: skip
+
+
+def test_prune_drops_nothing_before_all_inputs_were_read(shop: Workshop) -> None:
+    """What has not been read yet may match."""
+    shop.write("jobs.py", GATED)
+    old = "".join(line(n, str(n)) for n in range(300, 500))
+    shop.write("out.jsonl", old)
+    shop.numbers(500)
+    process = shop.start(
+        "run", "jobs.py", "in.txt", "--output", "out.jsonl", "--resume", "--prune",
+        "--workers", 1, "--max-workers", 1, "--max-queue", 1,
+    )  # fmt: skip
+    wait_for((shop.folder / "started-0").exists, "a running item")
+    process.send_signal(signal.SIGINT)
+    assert process.stderr is not None
+    while b"finishing" not in process.stderr.readline():
+        pass
+    (shop.folder / "go").touch()
+    assert finish(process)[0] == 130
+    assert shop.read("out.jsonl").startswith(old)
+
+
+def test_prune_does_not_empty_the_output_for_an_empty_input(shop: Workshop) -> None:
+    """As it is behind a pipe whose beginning failed. --allow-empty does it all the same."""
+    shop.write("jobs.py", SQUARE)
+    shop.write("out.jsonl", line(0, "0"))
+    command = ("run", "jobs.py", "--output", "out.jsonl", "--resume", "--prune", "--quiet")
+    done = shop.run(*command)
+    assert done.returncode == 2
+    assert done.stderr == (
+        "tasker run: error: --prune: the inputs are empty; nothing was dropped (--allow-empty drops all results)\n"
+    )
+    assert shop.lines() == 1
+    assert shop.run(*command, "--allow-empty").returncode == 0
+    assert shop.read("out.jsonl") == ""
+
+
+def test_a_changed_job_is_noticed(shop: Workshop) -> None:
+    """The file and --set each for itself. The results are kept, and a job that is the same again is no change."""
+    shop.write("jobs.py", SQUARE + "\n    power = 2\n")
+    shop.numbers(3)
     resume(shop)
-    assert shop.results() == {0: "old", 1: "old"}
+    assert "were made" not in resume(shop)
+    errors = resume(shop, "--set", "power=3")
+    assert "3 results in out.jsonl were made with other values of --set; they are kept" in errors
+    assert "another version" not in errors
+    shop.write("jobs.py", SQUARE + "\n    power = 3\n")
+    errors = resume(shop)
+    assert "3 results in out.jsonl were made by another version of jobs.py; they are kept" in errors
+    assert "--set" not in errors
+    assert "3 skipped" in errors
+    assert resume(shop, "--quiet") == ""
+
+
+def test_lines_that_do_not_say_which_job_made_them_are_no_change(shop: Workshop) -> None:
+    shop.write("jobs.py", SQUARE)
+    shop.numbers(1)
+    shop.write("out.jsonl", line(0, "0"))
+    assert "were made" not in resume(shop)
 
 
 def test_of_two_lines_the_last_one_holds(shop: Workshop) -> None:
@@ -131,7 +228,7 @@ def test_an_index_beyond_all_bounds_costs_nothing(shop: Workshop) -> None:
     shop.numbers(2)
     shop.write("out.jsonl", line(10**15, "x"))
     resume(shop)
-    assert shop.results() == {0: 0, 1: 1}
+    assert shop.results() == {0: 0, 1: 1, 10**15: "old"}
 
 
 def test_json_and_csv_inputs_are_recognised(shop: Workshop) -> None:

@@ -29,7 +29,7 @@ def test_each_line_of_a_text_file_is_an_item(shop: Workshop) -> None:
     assert [r["input"] for r in records] == [str(n) for n in range(20)]
     one = records[0]
     assert list(one) == [
-        "index", "input", "status", "result", "attempts", "wait_s", "execution_s", "worker",
+        "index", "input", "status", "result", "attempts", "wait_s", "execution_s", "worker", "job",
     ]  # fmt: skip
     assert (one["status"], one["attempts"]) == ("done", 1)
     assert one["wait_s"] >= 0 and one["execution_s"] >= 0

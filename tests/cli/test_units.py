@@ -60,19 +60,33 @@ def test_numbers_are_zero_until_set() -> None:
     assert (numbers[10**18], numbers[10**18 + 1]) == (2**32 - 1, 0)
 
 
-def test_the_last_line_of_an_index_holds() -> None:
-    """A ledger that gets the lines in the order of the file keeps exactly the last line of each index."""
+def test_the_last_line_of_an_item_holds() -> None:
+    """A ledger that gets the lines in the order of the file keeps exactly the last line of each item: of an index
+    together with an input."""
     ledger = ResumeLedger()
-    lines = [(0, 5), (1, 0), (0, 0), (2, 7), (1, 9)]
-    for index, fingerprint in lines:
-        ledger.add_line(index, fingerprint)
-    assert not ledger.is_done(0, 5)
-    assert ledger.is_done(1, 9) and ledger.is_done(2, 7) and not ledger.is_done(2, 8)
-    assert (ledger.superseded, ledger.highest) == (2, 2)
-    assert [ledger.count_off_line(i) for i, _ in lines] == [False, False, True, True, True]
+    lines = [(0, 5, True), (1, 9, False), (0, 5, False), (2, 7, True), (1, 9, True), (1, 8, True), (1, 8, True)]
+    for index, fingerprint, is_done in lines:
+        ledger.load_line(index, fingerprint, is_done)
+    assert (ledger.superseded, ledger.unmatched) == (3, 4)
+    assert not ledger.check_off(0, 5)
+    assert ledger.check_off(1, 8) and ledger.check_off(1, 9) and not ledger.check_off(2, 8)
+    assert ledger.unmatched == 1
+    assert [ledger.count_off_line(i, f) for i, f, _ in lines] == [False, False, True, True, True, False, True]
+    assert [ledger.is_current(i, f) for i, f in ((0, 5), (1, 9), (1, 8), (2, 7))] == [True, True, True, False]
 
 
-def test_a_fingerprint_is_never_the_mark_of_what_is_not_done() -> None:
+def test_lines_of_the_run_itself_match_its_inputs() -> None:
+    ledger = ResumeLedger()
+    ledger.load_line(0, 5, is_done=True)
+    ledger.add_line(0, 6, is_done=True)
+    assert (ledger.superseded, ledger.unmatched) == (0, 1)
+    assert ledger.check_off(0, 5)
+    ledger.add_line(0, 5, is_done=False)
+    assert (ledger.superseded, ledger.unmatched) == (1, 0)
+    assert ledger.is_current(0, 5) and ledger.is_current(0, 6)
+
+
+def test_a_fingerprint_is_never_the_mark_of_an_index_without_lines() -> None:
     assert strict_json.fingerprint("") == 1
     assert strict_json.fingerprint('"\ud800"')
 

@@ -39,5 +39,5 @@ def to_bytes(line: str) -> bytes:
 
 def fingerprint(text: str) -> int:
     """Returns a 32-bit checksum of an item's JSON, by which a changed input is noticed. It is never 0."""
-    # 0 is what a ResumeLedger has for items that are not done.
+    # 0 is what a ResumeLedger has for an index without lines.
     return zlib.crc32(to_bytes(text)) or 1

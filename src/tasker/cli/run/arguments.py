@@ -26,8 +26,10 @@ class RunOptions:
     format: str | None
     named_inputs: dict[str, tuple[str, ...]]  # by format: the inputs that its own option names
     reader_options: dict[str, dict[str, Any]]  # by format: what its reader gets besides the path
+    allow_empty: bool
     output: str | None
     resume: bool
+    prune: bool
     overwrite: bool
     failed: str | None
     workers: int
@@ -71,6 +73,7 @@ def _add_inputs(parser: argparse.ArgumentParser) -> None:
         input_format.add_options(group)
     choices = [one.name for one in formats.selectable()]
     group.add_argument("--format", choices=choices, help=formats.format_help())
+    group.add_argument("--allow-empty", action="store_true", help="go on although no file matches a glob")
     group.add_argument(
         "--set",
         action="append",
@@ -85,6 +88,9 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("where results go")
     group.add_argument("--output", metavar="FILE", help="results, JSON lines (default: stdout)")
     group.add_argument("--resume", action="store_true", help="skip the items that --output already has as done")
+    group.add_argument(
+        "--prune", action="store_true", help="with --resume: drop the results that match none of the inputs"
+    )
     group.add_argument(
         "--overwrite",
         "--force",
@@ -166,7 +172,7 @@ def _add_tasks(parser: argparse.ArgumentParser) -> None:
 
 def _add_messages(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("what is shown")
-    group.add_argument("--quiet", action="store_true", help="no progress and no summary")
+    group.add_argument("--quiet", action="store_true", help="nothing but errors")
     group.add_argument(
         "--progress-interval",
         type=some_seconds,
@@ -174,7 +180,7 @@ def _add_messages(parser: argparse.ArgumentParser) -> None:
         metavar="S",
         help="between progress lines when standard error is not a terminal (default: 5)",
     )
-    group.add_argument("--log-level", choices=LOG_LEVELS, default="warning", help="default: warning")
+    group.add_argument("--log-level", choices=LOG_LEVELS, help="default: warning, with --quiet error")
 
 
 def checked(parsed: argparse.Namespace) -> RunOptions:
@@ -187,6 +193,8 @@ def checked(parsed: argparse.Namespace) -> RunOptions:
     output = None if parsed.output == "-" else parsed.output
     if parsed.resume and output is None:
         raise UsageError("--resume needs --output FILE, the results to go on from")
+    if parsed.prune and not parsed.resume:
+        raise UsageError("--prune needs --resume")
     if parsed.resume and parsed.overwrite:
         raise UsageError("--resume and --overwrite exclude each other")
     if parsed.inputs.count("-") > 1:
@@ -194,14 +202,17 @@ def checked(parsed: argparse.Namespace) -> RunOptions:
     if parsed.preload and parsed.backend != "process":
         raise UsageError("--preload needs --backend process")
     _check_priority_field(parsed)
+    named_inputs = {one.name: one.named_inputs(parsed) for one in formats.FORMATS.values()}
     return RunOptions(
         job=parsed.job,
-        inputs=tuple(parsed.inputs),
+        inputs=tuple(parsed.inputs) if parsed.inputs or any(named_inputs.values()) else ("-",),
         format=parsed.format,
-        named_inputs={one.name: one.named_inputs(parsed) for one in formats.FORMATS.values()},
+        named_inputs=named_inputs,
         reader_options={one.name: one.option_values(parsed) for one in formats.FORMATS.values()},
+        allow_empty=parsed.allow_empty,
         output=output,
         resume=parsed.resume,
+        prune=parsed.prune,
         overwrite=parsed.overwrite,
         failed=parsed.failed,
         workers=parsed.workers,
@@ -216,7 +227,7 @@ def checked(parsed: argparse.Namespace) -> RunOptions:
         backend=parsed.backend,
         preload=tuple(parsed.preload),
         settings=dict(parsed.set),
-        log_level=parsed.log_level,
+        log_level=parsed.log_level or ("error" if parsed.quiet else "warning"),
         quiet=parsed.quiet,
         progress_interval=parsed.progress_interval,
     )

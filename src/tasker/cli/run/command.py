@@ -10,16 +10,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from tasker import Config, ConfigError, Context, TaskManager
-from tasker.cli import exit_codes, strict_json
+from tasker.cli import exit_codes
 
 from . import resume
 from .arguments import RunOptions, checked
 from .failed import FailedInputs
 from .in_flight import InFlightItems
 from .inputs import Inputs, open_inputs
-from .items import Item
 from .job_runner import KILL_GRACE_S, JobRunner, RunEnd, RunParts
-from .jobs import Job, load_job
+from .jobs import Job, JobVersion, load_job
 from .logs import configure_logging
 from .output import (
     LineFile,
@@ -54,10 +53,12 @@ def execute(parsed: argparse.Namespace) -> int:
     inputs = open_inputs(options)
     config = _config(options, job)
     # Last of the checks, as it creates and empties files: bad usage leaves them as they are.
-    files = _open_files(options, inputs)
+    files = _open_files(options, inputs, job.version)
+    if files.ledger is not None and not options.quiet:
+        _note_changes(files.ledger, options)
     run_stats = RunStats()
     run_end = _run(options, job, config, inputs, files, run_stats)
-    _finish(run_end, files)
+    _finish(run_end, files, options)
     _report(run_end, run_stats, options)
     _exit_if_abandoned(run_end)
     return run_end.exit_code
@@ -100,7 +101,7 @@ def _run_item(options: RunOptions, job: Job, gate: Gate) -> Callable[[Context, A
     return process_jobs.ChildTask(job, options.settings, gate)
 
 
-def _open_files(options: RunOptions, inputs: Inputs) -> OutputFiles:
+def _open_files(options: RunOptions, inputs: Inputs, version: JobVersion) -> OutputFiles:
     outputs = {"--output": options.output, "--failed": options.failed}
     check_distinct(outputs, (options.job, *options.inputs))
     ledger = None
@@ -108,7 +109,7 @@ def _open_files(options: RunOptions, inputs: Inputs) -> OutputFiles:
         output = claim_stdout()
     elif options.resume:
         output = open_lines(options.output)
-        ledger = resume.load_ledger(output)
+        ledger = resume.load_ledger(output, version)
     else:
         output = open_fresh(options.output, "--output", options.overwrite)
     failed = None
@@ -116,6 +117,19 @@ def _open_files(options: RunOptions, inputs: Inputs) -> OutputFiles:
         overwrite = options.overwrite or options.resume
         failed = FailedInputs(open_fresh(options.failed, "--failed", overwrite), inputs)
     return OutputFiles(output, failed, ledger)
+
+
+def _note_changes(ledger: ResumeLedger, options: RunOptions) -> None:
+    """Says which of the results, all of which are kept, another version of the job has made."""
+    for count, cause in (
+        (ledger.other_file, f"by another version of {options.job}"),
+        (ledger.other_settings, "with other values of --set"),
+    ):
+        if count:
+            print_stderr(
+                f"tasker run: {count:,} results in {options.output} were made {cause};"
+                " they are kept (--overwrite starts anew)"
+            )
 
 
 def _run(
@@ -144,7 +158,7 @@ def _job_runner(
         run_item=_run_item(options, job, in_flight.gate),
         priority_field=options.priority_field,
         once=options.once,
-        is_done=lambda item: _is_done(files.ledger, item),
+        is_done=lambda item: files.ledger is not None and files.ledger.check_off(item.index, item.fingerprint),
     )
     parts = RunParts(
         manager=manager,
@@ -157,26 +171,38 @@ def _job_runner(
         ledger=files.ledger,
         stop_timeout=options.stop_timeout,
         creation_timeout=options.creation_timeout,
+        version=str(job.version),
     )
     return JobRunner(parts, run_stats)
 
 
-def _is_done(ledger: ResumeLedger | None, item: Item) -> bool:
-    return ledger is not None and ledger.is_done(item.index, strict_json.fingerprint(item.text))
-
-
-def _finish(run_end: RunEnd, files: OutputFiles) -> None:
+def _finish(run_end: RunEnd, files: OutputFiles, options: RunOptions) -> None:
     """Closes the files. An error that the system reports only now fails the run as well."""
     try:
-        ledger, total = files.ledger, run_end.total
         # Not after a kill: the output may be broken, and the user wants an end. The next --resume does it.
-        if ledger is not None and run_end.is_orderly and resume.needs_compaction(ledger, total):
-            resume.compact(files.output, ledger, total)
+        if files.ledger is not None and run_end.is_orderly:
+            _tidy(files.output, files.ledger, run_end, options)
         files.output.close()
         if files.failed is not None:
             files.failed.close()
     except OutputError as error:
         run_end.fail(str(error), exit_codes.FAILED)
+
+
+def _tidy(output: LineFile, ledger: ResumeLedger, run_end: RunEnd, options: RunOptions) -> None:
+    # Before the inputs have been read to their end, any line may still match.
+    prune = options.prune and run_end.total is not None and ledger.unmatched > 0
+    if prune and not run_end.total and not options.allow_empty:
+        run_end.fail(
+            "--prune: the inputs are empty; nothing was dropped (--allow-empty drops all results)", exit_codes.USAGE
+        )
+        prune = False
+    if prune or ledger.superseded:
+        resume.compact(output, ledger, prune)
+    if prune:
+        run_end.pruned = ledger.unmatched
+    elif run_end.total is not None:
+        run_end.kept = ledger.unmatched
 
 
 def _report(run_end: RunEnd, run_stats: RunStats, options: RunOptions) -> None:

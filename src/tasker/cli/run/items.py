@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from tasker.cli import strict_json
+
 
 @dataclass(frozen=True, slots=True)
 class Item:
@@ -18,3 +20,8 @@ class Item:
     raw: bytes  # in the input's own format, without the end of line: for --failed
     where: str
     problem: str | None = None  # why there is no value
+
+    @property
+    def fingerprint(self) -> int:
+        """A checksum of the input, by which --resume notices that it has changed."""
+        return strict_json.fingerprint(self.text)

@@ -40,6 +40,8 @@ class RunEnd:
     abandoned: tuple[str, ...]
     total: int | None  # items in the inputs; None if they were not read to their end
     is_orderly: bool  # neither killed by the user nor ended because the output failed
+    kept: int = 0  # with --resume: items of the output that match none of the inputs
+    pruned: int = 0  # the same, dropped
 
     def fail(self, error_message: str, exit_code: int) -> None:
         """Reports a failure after the last line was written, unless there has been one before."""
@@ -61,6 +63,7 @@ class RunParts:
     ledger: ResumeLedger | None
     stop_timeout: float | None
     creation_timeout: float
+    version: str  # of the job, for the result lines
 
 
 class JobRunner:
@@ -131,9 +134,9 @@ class JobRunner:
 
     def _write(self, record: records.Record) -> None:
         parts, item = self._parts, record.item
-        parts.output.write(record.line())
+        parts.output.write(record.line(parts.version))
         if parts.ledger is not None:
-            parts.ledger.add_line(item.index, record.done_fingerprint)
+            parts.ledger.add_line(item.index, item.fingerprint, record.is_done)
         if record.error is not None and parts.failed is not None:
             parts.failed.write(item)
 

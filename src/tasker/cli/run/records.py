@@ -35,12 +35,11 @@ class Record:
         return DONE if self.error is None else FAILED
 
     @property
-    def done_fingerprint(self) -> int:
-        """The fingerprint of the input, or 0 if the item is not done, as ResumeLedger expects it."""
-        return strict_json.fingerprint(self.item.text) if self.error is None else 0
+    def is_done(self) -> bool:
+        return self.error is None
 
-    def line(self) -> bytes:
-        """Returns the record as one line of strict JSON."""
+    def line(self, version: str) -> bytes:
+        """Returns the record as one line of strict JSON. `version` is that of the job."""
         if self.error is None:
             outcome = f'"result": {self.result}'
         else:
@@ -50,8 +49,8 @@ class Record:
             "wait_s": _rounded(self.wait_s),
             "execution_s": _rounded(self.execution_s),
             "worker": self.worker,
+            "job": version,
         }
-        # `index` comes first, where --resume finds it without decoding the line.
         head = f'{{"index": {self.item.index}, "input": {self.item.text}, "status": "{self.status}"'
         return strict_json.to_bytes(f"{head}, {outcome}, {strict_json.encode(rest)[1:]}\n")
 

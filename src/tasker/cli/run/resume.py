@@ -1,31 +1,40 @@
 """Going on with the output of a run that ended early.
 
-Of several lines with one index, the last one counts. An item is skipped if its last line says done
-*and* shows the same input, so a changed input file is noticed item by item. Everything else is run
-again and appended.
+A line belongs to an item: an index together with the input that the line shows. Of several lines of one item, the last
+one counts. An item is skipped if its last line says done, so a changed input is noticed item by item. Lines of items that
+the inputs do not hold are kept: their results may have been expensive, and the inputs may have been the wrong ones.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 from tasker.cli import strict_json
 from tasker.cli.exit_codes import UsageError
 
+from .jobs import JobVersion
 from .output import LineFile, OutputError
 from .records import DONE, FAILED
 from .resume_ledger import ResumeLedger
 
-_INDEX = re.compile(rb'\{"index": (\d+), ')
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What a line of an output says of its item."""
+
+    index: int
+    fingerprint: int
+    is_done: bool
+    version: str  # of the job that made it; "" if the line does not say
 
 
-def load_ledger(file: LineFile) -> ResumeLedger:
+def load_ledger(file: LineFile, version: JobVersion) -> ResumeLedger:
     """Reads the lines of an output, and cuts off a last line that is incomplete.
 
     Raises UsageError, and leaves the file as it is, if it holds anything but results.
@@ -38,7 +47,14 @@ def load_ledger(file: LineFile) -> ResumeLedger:
         if not line.endswith(b"\n"):
             file.truncate(end)
             break
-        _add_line(ledger, line, f"{file.name} line {number}")
+        parsed = _parse(line)
+        if parsed is None:
+            raise UsageError(f"{file.name} line {number} is not a result of tasker run; nothing was changed")
+        ledger.load_line(parsed.index, parsed.fingerprint, parsed.is_done)
+        if parsed.is_done and parsed.version:
+            made_by, _, settings = parsed.version.partition("-")
+            ledger.other_file += made_by != version.file
+            ledger.other_settings += settings != version.settings
         end += len(line)
     return ledger
 
@@ -48,44 +64,35 @@ def _lines(path: str) -> Iterator[bytes]:
         yield from stream
 
 
-def _add_line(ledger: ResumeLedger, line: bytes, where: str) -> None:
+def _parse(line: bytes) -> Line | None:
+    """Returns what a line says; None if it is not a result."""
     try:
         record = json.loads(line)
         # Encoded anew, and so in the form in which fingerprints of items are taken.
         index, text, status = record["index"], strict_json.encode(record["input"]), record["status"]
-        known = _is_index(index) and status in (DONE, FAILED)
+        if not _is_index(index) or status not in (DONE, FAILED):
+            return None
+        return Line(index, strict_json.fingerprint(text), status == DONE, str(record.get("job") or ""))
     except (ValueError, RecursionError, TypeError, KeyError):
-        raise _foreign(where) from None
-    if not known:
-        raise _foreign(where)
-    ledger.add_line(index, strict_json.fingerprint(text) if status == DONE else 0)
+        return None
 
 
 def _is_index(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
-def _foreign(where: str) -> UsageError:
-    return UsageError(f"{where} is not a result of tasker run; nothing was changed")
+def compact(file: LineFile, ledger: ResumeLedger, prune: bool) -> None:
+    """Rewrites a file with one line for each item, with `prune` only for those that the inputs hold.
 
-
-def needs_compaction(ledger: ResumeLedger, total: int | None) -> bool:
-    """Returns whether lines have to go: superseded ones, or those behind the end of the inputs.
-
-    `total` is the number of items; None if the inputs were not read to their end.
+    Raises OutputError, and leaves the file as it is, if that fails.
     """
-    return ledger.superseded > 0 or (total is not None and ledger.highest >= total)
-
-
-def compact(file: LineFile, ledger: ResumeLedger, total: int | None) -> None:
-    """Rewrites a file with one line for each item. Raises OutputError, and leaves the file as it is, if that fails."""
     target = os.path.realpath(file.name)  # through a link: replace the file, not the link
     temporary = f"{target}.tasker-tmp"
     try:
         # Through a temporary file: a run that is killed here leaves either the old file, whose
         # superseded lines the next --resume drops, or the new one.
         with open(temporary, "wb") as stream:
-            stream.writelines(_kept(target, ledger, total))
+            stream.writelines(_kept(target, ledger, prune))
             stream.flush()
             # Before the replacement: otherwise a crash of the machine might leave an empty file.
             os.fsync(stream.fileno())
@@ -98,13 +105,10 @@ def compact(file: LineFile, ledger: ResumeLedger, total: int | None) -> None:
             os.unlink(temporary)
 
 
-def _kept(path: str, ledger: ResumeLedger, total: int | None) -> Iterator[bytes]:
+def _kept(path: str, ledger: ResumeLedger, prune: bool) -> Iterator[bytes]:
     for line in _lines(path):
-        index = _index_of(line)
-        if ledger.count_off_line(index) and (total is None or index < total):
+        parsed = _parse(line)
+        assert parsed is not None  # each line was checked before, or written by this run
+        item = parsed.index, parsed.fingerprint
+        if ledger.count_off_line(*item) and (not prune or ledger.is_current(*item)):
             yield line
-
-
-def _index_of(line: bytes) -> int:
-    found = _INDEX.match(line)
-    return int(found[1]) if found else int(json.loads(line)["index"])

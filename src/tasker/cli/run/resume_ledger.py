@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from array import array
 
+_DONE = 1
+_CURRENT = 2
+_LINE = 4
+
 _PAGE = 1024
 _ZEROS = array("I", [0]) * _PAGE
 
@@ -30,31 +34,74 @@ class PagedNumbers:
 
 
 class ResumeLedger:
-    """Which items have lines in the output, how many, and the fingerprints of the inputs of those that are done."""
+    """Which items an output has lines of: how many, whether the last one says done, and whether the inputs hold the item.
+
+    An item is an index together with the fingerprint of the input there. One index has several of them if the inputs
+    changed between two runs.
+
+    The submitter's thread calls `check_off`, and the main thread everything else.
+    """
 
     def __init__(self) -> None:
-        self._done = PagedNumbers()
-        self._lines = PagedNumbers()
-        self.highest: int = -1
+        # An item's state: the number of its lines, times _LINE, plus the flags. Eight bytes for the first item of an
+        # index, and a dict for the few that have the index of another one.
+        self._first = PagedNumbers()
+        self._states = PagedNumbers()
+        self._others: dict[int, int] = {}
         self.superseded: int = 0
+        """Lines before the last one of their item."""
+        self.unmatched: int = 0
+        """Items that the inputs do not hold, as far as they have been read."""
+        self.other_file: int = 0
+        """Lines that say done, and that another version of the job file made."""
+        self.other_settings: int = 0
+        """The same, with other values of --set."""
 
-    def add_line(self, index: int, done_fingerprint: int) -> None:
-        """Adds the next line of the output; `done_fingerprint` is 0 if the item is not done."""
-        before = self._lines[index]
-        self._lines[index] = before + 1
-        self._done[index] = done_fingerprint
+    def load_line(self, index: int, fingerprint: int, is_done: bool) -> None:
+        """Adds the next line that the output holds already."""
+        self._add(index, fingerprint, _DONE if is_done else 0)
+
+    def add_line(self, index: int, fingerprint: int, is_done: bool) -> None:
+        """Adds a line that this run has written."""
+        self._add(index, fingerprint, _CURRENT | (_DONE if is_done else 0))
+
+    def _add(self, index: int, fingerprint: int, flags: int) -> None:
+        before = self._state(index, fingerprint)
         self.superseded += bool(before)
-        self.highest = max(self.highest, index)
+        self.unmatched += not before and not flags & _CURRENT
+        self._set_state(index, fingerprint, (before & ~_DONE | flags) + _LINE)
 
-    def is_done(self, index: int, fingerprint: int) -> bool:
-        """Returns whether the item's last line says done, for this very input."""
-        return self._done[index] == fingerprint
+    def check_off(self, index: int, fingerprint: int) -> bool:
+        """Notes that the inputs hold an item. Returns whether its last line says done."""
+        state = self._state(index, fingerprint)
+        # Only an item that is there is written to: a new page could collide with one that the main thread adds.
+        if state and not state & _CURRENT:
+            self._set_state(index, fingerprint, state | _CURRENT)
+            self.unmatched -= 1
+        return bool(state & _DONE)
 
-    def count_off_line(self, index: int) -> bool:
+    def count_off_line(self, index: int, fingerprint: int) -> bool:
         """Counts off one line of an item, and returns whether it was its last.
 
         To be called once for each line, in the order of the file.
         """
-        left = self._lines[index] - 1
-        self._lines[index] = left
-        return left == 0
+        state = self._state(index, fingerprint)
+        self._set_state(index, fingerprint, state - _LINE)
+        return state < 2 * _LINE
+
+    def is_current(self, index: int, fingerprint: int) -> bool:
+        """Returns whether the inputs hold an item, as far as they have been read."""
+        return bool(self._state(index, fingerprint) & _CURRENT)
+
+    def _state(self, index: int, fingerprint: int) -> int:
+        if self._first[index] == fingerprint:
+            return self._states[index]
+        return self._others.get(index << 32 | fingerprint, 0)
+
+    def _set_state(self, index: int, fingerprint: int, state: int) -> None:
+        if self._first[index] == 0:
+            self._first[index] = fingerprint
+        if self._first[index] == fingerprint:
+            self._states[index] = state
+        else:
+            self._others[index << 32 | fingerprint] = state

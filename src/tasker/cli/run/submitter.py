@@ -59,7 +59,8 @@ class Submitter(threading.Thread):
         for item in self._inputs:
             if self._in_flight.gate.closed:
                 return
-            if item.problem is None and self._options.is_done(item):
+            # A malformed item is checked off as well, for the inputs hold it.
+            if self._options.is_done(item) and item.problem is None:
                 self.skipped += 1
                 continue
             if not self._in_flight.acquire_slot():

@@ -71,6 +71,10 @@ def _facts(run_end: RunEnd, run_stats: RunStats, output: str) -> Iterator[tuple[
     yield "workers", f"{made:,} made, {stats.replaced_workers:,} replaced, {_most(run_stats)} at most"
     if run_end.abandoned:
         yield "abandoned", ", ".join(run_end.abandoned)
+    if run_end.kept:
+        yield "kept", f"{run_end.kept:,} results that match none of the inputs (--prune drops them)"
+    if run_end.pruned:
+        yield "pruned", f"{run_end.pruned:,} results that matched none of the inputs"
     yield "results", output
 
 
