@@ -35,6 +35,12 @@ def refused(done: subprocess.CompletedProcess[str], *words: str) -> None:
         (["run", "jobs.py", "--wrokers", "4"], ["--wrokers"]),
         (["run", "jobs.py", "--resume"], ["--resume needs --output"]),
         (["run", "jobs.py", "--resume", "--overwrite", "--output", "o"], ["exclude each other"]),
+        (["run", "jobs.py", "--prune", "--output", "o"], ["--prune needs --resume"]),
+        (["run", "jobs.py", "--files", "*.jpg", "--output", "o"], ["--files *.jpg matches no file", "--allow-empty"]),
+        (["run", "jobs.py", "--files", "*.txt", "--files", "none/*", "--output", "o"], ["--files none/* matches no"]),
+        (["run", "jobs.py", "in.txt", "--set", "databse=x", "--output", "o"], ["--set databse", "does not define"]),
+        (["run", "jobs.py", "--files", "*", "--output", "new.txt"], ["new.txt is an output and also", "--files *"]),
+        (["run", "jobs.py", "--files", "*", "--output", "o", "--failed", "f.txt"], ["an output and also an input"]),
         (["run", "jobs.py", "missing.txt"], ["missing.txt", "No such file"]),
         (["run", "jobs.py", "."], ["is a directory", "--files"]),
         (["run", "jobs.py", "in.json"], ["--format jsonl"]),
@@ -152,6 +158,44 @@ def test_a_setting_that_the_job_may_use(shop: Workshop, source: str) -> None:
     (shop.folder / "jobs.py").write_text(f"{source}\ndef task(c, r, i): pass\n")
     done = shop.run("run", "jobs.py", "in.txt", "--set", "x=2", "--quiet")
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_glob_without_a_match_is_allowed_by_allow_empty(shop: Workshop) -> None:
+    shop.write("jobs.py", SQUARE)
+    done = shop.run("run", "jobs.py", "--files", "*.jpg", "--allow-empty", "--output", "out.jsonl", "--quiet")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert shop.read("out.jsonl") == ""
+
+
+@pytest.mark.parametrize("option", ["--overwrite", "--resume"])
+def test_an_output_that_is_read_as_well_is_kept(shop: Workshop, option: str) -> None:
+    """As standard input, and as a match of --files, through a link, too."""
+    shop.write("jobs.py", SQUARE)
+    text = '{"index": 0, "input": "1", "status": "done", "result": 1}\n'
+    output = shop.write("deep/out.jsonl", text)
+    (shop.folder / "link").symlink_to("deep/out.jsonl")
+    command = ("run", "jobs.py", "--output", "deep/out.jsonl", option)
+    with output.open() as stream:
+        refused(shop.run(*command, stdin=stream), "deep/out.jsonl is an output and also an input: standard input")
+    for pattern in ("**/*.jsonl", "deep/*", "li*", f"{shop.folder}/*/out.*"):
+        refused(shop.run(*command, "--files", pattern), "deep/out.jsonl is an output and also", f"--files {pattern}")
+    failed = ("--output", "o", "--failed", "deep/out.jsonl", "--overwrite")
+    refused(shop.run("run", "jobs.py", "--files", "deep/*", *failed), "deep/out.jsonl is an output and also")
+    assert output.read_text() == text
+    assert not (shop.folder / "o").exists()
+
+
+def test_standard_output_that_is_read_as_well(shop: Workshop) -> None:
+    """`tasker run jobs.py in.txt >> in.txt` would never end."""
+    shop.write("jobs.py", SQUARE)
+    path = shop.numbers(3)
+    before = path.read_bytes()
+    for arguments in (("in.txt",), ("--files", "*.txt")):
+        with path.open("ab") as stream:
+            done = shop.run("run", "jobs.py", *arguments, stdout=stream)
+        assert done.returncode == 2
+        assert "standard output is an output and also an input" in done.stderr
+    assert path.read_bytes() == before
 
 
 def test_a_missing_job_file(shop: Workshop) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tasker.cli import formats
+from tasker.cli import formats, sources
 from tasker.cli.commands import Parser
 from tasker.cli.exit_codes import UsageError
 from tasker.cli.formats import InputFormat, InputOption, ReaderOption
@@ -153,3 +153,14 @@ def test_the_formats_that_there_are(tmp_path: Path) -> None:
     )
     assert refusal(table, table, "--failed", "f") == ("--failed takes one CSV input: two might differ in their headers")
     assert values(text, "--files", table, "--failed", "f") == ["a", str(table)]
+
+
+def test_a_line_without_an_end_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A device such as /dev/zero would fill the memory. A line of just that length is fine."""
+    monkeypatch.setattr(sources, "LONGEST_LINE", 10)
+    text = tmp_path / "a.txt"
+    text.write_text("short\n" + "x" * 9 + "\n")
+    assert values(text) == ["short", "x" * 9]
+    text.write_text("short\n" + "x" * 11)
+    with pytest.raises(UsageError, match="line 2: no end of line within 10 bytes"):
+        values(text)

@@ -160,6 +160,23 @@ def test_a_malformed_csv_record(shop: Workshop) -> None:
     assert messages[4].startswith("in.csv line 7: not CSV: ")
 
 
+def test_a_csv_header_that_is_not_utf8_fails_its_records(shop: Workshop) -> None:
+    """And not those of another input; --failed has the file as it was."""
+    shop.write("jobs.py", ECHO)
+    data = b"n\xe4me,b\n1,2\n3,4\n"
+    (shop.folder / "in.csv").write_bytes(data)
+    shop.write("more.jsonl", '"fine"\n')
+    done = shop.run("run", "jobs.py", "in.csv", "more.jsonl", "--output", "out.jsonl")
+    assert done.returncode == 1
+    records = by_index(shop)
+    assert [records[n]["status"] for n in range(3)] == ["failed", "failed", "done"]
+    assert records[1]["error"]["message"] == "in.csv line 3: not CSV: in the header, byte 2 (0xe4) is not UTF-8"
+    assert records[1]["input"] == "3,4"
+    again = shop.run("run", "jobs.py", "in.csv", "--output", "o", "--failed", "again.csv", "--quiet")
+    assert again.returncode == 1
+    assert (shop.folder / "again.csv").read_bytes() == data
+
+
 def test_failed_inputs_can_be_fed_in_again(shop: Workshop) -> None:
     """CSV comes back with its header, JSON as it was written, files as paths."""
     shop.write(

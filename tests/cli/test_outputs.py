@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -127,6 +129,76 @@ def test_a_closed_standard_output(shop: Workshop) -> None:
     )  # fmt: skip
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
+
+
+def closed(shop: Workshop, redirection: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """A run that is started without some of its standard descriptors."""
+    script = f'exec "{sys.executable}" -m tasker run {" ".join(arguments)} {redirection}'
+    return subprocess.run(
+        ["bash", "-c", script], cwd=shop.folder, capture_output=True, text=True, check=False,
+        timeout=20, env=shop.environment(),
+    )  # fmt: skip
+
+
+PRINTING = """
+    import os, subprocess, sys
+
+    def task(ctx, resource, item):
+        print("printed")
+        print("printed", file=sys.stderr)
+        sys.stdout.write("written")
+        sys.stderr.write("written")
+        subprocess.run(["echo", "echoed"], stderr=subprocess.DEVNULL)
+        os.close(os.open(".", os.O_RDONLY))
+        return int(item)
+"""
+
+
+@pytest.mark.parametrize("redirection", ["2>&-", ">&- 2>&-", "<&- >&- 2>&-", "<&- 2>&-", ">&-"])
+@pytest.mark.parametrize("backend", ["thread", "process"])
+def test_closed_descriptors_do_no_harm(shop: Workshop, redirection: str, backend: str) -> None:
+    """The work is done, and nothing that the job prints gets into the results: no file takes the number of one."""
+    shop.write("jobs.py", PRINTING)
+    shop.numbers(5)
+    done = closed(shop, redirection, "jobs.py", "in.txt", "--output", "out.jsonl", "--backend", backend)
+    assert done.returncode == 0, done.stderr
+    assert shop.results() == {n: n for n in range(5)}
+
+
+def test_results_on_standard_output_while_standard_error_is_closed(shop: Workshop) -> None:
+    shop.write("jobs.py", PRINTING)
+    shop.numbers(5)
+    done = closed(shop, "2>&-", "jobs.py", "in.txt")
+    assert done.returncode == 0
+    assert sorted(json.loads(line)["result"] for line in done.stdout.splitlines()) == list(range(5))
+
+
+def test_a_closed_standard_input(shop: Workshop) -> None:
+    """It is no empty input."""
+    shop.write("jobs.py", SQUARE)
+    done = closed(shop, "<&-", "jobs.py", "--output", "out.jsonl")
+    assert done.returncode == 2
+    assert done.stderr == "tasker run: error: cannot read standard input: Bad file descriptor\n"
+
+
+def test_an_output_that_is_removed_during_the_run(shop: Workshop) -> None:
+    """The results are gone: that is an error, though every item is done."""
+    shop.write("jobs.py", "import os\n\ndef task(ctx, r, item):\n    os.unlink('out.jsonl')\n")
+    shop.numbers(1)
+    done = shop.run("run", "jobs.py", "in.txt", "--output", "out.jsonl", "--quiet")
+    assert done.returncode == 1
+    assert done.stderr == (
+        "tasker run: error: cannot write to out.jsonl: it was removed during the run, with its results\n"
+    )
+
+
+def test_a_job_that_closes_the_standard_streams(shop: Workshop) -> None:
+    """It harms itself only: the results are written."""
+    shop.write("jobs.py", "import sys\nsys.stdout.close()\nsys.stderr.close()\n" + textwrap.dedent(SQUARE))
+    shop.numbers(3)
+    done = shop.run("run", "jobs.py", "in.txt")
+    assert done.returncode == 0
+    assert sorted(json.loads(line)["result"] for line in done.stdout.splitlines()) == [0, 1, 4]
 
 
 def test_results_are_on_disk_as_soon_as_they_are_there(shop: Workshop) -> None:

@@ -135,6 +135,14 @@ def test_items_that_crash(shop: Workshop) -> None:
     assert all(records[item]["result"] == item for item in "abcdefgh")
 
 
+def test_deaths_count_as_replacements(shop: Workshop) -> None:
+    shop.write("jobs.py", CRASHING)
+    shop.write("in.txt", "leave\n" * 3)
+    done = shop.run("run", "jobs.py", "in.txt", *TWO, "--retries", 3, "--output", "out.jsonl")
+    assert done.returncode == 1, done.stderr
+    assert ", 12 replaced (12 died), " in done.stderr
+
+
 def test_a_crash_with_once(shop: Workshop) -> None:
     """--once: the item is started a single time."""
     shop.write("jobs.py", LOGGED.replace("time.sleep(0.001)", "os._exit(3)"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 
 import pytest
 
@@ -259,3 +260,33 @@ def test_priorities_come_from_a_field(shop: Workshop) -> None:
     ]
     assert "field 'p' must be high, normal, low or 0 to 2, not 'urgent'" in records[0]["error"]["message"]
     assert "line 7" in records[0]["error"]["message"]
+
+
+@pytest.mark.parametrize("backend", ["thread", "process"])
+def test_a_job_may_change_the_working_directory(shop: Workshop, backend: str) -> None:
+    """Paths of the command line stay what they were, also for the file that --resume rewrites."""
+    shop.write("jobs.py", 'import os\nos.chdir("/")\n\ndef task(ctx, r, item):\n    return [item, os.getcwd()]\n')
+    shop.numbers(2)
+    shop.write("out.jsonl", '{"index": 0, "input": "0", "status": "failed"}\n')
+    done = shop.run(
+        "run", "jobs.py", "in.txt", "--output", "out.jsonl", "--failed", "failed", "--resume", "--backend", backend
+    )
+    assert done.returncode == 0, done.stderr
+    assert shop.results() == {0: ["0", "/"], 1: ["1", "/"]}
+    assert shop.read("failed") == ""
+    done = shop.run("run", "jobs.py", "--files", "*.txt", "--output", "o", "--backend", backend)
+    assert done.returncode == 0, done.stderr
+    assert shop.results("o") == {0: ["in.txt", "/"]}
+
+
+def test_a_working_directory_that_is_gone(shop: Workshop) -> None:
+    shop.write("jobs.py", SQUARE)
+    shop.numbers(2)
+    (shop.folder / "gone").mkdir()
+    run = f'exec "{sys.executable}" -m tasker run $0/jobs.py $0/in.txt --output $0/out.jsonl'
+    done = subprocess.run(
+        ["bash", "-c", f"cd gone; rmdir ../gone; {run}", str(shop.folder)],
+        cwd=shop.folder, env=shop.environment(), capture_output=True, text=True, check=False, timeout=20,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert shop.results() == {0: 0, 1: 1}

@@ -163,6 +163,39 @@ def test_quiet(shop: Workshop, options: list[str]) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
+@pytest.mark.parametrize("backend", ["thread", "process"])
+def test_quiet_hides_warnings(shop: Workshop, backend: str) -> None:
+    """Those of the library, of the job and of Python; --log-level shows them all the same."""
+    shop.write(
+        "jobs.py",
+        """
+        import logging, warnings
+        from pathlib import Path
+
+        def on_create():
+            try:
+                Path("tried").mkdir()
+            except FileExistsError:
+                return
+            raise ConnectionError("not yet")
+
+        def task(ctx, resource, item):
+            logging.getLogger("job").warning("from logging")
+            warnings.warn("from warnings", stacklevel=1)
+        """,
+    )
+    shop.numbers(3)
+    command = ("run", "jobs.py", "in.txt", "--output", "out.jsonl", "--quiet", "--backend", backend)
+    done = shop.run(*command)
+    assert (done.returncode, done.stderr) == (0, "")
+    (shop.folder / "tried").rmdir()
+    done = shop.run(*command, "--overwrite", "--log-level", "warning")
+    assert done.returncode == 0
+    assert "WARNING tasker: jobs: a resource could not be made" in done.stderr
+    assert "WARNING job: from logging" in done.stderr
+    assert "UserWarning: from warnings" in done.stderr
+
+
 def test_rich_is_not_imported_where_it_is_not_used(shop: Workshop) -> None:
     shop.write("jobs.py", SQUARE)
     shop.numbers(3)

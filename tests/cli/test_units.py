@@ -41,6 +41,9 @@ def test_globbing_finds_what_glob_finds(
     monkeypatch.chdir(tmp_path)
     whole = f"{glob.escape(str(tmp_path))}/{pattern}" if absolute else pattern
     found = list(matching_files(whole))
+    monkeypatch.chdir("/")
+    assert list(matching_files(whole, str(tmp_path))) == found, "from another working directory"
+    monkeypatch.chdir(tmp_path)
     expected = {p for p in glob.glob(whole, recursive=True) if os.path.isfile(p)}
     assert {os.path.normpath(p) for p in found} == {os.path.normpath(p) for p in expected}
     assert len(found) == len(set(found))

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from importlib import metadata
 
-from . import exit_codes
+from . import descriptors, exit_codes
 from .commands import COMMANDS, Parser
 
 
@@ -16,6 +16,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     `argv` is the command with its arguments (default: those of the process).
     """
+    descriptors.fill_closed()
     arguments = list(sys.argv[1:] if argv is None else argv)
     name = arguments[0] if arguments else ""
     prog = f"tasker {name}" if name in COMMANDS else "tasker"
@@ -66,5 +67,5 @@ def _print_error(line: str) -> None:
     """Prints one line to standard error."""
     try:
         print(" ".join(line.split()), file=sys.stderr)
-    except OSError:
+    except (OSError, ValueError):
         pass  # standard error is closed: there is nowhere left to report it

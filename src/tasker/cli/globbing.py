@@ -11,15 +11,17 @@ import os
 from collections.abc import Iterator
 
 
-def matching_files(pattern: str) -> Iterator[str]:
+def matching_files(pattern: str, folder: str = "") -> Iterator[str]:
     """Yields the paths of the files that match, sorted within each directory.
 
-    `**` stands for any number of directories. Hidden files match only a pattern that begins with a dot.
+    A relative pattern is looked for in `folder` (default: the working directory), and yields paths relative to it. `**` stands for any number of directories. Hidden files match only a pattern that begins with a dot.
     """
     drive, rest = os.path.splitdrive(pattern)
     root = drive + os.sep if rest.startswith(os.sep) else drive
     parts = [part for part in rest.split(os.sep) if part]
-    yield from _match(root, _without_repeats(parts))
+    prefix = os.path.join(folder, "") if folder and not root else ""
+    for path in _match(prefix + root, _without_repeats(parts)):
+        yield path[len(prefix) :]
 
 
 def _without_repeats(parts: list[str]) -> list[str]:

@@ -12,7 +12,8 @@ import io
 import os
 import stat
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from tasker.cli.exit_codes import UsageError
@@ -21,6 +22,7 @@ from .globbing import matching_files
 
 # A quote that is never closed would swallow the rest of the file: the reader gives up at this length.
 LONGEST_CSV_FIELD = 1 << 20
+LONGEST_LINE = 1 << 30
 
 
 class RawItem(NamedTuple):
@@ -32,8 +34,31 @@ class RawItem(NamedTuple):
     problem: str | None = None
 
 
+FileId = tuple[int, int]
+"""What tells a file from all others: its device and its number there."""
+
+
+def file_id(status: os.stat_result) -> FileId:
+    """Returns the identity of a file."""
+    return status.st_dev, status.st_ino
+
+
 class Source(ABC):
     """One input. A subclass has to define `items`; the rest describes an input of unknown length."""
+
+    @property
+    def name(self) -> str:
+        """What messages call this input."""
+        return "an input"
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether the input was named by a pattern that nothing matches."""
+        return False
+
+    def find(self, files: Container[FileId]) -> FileId | None:
+        """Returns one of `files` that this input reads; None if it reads none of them."""
+        return None
 
     @property
     def size(self) -> int | None:
@@ -63,6 +88,15 @@ class FileSource(Source):
 
     def __init__(self, path: str) -> None:
         self._lines = ByteLines(path)
+        self._path = path
+
+    @property
+    def name(self) -> str:
+        return self._lines.name
+
+    def find(self, files: Container[FileId]) -> FileId | None:
+        found = file_id(os.fstat(0) if self._path == "-" else os.stat(self._path))
+        return found if found in files else None
 
     @property
     def size(self) -> int | None:
@@ -80,13 +114,16 @@ class ByteLines:
         self.name: str = "standard input" if path == "-" else path
         self.number: int = 0
         self.position: int = 0
-        self._path = path
         self.size: int | None = _size_of(path)
+        self._path = path if path == "-" else os.path.abspath(path)  # now: the job may change the working directory
 
     def __iter__(self) -> Iterator[bytes]:
         with _open(self._path) as stream:
-            for line in stream:
+            # With a limit: a device without line ends, such as /dev/zero, would fill the memory.
+            while line := stream.readline(LONGEST_LINE):
                 self.number += 1
+                if len(line) == LONGEST_LINE and not line.endswith(b"\n"):
+                    raise UsageError(f"{self.name} line {self.number}: no end of line within {LONGEST_LINE:,} bytes")
                 self.position += len(line)
                 yield line.removeprefix(codecs.BOM_UTF8) if self.number == 1 else line
 
@@ -94,6 +131,8 @@ class ByteLines:
 def _size_of(path: str) -> int | None:
     """Returns the number of bytes still to be read. Raises UsageError if the file cannot be read."""
     try:
+        if path == "-":
+            os.read(0, 0)  # raises if it is not open for reading
         status = os.fstat(0) if path == "-" else os.stat(path)
         if stat.S_ISDIR(status.st_mode):
             raise UsageError(f"{path}: is a directory; use --files '{path.rstrip('/')}/**'")
@@ -106,7 +145,7 @@ def _size_of(path: str) -> int | None:
         with open(path, "rb"):
             return status.st_size
     except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror}") from None
+        raise UsageError(f"cannot read {'standard input' if path == '-' else path}: {error.strerror}") from None
 
 
 def _open(path: str) -> io.BufferedReader:
@@ -139,6 +178,15 @@ class LineSource(FileSource):
             return RawItem(None, raw, where, _reason(error))
 
 
+def _undecodable(raw: bytes, place: str = "") -> str | None:
+    """Returns what is not UTF-8 in `raw`; None if all of it is."""
+    try:
+        raw.decode()
+    except UnicodeDecodeError as error:
+        return place + _reason(error)
+    return None
+
+
 def _reason(error: Exception) -> str:
     if isinstance(error, UnicodeDecodeError):
         return f"byte {error.start + 1} (0x{error.object[error.start]:02x}) is not UTF-8"
@@ -154,6 +202,7 @@ class CsvSource(FileSource):
         self._record_lines: list[bytes] = []
         self._names: list[str] = []
         self._header = b""
+        self._header_problem: str | None = None
 
     @property
     def header(self) -> bytes:
@@ -191,6 +240,8 @@ class CsvSource(FileSource):
         if twice:
             raise UsageError(f"{self._lines.name}: column {twice[0]!r} twice in the CSV header")
         self._names, self._header = row, self._raw()
+        # Fails each of its records, and not the run: there may be other inputs.
+        self._header_problem = _undecodable(self._header, "in the header, ")
 
     def _item(self, start: int, row: list[str], problem: str | None) -> RawItem:
         raw = self._raw()
@@ -199,10 +250,7 @@ class CsvSource(FileSource):
             raise UsageError(f"{where}: not a CSV header: {problem}")
         if problem is None and len(row) != len(self._names):
             problem = f"{len(row)} fields, but the header has {len(self._names)}"
-        try:
-            raw.decode()
-        except UnicodeDecodeError as error:
-            problem = _reason(error)
+        problem = self._header_problem or _undecodable(raw) or problem
         if problem is not None:
             return RawItem(None, raw, where, problem)
         return RawItem(dict(zip(self._names, row, strict=True)), raw, where)
@@ -216,7 +264,29 @@ class GlobSource(Source):
 
     def __init__(self, pattern: str) -> None:
         self._pattern = pattern
+        self._expanded = os.path.expanduser(pattern)
+        # Now: the job may change the working directory.
+        try:
+            self._folder = "" if os.path.isabs(self._expanded) else os.getcwd()
+        except OSError as error:
+            raise UsageError(f"--files {pattern}: the working directory is gone: {error.strerror}") from None
+
+    @property
+    def name(self) -> str:
+        return f"--files {self._pattern}"
+
+    @property
+    def is_empty(self) -> bool:
+        return next(matching_files(self._expanded, self._folder), None) is None
+
+    def find(self, files: Container[FileId]) -> FileId | None:
+        for path in matching_files(self._expanded, self._folder):
+            with suppress(OSError):  # removed meanwhile
+                found = file_id(os.stat(os.path.join(self._folder, path)))
+                if found in files:
+                    return found
+        return None
 
     def items(self) -> Iterator[RawItem]:
-        for path in matching_files(os.path.expanduser(self._pattern)):
+        for path in matching_files(self._expanded, self._folder):
             yield RawItem(path, os.fsencode(path), path)

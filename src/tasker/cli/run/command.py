@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
 from collections.abc import Callable
@@ -24,8 +25,8 @@ from .output import (
     LineFile,
     OutputError,
     check_distinct,
+    check_fresh,
     claim_stdout,
-    open_fresh,
     open_lines,
 )
 from .progress import is_live_terminal, print_stderr, reporter_for
@@ -49,11 +50,14 @@ def execute(parsed: argparse.Namespace) -> int:
     """Runs the command and returns its exit code. Raises UsageError before any worker starts."""
     options = checked(parsed)
     configure_logging(options.log_level)
+    here = _working_directory()
     job = load_job(options.job, options.settings)
-    inputs = open_inputs(options)
-    config = _config(options, job)
-    # Last of the checks, as it creates and empties files: bad usage leaves them as they are.
-    files = _open_files(options, inputs, job.version)
+    # Paths are those of the command line, whatever working directory the job file chooses for itself.
+    with contextlib.chdir(here) if here else contextlib.nullcontext():
+        inputs = open_inputs(options)
+        config = _config(options, job)
+        # Last of the checks, as it creates and empties files: bad usage leaves them as they are.
+        files = _open_files(options, inputs, job.version)
     if files.ledger is not None and not options.quiet:
         _note_changes(files.ledger, options)
     run_stats = RunStats()
@@ -62,6 +66,13 @@ def execute(parsed: argparse.Namespace) -> int:
     _report(run_end, run_stats, options)
     _exit_if_abandoned(run_end)
     return run_end.exit_code
+
+
+def _working_directory() -> str | None:
+    try:
+        return os.getcwd()
+    except OSError:
+        return None  # it was removed; absolute paths lead somewhere all the same
 
 
 def _config(options: RunOptions, job: Job) -> Config[Any]:
@@ -102,21 +113,36 @@ def _run_item(options: RunOptions, job: Job, gate: Gate) -> Callable[[Context, A
 
 
 def _open_files(options: RunOptions, inputs: Inputs, version: JobVersion) -> OutputFiles:
-    outputs = {"--output": options.output, "--failed": options.failed}
-    check_distinct(outputs, (options.job, *options.inputs))
-    ledger = None
-    if options.output is None:
-        output = claim_stdout()
-    elif options.resume:
-        output = open_lines(options.output)
-        ledger = resume.load_ledger(output, version)
-    else:
-        output = open_fresh(options.output, "--output", options.overwrite)
-    failed = None
-    if options.failed is not None:
-        overwrite = options.overwrite or options.resume
-        failed = FailedInputs(open_fresh(options.failed, "--failed", overwrite), inputs)
-    return OutputFiles(output, failed, ledger)
+    check_distinct({"--output": options.output, "--failed": options.failed}, (options.job, *options.inputs))
+    opened: dict[str, LineFile] = {}
+    try:
+        opened["--output"] = claim_stdout() if options.output is None else open_lines(options.output)
+        if options.failed is not None:
+            opened["--failed"] = open_lines(options.failed)
+        # Only now: a pattern may match an output that did not exist before.
+        inputs.refuse_outputs({file.id: file.name for file in opened.values() if file.is_regular})
+        if not options.overwrite and not options.resume:
+            _check_fresh(options, opened)
+        ledger = resume.load_ledger(opened["--output"], version) if options.resume else None
+    except BaseException:
+        for file in opened.values():
+            file.discard()
+        raise
+    for file in _to_be_emptied(options, opened).values():
+        file.truncate(0)
+    failed = opened.get("--failed")
+    return OutputFiles(opened["--output"], FailedInputs(failed, inputs) if failed is not None else None, ledger)
+
+
+def _to_be_emptied(options: RunOptions, opened: dict[str, LineFile]) -> dict[str, LineFile]:
+    """Returns the files that begin anew: not standard output, which may be appended to a file, and not with --resume."""
+    kept = () if options.output is not None and not options.resume else ("--output",)
+    return {option: file for option, file in opened.items() if option not in kept}
+
+
+def _check_fresh(options: RunOptions, opened: dict[str, LineFile]) -> None:
+    for option, file in _to_be_emptied(options, opened).items():
+        check_fresh(file, option)
 
 
 def _note_changes(ledger: ResumeLedger, options: RunOptions) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from tasker.cli import formats, strict_json
+from tasker.cli.exit_codes import UsageError
 from tasker.cli.formats import InputFormat
-from tasker.cli.sources import RawItem, Source
+from tasker.cli.sources import FileId, RawItem, Source
 
 from .arguments import RunOptions
 from .items import Item
@@ -53,6 +54,13 @@ class Inputs:
         """The header of the inputs, as far as it has been read; b"" for formats without one."""
         return b"".join(source.header for _, source in self._inputs)
 
+    def refuse_outputs(self, outputs: Mapping[FileId, str]) -> None:
+        """Raises UsageError if a file to be read is one of the outputs, which are given by their identities, with their names."""
+        for _, source in self._inputs:
+            found = source.find(outputs)
+            if found is not None:
+                raise UsageError(f"{outputs[found]} is an output and also an input: {source.name}")
+
     def estimated_total(self) -> int | None:
         """Returns how many items there are, estimated from the share of bytes read so far; None if unknown."""
         if self.at_end:
@@ -91,14 +99,20 @@ def open_inputs(options: RunOptions) -> Inputs:
     inputs = [_open(formats.format_of(path, options.format), path, options) for path in options.inputs]
     for name, named in options.named_inputs.items():
         inputs += [_open(formats.FORMATS[name], value, options) for value in named]
-    if not inputs:
-        inputs.append(_open(formats.format_of("-", options.format), "-", options))
+    if not options.allow_empty:
+        _refuse_empty(inputs)
     chosen = [opened.format for opened in inputs]
     if options.priority_field is not None:
         formats.check_fields(chosen)
     if options.failed is not None:
         formats.check_failed(chosen)
     return Inputs(inputs)
+
+
+def _refuse_empty(inputs: Sequence[OpenInput]) -> None:
+    for _, source in inputs:
+        if source.is_empty:
+            raise UsageError(f"{source.name} matches no file (--allow-empty: go on all the same)")
 
 
 def _open(format: InputFormat, path: str, options: RunOptions) -> OpenInput:

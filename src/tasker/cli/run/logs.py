@@ -32,3 +32,5 @@ def configure_logging(level: str) -> None:
     root = logging.getLogger()
     root.addHandler(handler)
     root.setLevel(level.upper())
+    # Python's own warnings as well, which --quiet would not keep away otherwise.
+    logging.captureWarnings(True)

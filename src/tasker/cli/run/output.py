@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib.util
 import os
 import stat
@@ -9,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from tasker.cli.exit_codes import UsageError
+from tasker.cli.sources import FileId, file_id
 
 CAN_LOCK = importlib.util.find_spec("fcntl") is not None  # not on Windows, where a second run goes unnoticed
 
@@ -24,11 +26,15 @@ class OutputError(Exception):
 class LineFile:
     """An open file to which whole lines are appended."""
 
-    def __init__(self, fd: int, name: str) -> None:
+    def __init__(self, fd: int, name: str, path: str | None = None, is_new: bool = False) -> None:
         self.name = name
+        self.path: str = path or name  # absolute, as the job may change the working directory
         self.fd = fd
+        self.was_replaced: bool = False
+        self._is_new = is_new
         status = os.fstat(fd)
         self.is_regular: bool = stat.S_ISREG(status.st_mode)
+        self.id: FileId = file_id(status)
         self._end = status.st_size if self.is_regular else 0
 
     def write(self, line: bytes) -> None:
@@ -51,12 +57,22 @@ class LineFile:
                 os.ftruncate(self.fd, end)
                 self._end = end
 
+    def discard(self) -> None:
+        """Closes the file, and removes it if it was created by being opened here."""
+        with suppress(OSError):
+            if self._is_new and not os.fstat(self.fd).st_size:
+                os.unlink(self.path)
+        with suppress(OSError):
+            os.close(self.fd)
+
     def close(self) -> None:
         """Closes the file. Raises OutputError for an error that the system reports only now."""
         try:
             # A full network disk, for example, may be reported by fsync or by close.
             if self.is_regular:
                 os.fsync(self.fd)
+                if not self.was_replaced and not os.fstat(self.fd).st_nlink:
+                    raise FileNotFoundError(errno.ENOENT, "it was removed during the run, with its results")
             os.close(self.fd)
         except OSError as error:
             raise OutputError(self.name, error) from error
@@ -64,12 +80,13 @@ class LineFile:
 
 def open_lines(path: str) -> LineFile:
     """Opens a file for appending and locks it. Raises UsageError if either fails."""
+    is_new = not os.path.lexists(path)
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0)
     try:
         fd = os.open(path, flags, 0o666)
     except OSError as error:
         raise UsageError(f"cannot write to {path}: {error.strerror}") from None
-    file = LineFile(fd, path)
+    file = LineFile(fd, path, os.path.abspath(path), is_new)
     if file.is_regular:
         _lock(fd, path)
     return file
@@ -93,25 +110,29 @@ def _lock(fd: int, name: str) -> None:
         return  # a file system without locks
 
 
-def open_fresh(path: str, option: str, overwrite: bool) -> LineFile:
-    """Opens a file that must be empty, or may be overwritten. Raises UsageError otherwise.
-
-    `option` is the one that names the file, for the message.
-    """
-    file = open_lines(path)
+def check_fresh(file: LineFile, option: str) -> None:
+    """Raises UsageError unless a file is empty. `option` is the one that names the file, for the message."""
     size = os.fstat(file.fd).st_size if file.is_regular else 0
-    if size and not overwrite:
-        file.close()
+    if size:
         way = "--resume goes on with it, --overwrite" if option == "--output" else "--overwrite"
-        raise UsageError(f"{option} {path} already holds {size:,} bytes; {way} starts anew")
-    file.truncate(0)
-    return file
+        raise UsageError(f"{option} {file.name} already holds {size:,} bytes; {way} starts anew")
+
+
+def _check_writable(fd: int) -> None:
+    """Raises OSError if a descriptor is not open for writing."""
+    try:
+        os.write(fd, b"")
+    except OSError as error:
+        # Anything else, such as a full disk, is reported when a result is written.
+        if error.errno == errno.EBADF:
+            raise
 
 
 def claim_stdout() -> LineFile:
     """Returns standard output, for result lines alone. From here on, descriptor 1 is standard error."""
     # Not just `sys.stdout`: programs that the job starts also print, and would print between the results.
     try:
+        _check_writable(1)
         results = os.dup(1)
         os.dup2(2, 1)
     except OSError as error:

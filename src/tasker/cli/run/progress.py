@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Protocol
+from typing import Protocol, TextIO
 
 from tasker.cli import humanize
 
@@ -91,7 +91,15 @@ def creation_trouble(snapshot: ProgressSnapshot) -> str:
 
 def is_live_terminal() -> bool:
     """Returns whether standard error is a terminal on which a bar can be drawn."""
-    return sys.stderr.isatty() and os.environ.get("TERM", "") not in ("", "dumb")
+    return is_terminal(sys.stderr) and os.environ.get("TERM", "") not in ("", "dumb")
+
+
+def is_terminal(stream: TextIO) -> bool:
+    """Returns whether a stream is a terminal."""
+    try:
+        return stream.isatty()
+    except (OSError, ValueError):
+        return False  # the job has closed it
 
 
 def reporter_for(quiet: bool, interval: float, results: int) -> Reporter:

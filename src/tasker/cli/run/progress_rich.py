@@ -12,7 +12,7 @@ from rich.text import Text
 
 from tasker.cli import humanize
 
-from .progress import creation_trouble, workers
+from .progress import creation_trouble, is_terminal, workers
 from .run_stats import ProgressSnapshot
 
 
@@ -24,7 +24,7 @@ class BarReporter:
         # No auto_refresh: the main thread draws at its ticks, and rich needs no thread of its own.
         # Standard output is redirected only if it is the terminal: if it is a file, output of the job
         # belongs there.
-        self._live = Live(console=self._console, auto_refresh=False, redirect_stdout=sys.stdout.isatty())
+        self._live = Live(console=self._console, auto_refresh=False, redirect_stdout=is_terminal(sys.stdout))
 
     def start(self) -> None:
         self._live.start()

@@ -43,7 +43,7 @@ def load_ledger(file: LineFile, version: JobVersion) -> ResumeLedger:
         raise UsageError(f"--resume needs a regular file, and {file.name} is not one")
     ledger = ResumeLedger()
     end = 0
-    for number, line in enumerate(_lines(file.name), 1):
+    for number, line in enumerate(_lines(file.path), 1):
         if not line.endswith(b"\n"):
             file.truncate(end)
             break
@@ -86,7 +86,7 @@ def compact(file: LineFile, ledger: ResumeLedger, prune: bool) -> None:
 
     Raises OutputError, and leaves the file as it is, if that fails.
     """
-    target = os.path.realpath(file.name)  # through a link: replace the file, not the link
+    target = os.path.realpath(file.path)  # through a link: replace the file, not the link
     temporary = f"{target}.tasker-tmp"
     try:
         # Through a temporary file: a run that is killed here leaves either the old file, whose
@@ -98,6 +98,7 @@ def compact(file: LineFile, ledger: ResumeLedger, prune: bool) -> None:
             os.fsync(stream.fileno())
             shutil.copymode(target, temporary)
             os.replace(temporary, target)
+            file.was_replaced = True
     except OSError as error:
         raise OutputError(file.name, error) from error
     finally:

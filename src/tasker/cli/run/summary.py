@@ -68,7 +68,10 @@ def _facts(run_end: RunEnd, run_stats: RunStats, output: str) -> Iterator[tuple[
     yield "time", f"{_elapsed(snapshot.elapsed)}, {humanize.rate(rate)}"
     yield "retried", f"{run_stats.retries:,}"
     made = stats.resources.created
-    yield "workers", f"{made:,} made, {stats.replaced_workers:,} replaced, {_most(run_stats)} at most"
+    # A worker that was abandoned by a kill counts as lost, too, and no other one took its place.
+    died = max(0, stats.lost_workers - stats.abandoned_workers)
+    deaths = f" ({died:,} died)" if died else ""
+    yield "workers", f"{made:,} made, {stats.replaced_workers + died:,} replaced{deaths}, {_most(run_stats)} at most"
     if run_end.abandoned:
         yield "abandoned", ", ".join(run_end.abandoned)
     if run_end.kept:
