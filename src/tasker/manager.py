@@ -16,6 +16,7 @@ from .config import Config
 from .context import Context
 from .control.journal import ScalingExplanation
 from .core.checks import check_look_ahead, check_timeout
+from .core.mapping import is_in_memory
 from .core.signals import Received
 from .errors import ConfigError, ShutdownError
 from .metrics.protocol import TaskMetrics
@@ -191,8 +192,9 @@ class TaskManager(Generic[R]):
         ``ordered``, as the tasks end.
 
         It is lazy: at most ``look_ahead`` inputs (default: 1,000) are read and submitted ahead of the results that were
-        yielded, so the inputs may be endless; nothing is submitted before the first ``next``. The options apply to each
-        task, which waits for a slot if the queue is full.
+        yielded, so the inputs may be endless; nothing is submitted before the first ``next``. A result that is ready is
+        yielded before the next input is waited for. The options apply to each task, which waits for a slot if the queue
+        is full.
 
         The iterator raises the error of a task, or of the inputs, in place of the result. Then, and when the iterator
         is closed, the tasks that were submitted ahead are cancelled. Raises ``ValueError`` or ``TypeError`` for a wrong
@@ -206,9 +208,10 @@ class TaskManager(Generic[R]):
         def submit(item: A) -> TaskFuture[T]:
             return self.submit(task, item, priority=priority, once=once)
 
+        prompt = is_in_memory(inputs) and self._engine.queue_slots is None
         if ordered:
-            return in_order(submit, inputs, look_ahead)
-        return as_completed(submit, inputs, look_ahead, self._engine.waits)
+            return in_order(submit, inputs, look_ahead, prompt)
+        return as_completed(submit, inputs, look_ahead, prompt, self._engine.waits)
 
     @spells_out(TaskOptions)
     def as_executor(self, **options: Unpack[TaskOptions]) -> Executor:

@@ -35,6 +35,7 @@ EXCEPTIONS = {
     "test_a_hostile_task_is_retried": _PICKLED,
     "test_an_abandoned_hostile_task_ends": _PICKLED,
     "test_point_16_deadlock": _NO_MANAGER,
+    "test_point_16_judged_later": _NO_MANAGER,
     "test_point_16_a_hook_that_waits_for_its_own_manager": _NO_MANAGER,
 }
 """What does not apply to child processes, and the reason."""

@@ -31,7 +31,7 @@ class Owner:
         """Records the error of a callback."""
         self.faults.append(error)
 
-    def enter_wait(self, future: Any) -> object:
+    def enter_wait(self, future: Any, waiter: Any) -> object:
         """Records the begin of a wait without a limit."""
         self.waits.append("enter")
         return self

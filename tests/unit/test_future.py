@@ -173,7 +173,7 @@ def test_refused_wait() -> None:
     owner = Owner()
     future = new(owner)
 
-    def refuse(awaited: object) -> object:
+    def refuse(awaited: object, waiter: object) -> object:
         raise RuntimeError("for ever")
 
     owner.enter_wait = refuse  # type: ignore[method-assign]

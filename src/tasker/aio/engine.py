@@ -136,6 +136,8 @@ class AsyncEngine(AsyncFutureOwner):
                     event()
                 else:
                     self.step(event, monotonic())
+                if not self._inbox:
+                    self.judge_waits(monotonic())
         finally:
             # Also after an error: without the timer there would be no ticks and no deadlines any more.
             self._processing = False
@@ -167,8 +169,8 @@ class AsyncEngine(AsyncFutureOwner):
     def _tick(self) -> None:
         now = monotonic()
         self._next_tick = now + self.interval
-        self.waits.survey()
         self.tick(now)
+        self.judge_waits(now, tick=True)
 
     async def healthy(self, error: BaseException) -> bool:
         """Returns whether the resource is healthy after a task failed with ``error``. If ``check_health`` itself

@@ -140,8 +140,9 @@ class RunnerWorker(Protocol):
     def task(self) -> asyncio.Task[None]: ...
     @property
     def runner(self) -> Any: ...
-    def waits_for(self, *, timed: bool = True) -> list[Any]:
-        """Returns the futures that the running task waits for, as far as they can be found."""
+    @property
+    def suspended(self) -> Any:
+        """The awaitable of its task that is suspended, or None."""
         ...
 
     def interrupt(self) -> None:

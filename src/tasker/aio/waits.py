@@ -1,22 +1,32 @@
-"""AsyncWaitRegistry: announces the waits of this manager's workers to the search for deadlocks (``control.deadlock``).
+"""AsyncWaitRegistry: finds the waits of this manager's workers, for the search for deadlocks (``control.deadlock``).
 
-The runner of a task announces it at once if the task directly awaits a future of its own manager. If it waits for
-several of them, by ``gather`` or a ``TaskGroup``, that is found at the next tick (``wait_detection``).
+The runner of a task announces it at once if the task directly awaits a future of its own manager. All other ways to wait
+(``gather``, ``shield``, a ``TaskGroup``, ...) are looked for while the waits are judged: at each tick, and whenever the
+directly waiting workers are as many as there are. Nothing about them is kept, because what a task waits for changes
+without notice.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sized
+import asyncio
+from collections.abc import Sequence, Sized
+from itertools import islice
+from time import monotonic
 from typing import Any, Protocol
 
-from tasker.control.deadlock import Outlook, WaitGraph
-from tasker.control.events import AllBlocked
+from tasker.control.deadlock import Need
 from tasker.core.ports import WaitsPort
+from tasker.core.waits import WaitSearch
 from tasker.errors import DeadlockError
 
 from .future import AsyncTaskFuture
 from .queue_slots import AnnouncedWait
-from .wait_detection import reached
+from .timers import in_timeout, timed_by
+from .wait_detection import BlockedOn, WaitAnalysis
+from .wait_refusal import refuse_wait
+
+_MOST_QUEUED = 10_000
+"""How many queued futures of each level are looked at for the callbacks of ``as_completed``."""
 
 
 class WaitingWorker(Protocol):
@@ -25,40 +35,64 @@ class WaitingWorker(Protocol):
     waits: bool
 
     @property
+    def name(self) -> str: ...
+    @property
     def waited(self) -> Any: ...
     @property
     def shard(self) -> Any: ...
     @property
-    def runner(self) -> Any: ...
-    def waits_for(self, *, timed: bool = True) -> list[Any]:
-        """Returns the futures that its task waits for, as far as they can be found."""
+    def task(self) -> asyncio.Task[None]: ...
+    @property
+    def suspended(self) -> Any:
+        """The awaitable of its task that is suspended, or None."""
         ...
-
-    def interrupt(self) -> None:
-        """Throws ``CancelledError`` into its task."""
 
 
 class EngineOfWaits(WaitsPort, Protocol):
     """The part of an engine that the search for deadlocks uses."""
 
     @property
+    def loop(self) -> asyncio.AbstractEventLoop: ...
+    @property
     def queue(self) -> Sized: ...
+    @property
+    def levels(self) -> Sequence[Sequence[Any]]: ...
     @property
     def workers(self) -> dict[Any, Any]: ...
 
 
-class AsyncWaitRegistry:
-    """Records which worker of a manager waits, without a limit, for what."""
+class AsyncWaitRegistry(WaitSearch[WaitingWorker]):
+    """Knows which worker of a manager waits, without a limit, for what."""
+
+    _engine: EngineOfWaits
 
     def __init__(self, engine: EngineOfWaits) -> None:
-        self._engine = engine
-        self._graph: WaitGraph[WaitingWorker] = WaitGraph()
+        super().__init__(engine)
+        self._direct: dict[WaitingWorker, None] = {}
+        """The workers whose task directly awaits a future of this manager, in the order in which they began."""
+        self._refused: set[WaitingWorker] = set()
+        """Those that will get an error as soon as the loop comes to them."""
+        self._entering: WaitingWorker | None = None
+        self._error: DeadlockError | None = None
 
     def enter(self, worker: WaitingWorker, awaited: Any) -> None:
         """Announces a wait of a worker's task. Raises ``DeadlockError`` if it would never end."""
         if awaited is worker.shard.future:
             raise DeadlockError(f"{awaited} waits for itself")
-        if error := self._judge(worker, awaited):
+        self._refused.discard(worker)
+        self._direct.pop(worker, None)
+        self._direct[worker] = None
+        worker.waits = True
+        view = self._engine.view
+        if len(self._direct) < view.ready + view.starting:
+            return
+        self._entering = worker
+        try:
+            self.judge(monotonic(), tick=False)
+        finally:
+            self._entering = None
+        error, self._error = self._error, None
+        if error is not None:
             # The loop's task would reset it, but does not get the future now.
             awaited._asyncio_future_blocking = False
             raise error
@@ -66,48 +100,68 @@ class AsyncWaitRegistry:
     def leave(self, worker: WaitingWorker) -> None:
         """Withdraws the announcement of a wait."""
         worker.waits = False
-        self._graph.leave(worker)
+        self._direct.pop(worker, None)
+        self._refused.discard(worker)
 
     def waiting(self) -> int:
         """Returns how many workers wait for something that has not happened."""
-        return self._graph.waiting()
+        return len(self._blocked())
 
-    def survey(self) -> None:
-        """Finds waits that were not announced. If one of them would never end, raises ``DeadlockError`` in its task."""
-        engine = self._engine
-        # Without a queued task, no task waits for one that cannot start.
-        if not len(engine.queue):
+    def judge(self, now: float, *, tick: bool) -> None:
+        """See ``JudgedWaits``."""
+        # Without a queued task and a direct wait, no task waits for one that cannot start.
+        if not self._direct and not (tick and len(self._engine.queue)):
             return
-        for worker in list(engine.workers.values()):
-            if worker.waited is None or worker in self._graph:
+        blocked = self._blocked()
+        needs = {worker: Need(tuple(on.own), any=True) for worker, on in blocked.items()}
+        running = {worker.shard.future: worker for worker in needs}
+        # Only now, because to look for timers takes long.
+        if self.would_hang(needs, running):
+            timed = self._timed(blocked)
+            needs = {worker: need for worker, need in needs.items() if worker not in timed}
+        self.settle(needs, running, now)
+
+    def label(self, worker: WaitingWorker) -> str:
+        """See ``WaitSearch``."""
+        return str(worker.shard.future)
+
+    def refuse(self, worker: WaitingWorker, error: DeadlockError) -> None:
+        """See ``WaitSearch``."""
+        self._direct.pop(worker, None)
+        if worker is self._entering:
+            self._error = error
+        else:
+            self._refused.add(worker)
+            refuse_wait(worker.task, worker.waited, error)
+
+    def _blocked(self) -> dict[WaitingWorker, BlockedOn]:
+        """Returns the blocked workers; those that began to wait last, as far as that is known, come last."""
+        workers = self._engine.workers.values()
+        analysis = WaitAnalysis(self._engine.loop, self._is_own, self._own_futures)
+        others = [worker for worker in workers if worker not in self._direct]
+        blocked: dict[WaitingWorker, BlockedOn] = {}
+        for worker in (*others, *self._direct):
+            if worker.waited is None or worker in self._refused:
                 continue
-            awaited = next(
-                (one for one in reached(worker.waits_for(timed=False), timed=False) if _is_own(one, engine)), None
-            )
-            if awaited is None:
-                continue
-            error = self._judge(worker, awaited)
-            if error is not None and worker.runner is not None:
-                # The loop can only throw ``CancelledError``; the runner throws this error in its place. One is enough:
-                # the task that fails lets others go on.
-                worker.runner.interruption = error
-                worker.interrupt()
-                return
+            on = analysis.of_task(worker.task, worker.waited, worker.suspended)
+            if on is not None:
+                blocked[worker] = on
+        return blocked
 
-    def _judge(self, worker: WaitingWorker, awaited: Any) -> DeadlockError | None:
-        engine, view = self._engine, self._engine.view
-        living, workers = view.ready + view.starting, len(engine.workers)
-        outlook = self._graph.enter(worker, awaited, limit=view.limit, workers=workers, living=living)
-        worker.waits = outlook is not Outlook.DEADLOCK
-        if outlook is Outlook.DEADLOCK:
-            return DeadlockError(
-                f"{worker.shard.future} waits for {awaited}, but all {max(view.limit, workers)} workers of "
-                f"{engine.config.name!r} run tasks that wait for tasks of the same manager, so it would never start"
-            )
-        if outlook is Outlook.NEEDS_WORKER:
-            engine.report(AllBlocked(self._graph.waiting()))
-        return None
+    def _timed(self, blocked: dict[WaitingWorker, BlockedOn]) -> set[WaitingWorker]:
+        """Returns those of the workers whose wait a timer may end."""
+        loop = self._engine.loop
+        if hasattr(loop, "_scheduled"):
+            timed = timed_by(loop)
+            return {worker for worker, on in blocked.items() if any(id(one) in timed for one in on.through)}
+        tasks = {worker: [one for one in on.through if isinstance(one, asyncio.Task)] for worker, on in blocked.items()}
+        return {worker for worker in tasks if any(map(in_timeout, tasks[worker]))}
 
+    def _own_futures(self) -> list[Any]:
+        """Returns the futures of running tasks, and of the queued ones that were accepted last."""
+        running = [worker.shard.future for worker in self._engine.workers.values()]
+        queued = [future for level in self._engine.levels for future in islice(reversed(level), _MOST_QUEUED)]
+        return [future for future in (*running, *queued) if future is not None]
 
-def _is_own(future: Any, engine: object) -> bool:
-    return isinstance(future, AsyncTaskFuture | AnnouncedWait) and future._engine is engine
+    def _is_own(self, future: Any) -> bool:
+        return isinstance(future, AsyncTaskFuture | AnnouncedWait) and future._engine is self._engine

@@ -59,12 +59,14 @@ class AsyncWorker:
         # The loop has only a weak reference to the task; this worker, in the table of the engine, keeps it.
         self.task.add_done_callback(self._gone)
 
-    def waits_for(self, *, timed: bool = True) -> list[Any]:
-        """Returns the futures that the running task waits for, as far as they can be found. ``timed``: also those of a
-        wait with a timeout."""
-        if self.waited is None or self.runner is None:
-            return []
-        return [self.waited, *awaited_by(getattr(self.runner.generator, "gi_yieldfrom", None), timed=timed)]
+    @property
+    def suspended(self) -> Any:
+        """The awaitable of the running task that is suspended, or None."""
+        return None if self.runner is None else getattr(self.runner.generator, "gi_yieldfrom", None)
+
+    def waits_for(self) -> list[Any]:
+        """Returns the futures that the running task waits for, as far as they can be found."""
+        return [] if self.waited is None else [self.waited, *awaited_by(self.suspended)]
 
     def _gone(self, task: asyncio.Task[None]) -> None:
         if not self._begun:  # cancelled before its first step, so that ``_run`` could not report anything
@@ -133,7 +135,6 @@ class AsyncWorker:
             return await runner.run_to_end(self.shard.future, waited)
         finally:
             self.interruptible = False
-            runner.interruption = None
 
     async def _handle_request(
         self, runner: TaskRunner, request: RunnerRequest, resource: Any, caller: FunctionCaller

@@ -72,8 +72,6 @@ class TaskRunner:
         self._closing = False
         self._has_waited = False
         self.error: BaseException | None = None
-        self.interruption: BaseException | None = None
-        """The error to throw into the task in place of the next ``CancelledError``."""
         self.generator: Generator[Any, None, None] = self._tasks(resource)
         self.variables: contextvars.Context
         """After a ``SWITCH``, the context that the next step has to run in."""
@@ -215,7 +213,7 @@ class TaskRunner:
                     self.close()
                     raise
                 begun = monotonic()
-                waited = run(throw, self._error_to_throw(error))
+                waited = run(throw, error)
             else:
                 worker.waited = None
                 begun = monotonic()
@@ -224,10 +222,6 @@ class TaskRunner:
             if type(waited) is RunnerRequest:
                 waits.leave(worker)
                 return waited
-
-    def _error_to_throw(self, error: BaseException) -> BaseException:
-        interruption, self.interruption = self.interruption, None
-        return error if interruption is None else interruption
 
     def close(self) -> None:
         """Closes the generator, and the coroutine of the task in it, if there is one."""

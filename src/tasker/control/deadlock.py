@@ -1,69 +1,117 @@
-"""Which worker's task waits for what, and whether that wait can ever end.
+"""Whether the wait of a task for tasks of its own manager can ever end.
 
-The deadlock that every pool knows: tasks that wait for tasks of their own pool, until no worker is left to run them.
-A worker's task that is about to wait is entered here. If then every worker that the pool can ever have waits for
-something that has not happened, nothing will make it happen, and the wait that came last is refused.
+The deadlock that every pool knows: tasks that wait for tasks of their own pool, until no worker is left to run them. The
+engines find out which workers are *blocked*, and what each of them needs; here it is decided what that leads to. It is
+asked again at each event that may change the answer: when a wait begins, when a worker is ready, retires, ends or cannot
+be made, when the bounds change, and at each tick.
 
-Whether it has happened is asked of the awaited things themselves. A worker whose wait is over but that has not woken up
-yet does not count as waiting, so there is no false alarm.
+A wait is entered only if nothing but tasks of the same manager can end it. One that has a timeout, or that something
+else may end, is not entered, and its worker counts as free. So a deadlock may be missed, but none is found where there
+is none.
 """
 
 from __future__ import annotations
 
 import enum
-from typing import Generic, Protocol, TypeVar
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
-K = TypeVar("K")
+W = TypeVar("W")
+T = TypeVar("T")
 
 
-class Awaited(Protocol):
-    """What a task can wait for."""
+@dataclass(frozen=True, slots=True)
+class Need(Generic[T]):
+    """What the task of a blocked worker waits for. None of it has happened yet."""
 
-    def done(self) -> bool:
-        """Returns whether there is nothing to wait for any more."""
-        ...
+    awaited: tuple[T, ...]
+    """Tasks of the same manager; or anything else that takes a worker which takes tasks, such as a slot in the queue."""
+    any: bool = False
+    """Whether one of them ends the wait; otherwise all of them do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Staff:
+    """The workers of a pool, as far as a wait depends on them."""
+
+    ready: int
+    starting: int
+    retiring: int
+    """Those of them that have to end as soon as they can."""
+    target: int
+    """How many there should be."""
+    may_grow: bool
+    """Whether a further worker may be made before a blocked one ends."""
+    creation_timeout: float | None = None
+    """The seconds for which blocked tasks wait for a worker to be made; None: no limit."""
 
 
 class Outlook(enum.Enum):
-    """What a wait leads to."""
+    """What the waits of a pool lead to."""
 
     FINE = "fine"
-    """A worker is left that can bring it about."""
+    """All of them can end."""
     NEEDS_WORKER = "needs a worker"
-    """Every worker waits; the pool may still grow, and has to."""
+    """Every worker is blocked; the pool may still grow, and has to."""
     DEADLOCK = "deadlock"
-    """It would last for ever. The wait was not entered."""
+    """At least one of them would last for ever."""
 
 
-class WaitGraph(Generic[K]):
-    """The waits of one manager, by waiting worker. Not thread-safe."""
+class WaitJudge(Generic[W, T]):
+    """Judges the waits of one manager. Not thread-safe."""
 
-    __slots__ = ("_waits",)
+    __slots__ = ("_needed_since", "stuck")
 
     def __init__(self) -> None:
-        self._waits: dict[K, Awaited] = {}
+        self._needed_since: float | None = None
+        """Since when every ready worker is blocked."""
+        self.stuck: list[W] = []
+        """The workers whose wait would last for ever, as found last, in the order of their waits."""
 
-    def __contains__(self, worker: K) -> bool:
-        return worker in self._waits
-
-    def enter(self, worker: K, awaited: Awaited, *, limit: int, workers: int, living: int) -> Outlook:
-        """Enters a wait, and judges it.
-
-        ``limit``: the most workers that can serve the queue. ``workers``: how many exist; after a resize downwards
-        that can be more than ``limit`` until the surplus has retired, and each of them may still run the awaited task.
-        ``living``: how many are ready or starting.
-        """
-        self._waits[worker] = awaited
-        waiting = self.waiting()
-        if waiting >= max(limit, workers):
-            del self._waits[worker]
+    def judge(self, needs: Mapping[W, Need[T]], running: Mapping[T, W], staff: Staff, now: float) -> Outlook:
+        """``needs``: of the blocked workers, in the order in which they began to wait. ``running``: the worker of each
+        task that one of them runs."""
+        free = staff.ready > len(needs)
+        if free or not needs:
+            self._needed_since = None
+        elif self._needed_since is None:
+            self._needed_since = now
+        coming = (staff.starting > 0 or staff.may_grow) and not self._given_up(staff, now)
+        self.stuck = stuck_among(needs, running, served=free or coming)
+        if self.stuck:
             return Outlook.DEADLOCK
-        return Outlook.NEEDS_WORKER if waiting >= living else Outlook.FINE
+        # A worker that is starting, or that is missing from the target, is on its way.
+        asked = staff.starting > 0 or staff.target > staff.ready - staff.retiring
+        return Outlook.FINE if free or asked or not needs else Outlook.NEEDS_WORKER
 
-    def leave(self, worker: K) -> None:
-        """Takes a wait out. Harmless when repeated."""
-        self._waits.pop(worker, None)
+    def gives_up_at(self, staff: Staff) -> float | None:
+        """Returns when it is no longer waited for a worker that was to be made, or None."""
+        if self._needed_since is None or staff.creation_timeout is None:
+            return None
+        return self._needed_since + staff.creation_timeout
 
-    def waiting(self) -> int:
-        """Returns how many workers wait for something that has not happened."""
-        return sum(1 for awaited in self._waits.values() if not awaited.done())
+    def _given_up(self, staff: Staff, now: float) -> bool:
+        moment = self.gives_up_at(staff)
+        return moment is not None and now >= moment
+
+
+def stuck_among(needs: Mapping[W, Need[T]], running: Mapping[T, W], *, served: bool) -> list[W]:
+    """Returns the workers whose need can never be met, in the order of ``needs``. ``served``: whether a worker takes
+    tasks from the queue, or will."""
+    left: dict[W, Need[T]] = dict(needs)
+
+    def may_come(awaited: Any) -> bool:
+        worker = running.get(awaited)
+        return served if worker is None else worker not in left
+
+    changed = True
+    while changed:
+        changed = False
+        # Latest first: most often a task waits for one that began to wait after it, and so one round is enough.
+        for worker in reversed(list(left)):
+            need = left[worker]
+            if (any if need.any else all)(map(may_come, need.awaited)):
+                del left[worker]
+                served = changed = True  # once its wait has ended, its worker takes the next task
+    return list(left)

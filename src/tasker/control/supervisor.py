@@ -112,9 +112,11 @@ class Supervisor:
             starting=self.table.count(_STARTING),
             ready=self.table.count(_READY),
             ending=self.table.count(_ENDING),
+            retiring=self._retiring,
             base=scaler.base,
             most=scaler.most,
             limit=scaler.limit,
+            may_grow=self._may_grow,
             lost=self._lost,
             replaced=self._replaced,
             abandoned=self._abandoned,
@@ -250,6 +252,15 @@ class Supervisor:
         wanted = self._scaler.target - (starting + ready - self._retiring)
         # An ending worker still has its resource, so it counts against the maximum.
         return max(0, min(wanted, self._scaler.most - (starting + ready + ending)))
+
+    @property
+    def _may_grow(self) -> bool:
+        """Whether a further worker may be made although none of the present ones ends."""
+        if not self._serving or (self.phase is Phase.DRAINING and self._gate.failures >= _DRAIN_TRIES):
+            return False
+        # A worker that has to retire, but runs a task that waits, keeps its resource until then.
+        present = self.table.count(_STARTING, _READY)
+        return present - self._retiring < self._scaler.limit and present < self._scaler.most
 
     # -- the pool of run_task -------------------------------------------------------------------------------------
 

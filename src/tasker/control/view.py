@@ -33,12 +33,16 @@ class View:
     starting: int
     ready: int
     ending: int
+    retiring: int
+    """Ready or starting workers that have to end as soon as they can."""
     base: int
     """``worker_count`` as it is now; ready workers beyond it are burst workers."""
     most: int
     """``max_worker_count`` as it is now."""
     limit: int
     """The most workers that can serve the queue."""
+    may_grow: bool
+    """Whether a further worker may be made before one of the ready ones ends."""
     lost: int
     replaced: int
     abandoned: int

@@ -24,7 +24,7 @@ from tasker.core.counters import Counters, Flow
 from tasker.core.effects import Effects
 from tasker.core.hooks import Hooks
 from tasker.core.planning import load_of, plan_of
-from tasker.core.ports import RemoteBackend, WorkerPort
+from tasker.core.ports import JudgedWaits, RemoteBackend, WorkerPort
 from tasker.errors import ConfigError, ShutdownError, TaskKilled
 from tasker.logs import GuardedLogger, describe, formatted
 from tasker.metrics.protocol import MetricsCollector
@@ -44,6 +44,8 @@ class EngineCore(abc.ABC, Generic[W]):
     """Where the resources live, if not in this process."""
     effects: Effects
     """Of the engine as a whole, which is their ``Driver``."""
+    waits: JudgedWaits
+    """The waits of this engine's workers for tasks of their own."""
 
     def __init__(self, config: Config[Any]) -> None:
         now = monotonic()
@@ -114,6 +116,14 @@ class EngineCore(abc.ABC, Generic[W]):
         for action in actions:
             self.effects.carry_out(action)
 
+    def judge_waits(self, now: float, *, tick: bool = False) -> None:
+        """Looks for deadlocks. To be called once every event that was reported is handled: a wait that follows a resize
+        must not be judged by the former bounds. ``tick``: whether the interval of the ticks has passed."""
+        try:
+            self.waits.judge(now, tick=tick)
+        except Exception as error:
+            self.log.fault("the search for deadlocks", error)
+
     def tick(self, now: float) -> None:
         """Lets the supervisor decide about the number of workers."""
         self.step(ev.Tick(load_of(self.sample_rates(now), self.levels, now)), now)
@@ -136,7 +146,7 @@ class EngineCore(abc.ABC, Generic[W]):
 
     def next_moment(self, now: float, next_tick: float) -> float:
         """Returns when there is something to do next though nothing is reported (the clock of ``now``)."""
-        moments = [next_tick, self.supervisor.wakeup(now)]
+        moments = [next_tick, self.supervisor.wakeup(now), self.waits.moment]
         if self.config.ctx is not None and self.door is Door.OPEN:
             moments.append(self.config.ctx.deadline)
         return min(moment for moment in moments if moment is not None)

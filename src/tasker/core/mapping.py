@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
 from typing import Protocol
 
@@ -12,6 +13,11 @@ class Cancellable(Protocol):
     def cancel(self) -> bool:
         """Cancels the task, if it has not started."""
         ...
+
+
+def is_in_memory(inputs: object) -> bool:
+    """Returns whether reading an input never waits for anything."""
+    return isinstance(inputs, list | tuple | range | dict | set | frozenset | deque)
 
 
 def cancel_all(futures: Iterable[Cancellable]) -> None:

@@ -7,7 +7,7 @@ Attributes are read-only properties, which an engine's plain attributes satisfy.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 from tasker.config import Config
@@ -48,8 +48,19 @@ class WaitsPort(Reports, Protocol):
     def config(self) -> Config[Any]: ...
     @property
     def view(self) -> View: ...
+
+
+class JudgedWaits(Protocol):
+    """Which of an engine's workers wait, for what."""
+
     @property
-    def workers(self) -> Collection[Any]: ...
+    def moment(self) -> float | None:
+        """When the waits have to be judged though nothing is reported (the clock of ``now``), or None."""
+        ...
+
+    def judge(self, now: float, *, tick: bool) -> None:
+        """Looks for waits that would never end, and ends them with ``DeadlockError``. ``tick``: also in places where
+        looking takes long."""
 
 
 class RemoteBackend(Protocol):

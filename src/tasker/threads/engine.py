@@ -131,9 +131,12 @@ class Engine(FutureOwner):
             self._handle(event)
             # After each event, not only when the wait times out: a steady stream of events must not suppress the ticks.
             now = monotonic()
-            if now >= next_tick:
+            due = now >= next_tick
+            if due:
                 next_tick = now + self.interval
                 self.tick(now)
+            if self._inbox.empty():
+                self.judge_waits(now, tick=due)
         # Events that arrived behind the last one. ``finished`` is set by now, so a worker that reports after this loop
         # finds it set, and drops its task itself (``Worker.send_back``).
         while True:

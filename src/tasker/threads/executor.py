@@ -9,6 +9,7 @@ from concurrent.futures import Executor, Future
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tasker.context import Context
+from tasker.errors import DeadlockError
 from tasker.options import TaskOptions
 
 from .future import TaskFuture
@@ -67,16 +68,26 @@ class ManagerExecutor(Executor):
             for future in pending:
                 future.cancel()
         if wait:
-            ticket = self._waits.enter(self)
-            try:
-                with self._changed:
-                    self._changed.wait_for(self.done)
-            finally:
-                self._waits.leave(ticket)
+            self._wait()
 
-    def done(self) -> bool:
-        """Returns whether every task that was submitted through this view has its outcome."""
-        # The search for deadlocks calls it in other threads; so it takes no lock, and copies the set in one step.
+    def _wait(self) -> None:
+        refusals: list[DeadlockError] = []
+
+        def refuse(error: DeadlockError) -> None:
+            with self._changed:
+                refusals.append(error)
+                self._changed.notify_all()
+
+        ticket = self._waits.enter_group(self._pending, refuse)
+        try:
+            with self._changed:
+                self._changed.wait_for(lambda: refusals or self._done())
+        finally:
+            self._waits.leave(ticket)
+        if refusals and not self._done():
+            raise refusals[0]
+
+    def _done(self) -> bool:
         return not self._submitting and all(future.done() for future in tuple(self._pending))
 
     def _forget(self, future: Future[Any]) -> None:

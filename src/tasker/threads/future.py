@@ -323,15 +323,17 @@ class TaskFuture(Future[T]):
             watcher.notify(self)
 
     def _wait(self, timeout: float | None) -> None:
-        # A wait with a limit ends by itself, so it is no deadlock.
-        ticket = self._owner.enter_wait(self) if timeout is None else None
         waiter = Waiter()
+        # A wait with a limit ends by itself, so it is no deadlock.
+        ticket = self._owner.enter_wait(self, waiter) if timeout is None else None
         try:
             self._watch(waiter)
             limit = -1.0 if timeout is None else min(max(0.0, timeout), threading.TIMEOUT_MAX)
             # The outcome may come between the end of the wait and this line; then it is no timeout.
             if not waiter.acquire(True, limit) and not self._kind:
                 raise concurrent.futures.TimeoutError(f"{self.label} has no outcome after {timeout} seconds")
+            if ticket is not None and waiter.error is not None and not self._kind:
+                raise waiter.error
         finally:
             # A thread that waits again and again, with a timeout, must not leave a waiter in the log each time. Taking
             # one out does not change the order of the others.

@@ -79,9 +79,9 @@ class Owner(Protocol):
     def callback_fault(self, future: Any, error: BaseException) -> None:
         """Logs and counts an error that a callback raised."""
 
-    def enter_wait(self, future: Any) -> object:
-        """Announces a wait of this thread without a limit, and returns a ticket for ``leave_wait``. Raises
-        ``DeadlockError`` if the wait would never end."""
+    def enter_wait(self, future: Any, waiter: Waiter) -> object:
+        """Announces a wait of this thread without a limit, and returns a ticket for ``leave_wait``. If the wait would
+        never end, ``waiter`` is woken with the error, or it is raised at once."""
 
     def leave_wait(self, ticket: object) -> None:
         """Withdraws the announcement."""
@@ -90,19 +90,28 @@ class Owner(Protocol):
 class Waiter:
     """Wakes a thread that sleeps until the outcome is known."""
 
-    __slots__ = ("acquire", "lock")
+    __slots__ = ("acquire", "error", "lock")
     first: bool = True
     """Whether it is notified before the callbacks, which may take long."""
 
     def __init__(self) -> None:
+        self.error: BaseException | None = None
+        """What the thread has to raise, unless there is an outcome."""
         # A bare lock, not an Event: an Event takes a lock to be set, and the outcome may come from a signal handler
         # that interrupts the thread which holds that lock.
         self.lock: _thread.LockType = _thread.allocate_lock()
         self.acquire: Callable[..., bool] = self.lock.acquire
         self.acquire()
 
+    def wake(self) -> None:
+        """Wakes the thread. Harmless if repeated."""
+        try:
+            self.lock.release()
+        except RuntimeError:  # the outcome and the search for deadlocks may both wake it
+            pass
+
     def notify(self, future: Logged) -> None:
-        self.lock.release()
+        self.wake()
 
 
 class Callback:

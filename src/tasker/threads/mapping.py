@@ -1,14 +1,18 @@
-"""``map``: submits inputs lazily and within a bound, and yields results in order or as tasks end."""
+"""``map``: submits inputs lazily and within a bound, and yields results in order or as tasks end.
+
+Inputs are read in the caller's thread, and only while no result is due: reading may wait, for a file, a queue or a
+network, and must not hold back what is ready.
+"""
 
 from __future__ import annotations
 
 import queue
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from tasker.core.mapping import cancel_all
+from tasker.errors import DeadlockError
 
 from .future import TaskFuture
 
@@ -26,29 +30,39 @@ class _Feed(Generic[A, T]):
     def __init__(self, submit: Callable[[A], TaskFuture[T]], inputs: Iterable[A]) -> None:
         self._futures = map(submit, inputs)
         self._error: BaseException | None = None
+        self.open: bool = True
+        """Whether there may be more inputs."""
 
-    def next(self, count: int) -> Iterator[TaskFuture[T]]:
-        if self._error is None:
-            try:
-                yield from islice(self._futures, count)
-            except Exception as error:
-                self._error = error
+    def submit_next(self, add: Callable[[TaskFuture[T]], object]) -> None:
+        """Submits one more task, if there is an input, and calls ``add`` with its future."""
+        try:
+            for future in self._futures:
+                add(future)
+                return
+        except Exception as error:
+            self._error = error
+        self.open = False
 
     def raise_error(self) -> None:
         if self._error is not None:
             raise self._error
 
 
-def in_order(submit: Callable[[A], TaskFuture[T]], inputs: Iterable[A], look_ahead: int) -> Iterator[T]:
-    """Yields results in the order of the inputs, with at most ``look_ahead`` tasks submitted and not yet yielded."""
+def in_order(submit: Callable[[A], TaskFuture[T]], inputs: Iterable[A], look_ahead: int, prompt: bool) -> Iterator[T]:
+    """Yields results in the order of the inputs, with at most ``look_ahead`` tasks submitted and not yet yielded.
+    ``prompt``: neither reading an input nor submitting it ever waits."""
     feed = _Feed(submit, inputs)
     window: deque[TaskFuture[T]] = deque()
     try:
-        window.extend(feed.next(look_ahead))
-        while window:
+        while True:
+            while feed.open and len(window) < look_ahead and not (window and window[0].done()):
+                feed.submit_next(window.append)
+            if not window:
+                break
             result = window.popleft().result()
-            # Submitted before the yield, so that workers stay busy while the caller uses the result.
-            window.extend(feed.next(1))
+            if prompt and feed.open:
+                # Before the yield, so that workers stay busy while the caller uses the result.
+                feed.submit_next(window.append)
             yield result
             del result  # or it would be kept alive until the next one is there
         feed.raise_error()
@@ -57,48 +71,44 @@ def in_order(submit: Callable[[A], TaskFuture[T]], inputs: Iterable[A], look_ahe
         cancel_all(window)
 
 
-class _AnyOf:
-    """Represents the wait for any one of several tasks, for the search for deadlocks."""
-
-    def __init__(self, futures: set[TaskFuture[Any]]) -> None:
-        self._futures = futures
-
-    def done(self) -> bool:
-        # The search for deadlocks calls it in other threads while the set may change: the copy is one step.
-        return any(future.done() for future in tuple(self._futures))
-
-    def __repr__(self) -> str:
-        return f"the first of {len(self._futures)} tasks of a map"
-
-
 def as_completed(
-    submit: Callable[[A], TaskFuture[T]], inputs: Iterable[A], look_ahead: int, waits: WaitRegistry
+    submit: Callable[[A], TaskFuture[T]], inputs: Iterable[A], look_ahead: int, prompt: bool, waits: WaitRegistry
 ) -> Iterator[T]:
-    """Yields results as tasks end, with at most ``look_ahead`` tasks submitted and not yet yielded."""
+    """Yields results as tasks end, with at most ``look_ahead`` tasks submitted and not yet yielded. ``prompt``: neither
+    reading an input nor submitting it ever waits."""
     feed = _Feed(submit, inputs)
-    ended: queue.SimpleQueue[TaskFuture[T]] = queue.SimpleQueue()
+    ended: queue.SimpleQueue[TaskFuture[T] | DeadlockError] = queue.SimpleQueue()
     pending: set[TaskFuture[T]] = set()
 
-    def submit_next(count: int) -> None:
-        for future in feed.next(count):
-            pending.add(future)
-            future.add_done_callback(ended.put)
+    def add(future: TaskFuture[T]) -> None:
+        pending.add(future)
+        future.add_done_callback(ended.put)
+
+    def wait_for_one() -> TaskFuture[T]:
+        if ended.empty():
+            # ``get`` of a queue is a wait that the futures do not announce by themselves.
+            ticket = waits.enter_group(pending, ended.put, first=True)
+            try:
+                found = ended.get()
+            finally:
+                waits.leave(ticket)
+        else:
+            found = ended.get()
+        if isinstance(found, DeadlockError):
+            raise found
+        return found
 
     try:
-        submit_next(look_ahead)
-        while pending:
-            if ended.empty():
-                # ``get`` of a queue is a wait that the futures do not announce by themselves.
-                ticket = waits.enter(_AnyOf(pending))
-                try:
-                    future = ended.get()
-                finally:
-                    waits.leave(ticket)
-            else:
-                future = ended.get()
+        while True:
+            while feed.open and len(pending) < look_ahead and ended.empty():
+                feed.submit_next(add)
+            if not pending:
+                break
+            future = wait_for_one()
             pending.discard(future)
             result = future.result()
-            submit_next(1)  # before the yield, as above
+            if prompt and feed.open:
+                feed.submit_next(add)  # before the yield, as above
             yield result
             del result, future
         feed.raise_error()

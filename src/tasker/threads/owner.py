@@ -22,7 +22,7 @@ from tasker.metrics.protocol import TaskLifecycleTimestamps
 from tasker.options import Priority
 
 from .future import TaskFuture
-from .future_log import Ending
+from .future_log import Ending, Waiter
 from .queue import TaskQueue
 from .queue_slots import QueueSlots, SlotWait
 from .waits import WaitRegistry
@@ -128,9 +128,9 @@ class FutureOwner(EngineCore[Worker], abc.ABC):
         """See ``Owner``."""
         self.log.fault(f"callback of {future.label}", error)
 
-    def enter_wait(self, future: TaskFuture[Any]) -> object:
+    def enter_wait(self, future: TaskFuture[Any], waiter: Waiter) -> object:
         """See ``Owner``."""
-        return self.waits.enter(future)
+        return self.waits.enter_future(future, waiter)
 
     def leave_wait(self, ticket: object) -> None:
         """See ``Owner``."""

@@ -12,16 +12,18 @@ import threading
 from collections import deque
 from collections.abc import Callable
 
-from tasker.errors import QueueFull
+from tasker.control.deadlock import Need
+from tasker.errors import DeadlockError, QueueFull
 
 
 class SlotWait:
     """Records whether one ``submit`` has a slot. It is up to date even if the call that acquires the slot is
     interrupted and never returns."""
 
-    __slots__ = ("lock", "refused", "served")
+    __slots__ = ("error", "lock", "refused", "served")
 
     def __init__(self) -> None:
+        self.error: DeadlockError | None = None
         self.lock: _thread.LockType | None = None
         self.served: bool = False
         self.refused: bool = False
@@ -29,6 +31,15 @@ class SlotWait:
     def done(self) -> bool:
         """Returns whether the wait is over."""
         return self.served or self.refused
+
+    def need(self) -> Need[SlotWait] | None:
+        """See ``BlockingWait``."""
+        return None if self.done() else Need((self,))
+
+    def refuse(self, error: DeadlockError) -> None:
+        """See ``BlockingWait``."""
+        self.error = error
+        _wake(self)
 
     def __repr__(self) -> str:
         return "a slot in the full queue"
@@ -76,6 +87,8 @@ class QueueSlots:
                 leave_wait(ticket)
         # Not whether the wait timed out, but what was recorded: the slot may have come in the last moment.
         if not wait.done():
+            if wait.error is not None:
+                raise wait.error
             raise QueueFull(f"the queue is full after {timeout} seconds: max_queue_size={self._bound} tasks wait")
 
     def release(self) -> None:
@@ -126,4 +139,7 @@ class QueueSlots:
 
 def _wake(wait: SlotWait) -> None:
     assert wait.lock is not None
-    wait.lock.release()
+    try:
+        wait.lock.release()
+    except RuntimeError:  # the slot and the search for deadlocks may both wake it
+        pass

@@ -1,64 +1,183 @@
-"""WaitRegistry: announces the waits of this manager's workers to the search for deadlocks (``control.deadlock``)."""
+"""WaitRegistry: records the waits of this manager's workers, for the search for deadlocks (``control.deadlock``).
+
+A worker enters its wait and goes to sleep. The supervisor's thread judges the waits, once it has handled every event
+that was reported before: a task may resize its manager and then wait. A wait that would never end is refused by waking
+its worker with the error.
+"""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Collection
+from typing import Any, Protocol
 
-from tasker.control.deadlock import Awaited, Outlook, WaitGraph
-from tasker.control.events import AllBlocked, Seat
+from tasker.control.deadlock import Need
+from tasker.control.events import Seat, Wakeup
 from tasker.control.workers import WorkerState
 from tasker.core.ports import WaitsPort
+from tasker.core.waits import WaitSearch
 from tasker.errors import DeadlockError
 
-from .this_thread import this_thread
+from .future_log import Waiter
+from .this_thread import RunningWorker, this_thread
 
 
-class WaitRegistry:
+class BlockingWait(Protocol):
+    """A wait of a worker's thread. Its methods are called by the supervisor's thread, and must not block."""
+
+    def need(self) -> Need[Any] | None:
+        """Returns what has to happen for it to end; None if it is over, or something else may end it."""
+        ...
+
+    @property
+    def refuse(self) -> Callable[[DeadlockError], object]:
+        """Has it raise the error. Harmless if it is over."""
+        ...
+
+
+class EngineOfWorkers(WaitsPort, Protocol):
+    """The part of the engine that the search for deadlocks uses."""
+
+    @property
+    def workers(self) -> dict[Seat, Any]: ...
+
+
+class WaitRegistry(WaitSearch[Seat]):
     """Records which worker of a manager waits, without a limit, for what. Thread-safe."""
 
-    def __init__(self, engine: WaitsPort) -> None:
-        self._engine = engine
-        self._lock = threading.Lock()
-        self._graph: WaitGraph[Seat] = WaitGraph()
+    _engine: EngineOfWorkers
 
-    def enter(self, awaited: Awaited) -> Seat | None:
+    def __init__(self, engine: EngineOfWorkers) -> None:
+        super().__init__(engine)
+        self._lock = threading.Lock()
+        self._waits: dict[Seat, BlockingWait] = {}
+        """In the order in which they began."""
+        self._refused: list[tuple[BlockingWait, DeadlockError]] = []
+
+    # -- in the threads of workers --------------------------------------------------------------------------------
+
+    def enter(self, wait: BlockingWait) -> Seat | None:
         """Announces a wait of this thread without a limit. Returns a ticket for ``leave``, or None if the thread is not
-        a worker of this manager. Raises ``DeadlockError`` if the wait would never end."""
-        worker, engine = this_thread.worker, self._engine
-        if worker is None or worker.engine is not engine:
+        a worker of this manager. Raises ``DeadlockError`` if it is one that does not serve."""
+        worker = self.own_worker()
+        if worker is None:
             return None
-        task = worker.shard.future
         # The worker's own state: the supervisor's is a little behind.
         if worker.state is not WorkerState.READY:
-            raise DeadlockError(
-                f"on_create or on_destroy of worker {worker.name} waits for {awaited} of its own manager"
-            )
-        if task is None:  # in a callback, after the end of the task
-            task = f"a callback in worker {worker.name}"
-        elif awaited is task:
-            raise DeadlockError(f"{task} waits for itself")
-        view = engine.view
-        limit, living = view.limit, view.ready + view.starting
-        # Entering and judging under one lock: if the last two workers begin to wait at once, one of them sees the
-        # other.
+            raise DeadlockError(f"on_create or on_destroy of worker {worker.name} waits for {wait} of its own manager")
+        view = self._engine.view
         with self._lock:
-            outlook = self._graph.enter(worker.seat, awaited, limit=limit, workers=len(engine.workers), living=living)
-            waiting = self._graph.waiting()
-        if outlook is Outlook.DEADLOCK:
-            raise DeadlockError(
-                f"{task} waits for {awaited}, but all {max(limit, len(engine.workers))} workers of "
-                f"{engine.config.name!r} run tasks that wait for tasks of the same manager, so it would never start"
-            )
-        if outlook is Outlook.NEEDS_WORKER:
-            engine.report(AllBlocked(waiting))
+            self._waits[worker.seat] = wait
+            waiting = len(self._waits)
+        # The view may be a little behind. Where it shows too many workers, what reduces their number is an event, after
+        # which the waits are judged in any case.
+        if waiting >= view.ready + view.starting:
+            self._engine.report(Wakeup())
         return worker.seat
 
-    def waiting(self) -> int:
-        """Returns the number of workers whose wait is not over."""
-        with self._lock:
-            return self._graph.waiting()
+    def enter_future(self, future: Any, waiter: Waiter) -> Seat | None:
+        """As ``enter``, for a task that is waited for with ``waiter``."""
+        worker = self.own_worker()
+        if worker is None:
+            return None
+        if worker.shard.future is future:
+            raise DeadlockError(f"{future} waits for itself")
+        return self.enter(FutureWait(future, waiter))
+
+    def enter_group(
+        self, futures: Collection[Any], refuse: Callable[[DeadlockError], object], *, first: bool = False
+    ) -> Seat | None:
+        """As ``enter``, for tasks of this manager: waits for the ``first``, or for all. The collection may change.
+        ``refuse`` is called with the error, in another thread, if the wait would never end."""
+        return None if self.own_worker() is None else self.enter(GroupWait(futures, refuse, first))
 
     def leave(self, ticket: object) -> None:
         """Withdraws the announcement of a wait."""
         with self._lock:
-            self._graph.leave(ticket)  # type: ignore[arg-type]
+            self._waits.pop(ticket, None)  # type: ignore[call-overload]
+
+    def own_worker(self) -> RunningWorker | None:
+        """Returns the worker whose thread this is, or None if it is none of this manager."""
+        worker = this_thread.worker
+        return worker if worker is not None and worker.engine is self._engine else None
+
+    # -- in the supervisor's thread -------------------------------------------------------------------------------
+
+    def judge(self, now: float, *, tick: bool) -> None:
+        """See ``JudgedWaits``."""
+        if not self._waits:
+            return
+        # Under the lock: a worker that is found waiting cannot go on to its next task meanwhile.
+        with self._lock:
+            needs = self._needs()
+            running = {self._engine.workers[seat].shard.future: seat for seat in needs}
+            self.settle(needs, running, now)
+        # Outside of the lock: to wake a worker may take a lock of its wait.
+        refused, self._refused = self._refused, []
+        for wait, error in refused:
+            wait.refuse(error)
+
+    def waiting(self) -> int:
+        """Returns the number of workers whose wait is not over."""
+        with self._lock:
+            return len(self._needs())
+
+    def label(self, worker: Seat) -> str:
+        """See ``WaitSearch``."""
+        waiting = self._engine.workers[worker]
+        # In a callback, after the end of the task, there is none.
+        return str(waiting.shard.future or f"a callback in worker {waiting.name}")
+
+    def refuse(self, worker: Seat, error: DeadlockError) -> None:
+        """See ``WaitSearch``."""
+        self._refused.append((self._waits.pop(worker), error))
+
+    def _needs(self) -> dict[Seat, Need[Any]]:
+        workers = self._engine.workers
+        needs = {seat: wait.need() for seat, wait in self._waits.items() if seat in workers}
+        return {seat: need for seat, need in needs.items() if need is not None}
+
+
+class FutureWait:
+    """A wait for the outcome of one task."""
+
+    __slots__ = ("_future", "_waiter")
+
+    def __init__(self, future: Any, waiter: Waiter) -> None:
+        self._future = future
+        self._waiter = waiter
+
+    def need(self) -> Need[Any] | None:
+        """See ``BlockingWait``."""
+        return None if self._future.done() else Need((self._future,))
+
+    def refuse(self, error: DeadlockError) -> None:
+        """See ``BlockingWait``."""
+        self._waiter.error = error
+        self._waiter.wake()
+
+    def __repr__(self) -> str:
+        return str(self._future)
+
+
+class GroupWait:
+    """A wait for the first or for all of several tasks."""
+
+    __slots__ = ("_first", "_futures", "refuse")
+
+    def __init__(self, futures: Collection[Any], refuse: Callable[[DeadlockError], object], first: bool) -> None:
+        self._futures = futures
+        self._first = first
+        self.refuse: Callable[[DeadlockError], object] = refuse
+        """See ``BlockingWait``."""
+
+    def need(self) -> Need[Any] | None:
+        """See ``BlockingWait``."""
+        futures = tuple(self._futures)  # one step: other threads may change the collection meanwhile
+        awaited = tuple(future for future in futures if not future.done())
+        if not awaited or (self._first and len(awaited) < len(futures)):
+            return None
+        return Need(awaited, self._first)
+
+    def __repr__(self) -> str:
+        return f"{'the first' if self._first else 'all'} of {len(self._futures)} tasks"

@@ -216,6 +216,15 @@ class FakeDriver(Recorder):
         self.note("finish")
 
 
+class NoWaits:
+    """No worker waits."""
+
+    moment: float | None = None
+
+    def judge(self, now: float, *, tick: bool) -> None:
+        """Do nothing."""
+
+
 Script = Callable[[ev.Event], list[act.Action]]
 
 
@@ -253,6 +262,7 @@ class ToyEngine(EngineCore[FakeWorker]):
         self.supervisor = self.scripted  # type: ignore[assignment]
         self.effects = self  # type: ignore[assignment]
         self.backend = None
+        self.waits: Any = NoWaits()
         self.queue: list[list[FakeTask]] = [[], [], []]
         self.reported: list[ev.Event] = []
         self.carried_out: list[tuple[act.Action, View]] = []
