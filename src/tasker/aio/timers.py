@@ -30,20 +30,30 @@ _ENDS = (
 _LIBRARY = __name__.partition(".")[0] + "."
 
 
+def shows_timers(loop: asyncio.AbstractEventLoop) -> bool:
+    """Returns whether the timers of a loop can be looked at."""
+    return hasattr(loop, "_scheduled")
+
+
 def timed_by(loop: asyncio.AbstractEventLoop) -> set[int]:
-    """Returns the ``id`` of each future and each task that a timer of the loop leads to."""
+    """Returns the ``id`` of each future and each task that a timer of the loop leads to, or a call that is due."""
     found: set[int] = set()
-    for handle in list(getattr(loop, "_scheduled", ())):
-        callback = handle._callback
-        # Those of this library end no wait of a task, and lead everywhere.
-        if not handle.cancelled() and not str(getattr(callback, "__module__", "")).startswith(_LIBRARY):
-            found.update(id(one) for one in _futures_behind([callback, *(handle._args or ())]))
+    # A timer that has just expired is among those that are due.
+    for handle in (*getattr(loop, "_scheduled", ()), *getattr(loop, "_ready", ())):
+        if not handle.cancelled() and not _is_of_engine(handle._callback):
+            found.update(id(one) for one in _futures_behind([handle._callback, *(handle._args or ())]))
     return found
 
 
 def in_timeout(task: asyncio.Task[Any]) -> bool:
     """Returns whether a task runs inside ``asyncio.timeout``. For loops that do not show their timers; costs O(heap)."""
     return any(isinstance(one, asyncio.Timeout) or _is_fields_of_timeout(one) for one in gc.get_referrers(task))
+
+
+def _is_of_engine(callback: Any) -> bool:
+    """Returns whether a callback is a method of an engine, which ends no wait of a task, and leads everywhere."""
+    owner = getattr(callback, "__self__", None)
+    return type(owner).__module__.startswith(_LIBRARY) and not hasattr(type(owner), "_asyncio_future_blocking")
 
 
 def _is_fields_of_timeout(one: object) -> bool:

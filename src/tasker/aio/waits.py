@@ -21,7 +21,7 @@ from tasker.errors import DeadlockError
 
 from .future import AsyncTaskFuture
 from .queue_slots import AnnouncedWait
-from .timers import in_timeout, timed_by
+from .timers import in_timeout, shows_timers, timed_by
 from .wait_detection import BlockedOn, WaitAnalysis
 from .wait_refusal import refuse_wait
 
@@ -151,7 +151,7 @@ class AsyncWaitRegistry(WaitSearch[WaitingWorker]):
     def _timed(self, blocked: dict[WaitingWorker, BlockedOn]) -> set[WaitingWorker]:
         """Returns those of the workers whose wait a timer may end."""
         loop = self._engine.loop
-        if hasattr(loop, "_scheduled"):
+        if shows_timers(loop):
             timed = timed_by(loop)
             return {worker for worker, on in blocked.items() if any(id(one) in timed for one in on.through)}
         tasks = {worker: [one for one in on.through if isinstance(one, asyncio.Task)] for worker, on in blocked.items()}
