@@ -88,7 +88,6 @@ class AsyncioEngine(Engine):
     pause = 0.0
     """Of the sampler, between two samples, in seconds."""
     exceptions: ClassVar[dict[str, str]] = {
-        "test_point_16_a_hook_that_waits_for_its_own_manager": "a hook that awaits its own manager is not refused on a loop",
         "test_it_is_a_concurrent_future": "it is an asyncio.Future; tests/aio/test_future.py",
         "test_wait_all_completed": _THREADS,
         "test_wait_first_completed": _THREADS,

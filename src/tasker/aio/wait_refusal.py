@@ -1,11 +1,41 @@
-"""Throws an error into a task of the loop that is suspended, without cancelling what it waits for."""
+"""Refuses waits: throws an error into what is suspended, without cancelling what it waits for."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+import types
+from collections.abc import Callable, Coroutine, Generator
+from typing import Any, TypeVar
+
+from tasker.errors import DeadlockError
 
 from .future import AsyncTaskFuture
+from .queue_slots import AnnouncedWait
+
+T = TypeVar("T")
+
+
+@types.coroutine
+def without_own(coroutine: Coroutine[Any, Any, T], engine: object, what: str) -> Generator[Any, Any, T]:
+    """Awaits a hook of a worker, which must not wait for a task of its own manager: an ``await`` of one raises
+    ``DeadlockError`` there. ``what`` names the hook."""
+    step: Callable[[Any], Any] = coroutine.send
+    argument: Any = None
+    while True:
+        try:
+            waited = step(argument)
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]
+        if isinstance(waited, AsyncTaskFuture | AnnouncedWait) and waited._engine is engine:
+            waited._asyncio_future_blocking = False  # the loop's task would reset it, but does not get the future
+            step, argument = coroutine.throw, DeadlockError(f"{what} waits for {waited} of its own manager")
+            continue
+        try:
+            yield waited
+        except BaseException as error:
+            step, argument = coroutine.throw, error
+        else:
+            step, argument = coroutine.send, None
 
 
 def refuse_wait(task: asyncio.Task[Any], waited: Any, error: BaseException) -> None:

@@ -30,6 +30,7 @@ from .future import QUEUED, RUNNING, AsyncTaskFuture
 from .ports import EngineForWorkers
 from .user_functions import FunctionCaller
 from .wait_detection import awaited_by
+from .wait_refusal import without_own
 from .worker_loop import FAILED, PARK, PAUSE, PLAIN, SWITCH, RunnerRequest, TaskRunner
 
 
@@ -78,7 +79,7 @@ class AsyncWorker:
         try:
             if engine.killed:
                 raise TaskKilled(engine.refusal)
-            handle = await engine.maker.make(self.name)
+            handle = await without_own(engine.maker.make(self.name), engine, f"on_create of worker {self.name}")
         except BaseException as error:
             if engine.torn_down:
                 raise
@@ -95,7 +96,7 @@ class AsyncWorker:
         await self._absorb()
         # Reported only after the resource is destroyed: the supervisor counts the worker against the maximum until
         # then, and a stop waits for it.
-        await engine.maker.end(handle)
+        await without_own(engine.maker.end(handle), engine, f"on_destroy of worker {self.name}")
         engine.report(last)
 
     async def _serve_guarded(self, resource: Any, caller: FunctionCaller) -> ev.Event:
