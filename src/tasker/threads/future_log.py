@@ -142,8 +142,11 @@ class Bridge:
     first: bool = True
 
     def __init__(self) -> None:
+        # It imports what `import tasker` has no need of yet; with an engine there, most of it is imported.
+        from .standard_waits import StandardWaiters  # noqa: PLC0415
+
         self.condition: threading.Condition = threading.Condition()
-        self.waiters: list[Any] = []
+        self.waiters: list[Any] = StandardWaiters()
         self.settled: bool = False
 
     def notify(self, future: Logged) -> None:
