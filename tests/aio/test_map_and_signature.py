@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import inspect
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
 
-from tasker import AsyncTaskManager, Config, Context, QueueFull, TaskManager
+from tasker import AsyncTaskManager, Config, Context, DeadlockError, QueueFull, TaskManager
 
 ONLY_THREADS = {"as_executor": "an Executor blocks its caller, which nothing in an event loop may do"}
 ONLY_ASYNCIO = {"submit_wait": "submit can't wait for a place in an event loop"}
@@ -129,3 +131,98 @@ def test_a_config_is_wanted() -> None:
     with pytest.raises(ValueError, match="Config"):
         AsyncTaskManager(object())  # type: ignore[arg-type]
     assert AsyncTaskManager(Config(on_create=object, worker_count=1)).name == "tasker"
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+async def test_map_yields_while_the_next_input_is_waited_for(make: Any, ordered: bool) -> None:
+    """A source whose next input depends on the result of the last one gets on."""
+    received = asyncio.Event()
+
+    async def inputs() -> AsyncIterator[int]:
+        for number in range(3):
+            yield number
+            await received.wait()
+            received.clear()
+
+    got = []
+    async with make() as m:
+        async for value in m.map(double, inputs(), ordered=ordered):
+            got.append(value)
+            received.set()
+    assert got == [0, 2, 4]
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+async def test_map_from_a_source_that_never_waits(make: Any, ordered: bool) -> None:
+    """A synchronous source that takes its time lets the workers run, and yields the first result before it is read to
+    its end."""
+    read = []
+
+    def inputs() -> Iterator[int]:
+        for number in range(100):
+            time.sleep(0.002)
+            read.append(number)
+            yield number
+
+    async with make() as m:
+        results = m.map(double, inputs(), ordered=ordered)
+        assert await anext(results) == 0
+        assert len(read) < 10
+        await results.aclose()
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+async def test_map_over_failures_reports_one(make: Any, ordered: bool) -> None:
+    """Errors of the tasks ahead, which are not wanted any more, are not reported as never retrieved."""
+    reports: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, report: reports.append(report))
+
+    async def fails(ctx: Context, resource: Any, number: int) -> None:
+        await asyncio.sleep(0)
+        raise LookupError(number)
+
+    async with make(worker_count=4) as m:
+        results = m.map(fails, range(100), ordered=ordered)
+        with pytest.raises(LookupError):
+            await anext(results)
+        await results.aclose()
+    del results
+    gc.collect()
+    assert reports == []
+
+
+async def test_map_closes_its_reader(make: Any) -> None:
+    """Closing the iterator ends a source that waits; what the source enters is left in the task that has entered it."""
+    tasks: list[Any] = []
+
+    async def inputs() -> AsyncIterator[int]:
+        tasks.append(asyncio.current_task())
+        try:
+            yield 1
+            await asyncio.Event().wait()
+        finally:
+            tasks.append(asyncio.current_task())
+
+    async with make() as m:
+        results = m.map(double, inputs())
+        assert await anext(results) == 2
+        await results.aclose()
+        assert len(tasks) == 2
+        assert tasks[0] is tasks[1]
+        assert tasks[0].done()
+
+
+async def test_stop_inside_a_source_of_map_inside_a_task(make: Any) -> None:
+    """A source that stops the manager whose task reads it gets DeadlockError: it would wait for that task."""
+
+    async def outer(ctx: Context, resource: Any) -> Any:
+        async def inputs() -> AsyncIterator[int]:
+            yield 1
+            await asyncio.sleep(0.01)
+            await m.stop()
+
+        return [one async for one in m.map(double, inputs())]
+
+    async with make(worker_count=2) as m:
+        with pytest.raises(DeadlockError, match="stop"):
+            await m.submit(outer)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
 
-from support.waiting import eventually, throughout
+from support.waiting import eventually, throughout, wait_until
 from tasker import Priority
 
 
@@ -168,6 +168,35 @@ async def test_map_closing_cancels_what_is_queued(engine: Any, kit: Any) -> None
         await other.result()
     assert log == ["other"]
     assert m.stats().accepted_tasks <= 1 + 8 + 1
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+async def test_map_yields_what_is_due_before_the_next_input(engine: Any, kit: Any, ordered: bool) -> None:
+    """A result that is there when an input comes is yielded before the next input is waited for."""
+    got: list[int] = []
+    held_back: list[int] = []
+
+    def blocking_inputs() -> Iterator[int]:
+        for number in range(5):
+            yield number  # the next one is asked for; whatever was done when this one came has to be with the caller
+            if len(got) < number:
+                held_back.append(number)
+            wait_until(lambda number=number: m.stats().done_tasks == number + 1)
+
+    async def inputs() -> AsyncIterator[int]:
+        for number in range(5):
+            yield number
+            if len(got) < number:
+                held_back.append(number)
+            await eventually(lambda number=number: m.stats().done_tasks == number + 1)
+            await asyncio.sleep(0)  # the callbacks of a task are called a turn of the loop later
+
+    async with engine.manager() as m:
+        source = blocking_inputs() if engine.blocking else inputs()
+        async for value in m.map(kit.echo(), source, ordered=ordered):
+            got.append(value)
+        assert got == list(range(5))
+        assert held_back == []
 
 
 async def test_map_of_nothing(engine: Any, kit: Any) -> None:

@@ -1,119 +1,202 @@
 """``map``: submits inputs lazily and within a bound, and yields results in order or as tasks end. The inputs may be a
-synchronous or an asynchronous iterable."""
+synchronous or an asynchronous iterable; see ``map_inputs``."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
-from typing import Any, Generic, TypeVar
-
-from tasker.core.mapping import cancel_all
+from typing import Any, Generic, Protocol, TypeVar
 
 from .future import AsyncTaskFuture
+from .map_inputs import AsyncInputs, Bell, Inputs, SyncInputs
 from .queue_slots import AnnouncedWait, HasLoop
 
 T = TypeVar("T")
 A = TypeVar("A")
-_END = object()
 
 
-class _Feed(Generic[A, T]):
-    """Reads inputs and submits them. An error of either ends the feed; it is raised after the results before it were
-    yielded."""
+class _Window(Protocol[T]):
+    """The tasks that were submitted and whose results were not yielded yet."""
 
-    def __init__(
-        self, submit: Callable[[A], Awaitable[AsyncTaskFuture[T]]], inputs: Iterable[A] | AsyncIterable[A]
-    ) -> None:
-        self._submit = submit
-        self._async = aiter(inputs) if isinstance(inputs, AsyncIterable) else None
-        self._sync = None if isinstance(inputs, AsyncIterable) else iter(inputs)
-        self._error: BaseException | None = None
+    def __len__(self) -> int: ...
+    def add(self, future: AsyncTaskFuture[T]) -> None:
+        """Adds a task."""
 
-    async def next(self) -> AsyncTaskFuture[T] | None:
-        """Submits one more task and returns its future, or None if there are no more inputs."""
-        if self._error is not None:
-            return None
-        try:
-            item: Any = await anext(self._async, _END) if self._async is not None else next(self._sync, _END)  # type: ignore[arg-type]
-            return None if item is _END else await self._submit(item)
-        except Exception as error:
-            self._error = error
-            return None
+    @property
+    def due(self) -> bool:
+        """Whether there is a result to yield next."""
+        ...
 
-    def raise_error(self) -> None:
-        if self._error is not None:
-            raise self._error
+    def watch(self, bell: Bell) -> None:
+        """Has ``bell`` rung once a result is due."""
+
+    async def take(self) -> AsyncTaskFuture[T]:
+        """Removes the task whose result is to be yielded next, and returns it, done or not."""
+        ...
+
+    def discard(self) -> None:
+        """Cancels all tasks."""
 
 
-async def in_order(
+class InOrder(Generic[T]):
+    """Implements ``_Window`` for results in the order of the inputs."""
+
+    def __init__(self) -> None:
+        self._futures: deque[AsyncTaskFuture[T]] = deque()
+        self._watched: AsyncTaskFuture[T] | None = None
+        self._bell: Bell | None = None
+
+    def __len__(self) -> int:
+        return len(self._futures)
+
+    def add(self, future: AsyncTaskFuture[T]) -> None:
+        """See ``_Window``."""
+        self._futures.append(future)
+
+    @property
+    def due(self) -> bool:
+        """See ``_Window``."""
+        return bool(self._futures) and self._futures[0].done()
+
+    def watch(self, bell: Bell) -> None:
+        """See ``_Window``."""
+        self._bell = bell
+        if not self._futures:
+            return
+        head = self._futures[0]
+        bell._children += (head,)
+        if head is not self._watched:
+            self._watched = head
+            head.add_done_callback(self._ring)
+
+    def _ring(self, _: object) -> None:
+        if self._bell is not None:
+            self._bell.ring()
+
+    async def take(self) -> AsyncTaskFuture[T]:
+        """See ``_Window``."""
+        self._watched = None  # it would keep the result alive
+        return self._futures.popleft()
+
+    def discard(self) -> None:
+        """See ``_Window``."""
+        _discard(self._futures)
+
+
+class AsCompleted(Generic[T]):
+    """Implements ``_Window`` for results as the tasks end."""
+
+    def __init__(self, engine_of: Callable[[], HasLoop]) -> None:
+        self._engine_of = engine_of
+        self._ended: deque[AsyncTaskFuture[T]] = deque()
+        self._pending: set[AsyncTaskFuture[T]] = set()
+        self._bell: Bell | None = None
+        self._wait: AnnouncedWait | None = None
+
+    def __len__(self) -> int:
+        return len(self._pending)
+
+    def add(self, future: AsyncTaskFuture[T]) -> None:
+        """See ``_Window``."""
+        self._pending.add(future)
+        future.add_done_callback(self._end)
+
+    def _end(self, future: AsyncTaskFuture[T]) -> None:
+        self._ended.append(future)
+        if self._bell is not None:
+            self._bell.ring()
+        if self._wait is not None and not self._wait.done():
+            self._wait.set_result(None)
+
+    @property
+    def due(self) -> bool:
+        """See ``_Window``."""
+        return bool(self._ended)
+
+    def watch(self, bell: Bell) -> None:
+        """See ``_Window``."""
+        self._bell = bell
+        bell._children += (*self._pending,)
+
+    async def take(self) -> AsyncTaskFuture[T]:
+        """See ``_Window``."""
+        if not self._ended:
+            # A future of the manager's, which the search for deadlocks knows, and not an ``asyncio.Queue``.
+            engine = self._engine_of()
+            self._wait = AnnouncedWait(loop=engine.loop)
+            self._wait._engine, self._wait.what = engine, f"the first of {len(self._pending)} tasks of a map"
+            await self._wait
+            self._wait = None
+        done = self._ended.popleft()
+        self._pending.discard(done)
+        return done
+
+    def discard(self) -> None:
+        """See ``_Window``."""
+        _discard(self._pending)
+
+
+async def results(
     submit: Callable[[A], Awaitable[AsyncTaskFuture[T]]],
     inputs: Iterable[A] | AsyncIterable[A],
     look_ahead: int,
+    window: _Window[T],
+    bounded: bool,
 ) -> AsyncIterator[T]:
-    """Yields results in the order of the inputs, with at most ``look_ahead`` tasks submitted and not yet yielded."""
-    feed = _Feed(submit, inputs)
-    window: deque[AsyncTaskFuture[T]] = deque()
+    """Yields results, with at most ``look_ahead`` tasks submitted and not yet yielded. ``bounded``: whether ``submit``
+    may have to wait.
+
+    A result that is due is yielded before an input is waited for. An error of the inputs, or of ``submit``, is raised
+    after the results before it were yielded.
+    """
+    feed: Inputs[A] = AsyncInputs(inputs) if isinstance(inputs, AsyncIterable) else SyncInputs(inputs)
+    error: Exception | None = None
+
+    async def submit_next() -> None:
+        nonlocal error
+        try:
+            for item in await feed.take():
+                window.add(await submit(item))
+        except Exception as fault:
+            error, feed.ended = fault, True
+
     try:
-        while len(window) < look_ahead and (future := await feed.next()) is not None:
-            window.append(future)
-        future = None
-        while window:
-            result = await window.popleft()
-            # Submitted before the yield, so that workers stay busy while the caller uses the result.
-            if (future := await feed.next()) is not None:
-                window.append(future)
-            # Neither the future nor the result may be kept alive until the caller asks for the next one.
-            future = None
+        while True:
+            while feed.ready and not feed.ended and not window.due and len(window) < look_ahead:
+                await submit_next()
+            if not window.due and not feed.ended and len(window) < look_ahead:
+                bell = Bell()
+                window.watch(bell)
+                feed.watch(bell, look_ahead - len(window))
+                await bell
+                continue
+            if not window:
+                break
+            result = await (await window.take())
+            # Before the yield, so that workers stay busy while the caller uses the result.
+            if feed.prompt and not bounded and feed.ready and not feed.ended:
+                await submit_next()
             yield result
-            del result
-        feed.raise_error()
+            del result  # or it would be kept alive until the caller asks for the next one
+        if error is not None:
+            raise error
     finally:
         # Also if the caller closes the iterator, or a task has failed: the tasks ahead are not wanted any more.
-        cancel_all(window)
+        window.discard()
+        await feed.close()
 
 
-async def as_completed(
-    submit: Callable[[A], Awaitable[AsyncTaskFuture[T]]],
-    inputs: Iterable[A] | AsyncIterable[A],
-    look_ahead: int,
-    engine_of: Callable[[], HasLoop],
-) -> AsyncIterator[T]:
-    """Yields results as tasks end, with at most ``look_ahead`` tasks submitted and not yet yielded."""
-    feed = _Feed(submit, inputs)
-    ended: deque[AsyncTaskFuture[T]] = deque()
-    pending: set[AsyncTaskFuture[T]] = set()
-    wait: AnnouncedWait | None = None
+def _discard(futures: Iterable[AsyncTaskFuture[Any]]) -> None:
+    """Cancels tasks that are not wanted any more, and with them their outcomes: no error counts as never retrieved."""
+    # A copy: cancelling may remove a future from the collection.
+    for future in list(futures):
+        future.cancel()
+        if future.done():
+            _retrieve(future)
+        else:
+            future.add_done_callback(_retrieve)
 
-    def end(future: AsyncTaskFuture[T]) -> None:
-        ended.append(future)
-        if wait is not None and not wait.done():
-            wait.set_result(None)
 
-    async def submit_next() -> bool:
-        future = await feed.next()
-        if future is None:
-            return False
-        pending.add(future)
-        future.add_done_callback(end)
-        return True
-
-    try:
-        while len(pending) < look_ahead and await submit_next():
-            pass
-        while pending:
-            if not ended:
-                # A future of the manager's, which the search for deadlocks knows, and not an ``asyncio.Queue``.
-                engine = engine_of()
-                wait = AnnouncedWait(loop=engine.loop)
-                wait._engine, wait.what = engine, f"the first of {len(pending)} tasks of a map"
-                await wait
-                wait = None
-            done = ended.popleft()
-            pending.discard(done)
-            result = await done
-            await submit_next()
-            yield result
-            del result, done
-        feed.raise_error()
-    finally:
-        cancel_all(pending)
+def _retrieve(future: AsyncTaskFuture[Any]) -> None:
+    if not future.cancelled():
+        future.exception()

@@ -20,7 +20,7 @@ from tasker.options import Priority, QueueOptions, TaskOptions, spells_out
 
 from .engine import AsyncEngine
 from .future import QUEUED, AsyncTaskFuture
-from .mapping import as_completed, in_order
+from .mapping import AsCompleted, InOrder, results
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -269,8 +269,9 @@ class Submitting(Generic[R]):
         ``ordered``, as the tasks end.
 
         It is lazy: at most ``look_ahead`` inputs (default: 1,000) are read and submitted ahead of the results that were
-        yielded, so the inputs may be endless; nothing is submitted before the first ``anext``. The options apply to
-        each task, which waits for a slot if the queue is full.
+        yielded, so the inputs may be endless; nothing is submitted before the first ``anext``. A result that is ready is
+        yielded before the next input is waited for; asynchronous inputs are read by a task of their own. The options
+        apply to each task, which waits for a slot if the queue is full.
 
         The iterator raises the error of a task, or of the inputs, in place of the result. Then, and when the iterator
         is closed, the tasks that were submitted ahead are cancelled. Raises ``ValueError`` or ``TypeError`` for a wrong
@@ -283,9 +284,8 @@ class Submitting(Generic[R]):
         async def submit(item: A) -> AsyncTaskFuture[Any]:
             return await self.submit_wait(task, item, **options)
 
-        if ordered:
-            return in_order(submit, inputs, look_ahead)
-        return as_completed(submit, inputs, look_ahead, self._running_engine)
+        window: InOrder[Any] | AsCompleted[Any] = InOrder() if ordered else AsCompleted(self._running_engine)
+        return results(submit, inputs, look_ahead, window, self._config.max_queue_size is not None)
 
     # -- inside ---------------------------------------------------------------------------------------------------
 
