@@ -8,7 +8,7 @@ from typing import Any
 
 from tasker.context import Context
 from tasker.threads.future import TaskFuture
-from tasker.threads.future_log import BACK, DONE, FINISHED, RUN, SETTLED, Ending, opened
+from tasker.threads.future_log import BACK, DONE, FINISHED, RUN, SETTLED, Callback, Ending, opened
 from unit.hooks import HookedList
 
 
@@ -30,6 +30,10 @@ class Owner:
     def callback_fault(self, future: Any, error: BaseException) -> None:
         """Records the error of a callback."""
         self.faults.append(error)
+
+    def callback(self, future: Any, fn: Callable[[Any], object]) -> Callback:
+        """Makes a plain watcher."""
+        return Callback(fn)
 
     def enter_wait(self, future: Any, waiter: Any) -> object:
         """Records the begin of a wait without a limit."""

@@ -26,7 +26,6 @@ from .future_log import (
     SETTLED,
     UNOPENED,
     Bridge,
-    Callback,
     Ending,
     Mark,
     Owner,
@@ -175,7 +174,7 @@ class TaskFuture(Future[T]):
         worker's); if the task is done already, at once and in this thread. An error that ``fn`` raises is logged and
         counted in ``stats().user_errors``, and goes no further.
         """
-        self._watch(Callback(fn))
+        self._watch(self._owner.callback(self, fn))
 
     @property
     def attempts(self) -> int:

@@ -79,6 +79,10 @@ class Owner(Protocol):
     def callback_fault(self, future: Any, error: BaseException) -> None:
         """Logs and counts an error that a callback raised."""
 
+    def callback(self, future: Any, fn: Callable[[Any], object]) -> Callback:
+        """Makes the watcher that calls ``fn``."""
+        ...
+
     def enter_wait(self, future: Any, waiter: Waiter) -> object:
         """Announces a wait of this thread without a limit, and returns a ticket for ``leave_wait``. If the wait would
         never end, ``waiter`` is woken with the error, or it is raised at once."""

@@ -22,9 +22,10 @@ from tasker.metrics.protocol import TaskLifecycleTimestamps
 from tasker.options import Priority
 
 from .future import TaskFuture
-from .future_log import Ending, Waiter
+from .future_log import Callback, Ending, Waiter
 from .queue import TaskQueue
 from .queue_slots import QueueSlots, SlotWait
+from .this_thread import this_thread
 from .waits import WaitRegistry
 from .worker import Worker
 
@@ -131,6 +132,10 @@ class FutureOwner(EngineCore[Worker], abc.ABC):
     def enter_wait(self, future: TaskFuture[Any], waiter: Waiter) -> object:
         """See ``Owner``."""
         return self.waits.enter_future(future, waiter)
+
+    def callback(self, future: TaskFuture[Any], fn: Callable[[Any], object]) -> Callback:
+        """See ``Owner``."""
+        return Callback(fn) if this_thread.worker is None else self.waits.callback(future, fn)
 
     def leave_wait(self, ticket: object) -> None:
         """See ``Owner``."""

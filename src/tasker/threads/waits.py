@@ -18,7 +18,8 @@ from tasker.core.ports import WaitsPort
 from tasker.core.waits import WaitSearch
 from tasker.errors import DeadlockError
 
-from .future_log import Waiter
+from .future_log import Callback, Waiter
+from .loop_waits import BridgeToLoop, LoopWait, destination_of
 from .this_thread import RunningWorker, this_thread
 
 
@@ -52,6 +53,8 @@ class WaitRegistry(WaitSearch[Seat]):
         self._lock = threading.Lock()
         self._waits: dict[Seat, BlockingWait] = {}
         """In the order in which they began."""
+        self._loops: dict[Seat, LoopWait] = {}
+        """The workers whose task runs an event loop that has awaited tasks of this manager."""
         self._refused: list[tuple[BlockingWait, DeadlockError]] = []
 
     # -- in the threads of workers --------------------------------------------------------------------------------
@@ -68,7 +71,7 @@ class WaitRegistry(WaitSearch[Seat]):
         view = self._engine.view
         with self._lock:
             self._waits[worker.seat] = wait
-            waiting = len(self._waits)
+            waiting = len(self._waits.keys() | self._loops.keys())
         # The view may be a little behind. Where it shows too many workers, what reduces their number is an event, after
         # which the waits are judged in any case.
         if waiting >= view.ready + view.starting:
@@ -91,6 +94,21 @@ class WaitRegistry(WaitSearch[Seat]):
         ``refuse`` is called with the error, in another thread, if the wait would never end."""
         return None if self.own_worker() is None else self.enter(GroupWait(futures, refuse, first))
 
+    def callback(self, future: Any, fn: Callable[[Any], object]) -> Callback:
+        """Makes the watcher for a callback that this thread adds. One by which a loop in a worker awaits the task counts
+        as a wait of that worker."""
+        worker = self.own_worker()
+        destination = None if worker is None else destination_of(fn)
+        if worker is None or destination is None:
+            return Callback(fn)
+        bridge, loop = BridgeToLoop(future, fn, destination), destination.get_loop()
+        # Without the lock: callbacks may be added in finalizers. Each step on the dict is atomic.
+        wait = self._loops.get(worker.seat)
+        if wait is None or wait.loop is not loop:
+            wait = self._loops[worker.seat] = LoopWait(loop, threading.get_ident())
+        wait.add(bridge)
+        return bridge
+
     def leave(self, ticket: object) -> None:
         """Withdraws the announcement of a wait."""
         with self._lock:
@@ -105,7 +123,7 @@ class WaitRegistry(WaitSearch[Seat]):
 
     def judge(self, now: float, *, tick: bool) -> None:
         """See ``JudgedWaits``."""
-        if not self._waits:
+        if not self._waits and not self._loops:
             return
         # Under the lock: a worker that is found waiting cannot go on to its next task meanwhile.
         with self._lock:
@@ -130,11 +148,18 @@ class WaitRegistry(WaitSearch[Seat]):
 
     def refuse(self, worker: Seat, error: DeadlockError) -> None:
         """See ``WaitSearch``."""
-        self._refused.append((self._waits.pop(worker), error))
+        # A loop may have other waits, which are judged next time.
+        wait = self._waits.pop(worker) if worker in self._waits else self._loops[worker]
+        self._refused.append((wait, error))
 
     def _needs(self) -> dict[Seat, Need[Any]]:
         workers = self._engine.workers
-        needs = {seat: wait.need() for seat, wait in self._waits.items() if seat in workers}
+        for seat, loop_wait in self._loops.copy().items():
+            if not loop_wait.loop.is_running():
+                self._loops.pop(seat, None)
+        # A thread that waits in a callback of its loop waits for that alone.
+        waits: dict[Seat, BlockingWait] = {**self._loops, **self._waits}
+        needs = {seat: wait.need() for seat, wait in waits.items() if seat in workers}
         return {seat: need for seat, need in needs.items() if need is not None}
 
 

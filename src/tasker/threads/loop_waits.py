@@ -1,0 +1,114 @@
+"""Makes an event loop that runs in a worker visible to the search for deadlocks: ``asyncio.run`` in a task, with an
+``await`` of tasks of the same manager.
+
+The thread sleeps in the loop's selector, whatever the loop waits for. It counts as blocked only if nothing else can wake
+it: no call is due, no timer is set, no file is watched, and each task of the loop waits for tasks of the manager, by
+``await``, ``gather`` or another task of the loop. A loop that does not show that (uvloop) is never taken for blocked.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from tasker.control.deadlock import Need
+from tasker.errors import DeadlockError
+
+from .future_log import Callback
+
+
+class BridgeToLoop(Callback):
+    """The callback by which ``asyncio.wrap_future`` passes an outcome on to ``destination``, a future of the loop."""
+
+    __slots__ = ("_turn", "destination", "future")
+
+    def __init__(self, future: Any, fn: Callable[[Any], object], destination: Any) -> None:
+        super().__init__(fn)
+        self.future = future
+        self.destination = destination
+        self._turn = [None]
+
+    def notify(self, future: Any) -> None:
+        if self.claim():
+            super().notify(future)
+
+    def claim(self) -> bool:
+        """Returns True once: to what passes on the outcome, or to what refuses the wait."""
+        try:
+            self._turn.pop()  # atomic
+        except IndexError:
+            return False
+        return True
+
+
+class LoopWait:
+    """See ``BlockingWait``: the wait of one thread in its loop. ``add`` is called in that thread."""
+
+    def __init__(self, loop: Any, thread: int) -> None:
+        self.loop = loop
+        self._thread = thread
+        self._bridges: list[BridgeToLoop] = []
+
+    def add(self, bridge: BridgeToLoop) -> None:
+        """Notes a future that may be awaited."""
+        self._bridges = [one for one in self._bridges if not one.destination.done()]
+        self._bridges.append(bridge)
+
+    def need(self) -> Need[Any] | None:
+        """See ``BlockingWait``."""
+        bridges = {one.destination: one for one in self._bridges if not one.future.done()}
+        try:
+            if not bridges or not self._sleeps():
+                return None
+            asyncio = sys.modules["asyncio"]
+            awaited = [one for task in asyncio.all_tasks(self.loop) for one in _leaves(task, asyncio.Task)]
+            own = tuple(bridges[one].future for one in awaited)
+        except (AttributeError, KeyError, RuntimeError):  # another loop, another future, or it has just changed
+            return None
+        # Again: it may have run meanwhile, and then what was read is of two moments.
+        return Need(own, any=True) if own and self._sleeps() else None
+
+    def _sleeps(self) -> bool:
+        """Returns whether the thread sleeps until another thread wakes its loop."""
+        loop, frame = self.loop, sys._current_frames().get(self._thread)
+        return (
+            frame is not None
+            and frame.f_code.co_name == "select"
+            and not loop._ready
+            and all(timer.cancelled() for timer in tuple(loop._scheduled))
+            and len(loop._selector.get_map()) == 1  # by which it is woken
+        )
+
+    def refuse(self, error: DeadlockError) -> None:
+        """See ``BlockingWait``."""
+        for bridge in self._bridges:
+            if not bridge.destination.done() and bridge.claim():
+                try:
+                    self.loop.call_soon_threadsafe(_fail, bridge.destination, error)
+                except RuntimeError:  # the loop was closed in the meantime
+                    pass
+                return
+
+    def __repr__(self) -> str:
+        return "an event loop"
+
+
+def destination_of(fn: Any) -> Any:
+    """Returns the future of a loop to which a callback of ``asyncio`` passes an outcome; None for any other callback."""
+    if getattr(fn, "__qualname__", "") != "_chain_future.<locals>._call_set_state":
+        return None
+    cells = dict(zip(fn.__code__.co_freevars, fn.__closure__ or (), strict=True))
+    return cells["destination"].cell_contents if "destination" in cells else None
+
+
+def _leaves(task: Any, task_type: type) -> Iterator[Any]:
+    """Yields the futures that a task of the loop waits for, without other tasks; ``None`` if it does not wait."""
+    for one in getattr(task._fut_waiter, "_children", (task._fut_waiter,)):
+        if not isinstance(one, task_type) and not (one is not None and one.done()):
+            yield one
+
+
+def _fail(destination: Any, error: DeadlockError) -> None:
+    if not destination.done():
+        destination.set_exception(error)
