@@ -109,11 +109,17 @@ class AsyncWaitRegistry(WaitSearch[WaitingWorker]):
 
     def judge(self, now: float, *, tick: bool) -> None:
         """See ``JudgedWaits``."""
-        # Without a queued task and a direct wait, no task waits for one that cannot start.
-        if not self._direct and not (tick and len(self._engine.queue)):
+        direct = len(self._direct)
+        if tick:
+            # Without a queued task and a direct wait, no task waits for one that cannot start.
+            worthwhile = direct > 0 or len(self._engine.queue) > 0
+        else:
+            # A search costs O(workers), and events may come thick and fast.
+            worthwhile = 0 < direct >= self._engine.view.ready
+        if not worthwhile:
             return
         blocked = self._blocked()
-        needs = {worker: Need(tuple(on.own), any=True) for worker, on in blocked.items()}
+        needs = {worker: Need(tuple(sorted(on.own, key=id)), any=True) for worker, on in blocked.items()}
         running = {worker.shard.future: worker for worker in needs}
         # Only now, because to look for timers takes long.
         if self.would_hang(needs, running):
@@ -132,6 +138,7 @@ class AsyncWaitRegistry(WaitSearch[WaitingWorker]):
             self._error = error
         else:
             self._refused.add(worker)
+            worker.waits = True  # so that ``leave`` is called
             refuse_wait(worker.task, worker.waited, error)
 
     def _blocked(self) -> dict[WaitingWorker, BlockedOn]:

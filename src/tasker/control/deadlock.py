@@ -61,11 +61,13 @@ class Outlook(enum.Enum):
 class WaitJudge(Generic[W, T]):
     """Judges the waits of one manager. Not thread-safe."""
 
-    __slots__ = ("_needed_since", "stuck")
+    __slots__ = ("_blocked", "_blocked_since", "stuck")
 
     def __init__(self) -> None:
-        self._needed_since: float | None = None
-        """Since when every ready worker is blocked."""
+        self._blocked: dict[W, Need[T]] = {}
+        """The needs that were judged last, if every ready worker was blocked."""
+        self._blocked_since: float | None = None
+        """Since when every ready worker is blocked without a break."""
         self.stuck: list[W] = []
         """The workers whose wait would last for ever, as found last, in the order of their waits."""
 
@@ -73,10 +75,7 @@ class WaitJudge(Generic[W, T]):
         """``needs``: of the blocked workers, in the order in which they began to wait. ``running``: the worker of each
         task that one of them runs."""
         free = staff.ready > len(needs)
-        if free or not needs:
-            self._needed_since = None
-        elif self._needed_since is None:
-            self._needed_since = now
+        self._note(needs if not free else {}, now)
         coming = (staff.starting > 0 or staff.may_grow) and not self._given_up(staff, now)
         self.stuck = stuck_among(needs, running, served=free or coming)
         if self.stuck:
@@ -87,9 +86,18 @@ class WaitJudge(Generic[W, T]):
 
     def gives_up_at(self, staff: Staff) -> float | None:
         """Returns when it is no longer waited for a worker that was to be made, or None."""
-        if self._needed_since is None or staff.creation_timeout is None:
+        if self._blocked_since is None or staff.creation_timeout is None:
             return None
-        return self._needed_since + staff.creation_timeout
+        return self._blocked_since + staff.creation_timeout
+
+    def _note(self, blocked: Mapping[W, Need[T]], now: float) -> None:
+        # Waits come and go between two judgements. Where one of them is over, its worker was free in between.
+        unbroken = all(blocked.get(worker) == need for worker, need in self._blocked.items())
+        if not blocked:
+            self._blocked_since = None
+        elif self._blocked_since is None or not unbroken:
+            self._blocked_since = now
+        self._blocked = dict(blocked)
 
     def _given_up(self, staff: Staff, now: float) -> bool:
         moment = self.gives_up_at(staff)

@@ -146,7 +146,9 @@ class EngineCore(abc.ABC, Generic[W]):
 
     def next_moment(self, now: float, next_tick: float) -> float:
         """Returns when there is something to do next though nothing is reported (the clock of ``now``)."""
-        moments = [next_tick, self.supervisor.wakeup(now), self.waits.moment]
+        moments = [next_tick, self.supervisor.wakeup(now)]
+        if (judgement := self.waits.moment) is not None and judgement > now:
+            moments.append(judgement)
         if self.config.ctx is not None and self.door is Door.OPEN:
             moments.append(self.config.ctx.deadline)
         return min(moment for moment in moments if moment is not None)

@@ -75,6 +75,17 @@ def test_a_free_worker_in_between_begins_the_time_anew() -> None:
     assert judge.gives_up_at(pool) == 21.0
 
 
+def test_a_wait_that_ended_in_between_begins_the_time_anew() -> None:
+    """So it does when a worker waits for something else than before; one that begins to wait does not change it."""
+    judge = Judge()
+    pool = staff(1, may_grow=True, target=2, creation_timeout=5.0)
+    judge.judge(waits(a="x"), {}, pool, 10.0)
+    judge.judge(waits(a="x", b="y"), {}, pool, 11.0)
+    assert judge.gives_up_at(pool) == 15.0
+    judge.judge(waits(a="x", b="z"), {}, pool, 12.0)
+    assert judge.gives_up_at(pool) == 17.0
+
+
 @pytest.mark.parametrize("served", [True, False])
 def test_a_task_that_waits_for_itself_in_turn(served: bool) -> None:
     """Tasks that wait for each other are stuck, whether or not a worker takes tasks."""

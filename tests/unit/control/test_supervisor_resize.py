@@ -8,7 +8,7 @@ import pytest
 
 from tasker.control import actions as act
 from tasker.control import events as ev
-from unit.control.rig import Rig, start, tick, without_logs
+from unit.control.rig import Rig, seat, start, tick, without_logs
 
 
 def test_a_blocked_pool_grows_beyond_what_is_useful() -> None:
@@ -79,3 +79,39 @@ def test_resize_before_the_start() -> None:
 def test_resize_to_the_same() -> None:
     """A resize that changes nothing does nothing."""
     assert Rig(2, 4).serving().do(ev.Resized(2, 4)) == []
+
+
+def test_whether_it_may_grow() -> None:
+    """It may grow up to the limit, and not beyond; without scaling, up to the base."""
+    assert Rig(2, 4).serving().view.may_grow
+    assert not Rig(2, 2).serving().view.may_grow
+    assert not Rig(2, 4, scales=False).serving().view.may_grow
+
+
+def test_workers_that_have_to_retire_keep_their_place() -> None:
+    """A worker that has to retire, and cannot, leaves no room for another one; once it has retired there is room."""
+    rig = Rig(4, 4).serving()
+    rig.do(ev.Resized(2, 2))
+    assert (rig.view.retiring, rig.view.may_grow) == (2, False)
+    rig.do(ev.Resized(2, 4))
+    assert (rig.view.retiring, rig.view.may_grow) == (2, False)
+    rig.do(ev.WorkerRetiring(seat(1)))
+    assert (rig.view.retiring, rig.view.may_grow) == (1, True)
+
+
+def test_a_stop_that_gave_up_does_not_grow() -> None:
+    """While a stop drains, a pool whose creations have failed several times in a row may not grow any more; a pool that
+    is killed may not either."""
+    rig = Rig(1, 2, creation_backoff=0.01).serving()
+    rig.do(ev.AllBlocked(1))
+    rig.fail(seat(2))
+    for _ in range(4):
+        started = without_logs(rig.wake())[0]
+        assert isinstance(started, act.StartWorker)
+        assert rig.view.may_grow is False  # the one that starts is the last one
+        rig.fail(started.seat)
+        assert rig.view.may_grow
+    rig.do(ev.StopRequested("enough"))
+    assert not rig.view.may_grow
+    rig.do(ev.KillRequested("enough"))
+    assert not rig.view.may_grow

@@ -136,7 +136,7 @@ def test_a_fault_of_the_search_is_logged() -> None:
 
 
 def test_the_moment_of_the_search_counts() -> None:
-    """The engine wakes up in time for it."""
+    """The engine wakes up in time for it, and not again and again once it has passed."""
 
     class Waiting:
         moment = 4.0
@@ -147,3 +147,4 @@ def test_the_moment_of_the_search_counts() -> None:
     engine = ToyEngine()
     engine.waits = Waiting()
     assert engine.next_moment(1.0, 9.0) == 4.0
+    assert engine.next_moment(4.0, 9.0) == 9.0
