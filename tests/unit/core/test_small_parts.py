@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import signal
 
+from tasker.core.mapping import is_in_memory
 from tasker.core.signals import Received
 from tasker.core.user_functions import refused
 
@@ -29,3 +30,11 @@ def test_a_refused_coroutine() -> None:
     assert inspect.getcoroutinestate(coroutine) == inspect.CORO_CLOSED
     assert isinstance(error, TypeError)
     assert "fetch is an async task: it needs an AsyncTaskManager, a TaskManager can't run it" in str(error)
+
+
+def test_inputs_in_memory() -> None:
+    """Reading a collection never waits; reading an iterator may."""
+    assert is_in_memory(range(3))
+    assert is_in_memory([1])
+    assert not is_in_memory(iter([1]))
+    assert not is_in_memory("text" for _ in range(3))
