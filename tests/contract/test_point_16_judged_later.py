@@ -26,7 +26,7 @@ async def shrink(m: Any, count: int) -> None:
     m.resize(worker_count=count, max_worker_count=count)
     # Once the second one is seen, whatever the first one leads to is done.
     m.resize(max_worker_count=count + 1)
-    await eventually(lambda: m.explain().max_worker_count == count + 1)
+    await eventually(lambda: (m.explain().worker_count, m.explain().max_worker_count) == (count, count + 1))
 
 
 async def test_point_16_a_resize_retires_the_other_workers(engine: Any, kit: Any) -> None:
