@@ -275,3 +275,17 @@ async def test_a_loop_that_does_not_show_its_timers(make: Any, monkeypatch: pyte
     async with make(burst_interval=0.01) as m:
         assert await m.submit(outer) == "fine"
         assert isinstance(await failure_of(m.submit(stuck)), DeadlockError)
+
+
+async def test_a_cancelled_wait_is_none(make: Any) -> None:
+    """A task that is cancelled as it begins to wait gets the cancellation, and not DeadlockError."""
+
+    async def outer(ctx: Context, resource: Any) -> Any:
+        mine.cancel()
+        return await m.submit(inner)
+
+    async with make(burst_interval=0.02) as m:
+        mine = m.submit(outer)
+        with pytest.raises(asyncio.CancelledError):
+            await mine
+        assert mine.cancelled()

@@ -148,7 +148,8 @@ class AsyncWaitRegistry(WaitSearch[WaitingWorker]):
         others = [worker for worker in workers if worker not in self._direct]
         blocked: dict[WaitingWorker, BlockedOn] = {}
         for worker in (*others, *self._direct):
-            if worker.waited is None or worker in self._refused:
+            # A cancellation that is on its way ends the wait too.
+            if worker.waited is None or worker in self._refused or worker.task.cancelling():
                 continue
             on = analysis.of_task(worker.task, worker.waited, worker.suspended)
             if on is not None:

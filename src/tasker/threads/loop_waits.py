@@ -25,8 +25,8 @@ class BridgeToLoop(Callback):
 
     def __init__(self, future: Any, fn: Callable[[Any], object], destination: Any) -> None:
         super().__init__(fn)
-        self.future = future
-        self.destination = destination
+        self.future: Any = future
+        self.destination: Any = destination
         self._turn = [None]
 
     def notify(self, future: Any) -> None:
@@ -46,7 +46,7 @@ class LoopWait:
     """See ``BlockingWait``: the wait of one thread in its loop. ``add`` is called in that thread."""
 
     def __init__(self, loop: Any, thread: int) -> None:
-        self.loop = loop
+        self.loop: Any = loop
         self._thread = thread
         self._bridges: list[BridgeToLoop] = []
 
