@@ -281,6 +281,7 @@ async def test_a_cancelled_wait_is_none(make: Any) -> None:
     """A task that is cancelled as it begins to wait gets the cancellation, and not DeadlockError."""
 
     async def outer(ctx: Context, resource: Any) -> Any:
+        await asyncio.sleep(0)
         mine.cancel()
         return await m.submit(inner)
 
