@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -136,3 +137,60 @@ async def test_check_health_is_not_asked_about_a_kill(engine: Any, kit: Any) -> 
         await m.kill(20)
         assert future.cancelled()
     assert errors == []
+
+
+def waits_and_says_no(engine: Any, gate: Any) -> Any:
+    """A `check_health` that waits at the gate, and finds that the resource is to blame."""
+    if engine.blocking:
+
+        def check(error: BaseException) -> bool:
+            gate.pass_through()
+            return False
+
+        return check
+
+    async def acheck(error: BaseException) -> bool:
+        await gate.apass_through()
+        return False
+
+    return acheck
+
+
+@pytest.mark.parametrize("once", [False, True])
+async def test_a_cancellation_while_check_health_is_asked(engine: Any, kit: Any, once: bool) -> None:
+    """A task that is cancelled between its error and the answer of `check_health` is not started again either."""
+    asked, starts = engine.gate(), []  # type: ignore[var-annotated]
+
+    def begin(ctx: Any, resource: Any) -> None:
+        starts.append(resource.number)
+
+    async with engine.manager(check_health=waits_and_says_no(engine, asked), max_retries=3) as m:
+        future = await m.submit(kit.both(begin, kit.raises(OSError("sick"))), once=once)
+        await asked.arrivals(1)
+        assert future.cancel() is False
+        asked.open()
+        error = await future.exception()
+        assert isinstance(error, OSError)
+        await eventually(lambda: m.stats().replaced_workers == 1)
+        assert await m.queue_task(kit.returns("next")) == "next"
+        assert (starts, future.attempts) == ([1], 1)
+        assert counts(m) == (2, 0, 0, 2)
+
+
+async def test_a_kill_while_check_health_is_asked(engine: Any, kit: Any) -> None:
+    """A kill in that moment ends the task after its one attempt, too."""
+    asked, starts = engine.gate(), []  # type: ignore[var-annotated]
+
+    def begin(ctx: Any, resource: Any) -> None:
+        starts.append(resource.number)
+
+    async with engine.manager(check_health=waits_and_says_no(engine, asked), max_retries=3) as m:
+        future = await m.submit(kit.both(begin, kit.raises(OSError("sick"))))
+        await asked.arrivals(1)
+        killing = asyncio.create_task(m.kill(20))
+        await eventually(lambda: m.closed)
+        asked.open()
+        await killing
+        with pytest.raises((TaskKilled, OSError)):
+            await future.result()
+        assert (starts, future.attempts) == ([1], 1)

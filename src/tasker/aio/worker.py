@@ -25,6 +25,7 @@ from tasker.errors import DeadlockError, TaskCancelled, TaskKilled, TaskTimeout,
 from tasker.logs import describe
 from tasker.metrics.protocol import TaskLifecycleTimestamps
 
+from .cancellation import absorb, is_struck
 from .counters import AsyncShard
 from .future import QUEUED, RUNNING, AsyncTaskFuture
 from .ports import EngineForWorkers
@@ -152,17 +153,19 @@ class AsyncWorker:
             error, runner.error = runner.error, None
             assert error is not None
             # Before ``check_health`` is awaited, which a leftover cancellation would strike.
-            if self.task.cancelling():
-                await self._absorb()
+            usable = await self._absorb()
             try:
-                keep_serving = await self.failed(self.shard.future, error)
+                if usable or self._is_asked_for(error):
+                    keep_serving = await self.failed(self.shard.future, error)
+                else:
+                    keep_serving = self._send_back_struck(self.shard.future, error)
             finally:
                 del error  # its traceback holds frames of this worker
         else:
             self.engine.report(ev.WorkerRetiring(self.seat))
             keep_serving = False
-        if self.task.cancelling():
-            await self._absorb()
+        if keep_serving and not await self._absorb():
+            raise self._unusable()
         return keep_serving
 
     async def _call(self, future: Any, resource: Any, caller: FunctionCaller) -> bool:
@@ -271,8 +274,8 @@ class AsyncWorker:
         self.engine.queue.parked.append(waiter)
         try:
             await waiter
-        except asyncio.CancelledError:
-            await self._absorb()
+        except asyncio.CancelledError:  # what is left of it, the caller clears
+            pass
         finally:
             if not waiter.done() or waiter.cancelled():
                 self.engine.queue.forget(waiter)
@@ -282,19 +285,34 @@ class AsyncWorker:
         self.shard.flush()
         try:
             await asyncio.sleep(0)
-        except asyncio.CancelledError:
-            await self._absorb()
+        except asyncio.CancelledError:  # as above
+            pass
 
-    async def _absorb(self) -> None:
-        """Clears what is left of a cancellation, so that it does not strike the next task."""
-        # A task may have swallowed the ``CancelledError``, or have ended before it was thrown. ``uncancel`` does not
-        # take back an error that the loop has not thrown yet; ``sleep`` lets it come here.
-        while self.task.cancelling():
-            self.task.uncancel()
-            try:
-                await asyncio.sleep(0)
-            except asyncio.CancelledError:
-                pass
+    async def _absorb(self) -> bool:
+        """Clears what is left of a cancellation, so that it does not strike the next task. Returns False if it cannot
+        be cleared, because new ones come turn by turn."""
+        # A task may have swallowed the ``CancelledError``, or have ended before it was thrown.
+        return not is_struck(self.task) or await absorb(self.task)
+
+    def _is_asked_for(self, error: BaseException) -> bool:
+        """Returns whether an error of the current task is its own, or comes from a cancellation by the manager."""
+        cause = None if self.context is None else self.context.cause
+        return cause is not None or not isinstance(error, asyncio.CancelledError)
+
+    def _send_back_struck(self, future: AsyncTaskFuture[Any], error: BaseException) -> bool:
+        """Handles a task that was struck by a cancellation from its own resource, which is to blame. Returns False: this
+        worker must end."""
+        lost = self._unusable()
+        lost.__cause__ = error
+        future._finished_at = monotonic()
+        self._send_back(future, lost)
+        return False
+
+    def _unusable(self) -> WorkerLost:
+        return WorkerLost(
+            f"worker {self.name} is cancelled in every turn of the event loop: a cancel scope that its resource holds "
+            f"was cancelled"
+        )
 
     def cut_off(self) -> bool:
         """Ends whatever runs here by force, and the resource with it. Returns False: that is not possible in a loop."""
@@ -302,8 +320,14 @@ class AsyncWorker:
 
     def interrupt(self) -> None:
         """Throws ``CancelledError`` into the running task, if possible."""
-        if self.interruptible:
+        if self.interruptible or self._runs_first_step():
             self.task.cancel()
+
+    def _runs_first_step(self) -> bool:
+        """Returns whether the caller is called by a task that has not waited yet."""
+        # Nothing is noted for each task: the generator knows that it runs, and calls no other code of the user's while
+        # it has a task. If the task never waits, the worker absorbs the cancellation.
+        return self.runner is not None and self.runner.generator.gi_running and self.shard.future is not None
 
 
 def cancellation_of(

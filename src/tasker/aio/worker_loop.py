@@ -79,7 +79,7 @@ class TaskRunner:
     @types.coroutine
     def _tasks(self, resource: Any) -> Generator[Any, None, None]:
         worker, shard, engine = self._worker, self._worker.shard, self._worker.engine
-        root, name, queue, cancelling = engine.root, worker.name, engine.queue, worker.task.cancelling
+        root, name, queue, loops_task = engine.root, worker.name, engine.queue, worker.task
         add_execution, add_wait = shard.meter.execution.append, shard.meter.wait.append
         limit, bounded = engine.slow_callbacks.limit, engine.queue_slots is not None
         hooks, collects = engine.hooks, engine.collector is not None
@@ -147,6 +147,7 @@ class TaskRunner:
                 # keep the task alive: the worker may be about to destroy the resource.
                 value = future = task = args = known = None
                 yield FAILED if self.error is not None else PLAIN
+                self._has_waited = False
                 # The worker has handled the task and its outcome. A fresh context: the task may have kept the old one.
                 now = monotonic()
                 until = now + _SLICE
@@ -161,7 +162,6 @@ class TaskRunner:
             now = finished
             if took > limit and not self._has_waited:  # one that has waited was checked step by step in ``run_to_end``
                 engine.slow_callbacks.report(took, name, future.id, task)
-            self._has_waited = False
             shard.done += 1
             shard.future = None
             if collects:
@@ -182,11 +182,13 @@ class TaskRunner:
                 # As Context(root), without the call of ``__init__``.
                 context = worker.context = new(Context)
                 context._parent, context._cause, context._watchers = root, None, []
-            # A cancellation that came too late for the task must not strike the next one.
-            if now > until or cancelling():
+            # A cancellation that came too late for the task must not strike the next one. One that came while the task
+            # did not wait is still to be thrown, whether it was taken back or not (see ``is_struck``).
+            if now > until or loops_task._must_cancel or (self._has_waited and loops_task.cancelling()):
                 yield PAUSE
                 now = monotonic()
                 until = now + _SLICE
+            self._has_waited = False
 
     @types.coroutine
     def run_to_end(self, future: AsyncTaskFuture[Any], waited: Any) -> Generator[Any, None, RunnerRequest]:
