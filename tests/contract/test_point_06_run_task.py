@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from support import internals
 from support.resources import ScriptedResources
 from support.waiting import eventually, throughout
 from tasker import ResourceError, ShutdownError, TaskKilled
@@ -190,3 +191,21 @@ async def test_point_06_it_is_refused_after_the_end(engine: Any, kit: Any, end: 
         await getattr(m, end)()
         with pytest.raises(ShutdownError):
             await m.run_task(kit.returns())
+
+
+async def test_point_06_it_does_not_start_after_a_kill(engine: Any, kit: Any) -> None:
+    """A kill while the temporary resource is made: the task never starts, and nothing is left of the resource."""
+    gate, log = engine.gate(), []  # type: ignore[var-annotated]
+    resources = ScriptedResources(None)
+    async with engine.manager(resources=resources) as m:
+        await eventually(lambda: len(resources.created) == 1)
+        resources.script = [gate]
+        call = asyncio.create_task(m.run_task(kit.records(log, "started")))
+        await gate.arrivals(1)
+        killing = asyncio.create_task(m.kill(20))
+        await eventually(lambda: internals.is_killed(m))
+        gate.open()
+        with pytest.raises((TaskKilled, ShutdownError, ResourceError)):
+            await call
+        await killing
+    assert log == []

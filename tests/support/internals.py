@@ -39,3 +39,8 @@ def fail_next_close(manager: Any, error: BaseException) -> None:
 def workers_that_wait(manager: Any) -> int:
     """The number of workers whose task is known to wait for a task of the same manager."""
     return manager._engine.waits.waiting()
+
+
+def is_killed(manager: Any) -> bool:
+    """Whether the manager has been killed, and no task may start any more."""
+    return bool(manager._engine.killed)

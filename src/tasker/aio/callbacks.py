@@ -16,6 +16,7 @@ from typing import Any
 from .future import AsyncTaskFuture
 from .ports import EngineInLoop
 from .reentrancy import current
+from .tasks import start_task
 
 _DEEPEST = 20
 
@@ -82,7 +83,8 @@ class Callbacks:
         if not inspect.isawaitable(returned):
             self._running_ids.discard(future.id)
             return
-        task = self.engine.loop.create_task(self._finish(future, returned), context=variables)
+        name = f"{self.engine.config.name}-callback"
+        task = start_task(self.engine.loop, self._finish(future, returned), name, variables)
         self._tasks[task] = future
         task.add_done_callback(self._ended)
 

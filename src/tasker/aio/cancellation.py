@@ -6,6 +6,7 @@ A worker runs many tasks in one task of the loop: what is left of the cancellati
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 _TURNS = 10
@@ -16,7 +17,7 @@ def is_struck(task: asyncio.Task[Any]) -> bool:
     """Returns whether a cancellation of the task is left: one that was requested, or one that is still to be thrown."""
     # Both: a task may have caught the error and not have taken the request back, or have taken the request back before
     # the error was thrown, which until CPython 3.12 does not keep the loop from throwing it.
-    return task.cancelling() > 0 or task._must_cancel  # type: ignore[attr-defined,no-any-return]
+    return task.cancelling() > 0 or task._must_cancel  # type: ignore[attr-defined]
 
 
 async def absorb(task: asyncio.Task[Any]) -> bool:
@@ -33,3 +34,31 @@ async def absorb(task: asyncio.Task[Any]) -> bool:
         except asyncio.CancelledError:
             pass
     return not is_struck(task)
+
+
+async def outlast(
+    future: asyncio.Future[Any], on_struck: Callable[[asyncio.CancelledError], object] | None = None
+) -> asyncio.CancelledError | None:
+    """Waits until ``future`` is done, also if the current task is cancelled meanwhile. Returns the last error by which
+    it was; the caller raises that later, or has ``restore`` bring it back. Each one is passed to ``on_struck`` at
+    once."""
+    struck: asyncio.CancelledError | None = None
+    while not future.done():
+        try:
+            await asyncio.wait([future])  # which leaves the future alone if it is cancelled itself
+        except asyncio.CancelledError as error:
+            struck = error
+            if on_struck is not None:
+                on_struck(error)
+    try:
+        return struck
+    finally:
+        del struck  # its traceback holds this frame
+
+
+def restore(error: asyncio.CancelledError) -> None:
+    """Has the current task cancelled at its next ``await``, as if the error that was caught came only then."""
+    task = asyncio.current_task()
+    if task is not None:
+        task.uncancel()  # keeps the number of requests, which ``asyncio.timeout`` compares
+        task.cancel(*error.args[:1])  # its message tells a scope of anyio's that it is its own

@@ -34,6 +34,7 @@ from .resource_pool import AsyncResourcePool
 from .resources import AsyncMaker
 from .run_task import AsyncRunTask
 from .slow_callbacks import SlowCallbacks
+from .tasks import start_task
 from .waits import AsyncWaitRegistry
 from .worker import AsyncWorker
 
@@ -88,9 +89,7 @@ class AsyncEngine(AsyncFutureOwner):
             raise
         # Everything else is ready before the first event, whose actions start the workers.
         self._next_tick = monotonic() + self.interval
-        self._loop_guard = self.loop.create_task(
-            self._guard_loop(), name=f"{self.config.name}-loop-guard", context=contextvars.Context()
-        )
+        self._loop_guard = start_task(self.loop, self._guard_loop(), f"{self.config.name}-loop-guard")
         self.report(ev.Started())
         if self.config.ctx is not None:
             self.forget_parent: Callable[[], None] = self.config.ctx.on_cancel(self._parent_cancelled)
@@ -290,7 +289,10 @@ class AsyncEngine(AsyncFutureOwner):
 
     async def _finish(self) -> None:
         self.forget_parent()
-        await self.pool.close()
+        try:
+            await self.pool.close()
+        except asyncio.CancelledError:  # of a loop that ends: this task is all that ends the engine
+            pass
         if self.backend is not None:
             self.backend.finish()
         self.ended_at: float = monotonic()
@@ -304,7 +306,7 @@ class AsyncEngine(AsyncFutureOwner):
             # The supervisor keeps the deadline; the half second is for the loop to get there while it is busy.
             end = None if limit is None else max(0.0, since + limit + 0.5 - monotonic())
             # A task of its own, and ``wait``: a caller that is cancelled ends its own waiting and nothing else.
-            waiting = self.loop.create_task(self._wait_tasks())
+            waiting = start_task(self.loop, self._wait_tasks(), f"{self.config.name}-wait")
             try:
                 await asyncio.wait([waiting], timeout=end)
             finally:

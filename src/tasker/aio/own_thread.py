@@ -14,6 +14,8 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from .cancellation import outlast, restore
+
 _Call = tuple[Callable[..., Any], tuple[Any, ...], "asyncio.Future[tuple[bool, Any]]"]
 
 
@@ -32,29 +34,41 @@ class OwnThread:
 
         If the caller is cancelled meanwhile, this still waits for the function; ``CancelledError`` is raised by the
         caller's next ``await``."""
-        outcome: asyncio.Future[tuple[bool, Any]] = self._loop.create_future()
-        self._start()
-        self._calls.put((variables.run, (fn, *args), outcome))
-        # A function cannot be ended from outside, and the resource is in use until it has returned.
-        cancelled = await _wait_despite_cancellation(outcome)
-        if cancelled:
-            _restore_cancellation()
-        # Raised here and not set as the future's error, because a future refuses ``StopIteration``.
-        raised, value = outcome.result()
+        raised, value, struck = await self.outcome_of(variables, fn, *args)
+        if struck is not None:
+            restore(struck)
         try:
             if raised:
                 raise value
             return value
         finally:
-            del value, outcome  # the error's traceback holds this frame
+            del value, struck  # the error's traceback holds this frame
+
+    async def outcome_of(
+        self,
+        variables: contextvars.Context,
+        fn: Callable[..., Any],
+        *args: Any,
+        on_struck: Callable[[asyncio.CancelledError], object] | None = None,
+    ) -> tuple[bool, Any, asyncio.CancelledError | None]:
+        """As ``call``, but returns whether ``fn`` has raised, its error or its result, and the error by which the
+        caller was cancelled meanwhile (see ``outlast``)."""
+        outcome: asyncio.Future[tuple[bool, Any]] = self._loop.create_future()
+        self._start()
+        self._calls.put((variables.run, (fn, *args), outcome))
+        # A function cannot be ended from outside, and the resource is in use until it has returned.
+        struck = await outlast(outcome, on_struck)
+        # Not set as the future's error, because a future refuses ``StopIteration``.
+        raised, value = outcome.result()
+        return raised, value, struck
 
     async def close(self) -> None:
         """Ends the thread once it is idle, and waits for that."""
         if self._thread is None or self._ended is None:
             return
         self._calls.put(None)
-        if await _wait_despite_cancellation(self._ended):
-            _restore_cancellation()
+        if (struck := await outlast(self._ended)) is not None:
+            restore(struck)
         self._thread.join()  # does not block: the thread has only to return
         self._thread = None
 
@@ -91,23 +105,3 @@ class OwnThread:
 def _settle(future: asyncio.Future[Any], answer: Any) -> None:
     if not future.done():
         future.set_result(answer)
-
-
-async def _wait_despite_cancellation(future: asyncio.Future[Any]) -> bool:
-    """Waits until the future is done. Returns whether the waiting task was cancelled meanwhile."""
-    # ``asyncio.wait`` leaves the future alone if it is cancelled itself.
-    cancelled = False
-    while not future.done():
-        try:
-            await asyncio.wait([future])
-        except asyncio.CancelledError:
-            cancelled = True
-    return cancelled
-
-
-def _restore_cancellation() -> None:
-    """Has the current task cancelled at its next ``await``, as if the swallowed ``CancelledError`` came only then."""
-    task = asyncio.current_task()
-    if task is not None:
-        task.uncancel()  # keeps the number of requests, which ``asyncio.timeout`` compares
-        task.cancel()

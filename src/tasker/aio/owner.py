@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import abc
 import asyncio
-import contextvars
 from collections.abc import Callable, Coroutine, Sequence
 from time import monotonic
 from typing import Any
@@ -26,6 +25,7 @@ from .counters import AsyncShard
 from .future import QUEUED, RUNNING, AsyncTaskFuture
 from .queue import AsyncTaskQueue
 from .queue_slots import AsyncQueueSlots
+from .tasks import start_task
 from .worker import AsyncWorker
 
 
@@ -44,9 +44,8 @@ class AsyncFutureOwner(EngineCore[AsyncWorker], abc.ABC):
 
     def spawn(self, coroutine: Coroutine[Any, Any, None], name: str) -> None:
         """Runs a coroutine of the library in a task of its own."""
-        # In an empty context, because it has nothing to do with the code that happens to start it. It is kept until it
-        # ends, because the loop itself has only weak references to its tasks.
-        task = self.loop.create_task(coroutine, name=f"{self.config.name}-{name}", context=contextvars.Context())
+        # It is kept until it ends, because the loop itself has only weak references to its tasks.
+        task = start_task(self.loop, coroutine, f"{self.config.name}-{name}")
         self._background_tasks.add(task)
         task.add_done_callback(self._background_tasks.discard)
 

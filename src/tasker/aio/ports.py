@@ -96,13 +96,17 @@ class EngineForTasks(EngineForResources, Protocol):
         ...
 
 
-class EngineForWorkers(EngineForTasks, Protocol):
-    """The part of the engine that a worker and its task runner use."""
+class EngineForRunTask(EngineForTasks, Protocol):
+    """The part of the engine that ``run_task`` uses."""
 
     @property
     def refusal(self) -> str:
         """Why no task is accepted any more."""
         ...
+
+
+class EngineForWorkers(EngineForRunTask, Protocol):
+    """The part of the engine that a worker and its task runner use."""
 
     @property
     def slow_callbacks(self) -> SlowCallbacks: ...

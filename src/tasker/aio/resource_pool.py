@@ -11,6 +11,7 @@ from tasker.logs import describe
 
 from .ports import EngineForResources
 from .resource_handle import AsyncResourceHandle
+from .resource_keeper import KeptResources
 
 
 class AsyncResourcePool:
@@ -19,6 +20,7 @@ class AsyncResourcePool:
     def __init__(self, engine: EngineForResources) -> None:
         config = engine.config
         self._engine = engine
+        self._kept = KeptResources(engine, self._gone)
         self._size = config.pool_size
         self._max_temporary = config.max_temporary_resources
         self._idle: deque[AsyncResourceHandle] = deque()
@@ -66,7 +68,7 @@ class AsyncResourcePool:
     async def renew(self, handle: AsyncResourceHandle, temporary: bool) -> AsyncResourceHandle:
         """Replaces a lent resource that must not be used any more; returns the new one. Raises ``ResourceError``."""
         try:
-            await self._engine.maker.end(handle)
+            await self._kept.end(handle)
             return await self._make_for_caller("resource in place of one that was worn out")
         except BaseException:
             # The caller has nothing left to release, so the pool is put right here.
@@ -84,14 +86,20 @@ class AsyncResourcePool:
         except BaseException as error:
             raise ResourceError(f"failed to create {what}: {describe(error)}") from error
 
-    async def release(self, handle: AsyncResourceHandle, temporary: bool, healthy: bool) -> bool:
-        """Takes a resource back, or destroys it. Returns whether the pool lacks one now."""
-        if healthy and not temporary and not self._closed:
-            self._idle.append(handle)
+    def take_back(self, handle: AsyncResourceHandle, temporary: bool) -> bool:
+        """Takes a healthy resource back at once. Returns False if it has to be destroyed (see ``destroy``)."""
+        if temporary or self._closed or self._kept.is_lost(handle):
             return False
-        await self._engine.maker.end(handle)
-        if temporary:
-            self._temporary -= 1
+        self._idle.append(handle)
+        return True
+
+    async def destroy(self, handle: AsyncResourceHandle, temporary: bool) -> bool:
+        """Destroys a lent resource. Returns whether the pool lacks one now."""
+        try:
+            await self._kept.end(handle)
+        finally:  # also if the caller was cancelled meanwhile
+            if temporary:
+                self._temporary -= 1
         return not temporary and not self._closed
 
     def lost(self, handle: AsyncResourceHandle) -> bool:
@@ -99,14 +107,19 @@ class AsyncResourcePool:
         if handle not in self._idle:
             return False
         self._idle.remove(handle)
-        self._engine.spawn(self._engine.maker.end(handle), "lost")
+        self._engine.spawn(self._kept.end(handle), "lost")
         return not self._closed
+
+    def _gone(self, handle: AsyncResourceHandle) -> None:
+        # One that is lent out is found lost when it is taken back.
+        if self.lost(handle):
+            self._engine.report(PoolResourceLost())
 
     async def refill(self) -> None:
         """Adds one resource to the pool. Raises what the user's function raises."""
         handle = await self._make()
         if self._closed:  # while it was made
-            await self._engine.maker.end(handle)
+            await self._kept.end(handle)
         else:
             self._idle.append(handle)
 
@@ -114,9 +127,15 @@ class AsyncResourcePool:
         """Destroys the idle resources; each one in use is destroyed when it is released."""
         # First: a resource that is released during the awaits below must not be added to the pool.
         self._closed = True
+        struck: asyncio.CancelledError | None = None
         while self._idle:
-            await self._engine.maker.end(self._idle.pop())
+            try:
+                await self._kept.end(self._idle.pop())
+            except asyncio.CancelledError as error:  # of the caller: the others have to be destroyed all the same
+                struck = error
+        if struck is not None:
+            raise struck
 
     async def _make(self) -> AsyncResourceHandle:
         self._number += 1
-        return await self._engine.maker.make(f"{self._engine.config.name}-pool-{self._number}")
+        return await self._kept.make(f"{self._engine.config.name}-pool-{self._number}")

@@ -10,6 +10,7 @@ import asyncio
 import contextvars
 from collections.abc import Callable
 from time import monotonic
+from types import CoroutineType
 from typing import Any
 
 from tasker.context import Context
@@ -19,48 +20,56 @@ from tasker.errors import TaskCancelled, TaskKilled, TaskTimeout
 from tasker.metrics.meter import BATCH, Meter
 from tasker.metrics.protocol import TaskLifecycleTimestamps
 
-from .ports import EngineForTasks
+from .cancellation import outlast, restore
+from .ports import EngineForRunTask
 from .reentrancy import current
 from .resource_handle import AsyncResourceHandle
 from .resource_pool import AsyncResourcePool
+from .tasks import start_task
+from .user_functions import FunctionCaller, in_context, is_awaitable
 
 
 class _Run:
     """Records one call of ``run_task``, so that a kill can interrupt it."""
 
-    def __init__(self, number: int, context: Context, sync: bool) -> None:
+    def __init__(self, number: int) -> None:
         self.number: int = number
-        self.context: Context = context
         self.caller = asyncio.current_task()
         self.cancelling: int = self.caller.cancelling() if self.caller is not None else 0
-        self.sync: bool = sync
+        self.in_thread: bool = False
+        """Whether a function in a thread runs, which cannot be interrupted."""
         self.interrupted: bool = False
+        self.blamed: BaseException | None = None
+        """The error that ``check_health`` is asked about, if it is not the one that the caller gets."""
 
     def interrupt(self) -> None:
-        # A function cannot be interrupted: it runs in a thread, or holds the loop.
-        if self.caller is not None and not self.sync:
+        if self.caller is not None and not self.in_thread:
             self.interrupted = True
             self.caller.cancel()
 
-    def take_back(self, error: BaseException) -> BaseException:
-        """Returns the error that the caller gets: ``TaskKilled`` in place of the ``CancelledError`` of a kill."""
+    async def take_back(self) -> bool:
+        """Takes the cancellation by a kill back. Returns whether the caller was cancelled by other code as well, and
+        has to get that cancellation."""
         if not self.interrupted or self.caller is None:
-            return error
-        # If more requests are left than at the start, the caller was cancelled by other code as well. It must get that
-        # cancellation.
-        cancelled_otherwise = self.caller.uncancel() > self.cancelling
-        if not isinstance(error, asyncio.CancelledError) or cancelled_otherwise:
-            return error
-        killed = TaskKilled(str(self.context.cause))
-        killed.__cause__ = error
-        return killed
+            return False
+        # If more requests are left than at the start, they are of other code.
+        otherwise = self.caller.uncancel() > self.cancelling
+        if not otherwise and self.caller._must_cancel:  # type: ignore[attr-defined]
+            # The task has ended before the error was thrown, which would strike the caller's next ``await``.
+            try:
+                await asyncio.sleep(0)
+            except asyncio.CancelledError as error:
+                otherwise = self.caller.cancelling() > self.cancelling
+                if otherwise:
+                    restore(error)
+        return otherwise
 
 
 class AsyncRunTask:
     """Runs tasks for callers of one manager."""
 
-    def __init__(self, engine: EngineForTasks, pool: AsyncResourcePool) -> None:
-        self.engine: EngineForTasks = engine
+    def __init__(self, engine: EngineForRunTask, pool: AsyncResourcePool) -> None:
+        self.engine: EngineForRunTask = engine
         self._pool = pool
         self.meter: Meter = Meter()
         self._running: dict[int, _Run] = {}
@@ -84,49 +93,115 @@ class AsyncRunTask:
             raise engine.shutdown_error()
         engine.counters.inline_accepted += 1
         engine.hooks.arrival()
+        self._number += 1
+        run = self._running[self._number] = _Run(self._number)
         try:
             handle, temporary = await self._pool.acquire()
             if handle.remote is not None and not handle.remote.usable:
                 handle = await self._pool.renew(handle, temporary)
-        except BaseException:  # also a cancellation of the caller: the task was counted, and has to be counted as done
+        except BaseException as raised:  # the task was counted, and has to be counted as done
+            del self._running[run.number]
             self._leave(None, None)
+            if (killed := await self._error_of(run, raised)) is not raised:
+                raise killed from raised
             raise
-        self._number += 1
         context = Context(engine.run_task_root) if handle.remote is None else handle.remote.context()
-        run = self._running[self._number] = _Run(self._number, context, not is_async(task) and handle.remote is None)
-        if engine.killed:  # while the resource was acquired, when ``interrupt_all`` did not see this call
-            run.interrupt()
         error: BaseException | None = None
         started = monotonic()
         try:
-            return await self._call(run, handle, task, args)
+            if engine.killed:
+                raise TaskKilled(engine.refusal)
+            value = await self._call(run, context, handle, task, args)
+            await run.take_back()
+            return value
         except BaseException as raised:
-            error = run.take_back(raised)
+            error = await self._error_of(run, raised)
             if error is raised:
                 raise
             raise error from raised
         finally:
-            await self._give_back(run, handle, temporary, error, TaskLifecycleTimestamps(queued, started, monotonic()))
+            stamps = TaskLifecycleTimestamps(queued, started, monotonic())
+            await self._give_back(run, context, handle, temporary, error, stamps)
             del error  # its traceback holds this frame
 
+    async def _error_of(self, run: _Run, raised: BaseException) -> BaseException:
+        """Returns the error that the caller gets: ``TaskKilled`` in place of the ``CancelledError`` of a kill."""
+        if not run.interrupted or await run.take_back() or not isinstance(raised, asyncio.CancelledError):
+            return raised
+        killed = TaskKilled(self.engine.refusal)
+        killed.__cause__ = raised
+        return killed
+
     async def _call(
-        self, run: _Run, handle: AsyncResourceHandle, task: Callable[..., Any], args: tuple[Any, ...]
+        self, run: _Run, context: Context, handle: AsyncResourceHandle, task: Callable[..., Any], args: tuple[Any, ...]
     ) -> Any:
         # In the caller's own context, so it has to be reset: the caller goes on after this task.
         token = current.set((self, run.number))
         try:
             if handle.remote is not None:
-                return await handle.remote.run(run.context, task, args)
+                return await handle.remote.run(context, task, args)
             assert handle.caller is not None
-            if not run.sync:
-                return await task(run.context, handle.resource, *args)
-            return await handle.caller.call_sync(contextvars.copy_context(), task, run.context, handle.resource, *args)
+            if is_async(task):
+                return await task(context, handle.resource, *args)
+            return await self._call_plain(run, context, handle.caller, task, (context, handle.resource, *args))
         finally:
             current.reset(token)
+
+    async def _call_plain(
+        self, run: _Run, context: Context, caller: FunctionCaller, task: Callable[..., Any], args: tuple[Any, ...]
+    ) -> Any:
+        """Calls a plain function, and awaits what it returns if it is an awaitable."""
+        variables = contextvars.copy_context()
+        if caller.in_thread:
+            value = await self._call_in_thread(run, context, caller, variables, task, args)
+        else:
+            value = variables.run(task, *args)
+        if not is_awaitable(value):
+            return value
+        if self.engine.killed:  # while the function ran in its thread
+            run.interrupt()
+        return await in_context(variables, value)
+
+    async def _call_in_thread(
+        self,
+        run: _Run,
+        context: Context,
+        caller: FunctionCaller,
+        variables: contextvars.Context,
+        task: Callable[..., Any],
+        args: tuple[Any, ...],
+    ) -> Any:
+        """Calls a function in its thread. If the caller is cancelled meanwhile, cancels the context, waits for the end of
+        the function, and raises the ``CancelledError``."""
+        run.in_thread = True
+        raised, value, struck = await caller.thread.outcome_of(
+            variables, task, *args, on_struck=lambda error: self._cancel(context)
+        )
+        run.in_thread = False
+        try:
+            if struck is not None:
+                # The outcome is dropped, as that of any call that was cancelled; but not what it says of the resource.
+                if raised and not isinstance(value, TaskCancelled):
+                    run.blamed = value
+                if issubclass(type(value), CoroutineType):
+                    value.close()
+                raise struck
+            if raised:
+                raise value
+            return value
+        finally:
+            del value, struck  # the error's traceback holds this frame
+
+    def _cancel(self, context: Context) -> None:
+        try:
+            context.cancel(TaskCancelled("the caller of run_task was cancelled"))
+        except BaseException as fault:
+            self.engine.log.fault("a callback of Context.on_cancel", fault)
 
     async def _give_back(
         self,
         run: _Run,
+        context: Context,
         handle: AsyncResourceHandle,
         temporary: bool,
         error: BaseException | None,
@@ -134,18 +209,55 @@ class AsyncRunTask:
     ) -> None:
         engine = self.engine
         del self._running[run.number]
-        engine.run_task_root.release(run.context)
+        engine.run_task_root.release(context)
         cancelled = isinstance(error, asyncio.CancelledError) or (
-            isinstance(error, TaskCancelled) and run.context.cancelled
+            isinstance(error, TaskCancelled) and context.cancelled
         )
+        blamed = run.blamed if cancelled else error
+        usable = handle.remote is None or handle.remote.usable
+        if (
+            usable
+            and (blamed is None or engine.config.check_health is None)
+            and self._pool.take_back(handle, temporary)
+        ):
+            self._leave(stamps, error, cancelled)
+            return
+        # In a task of its own, because the caller may be cancelled meanwhile: neither may that strike ``check_health``
+        # or ``on_destroy``, nor may it be lost there.
+        closing = start_task(
+            engine.loop,
+            self._close(handle, temporary, usable, blamed, lambda: self._leave(stamps, error, cancelled)),
+            f"{engine.config.name}-run-task-end",
+            contextvars.copy_context(),
+        )
+        struck = await outlast(closing)
         try:
-            broken = handle.remote is not None and not handle.remote.usable
-            healthy = not broken and (error is None or cancelled or await engine.healthy(error))
-            if await self._pool.release(handle, temporary, healthy):
+            if struck is not None:
+                raise struck
+        finally:
+            del struck  # its traceback holds this frame
+        closing.result()
+
+    async def _close(
+        self,
+        handle: AsyncResourceHandle,
+        temporary: bool,
+        usable: bool,
+        blamed: BaseException | None,
+        leave: Callable[[], None],
+    ) -> None:
+        """Takes a resource back, or destroys it, and counts the task."""
+        engine = self.engine
+        try:
+            healthy = usable and (blamed is None or await engine.healthy(blamed))
+            lacks = not (healthy and self._pool.take_back(handle, temporary)) and await self._pool.destroy(
+                handle, temporary
+            )
+            if lacks:
                 engine.report(PoolResourceLost())
         finally:
-            # Also if the caller is cancelled in the awaits above: a stop waits for this task until it is counted.
-            self._leave(stamps, error, cancelled)
+            # Whatever happens: a stop waits for this task until it is counted.
+            leave()
 
     def _leave(
         self, stamps: TaskLifecycleTimestamps | None, error: BaseException | None, cancelled: bool = False

@@ -29,7 +29,8 @@ from .cancellation import absorb, is_struck
 from .counters import AsyncShard
 from .future import QUEUED, RUNNING, AsyncTaskFuture
 from .ports import EngineForWorkers
-from .user_functions import FunctionCaller
+from .tasks import start_task
+from .user_functions import FunctionCaller, is_awaitable
 from .wait_detection import awaited_by
 from .wait_refusal import without_own
 from .worker_loop import FAILED, PARK, PAUSE, PLAIN, SWITCH, RunnerRequest, TaskRunner
@@ -54,17 +55,16 @@ class AsyncWorker:
         self.interruptible: bool = False
         """Whether a cancellation of ``task`` would reach user code that may be cancelled."""
         self._begun = False
-        # In an empty context: a worker has nothing to do with the code that happens to start it.
-        self.task: asyncio.Task[None] = engine.loop.create_task(
-            self._run(), name=self.name, context=contextvars.Context()
-        )
+        self._missed_interruption = False
+        """Whether an interruption came while a plain function ran in the thread."""
+        self.task: asyncio.Task[None] = start_task(engine.loop, self._run(), self.name)
         # The loop has only a weak reference to the task; this worker, in the table of the engine, keeps it.
         self.task.add_done_callback(self._gone)
 
     @property
     def suspended(self) -> Any:
         """The awaitable of the running task that is suspended, or None."""
-        return None if self.runner is None else getattr(self.runner.generator, "gi_yieldfrom", None)
+        return None if self.runner is None else getattr(self.runner.current, "gi_yieldfrom", None)
 
     def waits_for(self) -> list[Any]:
         """Returns the futures that the running task waits for, as far as they can be found."""
@@ -124,17 +124,17 @@ class AsyncWorker:
             while outcome is SWITCH:
                 outcome = run(runner.variables, step)
             if type(outcome) is not RunnerRequest:
-                outcome = await self._run_to_end(runner, outcome)
+                outcome = await self._run_to_end(runner, outcome, self.shard.future._started_at)
             elif await self._handle_request(runner, outcome, resource, caller):
                 outcome = step()
             else:
                 return
 
-    async def _run_to_end(self, runner: TaskRunner, waited: Any) -> RunnerRequest:
+    async def _run_to_end(self, runner: TaskRunner, waited: Any, begun: float) -> RunnerRequest:
         """Drives a task that waits until it ends. Returns the runner's next request."""
         self.interruptible = True
         try:
-            return await runner.run_to_end(self.shard.future, waited)
+            return await runner.run_to_end(self.shard.future, waited, begun)
         finally:
             self.interruptible = False
 
@@ -148,17 +148,12 @@ class AsyncWorker:
         elif request is PAUSE:
             await self._pause()
         elif request is PLAIN:
-            keep_serving = await self._call(self.shard.future, resource, caller)
+            keep_serving = await self._call(runner, self.shard.future, resource, caller)
         elif request is FAILED:
             error, runner.error = runner.error, None
             assert error is not None
-            # Before ``check_health`` is awaited, which a leftover cancellation would strike.
-            usable = await self._absorb()
             try:
-                if usable or self._is_asked_for(error):
-                    keep_serving = await self.failed(self.shard.future, error)
-                else:
-                    keep_serving = self._send_back_struck(self.shard.future, error)
+                keep_serving = await self._judge(self.shard.future, error)
             finally:
                 del error  # its traceback holds frames of this worker
         else:
@@ -168,25 +163,44 @@ class AsyncWorker:
             raise self._unusable()
         return keep_serving
 
-    async def _call(self, future: Any, resource: Any, caller: FunctionCaller) -> bool:
-        """Runs a task that is not a coroutine function."""
+    async def _call(self, runner: TaskRunner, future: Any, resource: Any, caller: FunctionCaller) -> bool:
+        """Runs a task that is not a coroutine function. Returns False if the worker has to end."""
         engine, task, variables = self.engine, future._task, future._variables or contextvars.Context()
         self.context = context = Context(engine.root)
         future._started_at = begun = monotonic()
         # A function in a thread cannot be interrupted.
-        self.interruptible = not engine.config.sync_in_thread
+        self.interruptible = not caller.in_thread
+        self._missed_interruption = False
         try:
-            value = await caller.call_sync(variables, task, context, resource, *future._held)
+            try:
+                value = await caller.call_plain(variables, task, context, resource, *future._held)
+            finally:
+                self.interruptible = False
+                if not caller.in_thread:
+                    engine.slow_callbacks.check(begun, self.name, future.id, task)
+            if is_awaitable(value):
+                value = await self._await_returned(runner, variables, value)
         except BaseException as error:
             if engine.torn_down:
                 raise
-            return await self.failed(future, error)
-        finally:
-            self.interruptible = False
-            if not engine.config.sync_in_thread:
-                engine.slow_callbacks.check(begun, self.name, future.id, task)
+            return await self._judge(future, error)
         self._succeeded(future, value)
         return True
+
+    async def _await_returned(self, runner: TaskRunner, variables: contextvars.Context, awaitable: Any) -> Any:
+        """Awaits what a plain function has returned, as if it was the coroutine of the task. Returns its result."""
+        runner.variables = variables
+        runner.current = awaiting = runner.awaiting(awaitable)
+        try:
+            if self._missed_interruption:  # while the function ran: raised where the coroutine waits first
+                self.task.cancel()
+            begun = monotonic()
+            waited = variables.run(awaiting.__next__)
+            if type(waited) is not RunnerRequest:
+                await self._run_to_end(runner, waited, begun)
+            return runner.take_returned()
+        finally:
+            runner.current = runner.generator
 
     def _succeeded(self, future: AsyncTaskFuture[Any], value: Any) -> None:
         """Ends a task with its result, as ``TaskRunner`` does."""
@@ -201,6 +215,13 @@ class AsyncWorker:
             engine.hooks.completion(TaskLifecycleTimestamps(future._queued_at, future._started_at, finished))
         if future._stage == RUNNING:  # not abandoned by a kill
             future._end_result(value)
+
+    async def _judge(self, future: Any, error: BaseException) -> bool:
+        """Handles a task that raised. Returns False if the worker has to end."""
+        # First what is left of a cancellation, which would strike ``check_health``.
+        if await self._absorb() or self._is_asked_for(error):
+            return await self.failed(future, error)
+        return self._send_back_struck(future, error)
 
     async def failed(self, future: Any, error: BaseException, *, blameless: bool = False) -> bool:
         """Handles a task that raised. Returns False if the resource is unhealthy; then this worker must end.
@@ -322,12 +343,14 @@ class AsyncWorker:
         """Throws ``CancelledError`` into the running task, if possible."""
         if self.interruptible or self._runs_first_step():
             self.task.cancel()
+        else:
+            self._missed_interruption = True
 
     def _runs_first_step(self) -> bool:
         """Returns whether the caller is called by a task that has not waited yet."""
         # Nothing is noted for each task: the generator knows that it runs, and calls no other code of the user's while
         # it has a task. If the task never waits, the worker absorbs the cancellation.
-        return self.runner is not None and self.runner.generator.gi_running and self.shard.future is not None
+        return getattr(self.runner and self.runner.current, "gi_running", False) and self.shard.future is not None
 
 
 def cancellation_of(

@@ -31,7 +31,7 @@ from tasker.metrics.protocol import TaskLifecycleTimestamps
 from .future import ENDED, QUEUED, RUNNING, AsyncTaskFuture
 from .ports import RunnerWorker
 from .queue_slots import AnnouncedWait
-from .user_functions import CO_COROUTINE
+from .user_functions import CO_COROUTINE, awaited
 
 _SLICE = 0.001
 """The seconds for which a runner runs tasks that never wait before it lets the loop run anything else."""
@@ -73,13 +73,17 @@ class TaskRunner:
         self._has_waited = False
         self.error: BaseException | None = None
         self.generator: Generator[Any, None, None] = self._tasks(resource)
+        self.current: Generator[Any, None, None] = self.generator
+        """What runs the task: ``generator``, or, for the coroutine that a plain function has returned, ``awaiting``."""
+        self._returned: Any = None
         self.variables: contextvars.Context
         """After a ``SWITCH``, the context that the next step has to run in."""
 
     @types.coroutine
     def _tasks(self, resource: Any) -> Generator[Any, None, None]:
         worker, shard, engine = self._worker, self._worker.shard, self._worker.engine
-        root, name, queue, loops_task = engine.root, worker.name, engine.queue, worker.task
+        root, name, queue = engine.root, worker.name, engine.queue
+        loops_task: Any = worker.task  # ``_must_cancel`` is not in its type
         add_execution, add_wait = shard.meter.execution.append, shard.meter.wait.append
         limit, bounded = engine.slow_callbacks.limit, engine.queue_slots is not None
         hooks, collects = engine.hooks, engine.collector is not None
@@ -191,15 +195,29 @@ class TaskRunner:
             self._has_waited = False
 
     @types.coroutine
-    def run_to_end(self, future: AsyncTaskFuture[Any], waited: Any) -> Generator[Any, None, RunnerRequest]:
-        """Drives a task from its first wait to its end. Returns the runner's next request."""
+    def awaiting(self, awaitable: Any) -> Generator[Any, None, None]:
+        """Awaits what a plain function has returned. Its last step yields a request, as a step of ``generator`` does."""
+        self._returned = yield from awaited(awaitable)
+        yield PLAIN
+
+    def take_returned(self) -> Any:
+        """Returns the result of ``awaiting``."""
+        value, self._returned = self._returned, None
+        return value
+
+    @types.coroutine
+    def run_to_end(
+        self, future: AsyncTaskFuture[Any], waited: Any, begun: float
+    ) -> Generator[Any, None, RunnerRequest]:
+        """Drives a task from its first wait to its end; its first step began at ``begun``. Returns the runner's next
+        request."""
         worker = self._worker
         # In the context of the task for each of its steps, as ``asyncio.Task`` runs them.
         waits, slow_callbacks = worker.engine.waits, worker.engine.slow_callbacks
-        run, send, throw = self.variables.run, self.generator.send, self.generator.throw
+        run, send, throw = self.variables.run, self.current.send, self.current.throw
         self._has_waited = True  # the loop checks only tasks that never wait
         task = future._task
-        slow_callbacks.check(future._started_at, worker.name, future.id, task)
+        slow_callbacks.check(begun, worker.name, future.id, task)
         while True:
             worker.waited = waited
             # A ``DeadlockError`` of ``enter`` is thrown into the task like an error that the loop throws.

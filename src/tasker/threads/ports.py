@@ -125,6 +125,11 @@ class EngineForRunTask(ThreadEngineForTasks, Protocol):
 
     @property
     def pool(self) -> ResourcePool: ...
+    @property
+    def refusal(self) -> str:
+        """Why no task is accepted any more."""
+        ...
+
     def shutdown_error(self) -> ShutdownError:
         """Returns the error for a task that is not accepted."""
         ...

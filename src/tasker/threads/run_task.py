@@ -73,6 +73,8 @@ class RunTask:
             remote = call.handle.remote
             if remote is not None and not remote.usable:
                 remote = engine.pool.renew(call).remote
+            if engine.killed:  # while the resource was made
+                raise TaskKilled(engine.refusal)
             call.started = monotonic()
             context: Context
             if remote is None:  # as Context(engine.run_task_root), which would be one call more

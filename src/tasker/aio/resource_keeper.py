@@ -1,0 +1,128 @@
+"""KeptResources: makes and destroys each resource of ``run_task`` in a task of the loop that belongs to the resource.
+
+Callers come and go, and any of them may be cancelled. A resource may hold what is bound to the task in which it was
+made, as a task group of anyio's is; and its ``on_destroy`` must not be cut short because the caller that happens to
+wait for it is cancelled. So neither runs in the task of a caller.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from collections.abc import Callable
+
+from tasker.errors import ResourceError
+
+from .cancellation import absorb, outlast
+from .ports import EngineForResources
+from .resource_handle import AsyncResourceHandle
+from .tasks import start_task
+
+
+class _Keeper:
+    """Makes a resource, keeps it until it is asked to let it go, and destroys it."""
+
+    def __init__(self, engine: EngineForResources, name: str, on_lost: Callable[[AsyncResourceHandle], object]) -> None:
+        self._engine = engine
+        self._name = name
+        self._on_lost = on_lost
+        self._asked: asyncio.Future[None] = engine.loop.create_future()
+        self.made: asyncio.Future[None] = engine.loop.create_future()
+        """Done as soon as there is a handle or an error."""
+        self.handle: AsyncResourceHandle | None = None
+        self.error: BaseException | None = None
+        self.lost: bool = False
+        """Whether the resource has gone by itself."""
+        # The variables of the caller, which ``on_create`` may look at.
+        self.task: asyncio.Task[None] = start_task(engine.loop, self._run(), name, contextvars.copy_context())
+        self.task.add_done_callback(self._ended)
+
+    def let_go(self) -> None:
+        """Has the resource destroyed."""
+        if not self._asked.done():
+            self._asked.set_result(None)
+
+    async def _run(self) -> None:
+        maker = self._engine.maker
+        try:
+            handle = self.handle = await maker.make(self._name)
+        except BaseException as error:
+            if self._engine.torn_down:
+                raise
+            self.error = error
+            return
+        self.made.set_result(None)
+        await self._until_asked(handle)
+        await maker.end(handle)
+
+    async def _until_asked(self, handle: AsyncResourceHandle) -> None:
+        while not self._asked.done():
+            try:
+                await asyncio.wait([self._asked])
+            except asyncio.CancelledError:
+                # One alone is none of its business: a loop that ends cancels all its tasks, and the engine ends the
+                # resource then. One in every turn comes from the resource, which has to be left.
+                if not await absorb(self.task):
+                    self.lost = True
+                    self._on_lost(handle)
+                    return
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if not self.made.done():
+            if self.error is None:  # cancelled before its first step
+                self.error = asyncio.CancelledError()
+            self.made.set_result(None)
+
+
+class KeptResources:
+    """Makes and destroys the resources of ``run_task``; see the module's docstring. ``on_lost`` is called with the
+    handle of a resource that has gone by itself."""
+
+    def __init__(self, engine: EngineForResources, on_lost: Callable[[AsyncResourceHandle], object]) -> None:
+        self._engine = engine
+        self._on_lost = on_lost
+        self._keepers: dict[AsyncResourceHandle, _Keeper] = {}
+
+    async def make(self, name: str) -> AsyncResourceHandle:
+        """Makes a resource. Raises what the user's function raises. If the caller is cancelled meanwhile, cancels the
+        creation, and raises ``CancelledError`` once nothing is left of it."""
+        keeper = _Keeper(self._engine, name, self._on_lost)
+
+        def cancel(error: asyncio.CancelledError) -> None:
+            if not keeper.task.cancelling():  # a scope of anyio's cancels its caller in each turn
+                keeper.task.cancel(*error.args[:1])
+
+        struck = await outlast(keeper.made, cancel)
+        if keeper.handle is None:
+            try:
+                raise struck or _not_a_cancellation(keeper.error)
+            finally:
+                del struck, keeper, cancel  # the error's traceback holds this frame
+        self._keepers[keeper.handle] = keeper
+        if struck is not None:
+            await self.end(keeper.handle)
+            raise struck
+        return keeper.handle
+
+    def is_lost(self, handle: AsyncResourceHandle) -> bool:
+        """Returns whether the resource has gone by itself."""
+        return self._keepers[handle].lost
+
+    async def end(self, handle: AsyncResourceHandle) -> None:
+        """Destroys a resource, to the end also if the caller is cancelled meanwhile; raises that ``CancelledError``
+        afterwards."""
+        keeper = self._keepers.pop(handle)
+        keeper.let_go()
+        struck = await outlast(keeper.task)
+        if struck is not None:
+            raise struck
+
+
+def _not_a_cancellation(error: BaseException | None) -> BaseException:
+    """Returns the error of a creation as its caller, which was not cancelled, gets it."""
+    assert error is not None
+    if not isinstance(error, asyncio.CancelledError):
+        return error
+    failed = ResourceError("on_create ended with CancelledError")
+    failed.__cause__ = error
+    return failed
