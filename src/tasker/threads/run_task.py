@@ -46,6 +46,12 @@ class _Call(Lease):
             engine.counters.inline_accepted += 1
             self.open = True
 
+    def start(self, engine: EngineForRunTask) -> None:
+        """Notes when the task starts. Raises ``TaskKilled`` if there was a kill while the resource was made."""
+        if engine.door and engine.killed:
+            raise TaskKilled(engine.refusal)
+        self.started = monotonic()
+
 
 class RunTask:
     """Runs tasks for the callers of one manager. Thread-safe."""
@@ -73,9 +79,7 @@ class RunTask:
             remote = call.handle.remote
             if remote is not None and not remote.usable:
                 remote = engine.pool.renew(call).remote
-            if engine.killed:  # while the resource was made
-                raise TaskKilled(engine.refusal)
-            call.started = monotonic()
+            call.start(engine)
             context: Context
             if remote is None:  # as Context(engine.run_task_root), which would be one call more
                 context = BareContext()
