@@ -13,6 +13,7 @@ from time import monotonic
 from types import TracebackType
 from typing import Any, TypeVar
 
+from .aio.cancellation import outlast
 from .aio.engine import AsyncBackendPort, AsyncEngine
 from .aio.reentrancy import forbid_reentry
 from .aio.signals import stop_on_signals
@@ -133,17 +134,16 @@ class AsyncTaskManager(Submitting[R]):
         engine = self._running_engine()
         # In a task of its own, which a cancellation of the caller does not reach.
         ending = asyncio.ensure_future(self.stop() if kind is None else self.kill())
-        cancelled = False
-        while not ending.done():
-            try:
-                await asyncio.wait([ending])
-            except asyncio.CancelledError:
-                # Nothing may outlive the block, so a caller that does not wait any longer gets the rest killed.
-                cancelled = True
-                engine.request_kill("leaving it was cancelled", self._config.cancel_grace)
+        # Nothing may outlive the block, so a caller that does not wait any longer gets the rest killed.
+        struck = await outlast(
+            ending, lambda error: engine.request_kill("leaving it was cancelled", self._config.cancel_grace)
+        )
         ending.result()
-        if cancelled:
-            raise asyncio.CancelledError
+        try:
+            if struck is not None:
+                raise struck
+        finally:
+            del struck  # its traceback holds this frame
 
     def __await__(self) -> Generator[Any, None, AsyncTaskManager[R]]:
         return self._start().__await__()

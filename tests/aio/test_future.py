@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from support.waiting import eventually
-from tasker import AsyncTaskFuture, Context, TaskKilled
+from tasker import AsyncTaskFuture, Context, TaskCancelled, TaskKilled
 
 
 async def echo(ctx: Context, resource: Any, value: Any) -> Any:
@@ -213,6 +213,42 @@ async def test_shield_and_wait_for(make: Any) -> None:
             await asyncio.wait_for(queued, 0.001)
         assert queued.cancelled()
         await shielded
+
+
+async def test_a_shielded_task_that_is_killed(make: Any) -> None:
+    """Its caller gets TaskKilled, running or queued, and is not cancelled; so it is with a CancelledError of its own."""
+
+    async def own(ctx: Context, resource: Any) -> None:
+        raise asyncio.CancelledError
+
+    async with make() as m:
+        with pytest.raises(TaskCancelled):
+            await asyncio.shield(m.submit(own))
+        one, other = m.submit(sleep, 30), m.submit(sleep, 30)
+        shielded = [asyncio.create_task(through_shield(future)) for future in (one, other)]
+        await eventually(one.running)
+        await m.kill()
+        for caller in shielded:
+            with pytest.raises(TaskKilled):
+                await caller
+        assert one.cancelled()
+        assert other.cancelled()
+
+
+async def test_a_shielded_task_that_is_cancelled(make: Any) -> None:
+    """Its caller gets CancelledError, as from any future."""
+    async with make() as m:
+        future = m.submit(sleep, 30)
+        caller = asyncio.create_task(through_shield(future))
+        await eventually(future.running)
+        future.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await caller
+
+
+async def through_shield(future: Any) -> Any:
+    """Awaits a task that this does not cancel."""
+    return await asyncio.shield(future)
 
 
 async def test_a_removed_done_callback_is_not_called(make: Any) -> None:

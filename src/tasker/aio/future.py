@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import types
 from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
@@ -28,6 +27,7 @@ from tasker.errors import TaskCancelled
 from tasker.logs import task_name
 from tasker.metrics.protocol import TaskLifecycleTimestamps
 
+from .done_callbacks import guarded
 from .future_extra import Extra, UnretrievedError
 
 T = TypeVar("T")
@@ -73,28 +73,6 @@ class LoopOwner(Protocol):
 
     def callback_fault(self, future: Any, error: BaseException) -> None:
         """Logs and counts an error that a callback raised."""
-
-
-class _Guarded:
-    """Calls a done callback, and logs and counts its error. Equal to the function that it guards, so that
-    ``remove_done_callback`` finds it."""
-
-    __slots__ = ("_fn",)
-
-    def __init__(self, fn: Callable[[Any], object]) -> None:
-        self._fn = fn
-
-    def __call__(self, future: AsyncTaskFuture[Any]) -> None:
-        try:
-            self._fn(future)
-        except BaseException as error:  # also a SystemExit, which would stop the loop
-            future._engine.callback_fault(future, error)
-
-    def __eq__(self, other: object) -> bool:
-        return self is other or self._fn == other
-
-    def __hash__(self) -> int:
-        return hash(self._fn)
 
 
 if TYPE_CHECKING:  # so that type checkers accept it wherever a future is expected
@@ -192,8 +170,11 @@ class AsyncTaskFuture(_Future[T]):
 
         Returns True if the outcome is a cancellation: the task will not be started (again). Returns False if the task
         has another outcome, or is running; then its ``Context`` is cancelled and ``CancelledError`` is thrown into it,
-        and the task decides how it ends. ``msg`` is ignored.
+        and the task decides how it ends. ``msg`` is the argument of the ``CancelledError`` that the task and its
+        callers get, as in asyncio.
         """
+        if msg is not None and self._stage < ENDED:
+            self.extra().cancel_message = msg
         # Sent ahead to a process, but not begun there: back in the queue, it can be cancelled like any other task.
         if self._stage == RUNNING and self._engine.backend is not None:
             self._engine.backend.recall(self)
@@ -225,17 +206,16 @@ class AsyncTaskFuture(_Future[T]):
         Callbacks are called in the order in which they were added, in ``context`` (default: a copy of the present one).
         An error that ``fn`` raises is logged and counted in ``stats().user_errors``, and goes no further.
         """
-        # A task of the loop that awaits this future adds itself, as a method written in C, which needs no guard.
-        guarded = fn if type(fn) is types.BuiltinFunctionType else _Guarded(fn)
+        call = guarded(fn)
         if context is None:
             context = contextvars.copy_context()
         if self._stage >= ENDED:
-            self._engine.loop.call_soon(guarded, self, context=context)
+            self._engine.loop.call_soon(call, self, context=context)
             return
         extra = self.extra()
         if extra.listeners is None:
             extra.listeners = []
-        extra.listeners.append((guarded, context))
+        extra.listeners.append((call, context))
 
     def remove_done_callback(self, fn: Callable[[Any], object], /) -> int:
         """Removes all additions of ``fn`` whose call is not scheduled yet. Returns how many there were."""
@@ -355,13 +335,15 @@ class AsyncTaskFuture(_Future[T]):
         return BaseException.with_traceback(extra.error, extra.traceback)
 
     def _make_cancelled_error(self) -> BaseException:  # ``gather`` calls it on a cancelled future
-        error = self.extra().error
-        assert error is not None
-        return asyncio.CancelledError(str(error)) if self.extra().as_cancelled_error else error
+        extra = self.extra()
+        assert extra.error is not None
+        return asyncio.CancelledError(self._cancel_message) if extra.as_cancelled_error else extra.error
 
     @property
-    def _cancel_message(self) -> str:  # ``gather(return_exceptions=True)`` reads it
-        return str(self.extra().error)
+    def _cancel_message(self) -> object:  # ``gather(return_exceptions=True)`` reads it
+        # The message first: a scope of anyio's that has cancelled its caller knows its own cancellation by it.
+        extra = self.extra()
+        return str(extra.error) if extra.cancel_message is None else extra.cancel_message
 
     def set_result(self, result: T, /) -> None:
         """Raises ``InvalidStateError``: only the manager sets the outcome of a task."""

@@ -19,6 +19,8 @@ class Extra:
     """The done callbacks, in the order in which they were added."""
     cancel_requested: bool = False
     """Whether ``cancel`` was called while the task ran."""
+    cancel_message: object = None
+    """What the last caller of ``cancel`` has given as its message."""
     ended_waiting: bool = False
     """Whether the task ended while no attempt ran."""
     sent_back: int = 0

@@ -130,7 +130,8 @@ class AsyncFutureOwner(EngineCore[AsyncWorker], abc.ABC):
 
     def interrupt(self, future: AsyncTaskFuture[Any], cause: BaseException) -> None:
         """See ``LoopOwner``. Cancels the context of the task, and throws ``CancelledError`` into it if possible."""
-        future.extra().cancel_requested = True
+        extra = future.extra()
+        extra.cancel_requested = True
         # A search, because a cancellation of a running task is rare, and a reference in each future would cost memory.
         for worker in list(self.workers.values()):
             if worker.shard.future is future:
@@ -139,7 +140,7 @@ class AsyncFutureOwner(EngineCore[AsyncWorker], abc.ABC):
                     if worker.context is not None:
                         worker.context.cancel(cause)
                 finally:
-                    worker.interrupt()
+                    worker.interrupt(extra.cancel_message)
 
     def callback_fault(self, future: AsyncTaskFuture[Any], error: BaseException) -> None:
         """See ``LoopOwner``."""

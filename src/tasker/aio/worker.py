@@ -339,10 +339,10 @@ class AsyncWorker:
         """Ends whatever runs here by force, and the resource with it. Returns False: that is not possible in a loop."""
         return False
 
-    def interrupt(self) -> None:
-        """Throws ``CancelledError`` into the running task, if possible."""
+    def interrupt(self, message: object = None) -> None:
+        """Throws ``CancelledError(message)`` into the running task, if possible."""
         if self.interruptible or self._runs_first_step():
-            self.task.cancel()
+            self.task.cancel(message)
         else:
             self._missed_interruption = True
 
