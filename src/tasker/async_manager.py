@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from .aio.cancellation import outlast
 from .aio.engine import AsyncBackendPort, AsyncEngine
+from .aio.other_threads import read_elsewhere
 from .aio.reentrancy import forbid_reentry
 from .aio.signals import stop_on_signals
 from .aio.submitting import Submitting
@@ -178,8 +179,13 @@ class AsyncTaskManager(Submitting[R]):
 
     def stats(self) -> TaskStats:
         """Returns the numbers of workers, tasks and resources at this moment, consistent with each other; all zeros
-        before the start. Costs O(workers)."""
-        return TaskStats() if self._engine is None else stats_of(self._engine)
+        before the start. Costs O(workers). May be called from any thread."""
+        engine = self._engine
+        if engine is None:
+            return TaskStats()
+        if get_ident() == self._thread or not engine.loop.is_running():
+            return stats_of(engine)
+        return read_elsewhere(engine.loop, lambda: stats_of(engine))
 
     def metrics(self) -> TaskMetrics:
         """Returns the times, rates and totals of the tasks so far, or what ``Config.collector`` returns. Costs

@@ -284,3 +284,40 @@ async def test_no_thread_without_need(make: Any) -> None:
         await m.queue_task(inner)
         await m.run_task(inner)
         assert threading.active_count() == before
+
+
+async def test_stats_in_another_thread(make: Any) -> None:
+    """The numbers are of one moment there, too, whatever the loop counts meanwhile."""
+    import sys
+
+    wrong: list[Any] = []
+    enough, looks = threading.Event(), []  # type: ignore[var-annotated]
+
+    async def fails(ctx: Context, resource: Any) -> None:
+        raise KeyError
+
+    def sample() -> None:
+        while not enough.is_set():
+            stats = m.stats()
+            looks.append(None)
+            parts = (stats.queued_tasks, stats.priority_tasks, stats.running_tasks, stats.done_tasks)
+            if min(parts) < 0 or sum(parts) != stats.accepted_tasks or stats.running_tasks > 3:
+                wrong.append(stats)
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        async with make(worker_count=2, resource_pool_size=1) as m:
+            sampler = asyncio.create_task(in_thread(sample))
+            for _ in range(200):
+                futures = [m.submit(task) for task in (inner, fails, inner, inner)]
+                await m.run_task(inner)
+                await asyncio.wait(futures)
+                for future in futures:
+                    future.exception()
+            await eventually(lambda: len(looks) > 50)
+            enough.set()
+            await sampler
+    finally:
+        sys.setswitchinterval(interval)
+    assert wrong == []

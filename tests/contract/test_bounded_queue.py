@@ -188,3 +188,33 @@ async def test_an_attempt_that_failed_for_good_is_not_queued_again(engine: Any, 
         assert isinstance(await future.exception(), MaxRetriesExceeded)
         assert await waiting.result() == "next"
     assert seen == [1]
+
+
+@pytest.mark.parametrize("options", [{"priority": 99}, {"priority": True}, {"callback": "not callable"}], ids=repr)
+async def test_the_place_of_a_submit_that_raises_goes_to_the_next(engine: Any, kit: Any, options: Any) -> None:
+    """A submit that waits for a place and then raises for a wrong argument passes the place on to the next waiter."""
+    async with full(engine) as (m, gate):
+        wrong = [asyncio.create_task(m.submit(kit.returns("wrong"), **options)) for _ in range(2)]
+        await asyncio.wait(wrong, timeout=0.05)  # some engines look at the arguments before they wait
+        right = [asyncio.create_task(m.submit(kit.returns(number))) for number in range(2)]
+        await throughout(lambda: not any(call.done() for call in right), 0.05)
+        gate.open()
+        for call in wrong:
+            with pytest.raises((TypeError, ValueError)):
+                await call
+        assert [await (await call).result() for call in right] == [0, 1]
+
+
+async def test_the_place_of_a_waiter_that_is_cancelled_goes_to_the_next(engine: Any, kit: Any) -> None:
+    """So does a submit that is cancelled in the moment in which it gets its place."""
+    if engine.blocking:
+        pytest.skip("a thread that waits in submit cannot be cancelled")
+    async with full(engine) as (m, gate):
+        calls = [asyncio.create_task(m.submit(kit.returns(number))) for number in range(3)]
+        await throughout(lambda: not any(call.done() for call in calls), 0.05)
+        m.queued.cancel()  # gives its place to the first waiter, which has not woken up yet
+        calls[0].cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await calls[0]
+        gate.open()
+        assert [await (await call).result() for call in calls[1:]] == [1, 2]

@@ -77,8 +77,15 @@ class AsyncQueueSlots:
             self.release()
 
     def put_back(self) -> None:
-        """Returns a slot that the caller takes again before the loop runs anything else. No waiter gets it."""
+        """Returns a slot that the caller takes again before the loop runs anything else, or else passes on by
+        ``pass_on``. No waiter gets it."""
         self._free += 1
+
+    def pass_on(self) -> None:
+        """Gives the slot of ``put_back``, which the caller has not taken, to the longest waiter, if there is one."""
+        if self._free > 0:
+            self._free -= 1
+            self.release()
 
     def release(self) -> None:
         """Releases a slot: gives it to the longest waiter, if there is one."""

@@ -177,6 +177,11 @@ class Submitting(Generic[R]):
                 return self._refused(task, callback, error)
             # For ``submit``, which takes it at once: there is no ``await`` in between, so no other caller can.
             engine.queue_slots.put_back()
+            try:
+                return self.submit(task, *args, callback=callback, **options)
+            except BaseException:
+                engine.queue_slots.pass_on()
+                raise
         return self.submit(task, *args, callback=callback, **options)
 
     @overload

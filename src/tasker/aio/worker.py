@@ -261,15 +261,17 @@ class AsyncWorker:
 
     def _send_back(self, future: AsyncTaskFuture[Any], error: BaseException) -> None:
         """Leaves the decision about the task to the supervisor. The task counts as queued from here on."""
-        engine = self.engine
-        self.shard.future = None
+        engine, shard = self.engine, self.shard
+        # No call between the count and the field, here and in the other branches: another thread may read both.
         if future.done():  # abandoned by a kill
-            self.shard.done += 1
+            shard.done += 1
+            shard.future = None
             return
+        shard.sent_back += 1
+        shard.future = None
         future._stage = QUEUED
         extra = future.extra()
         extra.sent_back += 1
-        self.shard.sent_back += 1
         text = "worker %s replaces its resource: %s failed (attempt %d) with %s"
         engine.log.log("warning", text, self.name, future.label, future.attempts, describe(error))
         extra.failure = error
@@ -278,10 +280,13 @@ class AsyncWorker:
 
     def _lose_task(self, error: BaseException) -> None:
         """Ends the current task, if any, because the worker is lost."""
-        future, self.shard.future = self.shard.future, None
-        if future is not None and future._stage == RUNNING:
-            self.shard.done += 1
-            self.shard.meter.failed += 1
+        shard, future = self.shard, self.shard.future
+        if future is None or future._stage != RUNNING:
+            shard.future = None
+        else:
+            shard.meter.failed += 1
+            shard.done += 1
+            shard.future = None
             lost = WorkerLost(f"worker {self.name} was lost while it ran {future.label}: {describe(error)}")
             lost.__cause__ = error
             future._end_error(lost)
