@@ -35,6 +35,7 @@ from .resources import AsyncMaker
 from .run_task import AsyncRunTask
 from .slow_callbacks import SlowCallbacks
 from .tasks import start_task
+from .turns import TurnBudget
 from .waits import AsyncWaitRegistry
 from .worker import AsyncWorker
 
@@ -60,6 +61,7 @@ class AsyncEngine(AsyncFutureOwner):
         open_backend: Callable[[AsyncEngine], AsyncBackendPort] | None = None,
     ) -> None:
         super().__init__(config, loop)
+        self.turns: TurnBudget = TurnBudget(loop, self.workers)
         self.slow_callbacks: SlowCallbacks = SlowCallbacks(config.slow_callback, self.log)
         self.backend = None if open_backend is None else open_backend(self)
         self.maker: AsyncResourceMaker = self.backend or AsyncMaker(self)

@@ -23,6 +23,7 @@ from .queue import AsyncTaskQueue
 from .queue_slots import AsyncQueueSlots
 from .resource_handle import AsyncResourceMaker
 from .slow_callbacks import SlowCallbacks
+from .turns import TurnBudget
 from .waits import AsyncWaitRegistry
 
 
@@ -114,6 +115,8 @@ class EngineForWorkers(EngineForRunTask, Protocol):
     def queue(self) -> AsyncTaskQueue: ...
     @property
     def queue_slots(self) -> AsyncQueueSlots | None: ...
+    @property
+    def turns(self) -> TurnBudget: ...
     @property
     def waits(self) -> AsyncWaitRegistry: ...
     def shard(self, slot: int) -> AsyncShard:

@@ -118,6 +118,7 @@ class AsyncWorker:
     async def serve(self, runner: TaskRunner, resource: Any, caller: FunctionCaller) -> None:
         """Runs tasks until the worker retires, or a task has left the resource unhealthy."""
         step, run = runner.generator.__next__, contextvars.Context.run
+        runner.until = await self.engine.turns.slice()
         outcome = step()
         while True:
             # Tasks that succeed without waiting stay in this loop: each step goes from one SWITCH to the next.
@@ -142,13 +143,18 @@ class AsyncWorker:
         self, runner: TaskRunner, request: RunnerRequest, resource: Any, caller: FunctionCaller
     ) -> bool:
         """Does what the runner requests. Returns False if the worker has to end."""
-        keep_serving = True
+        keep_serving, turns = True, self.engine.turns
         if request is PARK:
             await self._park()
+            runner.until = await turns.slice()
         elif request is PAUSE:
-            await self._pause()
+            self.shard.flush()
+            await turns.turn()
+            runner.until = await turns.slice()
         elif request is PLAIN:
             keep_serving = await self._call(runner, self.shard.future, resource, caller)
+            if caller.in_thread:  # it has waited, so the loop has run other tasks
+                runner.until = await turns.slice()
         elif request is FAILED:
             error, runner.error = runner.error, None
             assert error is not None
@@ -305,14 +311,6 @@ class AsyncWorker:
         finally:
             if not waiter.done() or waiter.cancelled():
                 self.engine.queue.forget(waiter)
-
-    async def _pause(self) -> None:
-        """Lets the loop run other tasks."""
-        self.shard.flush()
-        try:
-            await asyncio.sleep(0)
-        except asyncio.CancelledError:  # as above
-            pass
 
     async def _absorb(self) -> bool:
         """Clears what is left of a cancellation, so that it does not strike the next task. Returns False if it cannot

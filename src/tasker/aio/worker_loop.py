@@ -33,8 +33,6 @@ from .ports import RunnerWorker
 from .queue_slots import AnnouncedWait
 from .user_functions import CO_COROUTINE, awaited
 
-_SLICE = 0.001
-"""The seconds for which a runner runs tasks that never wait before it lets the loop run anything else."""
 _OWN_REFERENCES = 3
 """The references to a context that no task has kept: the worker's, the generator's, the argument of ``getrefcount``."""
 _OWN_AWAITABLES = (AsyncTaskFuture, AnnouncedWait)
@@ -71,6 +69,8 @@ class TaskRunner:
         self._worker = worker
         self._closing = False
         self._has_waited = False
+        self.until: float = 0.0
+        """When the present slice ends (the clock of ``TurnBudget``)."""
         self.error: BaseException | None = None
         self.generator: Generator[Any, None, None] = self._tasks(resource)
         self.current: Generator[Any, None, None] = self.generator
@@ -88,10 +88,9 @@ class TaskRunner:
         limit, bounded = engine.slow_callbacks.limit, engine.queue_slots is not None
         hooks, collects = engine.hooks, engine.collector is not None
         high, normal, low = queue.levels
-        new, references = Context.__new__, getrefcount
+        new, references, clock = Context.__new__, getrefcount, engine.turns.clock
         context = worker.context = Context(root)
-        now = monotonic()
-        until = now + _SLICE
+        now, until = clock(), self.until
         known: Any = None
         """The function of the last task, for which ``request`` was found. Most often the next task has the same one."""
         request: RunnerRequest = PLAIN
@@ -116,8 +115,7 @@ class TaskRunner:
             else:
                 known = None  # an idle worker must not keep the function alive
                 yield PARK
-                now = monotonic()
-                until = now + _SLICE
+                now, until = clock(), self.until
                 continue
             if future._stage != QUEUED:  # ended in the queue, and not discarded
                 continue
@@ -153,13 +151,15 @@ class TaskRunner:
                 yield FAILED if self.error is not None else PLAIN
                 self._has_waited = False
                 # The worker has handled the task and its outcome. A fresh context: the task may have kept the old one.
-                now = monotonic()
-                until = now + _SLICE
+                now, until = clock(), self.until
                 context = worker.context = Context(root)
+                if now > until:
+                    yield PAUSE
+                    now, until = clock(), self.until
                 continue
             # Everything about the task is counted before its outcome is set: a caller that has the result also finds it
             # in ``stats()`` and ``metrics()``.
-            future._finished_at = finished = monotonic()
+            future._finished_at = finished = clock()
             took = finished - now
             add_execution(took)
             add_wait(now - future._queued_at)
@@ -178,7 +178,7 @@ class TaskRunner:
                 future._task = future._variables = None
                 if future._extra is not None:
                     future._notify(value, None)
-                    now = monotonic()  # the callback's time is not the next task's
+                    now = clock()  # the callback's time is not the next task's
             # The generator may now be suspended for long, and must not keep the task or its result alive.
             value = future = task = args = None
             # A context that the task has not kept, watched or cancelled is as good as new, and serves the next task.
@@ -190,8 +190,7 @@ class TaskRunner:
             # did not wait is still to be thrown, whether it was taken back or not (see ``is_struck``).
             if now > until or loops_task._must_cancel or (self._has_waited and loops_task.cancelling()):
                 yield PAUSE
-                now = monotonic()
-                until = now + _SLICE
+                now, until = clock(), self.until
             self._has_waited = False
 
     @types.coroutine
