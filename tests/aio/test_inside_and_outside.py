@@ -321,3 +321,27 @@ async def test_stats_in_another_thread(make: Any) -> None:
     finally:
         sys.setswitchinterval(interval)
     assert wrong == []
+
+
+async def test_stats_while_the_loop_counts(make: Any) -> None:
+    """A reading in another thread that the loop has come into is taken again."""
+    async with make(resource_pool_size=1) as m:
+        loop = asyncio.get_running_loop()
+        counters = m._engine.counters
+        flow = counters.flow
+        entered: list[Any] = []
+
+        async def some() -> None:
+            for _ in range(3):
+                await m.run_task(inner)
+
+        def interrupted() -> Any:
+            found = flow()
+            if not entered:  # in the first reading, between its parts
+                entered.append(asyncio.run_coroutine_threadsafe(some(), loop).result(20))
+            return found
+
+        counters.flow = interrupted
+        stats = await in_thread(m.stats)
+        assert entered
+        assert (stats.done_tasks, stats.running_tasks) == (3, 0)
