@@ -135,10 +135,14 @@ class AsyncTaskManager(Submitting[R]):
         engine = self._running_engine()
         # In a task of its own, which a cancellation of the caller does not reach.
         ending = asyncio.ensure_future(self.stop() if kind is None else self.kill())
-        # Nothing may outlive the block, so a caller that does not wait any longer gets the rest killed.
-        struck = await outlast(
-            ending, lambda error: engine.request_kill("leaving it was cancelled", self._config.cancel_grace)
-        )
+
+        def kill(error: asyncio.CancelledError) -> None:
+            # Nothing may outlive the block, so a caller that does not wait any longer gets the rest killed. A scope of
+            # anyio's cancels its caller in each turn of the loop.
+            if not engine.killed:
+                engine.request_kill("leaving it was cancelled", self._config.cancel_grace)
+
+        struck = await outlast(ending, kill)
         ending.result()
         try:
             if struck is not None:
