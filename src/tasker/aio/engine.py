@@ -22,6 +22,7 @@ from tasker.context import Context
 from tasker.control import events as ev
 from tasker.control.lifecycle import DoorMove
 from tasker.core.effects import Effects
+from tasker.core.fork import disable_in_children
 from tasker.core.ports import RemoteBackend
 from tasker.errors import TaskKilled
 from tasker.logs import describe
@@ -83,6 +84,7 @@ class AsyncEngine(AsyncFutureOwner):
     async def start(self) -> None:
         """Fills ``run_task``'s pool in the caller's task, then starts the workers. Raises ``ResourceError`` if the pool
         cannot be filled."""
+        disable_in_children(self)  # first: ``on_create`` may fork
         try:
             await self.pool.fill()
         except BaseException:
@@ -104,6 +106,8 @@ class AsyncEngine(AsyncFutureOwner):
         self._post(event)
 
     def _post(self, event: ev.Event | Callable[[], None]) -> None:
+        if self.is_forked:  # the supervisor is the parent's
+            return
         self._inbox.append(event)
         # An action may report an event itself. It waits until all actions of the present event are carried out.
         if not self._processing:
@@ -301,6 +305,28 @@ class AsyncEngine(AsyncFutureOwner):
         # Last: callers of ``stop`` return from here on.
         self.finished.set()
         self._disarm()
+
+    def forked(self) -> None:
+        """See ``core.fork``."""
+        self.disable("its event loop and its threads serve the parent")
+        for worker in self.inherited.values():
+            running = worker.shard.future
+            if running is not None and running._extra is not None:
+                running._extra.callback = None  # the parent calls it
+        # If a task in the loop has forked, the loop goes on in the child as well, and so do the workers. They end
+        # without destroying their resources, which are the parent's.
+        self.finished.set()
+        self.queue.set_aside()
+        self.queue.retire(len(self.inherited))
+        self.loop.call_soon(self._fail_inherited)
+
+    def _fail_inherited(self) -> None:
+        """In a forked child whose loop goes on: ends the waits for tasks that only the parent runs."""
+        for task in self.queue.inherited:
+            if not task.done():
+                extra = task.extra()
+                extra.callback = None  # the parent calls it
+                task._fail(extra, self.shutdown_error(), cancelled=False)
 
     async def wait_finished(self, since: float, limit: float | None) -> StopReport:
         """Waits for the end, at most ``limit`` seconds after ``since``, and returns the report."""

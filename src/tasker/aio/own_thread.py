@@ -14,6 +14,8 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from tasker.core.fork import disable_in_children
+
 from .cancellation import outlast, restore
 
 _Call = tuple[Callable[..., Any], tuple[Any, ...], "asyncio.Future[tuple[bool, Any]]"]
@@ -28,6 +30,9 @@ class OwnThread:
         self._calls: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._ended: asyncio.Future[None] | None = None
+        self._outcome: asyncio.Future[tuple[bool, Any]] | None = None
+        """Of the last call."""
+        self._forked = False
 
     async def call(self, variables: contextvars.Context, fn: Callable[..., Any], *args: Any) -> Any:
         """Runs ``fn(*args)`` in the thread with these context variables. Returns its result or raises its error.
@@ -53,18 +58,22 @@ class OwnThread:
     ) -> tuple[bool, Any, asyncio.CancelledError | None]:
         """As ``call``, but returns whether ``fn`` has raised, its error or its result, and the error by which the
         caller was cancelled meanwhile (see ``outlast``)."""
+        if self._forked:
+            raise _elsewhere()
         outcome: asyncio.Future[tuple[bool, Any]] = self._loop.create_future()
+        self._outcome = outcome
         self._start()
         self._calls.put((variables.run, (fn, *args), outcome))
         # A function cannot be ended from outside, and the resource is in use until it has returned.
         struck = await outlast(outcome, on_struck)
+        self._outcome = None
         # Not set as the future's error, because a future refuses ``StopIteration``.
         raised, value = outcome.result()
         return raised, value, struck
 
     async def close(self) -> None:
         """Ends the thread once it is idle, and waits for that."""
-        if self._thread is None or self._ended is None:
+        if self._thread is None or self._ended is None or self._forked:
             return
         self._calls.put(None)
         if (struck := await outlast(self._ended)) is not None:
@@ -77,7 +86,16 @@ class OwnThread:
             self._ended = self._loop.create_future()
             # A daemon: a function that never returns must not keep the interpreter from exiting.
             self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
+            disable_in_children(self)
             self._thread.start()
+
+    def forked(self) -> None:
+        """See ``core.fork``."""
+        # Either this thread has forked, and ends, as there is no loop to deliver to. Or the loop's thread has, and what
+        # waits for this one would wait for ever.
+        self._forked = True
+        if self._outcome is not None:
+            self._loop.call_soon(_settle, self._outcome, (True, _elsewhere()))
 
     def _run(self) -> None:
         while (call := self._calls.get()) is not None:
@@ -85,10 +103,14 @@ class OwnThread:
             try:
                 answer = (False, run(*args))
             except BaseException as error:
+                if self._forked:
+                    raise  # shown as in any thread
                 if error.__traceback__ is not None:
                     # Without this frame, which lives on and would keep the error and its frames alive.
                     BaseException.with_traceback(error, error.__traceback__.tb_next)
                 answer = (True, error)
+            if self._forked:
+                return
             self._deliver(outcome, answer)
             # Before the thread waits for the next call: it must not keep the last one alive.
             del call, run, args, outcome, answer
@@ -100,6 +122,10 @@ class OwnThread:
             self._loop.call_soon_threadsafe(_settle, future, answer)
         except RuntimeError:  # the loop was closed in the meantime: nothing waits any more
             pass
+
+
+def _elsewhere() -> RuntimeError:
+    return RuntimeError("the thread of this resource exists in the parent process only")
 
 
 def _settle(future: asyncio.Future[Any], answer: Any) -> None:

@@ -101,6 +101,11 @@ class EngineForRunTask(EngineForTasks, Protocol):
     """The part of the engine that ``run_task`` uses."""
 
     @property
+    def is_forked(self) -> bool:
+        """Whether this process is a fork of the one in which the engine was made."""
+        ...
+
+    @property
     def refusal(self) -> str:
         """Why no task is accepted any more."""
         ...

@@ -23,6 +23,8 @@ class AsyncTaskQueue:
     def __init__(self) -> None:
         self.levels: tuple[deque[AsyncTaskFuture[Any]], ...] = tuple(deque() for _ in Priority)
         self.parked: deque[asyncio.Future[None]] = deque()
+        self.inherited: list[AsyncTaskFuture[Any]] = []
+        """In a forked child, the tasks that are the parent's."""
         self.retiring: int = 0
         """The number of workers that have to end, each as soon as it has no task."""
         self._tombstones = tombstones.Tombstones()
@@ -69,6 +71,13 @@ class AsyncTaskQueue:
         """Removes a worker that does not wait any more."""
         if waiter in self.parked:
             self.parked.remove(waiter)
+
+    def set_aside(self) -> None:
+        """In a forked child: has no worker take what waits for those of the parent."""
+        # Not dropped: what a task refers to may be collected in the parent only.
+        for level in self.levels:
+            self.inherited += level
+            level.clear()
 
     def __len__(self) -> int:
         return sum(map(len, self.levels))

@@ -68,6 +68,8 @@ class EngineCore(abc.ABC, Generic[W]):
         self.bounds: tuple[int, int] = (config.worker_count, config.most_workers)
         """What the user last asked for; the supervisor's view follows."""
         self.workers: dict[ev.Seat, W] = {}
+        self.inherited: dict[ev.Seat, W] = {}
+        """In a forked child, the workers of the parent."""
         self.creation_error: BaseException | None = None
         self.shutdown_counts: ShutdownCounts = ShutdownCounts()
         self.ended_at: float = now
@@ -187,7 +189,12 @@ class EngineCore(abc.ABC, Generic[W]):
     @property
     def killed(self) -> bool:
         """Whether no task may start any more."""
-        return self.door is Door.KILLED
+        return self.door >= Door.KILLED
+
+    @property
+    def is_forked(self) -> bool:
+        """Whether this process is a fork of the one in which the engine was made."""
+        return self.door is Door.FORKED
 
     def move_door(self, move: DoorMove, refusal: str) -> bool:
         """Moves the door; ``refusal`` is what callers are told from now on. True if it was open.
@@ -205,6 +212,16 @@ class EngineCore(abc.ABC, Generic[W]):
     def shutting_down(self, reason: str) -> str:
         """Returns why no task is accepted, in words."""
         return f"task manager {self.config.name!r} is shutting down: {reason}"
+
+    def disable(self, missing: str) -> None:
+        """Refuses all work, in a forked child that lacks what the engine needs."""
+        # The resources, the numbers and the threads are the parent's: the child reports nothing and destroys nothing.
+        self.counters.renew_locks()
+        self.hooks.mute_collector()
+        text = f"task manager {self.config.name!r} was inherited through fork: {missing}"
+        self.move_door(DoorMove.FORK, text)
+        # Kept, because a resource that is collected may end a session that the parent still uses.
+        self.inherited, self.workers = self.workers, {}
 
     def shutdown_error(self) -> ShutdownError:
         """Returns the error of a task that is not accepted."""

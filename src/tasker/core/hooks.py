@@ -50,6 +50,10 @@ class Hooks:
         if self._collector is not None:
             self._guarded(self._collector.record_retry)
 
+    def mute_collector(self) -> None:
+        """Reports nothing more to the collector: in a forked child, the numbers are the parent's."""
+        self._collector = None
+
     def _guarded(self, hook: Callable[..., object], *args: object) -> None:
         try:
             hook(*args)

@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 from tasker.control import events as ev
+from tasker.control.lifecycle import Door
 from tasker.errors import WorkerLost
 from tasker.threads.future import TaskFuture
 from tasker.threads.host import HostDied
@@ -114,6 +115,8 @@ class RemoteHost:
 
     def _fill(self, window: ThreadsWindow) -> bool:
         """Sends as many tasks as should be in flight. False: this worker is to end."""
+        if self._engine.door is Door.FORKED:
+            return False
         if self._retiring and not window.in_hand:
             self._retiring = False
             self._engine.report(ev.WorkerRetiring(self._worker.seat))

@@ -19,20 +19,23 @@ from typing import Any, Protocol
 from tasker.config import Config
 from tasker.context import Context
 from tasker.control import events as ev
-from tasker.control.lifecycle import Door, DoorMove
+from tasker.control.lifecycle import DoorMove
 from tasker.core.effects import Effects
+from tasker.core.fork import disable_in_children
 from tasker.core.ports import RemoteBackend
 from tasker.errors import TaskKilled
 from tasker.logs import describe
 from tasker.metrics.meter import Meter
 from tasker.stats import StopReport
 
+from .future_log import Ending
 from .host import Host
 from .owner import FutureOwner
 from .ports import HostedWorker
 from .resource_pool import ResourcePool
 from .resources import Maker, ResourceMaker
 from .run_task import RunTask
+from .this_thread import this_thread
 from .worker import Worker
 from .worker_loop import ThreadHost
 
@@ -86,6 +89,7 @@ class Engine(FutureOwner):
     def start(self) -> None:
         """Fills ``run_task``'s pool in this thread, then starts the supervisor and the workers. Raises
         ``ResourceError`` if the pool cannot be filled. If it is interrupted, the engine ends by itself."""
+        disable_in_children(self)  # first: ``on_create`` may fork
         try:
             self.pool.fill()
         except BaseException:
@@ -331,19 +335,22 @@ class Engine(FutureOwner):
             worker.run()
         self.wait_finished(0.0, None)
 
-    @property
-    def is_forked(self) -> bool:
-        """Whether this process is a fork of the one in which the engine was made."""
-        return self.door is Door.FORKED
-
     def forked(self) -> None:
-        """See ``interpreter_exit``."""
-        # The locks first: a thread that held one during the fork does not exist here, so it would never be released.
-        self.counters.renew_locks()
+        """See ``core.fork``."""
+        # A thread that held a lock during the fork does not exist here, so the lock would never be released.
         self.run_task.meter.lock = threading.RLock()
-        self.pool.renew_lock()
-        text = f"task manager {self.config.name!r} was inherited through fork: its threads exist in the parent only"
-        self.move_door(DoorMove.FORK, text)
+        self.pool.forked()
+        self.waits.renew_lock()
+        if self.queue_slots is not None:
+            self.queue_slots.renew_lock()
+        self.disable("its threads exist in the parent only")
+        self.finished = threading.Event()
+        self.finished.set()  # ends the supervisor, if it is the one that has forked
+        worker = this_thread.worker
+        if worker is not None and worker.engine is self and worker.shard.future is not None:
+            # ``os.fork`` was called in this task. It goes on in both processes, but its outcome belongs to the parent:
+            # behind this entry, nothing that comes here counts, and no watcher is notified.
+            worker.shard.future._append(Ending(self.shutdown_error(), forced=True))
 
 
 def _seconds_until(end: float | None) -> float | None:

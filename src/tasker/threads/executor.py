@@ -9,6 +9,7 @@ from concurrent.futures import Executor, Future
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tasker.context import Context
+from tasker.core.fork import disable_in_children
 from tasker.errors import DeadlockError
 from tasker.options import TaskOptions
 
@@ -31,6 +32,7 @@ class ManagerExecutor(Executor):
         self._pending: set[Future[Any]] = set()
         self._submitting = 0
         self._changed = threading.Condition()
+        disable_in_children(self)
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
         """Queues ``fn(*args, **kwargs)`` and returns its future. Raises ``RuntimeError`` after ``shutdown``, and
@@ -49,7 +51,7 @@ class ManagerExecutor(Executor):
                 self._submitting -= 1
                 if future is not None:
                     self._pending.add(future)
-                self._changed.notify_all()
+                self._wake_shutdown()
         # Outside of the lock: if the task is done already, the callback is called here, and takes it.
         future.add_done_callback(self._forget)
         return future
@@ -67,7 +69,7 @@ class ManagerExecutor(Executor):
             # Outside of the lock: ``cancel`` calls ``_forget``, and callbacks of the user.
             for future in pending:
                 future.cancel()
-        if wait:
+        if wait and not self._done():
             self._wait()
 
     def _wait(self) -> None:
@@ -81,7 +83,7 @@ class ManagerExecutor(Executor):
         ticket = self._waits.enter_group(self._pending, refuse)
         try:
             with self._changed:
-                self._changed.wait_for(lambda: refusals or self._done())
+                self._changed.wait_for(lambda: refusals or self._is_idle())
         finally:
             self._waits.leave(ticket)
         if refusals and not self._done():
@@ -93,7 +95,20 @@ class ManagerExecutor(Executor):
     def _forget(self, future: Future[Any]) -> None:
         with self._changed:
             self._pending.discard(future)
+            self._wake_shutdown()
+
+    def _is_idle(self) -> bool:
+        return not self._submitting and not self._pending
+
+    def _wake_shutdown(self) -> None:
+        # Only once there is nothing left to wait for: each wakeup of a ``shutdown`` would cost as much as a task.
+        if self._closed and self._is_idle():
             self._changed.notify_all()
+
+    def forked(self) -> None:
+        """See ``core.fork``: what is pending is the parent's, and nothing in a child ends it."""
+        self._changed = threading.Condition()  # may be held by a thread that does not exist here
+        self._inherited, self._pending, self._submitting = self._pending, set(), 0
 
 
 def _plain(ctx: Context, resource: Any, fn: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any]) -> T:

@@ -1,12 +1,11 @@
-"""Ends managers when the interpreter exits, and disables them in a forked child.
+"""Ends managers when the interpreter exits.
 
-Importing this module has no effect: the hooks are installed with the first manager.
+Importing this module has no effect: the hook is installed with the first manager.
 """
 
 from __future__ import annotations
 
 import atexit
-import os
 import threading
 import weakref
 from collections.abc import Callable
@@ -14,7 +13,7 @@ from typing import Protocol
 
 
 class ExitingEngine(Protocol):
-    """The part of an engine that exit and fork use."""
+    """The part of an engine that exit uses."""
 
     def begin_exit(self) -> None:
         """Begins a graceful stop, during which workers may not get a thread any more."""
@@ -22,28 +21,23 @@ class ExitingEngine(Protocol):
     def finish_at_exit(self) -> None:
         """Waits for the end of the engine."""
 
-    def forked(self) -> None:
-        """Refuses all work from now on. Called in a forked child."""
-
     @property
     def is_forked(self) -> bool:
         """Whether this process is a fork of the one in which the engine was made."""
         ...
 
 
-# Weak: the hooks, which are never removed, must not keep an engine alive that has ended.
+# Weak: the hook, which is never removed, must not keep an engine alive that has ended.
 _engines: weakref.WeakSet[ExitingEngine] = weakref.WeakSet()
 _hooked: list[bool] = []
 
 
 def register(engine: ExitingEngine) -> None:
-    """Has the engine stop gracefully when the interpreter exits, and refuse work in a forked child."""
+    """Has the engine stop gracefully when the interpreter exits."""
     _engines.add(engine)
     if not _hooked:
         _hooked.append(True)
         _at_exit(_stop_all)
-        if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=_forked)
 
 
 def _at_exit(fn: Callable[[], None]) -> None:
@@ -60,8 +54,3 @@ def _stop_all() -> None:
         engine.begin_exit()
     for engine in engines:
         engine.finish_at_exit()
-
-
-def _forked() -> None:
-    for engine in list(_engines):
-        engine.forked()

@@ -76,6 +76,11 @@ class ThreadEngineForWorkers(ThreadEngineForTasks, Protocol):
         ...
 
     @property
+    def is_forked(self) -> bool:
+        """Whether this process is a fork of the one in which the engine was made."""
+        ...
+
+    @property
     def finished(self) -> threading.Event:
         """Is set once the supervisor handles no more events."""
         ...

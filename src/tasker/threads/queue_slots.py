@@ -103,6 +103,10 @@ class QueueSlots:
             else:
                 self._free += 1
 
+    def renew_lock(self) -> None:
+        """Replaces the lock in a forked child, in which it may be held by a thread that does not exist."""
+        self._lock = threading.RLock()
+
     def close(self) -> None:
         """Ends all waits, and those that begin later, without a slot: the manager is closed and will refuse the
         tasks."""

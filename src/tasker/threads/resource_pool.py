@@ -23,11 +23,21 @@ class Lease:
     """Whether the call counts as the user of a temporary resource, even if it is not made yet."""
 
 
+class _ParentsMaker:
+    """Stands in for the maker in a forked child."""
+
+    def make(self) -> ResourceHandle:
+        raise ShutdownError("resources exist in the parent process only")
+
+    def end(self, handle: ResourceHandle) -> None:
+        pass
+
+
 class ResourcePool:
     """Keeps a pool of resources full, and makes temporary ones beyond it. Thread-safe."""
 
     def __init__(self, maker: ResourceMaker, size: int, max_temporary: int | None) -> None:
-        self._maker = maker
+        self._maker: ResourceMaker = maker
         self._size = size
         self._max_temporary = max_temporary
         self._idle: deque[ResourceHandle] = deque()
@@ -138,9 +148,10 @@ class ResourcePool:
         if not keep:
             self._maker.end(handle)
 
-    def renew_lock(self) -> None:
-        """Replaces the lock in a forked child, in which it may be held by a thread that does not exist."""
-        self._lock = threading.Lock()
+    def forked(self) -> None:
+        """In a forked child: the resources are the parent's, so none is destroyed here."""
+        self._lock = threading.Lock()  # may be held by a thread that does not exist here
+        self._maker = _ParentsMaker()
 
     def close(self) -> None:
         """Destroys the idle resources; each one in use is destroyed when it is released. Harmless if repeated."""

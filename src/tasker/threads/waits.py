@@ -61,8 +61,8 @@ class WaitRegistry(WaitSearch[Seat]):
 
     def enter(self, wait: BlockingWait) -> Seat | None:
         """Announces a wait of this thread without a limit. Returns a ticket for ``leave``, or None if the thread is not
-        a worker of this manager. Raises ``DeadlockError`` if it is one that does not serve."""
-        worker = self.own_worker()
+        a worker of this manager. Raises ``DeadlockError`` if it is one that does not serve, and in a forked child."""
+        worker = self._waiting_worker(wait)
         if worker is None:
             return None
         # The worker's own state: the supervisor's is a little behind.
@@ -80,7 +80,7 @@ class WaitRegistry(WaitSearch[Seat]):
 
     def enter_future(self, future: Any, waiter: Waiter) -> Seat | None:
         """As ``enter``, for a task that is waited for with ``waiter``."""
-        worker = self.own_worker()
+        worker = self._waiting_worker(future)
         if worker is None:
             return None
         if worker.shard.future is future:
@@ -92,7 +92,8 @@ class WaitRegistry(WaitSearch[Seat]):
     ) -> Seat | None:
         """As ``enter``, for tasks of this manager: waits for the ``first``, or for all. The collection may change.
         ``refuse`` is called with the error, in another thread, if the wait would never end."""
-        return None if self.own_worker() is None else self.enter(GroupWait(futures, refuse, first))
+        wait = GroupWait(futures, refuse, first)
+        return None if self._waiting_worker(wait) is None else self.enter(wait)
 
     def callback(self, future: Any, fn: Callable[[Any], object]) -> Callback:
         """Makes the watcher for a callback that this thread adds. One by which a loop in a worker awaits the task counts
@@ -109,10 +110,19 @@ class WaitRegistry(WaitSearch[Seat]):
         wait.add(bridge)
         return bridge
 
+    def renew_lock(self) -> None:
+        """Replaces the lock in a forked child, in which it may be held by a thread that does not exist."""
+        self._lock = threading.Lock()
+
     def leave(self, ticket: object) -> None:
         """Withdraws the announcement of a wait."""
         with self._lock:
             self._waits.pop(ticket, None)  # type: ignore[call-overload]
+
+    def _waiting_worker(self, awaited: object) -> RunningWorker | None:
+        if self._engine.is_forked:
+            raise DeadlockError(f"the wait for {awaited} would never end: {self._engine.refusal}")
+        return self.own_worker()
 
     def own_worker(self) -> RunningWorker | None:
         """Returns the worker whose thread this is, or None if it is none of this manager."""

@@ -57,9 +57,15 @@ class Worker:
         except BaseException as error:
             engine.creation_failed(self.seat, error)
             return
+        if engine.is_forked:
+            return  # see below
         self.state = WorkerState.READY
         engine.report(ev.WorkerReady(self.seat))
         last = self._serve_guarded()
+        if self.engine.is_forked:
+            # The child of a task that has called ``os.fork``. The queue, the resource and the supervisor are the
+            # parent's. The thread ends, and with it the process, which has no other.
+            return
         self.state = WorkerState.ENDING
         # Reported only after the resource is destroyed: the supervisor counts the worker against the maximum until
         # then, and a stop waits for it.
@@ -73,6 +79,8 @@ class Worker:
         except HostDied as error:
             return ev.WorkerDied(self.seat, str(error))
         except BaseException as error:
+            if self.engine.is_forked:
+                raise  # raised by the task in the child; shown as in any thread
             # Not an error of the task: an asynchronous exception, no memory, or a fault of the library. It may have
             # struck anywhere, also between taking a token and taking the task.
             self.engine.log.fault(f"worker {self.name}", error)
@@ -84,6 +92,8 @@ class Worker:
     def skip(self, future: TaskFuture[Any]) -> None:
         """Drops a task that was cancelled before a worker took it, or must not start because of a kill."""
         engine = self.engine
+        if engine.is_forked:
+            return
         if engine.killed and outcome_in((*future._log,)) is None:
             # ``drop`` appends an ending that counts only while no attempt runs, so the RUN of this one is taken back.
             future._append(BACK)
@@ -95,6 +105,8 @@ class Worker:
         """Handles a task that raised. Returns False if the resource is unhealthy; then this worker must end.
         ``blameless``: the resource is not to blame, and ``check_health`` is not asked."""
         engine, shard = self.engine, self.shard
+        if engine.is_forked:
+            raise error
         future._finished_at = finished = monotonic()
         if error.__traceback__ is not None:
             # Without the frame of the worker's loop, which would keep the resource and the next tasks alive as long as

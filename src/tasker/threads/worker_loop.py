@@ -119,8 +119,8 @@ class ThreadHost:
             if (len(log) != 1 and not future._may_run()) or (engine.door and engine.killed):
                 _outside(own, worker.skip, future)
                 shard.future = future = context = log = task = args = variables = None
-                if own:
-                    return True
+                if own or engine.is_forked:
+                    return not engine.is_forked
                 continue
             shard.taken += 1
             future._attempts += 1
@@ -163,9 +163,12 @@ class ThreadHost:
             shard.future = future = context = log = task = args = variables = value = None
             if len(executions) >= batch:
                 meter.flush()
-            # While the manager closes, the check is needed after the last task; ``tokens`` spares the others from it.
-            if engine.door and tokens.empty():
-                engine.check_drained()
+            if engine.door:
+                if engine.is_forked:  # by this task, and this is the child
+                    return False
+                # While the manager closes, the check is needed after the last task; ``tokens`` spares the others.
+                if tokens.empty():
+                    engine.check_drained()
             if own:
                 return True
         engine.report(ev.WorkerRetiring(worker.seat))

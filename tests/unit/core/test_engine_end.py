@@ -32,7 +32,7 @@ def test_what_submit_has_to_ask_for(fields: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(
     ("move", "door", "killed"),
-    [(DoorMove.CLOSE, Door.CLOSED, False), (DoorMove.KILL, Door.KILLED, True), (DoorMove.FORK, Door.FORKED, False)],
+    [(DoorMove.CLOSE, Door.CLOSED, False), (DoorMove.KILL, Door.KILLED, True), (DoorMove.FORK, Door.FORKED, True)],
 )
 def test_the_first_move(move: DoorMove, door: Door, killed: bool) -> None:
     """It closes the door, says so, and submit has to ask from then on."""

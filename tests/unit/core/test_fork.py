@@ -1,0 +1,70 @@
+"""What is disabled in a forked child."""
+
+from __future__ import annotations
+
+import gc
+import os
+from typing import Any
+
+import pytest
+
+from support.observers import RecordingCollector
+from tasker.control import events as ev
+from tasker.control.lifecycle import Door
+from tasker.core import fork
+from unit.core.fakes import FakeWorker, ToyEngine
+
+
+class Thing:
+    """Counts its forks."""
+
+    def __init__(self) -> None:
+        self.forks = 0
+
+    def forked(self) -> None:
+        """Count."""
+        self.forks += 1
+
+
+@pytest.fixture
+def hooks(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The hooks that are registered with the system from here on."""
+    registered: list[Any] = []
+    monkeypatch.setattr(os, "register_at_fork", lambda **hooks: registered.append(hooks), raising=False)
+    monkeypatch.setattr(fork, "_hooked", [])
+    return registered
+
+
+def test_one_hook_for_all(hooks: list[Any]) -> None:
+    """The hook is registered once, and calls everything that is still alive."""
+    one, other, gone = Thing(), Thing(), Thing()
+    for thing in (one, other, gone):
+        fork.disable_in_children(thing)
+    del thing, gone
+    gc.collect()
+    assert [list(each) for each in hooks] == [["after_in_child"]]
+    hooks[0]["after_in_child"]()
+    assert (one.forks, other.forks) == (1, 1)
+
+
+def test_a_system_without_fork(monkeypatch: pytest.MonkeyPatch, hooks: list[Any]) -> None:
+    """Nothing is registered, and nothing fails."""
+    monkeypatch.delattr(os, "register_at_fork")
+    fork.disable_in_children(Thing())
+    assert hooks == []
+
+
+def test_a_disabled_engine() -> None:
+    """Refuses everything, says why, has no workers but keeps what they hold, and no lock that another thread held."""
+    collector = RecordingCollector()
+    engine = ToyEngine(collector=collector)
+    worker = engine.workers[ev.Seat(1, 1)] = FakeWorker()
+    lock = engine.counters.lock
+    assert not engine.is_forked
+    engine.disable("its threads are elsewhere")
+    assert (engine.door, engine.is_forked, engine.closed, engine.killed) == (Door.FORKED, True, True, True)
+    assert str(engine.shutdown_error()) == "task manager 'pool' was inherited through fork: its threads are elsewhere"
+    assert (engine.workers, list(engine.inherited.values())) == ({}, [worker])
+    assert engine.counters.lock is not lock
+    engine.hooks.arrival()
+    assert collector.arrivals == []
