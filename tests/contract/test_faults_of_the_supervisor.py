@@ -30,7 +30,7 @@ class Policy:
 class Faulty:
     """Stands in for `Supervisor.handle`: raises the next fault at an event of the kind, and records the others."""
 
-    def __init__(self, kind: type, *faults: Exception) -> None:
+    def __init__(self, kind: type, *faults: BaseException) -> None:
         self._kind = kind
         self._faults = list(faults)
         self.handled: list[Any] = []
@@ -46,13 +46,24 @@ class Faulty:
         return 0 if self._faults else sum(isinstance(event, kind) for event in self.handled)
 
 
-def raises() -> Any:
+def raises(error: BaseException) -> Any:
     """Fail, as a policy may."""
-    raise ValueError("policy")
+    raise error
+
+
+class Unprintable:
+    """A reason that ends the program when it is shown."""
+
+    def __str__(self) -> str:
+        raise SystemExit("reason")
 
 
 BAD = {
-    "it raises": raises,
+    "it raises": lambda: raises(ValueError("policy")),
+    "it raises SystemExit": lambda: raises(SystemExit("policy")),
+    "it raises KeyboardInterrupt": lambda: raises(KeyboardInterrupt("policy")),
+    "it raises GeneratorExit": lambda: raises(GeneratorExit("policy")),
+    "a reason that raises SystemExit": lambda: Decision(1, Unprintable()),  # type: ignore[arg-type]
     "None": lambda: None,
     "a target that is a str": lambda: Decision("3", "why"),  # type: ignore[arg-type]
     "a target that is a fraction": lambda: Decision(2.5, "why"),  # type: ignore[arg-type]
@@ -105,7 +116,7 @@ async def test_ticks_go_on_after_a_fault_at_another_event(engine: Any, kit: Any)
 async def test_an_event_that_fails_does_not_keep_back_the_next(engine: Any, kit: Any) -> None:
     """Each fault is logged and counted with the event it came at, and what follows is handled."""
     logger = RecordingLogger()
-    faulty = Faulty(Wakeup, RuntimeError("one"), KeyError("two"))
+    faulty = Faulty(Wakeup, RuntimeError("one"), SystemExit("two"))
     async with engine.manager(logger=logger, burst_interval=1000, max_worker_count=2) as m:
         await eventually(lambda: m.stats().active_workers == 1)
         internals.wrap_handle(m, faulty)

@@ -141,6 +141,83 @@ async def test_an_error_that_can_not_be_changed_reaches_its_caller(engine: Any, 
         assert (stats.accepted_tasks, stats.done_tasks, stats.running_tasks) == (4, 4, 0)
 
 
+class Classless:
+    """An object that raises where it is asked for its class, as a proxy does whose object is gone."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.__dict__["error"] = error
+
+    @property
+    def __class__(self) -> Any:  # type: ignore[override]
+        raise self.__dict__["error"]
+
+    @__class__.setter
+    def __class__(self, kind: Any) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    "raised", [ReferenceError("gone"), SystemExit("gone"), Frozen("gone")], ids=lambda e: type(e).__name__
+)
+async def test_a_result_that_can_not_be_asked_for_its_class(engine: Any, kit: Any, raised: BaseException) -> None:
+    """It is a result as any other (where it can be pickled), in a worker and in run_task; the worker goes on."""
+    async with engine.manager(check_health=kit.hook(lambda error: False), max_retries=0) as m:
+        odd = kit.calls(lambda ctx, resource: Classless(raised))
+        for submitted in (await m.submit(odd), await m.submit(odd)):
+            error = await submitted.exception(20)
+            assert error is None or (engine.pickles and type(error) is TravelError)
+            if error is None:
+                assert type(await submitted.result()) is Classless
+        assert await m.queue_task(kit.returns("next")) == "next"
+        stats = m.stats()
+        assert (stats.resources.created, stats.lost_workers, stats.user_errors) == (1, 0, 0)
+        assert (stats.accepted_tasks, stats.done_tasks, stats.running_tasks) == (3, 3, 0)
+        if not engine.pickles:
+            assert m.metrics().total_tasks_completed == 3
+            assert type(await m.run_task(odd)) is Classless
+
+
+class Headless(Exception):
+    """An error that raises where it is asked for its class."""
+
+    @property
+    def __class__(self) -> Any:  # type: ignore[override]
+        raise SystemExit("class")
+
+
+async def test_an_error_that_can_not_be_asked_for_its_class(engine: Any, kit: Any) -> None:
+    """It reaches its caller as any other (where it can be pickled), from a worker and from run_task; the worker goes on."""
+
+    def fails(ctx: Any, resource: Any) -> None:
+        raise Headless("odd")
+
+    odd = kit.calls(fails)
+    async with engine.manager() as m:
+        future = await m.submit(odd)
+        error = await future.exception(20)
+        assert type(error) is Headless or (engine.pickles and type(error) is TravelError)
+        assert await m.queue_task(kit.returns("next")) == "next"
+        stats = m.stats()
+        assert (stats.resources.created, stats.lost_workers, stats.replaced_workers) == (1, 0, 0)
+        assert (stats.accepted_tasks, stats.done_tasks, stats.running_tasks) == (2, 2, 0)
+        if not engine.pickles:
+            with pytest.raises(Headless):
+                await m.run_task(odd)
+        assert m.stats().running_tasks == 0
+
+
+async def test_a_task_that_raises_stop_iteration(engine: Any, kit: Any) -> None:
+    """The future has a RuntimeError in its place, as generators and coroutines have; so each way to await it ends."""
+    async with engine.manager(check_health=kit.hook(lambda error: "stop" not in str(error)), max_retries=0) as m:
+        future = await m.submit(kit.raises(StopIteration("over")))
+        error = await future.exception(20)
+        assert type(error) is RuntimeError
+        assert "StopIteration" in str(error)
+        unhealthy = await m.submit(kit.raises(StopIteration("stop")), once=True)
+        assert type(await unhealthy.exception(20)) is RuntimeError
+        assert await m.queue_task(kit.returns("next")) == "next"
+
+
 async def test_an_async_task_is_refused_clearly(engine: Any, kit: Any) -> None:
     """A TaskManager fails a coroutine function with a TypeError that says what it needs; no coroutine is left over."""
 

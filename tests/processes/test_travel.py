@@ -348,7 +348,6 @@ ERRORS: list[tuple[type[BaseException], tuple[Any, ...]]] = [
     (SystemExit, (4,)),
     (KeyboardInterrupt, ("typed",)),
     (GeneratorExit, ("gen",)),
-    (StopIteration, (5,)),
     (MemoryError, ("much",)),
     (RecursionError, ("deep",)),
     (tasker.TaskTimeout, ("late",)),

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import inspect
 from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any
+
+from tasker.core.user_functions import is_awaitable
 
 from .future import AsyncTaskFuture
 from .ports import EngineInLoop
@@ -80,7 +81,7 @@ class Callbacks:
             self._running_ids.discard(future.id)
             self.engine.callback_fault(future, fault)
             return
-        if not inspect.isawaitable(returned):
+        if not is_awaitable(returned):
             self._running_ids.discard(future.id)
             return
         name = f"{self.engine.config.name}-callback"

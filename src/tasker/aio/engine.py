@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import inspect
 from collections import deque
 from collections.abc import Callable
 from time import monotonic
@@ -24,6 +23,7 @@ from tasker.control.lifecycle import DoorMove
 from tasker.core.effects import Effects
 from tasker.core.fork import disable_in_children
 from tasker.core.ports import RemoteBackend
+from tasker.core.user_functions import is_awaitable
 from tasker.errors import TaskKilled
 from tasker.logs import describe
 from tasker.metrics.meter import Meter
@@ -185,7 +185,7 @@ class AsyncEngine(AsyncFutureOwner):
             return True
         try:
             verdict: Any = check(error)
-            return bool(await verdict if inspect.isawaitable(verdict) else verdict)
+            return bool(await verdict if is_awaitable(verdict) else verdict)
         except BaseException as fault:
             if self.torn_down:
                 raise

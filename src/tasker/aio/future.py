@@ -23,6 +23,7 @@ import contextvars
 from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
+from tasker.core.outcomes import carried
 from tasker.errors import TaskCancelled
 from tasker.logs import task_name
 from tasker.metrics.protocol import TaskLifecycleTimestamps
@@ -281,9 +282,7 @@ class AsyncTaskFuture(_Future[T]):
 
     def _end_error(self, error: BaseException, *, cancelled: bool = False) -> None:
         """Ends the task with an error. ``cancelled``: the error is a cancellation, by a kill or by the task itself."""
-        if isinstance(error, StopIteration):  # no future may raise it: it would end the generator that awaits it
-            wrong, error = error, RuntimeError("the task raised StopIteration")
-            error.__cause__ = wrong
+        error = carried(error)
         extra = self.extra()
         if not cancelled and extra.callback is None:  # a callback counts as a retrieval
             extra.unretrieved = UnretrievedError(self._engine.loop, self.label, error)

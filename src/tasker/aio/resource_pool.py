@@ -36,7 +36,7 @@ class AsyncResourcePool:
         except BaseException as error:
             await self.close()
             text = f"failed to initialize resource pool, {self._size} wanted (resource_pool_size): {describe(error)}"
-            if isinstance(error, KeyboardInterrupt | asyncio.CancelledError | GeneratorExit):
+            if issubclass(type(error), KeyboardInterrupt | asyncio.CancelledError | GeneratorExit):
                 raise
             raise ResourceError(text) from error
 

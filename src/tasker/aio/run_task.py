@@ -15,7 +15,7 @@ from typing import Any
 
 from tasker.context import Context
 from tasker.control.events import PoolResourceLost
-from tasker.core.user_functions import is_async
+from tasker.core.user_functions import is_async, is_awaitable
 from tasker.errors import TaskCancelled, TaskKilled, TaskTimeout
 from tasker.metrics.meter import BATCH, Meter
 from tasker.metrics.protocol import TaskLifecycleTimestamps
@@ -26,7 +26,7 @@ from .reentrancy import current
 from .resource_handle import AsyncResourceHandle
 from .resource_pool import AsyncResourcePool
 from .tasks import start_task
-from .user_functions import FunctionCaller, in_context, is_awaitable
+from .user_functions import FunctionCaller, in_context
 
 
 class _Run:
@@ -126,7 +126,7 @@ class AsyncRunTask:
 
     async def _error_of(self, run: _Run, raised: BaseException) -> BaseException:
         """Returns the error that the caller gets: ``TaskKilled`` in place of the ``CancelledError`` of a kill."""
-        if not run.interrupted or await run.take_back() or not isinstance(raised, asyncio.CancelledError):
+        if not run.interrupted or await run.take_back() or not issubclass(type(raised), asyncio.CancelledError):
             return raised
         killed = TaskKilled(self.engine.refusal)
         killed.__cause__ = raised
@@ -210,8 +210,8 @@ class AsyncRunTask:
         engine = self.engine
         del self._running[run.number]
         engine.run_task_root.release(context)
-        cancelled = isinstance(error, asyncio.CancelledError) or (
-            isinstance(error, TaskCancelled) and context.cancelled
+        cancelled = issubclass(type(error), asyncio.CancelledError) or (
+            issubclass(type(error), TaskCancelled) and context.cancelled
         )
         blamed = run.blamed if cancelled else error
         usable = handle.remote is None or handle.remote.usable
@@ -270,7 +270,7 @@ class AsyncRunTask:
             meter.cancelled += 1
         else:
             meter.failed += error is not None
-            meter.timed_out += isinstance(error, TaskTimeout)
+            meter.timed_out += issubclass(type(error), TaskTimeout)
             meter.execution.append(stamps.finished_at - stamps.started_at)
             meter.wait.append(stamps.started_at - stamps.queued_at)
             if len(meter.execution) >= BATCH:

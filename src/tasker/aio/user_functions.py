@@ -13,7 +13,7 @@ import types
 from collections.abc import Awaitable, Callable, Generator
 from typing import Any, TypeVar
 
-from tasker.core.user_functions import is_async
+from tasker.core.user_functions import is_async, is_awaitable
 
 from .own_thread import OwnThread
 
@@ -41,15 +41,6 @@ class FunctionCaller:
         """Calls a function that is known not to be a coroutine function, in the given context. Returns what it returns,
         which may be an awaitable."""
         return await self.thread.call(variables, fn, *args) if self.in_thread else variables.run(fn, *args)
-
-
-def is_awaitable(value: Any) -> bool:
-    """Returns whether a function has returned something to be awaited. Asks the type alone: a result may be a proxy, whose
-    attributes raise anything."""
-    kind = type(value)
-    if issubclass(kind, types.GeneratorType):
-        return bool(value.gi_code.co_flags & inspect.CO_ITERABLE_COROUTINE)
-    return hasattr(kind, "__await__")
 
 
 @types.coroutine

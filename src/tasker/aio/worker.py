@@ -15,7 +15,7 @@ import asyncio
 import concurrent.futures
 import contextvars
 from time import monotonic
-from typing import Any
+from typing import Any, cast
 
 from tasker.context import Context
 from tasker.control import events as ev
@@ -30,7 +30,7 @@ from .counters import AsyncShard
 from .future import QUEUED, RUNNING, AsyncTaskFuture
 from .ports import EngineForWorkers
 from .tasks import start_task
-from .user_functions import FunctionCaller, is_awaitable
+from .user_functions import FunctionCaller
 from .wait_detection import awaited_by
 from .wait_refusal import without_own
 from .worker_loop import FAILED, PARK, PAUSE, PLAIN, SWITCH, RunnerRequest, TaskRunner
@@ -241,7 +241,7 @@ class AsyncWorker:
             BaseException.with_traceback(error, error.__traceback__.tb_next)
         cancellation = cancellation_of(future, self.context, error, engine.refusal)
         cancelled, killed = cancellation is not None, isinstance(cancellation, TaskKilled)
-        blameless = blameless or isinstance(error, DeadlockError)
+        blameless = blameless or issubclass(type(error), DeadlockError)
         verdict = after_error(cancelled=cancelled, killed=killed, blameless=blameless)
         healthy = verdict is not None or await engine.healthy(cancellation or error)
         if not healthy and not cancelled:
@@ -253,7 +253,7 @@ class AsyncWorker:
             engine.report(ev.WorkerUnhealthy(self.seat))
         verdict = verdict or own_error(cancelled=cancelled)
         stamps = TaskLifecycleTimestamps(future._queued_at, future._started_at, finished)
-        shard.failed(stamps, cancelled=verdict is Verdict.CANCELLED, timed_out=isinstance(error, TaskTimeout))
+        shard.failed(stamps, cancelled=verdict is Verdict.CANCELLED, timed_out=issubclass(type(error), TaskTimeout))
         shard.future = None
         if verdict is not Verdict.CANCELLED:
             engine.hooks.failure(stamps)
@@ -323,7 +323,7 @@ class AsyncWorker:
     def _is_asked_for(self, error: BaseException) -> bool:
         """Returns whether an error of the current task is its own, or comes from a cancellation by the manager."""
         cause = None if self.context is None else self.context.cause
-        return cause is not None or not isinstance(error, asyncio.CancelledError)
+        return cause is not None or not issubclass(type(error), asyncio.CancelledError)
 
     def _send_back_struck(self, future: AsyncTaskFuture[Any], error: BaseException) -> bool:
         """Handles a task that was struck by a cancellation from its own resource, which is to blame. Returns False: this
@@ -365,9 +365,9 @@ def cancellation_of(
     # Without a cause, the task was not cancelled by the manager: a ``TaskCancelled`` or ``concurrent.futures``'
     # ``CancelledError`` then comes from something else that it has waited for, and is an ordinary error.
     cause = context.cause if context is not None else None
-    if isinstance(error, TaskCancelled) and cause is not None:
-        return error
-    if isinstance(error, asyncio.CancelledError):
+    if issubclass(type(error), TaskCancelled) and cause is not None:
+        return cast("TaskCancelled", error)
+    if issubclass(type(error), asyncio.CancelledError):
         # ``asyncio.CancelledError`` has no message of the cause: the outcome names it.
         if isinstance(cause, TaskKilled):
             cancellation: TaskCancelled = TaskKilled(f"{future.label} was killed: {refusal}")
@@ -377,7 +377,7 @@ def cancellation_of(
             cancellation = TaskCancelled(f"{future.label} ended with CancelledError")
         cancellation.__cause__ = error
         return cancellation
-    if isinstance(error, concurrent.futures.CancelledError) and cause is not None:
+    if issubclass(type(error), concurrent.futures.CancelledError) and cause is not None:
         cancellation = TaskCancelled(f"{future.label} was cancelled: {cause}")
         cancellation.__cause__ = error
         return cancellation

@@ -68,7 +68,7 @@ class Scaler:
             target = self._within(operator.index(decision.target))
             need = target if decision.need is None else self._within(operator.index(decision.need))
             self.latest = Decision(target, str(decision.why), need)
-        except Exception as error:  # a user's policy; the number of workers stays
+        except BaseException as error:  # a user's policy, even its SystemExit; the number of workers stays
             return [act.Log("error", "the scaling policy failed: %s: %s", (type(error).__name__, error))]
         self._demand.needed(now, need)
         return self._aim(target, "policy", self.latest.why, now)

@@ -110,7 +110,7 @@ class EngineCore(abc.ABC, Generic[W]):
                 self.check_drained()
         try:
             actions = self.supervisor.handle(event, now)
-        except Exception as error:
+        except BaseException as error:  # even a SystemExit, which would end the thread or the loop that this runs in
             self.log.fault(f"the supervisor, at {event},", error)
             return
         # The view goes first: an action may start what looks at it.

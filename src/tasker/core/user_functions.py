@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import functools
 import inspect
-from types import CoroutineType
-from typing import Any
+from collections.abc import Awaitable
+from types import CoroutineType, GeneratorType
+from typing import Any, TypeGuard, cast
 
 from tasker.config import Config
 from tasker.errors import ConfigError
@@ -17,6 +18,15 @@ def refused(coroutine: CoroutineType[Any, Any, Any]) -> TypeError:
     return TypeError(
         f"{coroutine.__qualname__} is an async task: it needs an AsyncTaskManager, a TaskManager can't run it"
     )
+
+
+def is_awaitable(value: object) -> TypeGuard[Awaitable[Any]]:
+    """Returns whether ``value`` is to be awaited. Asks its type alone: ``inspect.isawaitable`` asks a proxy for its
+    ``__class__``, which may raise."""
+    kind = type(value)
+    if kind is GeneratorType:
+        return bool(cast("GeneratorType[Any, Any, Any]", value).gi_code.co_flags & inspect.CO_ITERABLE_COROUTINE)
+    return getattr(kind, "__await__", None) is not None
 
 
 def is_async(fn: Any) -> bool:

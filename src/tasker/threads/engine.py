@@ -129,25 +129,35 @@ class Engine(FutureOwner):
         self._begun.set()
         while not self.finished.is_set():
             try:
-                event = self._inbox.get(True, self._seconds_to_wait(next_tick))
-            except queue.Empty:
-                event = ev.Wakeup()
-            self._handle(event)
-            # After each event, not only when the wait times out: a steady stream of events must not suppress the ticks.
-            now = monotonic()
-            due = now >= next_tick
-            if due:
-                next_tick = now + self.interval
-                self.tick(now)
-            if self._inbox.empty():
-                self.judge_waits(now, tick=due)
+                next_tick = self._next_turn(next_tick)
+            except BaseException as error:
+                # Not of user code, which is guarded: an asynchronous exception, or no memory. Whatever it is, without
+                # this thread no worker and no stop would ever end.
+                self.log.fault("the supervisor's thread", error)
         # Events that arrived behind the last one. ``finished`` is set by now, so a worker that reports after this loop
         # finds it set, and drops its task itself (``Worker.send_back``).
-        while True:
+        while not self.is_forked:
             try:
                 self._handle(self._inbox.get_nowait())
             except queue.Empty:
                 return
+
+    def _next_turn(self, next_tick: float) -> float:
+        """Handles the next event, and ticks if it is time. Returns when the next tick is due."""
+        try:
+            event = self._inbox.get(True, self._seconds_to_wait(next_tick))
+        except queue.Empty:
+            event = ev.Wakeup()
+        self._handle(event)
+        # After each event, not only when the wait times out: a steady stream of events must not suppress the ticks.
+        now = monotonic()
+        due = now >= next_tick
+        if due:
+            next_tick = now + self.interval
+            self.tick(now)
+        if self._inbox.empty():
+            self.judge_waits(now, tick=due)
+        return next_tick
 
     def _handle(self, event: Any) -> None:
         if event is _CHECK_DRAINED:

@@ -33,6 +33,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from tasker.core.outcomes import carried
+
 PENDING, FINISHED, CANCELLED, FAILED = 0, 1, 2, 3
 """The kinds of outcome: ``PENDING`` is none yet, ``FINISHED`` a result, ``FAILED`` an error."""
 
@@ -62,7 +64,7 @@ class Ending:
     __slots__ = ("cancelled", "error", "forced")
 
     def __init__(self, error: BaseException, *, cancelled: bool = False, forced: bool = False) -> None:
-        self.error: BaseException = error
+        self.error: BaseException = carried(error)
         self.cancelled: bool = cancelled
         self.forced: bool = forced
 

@@ -105,7 +105,7 @@ class FutureOwner(EngineCore[Worker], abc.ABC):
     def ended_in_queue(self, future: TaskFuture[Any], ending: Ending) -> None:
         """See ``Owner``."""
         # ``cancel`` may come from a signal handler or a finalizer, so nothing here takes a lock that is not reentrant.
-        if isinstance(ending.error, ShutdownError):  # its submitter took it back: it was never accepted
+        if issubclass(type(ending.error), ShutdownError):  # its submitter took it back: it was never accepted
             self.counters.note("refused")
         elif ending.cancelled:
             self.counters.note("ended_in_queue", "cancelled_in_queue")

@@ -112,6 +112,9 @@ class HostedWorker(Protocol):
     def skip(self, future: TaskFuture[Any]) -> None:
         """Drops a task that was taken from the queue and must not start."""
 
+    def succeeded(self, future: TaskFuture[Any], value: Any) -> None:
+        """Ends a task with its result."""
+
     def failed(self, future: TaskFuture[Any], error: BaseException, *, blameless: bool = False) -> bool:
         """Handles a task that raised. Returns False if the resource is to blame: then the host must stop serving."""
         ...

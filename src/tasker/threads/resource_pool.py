@@ -54,7 +54,7 @@ class ResourcePool:
         except BaseException as error:
             self.close()
             text = f"failed to initialize resource pool, {self._size} wanted (resource_pool_size): {describe(error)}"
-            if isinstance(error, KeyboardInterrupt):
+            if issubclass(type(error), KeyboardInterrupt):
                 raise
             raise ResourceError(text) from error
 

@@ -94,7 +94,7 @@ class RunTask:
                 return task(context, call.handle.resource, *args)
             except BaseException as error:
                 call.error = error
-                call.cancelled = isinstance(error, CancelledError) and context.cancelled
+                call.cancelled = issubclass(type(error), CancelledError) and context.cancelled
                 raise
             finally:
                 if context._watchers:  # of callbacks that must not outlive the task
@@ -159,4 +159,4 @@ class RunTask:
             meter.cancelled += 1
         else:
             meter.failed += 1
-            meter.timed_out += call.started > 0.0 and isinstance(call.error, TaskTimeout)
+            meter.timed_out += call.started > 0.0 and issubclass(type(call.error), TaskTimeout)

@@ -101,6 +101,18 @@ class Worker:
         future._context = None
         engine.check_drained()
 
+    def succeeded(self, future: TaskFuture[Any], value: Any) -> None:
+        """Ends a task with its result, as the loop of the host does where nothing has intervened."""
+        engine, shard = self.engine, self.shard
+        future._finished_at = finished = monotonic()
+        future._value = value
+        shard.meter.execution.append(finished - future._started_at)
+        shard.meter.wait.append(future._started_at - future._queued_at)
+        shard.done += 1
+        engine.hooks.completion(TaskLifecycleTimestamps(future._queued_at, future._started_at, finished))
+        if not future._end(DONE):
+            future._value = None  # a kill has set another outcome
+
     def failed(self, future: TaskFuture[Any], error: BaseException, *, blameless: bool = False) -> bool:
         """Handles a task that raised. Returns False if the resource is unhealthy; then this worker must end.
         ``blameless``: the resource is not to blame, and ``check_health`` is not asked."""
@@ -115,9 +127,9 @@ class Worker:
         # The task obeyed its cancellation only if its context was cancelled. Any other ``CancelledError`` comes from
         # something else that it has waited for, and is an ordinary error.
         context = future._context
-        cancelled = isinstance(error, CancelledError) and context is not None and context.cancelled
-        killed = isinstance(error, TaskKilled)
-        blameless = blameless or isinstance(error, DeadlockError)
+        cancelled = issubclass(type(error), CancelledError) and context is not None and context.cancelled
+        killed = issubclass(type(error), TaskKilled)
+        blameless = blameless or issubclass(type(error), DeadlockError)
         verdict = after_error(cancelled=cancelled, killed=cancelled and killed, blameless=blameless)
         healthy = verdict is not None or engine.hooks.healthy(error)
         if not healthy and not cancelled:
@@ -130,7 +142,7 @@ class Worker:
         verdict = verdict or own_error(cancelled=cancelled)
         stamps = TaskLifecycleTimestamps(future._queued_at, future._started_at, finished)
         # Counted before the outcome is visible: a caller that has the error also finds it in ``stats()``.
-        shard.failed(stamps, cancelled=verdict is Verdict.CANCELLED, timed_out=isinstance(error, TaskTimeout))
+        shard.failed(stamps, cancelled=verdict is Verdict.CANCELLED, timed_out=issubclass(type(error), TaskTimeout))
         if verdict is not Verdict.CANCELLED:
             engine.hooks.failure(stamps)
         future._end(Ending(error, cancelled=cancelled, forced=True))

@@ -82,6 +82,7 @@ class ThreadHost:
         future: TaskFuture[Any] | None
         log: Any
         context: Any
+        value: Any = None
         while True:  # and not `while next_token() is not RETIRE`: CPython 3.11 would not speed that loop up
             if next_token() is retire:
                 break
@@ -137,8 +138,10 @@ class ThreadHost:
                 if value.__class__ is coroutine:
                     raise refused(value)
             except BaseException as error:  # also a SystemExit: it is the outcome of this task, not of the worker
-                healthy = _outside(own, worker.failed, future, error)
-                if not healthy:
+                if value is not None and type(value) is not coroutine:
+                    # The task has returned. What raised is the ``__class__`` of its result, for instance of a proxy.
+                    _outside(own, worker.succeeded, future, value)
+                elif not _outside(own, worker.failed, future, error):
                     return False
             else:
                 # Everything about the task is written, and ``done`` grows, before DONE is appended: a caller that has

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import types
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
 
 from tasker import Config, ConfigError, TaskManager
-from tasker.core.user_functions import forbid_async, is_async
+from tasker.core.user_functions import forbid_async, is_async, is_awaitable
 
 
 async def coroutine(*args: object) -> bool:
@@ -92,3 +93,45 @@ def test_what_is_plain_passes() -> None:
     """Plain functions and context managers are fine."""
     forbid_async(Config(worker_count=1, resource=synchronous, check_health=lambda error: True))
     forbid_async(Config(worker_count=1, on_create=object, on_destroy=lambda resource: None))
+
+
+class Gone:
+    """A proxy whose object is gone."""
+
+    @property
+    def __class__(self) -> Any:  # type: ignore[override]
+        raise ReferenceError
+
+
+class Awaitable:
+    """What can be awaited."""
+
+    def __await__(self) -> Any:
+        yield
+
+
+class Unawaitable(Awaitable):
+    """What can't, though its base can."""
+
+    __await__ = None  # type: ignore[assignment]
+
+
+def generator() -> Any:
+    """A plain generator."""
+    yield
+
+
+@types.coroutine
+def old_style() -> Any:
+    """A generator that stands for a coroutine."""
+    yield
+
+
+def test_what_is_to_be_awaited() -> None:
+    """Coroutines, objects with __await__ and generators that stand for coroutines; a proxy is not asked for its class."""
+    started = coroutine()
+    assert is_awaitable(started)
+    started.close()
+    assert is_awaitable(Awaitable())
+    assert is_awaitable(old_style())
+    assert [is_awaitable(value) for value in (Unawaitable(), Gone(), generator(), None, coroutine)] == [False] * 5

@@ -33,7 +33,7 @@ def _with_its_error(message: SessionEvent) -> SessionEvent:
         _, number, packed, started, finished, cancelled = message
         error = _made_again(packed)
         # Not every ``TravelError``: one that stands for an error which could not be pickled at all is the task's.
-        blameless = isinstance(error, TravelError) and packed.pickled is not None
+        blameless = issubclass(type(error), TravelError) and packed.pickled is not None
         return ERROR, number, error, started, finished, cancelled, blameless
     if kind in (UNMADE, GONE):
         return kind, None if message[1] is None else _made_again(message[1])

@@ -1,0 +1,36 @@
+"""What a future can carry."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tasker.core.outcomes import carried
+
+
+class Headless(Exception):
+    """An error that raises where it is asked for its class."""
+
+    @property
+    def __class__(self) -> Any:  # type: ignore[override]
+        raise SystemExit
+
+
+class Sub(StopIteration):
+    """A kind of StopIteration."""
+
+
+@pytest.mark.parametrize("kind", [ValueError, SystemExit, StopAsyncIteration, Headless], ids=lambda kind: kind.__name__)
+def test_an_error_is_carried_as_it_is(kind: type[BaseException]) -> None:
+    """The future has the very error."""
+    error = kind()
+    assert carried(error) is error
+
+
+@pytest.mark.parametrize("error", [StopIteration("over"), Sub()], ids=lambda e: type(e).__name__)
+def test_stop_iteration(error: StopIteration) -> None:
+    """A RuntimeError that it has caused stands in its place."""
+    instead = carried(error)
+    assert (type(instead), str(instead)) == (RuntimeError, "the task raised StopIteration")
+    assert instead.__cause__ is error
