@@ -80,8 +80,8 @@ class StopReport:
     killed_tasks: int
     """Accepted tasks whose outcome is ``TaskKilled``."""
     abandoned: tuple[str, ...]
-    """Workers that were left behind because user code did not return, each with its task; with ``AsyncTaskManager``
-    also callbacks that did not end."""
+    """What was left behind because user code did not return: workers, each with its task; the pool of ``run_task``; with
+    ``AsyncTaskManager`` also callbacks that did not end."""
     seconds: float
     """From the call to the end of the manager, or to the deadline of a kill."""
 

@@ -74,6 +74,7 @@ class Model:
         """Tasks of run_task that run."""
         self.lost = self.replaced = 0
         self.refilling = False
+        self.pool = "open" if plan.has_pool else "closed"
         self.closed = self.killed = self.finished = self.drain_reported = False
         self.limit = math.inf
         """When what is under way must have become a kill, or be over."""
@@ -192,6 +193,9 @@ class Model:
 
     def _do_Abandon(self, action: act.Abandon) -> None:  # noqa: N802
         assert self.killed
+        if action.pool:
+            assert self.pool == "closing"
+            self.pool = "abandoned"
         for seat in action.seats:
             worker = self.workers.pop(seat, None)
             if worker is not None:
@@ -203,7 +207,13 @@ class Model:
         assert not self.refilling, "two refills at once"
         self.refilling = True
 
+    def _do_ClosePool(self, action: act.ClosePool) -> None:  # noqa: N802
+        assert self.pool == "open", "closed twice"
+        assert self.killed or not self.inline
+        self.pool = "closing"
+
     def _do_Finish(self, action: act.Finish) -> None:  # noqa: N802
+        assert self.pool in ("closed", "abandoned")
         assert not self.finished
         assert self.closed
         self.finished = True

@@ -44,6 +44,7 @@ class SupervisorMachine(RuleBasedStateMachine):
         max_retries=st.integers(0, 3),
         scales=st.booleans(),
         creation_timeout=st.sampled_from([None, None, 0.5, 5.0]),
+        has_pool=st.booleans(),
         kind=st.booleans(),
         ending=st.sampled_from(["stop", "kill"]),
     )
@@ -54,6 +55,7 @@ class SupervisorMachine(RuleBasedStateMachine):
         max_retries: int,
         scales: bool,
         creation_timeout: float | None,
+        has_pool: bool,
         kind: bool,
         ending: str,
     ) -> None:
@@ -64,6 +66,7 @@ class SupervisorMachine(RuleBasedStateMachine):
             max_retries=max_retries,
             scales=scales,
             creation_timeout=creation_timeout,
+            has_pool=has_pool,
         )
         self.model = Model(plan)
         self.kind, self.ending = kind, ending
@@ -170,6 +173,13 @@ class SupervisorMachine(RuleBasedStateMachine):
         """The pool of run_task gets its resource, or not."""
         self.model.refilling = False
         self.model.report(ev.PoolRefilled() if well else ev.PoolRefillFailed("no route"))
+
+    @precondition(lambda self: self.model.pool in ("closing", "abandoned"))
+    @rule()
+    def pool_is_closed(self) -> None:
+        """The resources of the pool of run_task are destroyed, perhaps too late."""
+        self.model.pool = "closed"
+        self.model.report(ev.PoolClosed())
 
     @precondition(lambda self: self.model.former or self.model.ghosts)
     @rule(number=PICK, kind=st.sampled_from(["ready", "failed", "ended", "lost"]))
@@ -339,6 +349,9 @@ class SupervisorMachine(RuleBasedStateMachine):
         acted = bool(model.refilling or model.inline)
         if model.refilling:
             self.refill_ends(well=True)
+        if model.pool == "closing":
+            self.pool_is_closed()
+            acted = True
         while model.inline:
             self.inline_task_ends(healthy=True)
         for worker in list(model.workers.values()):

@@ -58,9 +58,18 @@ def test_defaults() -> None:
 
 def test_plan() -> None:
     """What the control plane decides on follows from the configuration."""
-    assert plan_of(config()) == Plan(3, 6)
+    assert plan_of(config()) == Plan(3, 6, has_pool=True)
     off = config(burst_interval=0, creation_timeout=2.0, creation_backoff=0.5, max_retries=0, target_wait=0.5)
-    expected = Plan(3, 6, max_retries=0, scales=False, creation_timeout=2.0, creation_backoff=0.5, target_wait=0.5)
+    expected = Plan(
+        3,
+        6,
+        max_retries=0,
+        scales=False,
+        creation_timeout=2.0,
+        creation_backoff=0.5,
+        target_wait=0.5,
+        has_pool=True,
+    )
     assert plan_of(off) == expected
     policy = RatePolicy(hold=9.0)
     assert plan_of(config(scaling=policy)).policy is policy

@@ -30,6 +30,7 @@ from tasker.metrics.meter import Meter
 from tasker.stats import StopReport
 
 from .owner import AsyncFutureOwner
+from .reentrancy import HookScope, current
 from .resource_handle import AsyncResourceMaker
 from .resource_pool import AsyncResourcePool
 from .resources import AsyncMaker
@@ -246,6 +247,21 @@ class AsyncEngine(AsyncFutureOwner):
         else:
             self.report(ev.PoolRefilled())
 
+    def close_pool(self) -> None:
+        """See ``Driver``."""
+        self.spawn(self._close_pool(), "pool")
+
+    async def _close_pool(self) -> None:
+        current.set((HookScope(self, "on_destroy for the pool of run_task"), 0))
+        try:
+            await self.pool.close()
+        finally:
+            if not self.torn_down:
+                self.report(ev.PoolClosed())
+
+    def abandon_pool(self) -> None:
+        """See ``Driver``. Nothing waits for the task itself."""
+
     # -- the end --------------------------------------------------------------------------------------------------
 
     def close(self, reason: str) -> None:
@@ -290,15 +306,8 @@ class AsyncEngine(AsyncFutureOwner):
 
     def finish(self) -> None:
         """See ``Driver``."""
-        # In a task of its own, because an action cannot await ``on_destroy`` of the pool's resources.
-        self.spawn(self._finish(), "end")
-
-    async def _finish(self) -> None:
         self.forget_parent()
-        try:
-            await self.pool.close()
-        except asyncio.CancelledError:  # of a loop that ends: this task is all that ends the engine
-            pass
+        self.pool.shut()
         if self.backend is not None:
             self.backend.finish()
         self.ended_at: float = monotonic()

@@ -30,6 +30,18 @@ class UserCodeScope(Protocol):
         """Describes the run with this number, or returns None if it has ended."""
 
 
+class HookScope:
+    """A call of a hook that belongs to no worker, during which the end of the engine waits for it."""
+
+    def __init__(self, engine: object, what: str) -> None:
+        self.engine: object = engine
+        self._what = what
+
+    def holds(self, number: int) -> str | None:
+        """See ``UserCodeScope``."""
+        return self._what
+
+
 current: ContextVar[tuple[UserCodeScope, int] | None] = ContextVar("tasker_current", default=None)
 """The scope and the number of the run that this code belongs to. Set by the scopes, and inherited by the tasks of the
 loop that are started in them. A number and not a future: whatever inherits it may live long, and must not keep a result

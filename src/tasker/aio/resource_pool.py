@@ -123,10 +123,14 @@ class AsyncResourcePool:
         else:
             self._idle.append(handle)
 
+    def shut(self) -> None:
+        """Lends nothing more, and takes nothing back."""
+        self._closed = True
+
     async def close(self) -> None:
         """Destroys the idle resources; each one in use is destroyed when it is released."""
         # First: a resource that is released during the awaits below must not be added to the pool.
-        self._closed = True
+        self.shut()
         struck: asyncio.CancelledError | None = None
         while self._idle:
             try:

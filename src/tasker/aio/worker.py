@@ -21,6 +21,7 @@ from tasker.context import Context
 from tasker.control import events as ev
 from tasker.control.attempts import Verdict, after_error, own_error
 from tasker.control.workers import WorkerState
+from tasker.core.user_functions import is_awaitable
 from tasker.errors import DeadlockError, TaskCancelled, TaskKilled, TaskTimeout, WorkerLost
 from tasker.logs import describe
 from tasker.metrics.protocol import TaskLifecycleTimestamps

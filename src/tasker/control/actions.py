@@ -74,11 +74,18 @@ class Abandon:
     """Stop waiting for these workers, and end their tasks as killed."""
 
     seats: tuple[Seat, ...]
+    pool: bool = False
+    """Whether to stop waiting for the ``ClosePool``, too."""
 
 
 @dataclass(frozen=True, slots=True)
 class RefillPool:
     """Make one resource for the pool of ``run_task``."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClosePool:
+    """Destroy the idle resources of the pool of ``run_task``; ``PoolClosed`` follows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +114,7 @@ Action = (
     | CancelRunning
     | Abandon
     | RefillPool
+    | ClosePool
     | Finish
     | Log
 )

@@ -126,6 +126,11 @@ class PoolRefillFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class PoolClosed:
+    """The idle resources of ``run_task``'s pool were destroyed."""
+
+
+@dataclass(frozen=True, slots=True)
 class Tick:
     """A scaling decision is due."""
 
@@ -188,6 +193,7 @@ Event = (
     | PoolResourceLost
     | PoolRefilled
     | PoolRefillFailed
+    | PoolClosed
     | Tick
     | Wakeup
     | Resized

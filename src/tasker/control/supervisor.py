@@ -45,6 +45,7 @@ class Supervisor:
         self._pool_gate = CreationGate(plan.creation_backoff, rng)
         self._pool_missing = 0
         self._pool_filling = False
+        self._pool_open = self._pool_alive = plan.has_pool
         self._none_ready_since: float | None = now
         self._deadline: float | None = None
         self._grace = 0.0
@@ -64,6 +65,7 @@ class Supervisor:
             ev.PoolResourceLost: self._pool_resource_lost,
             ev.PoolRefilled: self._pool_refilled,
             ev.PoolRefillFailed: self._pool_refill_failed,
+            ev.PoolClosed: self._pool_closed,
             ev.Tick: self._tick,
             ev.Wakeup: self._nothing,
             ev.Resized: self._resized,
@@ -287,6 +289,15 @@ class Supervisor:
         self._pool_filling = True
         return [act.RefillPool()]
 
+    def _close_pool(self) -> list[act.Action]:
+        """Returns the action that closes the pool, the first time."""
+        was_open, self._pool_open = self._pool_open, False
+        return [act.ClosePool()] if was_open else []
+
+    def _pool_closed(self, event: ev.PoolClosed, now: float) -> list[act.Action]:
+        self._pool_alive = False
+        return []
+
     # -- scaling --------------------------------------------------------------------------------------------------
 
     def _tick(self, event: ev.Tick, now: float) -> list[act.Action]:
@@ -333,6 +344,8 @@ class Supervisor:
             # until ``CancelRunning`` bars the door tasks start, and a handler of the user's may take its time.
             act.CancelRunning(),
             act.DropQueued(),
+            # Not only once nothing runs: whatever uses a resource of the pool destroys it itself.
+            *self._close_pool(),
             act.Log("info", "killing: %s", (event.reason,)),
         ]
 
@@ -346,6 +359,7 @@ class Supervisor:
             self.phase = moved(self.phase, Move.DRAINED)
             self._scaler.end("stop", "every task has its outcome", now)
             self._nothing_runs = True
+            return self._close_pool()
         return []
 
     def _expire(self, now: float) -> list[act.Action]:
@@ -373,10 +387,12 @@ class Supervisor:
         self._abandoned += len(left)
         self.table.states.clear()
         self._nothing_runs = True
-        return [act.Abandon(left), *([act.Retire(not_retired)] if not_retired > 0 else [])]
+        pool, self._pool_alive = self._pool_alive, False
+        return [act.Abandon(left, pool), *([act.Retire(not_retired)] if not_retired > 0 else [])]
 
     def _close(self) -> list[act.Action]:
-        if self.phase in (Phase.CLOSING, Phase.KILLING) and self._nothing_runs and not self.table.states:
+        empty = not self.table.states and not self._pool_alive
+        if self.phase in (Phase.CLOSING, Phase.KILLING) and self._nothing_runs and empty:
             self.phase = moved(self.phase, Move.EMPTIED)
             return [act.Finish()]
         return []

@@ -21,6 +21,8 @@ class Plan:
     creation_backoff: float = 0.1
     policy: ScalingPolicy = field(default_factory=RatePolicy)
     target_wait: float = 0.1
+    has_pool: bool = False
+    """Whether ``run_task`` has a pool of resources."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,6 +117,12 @@ class Driver(Protocol):
     def refill_pool(self) -> None:
         """Makes one resource for the pool of ``run_task``."""
 
+    def close_pool(self) -> None:
+        """Begins to destroy the idle resources of the pool of ``run_task``; reports ``PoolClosed`` in the end."""
+
+    def abandon_pool(self) -> None:
+        """Stops waiting for what ``close_pool`` has begun."""
+
     def finish(self) -> None:
         """Releases whatever the engine still holds, and notifies those that wait for its end."""
 
@@ -138,6 +144,7 @@ class Effects:
             act.CancelRunning: self._cancel_running,
             act.Abandon: self._abandon,
             act.RefillPool: lambda _: driver.refill_pool(),
+            act.ClosePool: lambda _: driver.close_pool(),
             act.Finish: self._finish,
             act.Log: lambda action: driver.log.log(action.level, action.message, *action.args),
         }
@@ -226,6 +233,9 @@ class Effects:
                 self._abandon_worker(worker)
             except BaseException as error:  # the other seats follow all the same
                 driver.log.fault(f"the end of worker {worker.name}", error)
+        if action.pool and driver.backend is None:  # else its sessions have just been ended by force
+            counts.abandoned.append("the pool of run_task (in on_destroy)")
+            driver.abandon_pool()
         counts.abandoned += driver.abandon_callbacks()
         if counts.abandoned:
             driver.log.log("warning", "left behind: %s", ", ".join(counts.abandoned))

@@ -24,6 +24,7 @@ def plan_of(config: Config[Any]) -> Plan:
         creation_backoff=config.creation_backoff,
         policy=config.scaling or RatePolicy(),
         target_wait=config.target_wait,
+        has_pool=config.pool_size > 0,
     )
 
 

@@ -73,15 +73,16 @@ class Engine(FutureOwner):
         self._threadless_workers: queue.SimpleQueue[Worker | None] = queue.SimpleQueue()
         """Workers that got no thread because the interpreter is exiting; the exiting thread runs them. None ends it."""
         self._waiter_closes_pool = False
-        """Whether a thread that waits for the end without a limit closes ``run_task``'s pool; otherwise the
-        supervisor's thread does. The waiting thread most often made the pool's resources, and some insist on that
-        thread."""
+        """Whether a thread that waits for the end without a limit closes ``run_task``'s pool; otherwise a thread of its
+        own does. The waiting thread most often made the pool's resources, and some insist on that thread."""
         # A SimpleQueue: its ``put`` may be called from finalizers and signal handlers.
         self._inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self.put_event: Callable[[ev.Event], None] = self._inbox.put
         """Does what ``report`` does as one call of C, which no signal handler can interrupt."""
         self._leaving: list[threading.Thread] = []
         """Threads that are about to end, which ``wait_finished`` joins."""
+        self._pool_thread: threading.Thread | None = None
+        """Closes ``run_task``'s pool, unless a waiting thread does."""
         self.thread: threading.Thread = threading.Thread(
             target=self._supervise, name=f"{config.name}-supervisor", daemon=True
         )
@@ -186,6 +187,10 @@ class Engine(FutureOwner):
         self._leaving = [other for other in self._leaving if other.is_alive()]
         self._leaving.append(thread)
 
+    def _forget(self, thread: threading.Thread | None) -> None:
+        """Has nothing wait for a thread any more."""
+        self._leaving = [other for other in self._leaving if other is not thread]
+
     def soon(self, call: Callable[[], None]) -> None:
         """See ``Driver``."""
         self._inbox.put(call)
@@ -224,7 +229,7 @@ class Engine(FutureOwner):
         """See ``Driver``."""
         # In a thread of its own: ``on_create`` may take long, and the supervisor must not wait for it.
         try:
-            self._start_thread(self._refill, "refill")
+            self._start_thread(self._refill, "refill", "on_create for the pool of run_task")
         except Exception as error:  # no more threads
             self.report(ev.PoolRefillFailed(describe(error)))
 
@@ -236,10 +241,38 @@ class Engine(FutureOwner):
         else:
             self.report(ev.PoolRefilled())
 
-    def _start_thread(self, target: Callable[[], None], name: str) -> None:
-        thread = threading.Thread(target=target, name=f"{self.config.name}-{name}", daemon=True)
+    def close_pool(self) -> None:
+        """See ``Driver``."""
+        if self._waiter_closes_pool:
+            self.report(ev.PoolClosed())
+            return
+        # In a thread of its own: ``on_destroy`` may hang, and the supervisor keeps the deadline.
+        try:
+            self._pool_thread = self._start_thread(self._close_pool, "pool", "on_destroy for the pool of run_task")
+        except Exception:  # no more threads
+            self._close_pool()
+
+    def _close_pool(self) -> None:
+        try:
+            self.pool.close()
+        finally:
+            self.report(ev.PoolClosed())
+
+    def abandon_pool(self) -> None:
+        """See ``Driver``."""
+        self._forget(self._pool_thread)
+
+    def _start_thread(self, target: Callable[[], None], name: str, what: str) -> threading.Thread:
+        """Starts a thread for ``target``, in which user code runs; ``what`` is its name in messages."""
+
+        def run() -> None:
+            this_thread.helps = (self, what)
+            target()
+
+        thread = threading.Thread(target=run, name=f"{self.config.name}-{name}", daemon=True)
         thread.start()
         self._remember(thread)
+        return thread
 
     # -- the end --------------------------------------------------------------------------------------------------
 
@@ -271,7 +304,7 @@ class Engine(FutureOwner):
         """See ``Driver``."""
         # In a thread of its own: callbacks of ``Context.on_cancel`` may take long, but the deadline holds.
         try:
-            self._start_thread(self._cancel_all, "cancel")
+            self._start_thread(self._cancel_all, "cancel", "a callback of Context.on_cancel")
         except Exception:  # no more threads
             self._cancel_all()
 
@@ -292,8 +325,9 @@ class Engine(FutureOwner):
     def finish(self) -> None:
         """See ``Driver``."""
         self.forget_parent()
-        if not self._waiter_closes_pool:
-            self.pool.close()
+        # Not open any more, unless it has no resources, or the thread that was to close it was interrupted meanwhile.
+        if not self._waiter_closes_pool and not self.pool.closed:
+            self.close_pool()
         if self.backend is not None:
             self.backend.finish()
         self.ended_at: float = monotonic()
@@ -328,7 +362,9 @@ class Engine(FutureOwner):
         for thread in (self.thread, *self._leaving):
             if thread.ident is not None:  # a worker without a thread was run by the exiting thread
                 thread.join(_seconds_until(end))
-        if self._waiter_closes_pool and self.finished.is_set():
+                if end is not None and thread.is_alive():
+                    self._forget(thread)  # the next call does not wait for it again
+        if self.finished.is_set() and not self.pool.closed:
             self.pool.close()
         return self.stop_report(since, self.ended_at if self.finished.is_set() else monotonic())
 

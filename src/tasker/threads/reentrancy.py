@@ -24,6 +24,8 @@ def forbid_reentry(engine: _Supervised, what: str) -> None:
         inside = f"{worker.shard.future or 'a callback'} in worker {worker.name}"
     elif engine in this_thread.inline:
         inside = "a task in run_task"
+    elif this_thread.helps is not None and this_thread.helps[0] is engine:
+        inside = this_thread.helps[1]
     elif threading.current_thread() is engine.thread:  # in the logger, or a callback of a task that was killed
         inside = "its supervisor"
     else:

@@ -59,6 +59,11 @@ class ResourcePool:
             raise ResourceError(text) from error
 
     @property
+    def closed(self) -> bool:
+        """Whether ``close`` has begun."""
+        return self._closed
+
+    @property
     def available(self) -> int:
         """The number of idle resources in the pool."""
         return len(self._idle)

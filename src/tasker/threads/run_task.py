@@ -100,15 +100,16 @@ class RunTask:
                 if context._watchers:  # of callbacks that must not outlive the task
                     engine.run_task_root.release(context)
         finally:
-            this_thread.inline = outer
-            if call.open:
-                try:
+            try:
+                if call.open:
                     self._close(call)
-                except BaseException:
-                    # Interrupted, most likely by Ctrl-C: does what is left to do, then raises.
-                    if call.open:
-                        self._close(call)
-                    raise
+            except BaseException:
+                # Interrupted, most likely by Ctrl-C: does what is left to do, then raises.
+                if call.open:
+                    self._close(call)
+                raise
+            finally:
+                this_thread.inline = outer  # last: ``on_destroy`` and ``check_health`` belong to this call
 
     def _close(self, call: _Call) -> None:
         """Returns the resource and counts the task. May be called again if it was interrupted: the call records what is

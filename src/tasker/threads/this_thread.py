@@ -29,6 +29,8 @@ class ThreadState(threading.local):
     """Records whether a thread is a worker, a caller of ``run_task``, or neither."""
 
     worker: RunningWorker | None = None
+    helps: tuple[Any, str] | None = None
+    """The engine for which this thread calls user code, and what code; None in the threads of workers and callers."""
     inline: tuple[Any, ...] = ()
     """The engines whose ``run_task`` this thread is running, innermost last."""
 

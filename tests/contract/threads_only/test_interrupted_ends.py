@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from support.observers import RecordingLogger
 from support.resources import ScriptedResources
 from support.waiting import Call
 
@@ -72,14 +73,15 @@ def test_ctrl_c_on_leaving_the_with_statement(threads: Any) -> None:
 
 
 def test_a_kill_whose_end_never_comes(threads: Any) -> None:
-    """It returns after its timeout, and its report has that time, though an on_destroy of run_task's pool hangs."""
+    """It returns after its timeout, and its report has that time, though the logger hangs in the supervisor's thread."""
     gate = threads.gate()
 
-    def destroy(resource: Any) -> None:
-        if threading.current_thread() is m._engine.thread:
-            gate.pass_through()
+    class Hangs(RecordingLogger):
+        def info(self, msg: str, *args: object) -> None:
+            if threading.current_thread() is m._engine.thread:
+                gate.pass_through()
 
-    with threads.build(on_create=object, on_destroy=destroy, resource_pool_size=1) as m:
+    with threads.build(on_create=object, logger=Hangs()) as m:
         since = time.monotonic()
         report = Call(m.kill, 0.2).outcome(20)
         took = time.monotonic() - since

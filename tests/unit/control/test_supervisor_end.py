@@ -340,3 +340,61 @@ def test_task_that_comes_back_after_the_end() -> None:
     rig = Rig(1, 2).serving()
     rig.do(ev.KillRequested("bye", deadline=0.0))
     assert rig.unhealthy(seat(1)) == [act.DropTask("t")]
+
+
+def test_a_stop_closes_the_pool() -> None:
+    """The pool of run_task is closed once nothing runs that may use it, and the end waits for it."""
+    rig = Rig(1, 1, has_pool=True).serving()
+    assert act.ClosePool() not in rig.do(ev.StopRequested("bye"))
+    assert rig.do(ev.Drained()) == [act.ClosePool(), act.Retire(1)]
+    assert retire_all(rig) == []
+    assert rig.do(ev.PoolClosed()) == [act.Finish()]
+
+
+def test_the_pool_is_closed_before_the_workers() -> None:
+    """The end waits for both, in either order."""
+    rig = Rig(1, 1, has_pool=True).serving()
+    rig.do(ev.StopRequested("bye"))
+    rig.do(ev.Drained())
+    assert rig.do(ev.PoolClosed()) == []
+    assert retire_all(rig) == [act.Finish()]
+
+
+def test_a_kill_closes_the_pool_at_once() -> None:
+    """It does not wait for what runs; and the pool is closed once only."""
+    rig = Rig(1, 1, has_pool=True).serving()
+    assert without_logs(rig.do(ev.KillRequested("bye", deadline=5.0))) == [
+        act.RefuseTasks("bye"),
+        *KILL,
+        act.ClosePool(),
+        act.Retire(1),
+    ]
+    assert rig.do(ev.Drained()) == []
+    assert rig.do(ev.PoolClosed()) == []
+    assert retire_all(rig) == [act.Finish()]
+
+
+def test_a_kill_while_the_pool_is_being_closed() -> None:
+    """A kill that takes over from a stop does not close it a second time."""
+    rig = Rig(1, 1, has_pool=True).serving()
+    rig.do(ev.StopRequested("bye"))
+    rig.do(ev.Drained())
+    assert act.ClosePool() not in rig.do(ev.KillRequested("now", deadline=5.0))
+
+
+def test_a_pool_that_is_not_closed_by_the_deadline() -> None:
+    """It is abandoned with the workers that are left; what comes from it later is dropped."""
+    rig = Rig(1, 1, has_pool=True).serving()
+    rig.do(ev.KillRequested("bye", deadline=5.0))
+    rig.do(ev.Drained())
+    assert retire_all(rig) == []
+    assert rig.do(ev.Wakeup(), 5.0) == [act.Abandon((), pool=True), act.Finish()]
+    assert rig.do(ev.PoolClosed()) == []
+
+
+def test_a_pool_that_is_closed_by_the_deadline() -> None:
+    """Only the workers are abandoned."""
+    rig = Rig(1, 1, has_pool=True).serving()
+    rig.do(ev.KillRequested("bye", deadline=5.0))
+    rig.do(ev.PoolClosed())
+    assert rig.do(ev.Wakeup(), 5.0) == [act.Abandon((seat(1),)), act.Finish()]

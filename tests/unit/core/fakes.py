@@ -211,6 +211,14 @@ class FakeDriver(Recorder):
         """Keep the call."""
         self.note("refill_pool")
 
+    def close_pool(self) -> None:
+        """Keep the call."""
+        self.note("close_pool")
+
+    def abandon_pool(self) -> None:
+        """Keep the call."""
+        self.note("abandon_pool")
+
     def finish(self) -> None:
         """Keep the call."""
         self.note("finish")

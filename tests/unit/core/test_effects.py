@@ -71,6 +71,7 @@ def test_both_engines_are_drivers(engine: Any, member: str) -> None:
         (act.DropTask(TASK), ("drop_returned", TASK)),
         (act.RefuseTasks("enough"), ("close", "enough")),
         (act.RefillPool(), ("refill_pool",)),
+        (act.ClosePool(), ("close_pool",)),
     ],
 )
 def test_actions_that_are_one_call(action: act.Action, call: tuple[Any, ...]) -> None:

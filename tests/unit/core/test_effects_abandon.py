@@ -106,6 +106,24 @@ def test_callbacks_that_run() -> None:
     assert driver.logger.lines == [("warning", f"pool: left behind: {', '.join(left)}")]
 
 
+def test_the_pool_of_run_task() -> None:
+    """It is reported between workers and callbacks, and nothing waits for it any more."""
+    driver, _ = with_worker()
+    driver.callbacks = ["callback of task #3"]
+    Effects(driver).carry_out(act.Abandon(SEATS, pool=True))  # type: ignore[arg-type]
+    assert driver.calls == [("abandon_pool",), ("abandon_callbacks",)]
+    assert driver.shutdown_counts.abandoned[1:] == ["the pool of run_task (in on_destroy)", *driver.callbacks]
+
+
+def test_the_pool_of_a_backend() -> None:
+    """Its sessions were ended by force, so it is not left behind."""
+    driver = FakeDriver()
+    driver.backend = FakeBackend()
+    Effects(driver).carry_out(act.Abandon((), pool=True))  # type: ignore[arg-type]
+    assert driver.calls == [("abandon_callbacks",)]
+    assert driver.shutdown_counts.abandoned == []
+
+
 def test_a_backend_ends_its_sessions_first() -> None:
     """A backend kills its sessions before a worker is looked at, whether or not a seat is named."""
     driver, worker = with_worker(obeys=True)

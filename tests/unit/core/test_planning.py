@@ -64,8 +64,13 @@ def test_the_plan_has_what_decisions_depend_on() -> None:
     """Bounds, retries, creation and scaling are taken over as they are configured."""
     policy = RatePolicy()
     fields = {"max_retries": 7, "creation_timeout": 9.0, "creation_backoff": 0.3, "target_wait": 0.4}
-    expected = Plan(worker_count=2, max_worker_count=5, policy=policy, **fields)
+    expected = Plan(worker_count=2, max_worker_count=5, policy=policy, has_pool=True, **fields)
     assert plan(worker_count=2, max_worker_count=5, scaling=policy, **fields) == expected
+
+
+def test_a_plan_without_a_pool() -> None:
+    """Where run_task has no pool, there is none to close."""
+    assert plan(worker_count=2, resource_pool_size=0).has_pool is False
 
 
 def test_the_plan_fills_in_defaults() -> None:

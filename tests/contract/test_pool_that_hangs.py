@@ -1,0 +1,99 @@
+"""on_destroy of an idle resource of run_task's pool hangs, or asks its own manager to end."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from support.gates import Gate
+from support.resources import Resource, ScriptedResources
+from support.waiting import eventually
+from tasker import DeadlockError
+
+
+class Clinging(ScriptedResources):
+    """The first resource, which is one of the pool's, is destroyed only once the gate is open."""
+
+    def __init__(self, gate: Gate) -> None:
+        super().__init__()
+        self.gate = gate
+
+    def destroy(self, resource: Resource) -> None:
+        """Destroy it, perhaps later."""
+        if resource.number == 1:
+            self.gate.pass_through()
+        ScriptedResources.destroy(self, resource)  # not super(): in a child process, self is a stand-in
+
+    async def adestroy(self, resource: Resource) -> None:
+        """The same as a coroutine function."""
+        if resource.number == 1:
+            await self.gate.apass_through()
+        await ScriptedResources.adestroy(self, resource)
+
+
+ENDS: dict[str, Callable[[Any], Any]] = {
+    "kill": lambda m: m.kill(0.5),
+    "kill by default": lambda m: m.kill(),
+    "stop": lambda m: m.stop(0.5),
+}
+
+
+@pytest.mark.parametrize("how", ENDS)
+async def test_an_end_with_a_limit(engine: Any, kit: Any, how: str) -> None:
+    """kill() and stop(timeout) return, and name the pool in the report, unless its session was ended by force; a worker's
+    resource is destroyed meanwhile, and the pool's when on_destroy returns."""
+    resources, gate = Clinging(engine.gate()), engine.gate()
+    resources.gate = gate
+    async with engine.manager(resources=resources, resource_pool_size=1, cancel_grace=0.5) as m:
+        assert await m.queue_task(kit.returns("value")) == "value"
+        since = time.monotonic()
+        report = await ENDS[how](m)
+        assert report.killed
+        assert report.seconds <= time.monotonic() - since
+        assert report.abandoned == (("the pool of run_task (in on_destroy)",) if m.raw.config.backend is None else ())
+        assert m.stats().abandoned_workers == 0
+        assert gate.arrived == 1
+        assert 2 not in [one.number for one in resources.alive], "the worker's"
+        assert (await m.kill(0)).abandoned == report.abandoned
+        gate.open()
+        await eventually(lambda: m.stats().resources.alive == 0)
+
+
+async def test_a_kill_during_a_stop(engine: Any, kit: Any) -> None:
+    """A stop without a limit waits for the pool; a kill from elsewhere ends the wait of both that have not to close it."""
+    resources = Clinging(engine.gate())
+    async with engine.manager(resources=resources, resource_pool_size=1) as m:
+        assert await m.queue_task(kit.returns("value")) == "value"
+        stop = asyncio.create_task(m.stop(60))
+        await resources.gate.arrivals(1)
+        assert not stop.done()
+        report = await asyncio.wait_for(m.kill(0.2), 20)
+        assert report.killed
+        assert (await asyncio.wait_for(stop, 20)).abandoned == report.abandoned
+        resources.gate.open()
+
+
+@pytest.mark.parametrize("end", ["stop", "kill"])
+async def test_on_destroy_that_ends_its_own_manager(engine: Any, kit: Any, end: str) -> None:
+    """stop() and kill() raise DeadlockError in the on_destroy of the pool that a stop or kill waits for."""
+    errors: list[BaseException] = []
+    managers: list[Any] = []
+
+    async def ends(own: Any) -> None:
+        try:
+            await own.end(end)
+        except DeadlockError as error:
+            errors.append(error)
+
+    hooks = {"on_create": kit.hook(object), "on_destroy": engine.inside_hook(managers, ends)}
+    async with engine.manager(resource_pool_size=1, **hooks) as m:
+        managers.append(m)
+        await m.queue_task(kit.returns())
+        report = await m.kill(20)
+        assert (report.killed, report.abandoned) == (True, ())
+        assert len(errors) == 2, "in the worker and in the pool"
+        assert any("on_destroy for the pool of run_task" in str(error) for error in errors)
