@@ -24,7 +24,7 @@ from .options import Priority, QueueOptions, TaskOptions, spells_out
 from .stats import StopReport, TaskStats
 from .threads.executor import ManagerExecutor
 from .threads.future import TaskFuture
-from .threads.future_log import LATE, PENDING, UNOPENED, Callback, Ending
+from .threads.future_log import LATE, PENDING, UNOPENED, Ending, OutcomeCallback
 from .threads.interpreter_exit import register
 from .threads.mapping import as_completed, in_order
 from .threads.signals import stop_on_signals
@@ -135,7 +135,7 @@ class TaskManager(Generic[R]):
                 future._holds_slot = True
             if callback is not None:
                 # As ``add_done_callback``, which need not be called: no other thread knows the future yet.
-                future._log = [Callback(_with_outcome(callback))]
+                future._log = [OutcomeCallback(callback)]
             # From here to the end of ``_put_token``, which is C, nothing is called: either the task is queued with its
             # token, or its number and slot are taken back. ``+=`` on a deque is atomic.
             level += (future,)
@@ -354,14 +354,6 @@ def _task_options(*, priority: Priority = _NORMAL, once: bool = False) -> tuple[
     return priority, once
 
 
-def _with_outcome(callback: Callable[[Any, BaseException | None], object]) -> Callable[[TaskFuture[Any]], object]:
-    def notify(future: TaskFuture[Any]) -> object:
-        error = future._error
-        return callback(future._value if error is None else None, error)
-
-    return notify
-
-
 def _refused(
     engine: Engine,
     task: Callable[..., Any],
@@ -370,6 +362,6 @@ def _refused(
 ) -> TaskFuture[Any]:
     """Returns the failed future of a task that was not accepted, after calling its callback."""
     future: TaskFuture[Any] = TaskFuture._accepted(engine, 0, task, (), monotonic())
-    future._log = [Callback(_with_outcome(callback))]
+    future._log = [OutcomeCallback(callback)]
     future._end(Ending(error, forced=True))
     return future

@@ -24,6 +24,13 @@ class Owner:
         """Records a task that ended while no attempt ran."""
         self.ended.append((future, ending))
 
+    def left_queue(self, future: Any) -> None:
+        """Does nothing: there is no queue."""
+
+    def soon(self, call: Callable[[], None]) -> None:
+        """Makes the call in another thread, as the manager's own thread does."""
+        threading.Thread(target=call, daemon=True).start()
+
     def recall(self, future: Any) -> None:
         """Does nothing: no task was sent ahead."""
 

@@ -21,10 +21,12 @@ _SIGNAL = signal.SIGUSR2
 class Moments:
     """Counts the moments inside one call, in the named functions or, if none are named, in all that it calls."""
 
-    def __init__(self, number: int, functions: Iterable[Any]) -> None:
+    def __init__(self, number: int, functions: Iterable[Any], reenter: Callable[[], object] | None = None) -> None:
         self.struck: str | None = None
         """Where the interrupt struck, if it did."""
         self._left = number
+        self._reenter = reenter
+        """What the handler calls in place of raising, if it is given."""
         self._codes: frozenset[CodeType] = frozenset(function.__code__ for function in functions)
         self._armed = False
         self._put_up: Iterator[object] = iter(partial(_thread.interrupt_main, _SIGNAL), object())
@@ -57,7 +59,10 @@ class Moments:
             if not self._left:
                 self._armed = False
                 self.struck = f"{frame.f_code.co_qualname}:{frame.f_lineno}"
-                raise KeyboardInterrupt(self.struck)
+                if self._reenter is None:
+                    raise KeyboardInterrupt(self.struck)
+                self._reenter()
+                return
             self._left -= 1
         # CPython does not check for signals after the step of an iterator; otherwise this would never end.
         for _ in self._put_up:
@@ -80,12 +85,13 @@ _OURS = frozenset({Moments.call.__code__, Moments._call.__code__, Moments._look.
 
 
 def each_moment(
-    fn: Callable[[], Any], *functions: Any, most: int = 2000
+    fn: Callable[[], Any], *functions: Any, most: int = 2000, reenter: Callable[[], object] | None = None
 ) -> Iterator[tuple[str | None, Any, BaseException | None]]:
     """Calls `fn` again and again, and interrupts it one moment later each time, until it is not interrupted any more.
-    Yields where it was interrupted (None the last time), its result and its error."""
+    Yields where it was interrupted (None the last time), its result and its error. With `reenter`, the interrupt is a call
+    of that."""
     for number in range(most):
-        moments = Moments(number, functions)
+        moments = Moments(number, functions, reenter)
         value, error = None, None
         try:
             value = moments.call(fn)

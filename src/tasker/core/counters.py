@@ -164,8 +164,8 @@ class Counters:
         self.inline_done = 0
         self.retried = 0
         self.user_errors = 0
-        self._notes: deque[tuple[str, ...]] = deque()
-        self._entering = False
+        self.notes: deque[tuple[str, ...]] = deque()
+        """What ``note`` was given and was not entered yet."""
 
     def shard(self, slot: int) -> Shard:
         """The shard of a worker's slot."""
@@ -180,30 +180,37 @@ class Counters:
 
     def note(self, *names: str) -> None:
         """Adds one to each of the named numbers, at the next reading. Takes no lock."""
-        self._notes.append(names)
+        self.notes.append(names)
 
     def add(self, name: str, amount: int = 1) -> None:
         """Adds to one of the rare numbers."""
         with self.lock:
             setattr(self, name, getattr(self, name) + amount)
 
-    def resource(self, **amounts: int) -> None:
+    def resource(self, created: int = 0, destroyed: int = 0, lost: int = 0) -> None:
         """Enters creations, destructions and losses into the ledger."""
+        ledger = self.ledger
         with self.lock:
-            for name, amount in amounts.items():
-                setattr(self.ledger, name, getattr(self.ledger, name) + amount)
+            # The lock is reentrant, so no call between reading and writing: a signal handler or a finalizer that makes
+            # or destroys a resource in this thread would come in between.
+            ledger.created += created
+            ledger.destroyed += destroyed
+            ledger.lost += lost
 
     def enter_notes(self) -> None:
         """Brings the numbers up to date. Called with the lock held."""
-        if self._entering:
-            return
-        self._entering = True
-        try:
-            while self._notes:
-                for name in self._notes.popleft():
-                    setattr(self, name, getattr(self, name) + 1)
-        finally:
-            self._entering = False
+        notes = self.notes
+        while notes:
+            names = notes[0]
+            # From here to ``del``, nothing is called, so neither Ctrl-C nor a signal handler that asks for the numbers
+            # comes in between: each note is entered exactly once.
+            self.refused += "refused" in names
+            self.sent_back += "sent_back" in names
+            self.ended_in_queue += "ended_in_queue" in names
+            self.cancelled_in_queue += "cancelled_in_queue" in names
+            self.retried += "retried" in names
+            self.user_errors += "user_errors" in names
+            del notes[0]
 
     def flow(self) -> Flow:
         """Where the tasks are, now."""
@@ -229,7 +236,7 @@ class Counters:
             taken = sum(shard.taken for shard in shards)
             numbered = self.numbers.value()
             still = taken == sum(shard.taken for shard in shards) and done == sum(shard.done for shard in shards)
-            if self._notes:  # what ended in the queue made room for what was numbered since
+            if self.notes:  # what ended in the queue made room for what was numbered since
                 self.enter_notes()
             elif still:
                 return done, taken, numbered

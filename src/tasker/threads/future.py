@@ -15,6 +15,7 @@ from tasker.errors import TaskCancelled
 from tasker.logs import task_name
 from tasker.metrics.protocol import TaskLifecycleTimestamps
 
+from .completion import complete, finish
 from .future_log import (
     BACK,
     CANCELLED,
@@ -31,7 +32,6 @@ from .future_log import (
     Owner,
     Waiter,
     Watcher,
-    callback_runner,
     opened,
     outcome_in,
 )
@@ -111,6 +111,8 @@ class TaskFuture(Future[T]):
             self._wait(timeout)
         if self._kind == FINISHED:
             return self._value
+        if self._kind == CANCELLED:
+            finish(self)
         try:
             raise self._error  # type: ignore[misc]
         finally:
@@ -126,6 +128,7 @@ class TaskFuture(Future[T]):
         if not self._kind:
             self._wait(timeout)
         if self._kind == CANCELLED:
+            finish(self)
             assert self._error is not None
             raise self._error
         return self._error
@@ -262,9 +265,15 @@ class TaskFuture(Future[T]):
         # and copying them, and a thread that appends meanwhile moves them. (SETTLED drops what is appended to it.)
         return (*log,) if log is not SETTLED else (*log, entry)
 
-    def _end(self, ending: Ending | Mark) -> bool:
+    def _end(self, ending: Ending) -> bool:
         """Appends an ending. Returns True if it is the outcome; then every watcher before it was notified."""
-        return self._decide(ending, self._append(ending))
+        try:
+            return self._decide(ending, self._append(ending))
+        except BaseException:
+            # No call before this line, so that nothing keeps it from being reached.
+            ending.unfinished = True
+            finish(self)  # at once, if the interrupt was but one; else whoever finds it does
+            raise
 
     def _after(self, ending: Ending | Mark) -> bool:
         """Does what ``_end`` does for an ``ending`` that is in the log already."""
@@ -272,28 +281,12 @@ class TaskFuture(Future[T]):
 
     def _decide(self, ending: Ending | Mark, log: tuple[Any, ...]) -> bool:
         """Returns False if another ending, or a running attempt, takes precedence over this one."""
-        if outcome_in(log) is not ending:
+        outcome = outcome_in(log)
+        if outcome is not ending:
+            if type(outcome) is Ending and outcome.unfinished:
+                finish(self)
             return False
-        # Published and counted before anything is notified: a caller that has the outcome also finds it in the future
-        # and in ``stats()``.
-        self._publish(ending)
-        if type(ending) is Ending and not ending.forced:
-            self._owner.ended_in_queue(self, ending)
-        callbacks = []
-        # Only watchers before the ending: whatever appends one behind it finds the ending in its copy (``_catch_up``).
-        for entry in log:
-            if entry is ending:
-                break
-            if type(entry) is Mark or type(entry) is Ending:
-                continue
-            if entry.first:  # sleeping threads do not wait for callbacks of the user
-                entry.notify(self)
-            else:
-                callbacks.append(entry)
-        if callbacks:
-            callback_runner.call(self, callbacks)
-        if type(ending) is Mark:
-            self._log = SETTLED
+        complete(self, ending, log)
         return True
 
     def _publish(self, ending: Ending | Mark) -> None:
@@ -320,6 +313,8 @@ class TaskFuture(Future[T]):
             # The thread that appended the outcome may not have published it yet, and the watcher must find it.
             self._publish(outcome)
             watcher.notify(self)
+            if type(outcome) is Ending and outcome.unfinished:
+                finish(self)
 
     def _wait(self, timeout: float | None) -> None:
         waiter = Waiter()
@@ -357,7 +352,12 @@ class TaskFuture(Future[T]):
 
     @property
     def _condition(self) -> threading.Condition:  # type: ignore[override]
-        return self._bridge().condition
+        bridge = self._bridge()
+        # A wait begins. Unless it is the one that a cancelling signal handler has interrupted, an outcome that the
+        # manager's thread has yet to show (see ``complete``) is shown now.
+        if not bridge.settled and self._kind and not bridge.is_owned():
+            bridge.notify(self)
+        return bridge.condition
 
     @property
     def _waiters(self) -> list[Any]:  # type: ignore[override]

@@ -31,6 +31,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol
 
 from tasker.core.outcomes import carried
@@ -52,6 +53,7 @@ class Logged(Protocol):
 
     _log: list[Any]
     _kind: int
+    _value: Any
     _error: BaseException | None
 
     @property
@@ -61,19 +63,30 @@ class Logged(Protocol):
 class Ending:
     """An outcome other than a result."""
 
-    __slots__ = ("cancelled", "error", "forced")
+    __slots__ = ("cancelled", "error", "forced", "uncounted", "unfinished")
 
     def __init__(self, error: BaseException, *, cancelled: bool = False, forced: bool = False) -> None:
         self.error: BaseException = carried(error)
         self.cancelled: bool = cancelled
         self.forced: bool = forced
+        self.uncounted: bool = True
+        """Deleted by the thread that counts it: of several threads, one can."""
+        self.unfinished: bool = False
+        """Whether the thread that appended it was interrupted before it had done all that follows (``completion``)."""
 
 
 class Owner(Protocol):
     """The part of its manager that a future uses. Thread-safe."""
 
     def ended_in_queue(self, future: Any, ending: Ending) -> None:
-        """Counts a task that ended while no attempt ran. Called before the watchers are notified."""
+        """Counts a task that ended while no attempt ran, unless it was counted. Called before the watchers are
+        notified."""
+
+    def left_queue(self, future: Any) -> None:
+        """Takes a task that ended while no attempt ran out of the queue. Called after the watchers were notified."""
+
+    def soon(self, call: Callable[[], None]) -> None:
+        """Has the manager's own thread make a call. May be called from finalizers and signal handlers."""
 
     def recall(self, future: Any) -> None:
         """Puts the task back into the queue if it was sent ahead to another process and has not begun there."""
@@ -123,17 +136,40 @@ class Waiter:
 class Callback:
     """Calls a function of the user's with the future."""
 
-    __slots__ = ("fn",)
+    __slots__ = ("due", "fn")
     first: bool = False
+    takes_outcome: bool = False
+    """Whether the function takes the result and the error in place of the future."""
 
-    def __init__(self, fn: Callable[[Any], object]) -> None:
-        self.fn: Callable[[Any], object] = fn
+    def __init__(self, fn: Callable[..., object]) -> None:
+        self.fn: Callable[..., object] = fn
+        self.due: bool = True
 
     def notify(self, future: Logged) -> None:
         try:
-            self.fn(future)
+            del self.due  # of several threads, one can
+        except AttributeError:
+            return
+        try:
+            # In this frame, for the question below.
+            if not self.takes_outcome:
+                self.fn(future)
+            elif future._error is None:
+                self.fn(future._value, None)
+            else:
+                self.fn(None, future._error)
         except BaseException as error:  # even a SystemExit: it must not end the worker that brings the outcome
+            if type(error) is RecursionError and error.__traceback__.tb_next is None:  # type: ignore[union-attr]
+                self.due = True  # the stack of this thread is used up: the call has not begun
+                raise
             future._owner.callback_fault(future, error)
+
+
+class OutcomeCallback(Callback):
+    """Calls a ``callback`` of ``submit``, with the result and the error."""
+
+    __slots__ = ()
+    takes_outcome: bool = True
 
 
 class Bridge:
@@ -144,14 +180,17 @@ class Bridge:
     outcome only after ``settled`` was set, which is done under the condition, together with notifying the waiters.
     """
 
-    __slots__ = ("condition", "settled", "waiters")
+    __slots__ = ("condition", "is_owned", "settled", "waiters")
     first: bool = True
 
     def __init__(self) -> None:
         # It imports what `import tasker` has no need of yet; with an engine there, most of it is imported.
         from .standard_waits import StandardWaiters  # noqa: PLC0415
 
-        self.condition: threading.Condition = threading.Condition()
+        lock = threading.RLock()
+        self.condition: threading.Condition = threading.Condition(lock)
+        self.is_owned: Callable[[], bool] = lock._is_owned  # type: ignore[attr-defined]
+        """Returns whether this thread holds the condition."""
         self.waiters: list[Any] = StandardWaiters()
         self.settled: bool = False
 
@@ -202,11 +241,15 @@ class _CallbackRunner(threading.local):
         postponed = self.postponed = deque([(future, callbacks)])
         try:
             while postponed:
-                future, callbacks = postponed.popleft()
+                future, callbacks = postponed[0]
                 for callback in callbacks:
                     callback.notify(future)
+                del postponed[0]
         finally:
             self.postponed = None
+            for future, callbacks in postponed:  # if this thread was interrupted; what was called is not called again
+                for callback in callbacks:
+                    future._owner.soon(partial(callback.notify, future))
 
 
 _MAX_DEPTH = 20

@@ -105,14 +105,25 @@ class FutureOwner(EngineCore[Worker], abc.ABC):
     def ended_in_queue(self, future: TaskFuture[Any], ending: Ending) -> None:
         """See ``Owner``."""
         # ``cancel`` may come from a signal handler or a finalizer, so nothing here takes a lock that is not reentrant.
+        counters, names = self.counters, ["ended_in_queue"]
         if issubclass(type(ending.error), ShutdownError):  # its submitter took it back: it was never accepted
-            self.counters.note("refused")
+            names = ["refused"]
         elif ending.cancelled:
-            self.counters.note("ended_in_queue", "cancelled_in_queue")
+            names.append("cancelled_in_queue")
+        note = (tuple(names),)
+        try:
+            # As ``note``, but with no call between the two: whoever claims the ending counts it.
+            del ending.uncounted
+            counters.notes += note
+        except AttributeError:  # claimed by another thread, or before this one was interrupted
+            pass
         else:
-            self.counters.note("ended_in_queue")
-            self._failed_in_queue(future)
+            if note == (("ended_in_queue",),):
+                self._failed_in_queue(future)
         self.release_slot(future)
+
+    def left_queue(self, future: TaskFuture[Any]) -> None:
+        """See ``Owner``."""
         # A kill empties the queue itself, without a search for each task.
         if not self.killed and self.queue.discard(future):
             self.soon(self.queue.sweep)
@@ -144,10 +155,7 @@ class FutureOwner(EngineCore[Worker], abc.ABC):
     def release_slot(self, future: TaskFuture[Any]) -> None:
         """Releases the slot of a task that no longer waits to be started."""
         if self.queue_slots is not None and future._holds_slot:
-            # In this order: if an exception strikes in between, a slot is lost, which is better than one released
-            # twice.
-            future._holds_slot = False
-            self.queue_slots.release()
+            self.queue_slots.release_of(future)
 
     # -- tasks that an attempt has left behind --------------------------------------------------------------------
 

@@ -117,16 +117,24 @@ class TaskQueue:
         queued = sum(map(len, self.levels))
         if queued > tombstones.LONG:
             return self._tombstones.add(queued)
-        # A token is taken first, as a worker does, so that the numbers of tokens and tasks still match afterwards.
+        token: object = None
         try:
+            # A token is taken first, as a worker does, so that the numbers of tokens and tasks still match afterwards.
             token = self.tokens.get_nowait()
+            self._discard_for(token, future)
         except queue.Empty:  # workers have taken all tokens: one of them will find the task
-            return False
+            pass
+        except BaseException:  # interrupted; one token too many does no harm, see ``replace_token``
+            self.tokens.put(token)
+            raise
+        return False
+
+    def _discard_for(self, token: object, future: TaskFuture[Any]) -> None:
         if token is None:
             for level in self.levels:
                 try:
                     level.remove(future)
-                    return False
+                    return
                 except ValueError:
                     continue
             self.tokens.put(token)
@@ -134,7 +142,6 @@ class TaskQueue:
             self.retire(1)  # puts it back to the front
         else:
             self.tokens.put(token)
-        return False
 
     def sweep(self) -> None:
         """Removes the tasks that have ended. For the supervisor's thread alone, in which no asynchronous exception

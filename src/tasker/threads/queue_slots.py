@@ -11,6 +11,7 @@ import _thread
 import threading
 from collections import deque
 from collections.abc import Callable
+from typing import Protocol
 
 from tasker.control.deadlock import Need
 from tasker.errors import DeadlockError, QueueFull
@@ -43,6 +44,18 @@ class SlotWait:
 
     def __repr__(self) -> str:
         return "a slot in the full queue"
+
+
+class SlotHolder(Protocol):
+    """What holds a slot."""
+
+    _holds_slot: bool
+
+
+class _Unsubmitted:
+    """Holds the slot of a ``submit`` that has queued no task."""
+
+    _holds_slot = True
 
 
 class QueueSlots:
@@ -93,15 +106,26 @@ class QueueSlots:
 
     def release(self) -> None:
         """Releases a slot: gives it to the longest waiter, if there is one."""
+        self.release_of(_Unsubmitted())
+
+    def release_of(self, holder: SlotHolder) -> None:
+        """Releases the slot that a task holds, if it still does. Harmless if repeated after an interrupt."""
         with self._lock:
+            if not holder._holds_slot:
+                return
             if self._waiting:
-                # ``del`` and the assignment, not ``popleft``: no call in between, and so no signal.
+                # ``del`` and assignments, not ``popleft``: no call up to that of C which wakes the waiter, and so no
+                # signal.
                 wait = self._waiting[0]
+                sleep = wait.lock
                 del self._waiting[0]
                 wait.served = True
-                _wake(wait)
+                holder._holds_slot = False
+                if sleep is not None:
+                    sleep.release()
             else:
                 self._free += 1
+                holder._holds_slot = False
 
     def renew_lock(self) -> None:
         """Replaces the lock in a forked child, in which it may be held by a thread that does not exist."""

@@ -19,6 +19,7 @@ from tasker.errors import DeadlockError, TaskKilled, TaskTimeout, WorkerLost
 from tasker.logs import describe
 from tasker.metrics.protocol import TaskLifecycleTimestamps
 
+from .completion import finish
 from .future import TaskFuture
 from .future_log import BACK, DONE, Ending, outcome_in
 from .host import Host, HostDied
@@ -99,6 +100,7 @@ class Worker:
             future._append(BACK)
             engine.drop(future)
         future._context = None
+        finish(future)
         engine.check_drained()
 
     def succeeded(self, future: TaskFuture[Any], value: Any) -> None:
@@ -110,7 +112,8 @@ class Worker:
         shard.meter.wait.append(future._started_at - future._queued_at)
         shard.done += 1
         engine.hooks.completion(TaskLifecycleTimestamps(future._queued_at, future._started_at, finished))
-        if not future._end(DONE):
+        future._append(DONE)
+        if not future._after(DONE):
             future._value = None  # a kill has set another outcome
 
     def failed(self, future: TaskFuture[Any], error: BaseException, *, blameless: bool = False) -> bool:
@@ -184,5 +187,5 @@ class Worker:
             shard.meter.failed += 1
             lost = WorkerLost(f"worker {self.name} was lost while it ran {future.label}: {describe(error)}")
             lost.__cause__ = error
-            if not future._end(Ending(lost, forced=True)) and not future.done() and DONE in future._log:
-                future._after(DONE)  # the result is in the log, but its watchers were not notified
+            if not future._end(Ending(lost, forced=True)) and DONE in future._log:
+                future._after(DONE)  # the result is in the log, but perhaps not all its watchers were notified
