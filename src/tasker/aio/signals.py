@@ -8,8 +8,9 @@ import contextlib
 import signal
 import threading
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Any, Protocol
 
+from tasker.core.fork import disable_in_children
 from tasker.core.signals import Received, StopRequests, stop_or_kill
 
 
@@ -26,15 +27,35 @@ def stop_on_signals(engine: StopRequestsInLoop, signums: tuple[int, ...]) -> Ite
     if threading.current_thread() is not threading.main_thread():
         raise ValueError("stop_on_signals works in the main thread only, where Python delivers signals")
     received = Received()
-
-    previous = {}
+    previous: dict[int, Any] = {}
+    handlers = _Handlers(previous)
+    signums = signums or (signal.SIGTERM, signal.SIGINT)
+    disable_in_children(handlers, signums)
     try:
-        for signum in signums or (signal.SIGTERM, signal.SIGINT):
+        for signum in signums:
             # ``remove_signal_handler`` would restore the default handler, not the one that was installed before.
             previous[signum] = signal.getsignal(signum)
             engine.loop.add_signal_handler(signum, stop_or_kill, engine, received, signum)
         yield received
     finally:
-        for signum, former in previous.items():
+        for signum in previous:
             engine.loop.remove_signal_handler(signum)
+        handlers.restore()
+
+
+class _Handlers:
+    """The handlers that were there before."""
+
+    def __init__(self, previous: dict[int, Any]) -> None:
+        self._previous = previous
+
+    def restore(self) -> None:
+        """Installs them again."""
+        for signum, former in self._previous.items():
             signal.signal(signum, former if former is not None else signal.SIG_DFL)
+
+    def forked(self) -> None:
+        """See ``core.fork``: a signal to the child is no signal to the parent, whose loop reads from the same socket."""
+        self.restore()
+        signal.set_wakeup_fd(-1)
+        self._previous.clear()

@@ -7,6 +7,8 @@ threads, or shares a descriptor with the parent, has to be disabled there.
 from __future__ import annotations
 
 import os
+import signal
+import threading
 import weakref
 from typing import Protocol
 
@@ -19,19 +21,35 @@ class Inherited(Protocol):
 
 
 # Weak: the hook, which is never removed, must not keep alive what has ended.
-_inherited: weakref.WeakSet[Inherited] = weakref.WeakSet()
+_inherited: weakref.WeakKeyDictionary[Inherited, tuple[int, ...]] = weakref.WeakKeyDictionary()
+_masks: dict[int, set[int]] = {}
+"""The signals that were blocked before, in each thread that is forking."""
 _hooked: list[bool] = []
 
 
-def disable_in_children(inherited: Inherited) -> None:
-    """Has ``inherited.forked`` called in each forked child, as long as it is alive."""
-    _inherited.add(inherited)
+def disable_in_children(inherited: Inherited, signums: tuple[int, ...] = ()) -> None:
+    """Has ``inherited.forked`` called in each forked child, as long as it is alive. ``signums``: signals that the child
+    must not receive before that."""
+    _inherited[inherited] = signums
     if not _hooked:
         _hooked.append(True)
         if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=_forked)
+            os.register_at_fork(before=_before, after_in_parent=_after, after_in_child=_forked)
+
+
+def _before() -> None:
+    signums = {signum for each in list(_inherited.values()) for signum in each}
+    if signums:
+        _masks[threading.get_ident()] = signal.pthread_sigmask(signal.SIG_BLOCK, signums)
+
+
+def _after() -> None:
+    mask = _masks.pop(threading.get_ident(), None)
+    if mask is not None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 def _forked() -> None:
     for inherited in list(_inherited):
         inherited.forked()
+    _after()

@@ -3,8 +3,10 @@
 CPython calls the handler of a signal between two bytecode instructions of the main thread. If the signal arrives just
 before that thread begins to wait for a lock, or if the system delivers it to another thread, it does not end the wait,
 and the handler is called only after it, possibly never. But the interpreter writes the signal's number to the
-descriptor of ``signal.set_wakeup_fd`` at once, whatever the main thread does. So signals are read from there, and the
-handler does nothing.
+descriptor of ``signal.set_wakeup_fd`` at once, whatever the main thread does. So signals are read from there.
+
+There is one such descriptor for the whole process, and an event loop that gets or loses a signal handler replaces it. So
+the handler looks whether the number has got here, and sees to it otherwise.
 """
 
 from __future__ import annotations
@@ -15,6 +17,11 @@ import threading
 from collections.abc import Callable, Iterable
 from types import FrameType
 from typing import Any
+
+from tasker.core.fork import disable_in_children
+
+_active: list[SignalListener] = []
+"""Those that have started and not closed."""
 
 
 class SignalListener:
@@ -32,11 +39,13 @@ class SignalListener:
         """Installs the handlers and starts the thread."""
         self._reading, self._writing = os.pipe()
         os.set_blocking(self._writing, False)  # required of a wakeup descriptor
+        _active.append(self)
+        disable_in_children(self, self._signums)
         # Before the handlers: a signal that arrives once its handler is installed is not lost.
         self._former = signal.set_wakeup_fd(self._writing, warn_on_full_buffer=False)
         try:
             for signum in self._signums:
-                self._handlers[signum] = signal.signal(signum, _nothing)
+                self._handlers[signum] = signal.signal(signum, self._handle)
             self._thread.start()
         except BaseException:
             # The thread does not run, so no other code closes the reading end.
@@ -46,16 +55,50 @@ class SignalListener:
 
     def close(self) -> None:
         """Restores the handlers, after every signal that has arrived was received."""
+        if self not in _active:  # in a forked child
+            return
         # The writing end first: the thread reads to the end of the file, so nothing that has arrived is lost.
         self._restore()
         self._thread.join()
         os.close(self._reading)
 
     def _restore(self) -> None:
+        self._restore_handlers()
+        present = _exchange(self._former)
+        if present != self._writing:  # an event loop's, which was not ours to replace, or none
+            _exchange(present)
+        _active.remove(self)
+        os.close(self._writing)  # ends the thread once it has read the rest
+
+    def _restore_handlers(self) -> None:
         for signum, handler in self._handlers.items():
             signal.signal(signum, handler if handler is not None else signal.SIG_DFL)
-        signal.set_wakeup_fd(self._former)
-        os.close(self._writing)  # ends the thread once it has read the rest
+
+    def forked(self) -> None:
+        """See ``core.fork``: a signal to the child is no signal to the parent, whose thread reads from the same pipe."""
+        if self in _active:
+            _active.remove(self)
+            self._restore_handlers()
+            signal.set_wakeup_fd(-1)
+            os.close(self._reading)
+            os.close(self._writing)
+
+    def _handle(self, signum: int, frame: FrameType | None) -> None:
+        """Keeps the signal from ending the process or raising ``KeyboardInterrupt``, and sees that it gets here."""
+        present = _exchange(self._writing)
+        if present >= 0:
+            _exchange(present)
+        if not self._gets(present):
+            _pass_on(self._writing, bytes((signum,)))
+
+    def _gets(self, descriptor: int) -> bool:
+        """Returns whether the numbers that are written there get here: directly, or through other listeners."""
+        for listener in reversed(_active):
+            if descriptor == listener._writing:
+                if listener is self:
+                    return True
+                descriptor = listener._former
+        return False
 
     def _listen(self) -> None:
         while arrived := os.read(self._reading, 64):
@@ -67,12 +110,16 @@ class SignalListener:
                     self._received(signum)
 
 
+def _exchange(descriptor: int) -> int:
+    """Sets the descriptor to which the interpreter writes. Returns the one before; none is set if it is closed."""
+    try:
+        return signal.set_wakeup_fd(descriptor, warn_on_full_buffer=False)
+    except (ValueError, OSError):
+        return signal.set_wakeup_fd(-1)
+
+
 def _pass_on(descriptor: int, arrived: bytes) -> None:
     try:
         os.write(descriptor, arrived)
     except OSError:  # full or closed: the interpreter, which wrote to it before, ignores that too
         pass
-
-
-def _nothing(signum: int, frame: FrameType | None) -> None:
-    """Keeps the signal from ending the process or raising ``KeyboardInterrupt``."""

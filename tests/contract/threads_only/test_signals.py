@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import subprocess
 import threading
@@ -9,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from support.scripts import command
-from support.waiting import Call
+from support.scripts import command, run_script
+from support.waiting import Call, wait_until
 
 HEAD = """
 import os, signal, sys, threading, time
@@ -180,3 +181,85 @@ def test_the_library_installs_no_handler_by_itself(threads: Any) -> None:
     with threads.build() as m:
         m.queue_task(lambda ctx, resource: None)
         assert [signal.getsignal(s) for s in (signal.SIGTERM, signal.SIGINT)] == before
+
+
+def usr1(m: Any) -> None:
+    """Send a signal, and wait until it has taken effect."""
+    signal.raise_signal(signal.SIGUSR1)
+    wait_until(lambda: m.closed)
+
+
+@pytest.mark.parametrize("removed", [True, False])
+def test_an_event_loop_that_has_signal_handlers_of_its_own(threads: Any, removed: bool) -> None:
+    """While it has one, and after it has removed the last: the first signal stops, the second kills, and the loop's own come."""
+    loop, gate, got = asyncio.new_event_loop(), threads.gate(), []
+    before = signal.getsignal(signal.SIGUSR2)
+    try:
+        with threads.build() as m, m.stop_on_signals(signal.SIGUSR1) as received:
+            running = m.submit(threads.kit.until_cancelled(gate))
+            gate.wait_arrivals(1)
+            loop.add_signal_handler(signal.SIGUSR2, got.append, "loop")
+            if removed:
+                loop.remove_signal_handler(signal.SIGUSR2)
+            usr1(m)
+            assert not running.done()
+            assert received.signals == [signal.SIGUSR1]
+            signal.raise_signal(signal.SIGUSR1)
+            wait_until(running.done)
+            if not removed:
+                signal.raise_signal(signal.SIGUSR2)
+                loop.run_until_complete(asyncio.wait_for(until(lambda: got), 20))
+            assert Call(m.stop).outcome(20).killed is True
+            assert received.signals == [signal.SIGUSR1] * 2
+    finally:
+        loop.close()
+        signal.signal(signal.SIGUSR2, before)
+
+
+async def until(predicate: Any) -> None:
+    """Let the loop turn until the predicate holds."""
+    while not predicate():
+        await asyncio.sleep(0)
+
+
+def test_two_managers_that_stop_on_different_signals(threads: Any) -> None:
+    """Each gets its own signal once, whichever block is the inner one."""
+    with threads.build() as m, threads.build() as other:
+        with m.stop_on_signals(signal.SIGUSR1) as outer, other.stop_on_signals(signal.SIGUSR2) as inner:
+            usr1(m)
+            signal.raise_signal(signal.SIGUSR2)
+            wait_until(lambda: other.closed)
+        assert (outer.signals, inner.signals) == ([signal.SIGUSR1], [signal.SIGUSR2])
+
+
+FORKED = """
+import asyncio, os, signal, sys, time, warnings
+import tasker
+warnings.simplefilter("ignore", DeprecationWarning)
+def child():
+    pid = os.fork()
+    if not pid:
+        signal.alarm(20)
+        while True:
+            time.sleep(1)
+    os.kill(pid, signal.SIGTERM)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+def threads():
+    with tasker.TaskManager(config) as m, m.stop_on_signals() as received:
+        print("child", child())
+        print(m.queue_task(lambda ctx, resource: "works"), m.closed, received.signals)
+async def loop():
+    async with tasker.AsyncTaskManager(config) as m:
+        with m.stop_on_signals() as received:
+            print("child", child())
+            await asyncio.sleep(0.1)  # whatever the child has sent would be there
+            print(await m.queue_task(lambda ctx, resource: "works"), m.closed, received.signals)
+config = tasker.Config(on_create=object, worker_count=1, resource_pool_size=0)
+"""
+
+
+@pytest.mark.parametrize("engine", ["threads()", "asyncio.run(loop())"])
+def test_a_signal_to_a_forked_child(engine: str) -> None:
+    """Ends the child, as it would without the manager, and does not stop the parent's manager."""
+    done = run_script(FORKED + engine)
+    assert done.stdout.splitlines() == ["child -15", "works False []"], done.stderr

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 from typing import Any
 
 import pytest
@@ -42,9 +43,28 @@ def test_one_hook_for_all(hooks: list[Any]) -> None:
         fork.disable_in_children(thing)
     del thing, gone
     gc.collect()
-    assert [list(each) for each in hooks] == [["after_in_child"]]
-    hooks[0]["after_in_child"]()
+    (hook,) = hooks
+    assert sorted(hook) == ["after_in_child", "after_in_parent", "before"]
+    hook["after_in_child"]()
     assert (one.forks, other.forks) == (1, 1)
+
+
+def test_signals_that_a_child_must_not_receive_too_early(hooks: list[Any]) -> None:
+    """They are blocked in the forking thread during the fork, and as before on both sides afterwards."""
+    thing, blocked = Thing(), lambda: signal.SIGUSR2 in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    fork.disable_in_children(thing, (signal.SIGUSR2,))
+    (hook,) = hooks
+    for after in ("after_in_parent", "after_in_child"):
+        assert not blocked()
+        hook["before"]()
+        assert blocked()
+        hook[after]()
+        assert not blocked()
+    del thing
+    gc.collect()
+    hook["before"]()
+    assert not blocked()
+    hook["after_in_parent"]()
 
 
 def test_a_system_without_fork(monkeypatch: pytest.MonkeyPatch, hooks: list[Any]) -> None:
