@@ -43,8 +43,9 @@ class ResourcePool:
         self._idle: deque[ResourceHandle] = deque()
         self._temporary = 0
         self._closed = False
-        # No resource is made or destroyed under it: that is user code.
-        self._lock = threading.Lock()
+        # No resource is made or destroyed under it: that is user code. Reentrant, because a signal handler or a finalizer
+        # may call ``run_task`` in the middle of another call; where that would see half a step, nothing is called.
+        self._lock = threading.RLock()
 
     def fill(self) -> None:
         """Makes the pool's resources. If one fails, destroys those that were made, and raises ``ResourceError``."""
@@ -155,7 +156,7 @@ class ResourcePool:
 
     def forked(self) -> None:
         """In a forked child: the resources are the parent's, so none is destroyed here."""
-        self._lock = threading.Lock()  # may be held by a thread that does not exist here
+        self._lock = threading.RLock()  # may be held by a thread that does not exist here
         self._maker = _ParentsMaker()
 
     def close(self) -> None:

@@ -1,0 +1,83 @@
+"""Tests ``run_task`` that a signal handler or a finalizer calls again in the middle of another call in the same thread."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from support.resources import ScriptedResources
+from support.waiting import Call, wait_until
+from tasker import Config, TaskManager
+from tasker.core.counters import Counters
+from tasker.threads.resource_pool import ResourcePool
+from tasker.threads.run_task import RunTask, _Call
+from tasker.threads.this_thread import this_thread
+from unit.interrupts import each_moment
+
+# Not in the hooks: those of the tests have locks of their own, which are not reentrant.
+STEPS = (
+    RunTask.run,
+    RunTask._close,
+    RunTask._count_failure,
+    ResourcePool.acquire,
+    ResourcePool.release,
+    _Call.enter,
+    Counters.resource,
+)
+
+
+def returns(ctx: Any, resource: Any) -> str:
+    """Succeeds."""
+    return "value"
+
+
+def harms(ctx: Any, resource: Any) -> None:
+    """Leaves its resource unhealthy."""
+    raise OSError
+
+
+@pytest.mark.timeout(170)
+@pytest.mark.parametrize("inner", [returns, harms])
+@pytest.mark.parametrize("outer", [returns, harms])
+@pytest.mark.parametrize("pool_size", [0, 1])
+def test_at_each_moment(request: pytest.FixtureRequest, outer: Any, inner: Any, pool_size: int) -> None:
+    """Both calls end as they should, and tasks, resources and the pool are counted right."""
+    resources = ScriptedResources()
+    manager: TaskManager[Any] = TaskManager(
+        Config(
+            worker_count=1,
+            max_worker_count=1,
+            resource_pool_size=pool_size,
+            on_create=resources.create,
+            on_destroy=resources.destroy,
+            check_health=lambda error: False,
+            creation_backoff=0.001,
+        )
+    )
+    request.addfinalizer(lambda: Call(manager.kill, 1).outcome())
+    wait_until(lambda: manager.stats().active_workers == 1)
+    answers: list[Any] = []
+
+    def run(task: Any) -> Any:
+        try:
+            return manager.run_task(task)
+        except OSError as error:
+            return type(error)
+
+    expected = {returns: "value", harms: OSError}
+    calls = 0
+    for where, value, error in each_moment(lambda: run(outer), *STEPS, reenter=lambda: answers.append(run(inner))):
+        calls += 1
+        assert (error, value) == (None, expected[outer]), where
+        assert answers == ([] if where is None else [expected[inner]]), where
+        answers.clear()
+        assert this_thread.inline == ()
+        assert manager._engine.counters.flow().outstanding == 0, where
+        assert manager._engine.pool._temporary == 0, where
+    assert calls > 10
+    wait_until(lambda: manager.stats().available_resources == pool_size)
+    ledger = manager.stats().resources
+    assert (ledger.created, ledger.destroyed) == (len(resources.created), len(resources.destroyed))
+    assert Call(manager.stop).outcome(20).killed is False
+    resources.check_all_ended_once()
