@@ -30,6 +30,8 @@ class Unstarted(enum.Enum):
 
     REQUEUE = "requeue"
     """It goes back to its place in the queue."""
+    ISOLATE = "isolate"
+    """It goes back to its place as well, and is sent by itself the next time."""
     CANCEL = "cancel"
     DROP = "drop"
     """It ends as killed."""
@@ -82,10 +84,18 @@ def after_loss(*, cancelled: bool, killed: bool) -> Verdict | None:
     return Verdict.KILLED if killed else Verdict.CANCELLED
 
 
-def unstarted(*, done: bool, killed: bool, cancelled: bool) -> Unstarted:
-    """Decides what becomes of a task that a worker gives back unstarted."""
+def unstarted(*, done: bool, killed: bool, cancelled: bool, suspect: bool = False) -> Unstarted:
+    """Decides what becomes of a task that a worker gives back unstarted.
+
+    ``suspect``: the worker died before any of the tasks that it had been sent had started, so the message itself may
+    have killed it. Which of its tasks is to blame is not known, and most of them are not, so none has lost an attempt.
+    But a task that is sent by itself counts as started before anything of it is read: if it kills again, that is a
+    failed attempt of this task alone. So no message kills workers for ever.
+    """
     if done:
         return Unstarted.LEAVE
     if killed:
         return Unstarted.DROP
-    return Unstarted.CANCEL if cancelled else Unstarted.REQUEUE
+    if cancelled:
+        return Unstarted.CANCEL
+    return Unstarted.ISOLATE if suspect else Unstarted.REQUEUE

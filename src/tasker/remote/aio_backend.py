@@ -93,7 +93,11 @@ class AsyncRemoteResource(InlineSession):
         session = self.session
         assert session is not None and isinstance(context, RemoteContext)
         inline = InlineTask(task, args)
-        refusal = self._send(session, context, inline)
+        try:
+            refusal = self._send(session, context, inline)
+        except BaseException:  # it may run all the same, and the next caller must not get its outcome
+            self.broken = True
+            raise
         if refusal is not None:
             raise refusal
         waiting = self._engine.loop.create_task(self._await_outcome(), context=contextvars.Context())
@@ -111,6 +115,9 @@ class AsyncRemoteResource(InlineSession):
             self._opened.dead = True
             self.broken: bool = True
             event = None
+        except BaseException:  # no memory, say
+            self.broken = True
+            raise
         if cancelled is not None:
             raise cancelled
         if event is None:

@@ -18,7 +18,6 @@ from tasker.aio.worker import AsyncWorker
 from tasker.control import events as ev
 from tasker.control.workers import WorkerState
 from tasker.errors import TaskKilled, WorkerLost
-from tasker.logs import describe
 
 from .aio_window import AsyncWindow
 from .async_reader import AsyncReader
@@ -84,6 +83,9 @@ class AsyncSession:
                         self.destroyed, error = True, event[1]
         except EOFError:
             error = await self._run_in_thread(session.death)
+        except Exception as fault:  # no memory, say: it is not known what it has reported
+            session.kill()
+            error = fault
         finally:
             await self._close()
             engine.counters.resource(**{"destroyed" if self.destroyed else "lost": 1})
@@ -141,6 +143,7 @@ class AsyncRemoteHost:
         self._engine = engine
         self._queue: AsyncTaskQueue = engine.queue
         self._options = sessions.options
+        self._suspects = sessions.suspects
         self._session = AsyncSession(engine, sessions, name, self._wake)
         self.window: AsyncWindow | None = None
         """While it serves."""
@@ -152,10 +155,10 @@ class AsyncRemoteHost:
 
     async def serve(self) -> ev.Event:
         """Runs tasks until the worker is to end. Returns what is to be reported after ``destroy``."""
-        worker, engine = self._worker, self._engine
+        worker, engine, queue = self._worker, self._engine, self._queue
         session, reader = self._session.session, self._session.reader
         assert session is not None and reader is not None
-        self.window = window = AsyncWindow(worker, engine, session, reader, self._options)
+        self.window = window = AsyncWindow(worker, engine, session, reader, self._options, self._suspects)
         try:
             while await self._fill(window, reader):
                 try:
@@ -169,6 +172,7 @@ class AsyncRemoteHost:
             if engine.torn_down:
                 raise
             engine.log.fault(f"worker {worker.name}", error)
+            queue.wake()  # this worker may have been woken for a task that another one has to take now
             return await self._after_exit(window, error)
         finally:
             self.window = None
@@ -248,20 +252,22 @@ class AsyncRemoteHost:
             self._parked.set_result(None)
 
     async def _after_exit(self, window: AsyncWindow, fault: BaseException | None = None) -> ev.Event:
-        """Sees to the tasks of a session that has ended without having been asked to."""
+        """Sees to the tasks of a session that has ended without having been asked to, or was ended after a fault of this
+        process."""
         engine, seat, session = self._engine, self._worker.seat, self._session.session
         assert session is not None
         lost = await self._session.death()
         if fault is not None:
-            lost = WorkerLost(f"worker {self._worker.name} was lost: {describe(fault)}")
-            lost.__cause__ = fault
+            await window.deliver_rest(fault)  # first, since only what has begun and reported nothing is lost
+            lost = window.lost_by(fault)
         begun = session.begun_at_death()
         window.handle_last(self._session.unhandled())
         ended = window.destroyed and fault is None
         event = ev.WorkerEnded(seat) if ended else ev.WorkerDied(seat, str(lost))
         if not ended:
             engine.report(event)  # before the tasks, so that a replacement is made at once
-        window.give_back_all()
+        window.give_back_loose()
+        window.give_back_all(suspect=not begun and fault is None and not window.destroyed)
         failed = [await self._lose(window, number, future, lost) for number, future, _ in begun]
         if ended and not any(failed):  # else the supervisor knows by the failed attempt that this worker ends
             engine.report(ev.WorkerWorn(seat))

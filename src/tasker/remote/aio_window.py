@@ -18,6 +18,7 @@ from .events import ERROR, GARBLED, RESULT, SessionEvent, garbled
 from .ports import LoopBackendEngine
 from .prefetch import PATIENCE
 from .session import InFlightTask, Session, SessionOptions
+from .suspects import Suspects
 from .window import InFlightWindow
 
 _SLICE = 0.001
@@ -34,8 +35,9 @@ class AsyncWindow(InFlightWindow):
         session: Session,
         reader: AsyncReader,
         options: SessionOptions,
+        suspects: Suspects | None = None,
     ) -> None:
-        super().__init__(worker.name, engine, session, options, reader.nudge)
+        super().__init__(worker.name, engine, session, options, reader.nudge, suspects)
         self._worker = worker
         self._engine = engine
         self._reader = reader
@@ -44,10 +46,14 @@ class AsyncWindow(InFlightWindow):
         """Sends tasks that were taken from the queue."""
         name, numbers = self._worker.name, self._session.numbers
         tasks: list[InFlightTask] = []
-        for future, level in taken:
-            future._stage = RUNNING
-            future._worker = name
-            tasks.append((next(numbers), future, level))
+        try:
+            for future, level in taken:
+                future._stage = RUNNING
+                future._worker = name
+                tasks.append((next(numbers), future, level))
+        except BaseException:
+            self._loose = [(0, future, level) for future, level in taken]
+            raise
         self._dispatch(tasks)
 
     # -- from the session -----------------------------------------------------------------------------------------
@@ -55,6 +61,8 @@ class AsyncWindow(InFlightWindow):
     async def receive(self) -> None:
         """Waits for events, if tasks are in flight, and handles them. Raises ``EOFError`` once the session is gone."""
         in_flight = self._session.in_flight
+        if left := [*self._unhandled]:  # a cancellation of this worker has struck among them
+            await self._handle_all(left)
         if not in_flight:
             return
         events = await self._reader.events(PATIENCE if len(in_flight) > 1 else None)
@@ -69,23 +77,30 @@ class AsyncWindow(InFlightWindow):
         engine, shard = self._engine, self._worker.shard
         meter, collector = shard.meter, engine.collector
         took, begun = 0.0, monotonic()
-        for event in events:
-            if event[0] != RESULT:
-                await self._handle_other(event)
-                continue
-            _, number, value, started, finished = event
-            future = self._ended(number)
-            future._started_at = started
-            future._finished_at = finished
-            took += finished - started
-            meter.execution.append(finished - started)
-            meter.wait.append(started - future._queued_at)
-            shard.done += 1
-            shard.future = None
-            if collector is not None:
-                engine.hooks.completion(TaskLifecycleTimestamps(future._queued_at, started, finished))
-            if future._stage == RUNNING:
-                future._end_result(value)
+        future: Any = None
+        self._unhandled = rest = iter(events)
+        try:
+            for event in rest:
+                if event[0] != RESULT:
+                    await self._handle_other(event)
+                    continue
+                _, number, value, started, finished = event
+                future = self._ended(number)
+                future._started_at = started
+                future._finished_at = finished
+                took += finished - started
+                meter.execution.append(finished - started)
+                meter.wait.append(started - future._queued_at)
+                shard.done += 1
+                shard.future = None
+                if collector is not None:
+                    engine.hooks.completion(TaskLifecycleTimestamps(future._queued_at, started, finished))
+                if future._stage == RUNNING:
+                    future._end_result(value)
+        except BaseException as fault:
+            self._lose_in_hand(future, fault)
+            self._lose_in_hand(shard.future, fault)
+            raise
         self._prefetch.took(took / len(events))
         shard.flush()
         if monotonic() - begun > _SLICE:
@@ -104,6 +119,30 @@ class AsyncWindow(InFlightWindow):
             self._worker.shard.future = None
         else:
             self._handle(event)
+
+    # -- after a fault of this process ----------------------------------------------------------------------------
+
+    async def deliver_rest(self, fault: BaseException) -> None:
+        """Delivers the outcomes that the session, which is gone, has reported."""
+        self._lose_in_hand(self._worker.shard.future, fault)
+        for event in self._read_before(self._reader.take()):
+            try:
+                await self._handle_all([event])
+            except asyncio.CancelledError:
+                await self._worker._absorb()
+            except BaseException as error:  # of a task that is not the first in flight, say
+                self._engine.log.fault(f"worker {self.name}", error)
+
+    def _lose_in_hand(self, future: Any, fault: BaseException) -> None:
+        """Ends a task whose outcome was read, if the fault struck before that was delivered."""
+        shard = self._worker.shard
+        if not self._in_hand(future) or future._stage != RUNNING:
+            return
+        if shard.future is future:  # not counted as done
+            shard.done += 1
+            shard.future = None
+        shard.meter.failed += 1
+        future._end_error(self.lost_by(fault))
 
     # -- InFlightWindow -------------------------------------------------------------------------------------------
 

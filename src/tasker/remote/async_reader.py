@@ -20,10 +20,13 @@ class AsyncReader:
         self._waiter: asyncio.Future[None] | None = None
         self._at_end = False
         self._closed = False
+        self._fault: Exception | None = None
         self._watch = session.watch(loop, self._read)
 
     def at_end(self) -> bool:
-        """Returns whether there is nothing more to come."""
+        """Returns whether there is nothing more to come. Raises a fault of the reading."""
+        if self._fault is not None:
+            raise self._fault
         return self._at_end
 
     def close(self) -> None:
@@ -33,11 +36,11 @@ class AsyncReader:
 
     async def events(self, timeout: float | None = None) -> list[SessionEvent]:
         """Returns what has been reported; waits for it, ``timeout`` seconds at most (then []). Raises ``EOFError`` at the
-        end."""
+        end, or a fault of the reading."""
         self._watch.flush()
-        if not self._received and not self._at_end:
+        if not self._received and not self._at_end and self._fault is None:
             await self._wait(timeout)
-        if not self._received and self._at_end:
+        if not self._received and self.at_end():
             raise EOFError
         return self.take()
 
@@ -49,7 +52,7 @@ class AsyncReader:
     def check(self) -> None:
         """Looks for the end of the session, which the loop may not see: a process that a child has started may hold its
         sockets open."""
-        while self._session.dead and not self._at_end and not self._closed:
+        while self._session.dead and not self._at_end and not self._closed and self._fault is None:
             self._read()
 
     def nudge(self) -> None:
@@ -74,5 +77,10 @@ class AsyncReader:
             self._at_end = True
             self._watch.close()
             self._on_end()
-        if self._received or self._at_end:
+        except Exception as fault:  # no memory, say: whoever waits must know, and the loop would only log it
+            self._fault = fault
+            self._session.kill()
+            self._watch.close()
+            self._on_end()
+        if self._received or self._at_end or self._fault is not None:
             self.nudge()

@@ -12,7 +12,7 @@ from tasker.errors import TravelError, WorkerLost
 from tasker.logs import task_name
 
 from .context import RemoteContext
-from .events import ERROR, GARBLED, GONE, LARGE, RESULT, SKIPPED, SessionEvent, garbled
+from .events import ERROR, GARBLED, GONE, LARGE, RESULT, SKIPPED, UNREAD, SessionEvent, garbled
 from .recycling import RecycleLimits
 from .session import Session, SessionOptions
 
@@ -70,7 +70,7 @@ class InlineSession:
         """Returns the event that ends the task, if it is among these, and notes the others."""
         for event in events:
             kind = event[0]
-            if kind in (RESULT, ERROR, SKIPPED, GARBLED):
+            if kind in (RESULT, ERROR, SKIPPED, GARBLED, UNREAD):
                 return event
             self.destroyed = self.destroyed or kind == GONE
             self._recycle_limits.large = self._recycle_limits.large or kind == LARGE
@@ -95,5 +95,7 @@ class InlineSession:
             if event[5] and not context.cancelled:
                 Context.cancel(context, error)
             raise error
+        if kind == UNREAD:
+            raise TravelError(f"{task.label}: the message with its arguments can't be read in its process")
         context.raise_if_cancelled()
         raise WorkerLost(f"worker {self.name} did not run {task.label}")

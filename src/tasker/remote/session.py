@@ -25,6 +25,8 @@ from tasker.errors import TravelError, WorkerLost
 from tasker.stats import ProcessUsage
 
 from .events import SessionEvent
+from .graces import graces
+from .suspects import Suspects
 
 if TYPE_CHECKING:
     import asyncio  # for a name alone: to load it takes longer than all of this library
@@ -90,7 +92,6 @@ class Session(ABC):
         self.lock: threading.Lock = threading.Lock()
         """Held while ``in_flight``, ``begun`` or ``closed`` changes; except that the driver alone removes the first
         task in flight."""
-        self._timers: list[threading.Timer] = []
 
     @property
     def pid(self) -> int:
@@ -110,7 +111,7 @@ class Session(ABC):
 
         Returns the tasks that cannot be sent, and the mean size of the others in bytes (0 if it is not known). A session
         that is gone takes tasks all the same: the next ``events`` raises. ``alone``: each task for itself, so that one
-        that cannot be read over there does not spoil the others.
+        that cannot be read over there does not spoil the others; and it counts as begun before anything of it is read.
         """
 
     @abstractmethod
@@ -216,23 +217,15 @@ class Session(ABC):
         self._after(grace, terminate)
 
     def _after(self, seconds: float, fn: Callable[[], object]) -> None:
-        timer = threading.Timer(seconds, fn)
-        timer.daemon = True
-        timer.name = f"{self.name}-grace"
-        with self.lock:
-            if self.closed:
-                return
-            self._timers = [other for other in self._timers if other.is_alive()]
-            self._timers.append(timer)
-            timer.start()
+        graces.set(self, seconds, fn)
+        if self.closed:  # meanwhile, so that ``close`` may have found nothing to forget
+            graces.forget(self)
 
     def _close_once(self) -> bool:
-        """Marks it as closed and cancels its timers; False if it was closed before."""
+        """Marks it as closed and ends its grace; False if it was closed before."""
         with self.lock:
             first, self.closed = not self.closed, True
-            timers, self._timers = self._timers, []
-        for timer in timers:
-            timer.cancel()
+        graces.forget(self)
         return first
 
 
@@ -244,6 +237,7 @@ class Sessions(ABC, Generic[S]):
 
     def __init__(self, options: SessionOptions) -> None:
         self.options: SessionOptions = options
+        self.suspects: Suspects = Suspects()
         self._lock = threading.Lock()
         self._open: dict[S, None] = {}
         self._finished = False

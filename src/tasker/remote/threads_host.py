@@ -71,18 +71,17 @@ class RemoteHost:
         """See ``Host``."""
         session = self._session
         assert session is not None
-        self.window = window = ThreadsWindow(self._worker, self._engine, session, self._sessions.options)
+        self.window = window = ThreadsWindow(
+            self._worker, self._engine, session, self._sessions.options, self._sessions.suspects
+        )
         try:
             while self._fill(window):
                 window.receive()
         except EOFError:
             self._after_exit(session, window)
-        except BaseException:  # no memory, or a fault of ours: the worker sees to the task in hand
+        except BaseException as fault:  # no memory, or a fault of ours
             session.kill()
-            session.death()
-            session.begun_at_death()
-            self._dead = True
-            window.give_back_all()
+            self._after_exit(session, window, fault)
             raise
         finally:
             self.window = None
@@ -153,18 +152,26 @@ class RemoteHost:
             taken += more
         return taken
 
-    def _after_exit(self, session: Session, window: ThreadsWindow) -> None:
-        """Sees to the tasks of a session that has ended without having been asked to. Raises ``HostDied``, unless it has
-        destroyed its resource."""
+    def _after_exit(self, session: Session, window: ThreadsWindow, fault: BaseException | None = None) -> None:
+        """Sees to the tasks of a session that has ended without having been asked to, or was ended after a fault of this
+        process. Raises ``HostDied``, unless it has destroyed its resource or there was a fault."""
         engine, seat = self._engine, self._worker.seat
         self._dead = True
-        begun = session.begun_at_death()
         lost = session.death()
+        if fault is not None:
+            window.deliver_rest(fault)  # first, since only what has begun and reported nothing is lost
+            lost = window.lost_by(fault)
+        begun = session.begun_at_death()
         window.handle_last(session.last_events())
-        if not window.destroyed:
-            engine.report(ev.WorkerDied(seat, str(lost)))  # before the tasks, so that a replacement is made at once
-        window.give_back_all()
+        # Before the tasks, so that a replacement is made at once. Not after a fault: the worker has yet to look what of
+        # its books is left to complete, and the replacement goes on with these books.
+        if fault is None and not window.destroyed:
+            engine.report(ev.WorkerDied(seat, str(lost)))
+        window.give_back_loose()
+        window.give_back_all(suspect=not begun and fault is None and not window.destroyed)
         failed = [self._lose(window, number, future, lost) for number, future, _ in begun]
+        if fault is not None:
+            return
         if not window.destroyed:
             raise HostDied(str(lost))
         if not any(failed):  # else the supervisor knows by the failed attempt that this worker ends
@@ -198,10 +205,13 @@ def leave_and_wait(session: Session) -> tuple[BaseException | None, bool]:
     """Has a session destroy its resource. Returns what that raised, and whether the resource was destroyed."""
     session.leave()
     while True:
-        session.wait()
         try:
+            session.wait()
             event = destruction(session.events())
         except EOFError:
             return session.death(), False
+        except BaseException as fault:  # no memory, say: the worker has to end all the same
+            session.kill()
+            return fault, False
         if event is not None:
             return event[1], True

@@ -18,14 +18,22 @@ from .events import ERROR, GARBLED, RESULT, SessionEvent, garbled
 from .ports import WindowEngine
 from .prefetch import PATIENCE
 from .session import InFlightTask, Session, SessionOptions
+from .suspects import Suspects
 from .window import InFlightWindow, out_of_turn
 
 
 class ThreadsWindow(InFlightWindow):
     """See ``InFlightWindow``. ``RUN`` stands in a task's log from the sending on."""
 
-    def __init__(self, worker: HostedWorker, engine: WindowEngine, session: Session, options: SessionOptions) -> None:
-        super().__init__(worker.name, engine, session, options, session.nudge)
+    def __init__(
+        self,
+        worker: HostedWorker,
+        engine: WindowEngine,
+        session: Session,
+        options: SessionOptions,
+        suspects: Suspects | None = None,
+    ) -> None:
+        super().__init__(worker.name, engine, session, options, session.nudge, suspects)
         self._worker = worker
         self._engine = engine
 
@@ -34,17 +42,21 @@ class ThreadsWindow(InFlightWindow):
         engine, worker, numbers = self._engine, self._worker, self._session.numbers
         name, now = worker.name, monotonic()
         tasks: list[InFlightTask] = []
-        for future, level in taken:
-            future._worker = name
-            future._started_at = now
-            future._context = None  # until it is the first
-            log = opened(future)
-            log.append(RUN)
-            # After ``RUN``: an ending that was there before it counts, and one that comes later does not.
-            if (len(log) != 1 and not future._may_run()) or engine.killed:
-                worker.skip(future)
-            else:
-                tasks.append((next(numbers), future, level))
+        try:
+            for future, level in taken:
+                future._worker = name
+                future._started_at = now
+                future._context = None  # until it is the first
+                log = opened(future)
+                log.append(RUN)
+                # After ``RUN``: an ending that was there before it counts, and one that comes later does not.
+                if (len(log) != 1 and not future._may_run()) or engine.killed:
+                    worker.skip(future)
+                else:
+                    tasks.append((next(numbers), future, level))
+        except BaseException:
+            self._loose = [(0, future, level) for future, level in taken]
+            raise
         self._dispatch(tasks)
         if not self._session.in_flight:
             self.check_drained()
@@ -71,41 +83,49 @@ class ThreadsWindow(InFlightWindow):
         meter, collector, bounded = shard.meter, engine.collector, engine.queue_slots is not None
         add_execution, add_wait, take_first = meter.execution.append, meter.wait.append, session.in_flight.popleft
         took, served = 0.0, 0
-        for event in events:
-            if event[0] != RESULT:
-                self._handle(event)
-                continue
-            _, number, value, started, finished = event
-            expected, future, _ = take_first()
-            if expected != number:
-                raise out_of_turn(expected, number)
-            if number != session.begun:
-                # It began and ended between two looks: nothing but its outcome was to be seen.
-                shard.taken += 1
-                future._attempts += 1
-                if bounded:
-                    engine.release_slot(future)
-            future._started_at = started
-            future._finished_at = finished
-            future._value = value
-            seconds = finished - started
-            took += seconds
-            served += 1
-            add_execution(seconds)
-            add_wait(started - future._queued_at)
-            # Before ``DONE``, so that whoever has the result finds it counted.
-            shard.done += 1
-            shard.future = None
-            if collector is not None:
-                engine.hooks.completion(TaskLifecycleTimestamps(future._queued_at, started, finished))
-            log = future._log
-            log.append(DONE)
-            if len(log) == 2:
-                future._kind = FINISHED
-                future._log = SETTLED
-                future._task = future._args = future._variables = future._context = None
-            elif not future._after(DONE):
-                future._value = None
+        future: Any = None
+        self._unhandled = rest = iter(events)
+        try:
+            for event in rest:
+                if event[0] != RESULT:
+                    self._handle(event)
+                    continue
+                _, number, value, started, finished = event
+                expected, future, level = take_first()
+                if expected != number:
+                    session.in_flight.appendleft((expected, future, level))
+                    raise out_of_turn(expected, number)
+                if number != session.begun:
+                    # It began and ended between two looks: nothing but its outcome was to be seen.
+                    shard.taken += 1
+                    future._attempts += 1
+                    if bounded:
+                        engine.release_slot(future)
+                future._started_at = started
+                future._finished_at = finished
+                future._value = value
+                seconds = finished - started
+                took += seconds
+                served += 1
+                add_execution(seconds)
+                add_wait(started - future._queued_at)
+                # Before ``DONE``, so that whoever has the result finds it counted.
+                shard.done += 1
+                shard.future = None
+                if collector is not None:
+                    engine.hooks.completion(TaskLifecycleTimestamps(future._queued_at, started, finished))
+                log = future._log
+                log.append(DONE)
+                if len(log) == 2:
+                    future._kind = FINISHED
+                    future._log = SETTLED
+                    future._task = future._args = future._variables = future._context = None
+                elif not future._after(DONE):
+                    future._value = None
+        except BaseException as fault:
+            self._lose_in_hand(future, fault)
+            self._lose_in_hand(shard.future, fault)
+            raise
         self._prefetch.took(took / len(events))
         self.recycle_limits.served += served
         if len(meter.execution) >= BATCH:
@@ -124,6 +144,28 @@ class ThreadsWindow(InFlightWindow):
             self._worker.shard.future = None
         else:
             super()._handle(event)
+
+    # -- after a fault of this process ----------------------------------------------------------------------------
+
+    def deliver_rest(self, fault: BaseException) -> None:
+        """Delivers the outcomes that the session, which is gone, has reported."""
+        self._lose_in_hand(self._worker.shard.future, fault)
+        for event in self._read_before():
+            try:
+                self._handle_all([event])
+            except BaseException as error:  # of a task that is not the first in flight, say
+                self._engine.log.fault(f"worker {self.name}", error)
+
+    def _lose_in_hand(self, future: Any, fault: BaseException) -> None:
+        """Ends a task whose outcome was read, if the fault struck before that was delivered, and completes the
+        counters, whatever of them was counted."""
+        if not self._in_hand(future):
+            return
+        shard = self._worker.shard
+        if shard.taken == shard.done + shard.sent_back and getattr(future, "_finished_at", 0.0) < future._started_at:
+            self._count(future)
+        shard.done = shard.taken - shard.sent_back
+        self._worker.lose(future, self.lost_by(fault))
 
     # -- InFlightWindow -------------------------------------------------------------------------------------------
 

@@ -8,12 +8,13 @@ that it has not begun.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from tasker.context import Context
 from tasker.control.attempts import Unstarted, Verdict, after_loss, unstarted
-from tasker.errors import TaskCancelled, TaskKilled, TravelError
+from tasker.errors import TaskCancelled, TaskKilled, TravelError, WorkerLost
+from tasker.logs import describe
 
 from .context import RemoteContext
 from .events import GONE, LARGE, SKIPPED, UNREAD, SessionEvent
@@ -21,13 +22,20 @@ from .ports import WindowEngine
 from .prefetch import Prefetch
 from .recycling import RecycleLimits
 from .session import InFlightTask, Session, SessionOptions
+from .suspects import Suspects
 
 
 class InFlightWindow(ABC):
     """See the module's docstring. For the worker's thread alone, except ``recall``."""
 
     def __init__(
-        self, name: str, engine: WindowEngine, session: Session, options: SessionOptions, nudge: Callable[[], object]
+        self,
+        name: str,
+        engine: WindowEngine,
+        session: Session,
+        options: SessionOptions,
+        nudge: Callable[[], object],
+        suspects: Suspects | None = None,
     ) -> None:
         self.name: str = name
         """The worker's."""
@@ -40,6 +48,16 @@ class InFlightWindow(ABC):
         """Whether its resource is not to be used any more."""
         self.destroyed: bool = False
         """Whether it has destroyed its resource of its own accord, having been terminated."""
+        self._suspects = Suspects() if suspects is None else suspects
+        self._alone: set[int] = set()
+        """The numbers of tasks that were sent by themselves."""
+        # What a fault of this process in the middle of a step must not lose:
+        self._loose: Sequence[InFlightTask] = ()
+        """Tasks that may be neither in the queue nor in flight."""
+        self._unhandled: Iterator[SessionEvent] = iter(())
+        """Events that were read and not handled."""
+        self._over = False
+        """Whether such a fault has ended the session."""
 
     @property
     def in_hand(self) -> int:
@@ -72,12 +90,26 @@ class InFlightWindow(ABC):
     # -- to the session -------------------------------------------------------------------------------------------
 
     def _dispatch(self, tasks: Sequence[InFlightTask], *, alone: bool = False) -> None:
+        self._loose = tasks
+        if alone or self._alone or self._suspects:
+            alone = self._isolates(tasks, alone)
         refused, size = self._session.send(tasks, alone)
         if size:
             self._prefetch.weighed(size)
         for (_, future, _), error in refused:
             self._refuse(future, error)
+        self._loose = ()
         self._begin()
+
+    def _isolates(self, tasks: Sequence[InFlightTask], alone: bool) -> bool:
+        """Returns whether tasks are to be sent by themselves, which one of them is enough for, and notes it."""
+        numbers = {number for number, _, _ in tasks}
+        kept = self._alone & (numbers | {number for number, _, _ in self._session.in_flight.copy()})
+        self._suspects.forget_ended()
+        found = self._suspects.take(future for _, future, _ in tasks)
+        isolates = alone or found or not kept.isdisjoint(numbers)
+        self._alone = kept | numbers if isolates else kept
+        return isolates
 
     def _begin(self) -> None:
         """Takes the first task in flight to run now, if it was not before."""
@@ -122,7 +154,7 @@ class InFlightWindow(ABC):
         if kind == SKIPPED:
             skipped = self._session.in_flight.popleft()
             self.give_back([skipped], first=skipped[0] == self._session.begun)
-        elif kind == UNREAD:
+        elif kind == UNREAD and not self._over:
             self._dispatch(self._recalled(), alone=True)
         elif kind == LARGE:
             self.recycle_limits.large = True
@@ -141,7 +173,7 @@ class InFlightWindow(ABC):
         """Goes on after an error, at which the session pauses where that could be the resource's fault."""
         if not healthy:
             self.unhealthy = True
-        elif self._any_engine.config.check_health is not None:
+        elif not self._over and self._any_engine.config.check_health is not None:
             self._session.judged += 1
             self._dispatch(self._recalled())
 
@@ -177,26 +209,69 @@ class InFlightWindow(ABC):
         ``first``: whether the first of them was taken to have begun."""
         if first:
             self._uncount(tasks[0][1])
-        for _, future, level in reversed(tasks):
-            self._give_back(future, level)
+        alone = self._alone
+        for number, future, level in reversed(tasks):
+            try:
+                self._give_back(future, level, number in alone)
+            except BaseException as fault:  # no memory, say: the others go back all the same
+                self._any_engine.log.fault(f"the return of {future.label}", fault)
+                self._restore(future, level)
         self.check_drained()
 
-    def _give_back(self, future: Any, level: int) -> None:
+    def _give_back(self, future: Any, level: int, suspect: bool) -> None:
         engine = self._any_engine
         done, cancelled = self._unsend(future)
-        verdict = unstarted(done=done, killed=engine.killed, cancelled=cancelled)
+        verdict = unstarted(done=done, killed=engine.killed, cancelled=cancelled, suspect=suspect)
         if verdict is Unstarted.DROP:
             engine.drop(future)
         elif verdict is Unstarted.CANCEL:
             self._end_cancelled(future, TaskCancelled(f"{future.label} was cancelled before it started"))
-        elif verdict is Unstarted.REQUEUE:
+        elif verdict is not Unstarted.LEAVE:
+            if verdict is Unstarted.ISOLATE:
+                self._suspects.add(future)
             engine.queue.put_back(future, level)
 
-    def give_back_all(self) -> None:
-        """Gives back all that is in flight. The session is gone, and what it had begun was taken out."""
+    def _restore(self, future: Any, level: int) -> None:
+        """Puts a task into the queue that a fault has left outside of it."""
+        queue = self._any_engine.queue
+        if not future.done() and future not in queue.levels[level].copy():
+            queue.put_back(future, level)
+
+    def give_back_all(self, *, suspect: bool = False) -> None:
+        """Gives back all that is in flight. The session is gone, and what it had begun was taken out. ``suspect``:
+        nothing had begun, so a message may have killed it."""
         rest = list(self._session.in_flight)
         self._session.in_flight.clear()
+        if suspect and rest:
+            self._alone = {number for number, _, _ in rest}
         self.give_back(rest, first=bool(rest) and rest[0][0] == self._session.begun)
+
+    # -- after a fault of this process ----------------------------------------------------------------------------
+
+    def _read_before(self, taken: Sequence[SessionEvent] = ()) -> list[SessionEvent]:
+        """Returns what the session, which is gone, has reported and nothing has handled; ``taken``: events that were
+        taken out of it."""
+        self._over = True
+        return [*self._unhandled, *taken, *self._session.last_events()]
+
+    def lost_by(self, fault: BaseException) -> WorkerLost:
+        """Returns the error of a task whose outcome this process could not take."""
+        lost = WorkerLost(f"worker {self.name} was lost: {describe(fault)}")
+        lost.__cause__ = fault
+        return lost
+
+    def give_back_loose(self) -> None:
+        """Gives back what was taken from the queue and not sent. Before what is in flight."""
+        loose, self._loose = self._loose, ()
+        known = {number for number, _, _ in self._session.in_flight.copy()}
+        for number, future, level in loose:
+            if number not in known and not future.done():
+                self.give_back([(number, future, level)], first=False)
+
+    def _in_hand(self, future: Any) -> bool:
+        """Returns whether a task is neither in flight nor has its outcome."""
+        in_flight = self._session.in_flight
+        return future is not None and not future.done() and not (in_flight and in_flight[0][1] is future)
 
     def check_drained(self) -> None:
         """Has the engine look whether that was the last task, if it waits for that."""
@@ -216,6 +291,8 @@ class InFlightWindow(ABC):
         cause = None if context is None else context.cause
         verdict = after_loss(cancelled=cause is not None, killed=isinstance(cause, TaskKilled))
         if verdict is None:
+            if number in self._alone:  # it may have been its message that has killed, and would kill again
+                self._suspects.add(future)
             return None
         kind = TaskKilled if verdict is Verdict.KILLED else TaskCancelled
         error = kind(f"{future.label} was cancelled, and its process ended because it did not heed that: {cause}")

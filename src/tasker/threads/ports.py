@@ -12,7 +12,7 @@ from tasker.control import events as ev
 from tasker.control.lifecycle import Door
 from tasker.core.counters import Counters, Shard
 from tasker.core.hooks import Hooks
-from tasker.errors import ShutdownError
+from tasker.errors import ShutdownError, WorkerLost
 from tasker.logs import GuardedLogger
 from tasker.metrics.protocol import MetricsCollector
 
@@ -121,6 +121,9 @@ class HostedWorker(Protocol):
 
     def send_back(self, future: TaskFuture[Any], error: BaseException) -> None:
         """Leaves the decision about a task whose attempt failed unhealthily to the supervisor."""
+
+    def lose(self, future: TaskFuture[Any], lost: WorkerLost) -> None:
+        """Ends the current task, which is counted as done, after a fault."""
 
 
 class EngineForRunTask(ThreadEngineForTasks, Protocol):

@@ -184,8 +184,13 @@ class Worker:
                 shard.taken += 1
             # Not ``+= 1``: the fault may have struck behind that line.
             shard.done = shard.taken - shard.sent_back
-            shard.meter.failed += 1
             lost = WorkerLost(f"worker {self.name} was lost while it ran {future.label}: {describe(error)}")
             lost.__cause__ = error
-            if not future._end(Ending(lost, forced=True)) and DONE in future._log:
-                future._after(DONE)  # the result is in the log, but perhaps not all its watchers were notified
+            self.lose(future, lost)
+
+    def lose(self, future: TaskFuture[Any], lost: WorkerLost) -> None:
+        """Ends the current task, which is counted as done, after a fault."""
+        self.shard.future = None
+        self.shard.meter.failed += 1
+        if not future._end(Ending(lost, forced=True)) and DONE in future._log:
+            future._after(DONE)  # the result is in the log, but perhaps not all its watchers were notified

@@ -61,14 +61,15 @@ def test_a_death_is_the_cancellations_doing_or_the_resources() -> None:
     assert after_loss(cancelled=False, killed=False) is None
 
 
-@pytest.mark.parametrize(("done", "killed", "cancelled"), list(itertools.product(BOTH, BOTH, BOTH)))
-def test_a_task_that_did_not_start(done: bool, killed: bool, cancelled: bool) -> None:
-    """It is left alone if it has its outcome, else dropped by a kill, else cancelled if it was, else queued again."""
-    expected = Unstarted.REQUEUE
+@pytest.mark.parametrize(("done", "killed", "cancelled", "suspect"), list(itertools.product(BOTH, BOTH, BOTH, BOTH)))
+def test_a_task_that_did_not_start(done: bool, killed: bool, cancelled: bool, suspect: bool) -> None:
+    """It is left alone if it has its outcome, else dropped by a kill, else cancelled if it was, else queued again; one
+    whose message may have killed its worker is sent by itself then."""
+    expected = Unstarted.ISOLATE if suspect else Unstarted.REQUEUE
     if cancelled:
         expected = Unstarted.CANCEL
     if killed:
         expected = Unstarted.DROP
     if done:
         expected = Unstarted.LEAVE
-    assert unstarted(done=done, killed=killed, cancelled=cancelled) is expected
+    assert unstarted(done=done, killed=killed, cancelled=cancelled, suspect=suspect) is expected

@@ -1,10 +1,9 @@
 """The program of a child: it makes the resource, runs the tasks, and ends the resource, all in its main thread.
 
-That thread reads tasks and writes what became of them. A second one, ``tasker-control``, reads cancellations, and notices
-the end of the parent: then the running task is cancelled and the resource destroyed; a task that does not heed that is cut
-off after a grace.
+That thread reads tasks and writes what became of them. Others see to the orders of the parent, see ``orders``.
 
-SIGTERM interrupts the running task by an exception, so that the resource can still be destroyed.
+The parent's ``TERMINATE`` interrupts the running task by an exception, so that the resource can still be destroyed. A SIGTERM
+from elsewhere, which may go to the whole process group, interrupts no task: the child ends after the one that it runs.
 """
 
 from __future__ import annotations
@@ -14,10 +13,8 @@ import json
 import os
 import signal
 import socket
-import sys
-import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Iterable
 from pickle import dumps
 from time import monotonic
 from types import CoroutineType
@@ -25,40 +22,30 @@ from typing import Any
 
 from tasker.context import Context, RootContext
 from tasker.core.user_functions import refused
-from tasker.errors import TaskKilled, TravelError
+from tasker.errors import TravelError
 from tasker.logs import describe, task_name
 from tasker.process.protocol.errors import pack_error
-from tasker.process.protocol.messages import LEAVE, ChildMessage, EncodedTask, Setup
+from tasker.process.protocol.messages import LATER, LEAVE, ChildMessage, EncodedTask, Setup
 from tasker.process.protocol.pickling import PLAIN, pack, pack_named, unpack, unpack_variables
 from tasker.process.protocol.wire import MAPPED_SIZE, Frame, Wire
 from tasker.process.usage import own_rss
 from tasker.remote.events import ERROR, GONE, LARGE, READY, RESULT, SKIPPED, UNMADE, UNREAD
 
+from .exits import flush_streams, leave_copy
+from .orders import Orders, TaskContext
 from .output import redirect_output
 from .resource import Resource
 
 _RSS_INTERVAL = 0.1
 """Seconds between two measurements of the memory."""
-_MOST_EARLY = 10_000
-LAST = 1.0
-"""Seconds for the end of the resource, after those that a running task is given, when the parent is gone."""
+
+
+_NOT, _BY_ORDER, _BY_ANY = range(3)
+"""Whether SIGTERM may interrupt the main thread: only while the parent has ordered it, or whoever has sent it."""
 
 
 class Terminated(SystemExit):
     """Raised in the main thread by SIGTERM; a ``SystemExit``, because event loops let that through."""
-
-
-class _Context(Context):
-    """The context of the task that runs."""
-
-    __slots__ = ("interrupt", "killed", "number")
-
-    def __init__(self, root: Context, number: int) -> None:
-        super().__init__(root)
-        self.number: int = number
-        self.interrupt: Callable[[], object] | None = None
-        """Cancels the coroutine of an asynchronous task. From any thread."""
-        self.killed: bool = False
 
 
 class Child:
@@ -66,19 +53,15 @@ class Child:
 
     def __init__(self, wire: Wire, control: Wire, permits: int, setup: Setup) -> None:
         self._wire = wire
-        self._control = control
         self._permits = permits
         self._setup = setup
         self._ahead: deque[tuple[int, EncodedTask]] = deque()
         """Tasks that were read and have not begun, each with its epoch."""
-        self._current: _Context | None = None
-        self._early: dict[int, BaseException] = {}
-        """Cancellations of tasks that have not begun."""
         self._leaving = False
-        self._interruptible = False
-        self._over = threading.Event()
-        self._cancelling = threading.Lock()
-        """Held while a cancellation is carried out, its callbacks included."""
+        self._interruptible = _NOT
+        self._copied = False
+        """Whether this process is a fork of the child, made by a task."""
+        self._orders = Orders(control, setup.grace, self._leave)
         self._root = _root(setup.values)
         self._resource = Resource(setup)
         self._measured = monotonic()
@@ -88,12 +71,13 @@ class Child:
     def live(self) -> int:
         """Makes the resource, runs tasks and ends the resource; returns the status to exit with."""
         signal.signal(signal.SIGTERM, self._terminate)
-        threading.Thread(target=self._listen, name="tasker-control", daemon=True).start()
+        os.register_at_fork(after_in_child=self._after_fork)
+        self._orders.start()
         try:
             self._user(self._resource.make)
         except BaseException as error:
             self._send((UNMADE, pack_error(error)))
-            self._over.set()
+            self._orders.end()
             return 1
         self._send((READY,))
         try:
@@ -102,30 +86,45 @@ class Child:
             pass
         return self._end()
 
-    def _user(self, fn: Any, *args: Any) -> Any:
+    def _user(self, fn: Any, *args: Any, by: int = _BY_ORDER) -> Any:
         """Calls user code or something else that SIGTERM may interrupt."""
-        self._interruptible = True
+        self._interruptible = by
         try:
             return fn(*args)
         finally:
-            self._interruptible = False
+            self._interruptible = _NOT
+            if self._copied:
+                leave_copy()
+
+    def _leave(self) -> None:
+        self._leaving = True
 
     def _terminate(self, *_: object) -> None:
-        self._leaving = True
-        if self._interruptible:
-            self._interruptible = False
+        self._leave()
+        if self._interruptible == _BY_ANY or (self._interruptible and self._orders.terminated):
+            self._interruptible = _NOT
             raise Terminated
+
+    def _after_fork(self) -> None:
+        """In a process that a task has forked: that is none of the parent's, even if the task returns there as well."""
+        self._copied = True
+        # ``multiprocessing`` ends its processes by SIGTERM; an exception in their place might wait for ever for a lock.
+        if signal.getsignal(signal.SIGTERM) == self._terminate:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        self._wire.close()
+        self._orders.close()
+        os.close(self._permits)
 
     def _end(self) -> int:
         fault = None
-        # A cancellation that has reached the context is carried out to its last callback before the resource goes.
-        if self._cancelling.acquire(timeout=max(self._setup.grace, LAST)):
-            self._cancelling.release()
+        self._orders.settle()  # before the resource goes
         try:
             self._resource.end()
         except BaseException as error:
             fault = pack_error(error)
-        self._over.set()
+        if self._copied:
+            leave_copy()
+        self._orders.end()
         try:
             self._send((GONE, fault))
         except OSError:
@@ -153,20 +152,29 @@ class Child:
                 try:
                     (epoch,) = os.read(self._permits, 1)
                 except BlockingIOError:  # all that is here was recalled
+                    self._drop(self._ahead)
                     self._ahead.clear()
                     continue
             its_epoch, task = self._ahead.popleft()
             # The permit is of the newest epoch, so a task of another one was recalled.
             if its_epoch == epoch:
                 return task
+            self._drop([(its_epoch, task)])
+
+    def _drop(self, tasks: Iterable[tuple[int, EncodedTask]]) -> None:
+        """Reads on after tasks that do not run: over what comes later of them."""
+        for _, task in tasks:
+            if task[4] == LATER:
+                size, _ = self._wire.receive_frame()
+                self._wire.skip(size)
 
     def _read(self) -> bool:
         """Reads one message; False where it is time to leave."""
-        parts = self._user(self._wire.receive_one)
+        size, body = self._user(self._wire.receive_frame, by=_BY_ANY)
         if self._leaving:
             return False
         try:
-            message = unpack(parts)
+            message = unpack(self._wire.message(size, body))
         except BaseException:
             self._send((UNREAD,))  # the tasks come again, each for itself, and then one of them gets the error
             return True
@@ -174,48 +182,54 @@ class Child:
             return False
         epoch, judged, tasks = message
         # One that was sent before the parent had judged the last error is recalled by the parent, and sent again.
+        coming = [(epoch, task) for task in tasks]
         if judged >= self._pauses:
-            self._ahead.extend([(epoch, task) for task in tasks])
+            self._ahead.extend(coming)
+        else:
+            self._drop(coming)
         return True
 
     def _pause(self) -> None:
         """Lets nothing begin that was sent before the parent has judged what is reported next."""
         self._pauses += 1
+        self._drop(self._ahead)
         self._ahead.clear()
 
     def _run(self, encoded: EncodedTask) -> None:
         number, task, args, variables, packed = encoded
         started = monotonic()
-        # ``_current`` first, then ``_early``. The control thread writes ``_early`` first and then looks at ``_current``,
-        # so a cancellation is seen by at least one of the two.
-        self._current = context = _Context(self._root, number)
-        if self._early and self._early.pop(number, None) is not None:
-            self._current = None
+        orders = self._orders
+        # ``current`` first, then ``early``. A cancellation is written to ``early`` first and then looks at ``current``,
+        # so it is seen by at least one of the two.
+        orders.current = context = TaskContext(self._root, number)
+        if orders.early and orders.early.pop(number, None) is not None:
+            orders.current = None
+            self._drop([(0, encoded)])
             self._send((SKIPPED, number))
             return
         try:
             if packed is not None:
-                task, args, variables = _unpacked(task, packed)
+                task, args, variables = self._unpacked(task, packed)
             run = unpack_variables(variables).run if variables else contextvars.Context().run
-            self._interruptible = True
+            self._interruptible = _BY_ORDER
             try:
+                if orders.terminated:
+                    raise Terminated
                 value = self._resource.call(run, task, context, args)
             finally:
-                self._interruptible = False
+                self._interruptible = _NOT
+                if self._copied:
+                    leave_copy()
             if type(value) is CoroutineType:
                 raise refused(value)
         except Terminated:
-            self._current = None
+            self._orders.current = None
             return  # the parent finds a task that has begun and has no outcome
         except BaseException as error:
-            self._current = None
-            if self._setup.must_admit:
-                self._pause()
-            self._measure()
-            self._send((ERROR, number, pack_error(error), started, monotonic(), context.cancelled))
+            self._raised(context, error, started)
             return
         finished = monotonic()
-        self._current = None
+        self._orders.current = None
         self._measure()
         if type(value) in PLAIN:
             pickled = dumps((RESULT, number, value, started, finished), 5)
@@ -223,6 +237,21 @@ class Child:
                 self._wire.put_small(pickled)
                 return
         self._result(number, task, value, started, finished)
+
+    def _raised(self, context: TaskContext, error: BaseException, started: float) -> None:
+        self._orders.current = None
+        if self._setup.must_admit:
+            self._pause()
+        self._measure()
+        self._send((ERROR, context.number, pack_error(error), started, monotonic(), context.cancelled))
+
+    def _unpacked(self, name: Any, packed: list[Any]) -> Any:
+        try:
+            return unpack(packed or self._wire.receive_one())
+        except BaseException as error:
+            raise TravelError(
+                f"{name}: the task or its arguments can't be unpickled in the child: {describe(error)}"
+            ) from error
 
     def _result(self, number: int, task: Any, value: Any, started: float, finished: float) -> None:
         try:
@@ -255,55 +284,6 @@ class Child:
         if rss > most:
             self._pause()
             self._send((LARGE, rss))
-
-    # -- the control thread ---------------------------------------------------------------------------------------
-
-    def _listen(self) -> None:
-        try:
-            while True:
-                number, cause = unpack(self._control.receive_one())
-                self._cancel(number, cause)
-        except (EOFError, OSError):
-            pass
-        self._leaving = True  # the parent is gone, or it has read the last message and closed the connection
-        self._cancel(0, TaskKilled("the process of the manager is gone"))
-        if not self._over.wait(self._setup.grace + LAST):
-            os._exit(1)
-
-    def _cancel(self, number: int, cause: BaseException) -> None:
-        """Cancels a task; 0: whatever runs."""
-        with self._cancelling:
-            self._carry_out(number, cause)
-
-    def _carry_out(self, number: int, cause: BaseException) -> None:
-        if number:
-            self._early[number] = cause
-            if len(self._early) > _MOST_EARLY:  # of tasks that had ended when their cancellation came
-                del self._early[next(iter(self._early))]
-        current = self._current
-        if current is None or number not in (0, current.number):
-            return
-        self._early.pop(number, None)
-        if isinstance(cause, TaskKilled):
-            # A kill comes twice, to whatever runs and to this task. A coroutine that cleans up must not be struck twice.
-            if current.killed:
-                return
-            current.killed = True
-        try:
-            current.cancel(cause)
-        except BaseException:  # raised by a callback
-            sys.excepthook(*sys.exc_info())
-        if current.interrupt is not None:
-            current.interrupt()
-
-
-def _unpacked(name: Any, packed: list[Any]) -> Any:
-    try:
-        return unpack(packed)
-    except BaseException as error:
-        raise TravelError(
-            f"{name}: the task or its arguments can't be unpickled in the child: {describe(error)}"
-        ) from error
 
 
 def _root(values: list[tuple[Any, Any]]) -> Context:
@@ -339,11 +319,7 @@ def run(fds: list[int]) -> int:
             return _unmade(wire, error)
         return Child(wire, Wire(cancellations, wire.side), permits, setup).live()
     finally:
-        for stream in (sys.stdout, sys.stderr):
-            try:
-                stream.flush()
-            except (OSError, ValueError, AttributeError):
-                pass
+        flush_streams()
 
 
 def _unmade(wire: Wire, error: BaseException) -> int:

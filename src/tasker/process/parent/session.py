@@ -12,17 +12,18 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from tasker.errors import TravelError, WorkerLost
+from tasker.errors import TaskCancelled, TravelError, WorkerLost
+from tasker.logs import describe
 from tasker.process.protocol.decoding import event_of
 from tasker.process.protocol.encoding import TaskEncoder
-from tasker.process.protocol.messages import EPOCHS, LEAVE, EncodedTask, Setup
+from tasker.process.protocol.messages import EPOCHS, LATER, LEAVE, TERMINATE, EncodedTask, Setup
 from tasker.process.protocol.pickling import pack, pack_named
-from tasker.process.protocol.wire import Frame
+from tasker.process.protocol.wire import MAPPED_SIZE, Frame, Parts
 from tasker.remote.events import SessionEvent
 from tasker.remote.session import ArgsOf, InFlightTask, Refused, Session
 
 from .connection import Connection
-from .fork_server_client import FORK_SERVER_LOST, ForkServerClient, SpawnedChild, send_signal
+from .fork_server_client import FORK_SERVER_LOST, ForkServerClient, SpawnedChild
 from .loop_watch import LoopWatch
 
 if TYPE_CHECKING:
@@ -87,16 +88,31 @@ class ProcessSession(Session):
         sent, encoded, size = self._encode(tasks, alone, refused)
         if not sent:
             return refused, 0.0
+        if alone:
+            for task, one in zip(sent, encoded, strict=True):
+                self._send_alone(task, one, refused)
+            return refused, size / len(sent)
         try:
-            self._post(sent, encoded)
-        except OSError as error:  # no descriptor or memory left for what is large
-            refused += [(task, TravelError(f"{task[1].label}: its arguments can't be sent: {error}")) for task in sent]
-        except Exception:  # something in there cannot be pickled; but what?
-            if alone:
-                raise
+            frames = self._frames(sent, [(None, encoded)])
+        except BaseException:  # something in there cannot be pickled, whatever its methods raise; but what?
             more, size = self.send(sent, alone=True)
             return refused + more, size
+        self._put(frames)
         return refused, size / len(sent)
+
+    def _send_alone(self, task: InFlightTask, encoded: EncodedTask, refused: list[Refused]) -> None:
+        number, name, _, _, packed = encoded
+        assert packed is not None
+        size = sum(memoryview(part).nbytes for part in packed)
+        messages: list[tuple[Parts | None, list[EncodedTask]]] = [(None, [encoded])]
+        if size >= MAPPED_SIZE:
+            messages = [(None, [(number, name, (), None, LATER)]), (packed, [])]
+        try:
+            frames = self._frames([task], messages)
+        except BaseException as error:  # no descriptor or memory left for what is large
+            refused.append((task, TravelError(f"{task[1].label}: its arguments can't be sent: {describe(error)}")))
+        else:
+            self._put(frames)
 
     def _encode(
         self, tasks: Sequence[InFlightTask], alone: bool, refused: list[Refused]
@@ -112,33 +128,53 @@ class ProcessSession(Session):
                 encoded.append(encode(task[0], task[1], alone))
             except TravelError as error:
                 refused.append((task, error))
+            except BaseException as error:  # the user's methods raise what they like, and the other tasks have to go
+                fault = TravelError(f"{task[1].label}: the task or its arguments can't be pickled: {describe(error)}")
+                refused.append((task, fault))
             else:
                 sent.append(task)
                 size += encoder.size
         return sent, encoded, size
 
-    def _post(self, sent: list[InFlightTask], encoded: list[EncodedTask]) -> None:
-        """Sends encoded tasks; if it raises, nothing was sent."""
+    def _frames(self, sent: list[InFlightTask], messages: list[tuple[Parts | None, list[EncodedTask]]]) -> list[Frame]:
+        """Takes tasks into flight and returns what is to be sent for them: for each message its parts, or the tasks that
+        it is made of. If it raises, nothing was taken."""
         while True:
             epoch = self._epoch
-            # Not under the lock: pickling may call the user's code, which may call ``recall``.
-            frame = Frame(pack((epoch, self.judged, encoded)))
-            with self.lock:
-                # After a recall meanwhile the epoch is another, and the child would drop what has this one.
-                if current := epoch == self._epoch:
-                    # The permits before the message: the child that has read a task finds its permit, or none because
-                    # the task was recalled.
-                    self.in_flight.extend(sent)
-                    self._connection.grant(epoch, len(sent))
-            if current:
-                break
-            frame.drop()
+            frames: list[Frame] = []
+            try:
+                # Not under the lock: pickling may call the user's code, which may call ``recall``.
+                for parts, encoded in messages:
+                    frames.append(Frame(pack((epoch, self.judged, encoded)) if parts is None else parts))
+                if self._take_into_flight(epoch, sent):
+                    return frames
+            except BaseException:
+                drop_all(frames)
+                raise
+            drop_all(frames)
+
+    def _take_into_flight(self, epoch: int, sent: list[InFlightTask]) -> bool:
+        """Returns False if there was a recall meanwhile: then the child would drop what has this epoch."""
+        with self.lock:
+            if epoch != self._epoch:
+                return False
+            # The permits before the message: the child that has read a task finds its permit, or none because the task
+            # was recalled.
+            self.in_flight.extend(sent)
+            self._connection.grant(epoch, len(sent))
+            return True
+
+    def _put(self, frames: list[Frame]) -> None:
+        """Sends what was taken into flight."""
         try:
-            self._wire.put(frame)
+            for frame in frames:
+                self._wire.put(frame)
         except ConnectionError:  # it is gone; the next ``events`` raises
             pass
-        except OSError:  # the kernel takes no more files on their way
+        except (OSError, MemoryError):  # the kernel takes no more files on their way, or half of it was sent
             self.kill()
+        finally:
+            drop_all(frames)
 
     def recall(self) -> tuple[list[InFlightTask], bool]:
         """See ``Session``."""
@@ -152,7 +188,13 @@ class ProcessSession(Session):
 
     def cancel(self, number: int, cause: BaseException) -> None:
         """See ``Session``."""
-        parts = pack((number, cause))
+        self._order(number, cause)
+
+    def _order(self, number: int, cause: BaseException | None) -> None:
+        try:
+            parts = pack((number, cause))
+        except BaseException:  # a cause of the user's that cannot go there
+            parts = pack((number, TaskCancelled(describe(cause)) if cause is not None else None))
         try:
             with self.lock:
                 if not self.closed:
@@ -197,10 +239,9 @@ class ProcessSession(Session):
             pass
 
     def terminate(self) -> None:
-        """See ``Session``."""
-        spawned = self._spawned
-        if spawned is not None and spawned.pid and spawned.status is None:
-            send_signal(spawned.pid, signal.SIGTERM)
+        """See ``Session``. By a message and not by SIGTERM, which reaches a whole process group when the parent is to end;
+        then the parent decides what becomes of the tasks."""
+        self._order(TERMINATE, None)
 
     def kill(self) -> None:
         """See ``Session``."""
@@ -233,6 +274,12 @@ class ProcessSession(Session):
                 self.kill()
                 spawned.ended.wait(_EXIT_PATIENCE)  # longer only where the fork server was stopped
         self._connection.close()
+
+
+def drop_all(frames: list[Frame]) -> None:
+    """Closes the files of frames that were sent, or are not to be."""
+    for frame in frames:
+        frame.drop()
 
 
 def ending(status: int | None) -> str:

@@ -10,10 +10,10 @@ from tasker.logs import describe
 from tasker.remote.events import ERROR, GARBLED, GONE, RESULT, UNMADE, SessionEvent
 
 from .errors import PackedError, unpack_error
-from .pickling import USER_ERRORS, unpack
+from .pickling import unpack
 
 
-def event_of(message: bytes | list[Any] | OSError) -> SessionEvent:
+def event_of(message: bytes | list[Any] | OSError | MemoryError) -> SessionEvent:
     """Returns the event; ``GARBLED`` for a message that cannot be read."""
     try:
         if type(message) is bytes:  # nearly always
@@ -22,7 +22,7 @@ def event_of(message: bytes | list[Any] | OSError) -> SessionEvent:
             event = unpack(message)
         else:
             return GARBLED, message
-    except USER_ERRORS as fault:
+    except BaseException as fault:  # whatever the user's methods raise: the other outcomes have to be delivered
         return GARBLED, fault
     return event if event[0] == RESULT else _with_its_error(event)
 
@@ -43,7 +43,7 @@ def _with_its_error(message: SessionEvent) -> SessionEvent:
 def _made_again(packed: PackedError) -> BaseException:
     try:
         return unpack_error(packed)
-    except USER_ERRORS as fault:  # its class forbids causes, say
+    except BaseException as fault:  # its class forbids causes, say
         return TravelError(
             f"an error that can't travel: {packed.text} (it can't be made again here: {describe(fault)})"
         )

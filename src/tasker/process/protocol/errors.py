@@ -40,14 +40,17 @@ class PackedError:
 
 def pack_error(error: BaseException) -> PackedError:
     """Packs an error with what it came from; its traceback begins where the user's code does."""
-    trace = error.__traceback__
+    trace = _get(error, "__traceback__")
     while trace is not None and trace.tb_next is not None and _ours(trace.tb_frame.f_code.co_filename):
         trace = trace.tb_next
     try:
         text = "".join(traceback.format_exception(type(error), error, trace))
     except USER_ERRORS as fault:  # its own __str__
         text = f"{type(error).__name__}, whose traceback could not be formatted: {describe(fault)}"
-    packed = _pack(error, set(), _CHAIN)
+    try:
+        packed = _pack(error, set(), _CHAIN)
+    except BaseException:  # no memory, or one of its own methods that is not thought of here
+        packed = PackedError(None, describe(error))
     packed.traceback = text
     return packed
 
@@ -67,15 +70,18 @@ def _pack(error: BaseException, seen: set[int], most: int) -> PackedError:
         _pickled(error),
         describe(error),
         _notes(error),
-        follow(error.__cause__),
-        follow(error.__context__),
-        error.__suppress_context__,
+        follow(_get(error, "__cause__")),
+        follow(_get(error, "__context__")),
+        _get(error, "__suppress_context__"),
     )
 
 
 def _notes(error: BaseException) -> list[str]:
     """Returns those notes that are text; user code may put anything there."""
-    notes = getattr(error, "__notes__", ())
+    try:
+        notes = getattr(error, "__notes__", ())
+    except USER_ERRORS:
+        return []
     return [str(note) for note in notes if isinstance(note, str)] if isinstance(notes, list | tuple) else []
 
 
@@ -129,10 +135,10 @@ def unpack_error(packed: PackedError) -> BaseException:
     error = _unpack(packed)
     if packed.traceback is not None:
         last, seen = error, {id(error)}
-        while last.__cause__ is not None and id(last.__cause__) not in seen:
-            last = last.__cause__
+        while (cause := _get(last, "__cause__")) is not None and id(cause) not in seen:
+            last = cause
             seen.add(id(last))
-        suppressed = last.__suppress_context__
+        suppressed = _get(last, "__suppress_context__")
         _set(last, "__cause__", RemoteTraceback(packed.traceback))
         _set(last, "__suppress_context__", suppressed or last is error)
     return error
@@ -147,8 +153,9 @@ def _unpack(packed: PackedError) -> BaseException:
             packed.text += f" (it can't be made again here: {describe(fault)})"
     if not isinstance(error, BaseException):
         error = TravelError(f"an error that can't travel: {packed.text}")
+    known = _notes(error) if packed.notes else ()
     for note in packed.notes:
-        if note not in getattr(error, "__notes__", ()):
+        if note not in known:
             _add_note(error, note)
     if packed.cause is not None:
         _set(error, "__cause__", _unpack(packed.cause))
@@ -163,6 +170,11 @@ def _add_note(error: BaseException, note: str) -> None:
         error.add_note(note)
     except USER_ERRORS:  # a class that forbids it
         pass
+
+
+def _get(error: BaseException, name: str) -> Any:
+    # Not as an attribute, in whose place a class may have something of its own that raises.
+    return BaseException.__dict__[name].__get__(error)
 
 
 def _set(error: BaseException, name: str, value: object) -> None:

@@ -53,6 +53,13 @@ EncodedTask = tuple[int, Callable[..., Any] | str, tuple[Any, ...], Variables | 
 """A task on its way: number, function, arguments, context variables, None. Or, where it is pickled for itself: number, name,
 (), None, and the pickle of function, arguments and variables in parts."""
 
+LATER: list[Any] = []
+"""In place of the parts of a task that is sent by itself and is large: they are the next message. So the child can take the
+permit, and thereby the task counts as begun, before anything of it is mapped or made again."""
+
+TERMINATE = -1
+"""In place of the number of a task that is to be cancelled: interrupt what runs, destroy the resource, and end."""
+
 LEAVE = "leave"
 """In place of a message with tasks: destroy the resource, and end."""
 

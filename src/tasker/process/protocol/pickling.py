@@ -23,6 +23,7 @@ from typing import Any
 import cloudpickle  # type: ignore[import-untyped]
 
 from tasker.errors import TravelError
+from tasker.logs import describe
 
 from .wire import MAPPED_SIZE, Parts
 
@@ -31,7 +32,7 @@ _MAIN = b"__main__"
 PLAIN = frozenset({int, float, complex, bool, str, bytes, type(None)})
 """Types whose values neither change nor hold anything."""
 
-USER_ERRORS: tuple[type[BaseException], ...] = (Exception, SystemExit)
+USER_ERRORS: tuple[type[BaseException], ...] = (BaseException,)
 """What the user's own methods may raise where something is pickled or made again."""
 
 
@@ -91,8 +92,8 @@ def pack_named(value: Any, what: str) -> Parts:
         return pack(value)
     except RecursionError as error:
         raise TravelError(f"{what} can't be pickled: it is nested too deeply") from error
-    except Exception as error:
-        raise TravelError(f"{what} can't be pickled: {type(error).__name__}: {error}") from error
+    except BaseException as error:  # even a SystemExit of its ``__reduce__``: it is the outcome of this task alone
+        raise TravelError(f"{what} can't be pickled: {describe(error)}") from error
 
 
 class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
@@ -170,7 +171,7 @@ def pack_variables(variables: contextvars.Context | None) -> list[tuple[tuple[st
             continue
         try:
             packed.append((home, pack_whole(value)))
-        except Exception:  # noqa: S112  a handle of something here, of no use over there
+        except BaseException:  # noqa: S112  a handle of something here, of no use over there
             continue
     return packed or None
 

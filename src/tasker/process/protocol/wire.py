@@ -106,10 +106,10 @@ class Wire:
         """Sends a message of less than ``MAPPED_SIZE`` bytes, and waits until it is taken. Only for a socket that blocks."""
         self._send_whole(b"".join((_HEADER.pack(len(pickled)), pickled)))
 
-    def receive(self) -> list[bytes | Parts | OSError]:
+    def receive(self) -> list[bytes | Parts | OSError | MemoryError]:
         """Returns the complete messages received so far, possibly []; raises ``EOFError`` at the end.
 
-        A message is bytes, or parts if it has several, or the ``OSError`` of one whose file could not be received.
+        A message is bytes, or parts if it has several, or the error of one whose file could not be received.
         """
         try:
             read = self.data.recv(_READ)
@@ -123,8 +123,21 @@ class Wire:
 
     def receive_one(self) -> Parts:
         """Waits for the next message and returns it. Only for a socket that blocks."""
+        return self.message(*self.receive_frame())
+
+    def receive_frame(self) -> tuple[int, bytes]:
+        """Waits for the next frame and returns its header and its body, for ``message`` or ``skip``. Only for a socket
+        that blocks."""
         (size,) = _HEADER.unpack(self._exactly(_HEADER.size))
-        return self._message(size, self._exactly(size & ~_PARTS))
+        return size, self._exactly(size & ~_PARTS)
+
+    def skip(self, size: int) -> None:
+        """Drops a frame with this header, that was read."""
+        if size & _PARTS:
+            try:
+                os.close(self._receive_file())
+            except OSError:  # no descriptor was left for it
+                pass
 
     def close(self) -> None:
         """Closes this end."""
@@ -151,10 +164,11 @@ class Wire:
         finally:
             frame.drop()
 
-    def _messages(self, read: bytes) -> list[bytes | Parts | OSError]:
+    def _messages(self, read: bytes) -> list[bytes | Parts | OSError | MemoryError]:
         if self._unread:
             read = self._unread + read
-        messages: list[bytes | Parts | OSError] = []
+        self._unread = read  # until all of it was made to messages: nothing is lost where there is no memory for that
+        messages: list[bytes | Parts | OSError | MemoryError] = []
         at, end, header = 0, len(read), _HEADER.unpack_from
         while end - at >= 4:
             (size,) = header(read, at)
@@ -166,14 +180,16 @@ class Wire:
                 messages.append(body)
             else:
                 try:
-                    messages.append(self._message(size, body))
-                except OSError as error:
+                    messages.append(self.message(size, body))
+                except (OSError, MemoryError) as error:
                     messages.append(error)
             at = after
         self._unread = read[at:]
         return messages
 
-    def _message(self, size: int, body: bytes) -> Parts:
+    def message(self, size: int, body: bytes) -> Parts:
+        """Returns the message of a frame that was read. ``OSError`` or ``MemoryError`` if its file cannot be had; then
+        the next frame can still be read."""
         if not size & _PARTS:
             return [body]
         fd = self._receive_file()

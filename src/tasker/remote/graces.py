@@ -1,0 +1,77 @@
+"""The graces of cancelled tasks: one thread for all sessions of this program, ``tasker-graces``, while there is any.
+
+A session has one grace at most, that of its running task: with a thread or an entry for each cancelled task there would be
+thousands of them where tasks are cancelled often and end soon.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Callable, Hashable
+from time import monotonic
+
+_LONGEST = 1e6
+"""Seconds; no clock takes any number."""
+
+
+class Graces:
+    """Calls something later, unless it is forgotten before. Thread-safe."""
+
+    def __init__(self) -> None:
+        # Its lock is reentrant: a finalizer or a signal handler may cancel a task in the middle of this.
+        self._changed = threading.Condition()
+        self._due: dict[Hashable, tuple[float, Callable[[], object]]] = {}
+        self._wakes_at = 0.0
+        """When the thread looks next, if nothing notifies it."""
+        self._thread: threading.Thread | None = None
+
+    def set(self, key: Hashable, seconds: float, fn: Callable[[], object]) -> None:
+        """Has ``fn`` called after ``seconds``, in place of what was set for ``key`` before."""
+        with self._changed:
+            due = monotonic() + min(seconds, _LONGEST)
+            self._due[key] = due, fn
+            if self._thread is None:
+                self._wakes_at = due
+                thread = threading.Thread(target=self._run, name="tasker-graces", daemon=True)
+                thread.start()
+                self._thread = thread
+            elif due < self._wakes_at:
+                self._changed.notify()
+
+    def forget(self, key: Hashable) -> None:
+        """Drops what was set for ``key``; the last one ends the thread."""
+        with self._changed:
+            if self._due.pop(key, None) is not None and not self._due:
+                self._changed.notify()
+
+    def _run(self) -> None:
+        while (ready := self._next()) is not None:
+            for fn in ready:
+                try:
+                    fn()
+                except BaseException:  # the other sessions have their graces all the same
+                    threading.excepthook(threading.ExceptHookArgs((*sys.exc_info(), self._thread)))
+            del ready
+
+    def _next(self) -> list[Callable[[], object]] | None:
+        """Waits until something is due; returns None once there is nothing left."""
+        with self._changed:
+            while self._due:
+                now = monotonic()
+                ready = [key for key, (due, _) in self._due.items() if due <= now]
+                if ready:
+                    return [self._due.pop(key)[1] for key in ready]
+                self._wakes_at = min(due for due, _ in self._due.values())
+                self._changed.wait(self._wakes_at - now)
+            self._thread = None
+            return None
+
+    def _forget_all(self) -> None:
+        """In a fork of this process, which has neither the thread nor the sessions."""
+        self.__init__()  # type: ignore[misc]
+
+
+graces = Graces()
+os.register_at_fork(after_in_child=graces._forget_all)

@@ -1,0 +1,233 @@
+"""A fault of the manager's own process while it sends tasks or takes their outcomes loses none of them.
+
+What was taken from the queue and not sent goes back, what was read is delivered, and only a task that has begun and reported
+nothing is lost with its session.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from support.resources import ScriptedResources
+from support.toy_session import Mailbox, ToyBackend, ToySession
+from support.waiting import wait_until
+from tasker import AsyncTaskManager, Config, TaskManager, WorkerLost
+from tasker.remote.events import ERROR, RESULT
+
+TASKS = 400
+FAULTS = [MemoryError("none left"), SystemExit(3), KeyboardInterrupt(), asyncio.CancelledError()]
+engines = pytest.mark.parametrize("engine", ["threads", "asyncio"])
+faults = pytest.mark.parametrize("fault", FAULTS, ids=[type(fault).__name__ for fault in FAULTS])
+
+
+@pytest.fixture(autouse=True)
+def no_thread_left() -> Iterator[None]:
+    """Every session has ended."""
+    yield
+    wait_until(lambda: not [one for one in threading.enumerate() if "-toy" in one.name], what="no toy is left")
+
+
+class Crew:
+    """Runs tasks over toys with either engine, and keeps their outcomes."""
+
+    def __init__(self, engine: str) -> None:
+        self.engine = engine
+        self.ran: Counter[int] = Counter()
+        self.outcomes: list[Any] = []
+        self.stats: Any = None
+
+    def task(self, ctx: Any, resource: Any, number: int) -> int:
+        """Every tenth raises."""
+        self.ran[number] += 1
+        if number % 10 == 9:
+            raise LookupError(number)
+        return number
+
+    async def atask(self, ctx: Any, resource: Any, number: int) -> int:
+        """`task` as a coroutine function."""
+        return self.task(ctx, resource, number)
+
+    def run(self, once: bool = False, **options: Any) -> None:
+        """Submit all tasks and wait for them; a stop follows, which waits for whatever is outstanding."""
+        resources = ScriptedResources()
+        asynchronous = self.engine == "asyncio"
+        config = Config(
+            on_create=resources.acreate if asynchronous else resources.create,
+            on_destroy=resources.adestroy if asynchronous else resources.destroy,
+            worker_count=1,
+            max_worker_count=1,
+            resource_pool_size=0,
+            backend=ToyBackend(),
+            **options,
+        )
+        if asynchronous:
+            asyncio.run(self._arun(config, once))
+        else:
+            with TaskManager(config) as m:
+                futures = [m.submit(self.task, n, once=once) for n in range(TASKS)]
+                self.outcomes = [future.exception(30) or future.result(0) for future in futures]
+            self.stats = m.stats()
+        flow = self.stats
+        assert (flow.accepted_tasks, flow.queued_tasks, flow.running_tasks) == (TASKS, 0, 0)
+        assert flow.done_tasks == TASKS
+
+    async def _arun(self, config: Config[Any], once: bool) -> None:
+        async with AsyncTaskManager(config) as m:
+            futures = [m.submit(self.atask, n, once=once) for n in range(TASKS)]
+            async with asyncio.timeout(30):
+                self.outcomes = await asyncio.gather(*futures, return_exceptions=True)
+        self.stats = m.stats()
+
+    def check(self, lost: int = 0) -> None:
+        """Each task has its own outcome, but for so many lost with their session, and none ran twice for nothing."""
+        wrong = {n: one for n, one in enumerate(self.outcomes) if not right(n, one)}
+        assert len(wrong) <= lost, wrong
+        assert all(isinstance(one, WorkerLost) for one in wrong.values()), wrong
+
+
+def right(number: int, outcome: Any) -> bool:
+    """Whether that is what the task returns or raises."""
+    if number % 10 == 9:
+        return isinstance(outcome, LookupError) and outcome.args == (number,)
+    return bool(outcome == number)
+
+
+def once_in(calls: int, fault: BaseException) -> Callable[[], None]:
+    """Raises a fault in one call, the first after so many."""
+    left = [calls]
+
+    def strike() -> None:
+        left[0] -= 1
+        if left[0] == 0:
+            raise fault
+
+    return strike
+
+
+@engines
+@faults
+@pytest.mark.parametrize("sent", [0.0, 0.5, 1.0], ids=["nothing sent", "half", "all"])
+def test_sending_fails(engine: str, fault: BaseException, sent: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the middle of a message: what was not sent goes back, what was sent and not begun as well."""
+    crew, send = Crew(engine), ToySession.send
+    strike = once_in(3, fault)
+
+    def failing(self: ToySession, tasks: Any, alone: bool = False) -> Any:
+        try:
+            strike()
+        except BaseException:
+            send(self, [*tasks][: int(len(tasks) * sent)])
+            raise
+        return send(self, tasks, alone)
+
+    monkeypatch.setattr(ToySession, "send", failing)
+    crew.run(once=True)
+    crew.check(lost=1)
+    assert max(crew.ran.values()) == 1
+    assert crew.stats.lost_workers == 1
+
+
+@engines
+@faults
+def test_reading_fails(engine: str, fault: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before anything was read: it is read when the session has ended."""
+    if engine == "asyncio" and not isinstance(fault, Exception):
+        pytest.skip("a loop's callback ends the loop by what is no Exception")
+    crew, take = Crew(engine), Mailbox.take
+    strike = once_in(5, fault)
+
+    def failing(self: Mailbox) -> Any:
+        strike()
+        return take(self)
+
+    monkeypatch.setattr(Mailbox, "take", failing)
+    crew.run(once=True)
+    crew.check(lost=1)
+    assert max(crew.ran.values()) == 1
+
+
+class Times(list[float]):
+    """A list that lacks memory once."""
+
+    def __init__(self, strike: Callable[[], None]) -> None:
+        super().__init__()
+        self.strike = strike
+
+    def append(self, seconds: float) -> None:
+        """Fail, or do it."""
+        self.strike()
+        super().append(seconds)
+
+
+@engines
+@pytest.mark.parametrize("which", ["execution", "wait"])
+@pytest.mark.parametrize("calls", [1, 150])
+def test_counting_fails(engine: str, which: str, calls: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between two steps of a result that was read: that task alone is lost, and the books are right."""
+    from tasker.metrics import meter
+
+    crew, make = Crew(engine), meter.Meter.__init__
+    strike = once_in(calls, MemoryError())
+
+    def making(self: Any, *args: Any, **kwargs: Any) -> None:
+        make(self, *args, **kwargs)
+        setattr(self, which, Times(strike))
+
+    monkeypatch.setattr(meter.Meter, "__init__", making)
+    crew.run(once=True)
+    crew.check(lost=2)  # and the task that ran when the session was ended
+    assert max(crew.ran.values()) == 1
+    assert sum(isinstance(one, WorkerLost) for one in crew.outcomes) >= 1
+
+
+@engines
+@pytest.mark.parametrize("kind", [RESULT, ERROR])
+def test_an_outcome_comes_twice(engine: str, kind: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if a task had forked there, and both had reported: the others keep their outcomes."""
+    crew, put = Crew(engine), Mailbox.put
+    left = [3]
+
+    def twice(self: Mailbox, event: Any) -> None:
+        put(self, event)
+        if event[0] == kind:
+            left[0] -= 1
+            if left[0] == 0:
+                put(self, event)
+
+    monkeypatch.setattr(Mailbox, "put", twice)
+    crew.run(once=True)
+    crew.check(lost=1)
+    assert max(crew.ran.values()) == 1
+
+
+@engines
+def test_going_back_fails(engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of many that go back to the queue cannot, at first: it and the others do."""
+    from tasker.aio.queue import AsyncTaskQueue
+    from tasker.threads.queue import TaskQueue
+
+    crew, send = Crew(engine), ToySession.send
+    for kind in (TaskQueue, AsyncTaskQueue):
+        strike = once_in(2, MemoryError())
+
+        def failing(self: Any, future: Any, level: int, strike: Any = strike, put_back: Any = kind.put_back) -> None:
+            strike()
+            put_back(self, future, level)
+
+        monkeypatch.setattr(kind, "put_back", failing)
+    lose = once_in(3, MemoryError())
+
+    def losing(self: ToySession, tasks: Any, alone: bool = False) -> Any:
+        lose()
+        return send(self, tasks, alone)
+
+    monkeypatch.setattr(ToySession, "send", losing)
+    crew.run(once=True)
+    crew.check(lost=1)
+    assert max(crew.ran.values()) == 1
