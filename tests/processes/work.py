@@ -372,3 +372,10 @@ def burn(ctx: Any, thing: Any, seconds: float) -> int:
     while time.process_time() < end:
         pass
     return os.getpid()
+
+
+def until_cancelled(ctx: Any, thing: Any) -> NoReturn:
+    """Wait until it is cancelled."""
+    ctx.wait(60)
+    ctx.raise_if_cancelled()
+    raise AssertionError("not cancelled")

@@ -33,6 +33,7 @@ REPORT: struct.Struct = struct.Struct("<QBqq")
 FORK, SPAWN = range(2)
 STARTED, ENDED, NOT_STARTED = range(3)
 CHILD_FDS = 7
+"""Descriptors of a child. One more leads to the resource tracker of ``multiprocessing``, if the parent uses it."""
 _EXTRA = 2.0
 """Seconds that a child has beyond those that it gives itself when the parent is gone."""
 _CHECK_INTERVAL = 0.5
@@ -112,7 +113,7 @@ class ForkServer:
 
     def _serve(self) -> bool:
         try:
-            request, fds, _, _ = socket.recv_fds(self._parent, REQUEST.size, CHILD_FDS)
+            request, fds, _, _ = socket.recv_fds(self._parent, REQUEST.size, CHILD_FDS + 1)
         except ConnectionError:
             return False
         if len(request) < REQUEST.size:
@@ -138,8 +139,10 @@ class ForkServer:
         try:
             self.close()
             gc.unfreeze()
-            from tasker.process.child import main as child  # noqa: PLC0415  already imported, see ``main``
+            from tasker.process.child import exits  # noqa: PLC0415  already imported, see ``main``
+            from tasker.process.child import main as child  # noqa: PLC0415  the same
 
+            exits.begin_multiprocessing()
             status = child.run(fds)
         except SystemExit as error:
             status = error.code if isinstance(error.code, int) else error.code is not None
@@ -185,10 +188,14 @@ class ForkServer:
 
 def main(fd: str, preload: str) -> None:
     """The program of the fork server."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all of a terminal's processes; the parent decides
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    # Ctrl-C reaches all processes of a terminal, SIGTERM all of a service (systemd): the parent decides. Its children live on
+    # while it finishes its tasks, and it needs this process for that.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     from tasker.process.child import main as _  # noqa: F401, PLC0415  inherited by the children
 
+    # It came as one to inherit. A child that had it as well would keep the parent from noticing this one's death.
+    os.set_inheritable(int(fd), False)
     server = ForkServer(socket.socket(fileno=int(fd)), json.loads(preload))
     try:
         server.run()

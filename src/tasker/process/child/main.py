@@ -31,10 +31,11 @@ from tasker.process.protocol.wire import MAPPED_SIZE, Frame, Wire
 from tasker.process.usage import own_rss
 from tasker.remote.events import ERROR, GONE, LARGE, READY, RESULT, SKIPPED, UNMADE, UNREAD
 
-from .exits import flush_streams, leave_copy
+from .exits import end_multiprocessing, flush_streams, leave_copy
 from .orders import Orders, TaskContext
 from .output import redirect_output
 from .resource import Resource
+from .tracker import share_tracker
 
 _RSS_INTERVAL = 0.1
 """Seconds between two measurements of the memory."""
@@ -295,7 +296,9 @@ def _root(values: list[tuple[Any, Any]]) -> Context:
 
 def run(fds: list[int]) -> int:
     """Runs a child that was given these descriptors; returns the status to exit with."""
-    data, side, control, permits, *output = fds
+    data, side, control, permits, out, err, log, *tracker = fds
+    for fd in fds:  # they are not for the programs that a task starts
+        os.set_inheritable(fd, False)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides; and it may come from the same terminal
     wire = Wire(socket.socket(fileno=data), socket.socket(fileno=side))
     wire.data.setblocking(True)
@@ -308,7 +311,8 @@ def run(fds: list[int]) -> int:
             return 0
         except BaseException as error:
             return _unmade(wire, error)
-        redirect_output(output, setup.name, setup.levels)
+        redirect_output([out, err, log], setup.name, setup.levels)
+        share_tracker(tracker)
         try:
             if setup.nice:
                 os.nice(setup.nice)
@@ -319,6 +323,7 @@ def run(fds: list[int]) -> int:
             return _unmade(wire, error)
         return Child(wire, Wire(cancellations, wire.side), permits, setup).live()
     finally:
+        end_multiprocessing()
         flush_streams()
 
 

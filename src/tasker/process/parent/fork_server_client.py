@@ -12,6 +12,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import weakref
 from collections.abc import Callable
@@ -95,7 +96,8 @@ class ForkServerClient:
             number = next(self._numbers)
             self._children[number] = spawned
             try:
-                socket.send_fds(self._socket, [REQUEST.pack(number, SPAWN if spawn else FORK, grace)], fds)
+                request = REQUEST.pack(number, SPAWN if spawn else FORK, grace)
+                socket.send_fds(self._socket, [request], [*fds, *_tracker_fds()])
             except OSError:
                 del self._children[number]
                 self.dead = True
@@ -166,6 +168,17 @@ class ForkServerClient:
         if threading.current_thread() is not self._thread:  # it is, where a child's death closes the last session
             self._thread.join()
         self._socket.close()
+
+
+def _tracker_fds() -> list[int]:
+    """Returns what leads to the resource tracker of this process, if it uses ``multiprocessing.SharedMemory``: a child that
+    attaches one then registers it there."""
+    if "multiprocessing.shared_memory" not in sys.modules:
+        return []
+    from multiprocessing import resource_tracker  # noqa: PLC0415  loaded already
+
+    fd = resource_tracker.getfd()
+    return [] if fd is None else [fd]
 
 
 def send_signal(pid: int, number: int) -> None:
