@@ -24,6 +24,7 @@ from tasker.context import Context, RootContext
 from tasker.core.user_functions import refused
 from tasker.errors import TravelError
 from tasker.logs import describe, task_name
+from tasker.process.protocol.classes import begin_child
 from tasker.process.protocol.errors import pack_error
 from tasker.process.protocol.messages import LATER, LEAVE, ChildMessage, EncodedTask, Setup
 from tasker.process.protocol.pickling import PLAIN, pack, pack_named, unpack, unpack_variables
@@ -297,6 +298,7 @@ def _root(values: list[tuple[Any, Any]]) -> Context:
 def run(fds: list[int]) -> int:
     """Runs a child that was given these descriptors; returns the status to exit with."""
     data, side, control, permits, out, err, log, *tracker = fds
+    begin_child()
     for fd in fds:  # they are not for the programs that a task starts
         os.set_inheritable(fd, False)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides; and it may come from the same terminal

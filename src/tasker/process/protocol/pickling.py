@@ -25,6 +25,7 @@ import cloudpickle  # type: ignore[import-untyped]
 from tasker.errors import TravelError
 from tasker.logs import describe
 
+from .classes import reduced_class
 from .wire import MAPPED_SIZE, Parts
 
 _PROTOCOL = 5
@@ -100,7 +101,7 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
     def reducer_override(self, obj: Any) -> Any:
         if type(obj) is contextvars.ContextVar:
             return _reduced(obj)
-        return super().reducer_override(obj)
+        return reduced_class(super().reducer_override(obj))
 
 
 # -- context variables ----------------------------------------------------------------------------------------------------
