@@ -34,6 +34,8 @@ FORK, SPAWN = range(2)
 STARTED, ENDED, NOT_STARTED = range(3)
 CHILD_FDS = 7
 """Descriptors of a child. One more leads to the resource tracker of ``multiprocessing``, if the parent uses it."""
+FROZEN = "TASKER_FORK_SERVER_OF_A_FROZEN_PROGRAM"
+"""A variable of the environment: set while a frozen program starts itself as the fork server."""
 _EXTRA = 2.0
 """Seconds that a child has beyond those that it gives itself when the parent is gone."""
 _CHECK_INTERVAL = 0.5
@@ -64,6 +66,12 @@ def command(program: str, *arguments: str) -> list[str]:
     import subprocess  # noqa: PLC0415  not needed in the fork server itself
 
     flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
+    if getattr(sys, "frozen", False):
+        # The executable is the program itself. The ``multiprocessing.freeze_support`` of PyInstaller and cx_Freeze runs what
+        # begins like the fork server of ``multiprocessing``.
+        path = [str(entry) for entry in sys.path]
+        begin = f"from multiprocessing.forkserver import main; import sys; sys.path[:] = {path!r}"
+        return [sys.executable, *flags, "-c", f"{begin}; from {program} import main; main(*{arguments!r})"]
     code = f"import json, sys; sys.path[:] = json.loads(sys.argv[1]); from {program} import main; main(*sys.argv[2:])"
     return [sys.executable, *flags, "-c", code, json.dumps(sys.path), *arguments]
 
@@ -188,6 +196,7 @@ class ForkServer:
 
 def main(fd: str, preload: str) -> None:
     """The program of the fork server."""
+    os.environ.pop(FROZEN, None)
     # Ctrl-C reaches all processes of a terminal, SIGTERM all of a service (systemd): the parent decides. Its children live on
     # while it finishes its tasks, and it needs this process for that.
     for number in (signal.SIGINT, signal.SIGTERM):

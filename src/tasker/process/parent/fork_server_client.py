@@ -19,7 +19,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tasker.errors import ResourceError
-from tasker.process.fork_server import CHILD_FDS, ENDED, FORK, REPORT, REQUEST, SPAWN, STARTED, command
+from tasker.process.fork_server import CHILD_FDS, ENDED, FORK, FROZEN, REPORT, REQUEST, SPAWN, STARTED, command
 
 FORK_SERVER_LOST = 1 << 32
 """In place of a status: the fork server, which would have known it, was killed."""
@@ -62,6 +62,9 @@ class ForkServerClient:
     """Starts a fork server and talks to it. Thread-safe."""
 
     def __init__(self, preload: tuple[str, ...]) -> None:
+        frozen = getattr(sys, "frozen", False)
+        if frozen and FROZEN in os.environ:  # it was to be the fork server, and has gone on as the program
+            raise ResourceError("a frozen program must call multiprocessing.freeze_support() before anything else")
         ours, theirs = socket.socketpair()
         self._socket = ours
         self._lock = threading.Lock()
@@ -72,7 +75,10 @@ class ForkServerClient:
         with theirs:
             arguments = command("tasker.process.fork_server", str(theirs.fileno()), json.dumps(preload))
             self._process = subprocess.Popen(  # noqa: S603
-                arguments, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()]
+                arguments,
+                stdin=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+                env={**os.environ, FROZEN: "1"} if frozen else None,
             )
         _sockets.add(ours)
         self._thread = threading.Thread(target=self._listen, name="tasker-fork-server", daemon=True)
