@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import multiprocessing
 import os
 import signal
@@ -16,7 +17,7 @@ import pytest
 
 from support.files_between_processes import FileGate
 from support.processes import is_running
-from support.waiting import WAIT, eventually, wait_until
+from support.waiting import WAIT, eventually, throughout, wait_until
 from tasker import TaskCancelled
 
 from . import work
@@ -161,6 +162,8 @@ def test_shared_memory(make: Any, method: str, loaded: str, monkeypatch: pytest.
             assert m.queue_task(read_shared, memory.name) == b"hello"
             name = m.queue_task(make_shared)
             m.stop()
+            # A tracker of the child's own would unlink both a moment after its end.
+            asyncio.run(throughout(lambda: all(Path("/dev/shm", one).exists() for one in (memory.name, name)), 0.5))
             again = shared_memory.SharedMemory(memory.name)
             assert bytes(again.buf[:5]) == b"hello"
             again.close()
