@@ -67,7 +67,16 @@ class TaskTimeout(TaskerError, TimeoutError):
 
 class WorkerLost(TaskerError):
     """The process of the worker that ran the task died. The task may have run, in part or to its end. Never raised for
-    workers that are threads of this process."""
+    workers that are threads of this process.
+
+    ``pid`` is the id of the process, ``exitcode`` its exit code, or the negative number of the signal that ended it, as
+    in ``subprocess``; each is None where it is not known.
+    """
+
+    def __init__(self, message: str, pid: int | None = None, exitcode: int | None = None) -> None:
+        super().__init__(message)
+        self.pid = pid
+        self.exitcode = exitcode
 
 
 class DeadlockError(TaskerError, RuntimeError):

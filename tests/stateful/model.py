@@ -191,6 +191,9 @@ class Model:
     def _do_CancelRunning(self, action: act.CancelRunning) -> None:  # noqa: N802
         self.killed = True
 
+    def _do_Interrupt(self, action: act.Interrupt) -> None:  # noqa: N802
+        assert self.killed
+
     def _do_Abandon(self, action: act.Abandon) -> None:  # noqa: N802
         assert self.killed
         if action.pool:

@@ -45,6 +45,7 @@ class SupervisorMachine(RuleBasedStateMachine):
         scales=st.booleans(),
         creation_timeout=st.sampled_from([None, None, 0.5, 5.0]),
         has_pool=st.booleans(),
+        interrupts=st.booleans(),
         kind=st.booleans(),
         ending=st.sampled_from(["stop", "kill"]),
     )
@@ -56,6 +57,7 @@ class SupervisorMachine(RuleBasedStateMachine):
         scales: bool,
         creation_timeout: float | None,
         has_pool: bool,
+        interrupts: bool,
         kind: bool,
         ending: str,
     ) -> None:
@@ -67,6 +69,7 @@ class SupervisorMachine(RuleBasedStateMachine):
             scales=scales,
             creation_timeout=creation_timeout,
             has_pool=has_pool,
+            interrupts=interrupts,
         )
         self.model = Model(plan)
         self.kind, self.ending = kind, ending

@@ -70,6 +70,11 @@ class CancelRunning:
 
 
 @dataclass(frozen=True, slots=True)
+class Interrupt:
+    """Interrupt what still runs, where that is possible, and have the resources destroyed: the time of a kill runs out."""
+
+
+@dataclass(frozen=True, slots=True)
 class Abandon:
     """Stop waiting for these workers, and end their tasks as killed."""
 
@@ -112,6 +117,7 @@ Action = (
     | RefuseTasks
     | DropQueued
     | CancelRunning
+    | Interrupt
     | Abandon
     | RefillPool
     | ClosePool

@@ -29,6 +29,9 @@ from .workers import WorkerMove, WorkersTable, WorkerState
 _STARTING, _READY, _ENDING = WorkerState.STARTING, WorkerState.READY, WorkerState.ENDING
 _DRAIN_TRIES = 5
 """The creations that have to fail in a row before a stop gives up the queued tasks."""
+_LAST = 1.0
+"""Seconds, at most, that a kill leaves for the resources behind tasks that have to be interrupted; half of its time, if
+that is less."""
 
 
 class Supervisor:
@@ -48,6 +51,9 @@ class Supervisor:
         self._pool_open = self._pool_alive = plan.has_pool
         self._none_ready_since: float | None = now
         self._deadline: float | None = None
+        self._interrupt_at: float | None = None
+        """When a kill interrupts what still runs; None if it does not, or has done so."""
+        self._interrupted = False
         self._grace = 0.0
         self._nothing_runs = False
         self._lost = self._replaced = self._abandoned = 0
@@ -92,7 +98,7 @@ class Supervisor:
         """Returns when it needs a ``Wakeup`` if nothing happens before (the clock of ``now``), or None."""
         if self.phase is Phase.STOPPED:
             return None
-        times = [] if self._deadline is None else [self._deadline]
+        times = [moment for moment in (self._interrupt_at, self._deadline) if moment is not None]
         if self._serving:
             if self._gate.failures and not self.table.count(_STARTING) and self._missing():
                 times.append(self._gate.retry_at)
@@ -334,9 +340,11 @@ class Supervisor:
         self.phase = moved(self.phase, Move.KILL)
         if not first:
             self._shorten_deadline(event.deadline)
+            self._plan_interruption(now)
             return []
         # Even if it is later than the deadline of a stop, which does not matter any more.
         self._deadline = event.deadline
+        self._plan_interruption(now)
         self._scaler.end("kill", event.reason, now)
         return [
             act.RefuseTasks(event.reason),
@@ -353,6 +361,10 @@ class Supervisor:
         # A later request can only shorten the time: an earlier caller relies on its deadline.
         if deadline is not None:
             self._deadline = deadline if self._deadline is None else min(self._deadline, deadline)
+
+    def _plan_interruption(self, now: float) -> None:
+        if self._plan.interrupts and self._deadline is not None and not self._interrupted:
+            self._interrupt_at = self._deadline - min(_LAST, max(0.0, self._deadline - now) / 2)
 
     def _drained(self, event: ev.Drained, now: float) -> list[act.Action]:
         if self.phase is not Phase.RUNNING:
@@ -376,8 +388,8 @@ class Supervisor:
 
     def _expire_deadline(self, now: float) -> list[act.Action]:
         if self._deadline is None or now < self._deadline:
-            return []
-        self._deadline = None
+            return self._interrupt(now)
+        self._deadline = self._interrupt_at = None
         if self.phase is not Phase.KILLING:
             return self._kill(ev.KillRequested("the timeout of stop has passed", deadline=now + self._grace), now)
         left = tuple(self.table.states)
@@ -389,6 +401,12 @@ class Supervisor:
         self._nothing_runs = True
         pool, self._pool_alive = self._pool_alive, False
         return [act.Abandon(left, pool), *([act.Retire(not_retired)] if not_retired > 0 else [])]
+
+    def _interrupt(self, now: float) -> list[act.Action]:
+        if self._interrupt_at is None or now < self._interrupt_at:
+            return []
+        self._interrupt_at, self._interrupted = None, True
+        return [act.Interrupt()]
 
     def _close(self) -> list[act.Action]:
         empty = not self.table.states and not self._pool_alive

@@ -23,6 +23,8 @@ class Plan:
     target_wait: float = 0.1
     has_pool: bool = False
     """Whether ``run_task`` has a pool of resources."""
+    interrupts: bool = False
+    """Whether tasks that run can be interrupted by force, and their resources destroyed all the same."""
 
 
 @dataclass(frozen=True, slots=True)

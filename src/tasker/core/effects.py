@@ -142,6 +142,7 @@ class Effects:
             act.RefuseTasks: lambda action: driver.close(action.reason),
             act.DropQueued: self._drop_queued,
             act.CancelRunning: self._cancel_running,
+            act.Interrupt: self._interrupt,
             act.Abandon: self._abandon,
             act.RefillPool: lambda _: driver.refill_pool(),
             act.ClosePool: lambda _: driver.close_pool(),
@@ -216,6 +217,10 @@ class Effects:
             end(task, *args)
         except BaseException as error:
             self._driver.log.fault(f"the end of task #{task.id}", error)
+
+    def _interrupt(self, action: act.Interrupt) -> None:
+        if self._driver.backend is not None:
+            self._driver.backend.terminate_all()
 
     def _abandon(self, action: act.Abandon) -> None:
         driver = self._driver

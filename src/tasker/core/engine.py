@@ -257,7 +257,8 @@ class EngineCore(abc.ABC, Generic[W]):
         what the kill does is done by then."""
         if timeout is None:
             return ev.StopRequested(reason)
-        grace = min(0.1, timeout / 5)
+        # Where tasks can be interrupted, their resources are destroyed afterwards, which takes some time.
+        grace = min(0.1 if self.backend is None else 1.0, timeout / 5)
         return ev.StopRequested(reason, monotonic() + timeout - grace, grace)
 
     def kill_event(self, reason: str, timeout: float) -> ev.KillRequested:

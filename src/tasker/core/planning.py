@@ -25,6 +25,7 @@ def plan_of(config: Config[Any]) -> Plan:
         policy=config.scaling or RatePolicy(),
         target_wait=config.target_wait,
         has_pool=config.pool_size > 0,
+        interrupts=config.backend is not None,
     )
 
 

@@ -81,6 +81,9 @@ class RemoteBackend(Protocol):
     def cancel_all(self, cause: BaseException) -> None:
         """Cancels whatever runs there, tasks of ``run_task`` included."""
 
+    def terminate_all(self) -> None:
+        """Interrupts whatever runs in a session; every session then destroys its resource and ends."""
+
     def kill_all(self) -> None:
         """Ends every session at once."""
 

@@ -17,7 +17,7 @@ from tasker.errors import TaskCancelled
 from .aio_host import AsyncRemoteWorker, AsyncSession
 from .backend import SessionsBackend
 from .context import RemoteContext
-from .events import SessionEvent
+from .events import SessionEvent, destruction
 from .inline import InlineSession, InlineTask
 from .ports import LoopBackendEngine
 from .registry import open_sessions
@@ -136,6 +136,8 @@ class AsyncRemoteResource(InlineSession):
 
     async def close(self) -> None:
         """Destroys the resource and ends the session."""
+        if destruction(self._opened.unhandled()) is not None:  # it was terminated while it was idle
+            self.destroyed = True
         self._opened.destroyed = self._opened.destroyed or self.destroyed
         if self.broken and not self._opened.dead:
             self._opened.kill()

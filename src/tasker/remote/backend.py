@@ -38,6 +38,10 @@ class SessionsBackend(ABC):
         """See ``RemoteBackend``."""
         self._sessions.cancel_all(cause)
 
+    def terminate_all(self) -> None:
+        """See ``RemoteBackend``."""
+        self._sessions.terminate_all()
+
     def kill_all(self) -> None:
         """See ``RemoteBackend``."""
         self._sessions.kill_all()

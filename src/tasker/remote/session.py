@@ -280,6 +280,11 @@ class Sessions(ABC, Generic[S]):
         for session in self._all():
             session.cancel(0, cause)
 
+    def terminate_all(self) -> None:
+        """Asks every session to interrupt what runs, to destroy its resource and to end."""
+        for session in self._all():
+            session.terminate()
+
     def kill_all(self) -> None:
         """Ends every session at once. Raises the last error, if any, once all have been ended."""
         failure: BaseException | None = None

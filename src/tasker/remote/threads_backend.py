@@ -14,7 +14,7 @@ from tasker.threads.resources import ResourceHandle
 
 from .backend import SessionsBackend
 from .context import RemoteContext
-from .events import SessionEvent
+from .events import SessionEvent, destruction
 from .inline import InlineSession, InlineTask
 from .ports import BackendEngine
 from .registry import open_sessions
@@ -131,6 +131,8 @@ class RemoteResource(InlineSession):
         if not self.broken:
             error, destroyed = leave_and_wait(session)
             self.destroyed: bool = destroyed
+        elif destruction(session.last_events()) is not None:  # it was terminated while it was idle
+            self.destroyed = True
         self._sessions.close(session)
         self._engine.counters.resource(**{"destroyed" if self.destroyed else "lost": 1})
         if error is not None:

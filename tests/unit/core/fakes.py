@@ -79,6 +79,10 @@ class FakeBackend(Recorder):
 
     processes: tuple[ProcessUsage, ...] = ()
 
+    def terminate_all(self) -> None:
+        """Keep the call."""
+        self.note("terminate_all")
+
     def kill_all(self) -> None:
         """Keep the call."""
         self.note("kill_all")

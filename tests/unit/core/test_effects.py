@@ -17,7 +17,7 @@ from tasker.core.effects import SLICE, Driver, Effects, exhausted
 from tasker.logs import GuardedLogger
 from tasker.options import Priority
 from tasker.threads.engine import Engine
-from unit.core.fakes import FakeDriver, FakeTask, config
+from unit.core.fakes import FakeBackend, FakeDriver, FakeTask, config
 
 ACTIONS: tuple[type, ...] = get_args(act.Action)
 TASK = FakeTask()
@@ -302,3 +302,12 @@ def test_drop_queued_where_dropping_raises(fault: BaseException) -> None:
     assert driver.user_errors() == 2
     firsts = [line.splitlines()[0] for _, line in driver.logger.lines]
     assert firsts == [f"pool: the end of task #{n} raised {type(fault).__name__}: boom" for n in (1, 2)]
+
+
+def test_interrupt() -> None:
+    """Has the backend terminate its sessions; without one there is nothing to do."""
+    driver = FakeDriver()
+    assert carried_out(driver, act.Interrupt()) == []
+    driver.backend = FakeBackend()
+    carried_out(driver, act.Interrupt())
+    assert driver.backend.calls == [("terminate_all",)]

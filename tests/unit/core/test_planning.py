@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tasker import Config
+from tasker import Config, ProcessBackend
 from tasker.control.events import Load
 from tasker.control.scaling import RatePolicy
 from tasker.control.supervisor import Plan
@@ -83,3 +83,9 @@ def test_the_plan_fills_in_defaults() -> None:
 def test_no_interval_means_no_scaling(burst_interval: float, scales: bool) -> None:
     """burst_interval=0 switches scaling off."""
     assert plan(worker_count=1, burst_interval=burst_interval).scales is scales
+
+
+def test_only_a_backend_can_interrupt_tasks() -> None:
+    """A task in another process is ended by force, one in a thread is not."""
+    assert plan(worker_count=1).interrupts is False
+    assert plan(worker_count=1, backend=ProcessBackend()).interrupts is True

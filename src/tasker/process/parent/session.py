@@ -260,7 +260,9 @@ class ProcessSession(Session):
         spawned = self._spawned
         if spawned is None or not spawned.ended.wait(_EXIT_PATIENCE):
             return WorkerLost(f"the process of worker {self.name} closed its end of the connection")
-        return WorkerLost(f"the process of worker {self.name} (pid {spawned.pid}) died: {ending(spawned.status)}")
+        status = spawned.status
+        text = f"the process of worker {self.name} (pid {spawned.pid}) died: {ending(status)}"
+        return WorkerLost(text, spawned.pid or None, None if status == FORK_SERVER_LOST else status)
 
     def close(self) -> None:
         """See ``Session``."""
