@@ -14,7 +14,6 @@ from __future__ import annotations
 import contextlib
 import gc
 import importlib
-import json
 import os
 import select
 import selectors
@@ -25,6 +24,8 @@ import sys
 import time
 import traceback
 from collections.abc import Iterator
+
+from .interpreter import command
 
 REQUEST: struct.Struct = struct.Struct("<QBd")
 """The child's number, the way to start it, and the seconds that it gives itself when the parent is gone."""
@@ -59,21 +60,6 @@ def _watching(parent: socket.socket) -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
-
-
-def command(program: str, *arguments: str) -> list[str]:
-    """Returns how to start an interpreter that runs ``program`` with this one's flags and ``sys.path``."""
-    import subprocess  # noqa: PLC0415  not needed in the fork server itself
-
-    flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
-    if getattr(sys, "frozen", False):
-        # The executable is the program itself. The ``multiprocessing.freeze_support`` of PyInstaller and cx_Freeze runs what
-        # begins like the fork server of ``multiprocessing``.
-        path = [str(entry) for entry in sys.path]
-        begin = f"from multiprocessing.forkserver import main; import sys; sys.path[:] = {path!r}"
-        return [sys.executable, *flags, "-c", f"{begin}; from {program} import main; main(*{arguments!r})"]
-    code = f"import json, sys; sys.path[:] = json.loads(sys.argv[1]); from {program} import main; main(*sys.argv[2:])"
-    return [sys.executable, *flags, "-c", code, json.dumps(sys.path), *arguments]
 
 
 class ForkServer:
@@ -161,10 +147,13 @@ class ForkServer:
 
     @staticmethod
     def _spawn(fds: list[int]) -> int:
-        for fd in fds:
-            os.set_inheritable(fd, True)
-        arguments = command("tasker.process.child.main", json.dumps(fds))
-        return os.posix_spawn(sys.executable, arguments, os.environ)
+        arguments, start = command("tasker.process.child.main", fds)
+        try:
+            for fd in (*fds, start):
+                os.set_inheritable(fd, True)
+            return os.posix_spawn(sys.executable, arguments, os.environ)
+        finally:
+            os.close(start)
 
     def _reap(self, options: int = os.WNOHANG) -> None:
         while self._children:
@@ -194,18 +183,20 @@ class ForkServer:
             self._reap()
 
 
-def main(fd: str, preload: str) -> None:
+def main(fd: int, preload: list[str]) -> None:
     """The program of the fork server."""
     os.environ.pop(FROZEN, None)
     # Ctrl-C reaches all processes of a terminal, SIGTERM all of a service (systemd): the parent decides. Its children live on
     # while it finishes its tasks, and it needs this process for that.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
-    from tasker.process.child import main as _  # noqa: F401, PLC0415  inherited by the children
+    import multiprocessing.process as _process  # noqa: F401, PLC0415  inherited by the children, like the next
+
+    from tasker.process.child import main as _  # noqa: F401, PLC0415
 
     # It came as one to inherit. A child that had it as well would keep the parent from noticing this one's death.
-    os.set_inheritable(int(fd), False)
-    server = ForkServer(socket.socket(fileno=int(fd)), json.loads(preload))
+    os.set_inheritable(fd, False)
+    server = ForkServer(socket.socket(fileno=fd), preload)
     try:
         server.run()
     finally:

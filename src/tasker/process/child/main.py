@@ -9,7 +9,6 @@ from elsewhere, which may go to the whole process group, interrupts no task: the
 from __future__ import annotations
 
 import contextvars
-import json
 import os
 import signal
 import socket
@@ -28,6 +27,7 @@ from tasker.process.protocol.classes import begin_child
 from tasker.process.protocol.errors import pack_error
 from tasker.process.protocol.messages import LATER, LEAVE, ChildMessage, EncodedTask, Setup
 from tasker.process.protocol.pickling import PLAIN, pack, pack_named, unpack, unpack_variables
+from tasker.process.protocol.surroundings import take_over
 from tasker.process.protocol.wire import MAPPED_SIZE, Frame, Wire
 from tasker.process.usage import own_rss
 from tasker.remote.events import ERROR, GONE, LARGE, READY, RESULT, SKIPPED, UNMADE, UNREAD
@@ -308,6 +308,7 @@ def run(fds: list[int]) -> int:
     cancellations.setblocking(True)
     try:
         try:
+            take_over(unpack(wire.receive_one()))
             setup: Setup = unpack(wire.receive_one())
         except (EOFError, OSError):
             return 0
@@ -335,6 +336,6 @@ def _unmade(wire: Wire, error: BaseException) -> int:
     return 1
 
 
-def main(fds: str) -> None:
+def main(fds: list[int]) -> None:
     """Runs a child that is an interpreter of its own (``spawn``)."""
-    os._exit(run(json.loads(fds)))
+    os._exit(run(fds))

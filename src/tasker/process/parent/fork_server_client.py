@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import errno
 import itertools
-import json
 import os
 import signal
 import socket
@@ -19,7 +18,8 @@ from collections.abc import Callable
 from typing import Any
 
 from tasker.errors import ResourceError
-from tasker.process.fork_server import CHILD_FDS, ENDED, FORK, FROZEN, REPORT, REQUEST, SPAWN, STARTED, command
+from tasker.process.fork_server import CHILD_FDS, ENDED, FORK, FROZEN, REPORT, REQUEST, SPAWN, STARTED
+from tasker.process.interpreter import command
 
 FORK_SERVER_LOST = 1 << 32
 """In place of a status: the fork server, which would have known it, was killed."""
@@ -73,13 +73,16 @@ class ForkServerClient:
         self.dead: bool = False
         self._closed = False
         with theirs:
-            arguments = command("tasker.process.fork_server", str(theirs.fileno()), json.dumps(preload))
-            self._process = subprocess.Popen(  # noqa: S603
-                arguments,
-                stdin=subprocess.DEVNULL,
-                pass_fds=[theirs.fileno()],
-                env={**os.environ, FROZEN: "1"} if frozen else None,
-            )
+            arguments, start = command("tasker.process.fork_server", theirs.fileno(), list(preload))
+            try:
+                self._process = subprocess.Popen(  # noqa: S603
+                    arguments,
+                    stdin=subprocess.DEVNULL,
+                    pass_fds=[theirs.fileno(), start],
+                    env={**os.environ, FROZEN: "1"} if frozen else None,
+                )
+            finally:
+                os.close(start)
         _sockets.add(ours)
         self._thread = threading.Thread(target=self._listen, name="tasker-fork-server", daemon=True)
         self._thread.start()

@@ -18,6 +18,7 @@ from tasker.process.protocol.decoding import event_of
 from tasker.process.protocol.encoding import TaskEncoder
 from tasker.process.protocol.messages import EPOCHS, LATER, LEAVE, TERMINATE, EncodedTask, Setup
 from tasker.process.protocol.pickling import pack, pack_named
+from tasker.process.protocol.surroundings import own_surroundings
 from tasker.process.protocol.wire import MAPPED_SIZE, Frame, Parts
 from tasker.remote.events import SessionEvent
 from tasker.remote.session import ArgsOf, InFlightTask, Refused, Session
@@ -60,6 +61,7 @@ class ProcessSession(Session):
                 if self._killed:
                     spawned.kill()
                 client.start(spawned, [*self._connection.child_fds, *pipes], spawn, self.grace)
+            self._wire.send(pack(own_surroundings()))
             self._wire.put(hello)
         except ConnectionError:  # it is gone already; the next ``events`` raises
             pass

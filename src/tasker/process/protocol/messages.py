@@ -28,7 +28,7 @@ EPOCHS = 256
 
 @dataclass(slots=True)
 class Setup:
-    """The first message: what the child is to be."""
+    """The message behind ``Surroundings``: what the child is to be."""
 
     name: str
     create: Callable[[], Any] | None
