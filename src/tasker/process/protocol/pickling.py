@@ -13,6 +13,7 @@ gets a twin there.
 from __future__ import annotations
 
 import contextvars
+import functools
 import importlib
 import io
 import pickle
@@ -25,7 +26,10 @@ import cloudpickle  # type: ignore[import-untyped]
 from tasker.errors import TravelError
 from tasker.logs import describe
 
+from .by_value import CACHED, reduced_cache, reduced_property, with_slots
 from .classes import reduced_class
+from .own_globals import KINDS
+from .own_globals import reduced as reduced_own
 from .wire import MAPPED_SIZE, Parts
 
 _PROTOCOL = 5
@@ -99,9 +103,11 @@ def pack_named(value: Any, what: str) -> Parts:
 
 class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
     def reducer_override(self, obj: Any) -> Any:
-        if type(obj) is contextvars.ContextVar:
-            return _reduced(obj)
-        return reduced_class(super().reducer_override(obj))
+        special = _special.get(type(obj))
+        if special is not None:
+            return special(obj)
+        reduced = super().reducer_override(obj)
+        return reduced_class(with_slots(obj, reduced)) if issubclass(type(obj), type) else reduced
 
 
 # -- context variables ----------------------------------------------------------------------------------------------------
@@ -159,6 +165,15 @@ def _reduced(variable: contextvars.ContextVar[Any]) -> Any:
         return variable_at, (*home, contextvars.Context().run(variable.get))
     except LookupError:
         return variable_at, home
+
+
+_special: dict[type, Callable[[Any], Any]] = {
+    contextvars.ContextVar: _reduced,
+    CACHED: reduced_cache,
+    functools.cached_property: reduced_property,
+    **dict.fromkeys(KINDS, reduced_own),
+}
+"""How what cloudpickle cannot pickle, or not as the other side needs it, is pickled."""
 
 
 def pack_variables(variables: contextvars.Context | None) -> list[tuple[tuple[str, str], bytes]] | None:
