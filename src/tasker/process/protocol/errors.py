@@ -9,8 +9,10 @@ An error is the user's: whatever its own methods do, even ``sys.exit``, must not
 
 from __future__ import annotations
 
+import copyreg
 import traceback
 from dataclasses import dataclass, field
+from operator import is_
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +38,8 @@ class PackedError:
     suppress: bool = False
     traceback: str | None = None
     """Of the first error, with all that leads to it."""
+    members: list[PackedError] | None = None
+    """Of a group. ``pickled`` is then the group without them."""
 
 
 def pack_error(error: BaseException) -> PackedError:
@@ -66,14 +70,21 @@ def _pack(error: BaseException, seen: set[int], most: int) -> PackedError:
     def follow(other: BaseException | None) -> PackedError | None:
         return None if other is None or id(other) in seen or not most else _pack(other, seen, most - 1)
 
-    return PackedError(
-        _pickled(error),
+    packed = PackedError(
+        None,
         describe(error),
         _notes(error),
         follow(_get(error, "__cause__")),
         follow(_get(error, "__context__")),
         _get(error, "__suppress_context__"),
     )
+    if isinstance(error, BaseExceptionGroup) and most:
+        # Each for itself: one that cannot travel is replaced, and the others keep their causes and notes.
+        packed.members = [_pack(member, seen, most - 1) for member in error.exceptions]
+        packed.pickled = _pickled_group(error)
+    else:
+        packed.pickled = _pickled(error)
+    return packed
 
 
 def _notes(error: BaseException) -> list[str]:
@@ -88,7 +99,7 @@ def _notes(error: BaseException) -> list[str]:
 def _pickled(error: BaseException) -> bytes | None:
     """Returns None if neither the error nor a likeness can be pickled and made again from that."""
     kind = type(error)
-    for attempt in (lambda: error, lambda: _Likeness(kind, error.args, vars(error)), lambda: _likeness(error)):
+    for attempt in (lambda: error, lambda: _Likeness(kind, error.args, _state(error)), lambda: _likeness(error)):
         try:
             pickled = pack_whole(attempt())
             again = unpack([pickled])
@@ -111,8 +122,21 @@ class _Likeness:
 
 
 def _likeness(error: BaseException) -> _Likeness:
-    state = {name: value for name, value in vars(error).items() if _travels(value)}
-    return _Likeness(type(error), tuple(arg if _travels(arg) else repr(arg) for arg in error.args), state)
+    return _Likeness(type(error), tuple(map(_or_its_repr, error.args)), _travelling_state(error))
+
+
+def _state(error: BaseException) -> dict[str, Any]:
+    """Returns its attributes, those in slots included."""
+    slots = copyreg._slotnames(type(error))  # type: ignore[attr-defined]
+    return {**{name: getattr(error, name) for name in slots if hasattr(error, name)}, **vars(error)}
+
+
+def _travelling_state(error: BaseException) -> dict[str, Any]:
+    return {name: value for name, value in _state(error).items() if _travels(value)}
+
+
+def _or_its_repr(value: Any) -> Any:
+    return value if _travels(value) else repr(value)
 
 
 def _travels(value: Any) -> bool:
@@ -124,10 +148,47 @@ def _travels(value: Any) -> bool:
 
 
 def _remake(kind: type[BaseException], args: tuple[Any, ...], state: dict[str, Any]) -> BaseException:
-    error = kind.__new__(kind, *args)
-    error.args = args
-    vars(error).update(state)
+    return _complete(kind.__new__(kind, *args), args, state)
+
+
+def _complete(error: BaseException, args: tuple[Any, ...], state: dict[str, Any]) -> BaseException:
+    _set(error, "args", args)
+    for name, value in state.items():
+        object.__setattr__(error, name, value)  # its class may forbid assignments
     return error
+
+
+# -- groups ---------------------------------------------------------------------------------------------------------------
+
+
+class _Members:
+    """Stands for the members among the arguments of a group."""
+
+
+def _pickled_group(group: BaseExceptionGroup[BaseException]) -> bytes | None:
+    """Pickles what a group has besides its members."""
+    try:
+        return pack_whole(_shell(group))
+    except USER_ERRORS:
+        return None
+
+
+def _shell(group: BaseExceptionGroup[BaseException]) -> tuple[Any, ...]:
+    kind, plain = type(group), ExceptionGroup if isinstance(group, Exception) else BaseExceptionGroup
+    args = tuple(_Members if _are_members(arg, group) else _or_its_repr(arg) for arg in group.args)
+    return kind if _travels(kind) else plain, group.message, args, _travelling_state(group)
+
+
+def _are_members(arg: Any, group: BaseExceptionGroup[BaseException]) -> bool:
+    members = group.exceptions
+    return isinstance(arg, list | tuple) and len(arg) == len(members) and all(map(is_, arg, members))
+
+
+def _regrouped(pickled: bytes, members: list[BaseException]) -> BaseException:
+    kind, message, args, state = unpack([pickled])
+    # Not by a call of its class, which may ask for other arguments.
+    group = BaseExceptionGroup.__new__(kind, message, members)
+    return _complete(group, tuple(members if arg is _Members else arg for arg in args), state)
 
 
 def unpack_error(packed: PackedError) -> BaseException:
@@ -148,7 +209,10 @@ def _unpack(packed: PackedError) -> BaseException:
     error = None
     if packed.pickled is not None:
         try:
-            error = unpack([packed.pickled])
+            if packed.members is None:
+                error = unpack([packed.pickled])
+            else:
+                error = _regrouped(packed.pickled, [_unpack(member) for member in packed.members])
         except USER_ERRORS as fault:
             packed.text += f" (it can't be made again here: {describe(fault)})"
     if not isinstance(error, BaseException):
