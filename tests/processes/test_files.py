@@ -178,3 +178,33 @@ def blocks_behind(ctx: Any, thing: Any, door: Any) -> list[Block]:
     """One, once the door opens."""
     door.pass_through()
     return blocks(ctx, thing, 1)
+
+
+def forks(ctx: Any, thing: Any, block: Block) -> int:
+    """Have a fork change its copy; return what the first byte is afterwards."""
+    forked = os.fork()
+    if forked == 0:
+        block.content[0] = 9
+        os._exit(0)
+    os.waitpid(forked, 0)
+    return int(block.content[0])
+
+
+def test_a_fork_has_a_copy_of_what_is_mapped(make: Any) -> None:
+    """As of all other memory: neither process sees what the other one writes there."""
+    with make() as m:
+        assert m.queue_task(forks, Block(bytearray(SIZE))) == 0
+
+
+def test_statistics_without_a_descriptor(make: Any) -> None:
+    """Where none is left to look at the children, `stats()` has no figures of them, and raises nothing."""
+    with make() as m:
+        m.queue_task(work.pid)
+        assert len(m.stats().processes) == 1
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+        try:
+            assert m.stats().processes == ()
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        assert len(m.stats().processes) == 1

@@ -48,7 +48,8 @@ def content_of(fd: int, sizes: Sequence[int]) -> list[memoryview | bytes]:
         if not size:
             parts.append(b"")
         elif _KEEPS_NONE or not _scarce(fd):
-            parts.append(memoryview(mmap.mmap(fd, size, offset=at, **_KEEPS_NONE)))
+            # Private: a fork of this process gets a copy of its own, as of all other memory.
+            parts.append(memoryview(mmap.mmap(fd, size, flags=mmap.MAP_PRIVATE, offset=at, **_KEEPS_NONE)))
         else:  # one copy more, and no descriptor kept
             parts.append(_read(fd, at, size))
         at = _after(at, size)
