@@ -13,11 +13,11 @@ def own_rss() -> int:
 
 
 def usage_of(worker: str, pid: int) -> ProcessUsage | None:
-    """Returns what a process takes now; None if it is gone."""
+    """Returns what a process takes now; None if it is gone, or if no descriptor is left to look."""
     try:
         process = psutil.Process(pid)
         with process.oneshot():
             times = process.cpu_times()
             return ProcessUsage(worker, pid, int(process.memory_info().rss), float(times.user + times.system))
-    except psutil.Error:
+    except (psutil.Error, OSError):
         return None
