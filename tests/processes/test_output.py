@@ -14,7 +14,9 @@ from typing import Any
 import pytest
 
 from support.files_between_processes import Notes
-from support.waiting import wait_until
+from support.waiting import Call, wait_until
+from tasker.logs import GuardedLogger
+from tasker.process.parent.output import OutputReader
 
 from . import work
 
@@ -301,3 +303,31 @@ def test_the_level_of_this_process_decides(make: Any, shop: KeepingHandler) -> N
         m.queue_task(partial(sell, level=logging.ERROR), "cake", 2)
         wait_until(lambda: shop.records)
     assert [record.getMessage() for record in shop.records] == ["sold cake for 2"]
+
+
+class Refilling:
+    """A stream that writes another line into the pipe whenever one is shown."""
+
+    def __init__(self, pipe: int) -> None:
+        self.pipe = pipe
+
+    def write(self, text: str) -> None:
+        """Write another line."""
+        os.write(self.pipe, b"more\n")
+
+    def flush(self) -> None:
+        """Nothing."""
+
+
+def test_a_program_that_writes_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that a child has left does not keep the manager from stopping, though there is always more to read."""
+    reader = OutputReader("crew", GuardedLogger(logging.getLogger("crew"), "crew", lambda: None))
+    ends = reader.pipes("crew-1")
+    monkeypatch.setattr(sys, "stdout", Refilling(ends[0]))
+    try:
+        os.write(ends[0], b"first\n")
+        Call(reader.close).outcome(30)
+    finally:
+        monkeypatch.undo()
+        for end in ends:
+            os.close(end)

@@ -6,11 +6,14 @@ logged and counted, and the next line follows.
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import os
 import pickle
 import selectors
+import struct
 import sys
+import termios
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -21,6 +24,7 @@ from tasker.process.protocol.records import HEADER
 from tasker.process.protocol.shared_memory import closed_with
 
 _READ = 65536
+_SIZE = struct.Struct("i")
 _LONGEST = 1 << 20
 """Bytes from which on a line is shown though it has not ended."""
 
@@ -133,25 +137,27 @@ class OutputReader:
                 self._read_the_rest()
                 return
 
-    def _read(self, fd: int, reader: _Lines | _Records) -> bool:
-        """Reads once; False where there is nothing now, or no more to come."""
+    def _read(self, fd: int, reader: _Lines | _Records) -> int:
+        """Reads once. Returns how many bytes it was; 0 where there is nothing now, or no more to come."""
         try:
             read = os.read(fd, _READ)
         except BlockingIOError:
-            return False
+            return 0
         self._guarded(partial(reader.feed, read) if read else reader.end)
         if not read:
             self._selector.unregister(fd)
             os.close(fd)
-        return bool(read)
+        return len(read)
 
     def _read_the_rest(self) -> None:
         for key in list(self._selector.get_map().values()):
             if key.data is None:
                 continue
-            while self._read(key.fd, key.data):
-                pass
-            if key.fd in self._selector.get_map():  # held open by a process that a child has started
+            # What the children have left is in there now. A process that one of them has started may write for ever.
+            left = _unread(key.fd)
+            while left > 0 and (read := self._read(key.fd, key.data)):
+                left -= read
+            if key.fd in self._selector.get_map():  # held open by such a process
                 self._selector.unregister(key.fd)
                 os.close(key.fd)
                 self._guarded(key.data.end)
@@ -161,3 +167,9 @@ class OutputReader:
             fn()
         except BaseException as error:
             self._log.fault("showing the output of a child", error)
+
+
+def _unread(pipe: int) -> int:
+    """Returns how many bytes are in a pipe."""
+    (size,) = _SIZE.unpack(fcntl.ioctl(pipe, termios.FIONREAD, bytes(_SIZE.size)))
+    return int(size)
