@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from tasker.context import Context
 from tasker.core.fork import disable_in_children
-from tasker.errors import DeadlockError
+from tasker.errors import DeadlockError, TaskCancelled
 from tasker.options import TaskOptions
 
 from .future import TaskFuture
+from .future_log import RUN, Ending, Mark
 
 if TYPE_CHECKING:  # it imports what `import tasker` has no need of yet
     from .waits import WaitRegistry
@@ -59,16 +60,16 @@ class ManagerExecutor(Executor):
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Closes this view and, if ``wait``, waits for the tasks that were submitted through it. The manager goes on.
 
-        ``cancel_futures`` cancels those of them that have not started. Raises ``DeadlockError`` if it is called in a
-        task of the manager and the wait would never end.
+        ``cancel_futures`` cancels those of them that wait for an attempt; one that runs goes on. Raises ``DeadlockError``
+        if it is called in a task of the manager and the wait would never end.
         """
         with self._changed:
             self._closed = True
             pending = list(self._pending)
         if cancel_futures:
-            # Outside of the lock: ``cancel`` calls ``_forget``, and callbacks of the user.
+            # Outside of the lock: a cancellation calls ``_forget``, and callbacks of the user.
             for future in pending:
-                future.cancel()
+                _cancel_waiting(future)
         if wait and not self._done():
             self._wait()
 
@@ -109,6 +110,16 @@ class ManagerExecutor(Executor):
         """See ``core.fork``: what is pending is the parent's, and nothing in a child ends it."""
         self._changed = threading.Condition()  # may be held by a thread that does not exist here
         self._inherited, self._pending, self._submitting = self._pending, set(), 0
+
+
+def _cancel_waiting(future: Any) -> None:
+    """Cancels a task unless an attempt runs. ``cancel`` would cancel the context of that attempt, and the backend would
+    end it by force after the grace."""
+    if future._log and getattr(future, "_context", future) is None:
+        future._owner.recall(future)  # it may have been sent ahead to another process
+    marks = [entry for entry in (*future._log,) if isinstance(entry, Mark)]
+    if not marks or marks[-1] is not RUN:
+        future._end(Ending(TaskCancelled(f"{future.label} was cancelled before it started"), cancelled=True))
 
 
 def _plain(ctx: Context, resource: Any, fn: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any]) -> T:
