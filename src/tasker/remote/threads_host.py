@@ -95,7 +95,8 @@ class RemoteHost:
         if session is None:
             return
         error = None
-        if not self._dead:
+        # Not where it was interrupted and has destroyed its resource already, just before this worker retired.
+        if not self._dead and not self._destroyed:
             error, self._destroyed = leave_and_wait(session)
         self._sessions.close(session)
         engine.counters.resource(**{"destroyed" if self._destroyed else "lost": 1})
