@@ -560,12 +560,12 @@ def test_a_resource_never_travels(make: Any) -> None:
         assert m.queue_task(lambda ctx, lock: lock.locked()) is False
 
 
-_LOCK = threading.Lock()
+_NUMBERS = (n for n in range(3))
 
 
 def test_a_lambda_with_a_global_that_cannot_go(make: Any) -> None:
     """It has no arguments and no closure, and is refused all the same, by the queue and by run_task; the workers live."""
-    uses = eval("lambda ctx, thing: _LOCK.locked()", {"_LOCK": _LOCK, "__name__": "__main__"})
+    uses = eval("lambda ctx, thing: next(_NUMBERS)", {"_NUMBERS": _NUMBERS, "__name__": "__main__"})
     with make(resource_pool_size=1) as m:
         before = m.run_task(work.pid)
         with pytest.raises(TravelError, match="lambda"):
