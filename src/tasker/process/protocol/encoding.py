@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import dis
 import pickle
-import sys
-from collections.abc import Callable, Iterator
-from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
+import weakref
+from collections.abc import Callable
+from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any
 
+from .kept import Packed, codes, importable, snapshot_of
 from .messages import EncodedTask
 from .pickling import PLAIN, pack_named, pack_variables
 
 _SMALL = 4096
+_LARGE = 16384
+"""Bytes from which on a function that goes by value is kept pickled."""
 _STORE_GLOBAL = dis.opmap["STORE_GLOBAL"]
 _SHARED_ANYWAY = (ModuleType, BuiltinFunctionType, type)
 """A child has one of each, whatever messages they come in: cloudpickle keeps track of classes that went by value."""
@@ -27,12 +30,15 @@ _plain_types = PLAIN.issuperset
 class TaskEncoder:
     """Encodes the tasks of one session."""
 
-    __slots__ = ("_args_of", "_known", "size")
+    __slots__ = ("_args_of", "_kept", "_known", "_large", "size")
 
     def __init__(self, args_of: Callable[[Any], tuple[Any, ...]]) -> None:
         self._args_of = args_of
         self._known: Any = None
         """The last function of this message that was found to go together with others."""
+        self._large: weakref.ref[Any] | None = None
+        """The last function that was large by itself."""
+        self._kept: Packed | None = None
         self.size: int = 0
         """Bytes, about, of the last task."""
 
@@ -51,8 +57,13 @@ class TaskEncoder:
                     self.size += len(arg)
             if self.size <= _SMALL:
                 return (number, task, args, packed, None)
-        parts = pack_named((task, args, packed), f"{future.label}: the task or its arguments")
+        what = f"{future.label}: the task or its arguments"
+        if self._large is not None and self._large() is task and not alone:
+            task = self._packed_once(task, what)
+        parts = pack_named((task, args, packed), what)
         self.size = sum(memoryview(part).nbytes for part in parts)
+        if self.size > _LARGE and type(task) is FunctionType and _plain_types(map(type, args)):
+            self._large = weakref.ref(task)  # it goes by value, and refers to much
         first, *buffers = parts
         if memoryview(first).nbytes > _SMALL:
             # Beside the pickle of the message, like the buffers, so that it is not copied into it.
@@ -60,6 +71,15 @@ class TaskEncoder:
         else:
             first = bytes(first)
         return (number, future.label, (), None, [first, *map(pickle.PickleBuffer, buffers)])
+
+    def _packed_once(self, task: Any, what: str) -> Any:
+        """Returns what goes in place of a large function: its pickle, made again if anything has changed."""
+        kept = self._kept
+        if kept is None or not kept.is_of(task):
+            # The copies first: of a change while it is pickled, the next comparison finds that something has changed.
+            snapshot = snapshot_of(task)
+            self._kept = kept = None if snapshot is None else Packed(task, snapshot, pack_named(task, what))
+        return task if kept is None else kept
 
     def _goes_together(self, task: Any) -> bool:
         """Returns whether it has nothing of its own that two tasks could share."""
@@ -72,7 +92,7 @@ class TaskEncoder:
 def _shares_nothing(function: FunctionType, seen: set[FunctionType]) -> bool:
     """Returns whether the function, and whatever it calls, goes by its name (so it is the same for all tasks in the child
     anyway), or by value with nothing that could be changed."""
-    if function in seen or _importable(function):
+    if function in seen or importable(function):
         return True
     seen.add(function)
     if function.__closure__ is not None or function.__kwdefaults__ or function.__dict__:
@@ -80,7 +100,7 @@ def _shares_nothing(function: FunctionType, seen: set[FunctionType]) -> bool:
     if not _plain_types(map(type, function.__defaults__ or ())):
         return False
     known = function.__globals__
-    for code in _codes(function.__code__):
+    for code in codes(function.__code__):
         # A function that sets a global variable would see in the next task of the message what it set in this one.
         if _STORE_GLOBAL in code.co_code[::2]:
             return False
@@ -92,17 +112,3 @@ def _shares_nothing(function: FunctionType, seen: set[FunctionType]) -> bool:
             elif not isinstance(value, _SHARED_ANYWAY) and type(value) not in PLAIN:
                 return False
     return True
-
-
-def _importable(function: FunctionType) -> bool:
-    if function.__module__ == "__main__":
-        return False
-    return getattr(sys.modules.get(function.__module__), function.__qualname__, None) is function
-
-
-def _codes(code: CodeType) -> Iterator[CodeType]:
-    """Yields the code of a function, and that of the functions that are defined in it."""
-    yield code
-    for constant in code.co_consts:
-        if type(constant) is CodeType:
-            yield from _codes(constant)
