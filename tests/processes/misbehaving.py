@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ctypes
 import faulthandler
 import os
@@ -26,6 +27,10 @@ def misbehave(way: str) -> Any:
         raise pickle.PicklingError("it misbehaves")
     if way == "exit":
         sys.exit(7)
+    if way == "interrupt":
+        raise KeyboardInterrupt
+    if way == "cancelled":
+        raise asyncio.CancelledError
     if way == "end":
         os._exit(0)
     faulthandler.disable()

@@ -195,3 +195,12 @@ def kill(ctx: Any, thing: Any, pid: int) -> None:
         os.kill(pid, signal.SIGKILL)
     except ProcessLookupError:
         pass
+
+
+def use_pool(ctx: Any, thing: Any) -> int:
+    """Have a pool of `multiprocessing` do something."""
+    with multiprocessing.get_context("fork").Pool(1) as pool:
+        result = pool.apply(add, [1])
+        pool.close()
+        pool.join()
+    return result
