@@ -29,6 +29,7 @@ EXCEPTIONS = {
     "test_point_09_it_does_not_wait_for_tasks_that_ignore_it": _KILLED,
     "test_point_09_an_abandoned_resource_is_destroyed_when_its_task_ends": _KILLED,
     "test_point_09_stop_with_a_timeout_leaves_a_stuck_task_behind": _KILLED,
+    "test_point_09_the_report_of_a_kill_that_gave_up": "a kill interrupts a child in time; tests/processes/test_interrupted.py",
     "test_promise_7_it_returns_by_its_deadline": _KILLED,
     "test_a_callback_that_raises_is_logged": "the child process prints it on its stderr, which tests/processes/test_output.py is about",
     "test_a_hostile_task_runs": _PICKLED,
