@@ -21,7 +21,9 @@ from . import actions as act
 from . import events as ev
 from .attempts import Verdict, after_unhealthy
 from .creation import CreationGate
+from .deadline import Deadline
 from .lifecycle import Move, Phase, moved
+from .pool import PoolState
 from .scaler import Scaler, WorkerCounts
 from .view import Plan, View
 from .workers import WorkerMove, WorkersTable, WorkerState
@@ -29,9 +31,6 @@ from .workers import WorkerMove, WorkersTable, WorkerState
 _STARTING, _READY, _ENDING = WorkerState.STARTING, WorkerState.READY, WorkerState.ENDING
 _DRAIN_TRIES = 5
 """The creations that have to fail in a row before a stop gives up the queued tasks."""
-_LAST = 1.0
-"""Seconds, at most, that a kill leaves for the resources behind tasks that have to be interrupted; half of its time, if
-that is less."""
 
 
 class Supervisor:
@@ -45,15 +44,9 @@ class Supervisor:
         self._scaler = Scaler(plan.worker_count, plan.max_worker_count, policy, plan.target_wait, now)
         self._retiring = 0
         self._gate = CreationGate(plan.creation_backoff, rng)
-        self._pool_gate = CreationGate(plan.creation_backoff, rng)
-        self._pool_missing = 0
-        self._pool_filling = False
-        self._pool_open = self._pool_alive = plan.has_pool
+        self._pool = PoolState(CreationGate(plan.creation_backoff, rng), exists=plan.has_pool)
         self._none_ready_since: float | None = now
-        self._deadline: float | None = None
-        self._interrupt_at: float | None = None
-        """When a kill interrupts what still runs; None if it does not, or has done so."""
-        self._interrupted = False
+        self._deadline = Deadline(interrupts=plan.interrupts)
         self._grace = 0.0
         self._nothing_runs = False
         self._lost = self._replaced = self._abandoned = 0
@@ -98,12 +91,12 @@ class Supervisor:
         """Returns when it needs a ``Wakeup`` if nothing happens before (the clock of ``now``), or None."""
         if self.phase is Phase.STOPPED:
             return None
-        times = [moment for moment in (self._interrupt_at, self._deadline) if moment is not None]
+        times = self._deadline.moments
         if self._serving:
             if self._gate.failures and not self.table.count(_STARTING) and self._missing():
                 times.append(self._gate.retry_at)
-            if self._pool_missing and not self._pool_filling:
-                times.append(self._pool_gate.retry_at)
+            if (moment := self._pool.retry_at) is not None:
+                times.append(moment)
             timeout = self._plan.creation_timeout
             if timeout is not None and self._none_ready_since is not None:
                 # Tasks arrive at any time, and each may wait that long. Checking several times within that time keeps
@@ -247,7 +240,7 @@ class Supervisor:
         if not self._serving:
             return []
         count = self._gate.allowed(now, self._missing(), starting)
-        return [self._start(now) for _ in range(count)] + self._refill(now)
+        return [self._start(now) for _ in range(count)] + self._pool.refill(now)
 
     def _start(self, now: float) -> act.Action:
         seat = self.table.seat_new()
@@ -273,35 +266,18 @@ class Supervisor:
     # -- the pool of run_task -------------------------------------------------------------------------------------
 
     def _pool_resource_lost(self, event: ev.PoolResourceLost, now: float) -> list[act.Action]:
-        self._pool_missing += 1
+        self._pool.lost()
         return []
 
     def _pool_refilled(self, event: ev.PoolRefilled, now: float) -> list[act.Action]:
-        self._pool_missing -= 1
-        self._pool_filling = False
-        self._pool_gate.succeeded()
+        self._pool.refilled()
         return []
 
     def _pool_refill_failed(self, event: ev.PoolRefillFailed, now: float) -> list[act.Action]:
-        self._pool_filling = False
-        delay = self._pool_gate.failed(now, event.error)
-        text = "a resource for run_task could not be made (next try in %.2f s): %s"
-        return [act.Log("warning", text, (delay, event.error))]
-
-    def _refill(self, now: float) -> list[act.Action]:
-        # One at a time; ``PoolRefilled`` leads to the next one.
-        if self._pool_filling or not self._pool_gate.allowed(now, self._pool_missing, 0):
-            return []
-        self._pool_filling = True
-        return [act.RefillPool()]
-
-    def _close_pool(self) -> list[act.Action]:
-        """Returns the action that closes the pool, the first time."""
-        was_open, self._pool_open = self._pool_open, False
-        return [act.ClosePool()] if was_open else []
+        return self._pool.refill_failed(event.error, now)
 
     def _pool_closed(self, event: ev.PoolClosed, now: float) -> list[act.Action]:
-        self._pool_alive = False
+        self._pool.alive = False
         return []
 
     # -- scaling --------------------------------------------------------------------------------------------------
@@ -330,7 +306,7 @@ class Supervisor:
         self.phase = moved(self.phase, Move.STOP)
         if self.phase is not Phase.KILLING:
             self._grace = event.grace
-            self._shorten_deadline(event.deadline)
+            self._deadline.shorten(event.deadline)
         if not first:
             return []
         return [act.RefuseTasks(event.reason), act.Log("info", "stopping: %s", (event.reason,))]
@@ -339,12 +315,10 @@ class Supervisor:
         first = self.phase is not Phase.KILLING
         self.phase = moved(self.phase, Move.KILL)
         if not first:
-            self._shorten_deadline(event.deadline)
-            self._plan_interruption(now)
+            self._deadline.shorten(event.deadline)
+            self._deadline.plan_interruption(now)
             return []
-        # Even if it is later than the deadline of a stop, which does not matter any more.
-        self._deadline = event.deadline
-        self._plan_interruption(now)
+        self._deadline.kill(event.deadline, now)
         self._scaler.end("kill", event.reason, now)
         return [
             act.RefuseTasks(event.reason),
@@ -353,25 +327,16 @@ class Supervisor:
             act.CancelRunning(),
             act.DropQueued(),
             # Not only once nothing runs: whatever uses a resource of the pool destroys it itself.
-            *self._close_pool(),
+            *self._pool.close(),
             act.Log("info", "killing: %s", (event.reason,)),
         ]
-
-    def _shorten_deadline(self, deadline: float | None) -> None:
-        # A later request can only shorten the time: an earlier caller relies on its deadline.
-        if deadline is not None:
-            self._deadline = deadline if self._deadline is None else min(self._deadline, deadline)
-
-    def _plan_interruption(self, now: float) -> None:
-        if self._plan.interrupts and self._deadline is not None and not self._interrupted:
-            self._interrupt_at = self._deadline - min(_LAST, max(0.0, self._deadline - now) / 2)
 
     def _drained(self, event: ev.Drained, now: float) -> list[act.Action]:
         if self.phase is not Phase.RUNNING:
             self.phase = moved(self.phase, Move.DRAINED)
             self._scaler.end("stop", "every task has its outcome", now)
             self._nothing_runs = True
-            return self._close_pool()
+            return self._pool.close()
         return []
 
     def _expire(self, now: float) -> list[act.Action]:
@@ -387,9 +352,8 @@ class Supervisor:
         return [act.FailQueued(error, before=now - timeout)]
 
     def _expire_deadline(self, now: float) -> list[act.Action]:
-        if self._deadline is None or now < self._deadline:
-            return self._interrupt(now)
-        self._deadline = self._interrupt_at = None
+        if not self._deadline.passed(now):
+            return [act.Interrupt()] if self._deadline.interrupts(now) else []
         if self.phase is not Phase.KILLING:
             return self._kill(ev.KillRequested("the timeout of stop has passed", deadline=now + self._grace), now)
         left = tuple(self.table.states)
@@ -399,17 +363,11 @@ class Supervisor:
         self._abandoned += len(left)
         self.table.states.clear()
         self._nothing_runs = True
-        pool, self._pool_alive = self._pool_alive, False
+        pool, self._pool.alive = self._pool.alive, False
         return [act.Abandon(left, pool), *([act.Retire(not_retired)] if not_retired > 0 else [])]
 
-    def _interrupt(self, now: float) -> list[act.Action]:
-        if self._interrupt_at is None or now < self._interrupt_at:
-            return []
-        self._interrupt_at, self._interrupted = None, True
-        return [act.Interrupt()]
-
     def _close(self) -> list[act.Action]:
-        empty = not self.table.states and not self._pool_alive
+        empty = not self.table.states and not self._pool.alive
         if self.phase in (Phase.CLOSING, Phase.KILLING) and self._nothing_runs and empty:
             self.phase = moved(self.phase, Move.EMPTIED)
             return [act.Finish()]
