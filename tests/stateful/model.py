@@ -197,8 +197,8 @@ class Model:
     def _do_Abandon(self, action: act.Abandon) -> None:  # noqa: N802
         assert self.killed
         if action.pool:
-            assert self.pool == "closing"
-            self.pool = "abandoned"
+            assert self.pool == "closing" or any(type(event) is ev.PoolClosed for event in self.inbox)
+            self.pool = "abandoned" if self.pool == "closing" else "closed"
         for seat in action.seats:
             worker = self.workers.pop(seat, None)
             if worker is not None:
