@@ -55,3 +55,18 @@ def test_an_undisturbed_reading_counts_at_once(disturbed: int) -> None:
     counters, counter = restless(*[5] * disturbed)
     assert counters.flow() == Flow(accepted=5 * disturbed, queued=0, running=0, done=5 * disturbed)
     assert counter.readings == disturbed + 1
+
+
+def test_notes_that_come_meanwhile_are_entered_and_the_reading_is_repeated() -> None:
+    """What ended in the queue during a reading made room for tasks that the reading has: both count, or neither."""
+    counters, counter = restless()
+    value = counter.value
+
+    def noting() -> int:
+        if counter.readings == 0:
+            counters.note("ended_in_queue")
+        return value()
+
+    counter.value = noting  # type: ignore[method-assign]
+    assert counters.flow() == Flow(accepted=0, queued=-1, running=0, done=1)
+    assert counter.readings == 2
