@@ -186,7 +186,7 @@ class ToySession(Session):
             self._changed.notify_all()
         return [], 0.0
 
-    def recall(self) -> tuple[list[InFlightTask], bool]:
+    def recall(self, given_up: bool = False) -> tuple[list[InFlightTask], bool]:
         """See `Session`."""
         with self._changed:
             if self.closed:

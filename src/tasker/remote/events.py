@@ -7,7 +7,8 @@
                           ``cancelled``: whether the task's context was cancelled there. ``blameless``: the error is the
                           journey's fault, so neither the task nor the resource is to blame
 ``SKIPPED, number``       the task was cancelled before it began
-``UNREAD``                tasks that were sent together could not be read there, so none of them has begun
+``UNREAD, given_up``      tasks that were sent together could not be read there, so none of them has begun; ``given_up``:
+                          not even the one that counts as begun
 ``LARGE, rss``            the resource holds more memory than it may, in bytes; it is to be replaced
 ``GONE, error``           the resource is destroyed; ``error`` is what its destruction raised, or None
 ``GARBLED, fault``        the outcome of the first task in flight could not be read here

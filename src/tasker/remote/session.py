@@ -84,9 +84,9 @@ class Session(ABC):
         self.begun: int = 0
         """The number of the task in flight that was taken to have begun; 0: none."""
         self.judged: int = 0
-        """How many errors were found to be the task's own fault. Where the resource may be to blame for an error
-        (``Config.check_health``), the session begins nothing after it until a message comes that was sent after the
-        judgement."""
+        """How many errors were found to be the task's own fault, and how many ``UNREAD`` were seen. Where the resource
+        may be to blame for an error (``Config.check_health``), and after an ``UNREAD`` anyway, the session begins nothing
+        until a message comes that was sent after the judgement."""
         self.closed: bool = False
         """Whether nothing is exchanged any more."""
         self.lock: threading.Lock = threading.Lock()
@@ -115,10 +115,11 @@ class Session(ABC):
         """
 
     @abstractmethod
-    def recall(self) -> tuple[list[InFlightTask], bool]:
+    def recall(self, given_up: bool = False) -> tuple[list[InFlightTask], bool]:
         """Takes back, at once and for good, the tasks that have not begun; returns them in order.
 
-        The second value is whether the first of them was taken to have begun. Without effect once closed.
+        The second value is whether the first of them was taken to have begun. ``given_up``: so is the one that counts as
+        begun, since the session has reported that it does not execute it (``UNREAD``). Without effect once closed.
         """
 
     def begin(self) -> InFlightTask | None:

@@ -155,7 +155,8 @@ class InFlightWindow(ABC):
             skipped = self._session.in_flight.popleft()
             self.give_back([skipped], first=skipped[0] == self._session.begun)
         elif kind == UNREAD and not self._over:
-            self._dispatch(self._recalled(), alone=True)
+            self._session.judged += 1  # first, so that what is sent again does not count as sent before this
+            self._dispatch(self._recalled(given_up=event[1]), alone=True)
         elif kind == LARGE:
             self.recycle_limits.large = True
         elif kind == GONE:
@@ -197,9 +198,9 @@ class InFlightWindow(ABC):
             self.take_back()
             self._nudge()
 
-    def _recalled(self) -> list[InFlightTask]:
+    def _recalled(self, given_up: bool = False) -> list[InFlightTask]:
         """Takes back what has not begun, to send it again."""
-        back, first = self._session.recall()
+        back, first = self._session.recall(given_up)
         if first:
             self._uncount(back[0][1])
         return back

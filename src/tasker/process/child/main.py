@@ -59,6 +59,8 @@ class Child:
         self._setup = setup
         self._ahead: deque[tuple[int, EncodedTask]] = deque()
         """Tasks that were read and have not begun, each with its epoch."""
+        self._permit: int | None = None
+        """A permit that was taken for a task that was not read yet: its epoch."""
         self._leaving = False
         self._interruptible = _NOT
         self._copied = False
@@ -144,22 +146,22 @@ class Child:
 
     def _next(self) -> EncodedTask | None:
         """Waits for the next task that may begin and returns it; None where it is time to leave."""
-        epoch: int | None = None
         while True:
             if not self._ahead:
                 if not self._read():
                     return None
                 continue
-            if epoch is None:
+            if self._permit is None:
                 try:
-                    (epoch,) = os.read(self._permits, 1)
+                    (self._permit,) = os.read(self._permits, 1)
                 except BlockingIOError:  # all that is here was recalled
                     self._drop(self._ahead)
                     self._ahead.clear()
                     continue
             its_epoch, task = self._ahead.popleft()
             # The permit is of the newest epoch, so a task of another one was recalled.
-            if its_epoch == epoch:
+            if its_epoch == self._permit:
+                self._permit = None
                 return task
             self._drop([(its_epoch, task)])
 
@@ -178,7 +180,11 @@ class Child:
         try:
             message = unpack(self._wire.message(size, body))
         except BaseException:
-            self._send((UNREAD,))  # the tasks come again, each for itself, and then one of them gets the error
+            # The tasks come again, each for itself, and then one of them gets the error. What follows this message does
+            # as well: it would begin out of turn, with permits that are those of the tasks that could not be read.
+            self._pause()
+            held, self._permit = self._permit is not None, None
+            self._send((UNREAD, held))
             return True
         if message == LEAVE:
             return False
@@ -196,6 +202,10 @@ class Child:
         self._pauses += 1
         self._drop(self._ahead)
         self._ahead.clear()
+
+    def _pause_for_error(self) -> None:
+        if self._setup.must_admit:
+            self._pause()
 
     def _run(self, encoded: EncodedTask) -> None:
         number, task, args, variables, packed = encoded
@@ -242,8 +252,7 @@ class Child:
 
     def _raised(self, context: TaskContext, error: BaseException, started: float) -> None:
         self._orders.current = None
-        if self._setup.must_admit:
-            self._pause()
+        self._pause_for_error()
         self._measure()
         self._send((ERROR, context.number, pack_error(error), started, monotonic(), context.cancelled))
 
@@ -267,6 +276,7 @@ class Child:
                     error = TravelError(
                         f"{what} can't be {'sent' if isinstance(error, OSError) else 'pickled'}: {error!r}"
                     )
+                self._pause_for_error()  # like any other error: the parent judges it as well
                 frame = Frame(pack((ERROR, number, pack_error(error), started, finished, False)))
         self._wire.put_all(frame)
 

@@ -178,12 +178,12 @@ class ProcessSession(Session):
         finally:
             drop_all(frames)
 
-    def recall(self) -> tuple[list[InFlightTask], bool]:
+    def recall(self, given_up: bool = False) -> tuple[list[InFlightTask], bool]:
         """See ``Session``."""
         with self.lock:
             if self.closed:
                 return [], False
-            permits = min(self._connection.revoke(), len(self.in_flight))
+            permits = min(self._connection.revoke() + given_up, len(self.in_flight))
             self._epoch = (self._epoch + 1) % EPOCHS
             back = [self.in_flight.pop() for _ in range(permits)][::-1]
             return back, self._unbegin(back)

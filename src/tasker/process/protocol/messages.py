@@ -7,7 +7,8 @@ even while the child is deep in C code. And after a child's death the permits th
 not begun.
 
 After an error that may be the resource's fault the child pauses: it begins nothing until a message says that the parent has
-judged that error, and found it to be the task's own.
+judged that error, and found it to be the task's own. After a message that it could not read it does the same, so that nothing
+that was sent behind it begins out of turn; a permit that it has taken for a task in there is void, and it reports that.
 
 The byte is the *epoch* of its tasks: the parent, having taken permits back, begins the next, and the child drops what it has
 of older ones.
