@@ -100,7 +100,7 @@ class AsyncRemoteResource(InlineSession):
             raise
         if refusal is not None:
             raise refusal
-        waiting = self._engine.loop.create_task(self._await_outcome(), context=contextvars.Context())
+        waiting = self._engine.loop.create_task(self._await_outcome(session), context=contextvars.Context())
         cancelled: BaseException | None = None
         while not waiting.done():
             try:
@@ -124,13 +124,13 @@ class AsyncRemoteResource(InlineSession):
             lost = await self._opened.death()
             context.raise_if_cancelled()
             raise lost
-        return self._result(session, context, inline, event)
+        return self._result(context, inline, event)
 
-    async def _await_outcome(self) -> SessionEvent:
+    async def _await_outcome(self, session: Session) -> SessionEvent:
         reader = self._opened.reader
         assert reader is not None
         while True:
-            event = self._outcome_in(await reader.events())
+            event = self._outcome_in(session, await reader.events())
             if event is not None:
                 return event
 

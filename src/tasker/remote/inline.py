@@ -66,10 +66,14 @@ class InlineSession:
         refused, _ = session.send([(context.number, task, 0)], alone=True)
         return refused[0][1] if refused else None
 
-    def _outcome_in(self, events: Iterable[SessionEvent]) -> SessionEvent | None:
+    def _outcome_in(self, session: Session, events: Iterable[SessionEvent]) -> SessionEvent | None:
         """Returns the event that ends the task, if it is among these, and notes the others."""
         for event in events:
             kind = event[0]
+            if kind in (ERROR, UNREAD):
+                # Here, where it is received, and not where it is raised: a caller that was cancelled raises nothing of
+                # it, and the session pauses all the same. If the resource is to blame, it gets no more tasks.
+                session.judged += 1
             if kind in (RESULT, ERROR, SKIPPED, GARBLED, UNREAD):
                 return event
             self.destroyed = self.destroyed or kind == GONE
@@ -81,7 +85,7 @@ class InlineSession:
         session.in_flight.clear()
         self._recycle_limits.served += 1
 
-    def _result(self, session: Session, context: Context, task: InlineTask, event: SessionEvent) -> Any:
+    def _result(self, context: Context, task: InlineTask, event: SessionEvent) -> Any:
         """Returns the result of a task that has ended so, or raises its error."""
         kind = event[0]
         if kind == RESULT:
@@ -89,8 +93,6 @@ class InlineSession:
         if kind == GARBLED:
             raise garbled(task.label, event[1])
         if kind == ERROR:
-            # If the resource is to blame, this session gets no more tasks; so it need not wait for a judgement.
-            session.judged += 1
             error: BaseException = event[2]
             if event[5] and not context.cancelled:
                 Context.cancel(context, error)

@@ -108,13 +108,13 @@ class RemoteResource(InlineSession):
             assert refusal is not None
             raise refusal
         self._ended(session)
-        return self._result(session, context, inline, event)
+        return self._result(context, inline, event)
 
     def _await_outcome(self, session: Session, context: Context) -> SessionEvent:
         while True:
             session.wait()
             try:
-                event = self._outcome_in(session.events())
+                event = self._outcome_in(session, session.events())
             except EOFError:
                 lost = session.death()
                 context.raise_if_cancelled()

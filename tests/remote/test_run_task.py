@@ -1,0 +1,77 @@
+"""Resources of `run_task` in sessions, after calls that end in unusual ways."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from support.toy_session import ToyBackend, ToySession
+from support.waiting import wait_until
+from tasker import AsyncTaskManager, Config
+
+
+@pytest.fixture(autouse=True)
+def no_thread_left() -> Iterator[None]:
+    """Every session has ended."""
+    yield
+    wait_until(lambda: not [one for one in threading.enumerate() if "-toy" in one.name], what="no toy is left")
+
+
+def manager(**options: Any) -> AsyncTaskManager[Any]:
+    """One with a single resource for `run_task`."""
+    config = {"worker_count": 1, "max_worker_count": 1, "resource_pool_size": 1, "max_temporary_resources": 0}
+    return AsyncTaskManager(Config(on_create=object, backend=ToyBackend(), **{**config, **options}))
+
+
+async def echo(ctx: Any, resource: Any, value: Any) -> Any:
+    """Return the value."""
+    return value
+
+
+def test_a_cancelled_call_leaves_its_resource_usable() -> None:
+    """Its task has obeyed, and its session pauses until that error is judged: the next call runs in there."""
+
+    async def main() -> None:
+        begun = threading.Event()
+
+        async def obeys(ctx: Any, resource: Any) -> None:
+            begun.set()
+            await asyncio.sleep(60)
+
+        async with manager(check_health=lambda error: True) as m:
+            call = asyncio.create_task(m.run_task(obeys))
+            await asyncio.to_thread(begun.wait, 30)
+            call.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await call
+            async with asyncio.timeout(30):
+                assert await m.run_task(echo, 2) == 2
+        ledger = m.stats().resources
+        assert (ledger.created, ledger.destroyed, ledger.lost) == (2, 2, 0)
+
+    asyncio.run(main())
+
+
+def test_a_call_whose_sending_fails_half_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its task may run all the same: the next call does not get that outcome."""
+    send, failures = ToySession.send, [MemoryError()]
+
+    def failing(self: ToySession, tasks: Any, alone: bool = False) -> Any:
+        sent = send(self, tasks, alone)
+        if failures:
+            raise failures.pop()
+        return sent
+
+    async def main() -> None:
+        async with manager(max_temporary_resources=1) as m:
+            with pytest.raises(MemoryError):
+                await m.run_task(echo, 1)
+            async with asyncio.timeout(30):
+                assert await m.run_task(echo, 2) == 2
+
+    monkeypatch.setattr(ToySession, "send", failing)
+    asyncio.run(main())
