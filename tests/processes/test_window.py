@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -9,6 +11,7 @@ import pytest
 from support.waiting import Call
 from tasker import Context, ProcessBackend
 from tasker.process.parent.session import ProcessSession
+from tasker.remote.events import SKIPPED
 from tasker.remote.threads_window import ThreadsWindow
 
 from . import work
@@ -44,7 +47,7 @@ class Watched(ThreadsWindow):
 
     def __init__(self, session: ProcessSession) -> None:
         super().__init__(Worker(), Engine(), session, ProcessBackend())  # type: ignore[arg-type]
-        self.noted: list[str] = []
+        self.noted: list[Any] = []
         self.taking: Call | None = None
 
     def _count(self, future: Any) -> None:
@@ -86,3 +89,76 @@ def test_what_cannot_be_sent_is_refused(session: ProcessSession) -> None:
     assert "a task: the task or its arguments can't be pickled" in str(refused[0][1])
     assert size == 64
     assert list(session.in_flight) == [(1, good, 1), (3, good, 2)]
+
+
+class Guarded(deque[Any]):
+    """Notes whether the lock is held while it is read or changed as a whole."""
+
+    def __init__(self, lock: Any) -> None:
+        super().__init__()
+        self.lock = lock
+        self.held: list[bool] = []
+
+    def __iter__(self) -> Iterator[Any]:
+        self.held.append(self.lock.locked())
+        return super().__iter__()
+
+    def clear(self) -> None:
+        """Note, and do it."""
+        self.held.append(self.lock.locked())
+        super().clear()
+
+    def popleft(self) -> Any:
+        """The same."""
+        self.held.append(self.lock.locked())
+        return super().popleft()
+
+
+class GivesBack(Watched):
+    """Notes what goes back to the queue."""
+
+    def give_back(self, tasks: Any, *, first: bool) -> None:
+        """Note it."""
+        self.noted += [(number, first) for number, _, _ in tasks]
+
+
+def test_a_dead_session_is_emptied_under_its_lock(session: ProcessSession) -> None:
+    """Another thread takes back nothing in the middle of that, so each task goes back once."""
+    session.in_flight = guarded = Guarded(session.lock)
+    guarded.extend((number, Future(), 1) for number in (1, 2))
+    window = GivesBack(session)
+    window.give_back_all()
+    assert window.noted == [(1, False), (2, False)]
+    assert not guarded
+    assert guarded.held
+    assert all(guarded.held)
+
+
+def test_what_had_begun_is_taken_out_under_the_lock(session: ProcessSession) -> None:
+    """A recall in the middle of that would leave less in flight than was counted."""
+    assert session.send([(1, Future(), 1), (2, Future(), 1)])[0] == []
+    session._connection.revoke()  # as if the child had taken both permits, which it never does
+    session.in_flight = guarded = Guarded(session.lock)
+    guarded.append((1, None, 1))
+    assert session.begun_at_death() == [(1, None, 1)]
+    assert guarded.held == [True]
+
+
+def test_a_dead_session_is_not_recalled(session: ProcessSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its driver gives back what it had."""
+    assert session.send([(1, Future(), 1)])[0] == []
+    monkeypatch.setattr(ProcessSession, "dead", True)
+    assert session.recall() == ([], False)
+    assert len(session.in_flight) == 1
+
+
+def test_a_task_is_skipped_in_its_turn(session: ProcessSession) -> None:
+    """If its number is not that of the first in flight, no other task goes back in its place."""
+    assert session.send([(2, Future(), 1)])[0] == []
+    window = GivesBack(session)
+    with pytest.raises(RuntimeError, match="reported task 1 instead of 2"):
+        window._handle((SKIPPED, 1))
+    assert not window.noted
+    assert len(session.in_flight) == 1
+    window._handle((SKIPPED, 2))
+    assert window.noted == [(2, False)]

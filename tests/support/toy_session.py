@@ -189,7 +189,7 @@ class ToySession(Session):
     def recall(self, given_up: bool = False) -> tuple[list[InFlightTask], bool]:
         """See `Session`."""
         with self._changed:
-            if self.closed:
+            if self.closed or self.dead:
                 return [], False
             back = [self.in_flight.pop() for _ in self._ahead][::-1]
             self._ahead.clear()

@@ -119,7 +119,8 @@ class Session(ABC):
         """Takes back, at once and for good, the tasks that have not begun; returns them in order.
 
         The second value is whether the first of them was taken to have begun. ``given_up``: so is the one that counts as
-        begun, since the session has reported that it does not execute it (``UNREAD``). Without effect once closed.
+        begun, since the session has reported that it does not execute it (``UNREAD``). Without effect once closed or dead:
+        then its driver gives back what was in flight.
         """
 
     def begin(self) -> InFlightTask | None:
@@ -133,6 +134,14 @@ class Session(ABC):
         first = self.in_flight[0]
         self.begun = first[0]
         return first
+
+    def take_all(self) -> tuple[list[InFlightTask], bool]:
+        """Takes back all that is in flight of a session that is gone, whether it has begun or not; otherwise like
+        ``recall``."""
+        with self.lock:
+            back = list(self.in_flight)
+            self.in_flight.clear()
+            return back, self._unbegin(back)
 
     def _unbegin(self, back: Sequence[InFlightTask]) -> bool:
         """Returns whether the first of the tasks taken back was taken to have begun, and corrects that. Called with

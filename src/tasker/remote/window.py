@@ -152,7 +152,10 @@ class InFlightWindow(ABC):
         """Handles what is neither a result nor an error."""
         kind = event[0]
         if kind == SKIPPED:
-            skipped = self._session.in_flight.popleft()
+            skipped = self._session.in_flight[0]
+            if skipped[0] != event[1]:
+                raise out_of_turn(skipped[0], event[1])
+            self._session.in_flight.popleft()
             self.give_back([skipped], first=skipped[0] == self._session.begun)
         elif kind == UNREAD and not self._over:
             self._session.judged += 1  # first, so that what is sent again does not count as sent before this
@@ -241,11 +244,10 @@ class InFlightWindow(ABC):
     def give_back_all(self, *, suspect: bool = False) -> None:
         """Gives back all that is in flight. The session is gone, and what it had begun was taken out. ``suspect``:
         nothing had begun, so a message may have killed it."""
-        rest = list(self._session.in_flight)
-        self._session.in_flight.clear()
+        rest, first = self._session.take_all()
         if suspect and rest:
             self._alone = {number for number, _, _ in rest}
-        self.give_back(rest, first=bool(rest) and rest[0][0] == self._session.begun)
+        self.give_back(rest, first=first)
 
     # -- after a fault of this process ----------------------------------------------------------------------------
 

@@ -181,7 +181,7 @@ class ProcessSession(Session):
     def recall(self, given_up: bool = False) -> tuple[list[InFlightTask], bool]:
         """See ``Session``."""
         with self.lock:
-            if self.closed:
+            if self.closed or self.dead:
                 return [], False
             permits = min(self._connection.revoke() + given_up, len(self.in_flight))
             self._epoch = (self._epoch + 1) % EPOCHS
@@ -254,8 +254,9 @@ class ProcessSession(Session):
 
     def begun_at_death(self) -> list[InFlightTask]:
         """See ``Session``."""
-        begun = len(self.in_flight) - self._connection.revoke()
-        return [self.in_flight.popleft() for _ in range(max(0, begun))]
+        with self.lock:  # against a ``recall`` that had begun before its death
+            begun = len(self.in_flight) - self._connection.revoke()
+            return [self.in_flight.popleft() for _ in range(max(0, begun))]
 
     def death(self) -> WorkerLost:
         """See ``Session``."""
