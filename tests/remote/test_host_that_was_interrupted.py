@@ -1,10 +1,11 @@
-"""A session that has destroyed its resource and is not known to be dead yet, when its worker retires."""
+"""Workers that retire while something else is about to end them."""
 
 from __future__ import annotations
 
 from types import SimpleNamespace
 from typing import Any
 
+from tasker.control.lifecycle import Door
 from tasker.remote.threads_host import RemoteHost
 
 
@@ -19,3 +20,16 @@ def test_it_is_not_asked_to_leave() -> None:
     host._destroyed = True  # as `serve` notes it
     host.destroy()
     assert (closed, counted) == ([session], [{"destroyed": 1}])
+
+
+def test_an_unhealthy_one_does_not_retire() -> None:
+    """The supervisor knows by the failed attempt that this worker ends; so another one has to retire in its place."""
+    reported: list[Any] = []
+    engine: Any = SimpleNamespace(queue=None, door=Door.OPEN, killed=False, report=reported.append)
+    sessions: Any = SimpleNamespace(options=None)
+    host = RemoteHost(SimpleNamespace(name="crew-1", seat=1), engine, sessions, None)  # type: ignore[arg-type]
+    host._retiring = True
+    window: Any = SimpleNamespace(in_hand=0, unhealthy=True, spent=lambda: True, take_back=lambda: None)
+    assert not host._fill(window)
+    assert not reported
+    assert host._retiring, "`serve` hands it on"

@@ -117,7 +117,9 @@ class RemoteHost:
         """Sends as many tasks as should be in flight. False: this worker is to end."""
         if self._engine.door is Door.FORKED:
             return False
-        if self._retiring and not window.in_hand:
+        # Not where it is unhealthy: then the supervisor knows by the failed attempt that this worker ends, and another
+        # one has to retire.
+        if self._retiring and not window.in_hand and not window.unhealthy:
             self._retiring = False
             self._engine.report(ev.WorkerRetiring(self._worker.seat))
             return False
