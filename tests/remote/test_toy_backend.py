@@ -15,7 +15,7 @@ import pytest
 
 from support.gates import Gate
 from support.resources import ScriptedResources
-from support.toy_session import ToyBackend, ToySessions
+from support.toy_session import ToyBackend, ToySession, ToySessions
 from support.waiting import Call, eventually, wait_until
 from tasker import (
     AsyncTaskManager,
@@ -275,3 +275,41 @@ def test_what_is_no_backend() -> None:
     """Config says so."""
     with pytest.raises(ConfigError, match=r"Config\.backend"):
         config(backend=object())  # type: ignore[arg-type]
+
+
+def test_options_that_lack_an_attribute() -> None:
+    """A manager of either kind refuses them at once."""
+
+    @dataclass(frozen=True)
+    class Options(Backend):
+        max_tasks: int | None = None
+        max_age: float | None = None
+
+    register(Options, ToySessions)
+    with pytest.raises(ConfigError, match="has no attribute 'pipeline'"):
+        TaskManager(config(backend=Options()))
+
+    async def main() -> None:
+        with pytest.raises(ConfigError, match="has no attribute 'pipeline'"):
+            await AsyncTaskManager(config(backend=Options()))
+
+    asyncio.run(main())
+
+
+def test_a_loop_that_cannot_watch_a_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its session is ended, and its worker tries again."""
+    watch, failures = ToySession.watch, [NotImplementedError("add_reader")]
+
+    def failing(self: ToySession, *args: Any) -> Any:
+        if failures:
+            raise failures.pop()
+        return watch(self, *args)
+
+    monkeypatch.setattr(ToySession, "watch", failing)
+
+    async def main() -> None:
+        async with AsyncTaskManager(config(worker_count=1)) as m:
+            assert (await m.submit(alives_in)).endswith("-toy")
+        assert not m._engine.backend._sessions._open  # type: ignore[union-attr]
+
+    asyncio.run(main())

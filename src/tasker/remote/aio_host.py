@@ -48,10 +48,10 @@ class AsyncSession:
     async def open(self) -> None:
         """Opens it and waits for its resource; raises what the user's function raises."""
         self.session = session = await self._run_in_thread(self._sessions.open, self.name, self._exited)
-        self.reader = reader = AsyncReader(self._engine.loop, session, self._on_end)
-        if self._killed:
-            session.kill()
         try:
+            self.reader = reader = AsyncReader(self._engine.loop, session, self._on_end)
+            if self._killed:
+                session.kill()
             await self._await_resource(session, reader)
         except BaseException:
             session.kill()
