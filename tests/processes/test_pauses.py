@@ -78,7 +78,7 @@ async def test_errors_after_results_that_cannot_be_pickled_in_asyncio(amake: Any
 def missing(monkeypatch: pytest.MonkeyPatch) -> Any:
     """A function of a module that no child has."""
     module = ModuleType("module_of_the_parent_alone")
-    exec("def missing(ctx, thing, number): return number", module.__dict__)  # noqa: S102
+    exec("def missing(ctx, thing, number): return number", module.__dict__)
     monkeypatch.setitem(sys.modules, module.__name__, module)
     return module.__dict__["missing"]
 

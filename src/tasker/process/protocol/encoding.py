@@ -17,6 +17,7 @@ from typing import Any
 from .kept import Packed, codes, importable, snapshot_of
 from .messages import EncodedTask
 from .pickling import PLAIN, pack_named, pack_variables
+from .wire import Parts
 
 _SMALL = 4096
 _LARGE = 16384
@@ -57,6 +58,10 @@ class TaskEncoder:
                     self.size += len(arg)
             if self.size <= _SMALL:
                 return (number, task, args, packed, None)
+        return self._by_itself(number, future, packed, alone)
+
+    def _by_itself(self, number: int, future: Any, packed: Any, alone: bool) -> EncodedTask:
+        task, args = future._task, self._args_of(future)
         what = f"{future.label}: the task or its arguments"
         if self._large is not None and self._large() is task and not alone:
             task = self._packed_once(task, what)
@@ -64,13 +69,7 @@ class TaskEncoder:
         self.size = sum(memoryview(part).nbytes for part in parts)
         if self.size > _LARGE and type(task) is FunctionType and _plain_types(map(type, args)):
             self._large = weakref.ref(task)  # it goes by value, and refers to much
-        first, *buffers = parts
-        if memoryview(first).nbytes > _SMALL:
-            # Beside the pickle of the message, like the buffers, so that it is not copied into it.
-            first = pickle.PickleBuffer(first)
-        else:
-            first = bytes(first)
-        return (number, future.label, (), None, [first, *map(pickle.PickleBuffer, buffers)])
+        return (number, future.label, (), None, _in_message(parts))
 
     def _packed_once(self, task: Any, what: str) -> Any:
         """Returns what goes in place of a large function: its pickle, made again if anything has changed."""
@@ -87,6 +86,14 @@ class TaskEncoder:
             return False
         self._known = task
         return True
+
+
+def _in_message(parts: Parts) -> list[Any]:
+    """Returns the pickle of one task as it goes into that of its message."""
+    first, *buffers = parts
+    # Large ones beside it, like the buffers, so that they are not copied into it.
+    head = pickle.PickleBuffer(first) if memoryview(first).nbytes > _SMALL else bytes(first)
+    return [head, *map(pickle.PickleBuffer, buffers)]
 
 
 def _shares_nothing(function: FunctionType, seen: set[FunctionType]) -> bool:
