@@ -30,7 +30,7 @@ class AsyncBackend(SessionsBackend):
 
     def __init__(self, engine: LoopBackendEngine) -> None:
         args_of = attrgetter("_held")
-        super().__init__(open_sessions(engine.config, engine.log, asynchronous=True, args_of=args_of))
+        super().__init__(open_sessions(engine.config, engine.log, asynchronous=True, args_of=args_of), engine.log)
         self._engine = engine
 
     def worker(self, engine: EngineForWorkers, seat: Seat) -> AsyncRemoteWorker:

@@ -23,7 +23,7 @@ from .aio_window import AsyncWindow
 from .async_reader import AsyncReader
 from .events import SessionEvent, destruction, made
 from .ports import LoopBackendEngine
-from .session import Session, Sessions
+from .session import Session, Sessions, death_of
 
 T = TypeVar("T")
 
@@ -64,7 +64,7 @@ class AsyncSession:
             try:
                 events = await reader.events()
             except EOFError:
-                raise await self._run_in_thread(session.death) from None
+                raise await self._run_in_thread(death_of, session) from None
             if made(events):
                 return
 
@@ -74,6 +74,7 @@ class AsyncSession:
         if session is None or reader is None:
             return
         error: BaseException | None = None
+        fault: Exception | None = None
         try:
             if not self.dead:
                 session.leave()
@@ -82,21 +83,25 @@ class AsyncSession:
                     if event is not None:
                         self.destroyed, error = True, event[1]
         except EOFError:
-            error = await self._run_in_thread(session.death)
-        except Exception as fault:  # no memory, say: it is not known what it has reported
+            error = await self._run_in_thread(death_of, session)
+        except Exception as raised:  # no memory, say: it is not known what it has reported
             session.kill()
-            error = fault
+            error = raised
         finally:
-            await self._close()
-            engine.counters.resource(**{"destroyed" if self.destroyed else "lost": 1})
+            try:
+                fault = await self._close()
+            finally:
+                engine.counters.resource(**{"destroyed" if self.destroyed else "lost": 1})
         if error is not None:
             engine.log.fault("on_destroy", error)
+        if fault is not None:
+            engine.log.fault("the end of a session", fault)
 
     async def death(self) -> WorkerLost:
         """Returns how it died."""
         self.dead = True
         assert self.session is not None
-        return await self._run_in_thread(self.session.death)
+        return await self._run_in_thread(death_of, self.session)
 
     def unhandled(self) -> list[SessionEvent]:
         """Returns what it had reported and nothing has handled."""
@@ -119,12 +124,11 @@ class AsyncSession:
         if self.reader is not None:
             self.reader.check()
 
-    async def _close(self) -> None:
+    async def _close(self) -> Exception | None:
         # The reader first: it watches descriptors that the session closes.
         if self.reader is not None:
             self.reader.close()
-        if self.session is not None:
-            await self._run_in_thread(self._sessions.close, self.session)
+        return None if self.session is None else await self._run_in_thread(self._sessions.end, self.session)
 
     async def _run_in_thread(self, fn: Callable[..., T], *args: Any) -> T:
         thread = OwnThread(self._engine.loop, f"{self.name}-session")

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import Any
 
+from tasker.logs import GuardedLogger
 from tasker.stats import ProcessUsage
 
 from .session import Sessions
@@ -15,8 +16,9 @@ from .window import InFlightWindow
 class SessionsBackend(ABC):
     """Implements ``core.ports.RemoteBackend``."""
 
-    def __init__(self, sessions: Sessions[Any]) -> None:
+    def __init__(self, sessions: Sessions[Any], log: GuardedLogger) -> None:
         self._sessions: Sessions[Any] = sessions
+        self._log = log
 
     @abstractmethod
     def _windows(self) -> Iterable[InFlightWindow]:
@@ -48,7 +50,10 @@ class SessionsBackend(ABC):
 
     def finish(self) -> None:
         """See ``RemoteBackend``."""
-        self._sessions.finish()
+        try:
+            self._sessions.finish()
+        except Exception as fault:  # those that wait for the end of the engine have to be notified all the same
+            self._log.fault("the end of the backend", fault)
 
     def usage(self) -> tuple[ProcessUsage, ...]:
         """See ``RemoteBackend``."""

@@ -22,6 +22,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from tasker.errors import TravelError, WorkerLost
+from tasker.logs import describe
 from tasker.stats import ProcessUsage
 
 from .events import SessionEvent
@@ -242,6 +243,16 @@ class Session(ABC):
 S = TypeVar("S", bound=Session)
 
 
+def death_of(session: Session) -> WorkerLost:
+    """Returns how a session died, even if the backend cannot say it."""
+    try:
+        return session.death()
+    except Exception as fault:
+        lost = WorkerLost(f"worker {session.name} was lost: {describe(fault)}")
+        lost.__cause__ = fault
+        return lost
+
+
 class Sessions(ABC, Generic[S]):
     """The sessions of one manager. Thread-safe."""
 
@@ -277,6 +288,14 @@ class Sessions(ABC, Generic[S]):
             with self._lock:
                 self._open.pop(session, None)
             self._release_if_empty()
+
+    def end(self, session: S) -> Exception | None:
+        """``close`` for whoever has something to report after it, whatever fails; returns what it raised."""
+        try:
+            self.close(session)
+        except Exception as fault:
+            return fault
+        return None
 
     def finish(self) -> None:
         """Announces that no more sessions are opened: what they share goes with the last one, or now. May block for a

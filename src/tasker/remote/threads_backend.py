@@ -18,7 +18,7 @@ from .events import SessionEvent, destruction
 from .inline import InlineSession, InlineTask
 from .ports import BackendEngine
 from .registry import open_sessions
-from .session import Session, Sessions
+from .session import Session, Sessions, death_of
 from .targeted_wakeup import TargetedWakeup
 from .threads_host import RemoteHost, await_resource, leave_and_wait
 from .window import InFlightWindow
@@ -29,7 +29,7 @@ class ThreadsBackend(SessionsBackend):
 
     def __init__(self, engine: BackendEngine) -> None:
         args_of = attrgetter("_args")
-        super().__init__(open_sessions(engine.config, engine.log, asynchronous=False, args_of=args_of))
+        super().__init__(open_sessions(engine.config, engine.log, asynchronous=False, args_of=args_of), engine.log)
         self._engine = engine
         self._wakeup = TargetedWakeup(engine.queue.tokens, CHECK_SESSION)
         self._number = 0
@@ -116,7 +116,7 @@ class RemoteResource(InlineSession):
             try:
                 event = self._outcome_in(session, session.events())
             except EOFError:
-                lost = session.death()
+                lost = death_of(session)
                 context.raise_if_cancelled()
                 raise lost from None
             if event is not None:
@@ -133,7 +133,11 @@ class RemoteResource(InlineSession):
             self.destroyed: bool = destroyed
         elif destruction(session.last_events()) is not None:  # it was terminated while it was idle
             self.destroyed = True
-        self._sessions.close(session)
-        self._engine.counters.resource(**{"destroyed" if self.destroyed else "lost": 1})
+        try:
+            fault = self._sessions.end(session)
+        finally:
+            self._engine.counters.resource(**{"destroyed" if self.destroyed else "lost": 1})
         if error is not None:
             self._engine.log.fault("on_destroy", error)
+        if fault is not None:
+            self._engine.log.fault("the end of a session", fault)

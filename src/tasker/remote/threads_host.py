@@ -21,7 +21,7 @@ from tasker.threads.queue import RETIRE, TaskQueue
 
 from .events import destruction, made
 from .ports import BackendEngine
-from .session import Session, Sessions
+from .session import Session, Sessions, death_of
 from .targeted_wakeup import TargetedWakeup
 from .threads_window import ThreadsWindow
 
@@ -98,10 +98,12 @@ class RemoteHost:
         # Not where it was interrupted and has destroyed its resource already, just before this worker retired.
         if not self._dead and not self._destroyed:
             error, self._destroyed = leave_and_wait(session)
-        self._sessions.close(session)
+        fault = self._sessions.end(session)
         engine.counters.resource(**{"destroyed" if self._destroyed else "lost": 1})
         if error is not None:
             engine.log.fault("on_destroy", error)
+        if fault is not None:
+            engine.log.fault("the end of a session", fault)
 
     def kill(self) -> bool:
         """See ``Host``."""
@@ -160,7 +162,7 @@ class RemoteHost:
         process. Raises ``HostDied``, unless it has destroyed its resource or there was a fault."""
         engine, seat = self._engine, self._worker.seat
         self._dead = True
-        lost = session.death()
+        lost = death_of(session)
         if fault is not None:
             window.deliver_rest(fault)  # first, since only what has begun and reported nothing is lost
             lost = window.lost_by(fault)
@@ -199,22 +201,22 @@ def await_resource(session: Session) -> None:
         try:
             events = session.events()
         except EOFError:
-            raise session.death() from None
+            raise death_of(session) from None
         if made(events):
             return
 
 
 def leave_and_wait(session: Session) -> tuple[BaseException | None, bool]:
     """Has a session destroy its resource. Returns what that raised, and whether the resource was destroyed."""
-    session.leave()
-    while True:
-        try:
+    try:
+        session.leave()
+        while True:
             session.wait()
             event = destruction(session.events())
-        except EOFError:
-            return session.death(), False
-        except BaseException as fault:  # no memory, say: the worker has to end all the same
-            session.kill()
-            return fault, False
-        if event is not None:
-            return event[1], True
+            if event is not None:
+                return event[1], True
+    except EOFError:
+        return death_of(session), False
+    except BaseException as fault:  # no memory, say: the worker has to end all the same
+        session.kill()
+        return fault, False
