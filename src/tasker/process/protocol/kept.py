@@ -25,7 +25,7 @@ _COPIES: dict[type, Callable[[Any], Any]] = {list: list, set: set, dict: dict}
 _plain_types = PLAIN.issuperset
 
 
-class Snapshot:
+class FunctionSnapshot:
     """What a function refers to, at one moment."""
 
     __slots__ = ("_held", "_sizes", "_whole")
@@ -81,10 +81,10 @@ class Snapshot:
         return True
 
 
-def snapshot_of(function: FunctionType, *, whole: bool = False) -> Snapshot | None:
+def snapshot_of(function: FunctionType, *, whole: bool = False) -> FunctionSnapshot | None:
     """Returns what a function refers to now; None if that cannot be compared later. ``whole``: its global variables are its
     own, so that also a new one is a change."""
-    snapshot = Snapshot(whole=whole)
+    snapshot = FunctionSnapshot(whole=whole)
     try:
         return snapshot if snapshot.add(function, set()) else None
     except RuntimeError:  # another thread changes it now
@@ -124,7 +124,7 @@ class Packed:
 
     __slots__ = ("_function", "_number", "_parts", "_snapshot")
 
-    def __init__(self, function: FunctionType, snapshot: Snapshot, parts: Parts) -> None:
+    def __init__(self, function: FunctionType, snapshot: FunctionSnapshot, parts: Parts) -> None:
         self._function = weakref.ref(function)
         self._snapshot = snapshot
         self._number = next(_numbers)
@@ -140,7 +140,7 @@ class Packed:
 
 # -- on the child's side --------------------------------------------------------------------------------------------------
 
-_last: tuple[int, Any, Snapshot | None] = (0, None, None)
+_last: tuple[int, Any, FunctionSnapshot | None] = (0, None, None)
 
 
 def _unpacked(number: int, parts: Parts) -> Any:
