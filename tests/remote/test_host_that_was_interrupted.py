@@ -14,7 +14,7 @@ def test_it_is_not_asked_to_leave() -> None:
     counted: list[dict[str, int]] = []
     closed: list[Any] = []
     engine: Any = SimpleNamespace(queue=None, counters=SimpleNamespace(resource=lambda **more: counted.append(more)))
-    sessions: Any = SimpleNamespace(options=None, close=closed.append)
+    sessions: Any = SimpleNamespace(options=None, end=closed.append)
     host = RemoteHost(SimpleNamespace(name="crew-1"), engine, sessions, None)  # type: ignore[arg-type]
     host._session = session = object()  # type: ignore[assignment]
     host._destroyed = True  # as `serve` notes it
