@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from support.waiting import Call
-from tasker import Context, ProcessBackend
+from tasker import Context, ProcessBackend, TaskKilled
 from tasker.process.parent.session import ProcessSession
 from tasker.remote.events import SKIPPED
 from tasker.remote.threads_window import ThreadsWindow
@@ -162,3 +162,27 @@ def test_a_task_is_skipped_in_its_turn(session: ProcessSession) -> None:
     assert len(session.in_flight) == 1
     window._handle((SKIPPED, 2))
     assert window.noted == [(2, False)]
+
+
+class Begins(ThreadsWindow):
+    """Notes nothing of a task that begins."""
+
+    def _count(self, future: Any) -> None:
+        pass
+
+    def _give_context(self, future: Any, context: Any) -> bool:
+        return False
+
+
+def test_a_task_that_begins_during_a_kill_is_cancelled(
+    session: ProcessSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was sent ahead, and began in its child after the kill had cancelled whatever ran."""
+    engine, cancelled = Engine(), []
+    engine.root = Context()
+    monkeypatch.setattr(session, "cancel", lambda number, cause: cancelled.append((number, type(cause))))
+    assert session.send([(1, Future(), 1)])[0] == []
+    engine.killed = True
+    engine.root.cancel(TaskKilled("kill"))
+    Begins(Worker(), engine, session, ProcessBackend())._begin()  # type: ignore[arg-type]
+    assert cancelled == [(1, TaskKilled)]

@@ -126,6 +126,11 @@ class InFlightWindow(ABC):
         # Outside of it: this cancels in the session, which takes the lock.
         if cancelled:
             context.cancel(TaskCancelled(f"{future.label} was cancelled"))
+        elif self._any_engine.killed:
+            # The kill has cancelled the contexts that it found. Either it finds this one, or its cause is here by now.
+            cause = self._any_engine.root.cause
+            if cause is not None:
+                context.cancel(cause)
 
     # -- from the session -----------------------------------------------------------------------------------------
 
