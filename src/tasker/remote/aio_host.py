@@ -66,7 +66,6 @@ class AsyncSession:
             except EOFError:
                 raise await self._run_in_thread(death_of, session) from None
             if made(events):
-                session.ready = True
                 return
 
     async def close(self) -> None:

@@ -88,8 +88,6 @@ class Session(ABC):
         """How many errors were found to be the task's own fault, and how many ``UNREAD`` were seen. Where the resource
         may be to blame for an error (``Config.check_health``), and after an ``UNREAD`` anyway, the session begins nothing
         until a message comes that was sent after the judgement."""
-        self.ready: bool = False
-        """Whether its driver has seen that its resource is made."""
         self.closed: bool = False
         """Whether nothing is exchanged any more."""
         self.lock: threading.Lock = threading.Lock()
@@ -195,8 +193,7 @@ class Session(ABC):
 
     @abstractmethod
     def terminate(self) -> None:
-        """Asks it to interrupt what runs, to destroy its resource and to end. If it makes its resource, that is
-        interrupted, and ``UNMADE`` follows."""
+        """Asks it to interrupt what runs, to destroy its resource and to end."""
 
     @abstractmethod
     def kill(self) -> None:
@@ -308,11 +305,9 @@ class Sessions(ABC, Generic[S]):
         self._release_if_empty()
 
     def cancel_all(self, cause: BaseException) -> None:
-        """Cancels whatever runs in a session, tasks of ``run_task`` and creations included."""
+        """Cancels whatever runs in a session, tasks of ``run_task`` included."""
         for session in self._all():
             session.cancel(0, cause)
-            if not session.ready:
-                session.terminate()
 
     def terminate_all(self) -> None:
         """Asks every session to interrupt what runs, to destroy its resource and to end."""

@@ -203,7 +203,6 @@ def await_resource(session: Session) -> None:
         except EOFError:
             raise death_of(session) from None
         if made(events):
-            session.ready = True
             return
 
 

@@ -21,7 +21,7 @@ from typing import Any
 
 from tasker.context import Context, RootContext
 from tasker.core.user_functions import refused
-from tasker.errors import TaskKilled, TravelError
+from tasker.errors import TravelError
 from tasker.logs import describe, task_name
 from tasker.process.protocol.classes import begin_child
 from tasker.process.protocol.errors import pack_error
@@ -78,10 +78,8 @@ class Child:
         os.register_at_fork(after_in_child=self._after_fork)
         self._orders.start()
         try:
-            self._user(self._make)
+            self._user(self._resource.make)
         except BaseException as error:
-            if isinstance(error, Terminated):
-                error = TaskKilled("the creation of the resource was interrupted by kill()")
             self._send((UNMADE, pack_error(error)))
             self._orders.end()
             return 1
@@ -91,12 +89,6 @@ class Child:
         except (EOFError, OSError, Terminated):
             pass
         return self._end()
-
-    def _make(self) -> None:
-        # The order may have come before this could be interrupted.
-        if self._orders.terminated:
-            raise Terminated
-        self._resource.make()
 
     def _user(self, fn: Any, *args: Any, by: int = _BY_ORDER) -> Any:
         """Calls user code or something else that SIGTERM may interrupt."""
