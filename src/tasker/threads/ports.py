@@ -17,11 +17,30 @@ from tasker.logs import GuardedLogger
 from tasker.metrics.protocol import MetricsCollector
 
 from .future import TaskFuture
+from .future_log import Ending
 from .host import Host
 from .queue import TaskQueue
 from .queue_slots import QueueSlots
 from .resource_pool import ResourcePool
 from .resources import ResourceMaker
+
+
+class HelpedEngine(Protocol):
+    """The part of the engine that its helper threads use."""
+
+    @property
+    def config(self) -> Config[Any]: ...
+    @property
+    def log(self) -> GuardedLogger: ...
+    @property
+    def door(self) -> Door: ...
+    @property
+    def is_forked(self) -> bool:
+        """Whether this process is a fork of the one in which the engine was made."""
+        ...
+
+    def check_drained(self) -> None:
+        """Has the supervisor check whether anything is still outstanding. Thread-safe."""
 
 
 class ThreadEngineForTasks(Protocol):
@@ -88,6 +107,9 @@ class ThreadEngineForWorkers(ThreadEngineForTasks, Protocol):
     def creation_failed(self, seat: ev.Seat, error: BaseException) -> None:
         """Reports that a worker could not get its resource."""
 
+    def ended_in_queue(self, future: TaskFuture[Any], ending: Ending) -> None:
+        """Counts a task that ended while no attempt ran, unless it was counted."""
+
     def release_slot(self, future: TaskFuture[Any]) -> None:
         """Releases the slot of a task that no longer waits to be started."""
 
@@ -126,7 +148,7 @@ class HostedWorker(Protocol):
         """Ends the current task, which is counted as done, after a fault."""
 
 
-class EngineForRunTask(ThreadEngineForTasks, Protocol):
+class ThreadEngineForRunTask(ThreadEngineForTasks, Protocol):
     """The part of the engine that ``run_task`` uses."""
 
     @property

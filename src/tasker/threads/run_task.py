@@ -19,7 +19,7 @@ from tasker.errors import TaskKilled, TaskTimeout
 from tasker.metrics.meter import BATCH, Meter
 from tasker.metrics.protocol import TaskLifecycleTimestamps
 
-from .ports import EngineForRunTask
+from .ports import ThreadEngineForRunTask
 from .resource_pool import Lease
 from .this_thread import this_thread
 
@@ -37,7 +37,7 @@ class _Call(Lease):
     error: BaseException | None = None
     cancelled: bool = False
 
-    def enter(self, engine: EngineForRunTask) -> None:
+    def enter(self, engine: ThreadEngineForRunTask) -> None:
         # The door is closed under the same lock: a stop either refuses this task here, or waits for it.
         with engine.counters.lock:
             if engine.door:
@@ -46,7 +46,7 @@ class _Call(Lease):
             engine.counters.inline_accepted += 1
             self.open = True
 
-    def start(self, engine: EngineForRunTask) -> None:
+    def start(self, engine: ThreadEngineForRunTask) -> None:
         """Notes when the task starts. Raises ``TaskKilled`` if there was a kill while the resource was made."""
         if engine.door and engine.killed:
             raise TaskKilled(engine.refusal)
@@ -56,7 +56,7 @@ class _Call(Lease):
 class RunTask:
     """Runs tasks for the callers of one manager. Thread-safe."""
 
-    def __init__(self, engine: EngineForRunTask) -> None:
+    def __init__(self, engine: ThreadEngineForRunTask) -> None:
         self._engine = engine
         self.meter: Meter = Meter()
         """Written under the lock of the counters, because it is shared by the threads of all callers."""

@@ -99,6 +99,11 @@ class Worker:
             # ``drop`` appends an ending that counts only while no attempt runs, so the RUN of this one is taken back.
             future._append(BACK)
             engine.drop(future)
+        outcome = outcome_in((*future._log,))
+        if type(outcome) is Ending and outcome.forced:
+            # The deadline of a kill has passed since the task was taken from the queue. Whatever sets a forced ending leaves
+            # the counting to the attempt, and there is none.
+            engine.ended_in_queue(future, outcome)
         future._context = None
         finish(future)
         engine.check_drained()

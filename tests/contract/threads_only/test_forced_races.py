@@ -8,8 +8,8 @@ import pytest
 from unit.hooks import HookedList
 
 from support.waiting import Call, wait_until
-from tasker import ShutdownError, TaskCancelled
-from tasker.threads.future_log import BACK
+from tasker import ShutdownError, TaskCancelled, TaskKilled
+from tasker.threads.future_log import BACK, RUN
 from tasker.threads.queue_slots import QueueSlots
 
 
@@ -135,3 +135,23 @@ def test_a_submit_that_found_the_manager_open_just_before_it_closed(threads: Any
         gate.open()
         ends[0].outcome()
         assert m.stats().accepted_tasks == m.stats().done_tasks == 2
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_the_deadline_of_a_kill_while_a_task_is_about_to_start(threads: Any, moment: str) -> None:
+    """A task that a worker has taken from the queue, and not begun, ends with TaskKilled, and is counted as done."""
+    gate = threads.gate()
+
+    def kill() -> None:
+        assert Call(m.kill, 0).outcome().killed
+
+    with threads.build() as m:
+        m.submit(lambda ctx, resource: gate.pass_through())
+        gate.wait_arrivals(1)
+        future = m.submit(lambda ctx, resource: gate.pass_through())
+        future._log = HookedList(when=lambda entry: entry is RUN, **{moment: kill})
+        gate.open()
+        with pytest.raises(TaskKilled):
+            future.result(20)
+        wait_until(lambda: counts(m) == (2, 0, 0, 2))
+        assert (gate.arrived, m.metrics().total_tasks_failed) == (1, 0)
