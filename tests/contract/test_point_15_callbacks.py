@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from support.waiting import eventually
-from tasker import MaxRetriesExceeded, TaskCancelled, TaskKilled
+from tasker import DeadlockError, MaxRetriesExceeded, TaskCancelled, TaskKilled
 
 
 async def test_point_15_the_callback_gets_result_and_error(engine: Any, kit: Any) -> None:
@@ -90,3 +90,25 @@ async def test_point_15_a_callback_may_submit(engine: Any, kit: Any) -> None:
         await m.submit(kit.returns(1), callback=callback)
         await eventually(lambda: len(chain) == 5)
     assert chain == [1, 2, 3, 4, 5]
+
+
+async def test_point_15_a_callback_may_use_its_manager(engine: Any, kit: Any) -> None:
+    """The callback of a task that is out of retries may wait for another task of its manager, or gets DeadlockError; the
+    manager works on."""
+    got: list[Any] = []
+    managers: list[Any] = []
+
+    async def asks(own: Any) -> None:
+        try:
+            got.append(await own.queue_task(kit.returns("other")))
+        except DeadlockError as error:
+            got.append(error)
+
+    sick = {"max_retries": 0, "check_health": kit.hook(lambda error: not isinstance(error, OSError))}
+    async with engine.manager(**sick) as m:
+        managers.append(m)
+        await m.submit(kit.raises(OSError()), callback=engine.inside_hook(managers, asks))
+        await eventually(lambda: got)
+        assert got[0] == "other" or isinstance(got[0], DeadlockError)
+        assert await m.queue_task(kit.returns("next")) == "next"
+        assert (await m.stop()).killed is False

@@ -11,7 +11,7 @@ import pytest
 
 from support.gates import Gate
 from support.resources import Resource, ScriptedResources
-from support.waiting import eventually
+from support.waiting import eventually, throughout
 from tasker import DeadlockError
 
 
@@ -97,3 +97,18 @@ async def test_on_destroy_that_ends_its_own_manager(engine: Any, kit: Any, end: 
         assert (report.killed, report.abandoned) == (True, ())
         assert len(errors) == 2, "in the worker and in the pool"
         assert any("on_destroy for the pool of run_task" in str(error) for error in errors)
+
+
+async def test_a_second_stop_while_the_pool_is_destroyed(engine: Any, kit: Any) -> None:
+    """It returns, as the first one does, once on_destroy has returned for every resource of run_task's pool."""
+    resources = Clinging(engine.gate())
+    async with engine.manager(resources=resources, resource_pool_size=1) as m:
+        assert await m.queue_task(kit.returns("value")) == "value"
+        first = asyncio.create_task(m.stop())
+        await resources.gate.arrivals(1)
+        second = asyncio.create_task(m.stop())
+        await throughout(lambda: not first.done() and not second.done(), 0.05)
+        resources.gate.open()
+        await asyncio.wait_for(second, 20)
+        assert m.stats().resources.alive == 0
+        await asyncio.wait_for(first, 20)

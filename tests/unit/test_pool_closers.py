@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from support.gates import Gate
 from support.resources import ScriptedResources
+from support.waiting import Call
 from tasker import Config, ShutdownError
 from tasker.core.counters import Counters
 from tasker.logs import GuardedLogger
@@ -79,4 +81,45 @@ def test_what_is_lent_is_ended_when_it_comes_back() -> None:
     pool.release(loan, healthy=True)
     assert not loan.lacks, "a second time gives back nothing"
     assert (books.ledger.destroyed, pool.available) == (1, 0)
+    resources.check_all_ended_once()
+
+
+def test_a_closer_in_another_thread_waits() -> None:
+    """It returns once the last idle resource is destroyed, though it has found none."""
+    pool, resources, books = build(1)
+    end, gate = pool._maker.end, Gate()
+
+    def ending(held: ResourceHandle) -> None:
+        gate.pass_through()
+        end(held)
+
+    pool._maker.end = ending  # type: ignore[method-assign]
+    first = Call(pool.close)
+    gate.wait_arrivals(1)
+    second = Call(pool.close)
+    assert not second.returned
+    assert (pool.closed, pool.emptied) == (True, False)
+    gate.open()
+    second.outcome()
+    assert (books.ledger.destroyed, pool.emptied) == (1, True)
+    first.outcome()
+    resources.check_all_ended_once()
+
+
+def test_a_closer_that_is_interrupted() -> None:
+    """The next one destroys what is left."""
+    pool, resources, books = build(3)
+    end, interrupts = pool._maker.end, [KeyboardInterrupt()]
+
+    def ending(held: ResourceHandle) -> None:
+        end(held)
+        if interrupts:
+            raise interrupts.pop()
+
+    pool._maker.end = ending  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        pool.close()
+    assert (books.ledger.destroyed, pool.emptied) == (1, False)
+    pool.close()
+    assert (books.ledger.destroyed, pool.emptied) == (3, True)
     resources.check_all_ended_once()

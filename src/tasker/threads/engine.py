@@ -1,8 +1,8 @@
 """The threaded engine: the driver of the engine core on threads.
 
 One thread, ``<name>-supervisor``, takes events from the inbox one at a time, asks the supervisor, and carries the
-actions out in order. The only user code that runs in it is the logger (guarded) and, at the very end, ``on_destroy``
-for the resources of ``run_task``; it holds no lock meanwhile.
+actions out in order. The only user code that runs in it is the logger (guarded), and whatever should run in one of its
+helper threads when the system has no more threads; it holds no lock meanwhile.
 
 The engine has no reference to its ``TaskManager``, so a manager that is no longer referenced is collected, and its
 ``__del__`` can request a kill.
@@ -24,13 +24,15 @@ from tasker.core.effects import Effects
 from tasker.core.fork import disable_in_children
 from tasker.core.ports import RemoteBackend
 from tasker.errors import TaskKilled
-from tasker.logs import describe
 from tasker.metrics.meter import Meter
 from tasker.stats import StopReport
 
+from .callbacks import CallbackThread
 from .future_log import Ending
+from .helpers import HelperThreads, seconds_until
 from .host import Host
 from .owner import FutureOwner
+from .pool_keeper import PoolKeeper
 from .ports import HostedWorker
 from .resource_pool import ResourcePool
 from .resources import Maker, ResourceMaker
@@ -72,17 +74,13 @@ class Engine(FutureOwner):
         self._exiting = False
         self._threadless_workers: queue.SimpleQueue[Worker | None] = queue.SimpleQueue()
         """Workers that got no thread because the interpreter is exiting; the exiting thread runs them. None ends it."""
-        self._waiter_closes_pool = False
-        """Whether a thread that waits for the end without a limit closes ``run_task``'s pool; otherwise a thread of its
-        own does. The waiting thread most often made the pool's resources, and some insist on that thread."""
         # A SimpleQueue: its ``put`` may be called from finalizers and signal handlers.
         self._inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self.put_event: Callable[[ev.Event], None] = self._inbox.put
         """Does what ``report`` does as one call of C, which no signal handler can interrupt."""
-        self._leaving: list[threading.Thread] = []
-        """Threads that are about to end, which ``wait_finished`` joins."""
-        self._pool_thread: threading.Thread | None = None
-        """Closes ``run_task``'s pool, unless a waiting thread does."""
+        self._helpers = HelperThreads(self)
+        self._pool_keeper = PoolKeeper(self.pool, self, self._helpers)
+        self._callbacks = CallbackThread(self, self._helpers)
         self.thread: threading.Thread = threading.Thread(
             target=self._supervise, name=f"{config.name}-supervisor", daemon=True
         )
@@ -125,6 +123,7 @@ class Engine(FutureOwner):
             self._inbox.put(_CHECK_DRAINED)
 
     def _supervise(self) -> None:
+        self._callbacks.serve_this_thread()
         next_tick = monotonic() + self.interval
         self.step(ev.Started(), monotonic())
         self._begun.set()
@@ -179,17 +178,7 @@ class Engine(FutureOwner):
 
     def left(self, worker: Worker) -> None:
         """See ``EngineCore``."""
-        self._remember(worker.thread)
-
-    def _remember(self, thread: threading.Thread) -> None:
-        """Records a thread that is about to end, for ``wait_finished`` to join."""
-        # Forgets those that have ended, so that a manager with many short-lived workers does not accumulate them.
-        self._leaving = [other for other in self._leaving if other.is_alive()]
-        self._leaving.append(thread)
-
-    def _forget(self, thread: threading.Thread | None) -> None:
-        """Has nothing wait for a thread any more."""
-        self._leaving = [other for other in self._leaving if other is not thread]
+        self._helpers.remember(worker.thread)
 
     def soon(self, call: Callable[[], None]) -> None:
         """See ``Driver``."""
@@ -227,52 +216,15 @@ class Engine(FutureOwner):
 
     def refill_pool(self) -> None:
         """See ``Driver``."""
-        # In a thread of its own: ``on_create`` may take long, and the supervisor must not wait for it.
-        try:
-            self._start_thread(self._refill, "refill", "on_create for the pool of run_task")
-        except Exception as error:  # no more threads
-            self.report(ev.PoolRefillFailed(describe(error)))
-
-    def _refill(self) -> None:
-        try:
-            self.pool.refill()
-        except BaseException as error:
-            self.report(ev.PoolRefillFailed(describe(error)))
-        else:
-            self.report(ev.PoolRefilled())
+        self._pool_keeper.refill()
 
     def close_pool(self) -> None:
         """See ``Driver``."""
-        if self._waiter_closes_pool:
-            self.report(ev.PoolClosed())
-            return
-        # In a thread of its own: ``on_destroy`` may hang, and the supervisor keeps the deadline.
-        try:
-            self._pool_thread = self._start_thread(self._close_pool, "pool", "on_destroy for the pool of run_task")
-        except Exception:  # no more threads
-            self._close_pool()
-
-    def _close_pool(self) -> None:
-        try:
-            self.pool.close()
-        finally:
-            self.report(ev.PoolClosed())
+        self._pool_keeper.close()
 
     def abandon_pool(self) -> None:
         """See ``Driver``."""
-        self._forget(self._pool_thread)
-
-    def _start_thread(self, target: Callable[[], None], name: str, what: str) -> threading.Thread:
-        """Starts a thread for ``target``, in which user code runs; ``what`` is its name in messages."""
-
-        def run() -> None:
-            this_thread.helps = (self, what)
-            target()
-
-        thread = threading.Thread(target=run, name=f"{self.config.name}-{name}", daemon=True)
-        thread.start()
-        self._remember(thread)
-        return thread
+        self._pool_keeper.abandon()
 
     # -- the end --------------------------------------------------------------------------------------------------
 
@@ -304,7 +256,7 @@ class Engine(FutureOwner):
         """See ``Driver``."""
         # In a thread of its own: callbacks of ``Context.on_cancel`` may take long, but the deadline holds.
         try:
-            self._start_thread(self._cancel_all, "cancel", "a callback of Context.on_cancel")
+            self._helpers.start(self._cancel_all, "cancel", "a callback of Context.on_cancel")
         except Exception:  # no more threads
             self._cancel_all()
 
@@ -325,9 +277,7 @@ class Engine(FutureOwner):
     def finish(self) -> None:
         """See ``Driver``."""
         self.forget_parent()
-        # Not open any more, unless it has no resources, or the thread that was to close it was interrupted meanwhile.
-        if not self._waiter_closes_pool and not self.pool.closed:
-            self.close_pool()
+        self._pool_keeper.ended()
         if self.backend is not None:
             self.backend.finish()
         self.ended_at: float = monotonic()
@@ -335,10 +285,19 @@ class Engine(FutureOwner):
         self.finished.set()
         self._threadless_workers.put(None)
 
+    def outstanding(self) -> bool:
+        """See ``EngineCore``. Includes callbacks that the supervisor's thread has passed on."""
+        return len(self._callbacks) > 0 or super().outstanding()
+
+    def abandon_callbacks(self) -> list[str]:
+        """See ``Driver``. Those that run in the threads of workers are abandoned with them."""
+        return self._callbacks.abandon()
+
     def end(self, kill: bool, reason: str, timeout: float | None) -> StopReport:
         """Ends the engine, waits for it, and returns the report; see ``TaskManager.stop`` and ``kill``."""
         since = monotonic()
-        self._waiter_closes_pool = self._waiter_closes_pool or timeout is None
+        keeper = self._pool_keeper
+        keeper.waiter_closes = keeper.waiter_closes or timeout is None
         # The door is closed in this thread, so no ``submit`` that begins after this call is accepted.
         self.close(reason)
         if kill:
@@ -353,26 +312,22 @@ class Engine(FutureOwner):
         # The supervisor keeps the deadline; the half second is for its thread to get there on a busy machine.
         end = None if limit is None else since + limit + 0.5
         try:
-            self.finished.wait(_seconds_until(end))
+            self.finished.wait(seconds_until(end))
         except BaseException:  # interrupted: this thread will not close the pool
-            self._waiter_closes_pool = False
+            self._pool_keeper.waiter_closes = False
             raise
         if end is None and self.killed:
             end = monotonic() + self.config.cancel_grace  # a callback of ``Context.on_cancel`` may hang
-        for thread in (self.thread, *self._leaving):
-            if thread.ident is not None:  # a worker without a thread was run by the exiting thread
-                thread.join(_seconds_until(end))
-                if end is not None and thread.is_alive():
-                    self._forget(thread)  # the next call does not wait for it again
-        if self.finished.is_set() and not self.pool.closed:
-            self.pool.close()
+        self._helpers.join(self.thread, end)
+        if self.finished.is_set():
+            self._pool_keeper.complete(end)
         return self.stop_report(since, self.ended_at if self.finished.is_set() else monotonic())
 
     # -- the exit of the interpreter, and fork --------------------------------------------------------------------
 
     def begin_exit(self) -> None:
         """See ``interpreter_exit``."""
-        self._exiting = self._waiter_closes_pool = True
+        self._exiting = self._pool_keeper.waiter_closes = True
         self.request_stop("the interpreter exits")
 
     def finish_at_exit(self) -> None:
@@ -386,6 +341,7 @@ class Engine(FutureOwner):
         # A thread that held a lock during the fork does not exist here, so the lock would never be released.
         self.run_task.meter.lock = threading.RLock()
         self.pool.forked()
+        self._callbacks.forked()
         self.waits.renew_lock()
         if self.queue_slots is not None:
             self.queue_slots.renew_lock()
@@ -397,7 +353,3 @@ class Engine(FutureOwner):
             # ``os.fork`` was called in this task. It goes on in both processes, but its outcome belongs to the parent:
             # behind this entry, nothing that comes here counts, and no watcher is notified.
             worker.shard.future._append(Ending(self.shutdown_error(), forced=True))
-
-
-def _seconds_until(end: float | None) -> float | None:
-    return None if end is None else min(max(0.0, end - monotonic()), threading.TIMEOUT_MAX)

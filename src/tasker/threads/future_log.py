@@ -30,7 +30,7 @@ import _thread
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Protocol
 
@@ -219,11 +219,16 @@ class _CallbackRunner(threading.local):
     limit would fail in the middle of an outcome.
     """
 
+    passed_on_to: Callable[[Any, Sequence[Callback]], object] | None = None
+    """Takes the callbacks that this thread must not call itself, with their future; None if it may call them."""
     depth: int = 0
-    postponed: deque[tuple[Logged, list[Callback]]] | None = None
+    postponed: deque[tuple[Logged, Sequence[Callback]]] | None = None
     """The outcomes whose callbacks wait until a deeper call returns; None up to ``_MAX_DEPTH``."""
 
-    def call(self, future: Logged, callbacks: list[Callback]) -> None:
+    def call(self, future: Logged, callbacks: Sequence[Callback]) -> None:
+        if self.passed_on_to is not None:
+            self.passed_on_to(future, callbacks)
+            return
         if self.postponed is not None:
             self.postponed.append((future, callbacks))
             return
@@ -237,7 +242,7 @@ class _CallbackRunner(threading.local):
         finally:
             self.depth -= 1
 
-    def _call_in_sequence(self, future: Logged, callbacks: list[Callback]) -> None:
+    def _call_in_sequence(self, future: Logged, callbacks: Sequence[Callback]) -> None:
         postponed = self.postponed = deque([(future, callbacks)])
         try:
             while postponed:
@@ -248,8 +253,7 @@ class _CallbackRunner(threading.local):
         finally:
             self.postponed = None
             for future, callbacks in postponed:  # if this thread was interrupted; what was called is not called again
-                for callback in callbacks:
-                    future._owner.soon(partial(callback.notify, future))
+                future._owner.soon(partial(self.call, future, callbacks))
 
 
 _MAX_DEPTH = 20

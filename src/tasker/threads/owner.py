@@ -237,7 +237,3 @@ class FutureOwner(EngineCore[Worker], abc.ABC):
         """See ``Driver``."""
         # Forced: the attempt still runs, and its own ending, should it ever come, finds this one.
         return task._end(Ending(error, cancelled=True, forced=True))
-
-    def abandon_callbacks(self) -> list[str]:
-        """See ``Driver``. Returns []: callbacks run in the threads of workers, and are abandoned with them."""
-        return []

@@ -43,6 +43,10 @@ class ResourcePool:
         self._idle: deque[ResourceHandle] = deque()
         self._temporary = 0
         self._closed = False
+        self._emptied = False
+        # Held while the idle resources are destroyed, so that whoever closes the pool meanwhile waits. Reentrant, because
+        # a signal handler may end the manager in the middle.
+        self._closing = threading.RLock()
         # No resource is made or destroyed under it: that is user code. Reentrant, because a signal handler or a finalizer
         # may call ``run_task`` in the middle of another call; where that would see half a step, nothing is called.
         self._lock = threading.RLock()
@@ -63,6 +67,11 @@ class ResourcePool:
     def closed(self) -> bool:
         """Whether ``close`` has begun."""
         return self._closed
+
+    @property
+    def emptied(self) -> bool:
+        """Whether ``close`` has destroyed all idle resources."""
+        return self._emptied
 
     @property
     def available(self) -> int:
@@ -156,18 +165,22 @@ class ResourcePool:
 
     def forked(self) -> None:
         """In a forked child: the resources are the parent's, so none is destroyed here."""
-        self._lock = threading.RLock()  # may be held by a thread that does not exist here
+        # Either may be held by a thread that does not exist here.
+        self._lock, self._closing = threading.RLock(), threading.RLock()
         self._maker = _ParentsMaker()
 
     def close(self) -> None:
-        """Destroys the idle resources; each one in use is destroyed when it is released. Harmless if repeated."""
+        """Destroys the idle resources; each one in use is destroyed when it is released. Returns once all idle ones are
+        destroyed, perhaps by another thread. Harmless if repeated; if it was interrupted, the next call goes on."""
         with self._lock:
             self._closed = True
-        # Without the lock, one atomic ``pop`` at a time: two threads may close the pool, and each resource is destroyed
-        # by one of them. Nothing is added any more.
-        while True:
-            try:
-                handle = self._idle.pop()
-            except IndexError:
-                return
-            self._maker.end(handle)
+        # Without ``_lock``, one atomic ``pop`` at a time, because a call in the middle of another one, in this thread,
+        # may take the next. Nothing is added any more.
+        with self._closing:
+            while True:
+                try:
+                    handle = self._idle.pop()
+                except IndexError:
+                    break
+                self._maker.end(handle)
+            self._emptied = True

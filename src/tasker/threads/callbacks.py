@@ -1,0 +1,86 @@
+"""CallbackThread: calls the callbacks of tasks that the supervisor's thread has ended.
+
+A callback may take long, and may wait for another task of its manager. In the supervisor's thread, the first would hold up
+the deadline of a kill, and the second would wait for ever. So that thread passes its callbacks on, to a thread that ends once
+there are no more. A stop waits for it; a kill leaves it behind at its deadline.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Sequence
+from typing import Any
+
+from .future_log import Callback, callback_runner
+from .helpers import HelperThreads
+from .ports import HelpedEngine
+
+
+class CallbackThread:
+    """Calls callbacks in the order in which they were passed on."""
+
+    def __init__(self, engine: HelpedEngine, helpers: HelperThreads) -> None:
+        self._engine = engine
+        self._helpers = helpers
+        self._due: deque[tuple[Any, Sequence[Callback]]] = deque()
+        """The first one is being called, or is next."""
+        self._thread: threading.Thread | None = None
+        # Orders the end of the thread and the next callback. Reentrant, because a finalizer may end a task in the middle.
+        self._lock = threading.RLock()
+
+    def __len__(self) -> int:
+        return len(self._due)
+
+    def serve_this_thread(self) -> None:
+        """Has the callbacks that would run in this thread, the supervisor's, passed on."""
+        callback_runner.passed_on_to = self._pass_on
+
+    def _pass_on(self, future: Any, callbacks: Sequence[Callback]) -> None:
+        with self._lock:
+            self._due.append((future, callbacks))
+            if self._thread is not None:
+                return
+            try:
+                self._thread = self._helpers.start(self._call_all, "callbacks", "a callback")
+                return
+            except Exception:  # no more threads, as while the interpreter exits
+                self._due.pop()
+        callback_runner.passed_on_to = None
+        try:
+            callback_runner.call(future, callbacks)
+        finally:
+            self.serve_this_thread()
+
+    def _call_all(self) -> None:
+        while True:
+            with self._lock:
+                if not self._due:
+                    self._thread = None
+                    break
+                future, callbacks = self._due[0]
+            try:
+                callback_runner.call(future, callbacks)
+            except BaseException as error:  # of no callback, which is guarded: no memory, say
+                self._engine.log.fault(f"the callback of {future.label}", error)
+            if self._engine.is_forked:  # by a callback, and this is the child
+                return
+            del self._due[0], future, callbacks
+        if self._engine.door:
+            self._engine.check_drained()
+
+    def abandon(self) -> list[str]:
+        """Stops waiting for the thread. Returns what it has left to do, for the report; it goes on all the same."""
+        with self._lock:
+            self._helpers.forget(self._thread)
+            if not self._due:
+                return []
+            left = [f"the callback of {self._due[0][0].label}"]
+            if len(self._due) > 1:
+                left.append(f"the callbacks of {len(self._due) - 1} other tasks")
+            return left
+
+    def forked(self) -> None:
+        """In a forked child, the thread does not exist, and the callbacks are the parent's."""
+        self._lock = threading.RLock()
+        self._due = deque()

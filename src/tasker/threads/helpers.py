@@ -1,0 +1,59 @@
+"""HelperThreads: the threads of an engine in which user code runs that must not hold up the supervisor, and those that are
+about to end."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from time import monotonic
+
+from .ports import HelpedEngine
+from .this_thread import this_thread
+
+
+class HelperThreads:
+    """Starts such threads, and waits for them. ``start`` is called by the supervisor's thread, most often."""
+
+    def __init__(self, engine: HelpedEngine) -> None:
+        self._engine = engine
+        self._leaving: list[threading.Thread] = []
+        """Threads that end soon, for ``join`` to wait for."""
+
+    def start(self, target: Callable[[], None], name: str, what: str) -> threading.Thread:
+        """Starts a thread for ``target``, in which user code runs; ``what`` is its name in messages."""
+        engine = self._engine
+
+        def run() -> None:
+            this_thread.helps = (engine, what)
+            try:
+                target()
+            except BaseException as error:  # not of user code, which is guarded: of the backend, or no memory
+                engine.log.fault(what, error)
+
+        thread = threading.Thread(target=run, name=f"{engine.config.name}-{name}", daemon=True)
+        thread.start()
+        self.remember(thread)
+        return thread
+
+    def remember(self, thread: threading.Thread) -> None:
+        """Records a thread that is about to end, for ``join`` to wait for."""
+        # Forgets those that have ended, so that a manager with many short-lived workers does not accumulate them.
+        self._leaving = [other for other in self._leaving if other.is_alive()]
+        self._leaving.append(thread)
+
+    def forget(self, thread: threading.Thread | None) -> None:
+        """Has nothing wait for a thread any more."""
+        self._leaving = [other for other in self._leaving if other is not thread]
+
+    def join(self, supervisor: threading.Thread, end: float | None) -> None:
+        """Waits for the supervisor's thread and for those that are recorded, up to ``end`` (None: without a limit)."""
+        for thread in (supervisor, *self._leaving):
+            if thread.ident is not None:  # a worker without a thread was run by the exiting thread
+                thread.join(seconds_until(end))
+                if end is not None and thread.is_alive():
+                    self.forget(thread)  # the next call does not wait for it again
+
+
+def seconds_until(end: float | None) -> float | None:
+    """Returns how long to wait, as the primitives of ``threading`` take it; None: without a limit."""
+    return None if end is None else min(max(0.0, end - monotonic()), threading.TIMEOUT_MAX)

@@ -1,0 +1,128 @@
+"""Callbacks of tasks that the supervisor's thread ends run in a thread of their own."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import pytest
+
+from support.waiting import Call, throughout, wait_until
+from tasker import DeadlockError, MaxRetriesExceeded, TaskKilled
+
+
+def sick(ctx: Any, resource: Any) -> None:
+    """Fails; the resource is to blame."""
+    raise OSError
+
+
+def unhealthy(threads: Any, **config: Any) -> Any:
+    """A manager whose tasks fail at once if their resource is to blame."""
+    return threads.build(max_retries=0, check_health=lambda error: not isinstance(error, OSError), **config)
+
+
+def test_a_callback_that_hangs_does_not_hold_up_a_kill(threads: Any) -> None:
+    """kill() returns at its deadline; the running task has its outcome, and the callbacks are named in the report. They are
+    called later."""
+    gate, called = threads.gate(), []
+    with threads.build() as m:
+        deaf = m.submit(lambda ctx, resource: gate.pass_through())
+        gate.wait_arrivals(1)
+        m.submit(sick, callback=lambda value, error: gate.pass_through())
+        for number in range(3):
+            m.submit(sick, callback=lambda value, error, number=number: called.append(number))
+        report = Call(m.kill, 0.2).outcome(20)
+        assert deaf.cancelled()
+        assert [name.split(" (")[0] for name in report.abandoned] == [
+            f"{m.name}-1",
+            "the callback of task #2",
+            "the callbacks of 3 other tasks",
+        ]
+        assert called == []
+        gate.open()
+        wait_until(lambda: called == [0, 1, 2])
+
+
+async def test_a_stop_waits_for_the_callback(threads: Any) -> None:
+    """stop() returns once the callback of the last task has returned."""
+    gate = threads.gate()
+    with unhealthy(threads) as m:
+        future = m.submit(sick, callback=lambda value, error: gate.pass_through())
+        assert isinstance(future.exception(20), MaxRetriesExceeded)
+        gate.wait_arrivals(1)
+        stop = Call(m.stop)
+        wait_until(lambda: m.closed)
+        await throughout(lambda: not stop.returned, 0.05)
+        gate.open()
+        assert stop.outcome(20).killed is False
+
+
+def test_stop_inside_of_it(threads: Any) -> None:
+    """stop() and kill() raise DeadlockError in such a callback, which they would wait for."""
+    errors: list[BaseException] = []
+
+    def ends(value: Any, error: Any) -> None:
+        for end in (m.stop, m.kill):
+            try:
+                end()
+            except DeadlockError as refused:
+                errors.append(refused)
+
+    with unhealthy(threads) as m:
+        m.submit(sick, callback=ends)
+        wait_until(lambda: len(errors) == 2)
+        assert "a callback" in str(errors[0])
+        assert m.submit(lambda ctx, resource: "next").result(20) == "next"
+
+
+def test_its_order_and_its_errors(threads: Any) -> None:
+    """The callbacks of tasks that a kill drops are called in the order of the tasks; what one raises is logged."""
+    called: list[int] = []
+    gate = threads.gate()
+
+    def callback(number: int) -> Any:
+        def call(value: Any, error: Any) -> None:
+            assert isinstance(error, TaskKilled)
+            called.append(number)
+            raise SystemExit(number)
+
+        return call
+
+    with threads.build() as m:
+        m.submit(threads.kit.until_cancelled(gate))
+        gate.wait_arrivals(1)
+        for number in range(100):
+            m.submit(sick, callback=callback(number))
+        assert Call(m.kill, 20).outcome().abandoned == ()
+        assert called == list(range(100))
+        assert m.stats().user_errors == 100
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_fork_in_it(threads: Any) -> None:
+    """The child's thread calls no further callback, and ends; the parent's goes on."""
+    gate, called = threads.gate(), []
+    children: list[int] = []
+    lines, written = os.pipe()
+
+    def forks(value: Any, error: Any) -> None:
+        gate.pass_through()
+        children.append(os.fork())
+
+    def says(value: Any, error: Any) -> None:
+        called.append("next")
+        os.write(written, b"x")
+
+    with threads.build() as m:
+        m.submit(threads.kit.until_cancelled(gate))
+        gate.wait_arrivals(1)
+        m.submit(sick, callback=forks)
+        m.submit(sick, callback=says)
+        kill = Call(m.kill, 20)
+        gate.wait_arrivals(2)
+        gate.open()
+        assert kill.outcome(20).abandoned == ()
+        os.waitpid(children[0], 0)
+        assert (called, os.read(lines, 9)) == (["next"], b"x")
+    os.close(lines)
+    os.close(written)
