@@ -100,9 +100,12 @@ class Engine(FutureOwner):
         try:
             self.thread.start()
             self._begun.wait()
-        except BaseException:
+        except BaseException as error:
             self.request_kill("its start was interrupted", self.config.cancel_grace)
             self.pool.close()
+            # With no thread, nothing handles the request. After Ctrl-C there is one, or it is about to begin.
+            if self.backend is not None and isinstance(error, Exception) and self.thread.ident is None:
+                self.backend.finish()
             raise
         # Last, because a parent that is cancelled already calls back at once.
         if self.config.ctx is not None:
@@ -278,12 +281,14 @@ class Engine(FutureOwner):
         """See ``Driver``."""
         self.forget_parent()
         self._pool_keeper.ended()
-        if self.backend is not None:
-            self.backend.finish()
-        self.ended_at: float = monotonic()
-        # Last: from here on waiting threads return, and workers that report find no supervisor any more.
-        self.finished.set()
-        self._threadless_workers.put(None)
+        try:
+            if self.backend is not None:
+                self.backend.finish()
+        finally:
+            self.ended_at: float = monotonic()
+            # Last: from here on waiting threads return, and workers that report find no supervisor any more.
+            self.finished.set()
+            self._threadless_workers.put(None)
 
     def outstanding(self) -> bool:
         """See ``EngineCore``. Includes callbacks that the supervisor's thread has passed on."""

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from support.resources import ScriptedResources
+from support.toy_session import ToyBackend, ToySessions
 from support.waiting import Call, wait_until
+from tasker import Config, TaskManager
 
 ERRORS = pytest.mark.parametrize("error", [RuntimeError("can't start new thread"), MemoryError()], ids=repr)
 
@@ -94,3 +96,38 @@ def test_none_for_the_cancelling(threads: Any, refuse: Any, error: BaseException
         report = Call(m.kill, 20).outcome()
         assert (report.killed, report.abandoned, refused) == (True, (), ["poor-cancel"])
         assert future.cancelled()
+
+
+@ERRORS
+def test_none_for_the_supervisor_of_sessions(
+    refuse: Any, error: BaseException, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the sessions of a manager that can't be made have in common is released, once."""
+    released: list[object] = []
+    monkeypatch.setattr(ToySessions, "_release", lambda self: released.append(self), raising=True)
+    refuse("poor-supervisor", error, 1)
+    config = Config(name="poor", on_create=object, worker_count=1, resource_pool_size=1, backend=ToyBackend())
+    with pytest.raises(type(error)):
+        TaskManager(config)
+    assert len(released) == 1
+
+
+@ERRORS
+def test_none_for_callbacks(threads: Any, refuse: Any, error: BaseException) -> None:
+    """A callback that gets no thread is called in the supervisor's."""
+    refused = refuse("poor-callbacks", error, 1)
+    names: list[str] = []
+
+    def sick(ctx: Any, resource: Any) -> None:
+        raise OSError
+
+    def callback(value: Any, error: Any) -> None:
+        names.append(threading.current_thread().name)
+
+    with threads.build(name="poor", max_retries=0, check_health=lambda error: False) as m:
+        for number in (1, 2):
+            m.submit(sick, callback=callback)
+            wait_until(lambda number=number: len(names) == number)
+        assert Call(m.stop).outcome().killed is False
+    assert refused == ["poor-callbacks"]
+    assert names == ["poor-supervisor", "poor-callbacks"]
