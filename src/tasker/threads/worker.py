@@ -70,7 +70,10 @@ class Worker:
         self.state = WorkerState.ENDING
         # Reported only after the resource is destroyed: the supervisor counts the worker against the maximum until
         # then, and a stop waits for it.
-        self.host.destroy()
+        try:
+            self.host.destroy()
+        except BaseException as error:  # not of on_destroy, which is guarded: of the backend, or no memory
+            engine.log.fault(f"the end of worker {self.name}", error)
         engine.report(last)
 
     def _serve_guarded(self) -> ev.Event:
