@@ -185,22 +185,9 @@ def _add_messages(parser: argparse.ArgumentParser) -> None:
 
 def checked(parsed: argparse.Namespace) -> RunOptions:
     """Returns the options. Raises UsageError if two of them contradict each other."""
-    if parsed.job is None:
-        raise UsageError("no JOB.py given (see tasker run --help)")
     most = parsed.max_workers if parsed.max_workers is not None else 2 * parsed.workers
-    if most < parsed.workers:
-        raise UsageError(f"--max-workers {most} is less than --workers {parsed.workers}")
-    output = None if parsed.output == "-" else parsed.output
-    if parsed.resume and output is None:
-        raise UsageError("--resume needs --output FILE, the results to go on from")
-    if parsed.prune and not parsed.resume:
-        raise UsageError("--prune needs --resume")
-    if parsed.resume and parsed.overwrite:
-        raise UsageError("--resume and --overwrite exclude each other")
-    if parsed.inputs.count("-") > 1:
-        raise UsageError("standard input (-) can be read only once")
-    if parsed.preload and parsed.backend != "process":
-        raise UsageError("--preload needs --backend process")
+    _check_files(parsed)
+    _check_workers(parsed, most)
     _check_priority_field(parsed)
     named_inputs = {one.name: one.named_inputs(parsed) for one in formats.FORMATS.values()}
     return RunOptions(
@@ -210,7 +197,7 @@ def checked(parsed: argparse.Namespace) -> RunOptions:
         named_inputs=named_inputs,
         reader_options={one.name: one.option_values(parsed) for one in formats.FORMATS.values()},
         allow_empty=parsed.allow_empty,
-        output=output,
+        output=None if parsed.output == "-" else parsed.output,
         resume=parsed.resume,
         prune=parsed.prune,
         overwrite=parsed.overwrite,
@@ -231,6 +218,26 @@ def checked(parsed: argparse.Namespace) -> RunOptions:
         quiet=parsed.quiet,
         progress_interval=parsed.progress_interval,
     )
+
+
+def _check_files(parsed: argparse.Namespace) -> None:
+    if parsed.job is None:
+        raise UsageError("no JOB.py given (see tasker run --help)")
+    if parsed.resume and parsed.output in (None, "-"):
+        raise UsageError("--resume needs --output FILE, the results to go on from")
+    if parsed.prune and not parsed.resume:
+        raise UsageError("--prune needs --resume")
+    if parsed.resume and parsed.overwrite:
+        raise UsageError("--resume and --overwrite exclude each other")
+    if parsed.inputs.count("-") > 1:
+        raise UsageError("standard input (-) can be read only once")
+
+
+def _check_workers(parsed: argparse.Namespace, most: int) -> None:
+    if most < parsed.workers:
+        raise UsageError(f"--max-workers {most} is less than --workers {parsed.workers}")
+    if parsed.preload and parsed.backend != "process":
+        raise UsageError("--preload needs --backend process")
 
 
 def _check_priority_field(parsed: argparse.Namespace) -> None:
