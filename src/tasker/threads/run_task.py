@@ -120,12 +120,7 @@ class RunTask:
         finished = monotonic()
         handle = call.handle
         broken = handle is not None and handle.remote is not None and not handle.remote.usable
-        killed = call.cancelled and isinstance(error, TaskKilled)
-        healthy = not broken and (
-            error is None
-            or after_error(cancelled=call.cancelled, killed=killed) is not None
-            or engine.hooks.healthy(error)
-        )
+        healthy = not broken and (error is None or self._is_healthy_after(error, call.cancelled))
         engine.pool.release(call, healthy)
         # The names are looked up and the event is made before ``lacks`` is cleared: between that and ``put``, which is
         # C, nothing is called. So the pool is refilled exactly once.
@@ -146,13 +141,21 @@ class RunTask:
                 meter.wait.append(call.started - call.queued)
                 if len(meter.execution) >= BATCH:
                     meter.flush()
-        if engine.collector is not None and call.started and not call.cancelled:
-            record = engine.hooks.completion if error is None else engine.hooks.failure
-            record(TaskLifecycleTimestamps(call.queued, call.started, finished))
+        if engine.collector is not None:
+            self._record(call, finished)
         # Its traceback holds the frame of ``run``, which holds this call, which would hold the error.
         call.error = None
         if engine.door:
             engine.check_drained()
+
+    def _is_healthy_after(self, error: BaseException, cancelled: bool) -> bool:
+        killed = cancelled and isinstance(error, TaskKilled)
+        return after_error(cancelled=cancelled, killed=killed) is not None or self._engine.hooks.healthy(error)
+
+    def _record(self, call: _Call, finished: float) -> None:
+        if call.started and not call.cancelled:
+            record = self._engine.hooks.completion if call.error is None else self._engine.hooks.failure
+            record(TaskLifecycleTimestamps(call.queued, call.started, finished))
 
     def _count_failure(self, call: _Call) -> None:
         meter = self.meter
