@@ -13,7 +13,7 @@ from tasker.cli.commands import Parser
 from tasker.cli.exit_codes import UsageError
 from tasker.cli.formats import InputFormat, InputOption, ReaderOption
 from tasker.cli.run import arguments
-from tasker.cli.run.inputs import Inputs, open_inputs
+from tasker.cli.run.inputs import RunInputs, open_inputs
 from tasker.cli.sources import LineSource, RawItem, Source
 
 
@@ -73,7 +73,7 @@ def help_text() -> str:
     return " ".join(parser.format_help().split())
 
 
-def opened(*given: object) -> Inputs:
+def opened(*given: object) -> RunInputs:
     """The inputs of `tasker run jobs.py GIVEN ...`: parsed, checked and opened as the command does it."""
     parser = Parser(prog="tasker run")
     arguments.configure(parser)

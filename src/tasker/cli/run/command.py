@@ -17,7 +17,7 @@ from . import resume
 from .arguments import RunOptions, checked
 from .failed import FailedInputs
 from .in_flight import InFlightItems
-from .inputs import Inputs, open_inputs
+from .inputs import RunInputs, open_inputs
 from .job_runner import KILL_GRACE_S, JobRunner, RunEnd, RunParts
 from .jobs import Job, JobVersion, load_job
 from .logs import configure_logging
@@ -112,7 +112,7 @@ def _run_item(options: RunOptions, job: Job, gate: Gate) -> Callable[[Context, A
     return process_jobs.ChildTask(job, options.settings, gate)
 
 
-def _open_files(options: RunOptions, inputs: Inputs, version: JobVersion) -> OutputFiles:
+def _open_files(options: RunOptions, inputs: RunInputs, version: JobVersion) -> OutputFiles:
     check_distinct({"--output": options.output, "--failed": options.failed}, (options.job, *options.inputs))
     opened: dict[str, LineFile] = {}
     try:
@@ -159,7 +159,7 @@ def _note_changes(ledger: ResumeLedger, options: RunOptions) -> None:
 
 
 def _run(
-    options: RunOptions, job: Job, config: Config[Any], inputs: Inputs, files: OutputFiles, run_stats: RunStats
+    options: RunOptions, job: Job, config: Config[Any], inputs: RunInputs, files: OutputFiles, run_stats: RunStats
 ) -> RunEnd:
     # Slots for items that wait, that run, and that are completed and not written yet.
     in_flight = InFlightItems(options.max_queue + 2 * options.max_workers)
@@ -174,7 +174,7 @@ def _run(
 def _job_runner(
     options: RunOptions,
     job: Job,
-    inputs: Inputs,
+    inputs: RunInputs,
     files: OutputFiles,
     run_stats: RunStats,
     in_flight: InFlightItems,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .inputs import Inputs
+from .inputs import RunInputs
 from .items import Item
 from .output import LineFile
 
@@ -10,7 +10,7 @@ from .output import LineFile
 class FailedInputs:
     """Writes the failed items as they were read."""
 
-    def __init__(self, file: LineFile, inputs: Inputs) -> None:
+    def __init__(self, file: LineFile, inputs: RunInputs) -> None:
         self._file = file
         self._inputs = inputs
         self._is_empty = True

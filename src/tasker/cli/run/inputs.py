@@ -21,7 +21,7 @@ class OpenInput(NamedTuple):
     source: Source
 
 
-class Inputs:
+class RunInputs:
     """Every input, one after the other; items are numbered from 0 through all of them.
 
     One thread iterates, another one may ask for the totals meanwhile.
@@ -94,7 +94,7 @@ def _item(index: int, raw_item: RawItem, format: InputFormat) -> Item:
     return Item(index, None, text, raw, where, f"{where}: not {title}: {problem}")
 
 
-def open_inputs(options: RunOptions) -> Inputs:
+def open_inputs(options: RunOptions) -> RunInputs:
     """Opens the inputs that the options name. Raises UsageError if one of them cannot be read."""
     inputs = [_open(formats.format_of(path, options.format), path, options) for path in options.inputs]
     for name, named in options.named_inputs.items():
@@ -106,7 +106,7 @@ def open_inputs(options: RunOptions) -> Inputs:
         formats.check_fields(chosen)
     if options.failed is not None:
         formats.check_failed(chosen)
-    return Inputs(inputs)
+    return RunInputs(inputs)
 
 
 def _refuse_empty(inputs: Sequence[OpenInput]) -> None:

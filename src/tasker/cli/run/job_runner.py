@@ -14,7 +14,7 @@ from . import records
 from .errors_as_data import describe
 from .failed import FailedInputs
 from .in_flight import Completion, InFlightItems
-from .inputs import Inputs
+from .inputs import RunInputs
 from .jobs import MisfitError
 from .output import LineFile, OutputError
 from .progress import Reporter
@@ -55,7 +55,7 @@ class RunParts:
 
     manager: TaskManager[Any]
     submitter: Submitter
-    inputs: Inputs
+    inputs: RunInputs
     in_flight: InFlightItems
     output: LineFile
     failed: FailedInputs | None

@@ -10,7 +10,7 @@ from typing import Any
 from tasker import Context, ShutdownError, TaskManager
 
 from .in_flight import InFlightItems
-from .inputs import Inputs
+from .inputs import RunInputs
 from .items import Item
 from .priorities import priority_of
 from .task_wrapper import ItemResult
@@ -34,7 +34,7 @@ class Submitter(threading.Thread):
     """
 
     def __init__(
-        self, manager: TaskManager[Any], inputs: Inputs, in_flight: InFlightItems, options: SubmitOptions
+        self, manager: TaskManager[Any], inputs: RunInputs, in_flight: InFlightItems, options: SubmitOptions
     ) -> None:
         # A daemon: after Ctrl-C it may be blocked in a read that never returns.
         super().__init__(name="tasker-submitter", daemon=True)
