@@ -14,8 +14,10 @@ Atomic without the GIL, each on its own object: ``SimpleQueue.get``, ``deque.pop
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from contextvars import Context as Variables
+from itertools import repeat
 from time import monotonic
 from types import CoroutineType
 from typing import Any
@@ -26,7 +28,6 @@ from tasker.core.user_functions import refused
 from tasker.metrics.meter import BATCH
 from tasker.metrics.protocol import TaskLifecycleTimestamps
 
-from .future import TaskFuture
 from .future_log import DONE, FINISHED, RUN, SETTLED, UNOPENED, opening
 from .ports import HostedWorker
 from .queue import RETIRE
@@ -71,6 +72,7 @@ class ThreadHost:
         engine, shard, name, root = worker.engine, worker.shard, worker.name, worker.engine.root
         meter = shard.meter
         high, normal, _ = engine.queue.levels
+        from_high, from_normal = map(deque.popleft, repeat(high)), map(deque.popleft, repeat(normal))
         tokens = engine.queue.tokens
         next_token = tokens.get
         executions, waits = meter.execution, meter.wait
@@ -79,7 +81,7 @@ class ThreadHost:
         unopened, open_log, is_open = UNOPENED, opening.setdefault, opening.pop
         new_context, coroutine, batch = BareContext, CoroutineType, BATCH
         collector, bounded = engine.collector, engine.queue_slots is not None
-        future: TaskFuture[Any] | None
+        future: Any = None
         log: Any
         context: Any
         value: Any = None
@@ -87,7 +89,11 @@ class ThreadHost:
             if next_token() is retire:
                 break
             try:
-                shard.future = future = high.popleft() if high else normal.popleft()
+                # Not a call of ``popleft``: when a call returns, an asynchronous exception can be raised, and then neither the
+                # queue nor the shard would have the task. Between a step of an iterator in C and the next line, none can.
+                for future in from_high if high else from_normal:
+                    shard.future = future
+                    break
             except IndexError:
                 shard.future = future = engine.queue.take()
                 if future is None:  # one token too many, which may have kept another worker from this check
@@ -130,11 +136,11 @@ class ThreadHost:
                 engine.release_slot(future)
             try:
                 if variables is not None:
-                    value = variables.run(task, context, resource, *args)  # type: ignore[arg-type,misc]
+                    value = variables.run(task, context, resource, *args)
                 elif args:
-                    value = task(context, resource, *args)  # type: ignore[misc]
+                    value = task(context, resource, *args)
                 else:
-                    value = task(context, resource)  # type: ignore[misc]
+                    value = task(context, resource)
                 if value.__class__ is coroutine:
                     raise refused(value)
             except BaseException as error:  # also a SystemExit: it is the outcome of this task, not of the worker
