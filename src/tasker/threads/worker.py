@@ -21,7 +21,7 @@ from tasker.metrics.protocol import TaskLifecycleTimestamps
 
 from .completion import finish
 from .future import TaskFuture
-from .future_log import BACK, DONE, Ending, outcome_in
+from .future_log import BACK, DONE, Ending, opened, opening, outcome_in
 from .host import Host, HostDied
 from .ports import ThreadEngineForWorkers
 from .this_thread import this_thread
@@ -187,6 +187,8 @@ class Worker:
         shard = self.shard
         future, shard.future = shard.future, None
         if future is not None:
+            opened(future)
+            opening.pop(future, None)  # if the fault has struck between storing the log and this step of ``opened``
             # One BACK for each earlier attempt: if there are as many as counted attempts, this one was not counted yet.
             if future._attempts == future._log.count(BACK):
                 shard.taken += 1
