@@ -150,40 +150,68 @@ async def results(
     after the results before it were yielded.
     """
     feed: Inputs[A] = AsyncInputs(inputs) if isinstance(inputs, AsyncIterable) else SyncInputs(inputs)
-    error: Exception | None = None
-
-    async def submit_next() -> None:
-        nonlocal error
-        try:
-            for item in await feed.take():
-                window.add(await submit(item))
-        except Exception as fault:
-            error, feed.ended = fault, True
-
+    ahead = _Ahead(submit, feed, look_ahead, window)
     try:
-        while True:
-            while feed.ready and not feed.ended and not window.due and len(window) < look_ahead:
-                await submit_next()
-            if not window.due and not feed.ended and len(window) < look_ahead:
-                bell = Bell()
-                window.watch(bell)
-                feed.watch(bell, look_ahead - len(window))
-                await bell
-                continue
-            if not window:
-                break
+        while await ahead.next_is_due():
             result = await (await window.take())
             # Before the yield, so that workers stay busy while the caller uses the result.
-            if feed.prompt and not bounded and feed.ready and not feed.ended:
-                await submit_next()
+            if feed.prompt and not bounded and ahead.may_submit:
+                await ahead.submit_next()
             yield result
             del result  # or it would be kept alive until the caller asks for the next one
-        if error is not None:
-            raise error
+        if ahead.error is not None:
+            raise ahead.error
     finally:
         # Also if the caller closes the iterator, or a task has failed: the tasks ahead are not wanted any more.
         window.discard()
         await feed.close()
+
+
+class _Ahead(Generic[A, T]):
+    """Submits the inputs of a map ahead of its results."""
+
+    def __init__(
+        self,
+        submit: Callable[[A], Awaitable[AsyncTaskFuture[T]]],
+        feed: Inputs[A],
+        look_ahead: int,
+        window: _Window[T],
+    ) -> None:
+        self._submit = submit
+        self._feed = feed
+        self._look_ahead = look_ahead
+        self._window = window
+        self.error: Exception | None = None
+        """The error of the inputs, or of ``submit``, which has ended them."""
+
+    @property
+    def may_submit(self) -> bool:
+        """Whether there is an input, without waiting for it."""
+        return self._feed.ready and not self._feed.ended
+
+    @property
+    def _wants_more(self) -> bool:
+        return not self._window.due and not self._feed.ended and len(self._window) < self._look_ahead
+
+    async def submit_next(self) -> None:
+        """Submits the next input."""
+        try:
+            for item in await self._feed.take():
+                self._window.add(await self._submit(item))
+        except Exception as fault:
+            self.error, self._feed.ended = fault, True
+
+    async def next_is_due(self) -> bool:
+        """Submits inputs until a result is due, or no more may be submitted. Returns False if none is left."""
+        while self._wants_more:
+            if self._feed.ready:
+                await self.submit_next()
+                continue
+            bell = Bell()
+            self._window.watch(bell)
+            self._feed.watch(bell, self._look_ahead - len(self._window))
+            await bell
+        return len(self._window) > 0
 
 
 def _discard(futures: Iterable[AsyncTaskFuture[Any]]) -> None:
