@@ -69,6 +69,10 @@ class EngineForResources(EngineInLoop, Protocol):
 
     @property
     def maker(self) -> AsyncResourceMaker: ...
+    @property
+    def loop_ends(self) -> int:
+        """How often all tasks of the loop were cancelled, as before it is closed."""
+        ...
 
 
 class EngineForTasks(EngineForResources, Protocol):
@@ -97,7 +101,7 @@ class EngineForTasks(EngineForResources, Protocol):
         ...
 
 
-class EngineForRunTask(EngineForTasks, Protocol):
+class EngineForInlineTasks(EngineForTasks, Protocol):
     """The part of the engine that ``run_task`` uses."""
 
     @property
@@ -111,7 +115,7 @@ class EngineForRunTask(EngineForTasks, Protocol):
         ...
 
 
-class EngineForWorkers(EngineForRunTask, Protocol):
+class EngineForWorkers(EngineForInlineTasks, Protocol):
     """The part of the engine that a worker and its task runner use."""
 
     @property

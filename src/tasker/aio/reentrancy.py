@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Protocol
 
@@ -35,17 +37,33 @@ class HookScope:
 
     def __init__(self, engine: object, what: str) -> None:
         self.engine: object = engine
-        self._what = what
+        self._what: str | None = what
 
     def holds(self, number: int) -> str | None:
         """See ``UserCodeScope``."""
         return self._what
+
+    def ended(self) -> None:
+        """Notes that the hook has returned: what it has started may live on, and is not waited for."""
+        self._what = None
 
 
 current: ContextVar[tuple[UserCodeScope, int] | None] = ContextVar("tasker_current", default=None)
 """The scope and the number of the run that this code belongs to. Set by the scopes, and inherited by the tasks of the
 loop that are started in them. A number and not a future: whatever inherits it may live long, and must not keep a result
 alive."""
+
+
+@contextmanager
+def hook_scope(engine: object, what: str) -> Iterator[None]:
+    """Marks what is called inside as a call of the hook ``what``."""
+    scope = HookScope(engine, what)
+    token = current.set((scope, 0))
+    try:
+        yield
+    finally:
+        scope.ended()
+        current.reset(token)
 
 
 def enclosing_user_code(engine: HasWorkers) -> str | None:
@@ -55,9 +73,13 @@ def enclosing_user_code(engine: HasWorkers) -> str | None:
         where = scope[0].holds(scope[1])
         if where is not None:
             return where
+    return running_for(engine, asyncio.current_task())
+
+
+def running_for(engine: HasWorkers, me: asyncio.Task[Any] | None) -> str | None:
+    """Describes the task of this engine that runs in the task ``me`` of the loop or waits for it, or returns None."""
     # Workers set no variable, which would cost a tenth of each task; their waits are followed instead: the caller is
     # inside of a task if that one waits for it.
-    me = asyncio.current_task()
     for worker in engine.workers.values():
         if worker.task is me or any(one is me for one in reached(worker.waits_for())):
             return f"{worker.shard.future or 'a callback'} in worker {worker.name}"

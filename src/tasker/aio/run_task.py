@@ -14,15 +14,16 @@ from types import CoroutineType
 from typing import Any
 
 from tasker.context import Context
+from tasker.control.attempts import after_error
 from tasker.control.events import PoolResourceLost
 from tasker.core.user_functions import is_async, is_awaitable
-from tasker.errors import TaskCancelled, TaskKilled, TaskTimeout
+from tasker.errors import DeadlockError, TaskCancelled, TaskKilled, TaskTimeout
 from tasker.metrics.meter import BATCH, Meter
 from tasker.metrics.protocol import TaskLifecycleTimestamps
 
 from .cancellation import outlast, restore
-from .ports import EngineForRunTask
-from .reentrancy import current
+from .ports import EngineForInlineTasks
+from .reentrancy import current, hook_scope
 from .resource_handle import AsyncResourceHandle
 from .resource_pool import AsyncResourcePool
 from .tasks import start_task
@@ -41,6 +42,8 @@ class _Run:
         self.interrupted: bool = False
         self.blamed: BaseException | None = None
         """The error that ``check_health`` is asked about, if it is not the one that the caller gets."""
+        self.returned: bool = False
+        """Whether a function has returned, although its caller was cancelled."""
 
     def interrupt(self) -> None:
         if self.caller is not None and not self.in_thread:
@@ -68,8 +71,8 @@ class _Run:
 class AsyncRunTask:
     """Runs tasks for callers of one manager."""
 
-    def __init__(self, engine: EngineForRunTask, pool: AsyncResourcePool) -> None:
-        self.engine: EngineForRunTask = engine
+    def __init__(self, engine: EngineForInlineTasks, pool: AsyncResourcePool) -> None:
+        self.engine: EngineForInlineTasks = engine
         self._pool = pool
         self.meter: Meter = Meter()
         self._running: dict[int, _Run] = {}
@@ -181,8 +184,9 @@ class AsyncRunTask:
         try:
             if struck is not None:
                 # The outcome is dropped, as that of any call that was cancelled; but not what it says of the resource.
-                if raised and not isinstance(value, TaskCancelled):
+                if raised:
                     run.blamed = value
+                run.returned = not raised
                 if issubclass(type(value), CoroutineType):
                     value.close()
                 raise struck
@@ -213,7 +217,7 @@ class AsyncRunTask:
         cancelled = issubclass(type(error), asyncio.CancelledError) or (
             issubclass(type(error), TaskCancelled) and context.cancelled
         )
-        blamed = run.blamed if cancelled else error
+        blamed = self._to_ask_about(run, error, cancelled)
         usable = handle.remote is None or handle.remote.usable
         if (
             usable
@@ -238,6 +242,21 @@ class AsyncRunTask:
             del struck  # its traceback holds this frame
         closing.result()
 
+    def _to_ask_about(self, run: _Run, error: BaseException | None, cancelled: bool) -> BaseException | None:
+        """Returns the error about which ``check_health`` has to be asked, if any."""
+        if error is None or run.returned:
+            return None
+        if run.blamed is not None:
+            return run.blamed
+        killed, blameless = issubclass(type(error), TaskKilled), issubclass(type(error), DeadlockError)
+        if after_error(cancelled=cancelled, killed=killed, blameless=blameless) is not None:
+            return None
+        if issubclass(type(error), asyncio.CancelledError):
+            cancellation = TaskCancelled("the caller of run_task was cancelled")
+            cancellation.__cause__ = error
+            return cancellation
+        return error
+
     async def _close(
         self,
         handle: AsyncResourceHandle,
@@ -249,7 +268,7 @@ class AsyncRunTask:
         """Takes a resource back, or destroys it, and counts the task."""
         engine = self.engine
         try:
-            healthy = usable and (blamed is None or await engine.healthy(blamed))
+            healthy = usable and (blamed is None or await self._is_healthy(blamed))
             lacks = not (healthy and self._pool.take_back(handle, temporary)) and await self._pool.destroy(
                 handle, temporary
             )
@@ -258,6 +277,10 @@ class AsyncRunTask:
         finally:
             # Whatever happens: a stop waits for this task until it is counted.
             leave()
+
+    async def _is_healthy(self, blamed: BaseException) -> bool:
+        with hook_scope(self.engine, "check_health in run_task"):
+            return await self.engine.healthy(blamed)
 
     def _leave(
         self, stamps: TaskLifecycleTimestamps | None, error: BaseException | None, cancelled: bool = False
