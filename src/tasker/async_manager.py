@@ -18,6 +18,7 @@ from .aio.engine import AsyncBackendPort, AsyncEngine
 from .aio.other_threads import read_elsewhere
 from .aio.reentrancy import forbid_reentry
 from .aio.signals import stop_on_signals
+from .aio.starting import Starting
 from .aio.submitting import Submitting
 from .config import Config
 from .control.journal import ScalingExplanation
@@ -56,24 +57,44 @@ class AsyncTaskManager(Submitting[R]):
         self._config = config
         self._loop = None
         self._engine = None
+        self._starting: Starting | None = None
         self._thread = 0
 
     async def _start(self) -> AsyncTaskManager[R]:
         # Awaiting a manager that was started returns it as it is.
-        if self._engine is None:
-            self._loop = asyncio.get_running_loop()
-            self._engine = engine = AsyncEngine(self._config, self._loop, _backend_of(self._config))
-            self._next_number = engine.counters.numbers.taker()
-            self._append_normal = engine.queue.levels[Priority.NORMAL].append
-            self._parked = engine.queue.parked
-            self._thread, self._running = get_ident(), self._loop.is_running
+        # The engine is known only once it has started: until then, no task is accepted that would have no outcome if the
+        # start failed. If it fails, the next one that waits tries again.
+        while self._engine is None:
+            if self._starting is not None:
+                await self._starting.until_over()
+                continue
+            engine = AsyncEngine(self._config, asyncio.get_running_loop(), _backend_of(self._config))
+            self._starting = starting = Starting(engine)
             try:
-                await engine.start()
-            except BaseException:  # not started: a second ``await`` tries again
-                self._engine = self._loop = None
-                self._thread = 0
-                raise
+                await starting.run()
+                self._adopt(engine)
+            finally:
+                self._starting = None
+                starting.over()
         return self
+
+    def _adopt(self, engine: AsyncEngine) -> None:
+        self._next_number = engine.counters.numbers.taker()
+        self._append_normal = engine.queue.levels[Priority.NORMAL].append
+        self._parked = engine.queue.parked
+        self._thread, self._running = get_ident(), engine.loop.is_running
+        self._loop, self._engine = engine.loop, engine
+
+    def _engine_to_end(self, what: str) -> AsyncEngine:
+        """Returns the engine for a stop or kill, which ends a start that is under way."""
+        starting = self._starting
+        if self._engine is None and starting is not None and starting.engine.loop is asyncio.get_running_loop():
+            forbid_reentry(starting.engine, what)
+            self._adopt(starting.engine)
+            starting.end(f"{what}() was called")
+        engine = self._running_engine()
+        forbid_reentry(engine, what)
+        return engine
 
     # -- the end --------------------------------------------------------------------------------------------------
 
@@ -85,8 +106,7 @@ class AsyncTaskManager(Submitting[R]):
         a task or callback of this manager, and ``ValueError`` for a wrong timeout.
         """
         check_timeout(timeout)
-        engine = self._running_engine()
-        forbid_reentry(engine, "stop")
+        engine = self._engine_to_end("stop")
         since = monotonic()
         timeout = None if timeout == math.inf else timeout
         engine.request_stop("stop() was called", timeout)
@@ -102,8 +122,7 @@ class AsyncTaskManager(Submitting[R]):
         ``ValueError`` for a wrong timeout.
         """
         check_timeout(timeout)
-        engine = self._running_engine()
-        forbid_reentry(engine, "kill")
+        engine = self._engine_to_end("kill")
         since = monotonic()
         limit = self._config.cancel_grace if timeout is None else timeout
         engine.request_kill("kill() was called", limit)

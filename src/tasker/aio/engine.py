@@ -29,8 +29,8 @@ from tasker.logs import describe
 from tasker.metrics.meter import Meter
 from tasker.stats import StopReport
 
+from .end_waits import EndWaits
 from .owner import AsyncFutureOwner
-from .reentrancy import HookScope, current
 from .resource_handle import AsyncResourceMaker
 from .resource_pool import AsyncResourcePool
 from .resources import AsyncMaker
@@ -38,6 +38,8 @@ from .run_task import AsyncRunTask
 from .slow_callbacks import SlowCallbacks
 from .tasks import start_task
 from .turns import TurnBudget
+from .user_functions import awaited
+from .wait_refusal import without_own
 from .waits import AsyncWaitRegistry
 from .worker import AsyncWorker
 
@@ -72,6 +74,7 @@ class AsyncEngine(AsyncFutureOwner):
         self.run_task: AsyncRunTask = AsyncRunTask(self, self.pool)
         self.effects: Effects = Effects(self)
         self.finished: asyncio.Event = asyncio.Event()
+        self.end_waits: EndWaits = EndWaits(self)
         self._leaving: list[asyncio.Task[None]] = []
         """The tasks of workers that were stopped by force, which ``wait_finished`` waits for."""
         self._inbox: deque[ev.Event | Callable[[], None]] = deque()
@@ -83,13 +86,13 @@ class AsyncEngine(AsyncFutureOwner):
         self._loop_guard: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Fills ``run_task``'s pool in the caller's task, then starts the workers. Raises ``ResourceError`` if the pool
-        cannot be filled."""
+        """Fills ``run_task``'s pool, then starts the workers. Raises ``ResourceError`` if the pool cannot be filled,
+        and ``ShutdownError`` if a stop has begun meanwhile."""
         disable_in_children(self)  # first: ``on_create`` may fork
         try:
             await self.pool.fill()
         except BaseException:
-            if self.backend is not None:
+            if self.backend is not None and not self.door:  # otherwise a stop has begun, and finishes it
                 self.backend.finish()
             raise
         # Everything else is ready before the first event, whose actions start the workers.
@@ -177,6 +180,7 @@ class AsyncEngine(AsyncFutureOwner):
         self._next_tick = now + self.interval
         self.tick(now)
         self.judge_waits(now, tick=True)
+        self.end_waits.judge()
 
     async def healthy(self, error: BaseException) -> bool:
         """Returns whether the resource is healthy after a task failed with ``error``. If ``check_health`` itself
@@ -186,7 +190,9 @@ class AsyncEngine(AsyncFutureOwner):
             return True
         try:
             verdict: Any = check(error)
-            return bool(await verdict if is_awaitable(verdict) else verdict)
+            if is_awaitable(verdict):
+                verdict = await without_own(awaited(verdict), self, "check_health")
+            return bool(verdict)
         except BaseException as fault:
             if self.torn_down:
                 raise
@@ -214,6 +220,7 @@ class AsyncEngine(AsyncFutureOwner):
             for worker in list(self.workers.values()):
                 worker.interrupt()
             self.run_task.interrupt_all()
+            self.pool.cancel_filling()
 
     def running_contexts(self) -> list[Context]:
         """See ``EngineCore``."""
@@ -252,7 +259,6 @@ class AsyncEngine(AsyncFutureOwner):
         self.spawn(self._close_pool(), "pool")
 
     async def _close_pool(self) -> None:
-        current.set((HookScope(self, "on_destroy for the pool of run_task"), 0))
         try:
             await self.pool.close()
         finally:
@@ -306,10 +312,14 @@ class AsyncEngine(AsyncFutureOwner):
 
     def finish(self) -> None:
         """See ``Driver``."""
-        self.forget_parent()
         self.pool.shut()
-        if self.backend is not None:
-            self.backend.finish()
+        # Each may run code of others, whose errors must not keep the rest from being done.
+        for finish in (self.forget_parent, None if self.backend is None else self.backend.finish):
+            try:
+                if finish is not None:
+                    finish()
+            except BaseException as error:
+                self.log.fault("the end of the manager", error)
         self.ended_at: float = monotonic()
         # Last: callers of ``stop`` return from here on.
         self.finished.set()
@@ -345,7 +355,7 @@ class AsyncEngine(AsyncFutureOwner):
             # A task of its own, and ``wait``: a caller that is cancelled ends its own waiting and nothing else.
             waiting = start_task(self.loop, self._wait_tasks(), f"{self.config.name}-wait")
             try:
-                await asyncio.wait([waiting], timeout=end)
+                await self.end_waits.wait(waiting, end)
             finally:
                 waiting.cancel()
         return self.stop_report(since, self.ended_at)
@@ -358,6 +368,12 @@ class AsyncEngine(AsyncFutureOwner):
             await asyncio.wait(leaving)
         if self._loop_guard is not None:
             await asyncio.wait([self._loop_guard])
+
+    @property
+    def loop_ends(self) -> int:
+        """How often all tasks of the loop were cancelled, as before it is closed."""
+        # Not counted by the guard itself: it may take its step only after another task that was cancelled with it.
+        return 0 if self._loop_guard is None else self._loop_guard.cancelling()
 
     async def _guard_loop(self) -> None:
         """Waits for the end and, if it is cancelled meanwhile, kills the engine."""

@@ -14,7 +14,9 @@ from collections.abc import Callable
 from tasker.errors import ResourceError
 
 from .cancellation import absorb, outlast
+from .loop_end import outlasting_loop_end
 from .ports import EngineForResources
+from .reentrancy import hook_scope
 from .resource_handle import AsyncResourceHandle
 from .tasks import start_task
 
@@ -45,7 +47,8 @@ class _Keeper:
     async def _run(self) -> None:
         maker = self._engine.maker
         try:
-            handle = self.handle = await maker.make(self._name)
+            with hook_scope(self._engine, "on_create of a resource of run_task"):
+                handle = self.handle = await maker.make(self._name)
         except BaseException as error:
             if self._engine.torn_down:
                 raise
@@ -53,7 +56,8 @@ class _Keeper:
             return
         self.made.set_result(None)
         await self._until_asked(handle)
-        await maker.end(handle)
+        with hook_scope(self._engine, "on_destroy of a resource of run_task"):
+            await outlasting_loop_end(maker.end(handle), self._engine)
 
     async def _until_asked(self, handle: AsyncResourceHandle) -> None:
         while not self._asked.done():

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from collections import deque
+from typing import Any
 
 from tasker.control.events import PoolResourceLost
 from tasker.errors import ResourceError, ShutdownError
 from tasker.logs import describe
 
+from .cancellation import outlast
 from .ports import EngineForResources
 from .resource_handle import AsyncResourceHandle
 from .resource_keeper import KeptResources
+from .tasks import start_task
 
 
 class AsyncResourcePool:
@@ -27,16 +31,48 @@ class AsyncResourcePool:
         self._temporary = 0
         self._number = 0
         self._closed = False
+        self._filling: asyncio.Task[Any] | None = None
+        """The task of the loop that fills or refills the pool; there is one at a time."""
 
     async def fill(self) -> None:
-        """Makes the pool's resources. If one fails, destroys those that were made, and raises ``ResourceError``."""
+        """Makes the pool's resources. If one fails, destroys those that were made, and raises ``ResourceError``. Raises
+        ``ShutdownError`` if the pool is closed meanwhile."""
+        if not self._size:
+            return
+        # In a task of its own, which a stop or kill cancels: the caller's is not theirs to cancel.
+        engine = self._engine
+        self._filling = filling = start_task(
+            engine.loop, self._fill(), f"{engine.config.name}-pool", contextvars.copy_context()
+        )
+
+        def cancel(error: asyncio.CancelledError) -> None:
+            if not filling.cancelling():  # a scope of anyio's cancels its caller in each turn
+                filling.cancel(*error.args[:1])
+
+        struck = await outlast(filling, cancel)
+        self._filling = None
+        try:
+            if struck is not None:
+                if not filling.cancelled():
+                    filling.exception()  # retrieved: the caller gets its own
+                await self._empty()
+                raise struck
+            filling.result()
+        finally:
+            del struck  # its traceback holds this frame
+
+    async def _fill(self) -> None:
         try:
             for _ in range(self._size):
                 self._idle.append(await self._make())
+                if self._closed:  # meanwhile
+                    raise ShutdownError("task manager is shutting down")
         except BaseException as error:
-            await self.close()
+            self.shut()
+            if (struck := await self._empty()) is not None:
+                raise struck from error
             text = f"failed to initialize resource pool, {self._size} wanted (resource_pool_size): {describe(error)}"
-            if issubclass(type(error), KeyboardInterrupt | asyncio.CancelledError | GeneratorExit):
+            if issubclass(type(error), KeyboardInterrupt | asyncio.CancelledError | GeneratorExit | ShutdownError):
                 raise
             raise ResourceError(text) from error
 
@@ -117,11 +153,20 @@ class AsyncResourcePool:
 
     async def refill(self) -> None:
         """Adds one resource to the pool. Raises what the user's function raises."""
-        handle = await self._make()
-        if self._closed:  # while it was made
-            await self._kept.end(handle)
-        else:
-            self._idle.append(handle)
+        self._filling = asyncio.current_task()
+        try:
+            handle = await self._make()
+            if self._closed:  # while it was made
+                await self._kept.end(handle)
+            else:
+                self._idle.append(handle)
+        finally:
+            self._filling = None
+
+    def cancel_filling(self) -> None:
+        """Cancels the creation of resources for the pool."""
+        if self._filling is not None:
+            self._filling.cancel()
 
     def shut(self) -> None:
         """Lends nothing more, and takes nothing back."""
@@ -131,14 +176,22 @@ class AsyncResourcePool:
         """Destroys the idle resources; each one in use is destroyed when it is released."""
         # First: a resource that is released during the awaits below must not be added to the pool.
         self.shut()
+        struck = await self._empty()
+        # What is made meanwhile is destroyed, too, before anything returns that waits for the end.
+        if self._filling is not None:
+            struck = await outlast(self._filling) or struck
+        if struck is not None:
+            raise struck
+
+    async def _empty(self) -> asyncio.CancelledError | None:
+        """Destroys the idle resources. Returns the error by which the caller was cancelled meanwhile."""
         struck: asyncio.CancelledError | None = None
         while self._idle:
             try:
                 await self._kept.end(self._idle.pop())
             except asyncio.CancelledError as error:  # of the caller: the others have to be destroyed all the same
                 struck = error
-        if struck is not None:
-            raise struck
+        return struck
 
     async def _make(self) -> AsyncResourceHandle:
         self._number += 1

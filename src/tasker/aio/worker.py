@@ -29,6 +29,7 @@ from tasker.metrics.protocol import TaskLifecycleTimestamps
 from .cancellation import absorb, is_struck
 from .counters import AsyncShard
 from .future import QUEUED, RUNNING, AsyncTaskFuture
+from .loop_end import outlasting_loop_end
 from .ports import EngineForWorkers
 from .tasks import start_task
 from .user_functions import FunctionCaller
@@ -100,7 +101,8 @@ class AsyncWorker:
         await self._absorb()
         # Reported only after the resource is destroyed: the supervisor counts the worker against the maximum until
         # then, and a stop waits for it.
-        await without_own(engine.maker.end(handle), engine, f"on_destroy of worker {self.name}")
+        ending = without_own(engine.maker.end(handle), engine, f"on_destroy of worker {self.name}")
+        await outlasting_loop_end(ending, engine)
         engine.report(last)
 
     async def _serve_guarded(self, resource: Any, caller: FunctionCaller) -> ev.Event:

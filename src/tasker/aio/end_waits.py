@@ -1,0 +1,44 @@
+"""EndWaits: the calls of ``stop`` and ``kill`` that wait for the end of an engine.
+
+Such a call is refused at once inside a task of its own manager. But it may be made in a further task of the loop, for
+which the manager's task begins to wait only later: so the calls are looked at again at each tick.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from tasker.errors import DeadlockError
+
+from .reentrancy import HasWorkers, running_for
+
+
+class EndWaits:
+    """Knows which tasks of the loop wait for the end of an engine."""
+
+    def __init__(self, engine: HasWorkers) -> None:
+        self._engine = engine
+        self._waits: dict[asyncio.Future[None], asyncio.Task[Any] | None] = {}
+
+    async def wait(self, ending: asyncio.Task[None], timeout: float | None) -> None:
+        """Waits for ``ending``, at most ``timeout`` seconds (None: no limit). Raises ``DeadlockError`` once a task of the
+        manager waits for the caller."""
+        refused: asyncio.Future[None] = ending.get_loop().create_future()
+        self._waits[refused] = asyncio.current_task()
+        try:
+            await asyncio.wait([ending, refused], timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            del self._waits[refused]
+        if refused.done() and not ending.done():
+            refused.result()
+
+    def judge(self) -> None:
+        """Refuses the waits that would never end."""
+        for refused, caller in self._waits.items():
+            where = None if refused.done() else running_for(self._engine, caller)
+            if where is not None:
+                refused.set_exception(
+                    DeadlockError(f"the end of the manager is awaited by {where}, which it waits for")
+                )
+                refused.exception()  # retrieved, also if the caller is cancelled first
