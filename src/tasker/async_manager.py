@@ -102,7 +102,8 @@ class AsyncTaskManager(Submitting[R]):
         """Stops gracefully: accepts no more tasks, runs all that were accepted, destroys the resources, and returns.
 
         If ``timeout`` seconds (None: no limit) pass before that, the stop becomes a ``kill``, and returns. A second
-        call waits for the first. Cancelling the caller ends its waiting, not the stop. Raises ``DeadlockError`` inside
+        call waits for the first. Cancelling the caller ends its waiting, not the stop. While another task of the loop
+        still starts the manager, this ends the start, which raises ``ShutdownError``. Raises ``DeadlockError`` inside
         a task or callback of this manager, and ``ValueError`` for a wrong timeout.
         """
         check_timeout(timeout)

@@ -142,3 +142,21 @@ async def test_with_a_backend(make: Any) -> None:
         assert [type(error) for error in health.errors] == [TaskCancelled]
         await eventually(lambda: m.stats().resources.destroyed == 1 and m.stats().available_resources == 1)
         assert await m.run_task(quick) is not None
+
+
+async def test_with_a_backend_while_the_resource_is_destroyed(make: Any) -> None:
+    """A caller that is cancelled then does not make the books of the pool wrong."""
+    gate = Gate()
+
+    def destroy(resource: Any) -> None:
+        gate.pass_through()
+
+    async with make(on_destroy=destroy, max_temporary_resources=1, backend=ToyBackend()) as m:
+        caller = asyncio.create_task(m.run_task(quick))
+        await gate.arrivals(1)
+        caller.cancel()
+        await asyncio.sleep(0)
+        gate.open()
+        with pytest.raises(asyncio.CancelledError):
+            await caller
+        assert await m.run_task(quick) is not None
