@@ -42,7 +42,7 @@ class AsyncResourcePool:
         # In a task of its own, which a stop or kill cancels: the caller's is not theirs to cancel.
         engine = self._engine
         self._filling = filling = start_task(
-            engine.loop, self._fill(), f"{engine.config.name}-pool", contextvars.copy_context()
+            engine.loop, self._filled(), f"{engine.config.name}-pool", contextvars.copy_context()
         )
 
         def cancel(error: asyncio.CancelledError) -> None:
@@ -53,13 +53,24 @@ class AsyncResourcePool:
         self._filling = None
         try:
             if struck is not None:
-                if not filling.cancelled():
-                    filling.exception()  # retrieved: the caller gets its own
                 await self._empty()
                 raise struck
-            filling.result()
+            error = filling.result()
+            if error is not None:
+                raise error
         finally:
+            error = None
             del struck  # its traceback holds this frame
+
+    async def _filled(self) -> BaseException | None:
+        """Fills the pool. Returns the error, because a task of the loop that raises ``KeyboardInterrupt`` ends the loop."""
+        try:
+            await self._fill()
+        except BaseException as error:
+            if self._engine.torn_down:
+                raise
+            return error
+        return None
 
     async def _fill(self) -> None:
         try:
