@@ -142,7 +142,8 @@ class FutureOwner(EngineCore[Worker], abc.ABC):
 
     def enter_wait(self, future: TaskFuture[Any], waiter: Waiter) -> object:
         """See ``Owner``."""
-        return self.waits.enter_future(future, waiter)
+        # Most waits are in other threads; a forked child, in which they would never end, has its door closed.
+        return self.waits.enter_future(future, waiter) if self.door or this_thread.worker is not None else None
 
     def callback(self, future: TaskFuture[Any], fn: Callable[[Any], object]) -> Callback:
         """See ``Owner``."""
