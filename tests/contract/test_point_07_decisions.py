@@ -213,6 +213,33 @@ async def test_a_smaller_maximum_elides_what_starts(engine: Any, kit: Any) -> No
         later.open()
 
 
+async def test_the_base_serves_while_the_pool_changes_its_mind(engine: Any, kit: Any) -> None:
+    """Never are fewer than worker_count ready when the pool shrinks in the middle of a growth: what starts goes first, and
+    a worker that is wanted again before it is ready serves."""
+    making = engine.gate()
+    resources = ScriptedResources(None, None, then=making)
+    policy = Fixed(2)
+    async with engine.manager(
+        worker_count=2, max_worker_count=5, burst_interval=0.01, scaling=policy, resources=resources
+    ) as m:
+        await eventually(lambda: m.stats().active_workers == 2)
+        async with engine.watching(m, lambda stats: None if stats.active_workers >= 2 else str(stats)) as watch:
+            policy.target = 5
+            await making.arrivals(3)
+            policy.target = 2
+            await eventually(lambda: changes(m)[-1] == ("policy", 5, 2))
+            assert [await m.queue_task(kit.returns(number)) for number in range(20)] == list(range(20))
+            policy.target = 3
+            await eventually(lambda: changes(m)[-1] == ("policy", 2, 3))
+            await carried_out(m, max_worker_count=6)
+            making.open()
+            await eventually(lambda: m.stats().active_workers == 3)
+            await eventually(lambda: len(resources.destroyed) == 2)
+        assert watch.looks > 0
+        assert watch.violations == []
+    assert len(resources.created) == 5
+
+
 async def test_a_lost_base_worker_in_the_middle_of_growing(engine: Any, kit: Any) -> None:
     """An unhealthy worker is replaced while others start, and there are as many as were wanted in the end."""
     gate = engine.gate()

@@ -17,6 +17,7 @@ from tasker.control import events as ev
 from tasker.control.lifecycle import Phase
 from tasker.control.supervisor import Supervisor
 from tasker.control.view import Plan
+from tasker.control.workers import WorkerState
 
 RETIRE = object()
 STARTING, IDLE, BUSY, ENDING = "starting", "idle", "busy", "ending"
@@ -50,6 +51,7 @@ class Worker:
     seat: ev.Seat
     state: str = STARTING
     task: Task | None = None
+    surplus: bool = False
 
 
 class Model:
@@ -137,7 +139,7 @@ class Model:
         assert phase in SERVING, f"a worker is started while {phase}"
         assert view.starting + view.ready + view.ending <= self.most
         if view.failing_creations:
-            assert view.starting == 1, "several workers start while creation fails"
+            assert self.supervisor.table.count(WorkerState.STARTING) == 1, "several start while creation fails"
 
     # -- actions ----------------------------------------------------------------------------------
 
@@ -148,8 +150,18 @@ class Model:
         assert action.seat not in self.former
         self.workers[action.seat] = Worker(action.seat)
 
+    def _do_MarkSurplus(self, action: act.MarkSurplus) -> None:  # noqa: N802
+        worker = self.workers.get(action.seat)
+        if worker is not None:  # the inbox may lag behind its end
+            assert worker.surplus is not action.surplus
+            worker.surplus = action.surplus
+
     def _do_Retire(self, action: act.Retire) -> None:  # noqa: N802
         assert action.count > 0
+        if self.supervisor.phase in SERVING:
+            view = self.supervisor.view()
+            assert not view.starting, "a worker that serves has to go while another one starts"
+            assert view.ready - self.supervisor._surplus.retiring >= self.base, "fewer than the base are left"
         self.tokens.extendleft([RETIRE] * action.count)
 
     def _do_Requeue(self, action: act.Requeue) -> None:  # noqa: N802
@@ -286,6 +298,10 @@ class Model:
 
     def created(self, worker: Worker) -> None:
         """The worker has its resource."""
+        if worker.surplus:
+            worker.state = ENDING
+            self.report(ev.WorkerDropped(worker.seat))
+            return
         worker.state = IDLE
         self.report(ev.WorkerReady(worker.seat))
 
@@ -329,6 +345,6 @@ class Model:
         names = {seat: state.value for seat, state in self.supervisor.table.states.items()}
         own = {IDLE: "ready", BUSY: "ready"}
         assert names == {seat: own.get(w.state, w.state) for seat, w in self.workers.items()}
-        assert self.supervisor._retiring == sum(token is RETIRE for token in self.tokens)
+        assert self.supervisor._surplus.retiring == sum(token is RETIRE for token in self.tokens)
         view = self.supervisor.view()
         assert (view.lost, view.replaced) == (self.lost, self.replaced)

@@ -185,13 +185,14 @@ class SupervisorMachine(RuleBasedStateMachine):
         self.model.report(ev.PoolClosed())
 
     @precondition(lambda self: self.model.former or self.model.ghosts)
-    @rule(number=PICK, kind=st.sampled_from(["ready", "failed", "ended", "lost"]))
+    @rule(number=PICK, kind=st.sampled_from(["ready", "dropped", "failed", "ended", "lost"]))
     def late_report(self, number: int, kind: str) -> None:
         """A report comes from a seat whose worker is gone or was abandoned."""
         seats = self.model.former + [ghost.seat for ghost in self.model.ghosts]
         seat = seats[number % len(seats)]
         events: dict[str, ev.Event] = {
             "ready": ev.WorkerReady(seat),
+            "dropped": ev.WorkerDropped(seat),
             "failed": ev.CreationFailed(seat, "late"),
             "ended": ev.WorkerEnded(seat),
             "lost": ev.WorkerDied(seat, "late"),

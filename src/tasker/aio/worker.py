@@ -46,6 +46,8 @@ class AsyncWorker:
         self.seat: ev.Seat = seat
         self.shard: AsyncShard = engine.shard(seat.slot)
         self.state: WorkerState = WorkerState.STARTING
+        self.surplus: bool = False
+        """Whether it is to end as soon as it has its resource."""
         self.name: str = f"{engine.config.name}-{seat.slot}"
         self.context: Context | None = None
         """The context of the task that it runs, or ran last."""
@@ -90,12 +92,16 @@ class AsyncWorker:
             return
         # From here on, a cancellation is for the task that runs, if any, and not for ``on_create``.
         self.interruptible = False
-        self.state = WorkerState.READY
-        engine.report(ev.WorkerReady(self.seat))
-        assert handle.caller is not None
-        last = await self._serve_guarded(handle.resource, handle.caller)
-        if engine.is_forked:  # this is the child of a task that has called ``os.fork``: the resource is the parent's
-            return
+        last: ev.Event = ev.WorkerEnded(self.seat)
+        if self.surplus:
+            engine.report(ev.WorkerDropped(self.seat))
+        else:
+            self.state = WorkerState.READY
+            engine.report(ev.WorkerReady(self.seat))
+            assert handle.caller is not None
+            last = await self._serve_guarded(handle.resource, handle.caller)
+            if engine.is_forked:  # this is the child of a task that has called ``os.fork``: the resource is the parent's
+                return
         self.state = WorkerState.ENDING
         # What is left of a cancellation must not strike ``on_destroy``.
         await self._absorb()

@@ -23,6 +23,15 @@ class Retire:
 
 
 @dataclass(frozen=True, slots=True)
+class MarkSurplus:
+    """Let a worker that starts end as soon as its resource is made, without serving; or, if ``surplus`` is False, let it
+    serve after all."""
+
+    seat: Seat
+    surplus: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Requeue:
     """Queue the task again, at high priority."""
 
@@ -110,6 +119,7 @@ class Log:
 Action = (
     StartWorker
     | Retire
+    | MarkSurplus
     | Requeue
     | FailTask
     | DropTask

@@ -44,6 +44,13 @@ class WorkerReady:
 
 
 @dataclass(frozen=True, slots=True)
+class WorkerDropped:
+    """The worker's resource was made, and it is about to destroy it without having served: it was marked as surplus."""
+
+    seat: Seat
+
+
+@dataclass(frozen=True, slots=True)
 class CreationFailed:
     """The worker's resource could not be made; the worker is gone."""
 
@@ -182,6 +189,7 @@ class Drained:
 Event = (
     Started
     | WorkerReady
+    | WorkerDropped
     | CreationFailed
     | WorkerRetiring
     | WorkerWorn

@@ -20,7 +20,9 @@ class WorkerCounts:
     ready: int
     starting: int
     retiring: int = 0
-    """Ready or starting workers that have a ``Retire`` to carry out."""
+    """``Retire`` actions that ready workers have to carry out."""
+    dropped: int = 0
+    """Starting workers that end as soon as they have their resource."""
 
 
 class Scaler:
@@ -58,7 +60,10 @@ class Scaler:
         creation_time = self.clock.seconds(now)
         # Measured at every tick, whether or not anything is decided: gaps would look like a load that stopped.
         self._demand.sample(now, load)
-        self._trials.sample(now, load, pool.ready, self.base, creation_time or 0.0)
+        # Whatever starts or is about to end changes the throughput that a trial compares, and a pool that is not
+        # complete is no pool to take workers from.
+        settled = not pool.starting and not pool.retiring
+        self._trials.sample(now, load, pool.ready, self.base, creation_time or 0.0, settled=settled)
         if self._policy is None or not decides:
             return []
         self.snapshot = self._snapshot(load, pool, creation_time)
@@ -110,14 +115,14 @@ class Scaler:
             self.journal.add(ScalingDecision(now, cause, before, target, why, snapshot))
 
     def _snapshot(self, load: Load, pool: WorkerCounts, creation_time: float | None) -> Snapshot:
-        # Ready workers take a Retire first; only what is left of them can fall to workers that are still starting.
+        # A Retire falls to a starting worker only if a ready one was lost before it obeyed.
         leaving = min(pool.ready, pool.retiring)
         return Snapshot(
             worker_count=self.base,
             max_worker_count=self.most,
             workers=self.target,
             ready=pool.ready - leaving,
-            starting=pool.starting - (pool.retiring - leaving),
+            starting=max(0, pool.starting - pool.dropped - (pool.retiring - leaving)),
             queued=load.queued,
             running=load.running,
             oldest_wait=load.oldest_wait,

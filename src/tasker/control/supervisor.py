@@ -6,8 +6,9 @@ returns when it has to be called again even without an event.
 After each event, while the phase is RUNNING or DRAINING (``check`` asserts the second):
 
 - the workers that start, serve or end are at most ``max_worker_count``;
-- the workers that start or serve, less those that have to retire, reach the target, unless creations fail or the
-  maximum leaves no room until an ending worker has destroyed its resource;
+- the workers that start or serve, less those that have to go, reach the target, unless creations fail or the maximum
+  leaves no room until an ending worker has destroyed its resource;
+- no ready worker has to go while another one is making a resource that will serve;
 - while creations fail, at most one worker starts.
 """
 
@@ -25,6 +26,7 @@ from .deadline import Deadline
 from .lifecycle import Move, Phase, moved
 from .pool import PoolState
 from .scaler import Scaler, WorkerCounts
+from .surplus import Surplus
 from .view import Plan, View
 from .workers import WorkerMove, WorkersTable, WorkerState
 
@@ -42,7 +44,7 @@ class Supervisor:
         self._plan = plan
         policy = plan.policy if plan.scales else None
         self._scaler = Scaler(plan.worker_count, plan.max_worker_count, policy, plan.target_wait, now)
-        self._retiring = 0
+        self._surplus = Surplus()
         self._gate = CreationGate(plan.creation_backoff, rng)
         self._pool = PoolState(CreationGate(plan.creation_backoff, rng), exists=plan.has_pool)
         self._none_ready_since: float | None = now
@@ -53,6 +55,7 @@ class Supervisor:
         self._handlers: dict[type, Callable[[Any, float], list[act.Action]]] = {
             ev.Started: self._started,
             ev.WorkerReady: self._worker_ready,
+            ev.WorkerDropped: self._worker_dropped,
             ev.CreationFailed: self._creation_failed,
             ev.WorkerRetiring: self._worker_retiring,
             ev.WorkerWorn: self._worker_worn,
@@ -110,10 +113,10 @@ class Supervisor:
         return View(
             phase=self.phase,
             awaits_drain=self.phase in (Phase.DRAINING, Phase.KILLING) and not self._nothing_runs,
-            starting=self.table.count(_STARTING),
+            starting=self.table.count(_STARTING) - self._surplus.dropped,
             ready=self.table.count(_READY),
-            ending=self.table.count(_ENDING),
-            retiring=self._retiring,
+            ending=self.table.count(_ENDING) + self._surplus.dropped,
+            retiring=self._surplus.retiring,
             base=scaler.base,
             most=scaler.most,
             limit=scaler.limit,
@@ -134,12 +137,13 @@ class Supervisor:
         starting, ready, ending = (self.table.count(state) for state in (_STARTING, _READY, _ENDING))
         base, target, most = self._scaler.base, self._scaler.target, self._scaler.most
         assert base <= most
-        assert self._retiring >= 0
+        retiring, dropped = self._surplus.retiring, self._surplus.dropped
+        assert retiring >= 0 and 0 <= dropped <= starting
         assert self._serving or not target
         if target:
             assert base <= target <= most, (base, target, most)
             if not self._gate.failures and starting + ready + ending < most:
-                assert starting + ready - self._retiring >= target
+                assert starting - dropped + ready - retiring >= target
         if self.phase is Phase.STOPPED:
             assert not self.table.states
 
@@ -150,18 +154,28 @@ class Supervisor:
         return []
 
     def _worker_ready(self, event: ev.WorkerReady, now: float) -> list[act.Action]:
-        if self.table.move(event.seat, WorkerMove.CREATED):
-            self._scaler.clock.ready(event.seat, now)
-            self._none_ready_since = None
-            if self._gate.failures:
-                recovered = act.Log("info", "resources can be made again, after %d failures", (self._gate.failures,))
-                self._gate.succeeded()
-                return [recovered]
-        return []
+        if not self.table.move(event.seat, WorkerMove.CREATED):
+            return []
+        self._none_ready_since = None
+        return self._created(event.seat, now)
+
+    def _worker_dropped(self, event: ev.WorkerDropped, now: float) -> list[act.Action]:
+        return self._created(event.seat, now) if self.table.move(event.seat, WorkerMove.DROPPED) else []
+
+    def _created(self, seat: ev.Seat, now: float) -> list[act.Action]:
+        # Forgotten, so that a worker that has begun to serve before it could be dropped counts as ready.
+        self._surplus.forget(seat)
+        self._scaler.clock.ready(seat, now)
+        if not self._gate.failures:
+            return []
+        recovered = act.Log("info", "resources can be made again, after %d failures", (self._gate.failures,))
+        self._gate.succeeded()
+        return [recovered]
 
     def _creation_failed(self, event: ev.CreationFailed, now: float) -> list[act.Action]:
         if not self.table.move(event.seat, WorkerMove.CREATION_FAILED):
             return []
+        self._surplus.forget(event.seat)
         self._scaler.clock.forget(event.seat)
         delay = self._gate.failed(now, event.error)
         if self.phase is Phase.KILLING:
@@ -175,7 +189,7 @@ class Supervisor:
         return actions
 
     def _worker_retiring(self, event: ev.WorkerRetiring, now: float) -> list[act.Action]:
-        self._retiring = max(0, self._retiring - 1)
+        self._surplus.obeyed()
         self._begin_ending(event.seat, now)
         return []
 
@@ -207,6 +221,7 @@ class Supervisor:
         if not self.table.move(event.seat, WorkerMove.LOST):
             return []
         self._lost += 1
+        self._surplus.forget(event.seat)
         self._scaler.clock.forget(event.seat)
         self._note_readiness(now)
         return [act.Log("error", "worker %d was lost: %s", (event.seat.slot, event.reason))]
@@ -232,15 +247,12 @@ class Supervisor:
     def _reconcile(self, now: float) -> list[act.Action]:
         """Returns the actions that bring the number of workers to the target, as far as possible now."""
         starting = self.table.count(_STARTING)
-        surplus = starting + self.table.count(_READY) - self._retiring - self._scaler.target
-        if surplus > 0:
-            # Counted at once: the workers end some time later, and must not be retired a second time until then.
-            self._retiring += surplus
-            return [act.Retire(surplus)]
-        if not self._serving:
-            return []
+        surplus = starting + self.table.count(_READY) - self._surplus.leaving - self._scaler.target
+        actions = self._surplus.settle(surplus, self.table.seats(_STARTING)) if surplus else []
+        if surplus > 0 or not self._serving:
+            return actions
         count = self._gate.allowed(now, self._missing(), starting)
-        return [self._start(now) for _ in range(count)] + self._pool.refill(now)
+        return actions + [self._start(now) for _ in range(count)] + self._pool.refill(now)
 
     def _start(self, now: float) -> act.Action:
         seat = self.table.seat_new()
@@ -250,7 +262,7 @@ class Supervisor:
     def _missing(self) -> int:
         """Returns how many workers should be started, within the maximum."""
         starting, ready, ending = (self.table.count(state) for state in (_STARTING, _READY, _ENDING))
-        wanted = self._scaler.target - (starting + ready - self._retiring)
+        wanted = self._scaler.target - (starting + ready - self._surplus.leaving)
         # An ending worker still has its resource, so it counts against the maximum.
         return max(0, min(wanted, self._scaler.most - (starting + ready + ending)))
 
@@ -261,7 +273,7 @@ class Supervisor:
             return False
         # A worker that has to retire, but runs a task that waits, keeps its resource until then.
         present = self.table.count(_STARTING, _READY)
-        return present - self._retiring < self._scaler.limit and present < self._scaler.most
+        return present - self._surplus.leaving < self._scaler.limit and present < self._scaler.most
 
     # -- the pool of run_task -------------------------------------------------------------------------------------
 
@@ -283,11 +295,12 @@ class Supervisor:
     # -- scaling --------------------------------------------------------------------------------------------------
 
     def _tick(self, event: ev.Tick, now: float) -> list[act.Action]:
-        pool = WorkerCounts(self.table.count(_READY), self.table.count(_STARTING), self._retiring)
+        gone = self._surplus
+        pool = WorkerCounts(self.table.count(_READY), self.table.count(_STARTING), gone.retiring, gone.dropped)
         return self._scaler.tick(event.load, pool, now, decides=self._serving)
 
     def _all_blocked(self, event: ev.AllBlocked, now: float) -> list[act.Action]:
-        living = self.table.count(_STARTING, _READY) - self._retiring
+        living = self.table.count(_STARTING, _READY) - self._surplus.leaving
         # A worker that was started since the report may run the awaited task.
         if not self._serving or event.workers < living:
             return []
@@ -359,9 +372,10 @@ class Supervisor:
         left = tuple(self.table.states)
         # If the deadline has already passed when the kill arrives, idle workers have not been retired yet. They are
         # abandoned like the others, but can end.
-        not_retired = self.table.count(_STARTING, _READY) - self._retiring
+        not_retired = self.table.count(_STARTING, _READY) - self._surplus.leaving
         self._abandoned += len(left)
         self.table.states.clear()
+        self._surplus.abandon()
         self._nothing_runs = True
         pool, self._pool.alive = self._pool.alive, False
         return [act.Abandon(left, pool), *([act.Retire(not_retired)] if not_retired > 0 else [])]

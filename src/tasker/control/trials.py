@@ -114,11 +114,14 @@ class Trials:
         self._known.clear()
         self._lift()
 
-    def sample(self, now: float, load: Load, ready: int, least: int, creation_time: float) -> None:
+    def sample(
+        self, now: float, load: Load, ready: int, least: int, creation_time: float, *, settled: bool = True
+    ) -> None:
         """Enters a tick.
 
         ``ready`` counts the ready workers, including those that are going to retire; ``least`` is the number below
-        which no limit may fall. Times are seconds.
+        which no limit may fall; ``settled`` says that no worker starts or has to retire, without which no trial of
+        fewer begins. Times are seconds.
         """
         self._expire(now)
         tick, last = _Tick(now, load, ready), self._last
@@ -140,7 +143,8 @@ class Trials:
         if measurement is not None and saturated:
             # In this order: a trial of fewer workers is for a pool of which no comparison is known.
             self._judge(measurement, now)
-            self._probe(measurement, now, least, creation_time)
+            if settled:
+                self._probe(measurement, now, least, creation_time)
 
     def _note(self, measurement: Measurement | None) -> None:
         if measurement is None:

@@ -23,6 +23,7 @@ class WorkerMove(enum.Enum):
     """A change of a worker's state."""
 
     CREATED = "created"
+    DROPPED = "dropped"
     CREATION_FAILED = "creation failed"
     BEGAN_ENDING = "began ending"
     ENDED = "ended"
@@ -33,6 +34,7 @@ GONE = None
 
 WORKER_MOVES: dict[tuple[WorkerState, WorkerMove], WorkerState | None] = {
     (WorkerState.STARTING, WorkerMove.CREATED): WorkerState.READY,
+    (WorkerState.STARTING, WorkerMove.DROPPED): WorkerState.ENDING,
     (WorkerState.STARTING, WorkerMove.CREATION_FAILED): GONE,
     (WorkerState.STARTING, WorkerMove.LOST): GONE,
     (WorkerState.READY, WorkerMove.BEGAN_ENDING): WorkerState.ENDING,
@@ -71,6 +73,10 @@ class WorkersTable:
         else:
             self.states[seat] = after
         return True
+
+    def seats(self, state: WorkerState) -> list[Seat]:
+        """Returns the seats in this state, the oldest first."""
+        return [seat for seat, one in self.states.items() if one is state]
 
     def count(self, *states: WorkerState) -> int:
         """Returns how many workers are in one of these states."""

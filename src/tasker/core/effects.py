@@ -135,6 +135,7 @@ class Effects:
         self._table: dict[type, Callable[[Any], None]] = {
             act.StartWorker: lambda action: driver.start_worker(action.seat),
             act.Retire: lambda action: driver.retire(action.count),
+            act.MarkSurplus: self._mark_surplus,
             act.Requeue: self._requeue,
             act.FailTask: self._fail_task,
             act.DropTask: lambda action: driver.drop_returned(action.task),
@@ -156,6 +157,13 @@ class Effects:
             self._table[type(action)](action)
         except BaseException as error:
             self._driver.log.fault(type(action).__name__, error)
+
+    def _mark_surplus(self, action: act.MarkSurplus) -> None:
+        # A worker that looks just before this is written serves, and reports that it is ready: the supervisor then
+        # retires one that is ready. One that has ended is not in the table any more.
+        worker = self._driver.workers.get(action.seat)
+        if worker is not None:
+            worker.surplus = action.surplus
 
     def _requeue(self, action: act.Requeue) -> None:
         driver, task = self._driver, action.task

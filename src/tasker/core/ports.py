@@ -30,6 +30,9 @@ class Reports(Protocol):
 class WorkerPort(Protocol):
     """What the engine core knows of a worker."""
 
+    surplus: bool
+    """Whether it is to end as soon as it has its resource."""
+
     @property
     def name(self) -> str: ...
     @property

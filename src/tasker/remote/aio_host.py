@@ -314,9 +314,13 @@ class AsyncRemoteWorker(AsyncWorker):
                 raise
             engine.creation_failed(self.seat, error)
             return
-        self.state: WorkerState = WorkerState.READY
-        engine.report(ev.WorkerReady(self.seat))
-        last = await host.serve()
+        last: ev.Event = ev.WorkerEnded(self.seat)
+        if self.surplus:
+            engine.report(ev.WorkerDropped(self.seat))
+        else:
+            self.state: WorkerState = WorkerState.READY
+            engine.report(ev.WorkerReady(self.seat))
+            last = await host.serve()
         self.state = WorkerState.ENDING
         await self._absorb()
         await host.destroy()

@@ -84,6 +84,8 @@ class SimulatedPool:
         """The number of tasks that have arrived."""
         self._retirements: deque[float] = deque()
         """The moments of ``Retire`` actions that no worker has taken yet."""
+        self._surplus: set[ev.Seat] = set()
+        """The starting workers that end as soon as they have their resource."""
         self._event_list: list[_ScheduledEvent] = []
         """A heap."""
         self._order = 0
@@ -99,6 +101,7 @@ class SimulatedPool:
         self._carry_out: dict[type, Callable[[Any, float], None]] = {
             act.StartWorker: self._start_worker,
             act.Retire: self._retire,
+            act.MarkSurplus: self._mark_surplus,
             act.FailQueued: self._fail_queued,
             act.Finish: self._finish,
             act.Log: self._note,
@@ -220,11 +223,17 @@ class SimulatedPool:
             self._series.add(Sample(now, load.queued, running, len(self._free), self._alive))
 
     def _handle(self, event: ev.Event, now: float) -> None:
+        if isinstance(event, ev.WorkerReady) and event.seat in self._surplus:
+            self._surplus.remove(event.seat)
+            self._step(ev.WorkerDropped(event.seat), now)
+            self._schedule(self._creation.destroy_time, ev.WorkerEnded(event.seat), now)
+            return
         if isinstance(event, ev.WorkerReady):
             heapq.heappush(self._free, now)
             self._seats.append(event.seat)
         elif isinstance(event, ev.CreationFailed):
             self._creation_failures += 1
+            self._surplus.discard(event.seat)
         self._step(event, now)
 
     def _retired(self, now: float) -> None:
@@ -244,6 +253,12 @@ class SimulatedPool:
 
     def _retire(self, action: act.Retire, now: float) -> None:
         self._retirements.extend([now] * action.count)
+
+    def _mark_surplus(self, action: act.MarkSurplus, now: float) -> None:
+        if action.surplus:
+            self._surplus.add(action.seat)
+        else:
+            self._surplus.remove(action.seat)
 
     def _fail_queued(self, action: act.FailQueued, now: float) -> None:
         before = now if action.before is None else action.before

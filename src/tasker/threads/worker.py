@@ -36,6 +36,8 @@ class Worker:
         self.shard: Shard = engine.counters.shard(seat.slot)
         self.state: WorkerState = WorkerState.STARTING
         """The present state. The supervisor learns of a change a little later."""
+        self.surplus: bool = False
+        """Whether it is to end as soon as it has its resource. Written by the supervisor's thread."""
         self.name: str = f"{engine.config.name}-{seat.slot}"
         self.host: Host = engine.new_host(self)
         # A daemon: a thread that is stuck in user code must not keep the interpreter from exiting. The others are ended
@@ -60,13 +62,17 @@ class Worker:
             return
         if engine.is_forked:
             return  # see below
-        self.state = WorkerState.READY
-        engine.report(ev.WorkerReady(self.seat))
-        last = self._serve_guarded()
-        if self.engine.is_forked:
-            # The child of a task that has called ``os.fork``. The queue, the resource and the supervisor are the
-            # parent's. The thread ends, and with it the process, which has no other.
-            return
+        last: ev.Event = ev.WorkerEnded(self.seat)
+        if self.surplus:
+            engine.report(ev.WorkerDropped(self.seat))
+        else:
+            self.state = WorkerState.READY
+            engine.report(ev.WorkerReady(self.seat))
+            last = self._serve_guarded()
+            if self.engine.is_forked:
+                # The child of a task that has called ``os.fork``. The queue, the resource and the supervisor are the
+                # parent's. The thread ends, and with it the process, which has no other.
+                return
         self.state = WorkerState.ENDING
         # Reported only after the resource is destroyed: the supervisor counts the worker against the maximum until
         # then, and a stop waits for it.

@@ -85,6 +85,16 @@ def start(slot: int, generation: int | None = None) -> act.StartWorker:
     return act.StartWorker(seat(slot, generation))
 
 
+def drop(slot: int, generation: int | None = None) -> act.MarkSurplus:
+    """The action that has the starting worker of that seat end without serving."""
+    return act.MarkSurplus(seat(slot, generation), surplus=True)
+
+
+def keep(slot: int, generation: int | None = None) -> act.MarkSurplus:
+    """The action that lets the starting worker of that seat serve after all."""
+    return act.MarkSurplus(seat(slot, generation), surplus=False)
+
+
 def tick(queued: int = 0, running: int = 0, arrived: int = 0, ended: int = 0) -> ev.Tick:
     """A tick with that load."""
     return ev.Tick(ev.Load(queued=queued, running=running, arrived=arrived, ended=ended))

@@ -7,7 +7,7 @@ import pytest
 from tasker.control import actions as act
 from tasker.control import events as ev
 from tasker.control.lifecycle import Phase
-from unit.control.rig import Rig, levels, seat, tick, without_logs
+from unit.control.rig import Rig, drop, levels, seat, tick, without_logs
 
 KILL = [act.CancelRunning(), act.DropQueued()]
 
@@ -59,14 +59,16 @@ def test_stop_runs_retries() -> None:
 
 
 def test_stop_while_workers_start() -> None:
-    """Workers that still start retire as soon as they are ready."""
+    """Workers that still start end as soon as they are ready."""
     rig = Rig(2, 4)
     rig.do(ev.Started())
     rig.do(ev.StopRequested("bye"))
-    assert rig.do(ev.Drained()) == [act.Retire(2)]
-    rig.ready(seat(1))
-    rig.ready(seat(2))
-    assert retire_all(rig) == [act.Finish()]
+    assert rig.do(ev.Drained()) == [drop(2), drop(1)]
+    rig.do(ev.WorkerDropped(seat(1)))
+    assert rig.ready(seat(2)) == [act.Retire(1)], "it looked just before it was dropped"
+    rig.do(ev.WorkerRetiring(seat(2)))
+    assert rig.ended(seat(2)) == []
+    assert rig.ended(seat(1)) == [act.Finish()]
 
 
 def test_stop_while_creation_fails() -> None:
@@ -84,7 +86,7 @@ def test_creation_fails_while_closing() -> None:
     rig.do(ev.Started())
     rig.ready(seat(1))
     rig.do(ev.StopRequested("bye"))
-    assert rig.do(ev.Drained()) == [act.Retire(2)]
+    assert rig.do(ev.Drained()) == [drop(2), act.Retire(1)]
     assert without_logs(rig.fail(seat(2))) == []
     rig.do(ev.WorkerRetiring(seat(1)), 60.0)
     assert rig.ended(seat(1)) == [act.Finish()]
@@ -279,8 +281,8 @@ def test_kill_in_the_middle_of_scaling_up() -> None:
     rig = Rig(1, 3).serving()
     rig.do(tick(queued=9))
     actions = without_logs(rig.do(ev.KillRequested("bye", deadline=5.0)))
-    assert actions == [act.RefuseTasks("bye"), *KILL, act.Retire(3)]
-    assert rig.ready(seat(2)) == []
+    assert actions == [act.RefuseTasks("bye"), *KILL, drop(3), drop(2), act.Retire(1)]
+    assert rig.do(ev.WorkerDropped(seat(2))) == []
     assert without_logs(rig.fail(seat(3))) == []
     assert rig.do(ev.Wakeup(), 5.0) == [act.Abandon((seat(1), seat(2))), act.Finish()]
 

@@ -241,7 +241,7 @@ def test_what_a_policy_sees() -> None:
 
 
 def test_workers_that_retire_are_not_counted() -> None:
-    """A policy does not see workers that are due to retire, whether they are ready or start."""
+    """A policy does not see workers that have to go, whether they are ready or start."""
     policy = Extreme(6)
     rig = Rig(2, 6, policy=policy).serving()
     starts = rig.do(tick(), 0.1)
@@ -249,7 +249,7 @@ def test_workers_that_retire_are_not_counted() -> None:
     rig.do(tick(), 0.1)
     rig.do(tick(), 0.1)
     assert len(without_logs(starts)) == 4
-    assert (policy.asked[-1].ready, policy.asked[-1].starting) == (0, 3)
+    assert (policy.asked[-1].ready, policy.asked[-1].starting) == (2, 1)
 
 
 def test_a_limit_of_usefulness_is_reported() -> None:

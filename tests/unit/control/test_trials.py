@@ -197,6 +197,16 @@ def test_fewer_are_not_tried(world: World) -> None:
     assert world.trials.useful is None
 
 
+def test_no_trial_while_anything_starts() -> None:
+    """Fewer workers are not tried while another one starts or has to retire; they are as soon as the pool is
+    complete."""
+    trials = Trials(0.0)
+    for tick in range(1, 200):
+        trials.sample(tick / 10, Load(1_000_000, 8, 0, 20 * tick), 8, 1, 0.0, settled=tick > 150)
+        assert trials.useful is None or tick > 150
+    assert trials.useful == 4
+
+
 def test_a_backlog_that_is_nearly_done() -> None:
     """If the queue will be empty soon, fewer workers are not tried."""
     world = World(flat, 8)

@@ -13,6 +13,7 @@ STARTING, READY, ENDING = WorkerState.STARTING, WorkerState.READY, WorkerState.E
 
 EXPECTED = {
     (STARTING, WorkerMove.CREATED): READY,
+    (STARTING, WorkerMove.DROPPED): ENDING,
     (STARTING, WorkerMove.CREATION_FAILED): None,
     (STARTING, WorkerMove.LOST): None,
     (READY, WorkerMove.BEGAN_ENDING): ENDING,
