@@ -184,6 +184,14 @@ def test_an_outage() -> None:
     assert any("can be made again" in line for _, line in away.log)
 
 
+def test_a_blip_of_parallel_creations() -> None:
+    """A load that meets a blip of 0.3 s when it begins has the maximum of workers within two seconds after it."""
+    load = Workload(name="w", arrivals=arrivals.spike(5, 400, 5, 10), services=services.Constant(0.04), duration=20)
+    outcome = run(Plan(2, 16), load.draw(1), 20, creation=Creation(0.2, outage=(5.0, 5.4)))
+    assert outcome.creation_failures > 3
+    assert max(sample.ready for sample in outcome.series if sample.time < 7.5) == 16
+
+
 def test_nothing_can_ever_be_made() -> None:
     """If no resource can be made, stopping gives up the tasks that wait, and the run ends."""
     outcome = run(Plan(2, 4), tasks_of((1, 1), (2, 1)), 5.0, creation=Creation(0.1, failing=1.0))

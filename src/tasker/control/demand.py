@@ -100,10 +100,11 @@ class CreationClock:
         taken = now - self._begun.pop(seat, now)
         self._mean = taken if self._mean is None else (1 - _WEIGHT) * self._mean + _WEIGHT * taken
 
-    def forget(self, seat: Seat) -> None:
-        """The creation came to nothing: it failed, or its worker ended."""
+    def forget(self, seat: Seat) -> float | None:
+        """The creation came to nothing: it failed, or its worker ended. Returns when it began, or None if it is not
+        under way."""
         # Not measured: a refused connection fails within a millisecond, whatever a creation that succeeds takes.
-        self._begun.pop(seat, None)
+        return self._begun.pop(seat, None)
 
     def seconds(self, now: float) -> float | None:
         """Returns the weighted mean, in seconds; until a first resource was made, the age of the oldest creation that

@@ -32,7 +32,7 @@ from .workers import WorkerMove, WorkersTable, WorkerState
 
 _STARTING, _READY, _ENDING = WorkerState.STARTING, WorkerState.READY, WorkerState.ENDING
 _DRAIN_TRIES = 5
-"""The creations that have to fail in a row before a stop gives up the queued tasks."""
+"""The rounds of creations that have to fail in a row before a stop gives up the queued tasks."""
 
 
 class Supervisor:
@@ -168,7 +168,9 @@ class Supervisor:
         self._scaler.clock.ready(seat, now)
         if not self._gate.failures:
             return []
-        recovered = act.Log("info", "resources can be made again, after %d failures", (self._gate.failures,))
+        times = self._gate.failures
+        failures = "1 failure" if times == 1 else f"{times} failures in a row"
+        recovered = act.Log("info", "resources can be made again, after %s", (failures,))
         self._gate.succeeded()
         return [recovered]
 
@@ -176,8 +178,7 @@ class Supervisor:
         if not self.table.move(event.seat, WorkerMove.CREATION_FAILED):
             return []
         self._surplus.forget(event.seat)
-        self._scaler.clock.forget(event.seat)
-        delay = self._gate.failed(now, event.error)
+        delay = self._gate.failed(now, event.error, self._scaler.clock.forget(event.seat))
         if self.phase is Phase.KILLING:
             return []  # most likely the creation was cancelled, and there is no next try to announce
         text = "a resource could not be made (%d in a row, next try in %.2f s): %s"

@@ -82,6 +82,18 @@ def test_one_at_a_time_while_failing() -> None:
     assert failing.allowed(10.1, wanted=0, starting=0) == 0
 
 
+def test_parallel_failures_are_one() -> None:
+    """Creations that were under way when the first of them failed count as one failure, whose delay begins with the last
+    of them; one that began later is the next failure."""
+    tried = gate(drawn=1.0)
+    assert tried.failed(1.0, "x", begun=0.5) == pytest.approx(0.1)
+    assert tried.failed(1.04, "y", begun=0.5) == pytest.approx(0.1)
+    assert tried.failed(1.3, "z", begun=1.0) == pytest.approx(0.1)
+    assert (tried.failures, tried.error, tried.retry_at) == (1, "z", pytest.approx(1.4))
+    assert tried.failed(1.6, "x", begun=1.3) == pytest.approx(0.2)
+    assert tried.failures == 2
+
+
 def test_success_opens_it() -> None:
     """One success resets the failures, their error and the backoff."""
     tried = gate(drawn=1.0)

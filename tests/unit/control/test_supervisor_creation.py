@@ -65,7 +65,7 @@ def test_recovery() -> None:
     rig = failing()
     rig.wake()
     actions = rig.ready(seat(1, 4))
-    said = act.Log("info", "resources can be made again, after %d failures", (3,))
+    said = act.Log("info", "resources can be made again, after %s", ("1 failure",))
     assert actions == [said, start(2, 5), start(3, 6)]
     assert (rig.view.failing_creations, rig.view.creation_error) == (0, None)
 
@@ -77,6 +77,23 @@ def test_recovery_by_one_that_started_before() -> None:
     rig.fail(seat(1))
     actions = rig.ready(seat(2))
     assert (levels(actions), without_logs(actions)) == (["info"], [start(1, 3)])
+
+
+def test_a_blip_costs_one_round() -> None:
+    """Sixteen creations that fail within a blip count as one failure: the next try is due a tenth of a second later, and
+    its success fills the pool at once."""
+    rig = Rig(1, 16).serving()
+    begun = without_logs(rig.do(tick(queued=100, running=1, arrived=101), 0.1))
+    assert len(begun) == 15
+    for action in begun:
+        assert isinstance(action, act.StartWorker)
+        rig.fail(action.seat, after=0.02)
+    assert rig.view.failing_creations == 1
+    before = rig.now
+    (again,) = rig.wake()
+    assert isinstance(again, act.StartWorker)
+    assert rig.now - before <= 0.1
+    assert len(without_logs(rig.ready(again.seat))) == 14
 
 
 def test_nothing_starts_while_another_starts() -> None:
