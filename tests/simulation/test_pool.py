@@ -184,6 +184,15 @@ def test_an_outage() -> None:
     assert any("can be made again" in line for _, line in away.log)
 
 
+def test_a_sudden_load_of_long_tasks_after_many_short_ones() -> None:
+    """After minutes of short tasks, a load of long ones has the maximum of workers at the second tick at the latest, as in
+    a fresh pool."""
+    short = [(number / 2000, 0.0005) for number in range(120_000)]
+    long = [(60.0, 1.0)] * 200
+    outcome = run(Plan(2, 16), tasks_of(*short, *long), 61.0)
+    assert min(sample.time for sample in outcome.series if sample.ready == 16) < 60.25
+
+
 def test_a_blip_of_parallel_creations() -> None:
     """A load that meets a blip of 0.3 s when it begins has the maximum of workers within two seconds after it."""
     load = Workload(name="w", arrivals=arrivals.spike(5, 400, 5, 10), services=services.Constant(0.04), duration=20)

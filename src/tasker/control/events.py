@@ -29,6 +29,8 @@ class Load:
     """The tasks that got their outcome since the start."""
     oldest_wait: float = 0.0
     """The seconds for which the first task of the queue has waited."""
+    running_age: float = 0.0
+    """The median of the seconds for which the running tasks have run, while tasks wait; 0 if it is not known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -133,4 +133,5 @@ class Scaler:
             peaks=self._demand.peaks,
             useful=self._trials.useful,
             useful_why=self._trials.why,
+            running_age=load.running_age,
         )

@@ -11,6 +11,10 @@ from .staffing import workers_needed
 _DEVIATIONS = 2.0
 """Standard deviations by which two measured rates may differ before the difference counts as a change of the load."""
 
+_OLD = 3.0
+"""Running tasks whose median age is so many service times are not of the kind that was measured: of exponential service
+times, one in 20 lasts that long, and hardly ever half of several."""
+
 
 @dataclass(frozen=True, slots=True)
 class Window:
@@ -69,6 +73,8 @@ class Snapshot:
     so few do as much. None if there is no such limit."""
     useful_why: str = ""
     """The measurements behind ``useful``."""
+    running_age: float = 0.0
+    """The median of the seconds for which the running tasks have run, while tasks wait; 0 if it is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +170,8 @@ class RatePolicy:
             steady, why = self._steady(snapshot, snapshot.usual.service_time)
             return steady, f"nothing waits, {why}", False
         service = _service_time(snapshot)
+        if service is None and _gone_before_a_creation(snapshot):
+            return snapshot.running, f"{queued} wait, and are soon started: {_ages(snapshot)}", False
         if service is None:
             need = snapshot.running + queued
             return need, f"{queued} wait, {snapshot.running} run, none was completed lately", True
@@ -220,13 +228,34 @@ def _backlog_after_creation(snapshot: Snapshot, service: float) -> float:
 
 
 def _service_time(snapshot: Snapshot) -> float | None:
-    """Returns the usual service time; if the queue stalls in spite of it, the recent one, provided that it is
+    """Returns the usual service time, unless the running tasks are so much older that it is out of date; then their age,
+    which they have taken already. If the queue stalls in spite of the usual time, the recent one, provided that it is
     longer."""
-    usual, recent = snapshot.usual.service_time, snapshot.recent.service_time
-    if usual is None or snapshot.oldest_wait <= snapshot.target_wait:
+    usual, recent, age = snapshot.usual.service_time, snapshot.recent.service_time, snapshot.running_age
+    if usual is None:
+        return None
+    # After many short tasks, long ones hardly change the mean until the first of them ends; their ages tell at once.
+    if age > _OLD * usual:
+        return age if recent is None else max(age, recent)
+    if snapshot.oldest_wait <= snapshot.target_wait:
         return usual
     # If nothing was completed in the last second, long tasks hold the workers, and the usual time is out of date.
     return None if recent is None else max(usual, recent)
+
+
+def _gone_before_a_creation(snapshot: Snapshot) -> bool:
+    """Returns whether tasks that have only just begun to wait will be started before a resource can be made, though none
+    was completed yet by which that could be computed."""
+    age, ahead = snapshot.running_age, snapshot.creation_time
+    if not age or ahead is None or not 0.0 < snapshot.oldest_wait <= snapshot.target_wait:
+        return False
+    # At a random moment, a task has on average run for half of its time. If they take longer after all, that shows at
+    # the next tick, before any of them has waited for much longer than the target.
+    return snapshot.queued * 2 * age / max(1, snapshot.ready) < ahead
+
+
+def _ages(snapshot: Snapshot) -> str:
+    return f"the {snapshot.running} that run began {snapshot.running_age * 1e3:.0f} ms ago"
 
 
 def _arrival_rate(snapshot: Snapshot) -> float:

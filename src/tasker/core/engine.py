@@ -128,7 +128,8 @@ class EngineCore(abc.ABC, Generic[W]):
 
     def tick(self, now: float) -> None:
         """Lets the supervisor decide about the number of workers."""
-        self.step(ev.Tick(load_of(self.sample_rates(now), self.levels, now)), now)
+        tasks = [worker.shard.future for worker in list(self.workers.values())]
+        self.step(ev.Tick(load_of(self.sample_rates(now), self.levels, now, tasks)), now)
 
     def answer_drained(self, now: float) -> None:
         """Looks, after a stop or kill, whether anything is still outstanding; if not, the workers may end.

@@ -29,15 +29,23 @@ def plan_of(config: Config[Any]) -> Plan:
     )
 
 
-def load_of(flow: Flow, levels: Iterable[Sequence[Any]], now: float) -> Load:
-    """How busy the workers are. Tasks of ``run_task`` are not theirs."""
+def load_of(flow: Flow, levels: Iterable[Sequence[Any]], now: float, tasks: Iterable[Any] = ()) -> Load:
+    """How busy the workers are. Tasks of ``run_task`` are not theirs. ``tasks``: what each worker runs, or None. Costs
+    O(workers)."""
     return Load(
         queued=flow.queued,
         running=flow.running - flow.inline_running,
         arrived=flow.accepted - flow.inline_running - flow.inline_done,
         ended=flow.done - flow.inline_done,
         oldest_wait=max((_waited(level, now) for level in levels), default=0.0) if flow.queued else 0.0,
+        running_age=_median_age(tasks, now) if flow.queued else 0.0,
     )
+
+
+def _median_age(tasks: Iterable[Any], now: float) -> float:
+    """The lower median: of two tasks the younger one, so that a single long task says nothing about the others."""
+    ages = sorted(now - started for task in tasks if (started := getattr(task, "_started_at", None)) is not None)
+    return max(0.0, ages[(len(ages) - 1) // 2]) if ages else 0.0
 
 
 def _waited(level: Sequence[Any], now: float) -> float:

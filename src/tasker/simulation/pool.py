@@ -32,6 +32,8 @@ from .workload import Tasks
 _HOUSEKEEPING = 1.0
 """Seconds between ticks if scaling is off, as in the engines."""
 _MAX_LOGGED = 1_000
+_LOOK_BACK = 50
+"""Tasks for each worker among which the younger half of the running ones is searched."""
 _SAMPLES = 2_000
 
 
@@ -182,6 +184,19 @@ class SimulatedPool:
     def _running(self, now: float) -> int:
         return sum(moment > now for moment in self._free)
 
+    def _median_age(self, now: float, running: int) -> float:
+        """Returns the lower median of the ages of the running tasks: of those, the younger half are among the last that
+        were started."""
+        arrivals, services, waits = self._tasks.arrivals, self._tasks.services, self._waits
+        age, found = 0.0, 0
+        for task in range(self._head - 1, max(-1, self._head - 1 - _LOOK_BACK * running), -1):
+            started = arrivals[task] + waits[task]
+            if started <= now < started + services[task]:
+                age, found = now - started, found + 1
+                if found > (running - 1) // 2:
+                    break
+        return age
+
     def _all_started(self) -> bool:
         return self._head == len(self._tasks)
 
@@ -217,6 +232,7 @@ class SimulatedPool:
             arrived=arrived,
             ended=self._head - running,
             oldest_wait=now - self._tasks.arrivals[self._head] if self._head < arrived else 0.0,
+            running_age=self._median_age(now, running) if self._head < arrived else 0.0,
         )
         self._step(ev.Tick(load), now)
         if now >= 0:

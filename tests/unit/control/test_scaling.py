@@ -141,6 +141,28 @@ def test_a_stalled_queue() -> None:
     assert target(**{**stalled, "recent": Window(5.0, 200.0, 1.0, 1.0)}, oldest_wait=0.5) == 2
 
 
+def test_long_tasks_after_many_short_ones() -> None:
+    """If the running tasks are far older than tasks usually take, their age counts, before any of them has ended."""
+    sudden = {"running": 2, "queued": 200, "usual": Window(20_000.0, 20_000.0, 2.0, 10.0), "oldest_wait": 0.05}
+    assert target(**sudden, running_age=0.05) == 8
+    assert target(**sudden, running_age=0.0002) == 2, "as old as they get"
+    slow = Window(1.0, 2.0, 2.0, 1.0)
+    assert target(**{**sudden, "queued": 1}, running_age=0.01) == 2, "soon started"
+    assert target(**{**sudden, "queued": 1, "recent": slow}, running_age=0.01) == 3, "the last second says more"
+
+
+def test_a_burst_that_is_over_before_a_resource_is_made() -> None:
+    """As long as nothing was completed, the age of the running tasks tells whether tasks that have only just begun to wait
+    will be started before a resource can be made; once they have waited for target_wait, each needs a worker."""
+    burst = {"running": 2, "queued": 45, "running_age": 0.001, "creation_time": 0.15}
+    assert target(**burst, oldest_wait=0.002) == 2
+    assert decide(**burst, oldest_wait=0.002).why == "45 wait, and are soon started: the 2 that run began 1 ms ago"
+    assert target(**burst, oldest_wait=0.2) == 8
+    assert target(**{**burst, "running_age": 0.02}, oldest_wait=0.02) == 8, "it takes longer than a creation"
+    assert target(**{**burst, "creation_time": None}, oldest_wait=0.002) == 8
+    assert target(**{**burst, "running_age": 0.0}, oldest_wait=0.002) == 8, "the age is not known"
+
+
 CALM = {"workers": 8, "ready": 8}
 
 

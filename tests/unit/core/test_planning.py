@@ -50,6 +50,31 @@ def test_the_oldest_wait(levels: Any, seconds: float) -> None:
     assert waited(*levels) == seconds
 
 
+@dataclass
+class Running:
+    """A task that a worker runs."""
+
+    _started_at: float
+
+
+@pytest.mark.parametrize(
+    ("tasks", "age"),
+    [
+        ((), 0.0),
+        ((None, None), 0.0),
+        ((object(),), 0.0),
+        ((Running(7.0),), 3.0),
+        ((Running(1.0), Running(8.0)), 2.0),
+        ((Running(1.0), None, Running(8.0), Running(5.0)), 5.0),
+        ((Running(11.0),), 0.0),
+    ],
+)
+def test_the_age_of_running_tasks(tasks: Any, age: float) -> None:
+    """The lower median of what runs, and 0 if nothing waits or nothing has started."""
+    assert load_of(Flow(accepted=9, queued=1, running=2, done=0), (), 10.0, tasks).running_age == age
+    assert load_of(Flow(accepted=9, queued=0, running=2, done=0), (), 10.0, tasks).running_age == 0.0
+
+
 def test_nothing_waits() -> None:
     """A task that has ended and still lies in the queue does not wait."""
     assert waited([Waiting(1.0)], queued=0) == 0.0
