@@ -207,6 +207,89 @@ def test_no_trial_while_anything_starts() -> None:
     assert trials.useful == 4
 
 
+def closed_loop(clients: int, throughput: Callable[[int], float], sizes: dict[int, float], *, least: int = 1) -> Trials:
+    """The trials of a pool that `clients` use that each wait for their answer; `sizes`: seconds with so many workers, as
+    long as no limit says otherwise."""
+    trials, now, ended = Trials(0.0), 0.0, 0.0
+    trials.sample(0.01, Load(0, 1, 0, 0), 1, least, 0.0, service=1 / throughput(1))  # when nothing waits
+    for size, seconds in sizes.items():
+        for _ in range(round(seconds / INTERVAL)):
+            now += INTERVAL
+            ready = size if trials.useful is None else max(least, min(size, trials.useful))
+            busy = min(clients, ready)
+            ended += throughput(ready) * INTERVAL
+            service = busy / throughput(ready)
+            trials.sample(now, Load(clients - busy, busy, 0, int(ended)), ready, least, 0.0, service=service)
+    return trials
+
+
+def thrashing(ready: int) -> float:
+    """A database that does best with four connections."""
+    return 100.0 * min(ready, 4) if ready <= 4 else 400.0 - 7.0 * (ready - 4)
+
+
+def test_a_short_backlog_that_never_ends() -> None:
+    """Clients that each wait for their answer leave a queue that is shorter than what is completed between two ticks. It
+    is seen at each tick all the same, so that more workers that do not help are found out."""
+    trials = closed_loop(50, thrashing, {4: 2.0, 32: 12.0})
+    assert trials.useful is not None
+    assert 4 <= trials.useful <= 8
+
+
+def test_a_short_backlog_without_a_measurement_of_fewer() -> None:
+    """If tasks take several times as long as when nothing waited, fewer workers are tried, down to half more than the
+    throughput keeps busy; the backlog need not be long."""
+    trials = closed_loop(50, thrashing, {32: 3.2})
+    assert trials.useful == 4, "204 are completed a second, and each takes 10 ms if nothing else runs"
+    assert "it is tried whether fewer do" in trials.why
+    fine = closed_loop(50, lambda ready: 10.0 * ready, {32: 20.0})
+    assert fine.useful is None, "each takes 100 ms with any number of workers"
+
+
+def test_a_trial_that_found_nothing_forgets_the_shortest_time() -> None:
+    """Tasks that became longer for good look like a crowd only once: the trial of fewer ends, and the time with it."""
+    trials = closed_loop(50, thrashing, {32: 3.2})
+    assert trials.useful == 4
+    ended = trials._last.load.ended
+    for tick in range(33, 235):
+        trials.sample(tick / 10, Load(46, 4, 0, ended + tick // 20), 4, 1, 0.0)
+    assert trials.useful is None
+    assert trials._uncontended is None
+
+
+def test_more_are_tried_again_in_steps() -> None:
+    """When a limit ends, twice as many workers are tried, and not all at once; if those do not help, the limit is back."""
+    world = World(lambda ready: 400.0, 2).run(2.0).grow(32).run(12.0)
+    assert world.trials.useful == 2
+    world.sizes.clear()
+    world.run(PAUSE_INITIAL + 5.0)
+    assert max(world.sizes) == 4
+    assert world.trials.useful == 2
+
+
+def test_more_that_help_by_now_come_step_by_step() -> None:
+    """If twice as many workers do help by now, twice as many again are tried, until there is no limit."""
+    world = World(lambda ready: 400.0, 2).run(2.0).grow(32).run(12.0)
+    world.throughput = lambda ready: 200.0 * ready
+    world.sizes.clear()
+    world.run(PAUSE_INITIAL + 30.0)
+    assert [size for size in (2, 4, 8, 16, 32) if size in world.sizes] == [2, 4, 8, 16, 32]
+    assert world.trials.useful is None
+
+
+def test_a_step_without_a_verdict_ends() -> None:
+    """If a step completes too little to be judged, the next one follows after 20 s."""
+    world = World(lambda ready: 400.0, 2).run(2.0).grow(32).run(12.0)
+    while world.trials.useful == 2:
+        world.run(INTERVAL)
+    assert world.trials.useful == 4
+    world.throughput = lambda ready: 0.2
+    world.sizes.clear()
+    world.run(70.0)
+    assert [size for size in (4, 8, 16, 32) if size in world.sizes] == [4, 8, 16, 32]
+    assert world.trials.useful is None
+
+
 def test_a_backlog_that_is_nearly_done() -> None:
     """If the queue will be empty soon, fewer workers are not tried."""
     world = World(flat, 8)
@@ -291,6 +374,7 @@ def test_old_measurements_are_forgotten() -> None:
         (Measurement(2, 100.0, 1000, 0.0), Measurement(4, 100.0, 1000, 0.0, exact=False), 0),
         (Measurement(2, 100.0, 1000, 0.0, exact=False), Measurement(4, 100.0, 1000, 0.0), -1),
         (Measurement(2, 100.0, 1000, 0.0, exact=False), Measurement(4, 200.0, 1000, 0.0), 0),
+        (Measurement(15, 510.0, 51, 0.0, exact=False), Measurement(17, 322.0, 300, 0.0), 0),
         (Measurement(2, 100.0, 1000, 0.0), Measurement(4, 200.0, 1000, 0.0, exact=False), 1),
     ],
 )
