@@ -23,7 +23,7 @@ class Case:
     """Why no rule that knows only the past can reach the aim; empty if one can."""
 
 
-def _case(
+def case(
     name: str,
     words: str,
     stream: arrivals.Arrivals,
@@ -41,9 +41,9 @@ def _case(
 _SHORT = services.Exponential(0.05)
 
 CASES: tuple[Case, ...] = (
-    _case("constant", "200/s at equal distances, 50 ms each", arrivals.Regular(200), services.Constant(0.05)),
-    _case("Poisson", "200/s at random, 50 ms exponential", arrivals.Poisson(200), _SHORT),
-    _case(
+    case("constant", "200/s at equal distances, 50 ms each", arrivals.Regular(200), services.Constant(0.05)),
+    case("Poisson", "200/s at random, 50 ms exponential", arrivals.Poisson(200), _SHORT),
+    case(
         "square wave",
         "20/s and 400/s by turns in 60 s, 50 ms exponential",
         arrivals.square(20, 400, 60),
@@ -53,8 +53,8 @@ CASES: tuple[Case, ...] = (
         " creation. Only a pool that keeps its workers through every low half can avoid that, and that costs more"
         " than the aim allows.",
     ),
-    _case("ramp", "20/s to 500/s within 600 s, 50 ms exponential", arrivals.ramp(20, 500, 600), _SHORT),
-    _case(
+    case("ramp", "20/s to 500/s within 600 s, 50 ms exponential", arrivals.ramp(20, 500, 600), _SHORT),
+    case(
         "spike after idle",
         "1/s, but 500/s from 300 s to 320 s, 50 ms exponential",
         arrivals.spike(1, 500, 300, 20),
@@ -62,14 +62,14 @@ CASES: tuple[Case, ...] = (
         limit="as in the square wave: nearly 3% of all tasks arrive before a worker that is started at the first"
         " tick of the spike can be ready.",
     ),
-    _case(
+    case(
         "diurnal",
         "20/s to 400/s along a sine of an hour, 50 ms exponential",
         arrivals.diurnal(20, 400, 3600),
         _SHORT,
         seconds=3600,
     ),
-    _case(
+    case(
         "heavy-tailed",
         "60/s at random, 150 ms Pareto (alpha 1.5: the variance is infinite)",
         arrivals.Poisson(60),
@@ -78,7 +78,7 @@ CASES: tuple[Case, ...] = (
         " times, so a good p99 needs idle workers in reserve. The smallest fixed pool that is good enough costs more"
         " than tasker does; that no rule at all can do it for 1.3 times the oracle's cost is likely, but not proved.",
     ),
-    _case(
+    case(
         "long tasks",
         "2/s at random, 5 s exponential",
         arrivals.Poisson(2),
@@ -88,7 +88,7 @@ CASES: tuple[Case, ...] = (
         " so 99% of the tasks must find one, with about 10 running, give or take 3: that needs a reserve of 9, which"
         " costs more than the aim allows. Less is enough only with knowledge of the future.",
     ),
-    _case(
+    case(
         "slow creation",
         "20/s and 400/s by turns in 120 s, 50 ms exponential; a resource takes 5 s to make",
         arrivals.square(20, 400, 120),
@@ -97,7 +97,7 @@ CASES: tuple[Case, ...] = (
         limit="as in the square wave: 8% of all tasks arrive within the 5 s that the first new worker takes to be"
         " ready.",
     ),
-    _case(
+    case(
         "failing creation",
         "20/s and 400/s by turns in 60 s, 50 ms exponential; 30% of creations fail, all from 200 s to 230 s",
         arrivals.square(20, 400, 60),
@@ -106,7 +106,7 @@ CASES: tuple[Case, ...] = (
         limit="the rate rises at 210 s, in the middle of the outage: no resource can be made until 230 s and the"
         " next attempt after the backoff. Only a pool that kept its workers since the rate was last high avoids that.",
     ),
-    _case(
+    case(
         "overload",
         "20/s and 1,000/s by turns in 120 s, 50 ms exponential: the maximum of workers can do 640/s",
         arrivals.square(20, 1000, 120),
