@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 
 from .events import Load, Seat
+from .holding import REMEMBERED, Level
 from .rates import SlidingRate
 from .scaling import Window
 
@@ -16,31 +17,53 @@ _WEIGHT = 0.3
 
 
 class _WindowRates:
-    """The three sliding rates of one window."""
+    """The sliding rates of one window."""
 
-    __slots__ = ("_arrived", "_busy", "_ended")
+    __slots__ = ("_arrived", "_busy", "_ended", "_squares", "_tasks")
 
     def __init__(self, seconds: float, now: float) -> None:
         self._arrived = SlidingRate(seconds, now)
         self._ended = SlidingRate(seconds, now)
         self._busy = SlidingRate(seconds, now)
+        self._tasks = SlidingRate(seconds, now)
+        self._squares = SlidingRate(seconds, now)
 
-    def sample(self, now: float, load: Load, busy: float) -> None:
-        """Enters a tick; ``busy`` is the worker-seconds that tasks have taken so far."""
+    def sample(self, now: float, load: Load, busy: float, tasks: float, squares: float) -> None:
+        """Enters a tick; ``busy`` is the worker-seconds that tasks have taken so far, ``tasks`` and ``squares`` the
+        integrals over time of the tasks in the pool, and of their square."""
         self._arrived.sample(now, load.arrived)
         self._ended.sample(now, load.ended)
         self._busy.sample(now, busy)
+        self._tasks.sample(now, tasks)
+        self._squares.sample(now, squares)
 
     def window(self) -> Window:
         """Returns the rates."""
         # The growth of the worker-seconds, per second, is the mean number of tasks that ran at the same time.
         return Window(self._arrived.rate(), self._ended.rate(), self._busy.rate(), self._busy.elapsed)
 
+    def peakedness(self) -> float:
+        """Returns the variance of the tasks in the pool divided by their mean; 1 if there were none."""
+        mean = self._tasks.rate()
+        return max(0.0, self._squares.rate() / mean - mean) if mean > 0 else 1.0
+
 
 class Demand:
     """Remembers the load of the last seconds and the number of workers that it needed. Not thread-safe."""
 
-    __slots__ = ("_at", "_busy", "_peaks", "_recent", "_running", "_usual")
+    __slots__ = (
+        "_at",
+        "_busy",
+        "_levels",
+        "_need",
+        "_needed_at",
+        "_peaks",
+        "_recent",
+        "_running",
+        "_squares",
+        "_tasks",
+        "_usual",
+    )
 
     def __init__(self, now: float) -> None:
         self._recent = _WindowRates(RECENT, now)
@@ -48,15 +71,22 @@ class Demand:
         self._at = now
         self._running = 0
         self._busy = 0.0
+        self._tasks = self._squares = 0.0
         self._peaks: deque[tuple[float, int]] = deque()
+        self._need = 0
+        self._needed_at = now
+        self._levels: list[Level] = []
 
     def sample(self, now: float, load: Load) -> None:
         """Enters a tick."""
         # How many tasks ran between two ticks is not known: the mean of both (the trapezoidal rule).
         self._busy += (now - self._at) * (self._running + load.running) / 2
+        tasks = load.queued + load.running
+        self._tasks += (now - self._at) * tasks
+        self._squares += (now - self._at) * tasks * tasks
         self._at, self._running = now, load.running
         for rates in (self._recent, self._usual):
-            rates.sample(now, load, self._busy)
+            rates.sample(now, load, self._busy, self._tasks, self._squares)
 
     @property
     def recent(self) -> Window:
@@ -68,13 +98,37 @@ class Demand:
         """The last ``USUAL`` seconds."""
         return self._usual.window()
 
-    def needed(self, now: float, count: int) -> None:
-        """Records that ``count`` workers were needed at ``now``."""
+    @property
+    def peakedness(self) -> float:
+        """The variance of the tasks in the pool divided by their mean, over the last ``USUAL`` seconds: 1 for independent
+        arrivals, more if they come in bursts, less if they are regular."""
+        return self._usual.peakedness()
+
+    def needed(self, now: float, count: int, shortest: float = 0.0) -> None:
+        """Records that ``count`` workers were needed at ``now``. Gaps below ``shortest`` seconds are not remembered."""
+        self._note_levels(now, count, shortest)
         # An earlier need that was no greater can never be the greatest of a window again, since each window that
         # contains it contains this one. So the numbers decrease, and there are at most as many as different needs.
         while self._peaks and self._peaks[-1][1] <= count:
             self._peaks.pop()
         self._peaks.append((now, count))
+
+    def _note_levels(self, now: float, count: int, shortest: float) -> None:
+        levels, before, last = self._levels, self._need, self._needed_at
+        self._need, self._needed_at = count, now
+        levels.extend(Level() for _ in range(count - len(levels)))
+        for place in range(before, count):
+            level = levels[place]
+            if level.since is not None:
+                gap = now - level.since
+                levels[place] = Level(None, level.gaps if gap < shortest else (*level.gaps, gap)[-REMEMBERED:])
+        for place in range(count, before):
+            levels[place] = Level(last, levels[place].gaps)
+
+    @property
+    def levels(self) -> tuple[Level, ...]:
+        """The levels that were ever needed: first that of the first worker."""
+        return tuple(self._levels)
 
     @property
     def peaks(self) -> tuple[tuple[float, int], ...]:
@@ -85,15 +139,23 @@ class Demand:
 class CreationClock:
     """Measures how long making a resource takes: from the order to the report, by seat. Not thread-safe."""
 
-    __slots__ = ("_begun", "_mean")
+    __slots__ = ("_begun", "_lately", "_mean")
 
     def __init__(self) -> None:
         self._begun: dict[Seat, float] = {}
+        self._lately: deque[float] = deque()
         self._mean: float | None = None
 
     def begin(self, seat: Seat, now: float) -> None:
         """The creation was ordered."""
         self._begun[seat] = now
+        self._lately.append(now)
+
+    def begun_lately(self, now: float) -> int:
+        """Returns how many creations were ordered in the last ``USUAL`` seconds."""
+        while self._lately and self._lately[0] <= now - USUAL:
+            self._lately.popleft()
+        return len(self._lately)
 
     def ready(self, seat: Seat, now: float) -> None:
         """The resource was made."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from .scaling import Decision, Snapshot
+from .wording import duration
 
 REMEMBERED = 32
 
@@ -51,6 +52,12 @@ class ScalingExplanation:
     """The state on which it decided; None before the first tick and if scaling is off."""
     decisions: tuple[ScalingDecision, ...]
     """The last changes, at most 32, the newest last."""
+    failing_creations: int = 0
+    """How many times in a row no resource could be made."""
+    creation_error: str | None = None
+    """The last error of a creation, while creations fail."""
+    next_creation: float | None = None
+    """Seconds until the next attempt, while creations fail and a worker is missing; 0 if it is due or under way."""
 
     def __str__(self) -> str:
         bounds = f"{self.worker_count} to {self.max_worker_count}"
@@ -58,10 +65,18 @@ class ScalingExplanation:
         return "\n".join(
             [
                 f"{self.target} workers wanted ({bounds} allowed): {self.ready} ready, {self.starting} starting",
+                *self._failures(),
                 f"now: {said}",
-                *(f"{self.at - one.at:.1f} s ago: {one}" for one in reversed(self.decisions)),
+                *(f"{duration(self.at - one.at)} ago: {one}" for one in reversed(self.decisions)),
             ]
         )
+
+    def _failures(self) -> list[str]:
+        if not self.failing_creations:
+            return []
+        times = "once" if self.failing_creations == 1 else f"{self.failing_creations} times in a row"
+        after = "" if self.next_creation is None else f"; next try in {duration(self.next_creation)}"
+        return [f"a resource could not be made, {times} ({self.creation_error}){after}"]
 
 
 class Journal:

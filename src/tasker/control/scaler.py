@@ -63,10 +63,11 @@ class Scaler:
         # Whatever starts or is about to end changes the throughput that a trial compares, and a pool that is not
         # complete is no pool to take workers from.
         settled = not pool.starting and not pool.retiring
-        self._trials.sample(now, load, pool.ready, self.base, creation_time or 0.0, settled=settled)
+        service = self._demand.recent.service_time
+        self._trials.sample(now, load, pool.ready, self.base, creation_time or 0.0, settled=settled, service=service)
         if self._policy is None or not decides:
             return []
-        self.snapshot = self._snapshot(load, pool, creation_time)
+        self.snapshot = self._snapshot(load, pool, creation_time, now)
         try:
             decision = self._policy.decide(self.snapshot, now)
             # Inside the try: what a user's policy returns need not be a number, or its reason printable.
@@ -75,7 +76,7 @@ class Scaler:
             self.latest = Decision(target, str(decision.why), need)
         except BaseException as error:  # a user's policy, even its SystemExit; the number of workers stays
             return [act.Log("error", "the scaling policy failed: %s: %s", (type(error).__name__, error))]
-        self._demand.needed(now, need)
+        self._demand.needed(now, need, creation_time or 0.0)
         return self._aim(target, "policy", self.latest.why, now)
 
     def blocked(self, living: int, now: float) -> list[act.Action]:
@@ -114,7 +115,7 @@ class Scaler:
             snapshot = self.snapshot if cause == "policy" else None
             self.journal.add(ScalingDecision(now, cause, before, target, why, snapshot))
 
-    def _snapshot(self, load: Load, pool: WorkerCounts, creation_time: float | None) -> Snapshot:
+    def _snapshot(self, load: Load, pool: WorkerCounts, creation_time: float | None, now: float) -> Snapshot:
         # A Retire falls to a starting worker only if a ready one was lost before it obeyed.
         leaving = min(pool.ready, pool.retiring)
         return Snapshot(
@@ -134,4 +135,7 @@ class Scaler:
             useful=self._trials.useful,
             useful_why=self._trials.why,
             running_age=load.running_age,
+            levels=self._demand.levels,
+            peakedness=self._demand.peakedness,
+            created=self.clock.begun_lately(now),
         )

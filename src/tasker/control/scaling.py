@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
 
+from .holding import Level, idle_plan
 from .staffing import workers_needed
+from .wording import duration
 
 _DEVIATIONS = 2.0
 """Standard deviations by which two measured rates may differ before the difference counts as a change of the load."""
@@ -14,6 +16,11 @@ _DEVIATIONS = 2.0
 _OLD = 3.0
 """Running tasks whose median age is so many service times are not of the kind that was measured: of exponential service
 times, one in 20 lasts that long, and hardly ever half of several."""
+
+_YOUNG = 0.5
+"""Seconds that have to be measured before a rate of arrivals is taken to go on."""
+_SMOOTHEST = 0.1
+"""The least peakedness that counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +82,14 @@ class Snapshot:
     """The measurements behind ``useful``."""
     running_age: float = 0.0
     """The median of the seconds for which the running tasks have run, while tasks wait; 0 if it is not known."""
+    levels: tuple[Level, ...] = field(default=(), repr=False)
+    """For each worker that was ever needed: since when it is not, and how long it was not before; first that of the first
+    worker."""
+    peakedness: float = 1.0
+    """The variance of the number of tasks in the pool divided by its mean, over the last ten seconds: 1 for independent
+    arrivals, more if they come in bursts, less if they are regular."""
+    created: int = 0
+    """Creations that were begun in the last ten seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +151,10 @@ class RatePolicy:
     hold_creations: float = 3.0
     hold_most: float = 60.0
     """Seconds."""
+    reserve: Literal["none", "half", "full"] = "none"
+    """Whether to keep idle workers for the bursts that the load has; see above."""
+    creations: float = 3.0
+    """In ten seconds, no more workers are made than this many times ``max_worker_count``; what is there is kept then."""
     trials: bool = True
     """Whether to hold or reduce the number of workers where more of them do not raise the throughput."""
 
@@ -143,7 +162,9 @@ class RatePolicy:
         """Raises ``ValueError`` if a number is out of its range."""
         if not 0 < self.risk < 1:
             raise ValueError(f"RatePolicy.risk must be more than 0 and less than 1, got {self.risk!r}")
-        for name in ("spare", "catch_up", "hold", "hold_services", "hold_creations", "hold_most"):
+        if self.reserve not in ("none", "half", "full"):
+            raise ValueError(f"RatePolicy.reserve must be 'none', 'half' or 'full', got {self.reserve!r}")
+        for name in ("spare", "catch_up", "hold", "hold_services", "hold_creations", "hold_most", "creations"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"RatePolicy.{name} must be a finite number, at least 0, got {getattr(self, name)!r}")
 
@@ -155,12 +176,29 @@ class RatePolicy:
         if self.trials and snapshot.useful is not None:
             bound = max(snapshot.worker_count, snapshot.useful)
         # Before anything else: a limit that was just found is stepped back to at once, even while tasks wait.
-        if snapshot.workers > bound or (short and need > bound):
+        if snapshot.workers > bound:
             return Decision(bound, f"{snapshot.useful_why}; {why}", need)
-        if short:
+        # A reserve is for tasks that do not wait yet.
+        if short or (self.reserve != "none" and need > snapshot.workers):
             # A backlog is no moment to shrink, even if it needs fewer workers than there are.
-            return Decision(max(need, snapshot.workers), why, need)
-        return self._shrink(snapshot, need, why, now)
+            target = max(need, snapshot.workers)
+        else:
+            target, why = self._calm(snapshot, need, why, now)
+        if target > bound:
+            target, why = bound, f"{snapshot.useful_why}; {why}"
+        return self._within_rate(snapshot, target, need, why)
+
+    def _within_rate(self, snapshot: Snapshot, target: int, need: int, why: str) -> Decision:
+        """Returns the target, as far as creations are not too frequent; then no worker is let go that would have to be
+        made again."""
+        left = math.ceil(self.creations * snapshot.max_worker_count) - snapshot.created
+        begun = snapshot.ready + snapshot.starting
+        if target > begun + max(0, left):
+            target = max(snapshot.worker_count, min(target, max(snapshot.workers, begun + max(0, left))))
+            why = f"{snapshot.created} were made in 10 s, which is the most; {why}"
+        elif left <= 0 and need < target < snapshot.workers <= begun:
+            target, why = snapshot.workers, f"{snapshot.created} were made in 10 s, so what is there is kept; {why}"
+        return Decision(target, why, need)
 
     def _need(self, snapshot: Snapshot) -> tuple[int, str, bool]:
         """Returns the number of workers that the load needs, the reason, and whether tasks would wait too long with the
@@ -177,42 +215,70 @@ class RatePolicy:
             return need, f"{queued} wait, {snapshot.running} run, none was completed lately", True
         steady, why = self._steady(snapshot, service)
         backlog = _backlog_after_creation(snapshot, service)
-        wait = backlog * service / max(1, snapshot.workers)
+        # By the workers that are there: those that cannot be made in an outage start nothing.
+        wait = backlog * service / max(1, snapshot.ready + snapshot.starting)
         if wait <= snapshot.target_wait:
-            return steady, f"{queued} wait, and will be started within {wait:.3f} s; {why}", False
+            return steady, f"{queued} wait, and will be started within {duration(wait)}; {why}", False
         within = max(snapshot.target_wait, self.catch_up * (snapshot.creation_time or 0.0))
         # Short tasks share a worker within that time. Long ones need one each, but no more than there are tasks.
         need = math.ceil(min(backlog * service / within, snapshot.running + backlog))
-        why = f"{queued} wait, and would wait {wait:.3f} s more when new workers are ready; {why}"
-        return max(steady, need), why, True
+        after = f"{duration(wait)} more when new workers are ready" if snapshot.creation_time else duration(wait)
+        return max(steady, need), f"{queued} wait, and would wait {after}, which needs {need} workers; {why}", True
 
     def _steady(self, snapshot: Snapshot, service: float | None) -> tuple[int, str]:
         """Returns the number of workers that the arrivals need if there is no backlog, and the reason."""
         running = snapshot.running
         if service is None:
             return running, f"{running} run, none was completed lately"
-        rate = _arrival_rate(snapshot)
+        rate, bound = _arrival_rate(snapshot)
         need = workers_needed(rate * service, service, snapshot.target_wait, self.risk, snapshot.max_worker_count)
         # The number of independent (Poisson) arrivals has a standard deviation of its square root. Beyond a service
         # time it does not count: by then, the tasks that run now have released their workers.
         meanwhile = rate * min(snapshot.creation_time or 0.0, service)
         need = min(need, running + max(1, math.ceil(self.spare * math.sqrt(meanwhile))))
-        return need, f"{running} run, {rate:.1f}/s arrive and take {service:.3g} s each, which needs {need} workers"
+        if self.reserve != "none":
+            peaked = max(need, self._peaked(snapshot, rate, service))
+            need = peaked if self.reserve == "full" else math.ceil((need + peaked) / 2)
+        return need, f"{running} run, {bound}{rate:.1f}/s arrive and take {duration(service)} each, which needs {need}"
 
-    def _shrink(self, snapshot: Snapshot, need: int, why: str, now: float) -> Decision:
-        """Returns the greatest need of the last seconds, but never grows."""
-        service, creation = snapshot.usual.service_time or 0.0, snapshot.creation_time or 0.0
-        hold = max(self.hold, self.hold_services * service, self.hold_creations * creation)
-        hold = min(hold, self.hold_most)
-        peak = max([need, *(count for moment, count in snapshot.peaks if now - moment < hold)])
+    def _peaked(self, snapshot: Snapshot, rate: float, service: float) -> int:
+        """Returns the number of workers with which hardly any task waits too long, though arrivals come in bursts."""
+        # Hayward's approximation (A. Fredericks, "Congestion in blocking systems", 1980): a load with peakedness z needs z
+        # times the workers that a z-th of the load needs if it arrives independently.
+        peakedness = max(_SMOOTHEST, snapshot.peakedness)
+        most = math.ceil(snapshot.max_worker_count / peakedness) + 1
+        share = workers_needed(rate * service / peakedness, service, snapshot.target_wait, self.risk, most)
+        return min(snapshot.max_worker_count, math.ceil(peakedness * share))
+
+    def _calm(self, snapshot: Snapshot, need: int, why: str, now: float) -> tuple[int, str]:
+        """Returns how many workers are worth keeping, or making before they are needed, and the reason."""
+        keep, make = self._worth(snapshot, need, now)
         begun = snapshot.ready + snapshot.starting
+        if make > snapshot.workers:
+            return make, f"{make} are likely to be needed soon, as they were before; {why}"
         dropped = snapshot.workers - max(need, begun)
         # Without a wait: a creation that has not begun has cost nothing yet, so there is nothing to keep.
-        if dropped > 0 and begun < peak:
-            return Decision(snapshot.workers - dropped, f"{dropped} more are no longer needed; {why}", need)
-        if peak < snapshot.workers:
-            return Decision(peak, f"no more than {peak} were needed for {hold:.1f} s; {why}", need)
-        return Decision(snapshot.workers, why, need)
+        if dropped > 0 and begun < keep:
+            return snapshot.workers - dropped, f"{dropped} more are no longer needed; {why}"
+        if keep < snapshot.workers:
+            return keep, f"more than {keep} are not worth keeping; {why}"
+        return snapshot.workers, why
+
+    def _worth(self, snapshot: Snapshot, need: int, now: float) -> tuple[int, int]:
+        """Returns how many workers are worth keeping if they are there, and how many are worth making."""
+        service, creation = snapshot.usual.service_time or 0.0, snapshot.creation_time or 0.0
+        price = min(self.hold_most, max(self.hold, self.hold_services * service, self.hold_creations * creation))
+        keep, make = need, 0
+        for place in range(min(len(snapshot.levels), snapshot.max_worker_count), need, -1):
+            level = snapshot.levels[place - 1]
+            idle = 0.0 if level.since is None else now - level.since  # None: it was needed at the last tick
+            plan = idle_plan(level.gaps, price, creation, self.hold_most)
+            if plan.makes(idle):
+                make = max(make, place)
+            if plan.wants(idle):
+                keep = place
+                break
+        return keep, make
 
 
 def _backlog_after_creation(snapshot: Snapshot, service: float) -> float:
@@ -224,7 +290,9 @@ def _backlog_after_creation(snapshot: Snapshot, service: float) -> float:
         return float(snapshot.queued)
     # On average, a creation that is under way has half of its time to go, so its worker serves for half of it.
     servers = snapshot.ready + snapshot.starting / 2
-    return max(0.0, snapshot.queued + ahead * (snapshot.recent.arrival_rate - servers / service))
+    # In a pool that is younger than that, all arrivals may be one burst, of which the queue is what is left.
+    arriving = snapshot.recent.arrival_rate if snapshot.recent.seconds >= _YOUNG else 0.0
+    return max(0.0, snapshot.queued + ahead * (arriving - servers / service))
 
 
 def _service_time(snapshot: Snapshot) -> float | None:
@@ -255,15 +323,20 @@ def _gone_before_a_creation(snapshot: Snapshot) -> bool:
 
 
 def _ages(snapshot: Snapshot) -> str:
-    return f"the {snapshot.running} that run began {snapshot.running_age * 1e3:.0f} ms ago"
+    return f"the {snapshot.running} that run began {duration(snapshot.running_age)} ago"
 
 
-def _arrival_rate(snapshot: Snapshot) -> float:
-    """Returns the usual rate, which is the more exact one, corrected if the recent one differs by more than chance."""
+def _arrival_rate(snapshot: Snapshot) -> tuple[float, str]:
+    """Returns the usual rate, which is the more exact one, corrected if the recent one differs by more than chance; and
+    whether that is a bound, in words."""
     usual, recent, seconds = snapshot.usual.arrival_rate, snapshot.recent.arrival_rate, snapshot.recent.seconds
     if seconds <= 0.0:
-        return usual
+        return usual, ""
     # The number of independent (Poisson) arrivals varies by its square root; + 1 so that no arrival at all, which has
     # a deviation of 0, does not count as certain.
     chance = _DEVIATIONS * math.sqrt(recent * seconds + 1.0) / seconds
-    return min(max(usual, recent - chance), recent + chance)
+    if usual > recent + chance:
+        return recent + chance, "at most "
+    if usual < recent - chance:
+        return recent - chance, "at least "
+    return usual, ""

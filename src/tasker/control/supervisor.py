@@ -130,6 +130,7 @@ class Supervisor:
             latest=scaler.latest,
             snapshot=scaler.snapshot,
             decisions=scaler.journal.entries,
+            next_creation=self._gate.retry_at if self._gate.failures and self._missing() else None,
         )
 
     def check(self) -> None:

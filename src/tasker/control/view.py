@@ -60,3 +60,5 @@ class View:
     """What it said that on."""
     decisions: tuple[ScalingDecision, ...]
     """The last changes of the target."""
+    next_creation: float | None = None
+    """When a creation is tried again (the clock of the events), while creations fail and a worker is missing."""

@@ -93,8 +93,9 @@ def metrics_of(engine: MetricsPort) -> TaskMetrics:
 
 def explained(view: View) -> ScalingExplanation:
     """Returns what ``explain()`` shows."""
+    now, due = monotonic(), view.next_creation
     return ScalingExplanation(
-        at=monotonic(),
+        at=now,
         target=view.target,
         ready=view.ready,
         starting=view.starting,
@@ -103,4 +104,7 @@ def explained(view: View) -> ScalingExplanation:
         latest=view.latest,
         snapshot=view.snapshot,
         decisions=view.decisions,
+        failing_creations=view.failing_creations,
+        creation_error=view.creation_error,
+        next_creation=None if due is None else max(0.0, due - now),
     )

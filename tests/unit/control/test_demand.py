@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from tasker.control.demand import USUAL, CreationClock, Demand
 from tasker.control.events import Load
+from tasker.control.holding import REMEMBERED, Level
 from tasker.control.scaling import Window
 from unit.control.rig import seat
 
@@ -87,3 +88,44 @@ def test_failed_creations_do_not_count() -> None:
     clock.forget(seat(1))
     clock.forget(seat(1))
     assert clock.seconds(9.0) is None
+
+
+def test_levels() -> None:
+    """Each worker remembers when it was last needed, and for how long it was not before; gaps that are shorter than a
+    creation are left out, and the last 24 stay."""
+    demand = Demand(0.0)
+    assert demand.levels == ()
+    demand.needed(1.0, 3)
+    assert demand.levels == (Level(), Level(), Level())
+    demand.needed(2.0, 1)
+    assert demand.levels == (Level(), Level(1.0), Level(1.0))
+    demand.needed(4.0, 2)
+    assert demand.levels == (Level(), Level(None, (3.0,)), Level(1.0))
+    demand.needed(5.0, 1)
+    demand.needed(5.5, 3, shortest=2.0)
+    assert demand.levels == (Level(), Level(None, (3.0,)), Level(None, (4.5,)))
+    for number in range(100):
+        demand.needed(10.0 + 2 * number, 1)
+        demand.needed(11.0 + 2 * number, 2)
+    assert demand.levels[1] == Level(None, (2.0,) * REMEMBERED)
+
+
+def test_peakedness() -> None:
+    """The variance of the tasks in the pool over their mean: 0 if their number never changes, 1 if nothing is there."""
+    demand = Demand(0.0)
+    assert demand.peakedness == 1.0
+    for tick in range(1, 200):
+        demand.sample(tick / 10, Load(1, 4, 0, 0))
+    assert demand.peakedness == pytest.approx(0.0, abs=1e-6)
+    for tick in range(200, 400):
+        demand.sample(tick / 10, Load(10 * (tick % 2), 0, 0, 0))
+    assert demand.peakedness == pytest.approx(5.0, rel=0.05)
+
+
+def test_creations_of_late() -> None:
+    """The creations of the last ten seconds are counted, whatever became of them."""
+    clock = CreationClock()
+    clock.begin(seat(1), 0.0)
+    clock.begin(seat(2), 5.0)
+    clock.forget(seat(2))
+    assert [clock.begun_lately(now) for now in (5.0, 9.9, 10.0, 15.0)] == [2, 2, 1, 0]

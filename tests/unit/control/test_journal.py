@@ -59,3 +59,25 @@ def test_an_explanation_is_readable() -> None:
     ]
     without_policy = dataclasses.replace(explained, latest=None, decisions=())
     assert str(without_policy).splitlines()[1:] == ["now: the policy was not asked"]
+
+
+def test_failing_creations_are_explained() -> None:
+    """While resources can't be made, the text says how often that failed, why, and when it is tried again."""
+    explained = ScalingExplanation(
+        at=1.0,
+        target=4,
+        ready=0,
+        starting=0,
+        worker_count=4,
+        max_worker_count=8,
+        latest=None,
+        snapshot=None,
+        decisions=(),
+        failing_creations=3,
+        creation_error="no route",
+        next_creation=0.4,
+    )
+    said = str(explained).splitlines()[1]
+    assert said == "a resource could not be made, 3 times in a row (no route); next try in 400 ms"
+    once = dataclasses.replace(explained, failing_creations=1, next_creation=None)
+    assert str(once).splitlines()[1] == "a resource could not be made, once (no route)"

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from tasker.control.holding import Level
 from tasker.control.scaling import Decision, RatePolicy, Snapshot, Window
 
 EMPTY = Window(0.0, 0.0, 0.0, 10.0)
@@ -28,6 +29,13 @@ QUIET = Snapshot(
     peaks=(),
     useful=None,
 )
+
+
+def needed(*peaks: tuple[float, int]) -> dict[str, Any]:
+    """Peaks of the need, and the levels that they leave behind."""
+    most = max(count for _, count in peaks)
+    last = [max(moment for moment, count in peaks if count >= worker) for worker in range(1, most + 1)]
+    return {"peaks": peaks, "levels": tuple(Level(moment) for moment in last)}
 
 
 def flow(rate: float, service: float, running: float | None = None) -> dict[str, Window]:
@@ -123,7 +131,7 @@ def test_workers_that_start_count_for_half() -> None:
     backlog = {"running": 2, "queued": 120, "creation_time": 2.0, **flow(0.0, 0.1, 2)}
     assert target(workers=6, ready=2, starting=4, **backlog) == 8
     backlog["queued"] = 85
-    assert target(workers=6, ready=2, starting=4, **backlog, peaks=((99.9, 6),)) == 6
+    assert target(workers=6, ready=2, starting=4, **backlog, **needed((99.9, 6))) == 6
 
 
 def test_a_stalled_queue() -> None:
@@ -163,22 +171,85 @@ def test_a_burst_that_is_over_before_a_resource_is_made() -> None:
     assert target(**{**burst, "running_age": 0.0}, oldest_wait=0.002) == 8, "the age is not known"
 
 
+def test_the_arrivals_of_a_young_pool_may_be_one_burst() -> None:
+    """In the first half second of a pool, arrivals are not taken to go on: only what waits counts."""
+    burst = {"worker_count": 5, "running": 5, "queued": 33, "creation_time": 0.15, "oldest_wait": 0.005, "workers": 5}
+    young, older = Window(500.0, 120.0, 2.4, 0.1), Window(500.0, 120.0, 2.4, 1.0)
+    assert target(**burst, recent=young, usual=young) == 5
+    assert target(**burst, recent=older, usual=older) == 8
+
+
+def test_an_outage_divides_by_the_workers_that_are_there() -> None:
+    """While creations fail, the wait is that for the workers that exist, however many are wanted."""
+    outage = {"workers": 8, "ready": 2, "running": 2, "queued": 10, **flow(20.0, 0.1, 2)}
+    assert "10 wait, and would wait 500 ms" in decide(**outage).why
+
+
 CALM = {"workers": 8, "ready": 8}
+IDLE = tuple(Level(99.0, (30.0,) * 6) for _ in range(6))
+"""Six workers that were last needed a second ago, and are needed again each 30 s."""
+
+
+def test_idle_gaps_are_learned() -> None:
+    """A worker that is always needed again within a second and a half is kept for so long; one that is not needed for half
+    a minute each time is let go."""
+    gaps = {"creation_time": 0.5}
+    assert target(**CALM, levels=(Level(98.8, (1.2,) * 6),) * 6, **gaps) == 6
+    assert target(**CALM, levels=IDLE, **gaps) == 2
+
+
+def test_workers_are_made_before_they_are_needed() -> None:
+    """Workers that are needed at regular intervals are made shortly before, though nothing waits, and let go if they were
+    not needed after all; a limit of usefulness holds for them, too."""
+    lull = {"levels": IDLE, "creation_time": 0.5}
+    assert target(**lull, now=120.0) == 2
+    assert target(**lull, now=128.5) == 6
+    assert decide(**lull, now=128.5).why.startswith("6 are likely to be needed soon, as they were before; ")
+    assert target(**lull, now=128.5, useful=4, useful_why="so it was") == 4
+    assert target(**lull, **CALM, now=140.0) == 2
+
+
+def test_reserve() -> None:
+    """A reserve is for arrivals that come in bursts: all of what Hayward's approximation asks for, or half of it; it is
+    kept, and made, while nothing waits."""
+    load = {"workers": 5, "running": 4, "max_worker_count": 40, **flow(40.0, 0.1)}
+    none, half, full = (RatePolicy(reserve=reserve) for reserve in ("none", "half", "full"))
+    assert [target(policy, **load, peakedness=1.0) for policy in (none, half, full)] == [5, 6, 7]
+    assert [target(policy, **load, peakedness=4.0) for policy in (none, half, full)] == [5, 11, 16]
+    assert target(full, **{**load, "max_worker_count": 10}, peakedness=4.0) == 10
+    assert target(full, **{**load, "workers": 20}, peakedness=0.0) >= 5, "regular arrivals need no less than without"
+    assert target(full, **load, peakedness=4.0, useful=6, useful_why="so it was") == 6
+
+
+def test_creations_are_not_too_frequent() -> None:
+    """In ten seconds no more workers are made than three times the maximum. Then the pool grows no further, and keeps what
+    it has; the base is made in any case."""
+    backlog = {"running": 2, "queued": 1000, **flow(0.0, 1.0, 2)}
+    assert target(**backlog, created=19) == 7
+    assert target(**backlog, created=24) == 2
+    assert decide(**backlog, created=24).why.startswith("24 were made in 10 s, which is the most; 1000 wait")
+    assert target(RatePolicy(creations=0.0), **backlog) == 2
+    assert target(**backlog, created=24, workers=5, ready=3, starting=1) == 5
+    assert target(**backlog, created=24, worker_count=4, workers=2) == 4
+    lull = {**CALM, "levels": (Level(99.9),) * 6, "creation_time": 0.5}
+    assert target(**lull, created=23) == 6
+    assert target(**lull, created=24) == 8
+    assert "so what is there is kept" in decide(**lull, created=24).why
 
 
 @pytest.mark.parametrize(
     ("changes", "kept"),
     [
-        ({"peaks": ((98.9, 8),)}, 2),
-        ({"peaks": ((99.1, 8),)}, 8),
-        ({"peaks": ((98.9, 8), (99.5, 5))}, 5),
-        ({"peaks": ((98.9, 8), (99.5, 5)), "running": 6}, 6),
-        ({"peaks": ((97.1, 8),), "creation_time": 1.0}, 8),
-        ({"peaks": ((96.9, 8),), "creation_time": 1.0}, 2),
-        ({"peaks": ((50.0, 8),), "creation_time": 1e6}, 8),
-        ({"peaks": ((39.9, 8),), "creation_time": 1e6}, 2),
-        ({"peaks": ((98.5, 8),), "usual": Window(0.0, 1.0, 1.0, 10.0)}, 8),
-        ({"peaks": ((97.9, 8),), "usual": Window(0.0, 1.0, 1.0, 10.0)}, 2),
+        ({**needed((98.9, 8))}, 2),
+        ({**needed((99.1, 8))}, 8),
+        ({**needed((98.9, 8), (99.5, 5))}, 5),
+        ({**needed((98.9, 8), (99.5, 5)), "running": 6}, 6),
+        ({**needed((97.1, 8)), "creation_time": 1.0}, 8),
+        ({**needed((96.9, 8)), "creation_time": 1.0}, 2),
+        ({**needed((50.0, 8)), "creation_time": 1e6}, 8),
+        ({**needed((39.9, 8)), "creation_time": 1e6}, 2),
+        ({**needed((98.5, 8)), "usual": Window(0.0, 1.0, 1.0, 10.0)}, 8),
+        ({**needed((97.9, 8)), "usual": Window(0.0, 1.0, 1.0, 10.0)}, 2),
     ],
 )
 def test_shrinks_to_the_recent_peak(changes: dict[str, Any], kept: int) -> None:
@@ -197,17 +268,17 @@ def test_a_changed_rate_is_believed() -> None:
     """A recent rate that differs by more than chance corrects the usual one, up and down."""
     usual = Window(100.0, 100.0, 10.0, 10.0)
     policy = RatePolicy(spare=100)
-    assert "2.0/s arrive" in decide(policy, recent=Window(0.0, 0.0, 0.0, 1.0), usual=usual).why
-    assert "143.8/s arrive" in decide(policy, recent=Window(170.0, 100.0, 10.0, 1.0), usual=usual).why
-    assert "100.0/s arrive" in decide(policy, recent=Window(110.0, 100.0, 10.0, 1.0), usual=usual).why
+    assert "run, at most 2.0/s arrive" in decide(policy, recent=Window(0.0, 0.0, 0.0, 1.0), usual=usual).why
+    assert "run, at least 143.8/s arrive" in decide(policy, recent=Window(170.0, 100.0, 10.0, 1.0), usual=usual).why
+    assert "run, 100.0/s arrive" in decide(policy, recent=Window(110.0, 100.0, 10.0, 1.0), usual=usual).why
     assert "100.0/s arrive" in decide(policy, recent=Window(0.0, 0.0, 0.0, 0.0), usual=usual).why
 
 
 def test_creations_that_have_not_begun_are_dropped() -> None:
     """Workers that could not be started yet are dropped once they are not needed."""
-    assert target(workers=8, ready=2, starting=1, peaks=((99.9, 8),)) == 3
-    assert target(workers=8, ready=2, starting=1, running=5, peaks=((99.9, 8),)) == 5
-    assert decide(workers=8, ready=2, starting=1, peaks=((99.9, 8),)).why.startswith("5 more are no longer needed; ")
+    assert target(workers=8, ready=2, starting=1, **needed((99.9, 8))) == 3
+    assert target(workers=8, ready=2, starting=1, running=5, **needed((99.9, 8))) == 5
+    assert decide(workers=8, ready=2, starting=1, **needed((99.9, 8))).why.startswith("5 more are no longer needed; ")
 
 
 def test_not_more_than_helps() -> None:
@@ -219,7 +290,7 @@ def test_not_more_than_helps() -> None:
     assert target(workers=2, **backlog, **known) == 4
     assert decide(workers=8, **backlog, **known).why.startswith("more workers do not help: so it was; 1000 wait")
     assert target(workers=8, worker_count=6, **backlog, **known) == 6
-    assert target(workers=3, running=2, queued=1, peaks=((99.9, 3),), **flow(20.0, 0.01), **known) == 3
+    assert target(workers=3, running=2, queued=1, **needed((99.9, 3)), **flow(20.0, 0.01), **known) == 3
     assert target(RatePolicy(trials=False), workers=4, **backlog, **known) == 8
 
 
@@ -229,18 +300,17 @@ def test_says_why() -> None:
     assert decide().why == "nothing waits, 0 run, none was completed lately"
     said = decide(running=2, queued=40, creation_time=0.5, **flow(20.0, 0.1, 2)).why
     assert said == (
-        "40 wait, and would wait 2.000 s more when new workers are ready; "
-        "2 run, 20.0/s arrive and take 0.1 s each, which needs 4 workers"
+        "40 wait, and would wait 2.0 s more when new workers are ready, which needs 32 workers; "
+        "2 run, 20.0/s arrive and take 100 ms each, which needs 4"
     )
-    assert decide(running=2, queued=1, **flow(20.0, 0.1, 2)).why.startswith(
-        "1 wait, and will be started within 0.050 s"
-    )
-    assert decide(**CALM).why.startswith("no more than 2 were needed for 1.0 s; nothing waits")
+    assert "would wait 2.0 s, which needs 40 workers; " in decide(running=2, queued=40, **flow(20.0, 0.1, 2)).why
+    assert decide(running=2, queued=1, **flow(20.0, 0.1, 2)).why.startswith("1 wait, and will be started within 50 ms")
+    assert decide(**CALM).why.startswith("more than 2 are not worth keeping; nothing waits")
 
 
 def test_the_need_can_differ_from_the_target() -> None:
     """The need is what the load needs now, whether the target is more (not yet shrunk) or less (limited)."""
-    assert decide(**CALM, peaks=((99.9, 8),)).need == 2
+    assert decide(**CALM, **needed((99.9, 8))).need == 2
     assert decide(running=4, queued=1000, useful=4, workers=4).need == 8
 
 
@@ -263,13 +333,15 @@ def test_frozen() -> None:
         {"hold_services": float("nan")},
         {"hold_creations": -1.0},
         {"hold_most": -1.0},
+        {"creations": -1.0},
+        {"reserve": "some"},
     ],
 )
-def test_wrong_numbers(wrong: dict[str, float]) -> None:
+def test_wrong_numbers(wrong: dict[str, Any]) -> None:
     """A number out of its range raises a ValueError that names the option and the number."""
     (name,) = wrong
     with pytest.raises(ValueError, match=rf"RatePolicy\.{name} must be .*, got {wrong[name]!r}"):
-        RatePolicy(**wrong)  # type: ignore[arg-type]
+        RatePolicy(**wrong)
 
 
 RATES = st.just(0.0) | st.floats(0.01, 1e7)

@@ -258,7 +258,7 @@ def test_a_limit_of_usefulness_is_reported() -> None:
     ended = 0
     actions: list[act.Action] = []
     for _ in range(40):
-        ended += 60
+        ended += 600
         actions = rig.do(tick(10_000, rig.view.ready, 20_000, ended), 0.1)
         for action in actions:
             if isinstance(action, act.StartWorker):
@@ -268,7 +268,7 @@ def test_a_limit_of_usefulness_is_reported() -> None:
     log, retire = actions
     assert isinstance(log, act.Log)
     assert retire == act.Retire(4)
-    assert "more workers do not help: 8 completed 600.0/s, 2 had done 600.0/s; " in log.message % log.args
+    assert "more workers do not help: 8 completed 6000.0/s, 2 had done 6000.0/s; " in log.message % log.args
     assert rig.view.snapshot.useful == 4
 
 

@@ -53,6 +53,7 @@ class FakeWorker:
     shard: Shard = field(default_factory=Shard)
     obeys: bool = False
     cuts: int = 0
+    surplus: bool = False
 
     def cut_off(self) -> bool:
         """Counts the attempt."""

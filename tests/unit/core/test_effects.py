@@ -17,7 +17,7 @@ from tasker.core.effects import SLICE, Driver, Effects, exhausted
 from tasker.logs import GuardedLogger
 from tasker.options import Priority
 from tasker.threads.engine import Engine
-from unit.core.fakes import FakeBackend, FakeDriver, FakeTask, config
+from unit.core.fakes import FakeBackend, FakeDriver, FakeTask, FakeWorker, config
 
 ACTIONS: tuple[type, ...] = get_args(act.Action)
 TASK = FakeTask()
@@ -311,3 +311,17 @@ def test_interrupt() -> None:
     driver.backend = FakeBackend()
     carried_out(driver, act.Interrupt())
     assert driver.backend.calls == [("terminate_all",)]
+
+
+# -- surplus ------------------------------------------------------------------------------------------------------
+
+
+def test_a_starting_worker_is_marked_as_surplus() -> None:
+    """The worker of the seat is to end as soon as it has its resource, or serves after all; a worker that is gone is none
+    of it."""
+    driver = FakeDriver()
+    worker = driver.workers[SEAT] = FakeWorker("w-1")
+    carried_out(driver, act.MarkSurplus(SEAT, surplus=True))
+    assert worker.surplus
+    carried_out(driver, act.MarkSurplus(SEAT, surplus=False), act.MarkSurplus(ev.Seat(2, 9), surplus=True))
+    assert not worker.surplus

@@ -207,6 +207,17 @@ def test_explained() -> None:
     assert (shown.target, shown.ready, shown.starting) == (3, 2, 1)
     assert (shown.worker_count, shown.max_worker_count) == (2, 4)
     assert (shown.latest, shown.snapshot, shown.decisions) == (Decision(3, "more"), None, (decision,))
+    assert (shown.failing_creations, shown.creation_error, shown.next_creation) == (0, None, None)
+
+
+def test_an_outage_is_explained() -> None:
+    """How often no resource could be made, why, and how long it is until the next try, which may be overdue."""
+    failing = {"failing_creations": 2, "creation_error": "no route"}
+    shown = explained(some_view(**failing, next_creation=monotonic() + 100.0))
+    assert (shown.failing_creations, shown.creation_error) == (2, "no route")
+    assert shown.next_creation is not None
+    assert 0.0 < shown.next_creation <= 100.0
+    assert explained(some_view(**failing, next_creation=1.0)).next_creation == 0.0
 
 
 def test_a_manager_that_was_not_started_explains_itself() -> None:
