@@ -12,6 +12,9 @@ from .journal import Cause, Journal, ScalingDecision
 from .scaling import Decision, ScalingPolicy, Snapshot
 from .trials import Trials
 
+_COUNTS = (0.15, 20)
+"""Seconds and completions without which a window says nothing about the time that a task takes."""
+
 
 @dataclass(frozen=True, slots=True)
 class WorkerCounts:
@@ -41,6 +44,8 @@ class Scaler:
         self._wait = target_wait
         self._demand = Demand(now)
         self._trials = Trials(now)
+        self._before = 0
+        """The target before the last trial of fewer workers."""
 
     @property
     def limit(self) -> int:
@@ -63,10 +68,14 @@ class Scaler:
         # Whatever starts or is about to end changes the throughput that a trial compares, and a pool that is not
         # complete is no pool to take workers from.
         settled = not pool.starting and not pool.retiring
-        service = self._demand.recent.service_time
-        self._trials.sample(now, load, pool.ready, self.base, creation_time or 0.0, settled=settled, service=service)
+        usual, trials = self._demand.usual, self._trials
+        counts = usual.seconds >= _COUNTS[0] and usual.completion_rate * usual.seconds >= _COUNTS[1]
+        service = usual.service_time if counts else None
+        probed = trials.probing
+        trials.sample(now, load, pool.ready, self.base, creation_time or 0.0, settled=settled, service=service)
         if self._policy is None or not decides:
             return []
+        before = self.target
         self.snapshot = self._snapshot(load, pool, creation_time, now)
         try:
             decision = self._policy.decide(self.snapshot, now)
@@ -77,7 +86,19 @@ class Scaler:
         except BaseException as error:  # a user's policy, even its SystemExit; the number of workers stays
             return [act.Log("error", "the scaling policy failed: %s: %s", (type(error).__name__, error))]
         self._demand.needed(now, need, creation_time or 0.0)
+        if self._restores(target, probed=probed):
+            # Needed, so that they are held until the arrivals have followed: some clients wait for their answers.
+            self._demand.needed(now, self._before, creation_time or 0.0)
+            why = f"fewer workers complete less, so all are back; {self.latest.why}"
+            return self._aim(self._within(self._before), "policy", why, now)
+        if trials.probing and not probed:
+            self._before = before
         return self._aim(target, "policy", self.latest.why, now)
+
+    def _restores(self, target: int, *, probed: bool) -> bool:
+        """Returns whether a trial of fewer workers has just ended, and they did not do as much."""
+        # The policy alone would not bring them back while tasks wait for less than the target: a trial may change nothing.
+        return probed and self._trials.useful is None and self._before > target >= self.target
 
     def blocked(self, living: int, now: float) -> list[act.Action]:
         """Adds one worker because all living workers run tasks that wait for other tasks."""

@@ -315,7 +315,11 @@ def _gone_before_a_creation(snapshot: Snapshot) -> bool:
     """Returns whether tasks that have only just begun to wait will be started before a resource can be made, though none
     was completed yet by which that could be computed."""
     age, ahead = snapshot.running_age, snapshot.creation_time
-    if not age or ahead is None or not 0.0 < snapshot.oldest_wait <= snapshot.target_wait:
+    if not ahead or snapshot.oldest_wait > snapshot.target_wait:
+        return False
+    if snapshot.running < snapshot.ready:
+        return True  # they have arrived this moment: the workers have not taken the first of them yet
+    if not age or not snapshot.oldest_wait:
         return False
     # At a random moment, a task has on average run for half of its time. If they take longer after all, that shows at
     # the next tick, before any of them has waited for much longer than the target.
@@ -323,7 +327,7 @@ def _gone_before_a_creation(snapshot: Snapshot) -> bool:
 
 
 def _ages(snapshot: Snapshot) -> str:
-    return f"the {snapshot.running} that run began {duration(snapshot.running_age)} ago"
+    return f"{snapshot.running} run on {snapshot.ready} workers, since {duration(snapshot.running_age)}"
 
 
 def _arrival_rate(snapshot: Snapshot) -> tuple[float, str]:

@@ -10,7 +10,8 @@ of the measurement.
 A *measurement* covers an interval in which the number of ready workers was constant. It is *exact* if the queue was
 never empty during the interval: then the workers completed all that they could. A long backlog proves that by its
 numbers. A short one, such as that of clients that each wait for their answer, does not; there, it counts that tasks
-waited and all workers were busy at each of several ticks in a row, if they also took much longer than usual.
+waited and all workers were busy at each of several ticks in a row, if tasks also took much longer than usual, or while
+other numbers of workers are tried.
 
 Fewer workers are tried where the backlog is long, or where tasks take several times as long as they do when nothing
 waits: by Little's law, the throughput times that uncontended service time is the number of workers that do anything but
@@ -136,6 +137,11 @@ class Trials:
         """The limit: more workers than this do not help, as far as is known. None if there is no limit."""
         return self._limit
 
+    @property
+    def probing(self) -> bool:
+        """Whether the limit is a trial of fewer workers."""
+        return self._probing
+
     def forget(self) -> None:
         """Discards all measurements and the limit."""
         self._known.clear()
@@ -156,7 +162,7 @@ class Trials:
 
         ``ready`` counts the ready workers, including those that are going to retire; ``least`` is the number below
         which no limit may fall; ``settled`` says that no worker starts or has to retire, without which no trial of
-        fewer begins; ``service`` is the mean service time of the last second. Times are seconds.
+        fewer begins; ``service`` is the usual service time. Times are seconds.
         """
         self._expire(now)
         self._note_service(now, service)
@@ -177,7 +183,8 @@ class Trials:
             self._begin(last, saturated=saturated)
         self._ticks += 1
         self._proved = self._proved and proved
-        exact = saturated and (self._proved or (self._ticks >= SEEN and self._crowded(tick)))
+        seen = self._ticks >= SEEN and (self._probing or self._climbs or self._crowded(tick))
+        exact = saturated and (self._proved or seen)
         measurement = _measured(self._begun, tick, ready, exact=exact)
         self._note(measurement)
         if measurement is not None and exact:

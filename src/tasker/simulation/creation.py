@@ -18,6 +18,14 @@ class Creation:
     """(begin, end): every creation that begins in this interval fails, as if a database were down."""
     destroy_time: float = 0.0
     """The duration of destroying a resource."""
+    spread: float = 0.0
+    """The standard deviation of the logarithm of a creation's duration, whose mean is ``time``; 0: all take as long."""
+
+    def duration(self, rng: random.Random) -> float:
+        """Draws how long a creation takes."""
+        if not self.spread:
+            return self.time
+        return self.time * rng.lognormvariate(-self.spread * self.spread / 2, self.spread)
 
     def error(self, begun: float, rng: random.Random) -> str | None:
         """Returns why a creation that began at ``begun`` fails; None if it succeeds."""

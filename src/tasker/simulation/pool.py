@@ -151,7 +151,7 @@ class SimulatedPool:
 
     def _serve(self, until: float) -> float | None:
         """Starts all tasks that start before ``until``. If a worker takes a ``Retire`` before, returns its moment."""
-        free, arrivals, services = self._free, self._tasks.arrivals, self._tasks.services
+        free = self._free
         if self._retirements and free:
             # The first worker that is free takes it, before any task that waits, as in the engines.
             moment = max(self._retirements[0], free[0])
@@ -160,8 +160,12 @@ class SimulatedPool:
             heapq.heappop(free)
             self._retirements.popleft()
             return moment
-        if not free:
-            return None
+        if free:
+            self._start_tasks(until)
+        return None
+
+    def _start_tasks(self, until: float) -> None:
+        free, arrivals, services = self._free, self._tasks.arrivals, self._tasks.services
         add, replace, last = self._waits.append, heapq.heapreplace, len(arrivals)
         head = self._head
         while head < last:
@@ -175,11 +179,14 @@ class SimulatedPool:
             add(start - arrived)
             head += 1
         self._head = head
-        return None
 
     def _arrived(self, now: float) -> int:
         self._tail = bisect_right(self._tasks.arrivals, now, self._tail)
         return self._tail
+
+    def _first_arrival(self) -> float:
+        """Returns when the first task that waits has arrived; there must be one."""
+        return self._tasks.arrivals[self._head]
 
     def _running(self, now: float) -> int:
         return sum(moment > now for moment in self._free)
@@ -231,7 +238,7 @@ class SimulatedPool:
             running=running,
             arrived=arrived,
             ended=self._head - running,
-            oldest_wait=now - self._tasks.arrivals[self._head] if self._head < arrived else 0.0,
+            oldest_wait=now - self._first_arrival() if self._head < arrived else 0.0,
             running_age=self._median_age(now, running) if self._head < arrived else 0.0,
         )
         self._step(ev.Tick(load), now)
@@ -265,7 +272,7 @@ class SimulatedPool:
         self._created += 1
         error = self._creation.error(now, self._rng)
         event = ev.WorkerReady(action.seat) if error is None else ev.CreationFailed(action.seat, error)
-        self._schedule(self._creation.time, event, now)
+        self._schedule(self._creation.duration(self._rng), event, now)
 
     def _retire(self, action: act.Retire, now: float) -> None:
         self._retirements.extend([now] * action.count)

@@ -164,11 +164,13 @@ def test_a_burst_that_is_over_before_a_resource_is_made() -> None:
     will be started before a resource can be made; once they have waited for target_wait, each needs a worker."""
     burst = {"running": 2, "queued": 45, "running_age": 0.001, "creation_time": 0.15}
     assert target(**burst, oldest_wait=0.002) == 2
-    assert decide(**burst, oldest_wait=0.002).why == "45 wait, and are soon started: the 2 that run began 1 ms ago"
+    assert decide(**burst, oldest_wait=0.002).why == "45 wait, and are soon started: 2 run on 2 workers, since 1 ms"
     assert target(**burst, oldest_wait=0.2) == 8
     assert target(**{**burst, "running_age": 0.02}, oldest_wait=0.02) == 8, "it takes longer than a creation"
     assert target(**{**burst, "creation_time": None}, oldest_wait=0.002) == 8
     assert target(**{**burst, "running_age": 0.0}, oldest_wait=0.002) == 8, "the age is not known"
+    assert target(**burst) == 8, "nor is the wait"
+    assert target(**{**burst, "running": 0, "running_age": 0.0}) == 2, "the workers have not taken any yet"
 
 
 def test_the_arrivals_of_a_young_pool_may_be_one_burst() -> None:
@@ -421,7 +423,7 @@ def test_more_backlog_never_means_fewer(snapshot: Snapshot, more: int) -> None:
 
 @given(snapshots())
 def test_waits_too_long_never_shrinks(snapshot: Snapshot) -> None:
-    """For any numbers, a pool whose tasks will wait too long does not shrink, except to a limit."""
+    """For any numbers, a pool whose tasks wait too long does not shrink, except to a limit."""
     policy = RatePolicy(trials=False)
-    waiting = dataclasses.replace(snapshot, queued=10_000, usual=EMPTY)
+    waiting = dataclasses.replace(snapshot, queued=10_000, usual=EMPTY, oldest_wait=2 * snapshot.target_wait)
     assert policy.decide(waiting, 100.0).target >= snapshot.workers

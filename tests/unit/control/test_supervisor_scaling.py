@@ -347,3 +347,32 @@ def test_dropped_creations() -> None:
 def test_default_policy() -> None:
     """The default policy is the RatePolicy."""
     assert Rig().plan.policy == RatePolicy()
+
+
+def test_a_trial_that_was_in_vain_changes_nothing() -> None:
+    """If fewer workers complete less, all of them are back when the trial is over, although the policy would not have asked
+    for them: the tasks of clients that wait for their answers hardly wait."""
+    policy = Extreme(8)
+    rig = Rig(2, 8, policy=policy).serving().grown(8)
+    trials = rig.supervisor._scaler._trials
+    trials._limit, trials._probing, trials._until = 4, True, rig.now + 1.0
+    rig.supervisor._scaler._before = 8
+    policy.target = 4
+    assert without_logs(rig.do(tick(running=4), 0.1)) == [act.Retire(4)]
+    for slot in (5, 6, 7, 8):
+        rig.do(ev.WorkerRetiring(seat(slot)))
+        rig.ended(seat(slot))
+    assert len(without_logs(rig.do(tick(queued=4, running=4), 2.0))) == 4
+    assert rig.view.decisions[-1].why == "fewer workers complete less, so all are back; so"
+
+
+def test_a_trial_remembers_what_it_took_away() -> None:
+    """When a trial of fewer workers begins, the number of workers before it is remembered."""
+    rig = Rig(2, 8).serving().grown(8)
+    ended, actions = 0, []
+    while not actions:
+        ended += 60
+        actions = without_logs(rig.do(tick(100_000, 8, 200_000, ended), 0.1))
+    assert actions == [act.Retire(4)]
+    assert "it is tried whether fewer do" in rig.view.decisions[-1].why
+    assert rig.supervisor._scaler._before == 8

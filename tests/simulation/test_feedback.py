@@ -1,0 +1,89 @@
+"""Loads that feel the pool: contention, clients that wait for their answer, and what trials are good for there."""
+
+from __future__ import annotations
+
+import random
+import statistics
+
+import pytest
+
+from tasker.control.scaling import RatePolicy
+from tasker.control.view import Plan
+from tasker.simulation.creation import Creation
+from tasker.simulation.feedback import ClosedLoop, Contention, run_closed_loop
+from tasker.simulation.outcome import Outcome
+from tasker.simulation.services import Constant, Exponential
+
+DATABASE = ClosedLoop(
+    name="database",
+    words="a database that does best with 4 connections",
+    clients=50,
+    services=Exponential(0.01),
+    duration=60.0,
+    contention=Contention(4, 1 / 7),
+    creation=Creation(0.1),
+)
+
+
+def fixed(count: int) -> Plan:
+    """A pool that never scales."""
+    return Plan(count, count, scales=False)
+
+
+def rate(outcome: Outcome, load: ClosedLoop) -> float:
+    """Tasks a second."""
+    return len(outcome.waits) / load.duration
+
+
+def test_contention_by_hand() -> None:
+    """Up to the best number tasks take as long as alone; twice as many take twice as long each, and longer if they lose."""
+    assert [Contention(4).factor(running) for running in (1, 4, 8)] == [1.0, 1.0, 2.0]
+    assert Contention(4, 0.25).factor(8) == 2.5
+
+
+@pytest.mark.parametrize(("workers", "expected"), [(2, 200.0), (4, 400.0), (32, 200.0)])
+def test_a_closed_loop(workers: int, expected: float) -> None:
+    """Fifty clients keep every worker busy; so the throughput is that of the workers, at the database's price."""
+    outcome = run_closed_loop(fixed(workers), DATABASE)
+    assert rate(outcome, DATABASE) == pytest.approx(expected, rel=0.05)
+
+
+def test_clients_that_think() -> None:
+    """A client that waits for its answer and then thinks sends one task in each such cycle, and no more than its rounds."""
+    load = ClosedLoop(name="", words="", clients=3, services=Constant(0.1), duration=100.0, think=0.9, rounds=None)
+    assert rate(run_closed_loop(fixed(3), load), load) == pytest.approx(3.0, rel=0.1)
+    once = ClosedLoop(name="", words="", clients=7, services=Constant(0.1), duration=10.0, begin=5.0, rounds=1)
+    outcome = run_closed_loop(fixed(1), once)
+    assert list(outcome.arrivals) == [5.0] * 7
+    assert list(outcome.waits) == pytest.approx([0.1 * number for number in range(7)])
+
+
+def test_creations_that_vary() -> None:
+    """Creations vary about their mean if they have a spread."""
+    rng = random.Random(1)
+    drawn = [Creation(2.0, spread=0.5).duration(rng) for _ in range(20_000)]
+    assert statistics.fmean(drawn) == pytest.approx(2.0, rel=0.02)
+    assert statistics.stdev(drawn) > 0.5
+    assert Creation(2.0).duration(rng) == 2.0
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_trials_find_what_a_database_does_best(seed: int) -> None:
+    """With trials, the throughput is more than a third higher than with all workers, at less than two thirds of the cost,
+    although the backlog is short."""
+    with_trials = run_closed_loop(Plan(4, 32), DATABASE, seed=seed)
+    without = run_closed_loop(Plan(4, 32, policy=RatePolicy(trials=False)), DATABASE, seed=seed)
+    assert rate(with_trials, DATABASE) > 1.33 * rate(without, DATABASE)
+    assert with_trials.worker_seconds < 0.67 * without.worker_seconds
+
+
+@pytest.mark.parametrize("shift", range(10))
+def test_a_spike_into_a_cold_pool(shift: int) -> None:
+    """HikariCP's spike: fifty clients at once, 2 ms each, on five workers that take 150 ms to make. That is 20 ms of work,
+    so no more than one further worker is made, wherever the ticks fall."""
+    spike = ClosedLoop(
+        name="spike", words="", clients=50, services=Constant(0.002), duration=3.0, rounds=1, creation=Creation(0.15)
+    )
+    outcome = run_closed_loop(Plan(5, 50), spike, warm_up=shift / 100)
+    assert len(outcome.waits) == 50
+    assert outcome.created <= 6
