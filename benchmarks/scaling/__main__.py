@@ -11,7 +11,8 @@ from pathlib import Path
 
 from benchmarks import machine
 from benchmarks.peers import Missing
-from benchmarks.scaling import agreement, limits, plots, report
+from benchmarks.scaling import agreement, limits, plots, report, second
+from benchmarks.scaling.unseen import UNSEEN
 from benchmarks.scaling.workloads import CASES, POOL, REAL, SEED
 from tasker.simulation.comparison import compare
 
@@ -27,12 +28,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         workload = dataclasses.replace(case.workload, duration=case.workload.duration * options.scale)
         comparisons.append(compare(workload, POOL, seed=SEED))
         reach.append(limits.limits_of(comparisons[-1], SEED))
+    rows = second.compare((*CASES, *UNSEEN), options.scale, _log)
+    loops = second.compare_loops(options.scale, _log)
     real = [dataclasses.replace(load, duration=load.duration * options.scale) for load in REAL]
     agreements = agreement.compare(real, options.rounds, _log) if options.rounds else []
     where = machine.here()
     shown = {name: where[name] for name in ("date", "machine", "Python", "load before")}
     path = options.output / "SCALING.md"
-    path.write_text(report.text(CASES, comparisons, reach, agreements, shown), encoding="utf-8")
+    more = second.text(rows, loops, UNSEEN)
+    path.write_text(report.text(CASES, comparisons, reach, agreements, shown, more), encoding="utf-8")
     try:
         plots.draw(options.output / "plots", comparisons)
     except Missing as error:

@@ -40,8 +40,9 @@ def text(
     limits: Sequence[Limits],
     agreements: Sequence[Agreement],
     machine: dict[str, str],
+    more: str = "",
 ) -> str:
-    """Returns the page."""
+    """Returns the page; ``more`` goes before its last table."""
     pool = comparisons[0].pool
     parts = [
         "# Scaling rules, compared\n",
@@ -63,6 +64,7 @@ def text(
         "## The rules\n",
         "\n".join(f"- **{rule.title}**: {rule.words}." for rule in RULES.values()) + "\n",
         *(_table(comparison) for comparison in comparisons),
+        more,
         _agreement(agreements, machine) if agreements else "",
     ]
     return "\n".join(part for part in parts if part)
