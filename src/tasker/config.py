@@ -43,6 +43,7 @@ class ConfigOptions(TypedDict, total=False):
     rate_window: float
     target_wait: float
     scaling: ScalingPolicy | None
+    max_memory: float | None
     sync_in_thread: bool
     slow_callback: float
     backend: Backend | None
@@ -107,6 +108,9 @@ class Config(Generic[R]):
     more tasks would wait longer."""
     scaling: ScalingPolicy | None = None
     """Decides the number of workers. None: ``RatePolicy()``."""
+    max_memory: float | None = None
+    """The share of the memory, more than 0 and at most 1, above which no burst worker is added: of the container's limit if
+    it has one, otherwise of the machine's memory. Known on Linux; elsewhere there is no limit. None: no limit."""
     sync_in_thread: bool = True
     """For ``AsyncTaskManager``: whether tasks, ``on_create`` and ``on_destroy`` that are not coroutine functions run in
     a thread of their worker, so that they may block. False: they run in the event loop, which saves switching
@@ -170,6 +174,7 @@ class Config(Generic[R]):
         _integer(self, "resource_pool_size", 0)
         _integer(self, "max_temporary_resources", 0, optional=True)
         _integer(self, "max_queue_size", 1, optional=True)
+        _check_share(self, "max_memory")
         _duration(self, "burst_interval", zero=True)
         _duration(self, "cancel_grace", zero=True)
         _duration(self, "rate_window")
@@ -241,6 +246,13 @@ def _integer(config: Config[Any], field: str, least: int, note: str = "", *, opt
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         allowed = "a positive integer" if least == 1 else f"an integer of at least {least}{note}"
         raise _wrong(field, value, allowed + (" or None" if optional else ""))
+
+
+def _check_share(config: Config[Any], field: str) -> None:
+    value = getattr(config, field)
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if value is not None and not (number and 0 < value <= 1):
+        raise _wrong(field, value, "a number, more than 0 and at most 1, or None")
 
 
 def _duration(config: Config[Any], field: str, *, zero: bool = False, optional: bool = False) -> None:

@@ -10,6 +10,7 @@ from support.observers import RecordingLogger
 from support.resources import ScriptedResources
 from support.waiting import eventually, throughout
 from tasker import Decision, ScalingExplanation, Snapshot
+from tasker.core.memory import memory_use
 
 
 class Fixed:
@@ -238,6 +239,20 @@ async def test_the_base_serves_while_the_pool_changes_its_mind(engine: Any, kit:
         assert watch.looks > 0
         assert watch.violations == []
     assert len(resources.created) == 5
+
+
+@pytest.mark.skipif(memory_use() is None, reason="how much memory is in use is not known here")
+async def test_no_burst_where_memory_is_short(engine: Any, kit: Any) -> None:
+    """While more of the memory is in use than max_memory, no burst worker comes, however many tasks wait."""
+    gate = engine.gate()
+    async with engine.manager(worker_count=1, max_worker_count=4, burst_interval=0.02, max_memory=1e-6) as m:
+        for _ in range(9):
+            await m.submit(kit.holds(gate))
+        await eventually(lambda: "of the memory is in use, more than max_memory; " in str(m.explain()))
+        await gate.arrivals(1)
+        assert m.stats().active_workers == 1
+        assert m.explain().target == 1
+        gate.open()
 
 
 async def test_a_lost_base_worker_in_the_middle_of_growing(engine: Any, kit: Any) -> None:

@@ -43,6 +43,7 @@ DEFAULTS = {
     "rate_window": 10.0,
     "target_wait": 0.1,
     "scaling": None,
+    "max_memory": None,
     "sync_in_thread": True,
     "slow_callback": 0.1,
     "backend": None,
@@ -122,6 +123,7 @@ BAD: dict[str, tuple[list[Any], str]] = {
         f"a MetricsCollector (it lacks {', '.join(COLLECTOR)})",
     ),
     "backend": (["process", 1, object()], "a backend (such as ProcessBackend()) or None"),
+    "max_memory": ([0, 0.0, -0.5, 1.1, 90, True, "90%", float("nan")], "a number, more than 0 and at most 1, or None"),
     "scaling": ([object(), lambda snapshot, now: None], "a ScalingPolicy (it lacks decide)"),
 }
 

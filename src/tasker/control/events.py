@@ -31,6 +31,8 @@ class Load:
     """The seconds for which the first task of the queue has waited."""
     running_age: float = 0.0
     """The median of the seconds for which the running tasks have run, while tasks wait; 0 if it is not known."""
+    memory: float | None = None
+    """The share of the memory that is in use, from 0 to 1; None if it does not matter or is not known."""
 
 
 @dataclass(frozen=True, slots=True)

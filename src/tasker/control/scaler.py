@@ -31,7 +31,15 @@ class WorkerCounts:
 class Scaler:
     """Keeps the target within its bounds, and the measurements that policies decide on. Not thread-safe."""
 
-    def __init__(self, base: int, most: int, policy: ScalingPolicy | None, target_wait: float, now: float) -> None:
+    def __init__(
+        self,
+        base: int,
+        most: int,
+        policy: ScalingPolicy | None,
+        target_wait: float,
+        now: float,
+        max_memory: float | None = None,
+    ) -> None:
         self.base: int = base
         self.most: int = most
         self.target: int = 0
@@ -42,6 +50,7 @@ class Scaler:
         self.snapshot: Snapshot | None = None
         self._policy = policy
         self._wait = target_wait
+        self._max_memory = max_memory
         self._demand = Demand(now)
         self._trials = Trials(now)
         self._before = 0
@@ -90,10 +99,19 @@ class Scaler:
             # Needed, so that they are held until the arrivals have followed: some clients wait for their answers.
             self._demand.needed(now, self._before, creation_time or 0.0)
             why = f"fewer workers complete less, so all are back; {self.latest.why}"
-            return self._aim(self._within(self._before), "policy", why, now)
+            return self._aim(*self._afforded(self._within(self._before), why, load), now)
         if trials.probing and not probed:
             self._before = before
-        return self._aim(target, "policy", self.latest.why, now)
+        return self._aim(*self._afforded(target, self.latest.why, load), now)
+
+    def _afforded(self, target: int, why: str, load: Load) -> tuple[int, Cause, str]:
+        """Returns the target, no more than the present one if too much memory is in use, and why."""
+        memory, most = load.memory, self._max_memory
+        if target > self.target and memory is not None and most is not None and memory > most:
+            target, why = self.target, f"{memory:.0%} of the memory is in use, more than max_memory; {why}"
+            assert self.latest is not None
+            self.latest = Decision(target, why, self.latest.need)
+        return target, "policy", why
 
     def _restores(self, target: int, *, probed: bool) -> bool:
         """Returns whether a trial of fewer workers has just ended, and they did not do as much."""

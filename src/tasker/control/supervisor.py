@@ -43,7 +43,8 @@ class Supervisor:
         self.table: WorkersTable = WorkersTable()
         self._plan = plan
         policy = plan.policy if plan.scales else None
-        self._scaler = Scaler(plan.worker_count, plan.max_worker_count, policy, plan.target_wait, now)
+        base, most = plan.worker_count, plan.max_worker_count
+        self._scaler = Scaler(base, most, policy, plan.target_wait, now, plan.max_memory)
         self._surplus = Surplus()
         self._gate = CreationGate(plan.creation_backoff, rng)
         self._pool = PoolState(CreationGate(plan.creation_backoff, rng), exists=plan.has_pool)

@@ -25,6 +25,7 @@ class Plan:
     """Whether ``run_task`` has a pool of resources."""
     interrupts: bool = False
     """Whether tasks that run can be interrupted by force, and their resources destroyed all the same."""
+    max_memory: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

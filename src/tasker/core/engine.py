@@ -23,6 +23,7 @@ from tasker.control.view import View
 from tasker.core.counters import Counters, Flow
 from tasker.core.effects import Effects
 from tasker.core.hooks import Hooks
+from tasker.core.memory import memory_use
 from tasker.core.planning import load_of, plan_of
 from tasker.core.ports import JudgedWaits, RemoteBackend, WorkerPort
 from tasker.errors import ConfigError, ShutdownError, TaskKilled
@@ -129,7 +130,8 @@ class EngineCore(abc.ABC, Generic[W]):
     def tick(self, now: float) -> None:
         """Lets the supervisor decide about the number of workers."""
         tasks = [worker.shard.future for worker in list(self.workers.values())]
-        self.step(ev.Tick(load_of(self.sample_rates(now), self.levels, now, tasks)), now)
+        memory = None if self.config.max_memory is None else memory_use()
+        self.step(ev.Tick(load_of(self.sample_rates(now), self.levels, now, tasks, memory)), now)
 
     def answer_drained(self, now: float) -> None:
         """Looks, after a stop or kill, whether anything is still outstanding; if not, the workers may end.

@@ -26,12 +26,15 @@ def plan_of(config: Config[Any]) -> Plan:
         target_wait=config.target_wait,
         has_pool=config.pool_size > 0,
         interrupts=config.backend is not None,
+        max_memory=config.max_memory,
     )
 
 
-def load_of(flow: Flow, levels: Iterable[Sequence[Any]], now: float, tasks: Iterable[Any] = ()) -> Load:
-    """How busy the workers are. Tasks of ``run_task`` are not theirs. ``tasks``: what each worker runs, or None. Costs
-    O(workers)."""
+def load_of(
+    flow: Flow, levels: Iterable[Sequence[Any]], now: float, tasks: Iterable[Any] = (), memory: float | None = None
+) -> Load:
+    """How busy the workers are. Tasks of ``run_task`` are not theirs. ``tasks``: what each worker runs, or None;
+    ``memory``: the share of it that is in use. Costs O(workers)."""
     return Load(
         queued=flow.queued,
         running=flow.running - flow.inline_running,
@@ -39,6 +42,7 @@ def load_of(flow: Flow, levels: Iterable[Sequence[Any]], now: float, tasks: Iter
         ended=flow.done - flow.inline_done,
         oldest_wait=max((_waited(level, now) for level in levels), default=0.0) if flow.queued else 0.0,
         running_age=_median_age(tasks, now) if flow.queued else 0.0,
+        memory=memory,
     )
 
 

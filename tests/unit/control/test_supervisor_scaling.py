@@ -376,3 +376,16 @@ def test_a_trial_remembers_what_it_took_away() -> None:
     assert actions == [act.Retire(4)]
     assert "it is tried whether fewer do" in rig.view.decisions[-1].why
     assert rig.supervisor._scaler._before == 8
+
+
+def test_a_ceiling_by_memory() -> None:
+    """While more of the memory is in use than max_memory, the pool does not grow, and says why; it shrinks, and keeps its
+    base. Without max_memory, or where the memory is not known, nothing changes."""
+    rig = Rig(2, 8, policy=Extreme(5), max_memory=0.8).serving()
+    assert rig.do(ev.Tick(ev.Load(0, 0, 0, 0, memory=0.9)), 0.1) == []
+    assert rig.view.latest == Decision(2, "90% of the memory is in use, more than max_memory; so", 5)
+    assert len(without_logs(rig.do(ev.Tick(ev.Load(0, 0, 0, 0, memory=0.8)), 0.1))) == 3
+    free = Rig(2, 8, policy=Extreme(5)).serving()
+    assert len(without_logs(free.do(ev.Tick(ev.Load(0, 0, 0, 0, memory=0.9)), 0.1))) == 3
+    unknown = Rig(2, 8, policy=Extreme(5), max_memory=0.8).serving()
+    assert len(without_logs(unknown.do(tick(), 0.1))) == 3
