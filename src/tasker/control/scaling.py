@@ -130,14 +130,17 @@ class RatePolicy:
     Until a first task has completed, each task needs a worker.
 
     *Growing.* Only while tasks wait, and only if they would still wait longer than ``target_wait`` when a worker that
-    is started now has made its resource.
+    is started now has made its resource; with a reserve, also while nothing waits.
 
-    *Shrinking.* To the greatest need of the last seconds: ``hold``, ``hold_services`` times the service time or
-    ``hold_creations`` times the creation time, whichever is longest, up to ``hold_most``. A policy that keeps an idle
-    worker for as long as its creation costs pays at most twice what a clairvoyant one would (the ski-rental problem:
-    A. Karlin et al., "Competitive snoopy caching", 1988); the default is longer, because tasks wait for a creation.
-    Creations that have not begun, because earlier ones failed or there was no room, are dropped as soon as they are not
-    needed.
+    *Reserve.* Arrivals that come in bursts need more than Erlang C asks for: ``"full"`` sizes the pool by the measured
+    peakedness (Hayward's approximation), ``"half"`` half way.
+
+    *Shrinking.* To let a worker go that is needed again costs ``hold`` seconds, ``hold_services`` times the service time or
+    ``hold_creations`` times the creation time, whichever is longest, up to ``hold_most``. It is kept for so long (ski
+    rental: A. Karlin et al., "Competitive snoopy caching", 1988) until enough of its idle gaps are known; then for as
+    long as is cheapest with gaps like these, or another one is made shortly before it is needed (``holding``). Creations
+    that have not begun, because earlier ones failed or there was no room, are dropped as soon as they are not needed.
+    No more than ``creations`` times the maximum are made in ten seconds.
 
     *Limit.* It never asks for more workers than ``Snapshot.useful``, unless ``trials`` is False.
     """
