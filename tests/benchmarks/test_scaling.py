@@ -9,6 +9,8 @@ import pytest
 
 from benchmarks.scaling import __main__ as suite
 from benchmarks.scaling import agreement, limits
+from benchmarks.scaling.second import LOOPS
+from benchmarks.scaling.unseen import UNSEEN
 from benchmarks.scaling.workloads import CASES, POOL, REAL, SEED
 from tasker.simulation.comparison import compare
 
@@ -20,6 +22,10 @@ def test_the_page(tmp_path: Path) -> None:
     page = (tmp_path / "SCALING.md").read_text(encoding="utf-8")
     for case in CASES:
         assert f"## {case.workload.name[0].upper()}{case.workload.name[1:]}\n" in page
+    for case in UNSEEN:
+        assert f"### {case.workload.name[0].upper()}{case.workload.name[1:]}\n" in page
+    for loop, _, _ in LOOPS:
+        assert f"| {loop.name}: " in page
     for name in ("scaling-workers.svg", "scaling-trade.svg"):
         assert f"plots/{name}" in page
         assert (tmp_path / "plots" / name).stat().st_size > 10_000

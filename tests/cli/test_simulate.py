@@ -34,7 +34,7 @@ def test_table_and_report(shop: Workshop) -> None:
     lines = done.stdout.splitlines()
     for rule in RULES.values():
         (line,) = [line for line in lines if line.startswith(f"{rule.title} ")]
-        assert line.split("x  ")[-1] in ("good", "slow", "costly", "slow and costly")
+        assert line.split("x  ")[-1] in ("good", "slow", "late", "costly", "slow and costly", "late and costly")
     assert "oracle: at least" in done.stdout
     assert lines[-1] == "report: out.html"
     assert shop.read("out.html").startswith("<!doctype html>")

@@ -9,10 +9,12 @@ from html.parser import HTMLParser
 
 import pytest
 
+from tasker.cli.simulate.text import verdict
 from tasker.simulation import arrivals, report, services
 from tasker.simulation.comparison import Comparison, compare
 from tasker.simulation.creation import Creation
-from tasker.simulation.rules import RULES, PoolOptions
+from tasker.simulation.plots import _DASHES
+from tasker.simulation.rules import OWN, RULES, PoolOptions
 from tasker.simulation.workload import Workload
 
 pytest.importorskip("matplotlib")
@@ -98,6 +100,24 @@ def test_failures_are_shown() -> None:
     assert "given up" in text
     assert "creations that fail" in text
     assert "3 s to 4 s" in text
+
+
+def test_most_tasks_are_late() -> None:
+    """If the load is too much even for the maximum, the p99 may be good compared with it, but the verdict is not."""
+    overload = comparison(arrivals=arrivals.Poisson(200), services=services.Constant(0.1))
+    own = overload.figures[0]
+    assert overload.waits_well(own)
+    assert overload.mostly_late(own)
+    text = report.text(overload)
+    assert 'class="verdict bad"' in text
+    assert "of them are late: they waited longer than the target" in text
+    assert verdict(overload, own).startswith("late")
+
+
+def test_equal_lines_are_told_apart() -> None:
+    """Each rule but tasker's own, whose line is wide and lies below the others, has dashes of its own."""
+    assert set(_DASHES) == set(RULES) - {OWN}
+    assert len(set(_DASHES.values())) == len(_DASHES)
 
 
 def test_nothing_arrives() -> None:

@@ -47,6 +47,10 @@ class Comparison:
         """Returns whether the waits are good enough and every task was served."""
         return figures.p99 <= self.allowed_wait and not figures.failed
 
+    def mostly_late(self, figures: Figures) -> bool:
+        """Returns whether most tasks waited longer than the target, as they may even in the fixed maximum pool."""
+        return figures.late > 0.5
+
     def costs_well(self, figures: Figures) -> bool:
         """Returns whether the worker-seconds are good enough."""
         return self.cost(figures) <= FACTOR

@@ -34,8 +34,8 @@ dd { margin: 0 0 .5rem; }
 .verdict.good { border-color: var(--good); }
 .verdict.bad { border-color: var(--bad); }
 .wide { overflow-x: auto; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; width: 100%; }
-th, td { padding: .3rem .6rem; text-align: right; white-space: nowrap; border-bottom: 1px solid var(--line); }
+table { border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums; width: 100%; }
+th, td { padding: .3rem .4rem; text-align: right; white-space: nowrap; border-bottom: 1px solid var(--line); }
 tbody th, thead th:first-child { text-align: left; font-weight: 600; position: sticky; left: 0; background: var(--paper); }
 thead th { color: var(--soft); font-weight: 500; }
 td.good { color: var(--good); }

@@ -25,6 +25,15 @@ COLOURS: dict[str, str] = {
 }
 """The colour of each rule, readable on white and on black."""
 
+_DASHES: dict[str, Any] = {
+    "base": (0, (6, 2)),
+    "max": (0, (4, 4)),
+    "go": (4, (4, 4)),
+    "kpa": (0, (1, 1.5)),
+    "hpa": (0, (6, 2, 1, 2)),
+}
+"""Of the other rules, whose lines are thin and lie on tasker's wide one: so equal lines are all seen."""
+
 # Placeholders: matplotlib can't write CSS variables, so it draws in these colours, which `_svg` then replaces.
 _INK, _LINE, _ORACLE = "#010203", "#040506", "#070809"
 _VARIABLES = {_INK: "var(--ink)", _LINE: "var(--line)", _ORACLE: "var(--oracle)"}
@@ -121,8 +130,9 @@ def _time_axis(axis: Any, comparison: Comparison) -> None:
 
 
 def _line(axis: Any, figures: Figures, x: Sequence[float], y: Sequence[float], **options: Any) -> None:
-    own = figures.rule == OWN
-    axis.plot(x, y, color=COLOURS[figures.rule], linewidth=1.8 if own else 1.1, zorder=3 if own else 2, **options)
+    own, dashes = figures.rule == OWN, _DASHES.get(figures.rule, "solid")
+    width, order = (3.0, 2) if own else (1.2, 3)
+    axis.plot(x, y, color=COLOURS[figures.rule], linestyle=dashes, linewidth=width, zorder=order, **options)
 
 
 def _samples(axis: Any, comparison: Comparison, value: Callable[[Sample], int]) -> None:

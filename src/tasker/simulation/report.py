@@ -49,11 +49,14 @@ def _head(comparison: Comparison) -> Iterator[str]:
     yield '<dl class="facts">'
     yield from (f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in facts)
     yield "</dl>"
-    waits = comparison.waits_well(own)
+    waits, late = comparison.waits_well(own), comparison.mostly_late(own)
     costs = comparison.costs_well(own)
-    yield f'<p class="verdict {"good" if waits and costs else "bad"}"><strong>tasker</strong>: 99% of the tasks start'
+    yield f'<p class="verdict {"good" if waits and costs and not late else "bad"}"><strong>tasker</strong>: 99% of the tasks start'
     yield f"within {seconds(own.p99)} ({_allowed(waits)} {seconds(comparison.allowed_wait)}), at"
-    yield f"{comparison.cost(own):.2f} times the oracle's worker-seconds ({_allowed(costs)} {FACTOR:g}).</p>"
+    yield f"{comparison.cost(own):.2f} times the oracle's worker-seconds ({_allowed(costs)} {FACTOR:g})."
+    if late:
+        yield f"But {own.late:.0%} of them are late: they waited longer than the target."
+    yield "</p>"
 
 
 def _allowed(well: bool) -> str:

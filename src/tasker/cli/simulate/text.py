@@ -63,6 +63,8 @@ def verdict(comparison: Comparison, figures: Figures) -> str:
         faults.append("gave up tasks")
     elif not comparison.waits_well(figures):
         faults.append("slow")
+    elif comparison.mostly_late(figures):
+        faults.append("late")
     if not comparison.costs_well(figures):
         faults.append("costly")
     return " and ".join(faults) or "good"
