@@ -47,7 +47,7 @@ class _Keeper:
     async def _run(self) -> None:
         maker = self._engine.maker
         try:
-            with hook_scope(self._engine, "on_create of a resource of run_task"):
+            with hook_scope(self._engine, "on_create for the pool of run_task"):
                 handle = self.handle = await maker.make(self._name)
         except BaseException as error:
             if self._engine.torn_down:
@@ -56,7 +56,7 @@ class _Keeper:
             return
         self.made.set_result(None)
         await self._until_asked(handle)
-        with hook_scope(self._engine, "on_destroy of a resource of run_task"):
+        with hook_scope(self._engine, "on_destroy for the pool of run_task"):
             await outlasting_loop_end(maker.end(handle), self._engine)
 
     async def _until_asked(self, handle: AsyncResourceHandle) -> None:
