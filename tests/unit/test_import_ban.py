@@ -17,6 +17,8 @@ import tasker
 from tasker import control
 
 ALLOWED = {
+    "functools",
+    "itertools",
     "operator",
     "__future__",
     "collections",

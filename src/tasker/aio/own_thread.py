@@ -94,7 +94,7 @@ class OwnThread:
         # Either this thread has forked, and ends, as there is no loop to deliver to. Or the loop's thread has, and what
         # waits for this one would wait for ever.
         self._forked = True
-        if self._outcome is not None:
+        if self._outcome is not None and not self._loop.is_closed():
             self._loop.call_soon(_settle, self._outcome, (True, _elsewhere()))
 
     def _run(self) -> None:

@@ -50,6 +50,12 @@ def _after() -> None:
 
 
 def _forked() -> None:
+    errors: list[BaseException] = []
     for inherited in list(_inherited):
-        inherited.forked()
+        try:
+            inherited.forked()
+        except BaseException as error:  # the others have to be disabled all the same
+            errors.append(error)
     _after()
+    if errors:
+        raise errors[0]  # which Python reports, and ignores

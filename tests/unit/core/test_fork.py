@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import weakref
 from typing import Any
 
 import pytest
@@ -33,6 +34,7 @@ def hooks(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     registered: list[Any] = []
     monkeypatch.setattr(os, "register_at_fork", lambda **hooks: registered.append(hooks), raising=False)
     monkeypatch.setattr(fork, "_hooked", [])
+    monkeypatch.setattr(fork, "_inherited", weakref.WeakKeyDictionary())  # what other tests have left is none of these
     return registered
 
 
@@ -47,6 +49,25 @@ def test_one_hook_for_all(hooks: list[Any]) -> None:
     assert sorted(hook) == ["after_in_child", "after_in_parent", "before"]
     hook["after_in_child"]()
     assert (one.forks, other.forks) == (1, 1)
+
+
+def test_one_that_fails(hooks: list[Any]) -> None:
+    """The others are disabled all the same, and signals come in again; the error is Python's to report."""
+
+    class Failing(Thing):
+        def forked(self) -> None:
+            super().forked()
+            raise SystemExit("no")
+
+    things = [Failing(), Failing(), Thing()]
+    for thing in things:
+        fork.disable_in_children(thing, (signal.SIGUSR2,))
+    (hook,) = hooks
+    hook["before"]()
+    with pytest.raises(SystemExit, match="no"):
+        hook["after_in_child"]()
+    assert [thing.forks for thing in things] == [1, 1, 1]
+    assert signal.SIGUSR2 not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
 
 
 def test_signals_that_a_child_must_not_receive_too_early(hooks: list[Any]) -> None:
