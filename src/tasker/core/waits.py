@@ -35,7 +35,8 @@ class WaitSearch(abc.ABC, Generic[W]):
     @property
     def moment(self) -> float | None:
         """When the waits have to be judged though nothing is reported (the clock of ``now``), or None."""
-        return self._judge.gives_up_at(self._staff())
+        # Asked after each event, and most managers have no limit for it.
+        return None if self._engine.config.creation_timeout is None else self._judge.gives_up_at(self._staff())
 
     def would_hang(self, needs: Mapping[W, Need[Any]], running: Mapping[Any, W]) -> bool:
         """Returns whether one of the waits could last for ever, were it not for what the engine has not looked at."""

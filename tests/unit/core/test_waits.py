@@ -85,9 +85,10 @@ def test_the_message_about_several_tasks(need: Need[str], text: str) -> None:
 
 
 def test_a_worker_is_asked_for() -> None:
-    """Where the pool may grow, it is reported how many workers wait, and nothing is refused."""
+    """Where the pool may grow, it is reported how many workers wait, and nothing is refused, however long it takes."""
     search, engine = rig(2, may_grow=True)
     search.settle(needs(a="x", b="y"), {}, 0.0)
+    assert search.moment is None
     assert engine.reported == [ev.AllBlocked(2)]
     assert search.refused == {}
 
