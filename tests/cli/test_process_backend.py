@@ -157,7 +157,8 @@ def test_on_create_that_fails_is_reported(shop: Workshop) -> None:
     """A job whose resource can't be made in the child ends with the reason."""
     shop.write("jobs.py", 'def on_create():\n    raise OSError("no database")\ndef task(ctx, r, item):\n    return 1\n')
     shop.numbers(2)
-    done = shop.run("run", "jobs.py", "in.txt", *TWO, "--creation-timeout", 0.5, "--output", "out.jsonl")
+    # Long enough for the interpreter of a child to start on a busy machine.
+    done = shop.run("run", "jobs.py", "in.txt", *TWO, "--creation-timeout", 4, "--output", "out.jsonl")
     assert done.returncode != 0
     assert "no database" in done.stderr
 

@@ -45,7 +45,8 @@ class Struck(Owner):
         self._strike("after it was counted")
 
     def left_queue(self, future: Any) -> None:
-        """Keeps the future."""
+        """Keeps the future. May be called again: two threads may complete an ending at once, and a task that has left the
+        queue is not found there a second time."""
         self._strike("after it was notified")
         self.left.append(future)
 
@@ -90,10 +91,10 @@ def test_an_interrupted_cancel(step: str, finder: str) -> None:
         future.cancel()
     FINDERS[finder](future)
     waiting.join()
-    assert (len(owner.ended), calls, owner.left) == (1, [future], [future])
+    assert (len(owner.ended), calls, set(owner.left)) == (1, [future], {future})
     assert future.cancelled()
     assert future.cancel() is True
-    assert (len(owner.ended), calls, owner.left) == (1, [future], [future])
+    assert (len(owner.ended), calls, set(owner.left)) == (1, [future], {future})
 
 
 @pytest.mark.parametrize("step", ["before it is counted", "after it was counted", "after it was notified"])
@@ -139,7 +140,7 @@ def test_ctrl_c_at_each_moment_of_cancel() -> None:
         future, owner, calls = futures[-1]
         assert future.done() is bool(calls) is bool(owner.left), where
         assert future.cancel() is True
-        assert (len(owner.ended), len(calls), len(owner.left)) == (1, 1, 1), where
+        assert (len(owner.ended), len(calls), set(owner.left)) == (1, 1, {future}), where
     assert struck > 10
 
 
