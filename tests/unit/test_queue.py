@@ -171,14 +171,39 @@ def test_sweep_beside_others(monkeypatch: pytest.MonkeyPatch) -> None:
     assert drain(queue) == [*tasks[1:], later]
 
 
-def test_sweep_leaves_no_task_without_a_token(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A worker that has taken a token, and not yet its task, costs one token too many, never one too few."""
+def test_sweep_beside_a_worker_that_has_yet_to_take_its_task(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It finds the oldest task afterwards, and each of the others has its token."""
     monkeypatch.setattr(queues, "_FRONT", 0)
     queue, (first, second) = filled([NORMAL, NORMAL])
     queue.tokens.get()
     queue.sweep()
     assert queue.take() is first  # the worker with the token
-    assert drain(queue) == [second, None]
+    assert drain(queue) == [second]
+
+
+def test_sweep_beside_a_submitter(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A task that is queued whenever the sweep looks at the tokens keeps its own token."""
+    monkeypatch.setattr(queues, "_FRONT", 1)
+    queue, tasks = filled([NORMAL] * 4)
+    tasks[2]._end(Ending(ValueError()))
+    real, later = queue.tokens, []
+
+    class Tokens:
+        """Lets a submitter in before the number of tokens is read, each time."""
+
+        put, get, get_nowait, empty = real.put, real.get, real.get_nowait, real.empty
+
+        def qsize(self) -> int:
+            """Returns the number of tokens, when one more task has been queued."""
+            later.append(new())
+            queue.put(later[-1], NORMAL)
+            return real.qsize()
+
+    queue.tokens = Tokens()  # type: ignore[assignment]
+    queue.sweep()
+    queue.tokens = real
+    assert later
+    assert drain(queue) == [tasks[0], tasks[1], tasks[3], *later]
 
 
 def test_count(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -149,12 +149,10 @@ class TaskQueue:
         self._tombstones.swept()
         # Without tokens, workers take no tasks meanwhile, except those that have taken a token just before.
         tokens = self._take_tokens()
-        for level in self.levels:
-            _sweep_level(level)
-        # As many as there are tasks now. A worker that has yet to take the task of its token leaves one too many, which
-        # does no harm; one too few would leave a task in the queue for ever.
-        missing = max(0, sum(map(len, self.levels)) - self.tokens.qsize())
-        for token in (*(token for token in tokens if token is not None), *itertools.repeat(None, missing)):
+        removed = sum(map(_sweep_level, self.levels))
+        # One less for each task that was removed. What others queue or take meanwhile brings, or has, a token of its own.
+        others = [token for token in tokens if token is not None]
+        for token in (*others, *itertools.repeat(None, max(0, len(tokens) - len(others) - removed))):
             self.tokens.put(token)
 
     def _take_tokens(self) -> list[object]:
@@ -205,11 +203,11 @@ class TaskQueue:
         return [future for level in self.levels for future in level.copy()]
 
 
-def _sweep_level(level: deque[TaskFuture[Any]]) -> None:
-    """Removes ended tasks, except from the front, and keeps the order of the others."""
+def _sweep_level(level: deque[TaskFuture[Any]]) -> int:
+    """Removes ended tasks, except from the front, and keeps the order of the others. Returns how many were removed."""
     behind = list(level)[_FRONT:]
     if not behind:
-        return
+        return 0
     # From the right end, so that a worker finds the oldest task at the left one all the time. Submitters may append
     # meanwhile, and workers may put tasks back.
     taken: list[TaskFuture[Any]] = []
@@ -221,6 +219,7 @@ def _sweep_level(level: deque[TaskFuture[Any]]) -> None:
     waiting += sorted((future for future in taken if id(future) not in known), key=_number)
     # A task that is appended between the last ``pop`` and this comes before these, and none is lost.
     level.extend(waiting)
+    return len(taken) - len(waiting)
 
 
 def _number(future: TaskFuture[Any]) -> int:
