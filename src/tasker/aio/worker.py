@@ -123,6 +123,8 @@ class AsyncWorker:
                 raise
             self.engine.log.fault(f"worker {self.name}", error)
             self._lose_task(error)
+            if len(self.engine.queue):
+                self.engine.queue.wake()  # it may have been woken for a task, which another one has to take now
             return ev.WorkerDied(self.seat, describe(error))
         finally:
             runner.close()
@@ -258,10 +260,6 @@ class AsyncWorker:
         if not healthy and not cancelled:
             self._send_back(future, error)
             return False
-        if not healthy:
-            text = "worker %s replaces its resource: %s left it unhealthy when it was cancelled"
-            engine.log.log("warning", text, self.name, future.label)
-            engine.report(ev.WorkerUnhealthy(self.seat))
         verdict = verdict or own_error(cancelled=cancelled)
         stamps = TaskLifecycleTimestamps(future._queued_at, future._started_at, finished)
         shard.failed(stamps, cancelled=verdict is Verdict.CANCELLED, timed_out=issubclass(type(error), TaskTimeout))
@@ -269,13 +267,17 @@ class AsyncWorker:
         if verdict is not Verdict.CANCELLED:
             engine.hooks.failure(stamps)
         if future.done():  # abandoned by a kill
-            return healthy
-        if cancellation is None:
+            pass
+        elif cancellation is None:
             future._end_error(error)
         elif future.extra().cancel_requested:
             future._end_cancelled(cancellation)
         else:
             future._end_error(cancellation, cancelled=True)
+        if not healthy:
+            text = "worker %s replaces its resource: %s left it unhealthy when it was cancelled"
+            engine.log.log("warning", text, self.name, future.label)
+            engine.report(ev.WorkerUnhealthy(self.seat))
         return healthy
 
     def _send_back(self, future: AsyncTaskFuture[Any], error: BaseException) -> None:

@@ -274,9 +274,10 @@ class Supervisor:
         """Whether a further worker may be made although none of the present ones ends."""
         if not self._serving or (self.phase is Phase.DRAINING and self._gate.failures >= _DRAIN_TRIES):
             return False
-        # A worker that has to retire, but runs a task that waits, keeps its resource until then.
-        present = self.table.count(_STARTING, _READY)
-        return present - self._surplus.leaving < self._scaler.limit and present < self._scaler.most
+        # A worker that has to retire, but runs a task that waits, keeps its resource until then. One that is to be dropped
+        # when it has started is kept as soon as it is needed.
+        present = self.table.count(_STARTING, _READY) - self._surplus.dropped
+        return present - self._surplus.retiring < self._scaler.limit and present < self._scaler.most
 
     # -- the pool of run_task -------------------------------------------------------------------------------------
 

@@ -51,7 +51,8 @@ def _after() -> None:
 
 def _forked() -> None:
     errors: list[BaseException] = []
-    for inherited in list(_inherited):
+    # The latest first: each puts back what it found, such as a signal handler.
+    for inherited in reversed(list(_inherited)):
         try:
             inherited.forked()
         except BaseException as error:  # the others have to be disabled all the same

@@ -73,12 +73,13 @@ class CallbackThread:
         """Stops waiting for the thread. Returns what it has left to do, for the report; it goes on all the same."""
         with self._lock:
             self._helpers.forget(self._thread)
-            if not self._due:
-                return []
-            left = [f"the callback of {self._due[0][0].label}"]
-            if len(self._due) > 1:
-                left.append(f"the callbacks of {len(self._due) - 1} other tasks")
-            return left
+            due = list(self._due)  # one step: the thread may end a callback meanwhile
+        if not due:
+            return []
+        left = [f"the callback of {due[0][0].label}"]
+        if len(due) > 1:
+            left.append(f"the callbacks of {len(due) - 1} other tasks")
+        return left
 
     def forked(self) -> None:
         """In a forked child, the thread does not exist, and the callbacks are the parent's."""

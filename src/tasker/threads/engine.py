@@ -184,8 +184,12 @@ class Engine(FutureOwner):
         self._helpers.remember(worker.thread)
 
     def soon(self, call: Callable[[], None]) -> None:
-        """See ``Driver``."""
+        """See ``Driver``. May be called from finalizers and signal handlers."""
         self._inbox.put(call)
+        if self.finished.is_set():
+            # As in ``Worker.send_back``: the supervisor's thread has emptied the inbox for the last time, or finds the call
+            # there as well. Harmless: what is asked for so late, the notification of a bridge, may be repeated.
+            call()
 
     # -- workers --------------------------------------------------------------------------------------------------
 

@@ -152,10 +152,6 @@ class Worker:
         if not healthy and not cancelled:
             self.send_back(future, error)
             return False
-        if not healthy:
-            text = "worker %s replaces its resource: %s left it unhealthy when it was cancelled"
-            engine.log.log("warning", text, self.name, future.label)
-            engine.report(ev.WorkerUnhealthy(self.seat))
         verdict = verdict or own_error(cancelled=cancelled)
         stamps = TaskLifecycleTimestamps(future._queued_at, future._started_at, finished)
         # Counted before the outcome is visible: a caller that has the error also finds it in ``stats()``.
@@ -163,6 +159,11 @@ class Worker:
         if verdict is not Verdict.CANCELLED:
             engine.hooks.failure(stamps)
         future._end(Ending(error, cancelled=cancelled, forced=True))
+        if not healthy:
+            # After the callbacks of the task: while they run, and may wait, the worker has to count as one that serves.
+            text = "worker %s replaces its resource: %s left it unhealthy when it was cancelled"
+            engine.log.log("warning", text, self.name, future.label)
+            engine.report(ev.WorkerUnhealthy(self.seat))
         return healthy
 
     def send_back(self, future: TaskFuture[Any], error: BaseException) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from typing import Any
 
 import pytest
@@ -126,3 +127,36 @@ def test_a_fork_in_it(threads: Any) -> None:
         assert (called, os.read(lines, 9)) == (["next"], b"x")
     os.close(lines)
     os.close(written)
+
+
+def test_a_callback_in_a_worker_that_is_to_be_replaced(threads: Any) -> None:
+    """While the callbacks of a task run that has spoiled its resource by its cancellation, its worker counts as one that
+    serves: the waits of others are judged by that."""
+    started, calling = threads.gate(), threads.gate()
+
+    def obeys(ctx: Any, resource: Any) -> None:
+        started.arrive()
+        ctx.wait(20)
+        ctx.raise_if_cancelled()
+
+    with threads.build(check_health=lambda error: False) as m:
+        future = m.submit(obeys, callback=lambda value, error: calling.pass_through())
+        started.wait_arrivals(1)
+        future.cancel()
+        calling.wait_arrivals(1)
+        handled = threading.Event()
+        m._engine.soon(handled.set)
+        assert handled.wait(20)  # and with it whatever was reported before
+        assert m._engine.view.ready == 1
+        assert m.stats().replaced_workers == 0
+        calling.open()
+        wait_until(lambda: m.stats().replaced_workers == 1)
+
+
+def test_a_bridge_that_is_settled_after_the_end(threads: Any) -> None:
+    """What the supervisor's thread is asked to do when it has ended is done at once by the thread that asks."""
+    m = threads.build()
+    m.stop()
+    called: list[int] = []
+    m._engine.soon(lambda: called.append(threading.get_ident()))
+    assert called == [threading.get_ident()]

@@ -111,3 +111,14 @@ def test_dropped_workers_hold_no_one_back() -> None:
     want(rig, policy, 2)
     blocked: list[Any] = without_logs(rig.do(ev.AllBlocked(2)))
     assert blocked == [keep(3)]
+
+
+def test_a_dropped_worker_is_one_more_that_may_serve() -> None:
+    """At the maximum a worker that is to be dropped can still be kept: waits for a further worker are no deadlock."""
+    policy = Wanted(2)
+    rig = Rig(1, 2, policy=policy).serving()
+    rig.do(tick(), 0.1)
+    assert not rig.view.may_grow
+    assert want(rig, policy, 1) == [drop(2)]
+    assert (rig.view.starting, rig.view.may_grow) == (0, True)
+    assert without_logs(rig.do(ev.AllBlocked(1))) == [keep(2)]

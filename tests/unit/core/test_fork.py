@@ -51,6 +51,26 @@ def test_one_hook_for_all(hooks: list[Any]) -> None:
     assert (one.forks, other.forks) == (1, 1)
 
 
+def test_the_latest_first(hooks: list[Any]) -> None:
+    """What was begun inside of something else is undone before it."""
+    order: list[str] = []
+
+    class Named(Thing):
+        def __init__(self, name: str) -> None:
+            super().__init__()
+            self.name = name
+
+        def forked(self) -> None:
+            order.append(self.name)
+
+    things = [Named("outer"), Named("inner")]
+    for thing in things:
+        fork.disable_in_children(thing)
+    (hook,) = hooks
+    hook["after_in_child"]()
+    assert order == ["inner", "outer"]
+
+
 def test_one_that_fails(hooks: list[Any]) -> None:
     """The others are disabled all the same, and signals come in again; the error is Python's to report."""
 
