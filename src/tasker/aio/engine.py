@@ -91,6 +91,8 @@ class AsyncEngine(AsyncFutureOwner):
         disable_in_children(self)  # first: ``on_create`` may fork
         try:
             await self.pool.fill()
+            if self.door:  # closed when the pool was full, and nothing was left to be cancelled
+                raise self.shutdown_error()
         except BaseException:
             if self.backend is not None and not self.door:  # otherwise a stop has begun, and finishes it
                 self.backend.finish()

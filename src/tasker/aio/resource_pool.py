@@ -163,7 +163,10 @@ class AsyncResourcePool:
             self._engine.report(PoolResourceLost())
 
     async def refill(self) -> None:
-        """Adds one resource to the pool. Raises what the user's function raises."""
+        """Adds one resource to the pool, unless it is closed. Raises what the user's function raises."""
+        is_late = self._closed or self._engine.killed  # since this was spawned
+        if is_late:
+            return
         self._filling = asyncio.current_task()
         try:
             handle = await self._make()

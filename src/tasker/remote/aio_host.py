@@ -11,6 +11,7 @@ import contextvars
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from tasker.aio.loop_end import outlasting_loop_end
 from tasker.aio.own_thread import OwnThread
 from tasker.aio.ports import EngineForWorkers
 from tasker.aio.queue import AsyncTaskQueue
@@ -323,7 +324,7 @@ class AsyncRemoteWorker(AsyncWorker):
             last = await host.serve()
         self.state = WorkerState.ENDING
         await self._absorb()
-        await host.destroy()
+        await outlasting_loop_end(host.destroy(), engine)
         engine.report(last)
 
     def cut_off(self) -> bool:

@@ -91,6 +91,7 @@ class InlineSession:
         if kind == RESULT:
             return event[2]
         if kind == GARBLED:
+            self._recycle_limits.large = True  # see ``ThreadsWindow``: the session may wait for a judgement
             raise garbled(task.label, event[1])
         if kind == ERROR:
             error: BaseException = event[2]

@@ -77,7 +77,8 @@ class Resource:
         finally:
             if not task.done():  # SIGTERM struck
                 task.cancel()
-                loop.run_until_complete(asyncio.wait([task], timeout=1))
+                # A part of the second that is left then: most of it is for ``on_destroy``.
+                loop.run_until_complete(asyncio.wait([task], timeout=0.25))
 
     def _close_loop(self) -> None:
         import asyncio  # noqa: PLC0415
