@@ -18,8 +18,16 @@ from tasker.errors import DeadlockError
 from .future_log import Callback
 
 
-class BridgeToLoop(Callback):
-    """The callback by which ``asyncio.wrap_future`` passes an outcome on to ``destination``, a future of the loop."""
+class CallbackOfLoop(Callback):
+    """The callback by which ``asyncio.wrap_future`` passes an outcome on to a future of a loop."""
+
+    __slots__ = ()
+    # What awaits the task does not wait for callbacks of the user, as a sleeping thread does not.
+    first = True
+
+
+class BridgeToLoop(CallbackOfLoop):
+    """One that was added in a worker: ``destination`` is the future of the loop."""
 
     __slots__ = ("_turn", "destination", "future")
 

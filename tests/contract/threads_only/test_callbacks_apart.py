@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import threading
 from typing import Any
@@ -160,3 +161,22 @@ def test_a_bridge_that_is_settled_after_the_end(threads: Any) -> None:
     called: list[int] = []
     m._engine.soon(lambda: called.append(threading.get_ident()))
     assert called == [threading.get_ident()]
+
+
+def test_an_awaited_task_does_not_wait_for_callbacks_of_others(threads: Any) -> None:
+    """A loop gets the outcome of a killed task although the callback of another one hangs."""
+    gate = threads.gate()
+    with threads.build() as m:
+        m.submit(lambda ctx, resource: gate.pass_through())
+        gate.wait_arrivals(1)
+        m.submit(lambda ctx, resource: None, callback=lambda value, error: gate.pass_through())
+        awaited = m.submit(lambda ctx, resource: None)
+
+        async def main() -> None:
+            outcome = asyncio.wrap_future(awaited)
+            await asyncio.to_thread(m.kill, 0.2)
+            with pytest.raises((TaskKilled, asyncio.CancelledError)):
+                await asyncio.wait_for(outcome, 10)
+
+        asyncio.run(main())
+        gate.open()
