@@ -206,6 +206,37 @@ def test_sweep_beside_a_submitter(monkeypatch: pytest.MonkeyPatch) -> None:
     assert drain(queue) == [tasks[0], tasks[1], tasks[3], *later]
 
 
+class Restless(deque[Any]):
+    """A level that other threads change whenever it is copied, so many times."""
+
+    left = 0
+
+    def __iter__(self) -> Any:
+        """Raises as a deque does that was changed."""
+        if self.left:
+            self.left -= 1
+            raise RuntimeError("deque mutated during iteration")
+        return super().__iter__()
+
+
+@pytest.mark.parametrize("times", [3, 10**6])
+def test_levels_that_are_changed_meanwhile(times: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the GIL a copy fails if another thread changes the level: it is tried again, and done without at last."""
+    monkeypatch.setattr(queues, "_FRONT", 0)
+    queue, tasks = filled([NORMAL] * 3)
+    level = Restless(tasks)
+    queue.levels = (deque(), level, deque())
+    queue._tombstones.add(3)
+    level.left = times
+    assert queue.waiting() == tasks
+    level.left = times
+    assert queue.count(NORMAL) == 3
+    level.left = times
+    queue.sweep()
+    level.left = 0
+    assert drain(queue) == tasks
+
+
 def test_count(monkeypatch: pytest.MonkeyPatch) -> None:
     """count() leaves out the tasks that have ended and stay in the queue."""
     monkeypatch.setattr(tombstones, "LONG", 2)

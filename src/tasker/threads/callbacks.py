@@ -73,12 +73,14 @@ class CallbackThread:
         """Stops waiting for the thread. Returns what it has left to do, for the report; it goes on all the same."""
         with self._lock:
             self._helpers.forget(self._thread)
-            due = list(self._due)  # one step: the thread may end a callback meanwhile
-        if not due:
-            return []
-        left = [f"the callback of {due[0][0].label}"]
-        if len(due) > 1:
-            left.append(f"the callbacks of {len(due) - 1} other tasks")
+            number = len(self._due)
+            try:
+                first, _ = self._due[0]
+            except IndexError:  # the last one has just ended
+                return []
+        left = [f"the callback of {first.label}"]
+        if number > 1:
+            left.append(f"the callbacks of {number - 1} other tasks")
         return left
 
     def forked(self) -> None:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import itertools
 import queue
 from collections import deque
+from collections.abc import Iterator
 from typing import Any
 
 from tasker.core import tombstones
@@ -167,7 +168,8 @@ class TaskQueue:
     def count(self, level: int) -> int:
         """Returns how many tasks wait in a level. Costs O(level) if ended tasks may be among them."""
         tasks = self.levels[level]
-        return sum(not future.done() for future in tasks.copy()) if self._tombstones else len(tasks)
+        copied = _copied(tasks) if self._tombstones else None
+        return len(tasks) if copied is None else sum(not future.done() for future in copied)
 
     def retire(self, count: int) -> None:
         """Has ``count`` workers end: idle ones at once, otherwise those that first finish a task. Costs O(queued)."""
@@ -199,14 +201,32 @@ class TaskQueue:
 
     def waiting(self) -> list[TaskFuture[Any]]:
         """Returns the queued tasks, most urgent first, including those that have ended and were not discarded."""
-        # A copy is one step; iterating over the deque itself would raise if another thread changes it meanwhile.
-        return [future for level in self.levels for future in level.copy()]
+        return [future for level in self.levels for future in _copied(level) or _one_by_one(level)]
+
+
+def _copied(level: deque[TaskFuture[Any]]) -> list[TaskFuture[Any]] | None:
+    """Returns a copy, or None if other threads change the level all the time."""
+    for _ in range(_MAX_SCANS):
+        try:
+            return list(level)  # one step with the GIL
+        except RuntimeError:  # without it, another thread has changed the level meanwhile
+            continue
+    return None
+
+
+def _one_by_one(level: deque[TaskFuture[Any]]) -> Iterator[TaskFuture[Any]]:
+    """Yields the tasks of a level that other threads change; some that are behind one that is taken are left out."""
+    try:
+        for index in itertools.count():
+            yield level[index]
+    except IndexError:
+        pass
 
 
 def _sweep_level(level: deque[TaskFuture[Any]]) -> int:
     """Removes ended tasks, except from the front, and keeps the order of the others. Returns how many were removed."""
-    behind = list(level)[_FRONT:]
-    if not behind:
+    behind = (_copied(level) or [])[_FRONT:]
+    if not behind:  # or too much goes on there
         return 0
     # From the right end, so that a worker finds the oldest task at the left one all the time. Submitters may append
     # meanwhile, and workers may put tasks back.
