@@ -152,18 +152,18 @@ class Counters:
         """Gives each accepted task its number, and so knows how many there were."""
         self.shards: dict[int, Shard] = {}
         self.ledger: ResourceCounts = ResourceCounts()
-        self.refused = 0
+        self.refused: int = 0
         """Took a number, but the manager closed before they were in."""
-        self.sent_back = 0
+        self.sent_back: int = 0
         """Attempts that ended without an outcome."""
-        self.ended_in_queue = 0
+        self.ended_in_queue: int = 0
         """Ended while no attempt ran: cancelled, killed, out of retries."""
-        self.cancelled_in_queue = 0
+        self.cancelled_in_queue: int = 0
         """Those of them that were cancelled or killed."""
         self.inline_accepted = 0
         self.inline_done = 0
-        self.retried = 0
-        self.user_errors = 0
+        self.retried: int = 0
+        self.user_errors: int = 0
         self.notes: deque[tuple[str, ...]] = deque()
         """What ``note`` was given and was not entered yet."""
 

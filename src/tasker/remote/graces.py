@@ -73,5 +73,5 @@ class Graces:
         self.__init__()  # type: ignore[misc]
 
 
-graces = Graces()
+graces: Graces = Graces()
 os.register_at_fork(after_in_child=graces._forget_all)
