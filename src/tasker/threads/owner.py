@@ -23,7 +23,6 @@ from tasker.options import Priority
 
 from .future import TaskFuture
 from .future_log import Callback, Ending, Waiter
-from .loop_waits import CallbackOfLoop, destination_of
 from .queue import TaskQueue
 from .queue_slots import QueueSlots, SlotWait
 from .this_thread import this_thread
@@ -148,9 +147,7 @@ class FutureOwner(EngineCore[Worker], abc.ABC):
 
     def callback(self, future: TaskFuture[Any], fn: Callable[[Any], object]) -> Callback:
         """See ``Owner``."""
-        if this_thread.worker is not None:
-            return self.waits.callback(future, fn)
-        return Callback(fn) if destination_of(fn) is None else CallbackOfLoop(fn)
+        return self.waits.callback(future, fn)
 
     def leave_wait(self, ticket: object) -> None:
         """See ``Owner``."""

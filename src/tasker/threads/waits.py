@@ -19,7 +19,7 @@ from tasker.core.waits import WaitSearch
 from tasker.errors import DeadlockError
 
 from .future_log import Callback, Waiter
-from .loop_waits import BridgeToLoop, LoopWait, destination_of
+from .loop_waits import BridgeToLoop, CallbackOfLoop, LoopWait, destination_of
 from .this_thread import RunningWorker, this_thread
 
 
@@ -92,16 +92,17 @@ class WaitRegistry(WaitSearch[Seat]):
     ) -> Seat | None:
         """As ``enter``, for tasks of this manager: waits for the ``first``, or for all. The collection may change.
         ``refuse`` is called with the error, in another thread, if the wait would never end."""
-        wait = GroupWait(futures, refuse, first)
-        return None if self._waiting_worker(wait) is None else self.enter(wait)
+        return self.enter(GroupWait(futures, refuse, first))
 
     def callback(self, future: Any, fn: Callable[[Any], object]) -> Callback:
         """Makes the watcher for a callback that this thread adds. One by which a loop in a worker awaits the task counts
         as a wait of that worker."""
-        worker = self.own_worker()
-        destination = None if worker is None else destination_of(fn)
-        if worker is None or destination is None:
+        destination = destination_of(fn)
+        if destination is None:
             return Callback(fn)
+        worker = self.own_worker()
+        if worker is None:
+            return CallbackOfLoop(fn)
         bridge, loop = BridgeToLoop(future, fn, destination), destination.get_loop()
         # Without the lock: callbacks may be added in finalizers. Each step on the dict is atomic.
         wait = self._loops.get(worker.seat)

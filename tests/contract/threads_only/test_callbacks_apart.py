@@ -91,11 +91,14 @@ def test_its_order_and_its_errors(threads: Any) -> None:
         return call
 
     with threads.build() as m:
-        m.submit(threads.kit.until_cancelled(gate))
+        m.submit(threads.kit.holds(gate))  # a worker that went on would drop a task by itself, and not in its order
         gate.wait_arrivals(1)
         for number in range(100):
             m.submit(sick, callback=callback(number))
-        assert Call(m.kill, 20).outcome().abandoned == ()
+        kill = Call(m.kill, 20)
+        wait_until(lambda: len(called) == 100)
+        gate.open()
+        assert kill.outcome().abandoned == ()
         assert called == list(range(100))
         assert m.stats().user_errors == 100
 
@@ -179,4 +182,29 @@ def test_an_awaited_task_does_not_wait_for_callbacks_of_others(threads: Any) -> 
                 await asyncio.wait_for(outcome, 10)
 
         asyncio.run(main())
+        gate.open()
+
+
+def test_a_loop_in_a_worker_of_another_manager_does_not_wait_for_callbacks(threads: Any) -> None:
+    """A task of one manager that awaits a killed task of another gets its outcome although a callback there hangs."""
+    gate = threads.gate()
+
+    async def wait_for(awaited: Any) -> str:
+        try:
+            await asyncio.wait_for(asyncio.wrap_future(awaited), 10)
+        except TimeoutError:
+            return "too late"
+        except (TaskKilled, asyncio.CancelledError):
+            return "in time"
+        return "not killed"
+
+    with threads.build() as other, threads.build() as m:
+        m.submit(lambda ctx, resource: gate.pass_through())
+        gate.wait_arrivals(1)
+        m.submit(lambda ctx, resource: None, callback=lambda value, error: gate.pass_through())
+        awaited = m.submit(lambda ctx, resource: None)
+        answer = other.submit(lambda ctx, resource: asyncio.run(wait_for(awaited)))
+        wait_until(lambda: len(awaited._log) > 0)  # it has added its callback
+        Call(m.kill, 0.2).outcome(20)
+        assert answer.result(20) == "in time"
         gate.open()
