@@ -70,7 +70,8 @@ def text(
     return "\n".join(part for part in parts if part)
 
 
-def _rows(rows: Iterable[Sequence[str]]) -> str:
+def table_rows(rows: Iterable[Sequence[str]]) -> str:
+    """Returns rows of cells as a table of Markdown."""
     return "\n".join("| " + " | ".join(row) + " |" for row in rows) + "\n"
 
 
@@ -108,7 +109,7 @@ def _own(comparisons: Sequence[Comparison]) -> str:
         )
     met = sum(row[-1] == "met" for row in rows)
     title = f"## tasker's policy: the aim is met on {met} of {len(rows)} workloads\n\n"
-    return title + _rows([head, ["---", *["---:"] * 2, "---", "---:", "---", "---:", "---", "---"], *rows])
+    return title + table_rows([head, ["---", *["---:"] * 2, "---", "---:", "---", "---:", "---", "---"], *rows])
 
 
 def _limits(cases: Sequence[Case], comparisons: Sequence[Comparison], limits: Sequence[Limits]) -> str:
@@ -143,7 +144,7 @@ def _limits(cases: Sequence[Case], comparisons: Sequence[Comparison], limits: Se
         " at which anything waits, whatever that costs: no rule that begins at the base grows faster. *The smallest"
         " good fixed pool* is the least number of workers with which the p99 is good if they exist all the time.\n"
     )
-    return "\n".join([words, _rows([head, ["---", *["---:"] * 5], *rows]), "\n".join(lines) + "\n"])
+    return "\n".join([words, table_rows([head, ["---", *["---:"] * 5], *rows]), "\n".join(lines) + "\n"])
 
 
 def _table(comparison: Comparison) -> str:
@@ -164,7 +165,7 @@ def _table(comparison: Comparison) -> str:
         f"{load.words[0].upper()}{load.words[1:]}. {comparison.tasks:,} tasks in {load.duration:,.0f} s; the oracle:"
         f" {comparison.bound.worker_seconds:,.0f} worker-seconds.\n"
     )
-    return f"## {load.name[0].upper()}{load.name[1:]}\n\n{words}\n" + _rows([head, ["---", *["---:"] * 9], *rows])
+    return f"## {load.name[0].upper()}{load.name[1:]}\n\n{words}\n" + table_rows([head, ["---", *["---:"] * 9], *rows])
 
 
 def _agreement(agreements: Sequence[Agreement], machine: dict[str, str]) -> str:
@@ -191,7 +192,7 @@ def _agreement(agreements: Sequence[Agreement], machine: dict[str, str]) -> str:
                 " they differ most: half a minute is decided by a few moments, and by where in the load the ticks"
                 " fall. The simulation leaves out what the library and the machine themselves cost.\n"
             ),
-            _rows([head, ["---", *["---:"] * 9], *rows]),
-            _rows([["", ""], ["---", "---"], *([name, value] for name, value in machine.items())]),
+            table_rows([head, ["---", *["---:"] * 9], *rows]),
+            table_rows([["", ""], ["---", "---"], *([name, value] for name, value in machine.items())]),
         ]
     )

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from benchmarks.scaling.previous import PreviousPolicy
+from benchmarks.scaling.report import table_rows
 from benchmarks.scaling.workloads import POOL, Case
 from tasker.control.scaling import RatePolicy, ScalingPolicy
 from tasker.control.view import Plan
@@ -127,25 +128,18 @@ def compare(cases: Sequence[Case], scale: float, progress: Callable[[str], None]
     """Runs each rule on each workload."""
     rows = []
     for case in cases:
-        load = case.workload
+        load = dataclasses.replace(case.workload, duration=case.workload.duration * scale)
         progress(f"all variants: {load.name}")
-        duration = load.duration * scale
-        tasks = _shortened(case, scale).workload.draw(SEED)
+        tasks = load.draw(SEED)
         figures = {}
         for name, policy in RULES.items():
             plan = Plan(POOL.worker_count, POOL.max_worker_count, policy=policy(), target_wait=POOL.target_wait)
             outcome = SimulatedPool(
-                plan, tasks, duration, creation=load.creation, interval=POOL.burst_interval, seed=SEED, rule=name
+                plan, tasks, load.duration, creation=load.creation, interval=POOL.burst_interval, seed=SEED, rule=name
             ).run()
-            figures[name] = figures_of(outcome, duration, POOL.target_wait)
+            figures[name] = figures_of(outcome, load.duration, POOL.target_wait)
         rows.append(Row(case, figures))
     return rows
-
-
-def _shortened(case: Case, scale: float) -> Case:
-    return dataclasses.replace(
-        case, workload=dataclasses.replace(case.workload, duration=case.workload.duration * scale)
-    )
 
 
 def compare_loops(scale: float, progress: Callable[[str], None]) -> list[LoopResult]:
@@ -180,10 +174,6 @@ def text(rows: Sequence[Row], loops: Sequence[LoopResult], unseen: Sequence[Case
     )
 
 
-def _lines(rows: Sequence[Sequence[str]]) -> str:
-    return "\n".join("| " + " | ".join(row) + " |" for row in rows) + "\n"
-
-
 def _ratio(rows: Sequence[Row], name: str, value: Callable[[Figures], float]) -> float:
     logs = [math.log(value(row.figures[name]) / value(row.figures[PREVIOUS])) for row in rows]
     return math.exp(math.fsum(logs) / len(logs))
@@ -211,13 +201,14 @@ def _summary(rows: Sequence[Row]) -> str:
             ]
         )
     words = (
-        f"The default, both reserves, and the rule before it, on {len(rows)} workloads with other draws than those below"
+        f"The default, both reserves, and the rule before it, on {len(rows)} workloads, all of other draws than those above"
         f" (seed {SEED}): geometric means of p99 and worker-seconds as multiples of the previous rule's; on how many the"
         " p99 is within the target; on how many both are worse than the previous rule's; and which rule of Kubernetes,"
-        " with its own windows or ones that are ten times as fast, is better in one of them and worse in none. The"
+        " with its own windows or ones that are ten (KPA) or fifteen (HPA) times as fast, is better in one of them and"
+        " worse in none. The"
         " previous rule runs on the present control plane, so its failed creations and its trials are today's.\n"
     )
-    return f"## The default, its reserves and the rule before it\n\n{words}\n" + _lines(table)
+    return f"## The default, its reserves and the rule before it\n\n{words}\n" + table_rows(table)
 
 
 def _loops(loops: Sequence[LoopResult]) -> str:
@@ -231,7 +222,7 @@ def _loops(loops: Sequence[LoopResult]) -> str:
         "Clients that each wait for their answer, so that the load feels the pool. *Made* includes the base, and is the"
         " most of all runs, whose ticks are shifted against the load.\n"
     )
-    return f"## Closed loops\n\n{words}\n" + _lines(table)
+    return f"## Closed loops\n\n{words}\n" + table_rows(table)
 
 
 def _table(row: Row) -> str:
@@ -249,4 +240,4 @@ def _table(row: Row) -> str:
         for name, one in row.figures.items()
     ]
     title = f"### {load.name[0].upper()}{load.name[1:]}\n\n{load.words[0].upper()}{load.words[1:]}.\n\n"
-    return title + _lines([head, ["---", *["---:"] * 7], *lines])
+    return title + table_rows([head, ["---", *["---:"] * 7], *lines])

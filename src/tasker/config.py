@@ -73,9 +73,10 @@ class Config(Generic[R]):
     """The parent context. When it is cancelled or its deadline passes, the manager stops gracefully. The contexts of
     tasks have its values."""
     check_health: Callable[[BaseException], bool] | Callable[[BaseException], Awaitable[bool]] | None = None
-    """Called with the error of a failed task. False blames the resource, which is then replaced, and the task is
-    retried. None: no error is blamed on the resource. If the function itself raises, its error is logged and the
-    resource is not blamed."""
+    """Called with the error of a failed task, or with the cancellation that a running task has obeyed. False blames the
+    resource, which is then replaced; a task that failed is retried, one that was cancelled stays cancelled. None: no
+    error is blamed on the resource. If the function itself raises, its error is logged and the resource is not
+    blamed."""
     max_worker_count: int | None = None
     """The maximum number of workers: base and burst workers, including those that start or end. At least
     ``worker_count``. None: twice ``worker_count``."""
@@ -109,8 +110,8 @@ class Config(Generic[R]):
     scaling: ScalingPolicy | None = None
     """Decides the number of workers. None: ``RatePolicy()``."""
     max_memory: float | None = None
-    """The share of the memory, more than 0 and at most 1, above which no burst worker is added: of the container's limit if
-    it has one, otherwise of the machine's memory. Known on Linux; elsewhere there is no limit. None: no limit."""
+    """The share of the memory, more than 0 and at most 1, above which no burst worker is added: of the container's limit or
+    of the machine's memory, whichever is fuller. Known on Linux; elsewhere there is no limit. None: no limit."""
     sync_in_thread: bool = True
     """For ``AsyncTaskManager``: whether tasks, ``on_create`` and ``on_destroy`` that are not coroutine functions run in
     a thread of their worker, so that they may block. False: they run in the event loop, which saves switching

@@ -88,7 +88,8 @@ class TaskManager(Generic[R]):
         priority that were submitted before it.
         ``once``: the task is never started a second time, even if the resource was to blame for its error.
         ``callback(result, error)``: called exactly once, with the result and None or with None and the error, in the
-        thread that sets the outcome (most often the worker's). An error that it raises is logged and counted.
+        thread that sets the outcome (most often the worker's) or one of the manager's own. An error that it raises is
+        logged and counted.
         ``block``, ``queue_timeout``: whether, and for how many seconds (None: no limit), to wait for a slot if
         ``Config.max_queue_size`` tasks are waiting.
 

@@ -62,7 +62,7 @@ class TaskStats:
     """Workers that a kill left behind because user code did not return."""
     resources: ResourceLedger = field(default_factory=ResourceLedger)
     failing_creations: int = 0
-    """Creations in a row that failed; 0 if the last one succeeded."""
+    """Creations in a row that failed, those at the same time counted once; 0 if the last one succeeded."""
     creation_error: str | None = None
     """The error of the last failed creation, until one succeeds."""
     user_errors: int = 0
@@ -80,8 +80,8 @@ class StopReport:
     killed_tasks: int
     """Accepted tasks whose outcome is ``TaskKilled``."""
     abandoned: tuple[str, ...]
-    """What was left behind because user code did not return: workers, each with its task; the pool of ``run_task``; with
-    ``AsyncTaskManager`` also callbacks that did not end."""
+    """What was left behind because user code did not return: workers, each with its task; the pool of ``run_task``;
+    callbacks that did not end."""
     seconds: float
     """From the call to the end of the manager, or to the deadline of a kill."""
 

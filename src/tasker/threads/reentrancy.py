@@ -26,7 +26,7 @@ def forbid_reentry(engine: _Supervised, what: str) -> None:
         inside = "a task in run_task"
     elif this_thread.helps is not None and this_thread.helps[0] is engine:
         inside = this_thread.helps[1]
-    elif threading.current_thread() is engine.thread:  # in the logger, or a callback of a task that was killed
+    elif threading.current_thread() is engine.thread:  # in the logger, or, with no more threads, in what a helper runs
         inside = "its supervisor"
     else:
         return

@@ -10,8 +10,9 @@ from .errors_as_data import describe
 
 def explain(error: BaseException, file: Path) -> str:
     """Returns the error of a job file that was executed, and the file and line that it comes from."""
-    kind = describe(error).type
-    message = error.msg if isinstance(error, SyntaxError) else describe(error).message
+    described = describe(error)
+    kind = described.type
+    message = error.msg if isinstance(error, SyntaxError) else described.message
     text = f"{kind}: {message}" if message else kind
     place = _place(error, file.resolve())
     return f"{text} ({place})" if place else text

@@ -92,7 +92,8 @@ def load_job(given: str, settings: dict[str, Any], shown: str | None = None) -> 
     if not file.is_file():
         raise UsageError(f"{path}: no such job file")
     source = _read(file, path)
-    setting_names.check_names(source, list(settings), path)
+    if settings:  # only then: the file is parsed once more for it
+        setting_names.check_names(source, list(settings), path)
     module = _execute(file, path, Settings(settings))
     _override(module, path, settings)
     functions = _functions_of(module, path)

@@ -59,6 +59,8 @@ class ResumeLedger:
 
     def load_line(self, index: int, fingerprint: int, is_done: bool) -> None:
         """Adds the next line that the output holds already."""
+        # Here, and not in `_add`: the submitter's thread counts down while `add_line` is called.
+        self.unmatched += not self._state(index, fingerprint)
         self._add(index, fingerprint, _DONE if is_done else 0)
 
     def add_line(self, index: int, fingerprint: int, is_done: bool) -> None:
@@ -68,7 +70,6 @@ class ResumeLedger:
     def _add(self, index: int, fingerprint: int, flags: int) -> None:
         before = self._state(index, fingerprint)
         self.superseded += bool(before)
-        self.unmatched += not before and not flags & _CURRENT
         self._set_state(index, fingerprint, (before & ~_DONE | flags) + _LINE)
 
     def check_off(self, index: int, fingerprint: int) -> bool:
