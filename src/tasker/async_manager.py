@@ -91,7 +91,8 @@ class AsyncTaskManager(Submitting[R]):
         if self._engine is None and starting is not None and starting.engine.loop is asyncio.get_running_loop():
             forbid_reentry(starting.engine, what)
             self._adopt(starting.engine)
-            starting.end(f"{what}() was called")
+            starting.end()
+            return starting.engine
         engine = self._running_engine()
         forbid_reentry(engine, what)
         return engine

@@ -112,7 +112,7 @@ async def test_point_16_not_after_a_resize_where_the_awaited_tasks_run(make: Any
         await begun.arrivals(2)
         await gate.arrivals(2)
         m.resize(worker_count=2, max_worker_count=2)
-        m.submit(inner)  # the survey looks only while tasks are queued
+        m.submit(inner)
         ticks = count_ticks(m)
         begun.open()
         await eventually(lambda: len(ticks) >= 5 or any(future.done() for future in waiting))

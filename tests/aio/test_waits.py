@@ -183,6 +183,23 @@ async def test_a_wait_that_ends_by_itself(make: Any, way: Any) -> None:
         assert await m.submit(outer) == "fine"
 
 
+async def test_two_tasks_that_wait_for_each_other_by_gather(make: Any) -> None:
+    """They are found although nothing is queued, and another worker is free."""
+    gate, futures = Gate(), []  # type: ignore[var-annotated]
+
+    async def waits(ctx: Context, resource: Any, other: int) -> Any:
+        await gate.apass_through()
+        return await asyncio.gather(futures[other])
+
+    async with make(worker_count=3, max_worker_count=3, burst_interval=0.01) as m:
+        futures += [m.submit(waits, 1), m.submit(waits, 0)]
+        await gate.arrivals(2)
+        gate.open()
+        await eventually(lambda: all(future.done() for future in futures))
+        errors = [future.exception() for future in futures]
+        assert all(isinstance(error, DeadlockError) for error in errors)
+
+
 async def test_two_workers_that_wait_by_gather(make: Any) -> None:
     """A gather of which one task is done still waits: two such workers are stuck together."""
     begun = Gate()

@@ -56,6 +56,16 @@ async def outlast(
         del struck  # its traceback holds this frame
 
 
+def passes_on_to(task: asyncio.Task[Any]) -> Callable[[asyncio.CancelledError], None]:
+    """Returns what cancels ``task`` as the caller was cancelled, for ``outlast``."""
+
+    def cancel(error: asyncio.CancelledError) -> None:
+        if not task.cancelling():  # a scope of anyio's cancels its caller in each turn
+            task.cancel(*error.args[:1])
+
+    return cancel
+
+
 def restore(error: asyncio.CancelledError) -> None:
     """Has the current task cancelled at its next ``await``, as if the error that was caught came only then."""
     task = asyncio.current_task()

@@ -139,16 +139,18 @@ class AsyncEngine(AsyncFutureOwner):
         self.loop.call_soon(self._post, call, context=contextvars.Context())
 
     def _process_inbox(self) -> None:
-        self._processing = True
+        self._processing, ticked = True, False
         try:
             while self._inbox:
                 event = self._inbox.popleft()
+                ticked = ticked or event == self._tick
                 if callable(event):
                     event()
                 else:
                     self.step(event, monotonic())
                 if not self._inbox:
-                    self.judge_waits(monotonic())
+                    self.judge_waits(monotonic(), tick=ticked)
+                    ticked = False
         finally:
             # Also after an error: without the timer there would be no ticks and no deadlines any more.
             self._processing = False
@@ -181,7 +183,6 @@ class AsyncEngine(AsyncFutureOwner):
         now = monotonic()
         self._next_tick = now + self.interval
         self.tick(now)
-        self.judge_waits(now, tick=True)
         self.end_waits.judge()
 
     async def healthy(self, error: BaseException) -> bool:

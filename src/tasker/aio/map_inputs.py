@@ -105,7 +105,7 @@ class AsyncInputs(Generic[A]):
     @property
     def ready(self) -> bool:
         """See ``Inputs``."""
-        return bool(self._read_ahead) or (self._error is not None and not self.ended)
+        return not self.ended and (bool(self._read_ahead) or self._error is not None)
 
     async def take(self) -> list[A]:
         """See ``Inputs``."""

@@ -155,7 +155,7 @@ async def results(
         while await ahead.next_is_due():
             result = await (await window.take())
             # Before the yield, so that workers stay busy while the caller uses the result.
-            if feed.prompt and not bounded and ahead.may_submit:
+            if feed.prompt and not bounded and feed.ready:
                 await ahead.submit_next()
             yield result
             del result  # or it would be kept alive until the caller asks for the next one
@@ -183,11 +183,6 @@ class _Ahead(Generic[A, T]):
         self._window = window
         self.error: Exception | None = None
         """The error of the inputs, or of ``submit``, which has ended them."""
-
-    @property
-    def may_submit(self) -> bool:
-        """Whether there is an input, without waiting for it."""
-        return self._feed.ready and not self._feed.ended
 
     @property
     def _wants_more(self) -> bool:

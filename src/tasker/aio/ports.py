@@ -105,11 +105,6 @@ class EngineForInlineTasks(EngineForTasks, Protocol):
     """The part of the engine that ``run_task`` uses."""
 
     @property
-    def is_forked(self) -> bool:
-        """Whether this process is a fork of the one in which the engine was made."""
-        ...
-
-    @property
     def refusal(self) -> str:
         """Why no task is accepted any more."""
         ...
@@ -117,6 +112,11 @@ class EngineForInlineTasks(EngineForTasks, Protocol):
 
 class EngineForWorkers(EngineForInlineTasks, Protocol):
     """The part of the engine that a worker and its task runner use."""
+
+    @property
+    def is_forked(self) -> bool:
+        """Whether this process is a fork of the one in which the engine was made."""
+        ...
 
     @property
     def slow_callbacks(self) -> SlowCallbacks: ...
@@ -155,11 +155,6 @@ class RunnerWorker(Protocol):
     @property
     def task(self) -> asyncio.Task[None]: ...
     @property
-    def runner(self) -> Any: ...
-    @property
     def suspended(self) -> Any:
         """The awaitable of its task that is suspended, or None."""
         ...
-
-    def interrupt(self) -> None:
-        """Throws ``CancelledError`` into the running task, if possible."""

@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from tasker.errors import ResourceError
 
-from .cancellation import absorb, outlast
+from .cancellation import absorb, outlast, passes_on_to
 from .loop_end import outlasting_loop_end
 from .ports import EngineForResources
 from .reentrancy import hook_scope
@@ -91,17 +91,12 @@ class KeptResources:
         """Makes a resource. Raises what the user's function raises. If the caller is cancelled meanwhile, cancels the
         creation, and raises ``CancelledError`` once nothing is left of it."""
         keeper = _Keeper(self._engine, name, self._on_lost)
-
-        def cancel(error: asyncio.CancelledError) -> None:
-            if not keeper.task.cancelling():  # a scope of anyio's cancels its caller in each turn
-                keeper.task.cancel(*error.args[:1])
-
-        struck = await outlast(keeper.made, cancel)
+        struck = await outlast(keeper.made, passes_on_to(keeper.task))
         if keeper.handle is None:
             try:
                 raise struck or _not_a_cancellation(keeper.error)
             finally:
-                del struck, keeper, cancel  # the error's traceback holds this frame
+                del struck, keeper  # the error's traceback holds this frame
         self._keepers[keeper.handle] = keeper
         if struck is not None:
             await self.end(keeper.handle)

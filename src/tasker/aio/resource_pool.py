@@ -11,7 +11,7 @@ from tasker.control.events import PoolResourceLost
 from tasker.errors import ResourceError, ShutdownError
 from tasker.logs import describe
 
-from .cancellation import outlast
+from .cancellation import outlast, passes_on_to
 from .ports import EngineForResources
 from .resource_handle import AsyncResourceHandle
 from .resource_keeper import KeptResources
@@ -44,12 +44,7 @@ class AsyncResourcePool:
         self._filling = filling = start_task(
             engine.loop, self._filled(), f"{engine.config.name}-pool", contextvars.copy_context()
         )
-
-        def cancel(error: asyncio.CancelledError) -> None:
-            if not filling.cancelling():  # a scope of anyio's cancels its caller in each turn
-                filling.cancel(*error.args[:1])
-
-        struck = await outlast(filling, cancel)
+        struck = await outlast(filling, passes_on_to(filling))
         self._filling = None
         try:
             if struck is not None:

@@ -35,7 +35,6 @@ class Starting:
         forbid_reentry(self.engine, "the start")
         await asyncio.wait([self._over])
 
-    def end(self, reason: str) -> None:
-        """Ends the start; the end of the engine waits until nothing is left of it."""
-        self.engine.close(reason)
+    def end(self) -> None:
+        """Ends the start, of an engine that is about to be closed; its end waits until nothing is left of the start."""
         self.engine.pool.cancel_filling()

@@ -15,6 +15,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
+from .done_callbacks import GuardedCallback
 from .future import AsyncTaskFuture
 
 _DEPTH = 20
@@ -193,10 +194,14 @@ def _behind(future: Any) -> list[Any]:
 
 def callbacks_of(future: Any) -> list[Any]:
     """Returns the functions that are called when a future is done."""
+    return [callback._fn if isinstance(callback, GuardedCallback) else callback for callback, _ in listeners_of(future)]
+
+
+def listeners_of(future: Any) -> list[tuple[Any, Any]]:
+    """Returns what the loop calls when a future is done, each with its context."""
     if isinstance(future, AsyncTaskFuture):
-        listeners = (future._extra and future._extra.listeners) or ()
-        return [getattr(guarded, "_fn", guarded) for guarded, _ in listeners]
-    return [callback for callback, _ in getattr(future, "_callbacks", None) or ()]
+        return list((future._extra and future._extra.listeners) or ())
+    return list(getattr(future, "_callbacks", None) or ())
 
 
 def _closure(function: Any) -> dict[str, Any]:

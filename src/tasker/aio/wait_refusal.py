@@ -11,6 +11,7 @@ from tasker.errors import DeadlockError
 
 from .future import AsyncTaskFuture
 from .queue_slots import AnnouncedWait
+from .wait_detection import listeners_of
 
 T = TypeVar("T")
 
@@ -50,13 +51,7 @@ def refuse_wait(task: asyncio.Task[Any], waited: Any, error: BaseException) -> N
     # any more.
     failed = task.get_loop().create_future()
     failed.set_exception(error)
-    for callback, context in _callbacks(waited):
+    for callback, context in listeners_of(waited):
         if getattr(callback, "__self__", None) is task:
             waited.remove_done_callback(callback)
             failed.add_done_callback(callback, context=context)
-
-
-def _callbacks(future: Any) -> list[Any]:
-    if isinstance(future, AsyncTaskFuture):
-        return list(future.extra().listeners or ())
-    return list(getattr(future, "_callbacks", None) or ())

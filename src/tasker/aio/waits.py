@@ -9,7 +9,7 @@ without notice.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence, Sized
+from collections.abc import Sequence
 from itertools import islice
 from time import monotonic
 from typing import Any, Protocol
@@ -35,8 +35,6 @@ class WaitingWorker(Protocol):
     waits: bool
 
     @property
-    def name(self) -> str: ...
-    @property
     def waited(self) -> Any: ...
     @property
     def shard(self) -> Any: ...
@@ -53,8 +51,6 @@ class EngineOfWaits(WaitsPort, Protocol):
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop: ...
-    @property
-    def queue(self) -> Sized: ...
     @property
     def levels(self) -> Sequence[Sequence[Any]]: ...
     @property
@@ -109,14 +105,8 @@ class AsyncWaitRegistry(WaitSearch[WaitingWorker]):
 
     def judge(self, now: float, *, tick: bool) -> None:
         """See ``JudgedWaits``."""
-        direct = len(self._direct)
-        if tick:
-            # Without a queued task and a direct wait, no task waits for one that cannot start.
-            worthwhile = direct > 0 or len(self._engine.queue) > 0
-        else:
-            # A search costs O(workers), and events may come thick and fast.
-            worthwhile = 0 < direct >= self._engine.view.ready
-        if not worthwhile:
+        # A search costs O(workers), and events may come thick and fast.
+        if not tick and not 0 < len(self._direct) >= self._engine.view.ready:
             return
         blocked = self._blocked()
         needs = {worker: Need(tuple(sorted(on.own, key=id)), any=True) for worker, on in blocked.items()}

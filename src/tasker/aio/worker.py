@@ -100,9 +100,7 @@ class AsyncWorker:
             engine.report(ev.WorkerReady(self.seat))
             assert handle.caller is not None
             last = await self._serve_guarded(handle.resource, handle.caller)
-            if (
-                engine.is_forked
-            ):  # this is the child of a task that has called ``os.fork``: the resource is the parent's
+            if engine.is_forked:  # by a task, and this is the child: the resource is the parent's
                 return
         self.state = WorkerState.ENDING
         # What is left of a cancellation must not strike ``on_destroy``.

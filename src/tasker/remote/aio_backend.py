@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextvars
 from collections.abc import Callable, Iterable
 from operator import attrgetter
 from typing import Any
 
+from tasker.aio.cancellation import outlast
 from tasker.aio.ports import EngineForWorkers
 from tasker.aio.resource_handle import AsyncResourceHandle
+from tasker.aio.tasks import start_task
 from tasker.context import Context
 from tasker.control.events import PoolResourceLost, Seat
 from tasker.errors import TaskCancelled
@@ -100,14 +100,10 @@ class AsyncRemoteResource(InlineSession):
             raise
         if refusal is not None:
             raise refusal
-        waiting = self._engine.loop.create_task(self._await_outcome(session), context=contextvars.Context())
-        cancelled: BaseException | None = None
-        while not waiting.done():
-            try:
-                await asyncio.wait([waiting])
-            except asyncio.CancelledError as error:
-                cancelled = error
-                context.cancel(TaskCancelled(f"the caller of {inline.label} was cancelled"))
+        waiting = start_task(self._engine.loop, self._await_outcome(session), f"{self._opened.name}-outcome")
+        cancelled = await outlast(
+            waiting, lambda error: context.cancel(TaskCancelled(f"the caller of {inline.label} was cancelled"))
+        )
         self._ended(session)
         try:
             event = waiting.result()
