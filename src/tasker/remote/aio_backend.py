@@ -73,7 +73,8 @@ class AsyncRemoteResource(InlineSession):
     def __init__(
         self, engine: LoopBackendEngine, sessions: Sessions[Any], name: str, on_lost: Callable[[], object]
     ) -> None:
-        super().__init__(engine.run_task_root, name, sessions.options)
+        pauses = engine.config.check_health is not None
+        super().__init__(engine.run_task_root, name, sessions.options, pauses=pauses)
         self._engine = engine
         self._on_lost = on_lost
         self._opened = AsyncSession(engine, sessions, name, self._gone)

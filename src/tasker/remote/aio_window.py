@@ -67,16 +67,19 @@ class AsyncWindow(InFlightWindow):
             return
         events = await self._reader.events(PATIENCE if len(in_flight) > 1 else None)
         if events:
+            begun = monotonic()
             await self._handle_all(events)
             self._begin()
             self.check_drained()
+            if monotonic() - begun > _SLICE:  # last: a cancellation of this worker may strike here
+                await asyncio.sleep(0)
         else:
             self._silent()
 
     async def _handle_all(self, events: list[SessionEvent]) -> None:
         engine, shard = self._engine, self._worker.shard
         meter, collector = shard.meter, engine.collector
-        took, begun = 0.0, monotonic()
+        took = 0.0
         future: Any = None
         self._unhandled = rest = iter(events)
         try:
@@ -103,8 +106,6 @@ class AsyncWindow(InFlightWindow):
             raise
         self._prefetch.took(took / len(events))
         shard.flush()
-        if monotonic() - begun > _SLICE:
-            await asyncio.sleep(0)
 
     async def _handle_other(self, event: SessionEvent) -> None:
         if event[0] == ERROR:
@@ -116,9 +117,7 @@ class AsyncWindow(InFlightWindow):
         elif event[0] == GARBLED:
             future = self._ended(self._session.in_flight[0][0])
             await self._worker.failed(future, garbled(future.label, event[1]), blameless=True)
-            # What could not be read may have been an error, after which the session waits for a judgement: it gets no more
-            # tasks.
-            self.recycle_limits.large = True
+            self._unread()
             self._worker.shard.future = None
         else:
             self._handle(event)

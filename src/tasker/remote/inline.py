@@ -41,7 +41,8 @@ class InlineTask:
 class InlineSession:
     """A session with a resource of ``run_task``'s. An engine's subclass opens, drives and closes it."""
 
-    def __init__(self, root: Context, name: str, options: SessionOptions) -> None:
+    def __init__(self, root: Context, name: str, options: SessionOptions, *, pauses: bool) -> None:
+        """``pauses``: the session begins nothing after an error until that is judged."""
         self.name: str = name
         self.session: Session | None = None
         self.broken: bool = False
@@ -49,6 +50,7 @@ class InlineSession:
         self.destroyed: bool = False
         """Whether it has destroyed its resource of its own accord."""
         self._root = root
+        self._pauses = pauses
         self._recycle_limits = RecycleLimits(options)
 
     @property
@@ -91,7 +93,8 @@ class InlineSession:
         if kind == RESULT:
             return event[2]
         if kind == GARBLED:
-            self._recycle_limits.large = True  # see ``ThreadsWindow``: the session may wait for a judgement
+            if self._pauses:  # it may have been an error
+                self._recycle_limits.large = True
             raise garbled(task.label, event[1])
         if kind == ERROR:
             error: BaseException = event[2]

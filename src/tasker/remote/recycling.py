@@ -18,7 +18,8 @@ class RecycleLimits:
         self.served: int = 0
         """Tasks that have ended there."""
         self.large: bool = False
-        """Whether it holds more memory than it may."""
+        """Whether it is to be replaced anyway: it holds more memory than it may, or may wait for the judgement of an error
+        that could not be read."""
 
     def reached(self) -> bool:
         """Returns whether it gets no more tasks."""

@@ -70,7 +70,8 @@ class RemoteResource(InlineSession):
     """A session with a resource of ``run_task``'s, driven by the threads of the callers."""
 
     def __init__(self, engine: BackendEngine, sessions: Sessions[Any], name: str) -> None:
-        super().__init__(engine.run_task_root, name, sessions.options)
+        pauses = engine.config.check_health is not None
+        super().__init__(engine.run_task_root, name, sessions.options, pauses=pauses)
         self._engine = engine
         self._sessions = sessions
 

@@ -141,9 +141,7 @@ class ThreadsWindow(InFlightWindow):
         elif event[0] == GARBLED:
             future = self._ended(self._session.in_flight[0][0])
             self._worker.failed(future, garbled(future.label, event[1]), blameless=True)
-            # What could not be read may have been an error, after which the session waits for a judgement: it gets no more
-            # tasks.
-            self.recycle_limits.large = True
+            self._unread()
             self._worker.shard.future = None
         else:
             super()._handle(event)

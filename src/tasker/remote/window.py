@@ -186,6 +186,12 @@ class InFlightWindow(ABC):
             self._session.judged += 1
             self._dispatch(self._recalled())
 
+    def _unread(self) -> None:
+        """Goes on after a report that could not be read. It may have been an error, after which the session begins nothing
+        until that is judged: then it gets no more tasks."""
+        if self._any_engine.config.check_health is not None:
+            self.recycle_limits.large = True
+
     def _silent(self) -> None:
         """Nothing was reported in time: what was sent ahead may run elsewhere."""
         if len(self._session.in_flight) > 1:
