@@ -190,9 +190,7 @@ def main(fd: int, preload: list[str]) -> None:
     # while it finishes its tasks, and it needs this process for that.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
-    import multiprocessing.process as _process  # noqa: F401, PLC0415  inherited by the children, like the next
-
-    from tasker.process.child import main as _  # noqa: F401, PLC0415
+    from tasker.process.child import main as _  # noqa: F401, PLC0415  inherited by the children
 
     # It came as one to inherit. A child that had it as well would keep the parent from noticing this one's death.
     os.set_inheritable(fd, False)

@@ -7,14 +7,14 @@ imported when a manager asks for it, since it may need what comes with an extra.
 from __future__ import annotations
 
 import importlib
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 from tasker.config import Config
 from tasker.errors import ConfigError
 from tasker.logs import GuardedLogger
 from tasker.options import Backend
 
-from .session import ArgsOf, SessionOptions, Sessions
+from .session import ArgsOf, Sessions
 
 
 class SessionsFactory(Protocol):
@@ -42,10 +42,10 @@ def open_sessions(config: Config[Any], log: GuardedLogger, *, asynchronous: bool
     ``asynchronous``: whether tasks and hooks may be coroutine functions. ``args_of`` reads the arguments out of a future.
     """
     factory = _factory_of(type(config.backend))
-    options = cast(SessionOptions, config.backend)
     for name in ("max_tasks", "max_age", "pipeline"):
-        if not hasattr(options, name):
-            raise ConfigError(f"Config.backend: {_name(type(options))} has no attribute {name!r}, see SessionOptions")
+        if not hasattr(config.backend, name):
+            kind = _name(type(config.backend))
+            raise ConfigError(f"Config.backend: {kind} has no attribute {name!r}, see SessionOptions")
     return factory(config, log, asynchronous=asynchronous, args_of=args_of)
 
 

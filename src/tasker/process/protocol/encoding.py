@@ -14,7 +14,7 @@ from collections.abc import Callable
 from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any
 
-from .kept import Packed, codes, importable, snapshot_of
+from .kept import Packed, codes, holds_nothing, importable, snapshot_of
 from .messages import EncodedTask
 from .pickling import PLAIN, pack_named, pack_variables
 from .wire import Parts
@@ -102,9 +102,7 @@ def _shares_nothing(function: FunctionType, seen: set[FunctionType]) -> bool:
     if function in seen or importable(function):
         return True
     seen.add(function)
-    if function.__closure__ is not None or function.__kwdefaults__ or function.__dict__:
-        return False
-    if not _plain_types(map(type, function.__defaults__ or ())):
+    if not holds_nothing(function):
         return False
     known = function.__globals__
     for code in codes(function.__code__):

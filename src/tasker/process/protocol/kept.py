@@ -51,9 +51,7 @@ class FunctionSnapshot:
         if function in seen or importable(function):
             return True
         seen.add(function)
-        if function.__closure__ is not None or function.__kwdefaults__ or function.__dict__:
-            return False
-        if not _plain_types(map(type, function.__defaults__ or ())):
+        if not holds_nothing(function):
             return False
         known = function.__globals__
         if self._whole:
@@ -91,8 +89,15 @@ def snapshot_of(function: FunctionType, *, whole: bool = False) -> FunctionSnaps
         return None
 
 
-def importable(function: FunctionType) -> bool:
-    """Returns whether the function goes by its name."""
+def holds_nothing(function: FunctionType) -> bool:
+    """Returns whether it has nothing beside its code but defaults that neither change nor hold anything."""
+    if function.__closure__ is not None or function.__kwdefaults__ or function.__dict__:
+        return False
+    return _plain_types(map(type, function.__defaults__ or ()))
+
+
+def importable(function: FunctionType | type[Any]) -> bool:
+    """Returns whether the function or class goes by its name."""
     if function.__module__ == "__main__":
         return False
     return getattr(sys.modules.get(function.__module__), function.__qualname__, None) is function
@@ -109,8 +114,7 @@ def codes(code: CodeType) -> Iterator[CodeType]:
 def _is_shared(value: Any) -> bool:
     """Returns whether each process has one of it anyway, under the same name."""
     if isinstance(value, type):
-        home = sys.modules.get(value.__module__)
-        return value.__module__ != "__main__" and getattr(home, value.__qualname__, None) is value
+        return importable(value)
     return isinstance(value, ModuleType | BuiltinFunctionType)
 
 

@@ -53,7 +53,7 @@ def own_at(module: str, name: str, kind: int) -> Any:
 def _search(own: Any) -> Place | None:
     modules = [("__main__", sys.modules.get("__main__")), *tuple(sys.modules.items())]
     for module, home in modules:
-        for name, value in _variables(home):
+        for name, value in variables_of(home):
             if value is own:
                 return module, name
             if isinstance(value, type) and vars(value).get("__module__") == module:
@@ -63,7 +63,8 @@ def _search(own: Any) -> Place | None:
     return None
 
 
-def _variables(home: Any) -> Iterator[tuple[str, Any]]:
+def variables_of(home: Any) -> Iterator[tuple[str, Any]]:
+    """Yields the names of a module, with what they stand for."""
     try:
         return iter(tuple(vars(home).items()))
     except Exception:  # anything may be in sys.modules

@@ -28,7 +28,7 @@ from tasker.logs import describe
 
 from .by_value import CACHED, reduced_cache, reduced_property, with_slots
 from .classes import reduced_class
-from .own_globals import KINDS
+from .own_globals import KINDS, variables_of
 from .own_globals import reduced as reduced_own
 from .wire import MAPPED_SIZE, Parts
 
@@ -132,11 +132,7 @@ def _search(variable: contextvars.ContextVar[Any]) -> tuple[str, str] | None:
         if twin is variable:
             return place
     for name, module in tuple(sys.modules.items()):
-        try:
-            names = tuple(vars(module).items())
-        except Exception:  # noqa: S112  anything may be in sys.modules
-            continue
-        for key, value in names:
+        for key, value in variables_of(module):
             if value is variable:
                 return name, key
     return None
