@@ -53,17 +53,20 @@ class Graces:
                     fn()
                 except BaseException:  # the other sessions have their graces all the same
                     threading.excepthook(threading.ExceptHookArgs((*sys.exc_info(), self._thread)))
-            del ready
+            del ready, fn
 
     def _next(self) -> list[Callable[[], object]] | None:
         """Waits until something is due; returns None once there is nothing left."""
         with self._changed:
             while self._due:
-                now = monotonic()
-                ready = [key for key, (due, _) in self._due.items() if due <= now]
+                # A copy, and defaults: a finalizer that runs in this thread may set and forget keys.
+                now, known = monotonic(), self._due.copy()
+                ready = [key for key, (due, _) in known.items() if due <= now]
                 if ready:
-                    return [self._due.pop(key)[1] for key in ready]
-                self._wakes_at = min(due for due, _ in self._due.values())
+                    for key in ready:
+                        self._due.pop(key, None)
+                    return [known[key][1] for key in ready]
+                self._wakes_at = min((due for due, _ in known.values()), default=now)
                 self._changed.wait(self._wakes_at - now)
             self._thread = None
             return None
