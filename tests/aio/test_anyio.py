@@ -14,6 +14,8 @@ from support.observers import RecordingLogger
 from support.waiting import eventually
 from tasker import Context, MaxRetriesExceeded, WorkerLost
 
+from .tasks import left_over
+
 anyio = pytest.importorskip("anyio")
 
 
@@ -31,13 +33,6 @@ async def quick(ctx: Context, resource: Any) -> Any:
     """A task that waits once; gives its resource."""
     await asyncio.sleep(0)
     return resource
-
-
-def left_over() -> int:
-    """The requests to cancel that are left with the current task."""
-    current = asyncio.current_task()
-    assert current is not None
-    return current.cancelling()
 
 
 # -- around ---------------------------------------------------------------------------------------------------------

@@ -10,27 +10,12 @@ import pytest
 from support.waiting import eventually
 from tasker import Context, ShutdownError, TaskCancelled, TaskKilled
 
+from .tasks import Sleeper
+
 
 async def quick(ctx: Context, resource: Any) -> str:
     """A task that does not wait."""
     return "quick"
-
-
-class Sleeper:
-    """A task that sleeps, and records how it ended."""
-
-    def __init__(self) -> None:
-        self.begun = asyncio.Event()
-        self.ended: list[str] = []
-
-    async def __call__(self, ctx: Context, resource: Any) -> None:
-        self.begun.set()
-        try:
-            await asyncio.sleep(30)
-        except asyncio.CancelledError:
-            self.ended.append(f"cancelled, context {ctx.cancelled}")
-            raise
-        self.ended.append("slept")
 
 
 async def test_cancelling_the_caller_cancels_its_running_task(make: Any) -> None:

@@ -14,7 +14,6 @@ from support.gates import Gate
 from support.observers import RecordingLogger
 from support.waiting import eventually, in_thread
 from tasker import Context, DeadlockError, ShutdownError
-from tasker.control.events import Tick
 
 
 async def inner(ctx: Context, resource: Any) -> str:
@@ -113,25 +112,11 @@ async def test_point_16_not_after_a_resize_where_the_awaited_tasks_run(make: Any
         await gate.arrivals(2)
         m.resize(worker_count=2, max_worker_count=2)
         m.submit(inner)
-        ticks = count_ticks(m)
+        ticks = internals.count_ticks(m)
         begun.open()
         await eventually(lambda: len(ticks) >= 5 or any(future.done() for future in waiting))
         gate.open()
         assert await asyncio.gather(*waiting) == [["sub"], ["sub"]]
-
-
-def count_ticks(m: Any) -> list[Tick]:
-    """Return a list to which every tick from now on is appended once it is handled."""
-    ticks: list[Tick] = []
-
-    def record(handle: Any, event: Any, now: float) -> Any:
-        actions = handle(event, now)
-        if isinstance(event, Tick):
-            ticks.append(event)
-        return actions
-
-    internals.wrap_handle(m, record)
-    return ticks
 
 
 @pytest.mark.parametrize("end", ["stop", "kill"])

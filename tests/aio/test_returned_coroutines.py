@@ -16,6 +16,8 @@ from support.observers import RecordingLogger
 from support.waiting import eventually
 from tasker import Context, DeadlockError, TaskKilled
 
+from .tasks import Sleeper
+
 user: ContextVar[str] = ContextVar("user", default="nobody")
 
 pytestmark = pytest.mark.parametrize("in_thread", [True, False], ids=["in a thread", "in the loop"])
@@ -61,28 +63,11 @@ async def test_what_the_function_sets_its_coroutine_sees(make: Any, in_thread: b
         assert user.get() == "nobody"
 
 
-class Sleeper:
-    """A task that sleeps, and records how it ended."""
-
-    def __init__(self) -> None:
-        self.begun = asyncio.Event()
-        self.ended: list[str] = []
-
-    async def sleep(self, ctx: Context, resource: Any) -> None:
-        """The coroutine."""
-        self.begun.set()
-        try:
-            await asyncio.sleep(30)
-        except asyncio.CancelledError:
-            self.ended.append(f"cancelled, context {ctx.cancelled}")
-            raise
-
-
 async def test_it_can_be_cancelled(make: Any, in_thread: bool) -> None:
     """CancelledError is raised where it waits, and the next task is left alone."""
     async with make(sync_in_thread=in_thread) as m:
         sleeper = Sleeper()
-        future = m.submit(wrapped(sleeper.sleep))
+        future = m.submit(wrapped(sleeper))
         await sleeper.begun.wait()
         assert future.cancel() is False
         with pytest.raises(asyncio.CancelledError):
@@ -96,7 +81,7 @@ async def test_a_kill_cancels_it(make: Any, in_thread: bool) -> None:
     """In a worker, and in run_task."""
     async with make(sync_in_thread=in_thread, cancel_grace=30) as m:
         one, other = Sleeper(), Sleeper()
-        future, caller = m.submit(wrapped(one.sleep)), asyncio.create_task(m.run_task(wrapped(other.sleep)))
+        future, caller = m.submit(wrapped(one)), asyncio.create_task(m.run_task(wrapped(other)))
         await one.begun.wait()
         await other.begun.wait()
         report = await m.kill()

@@ -13,22 +13,12 @@ from support.observers import RecordingLogger
 from support.waiting import eventually, throughout
 from tasker import Context, ResourceError, TaskCancelled, TaskKilled
 
-
-async def quick(ctx: Context, resource: Any) -> Any:
-    """A task that does not wait; gives its resource."""
-    return resource
+from .tasks import cancelled_at, left_over, quick
 
 
 async def fails(ctx: Context, resource: Any) -> None:
     """A task that leaves its resource unhealthy."""
     raise OSError("sick")
-
-
-def left_over() -> int:
-    """The requests to cancel that are left with the current task."""
-    current = asyncio.current_task()
-    assert current is not None
-    return current.cancelling()
 
 
 @pytest.mark.parametrize("calls", [1, 3])
@@ -66,12 +56,7 @@ async def test_a_cancellation_while_check_health_is_asked(make: Any) -> None:
     async with make(resource_pool_size=1, check_health=check) as m:
         sick = await m.run_task(quick)
         caller = asyncio.create_task(m.run_task(fails))
-        await gate.arrivals(1)
-        caller.cancel()
-        await asyncio.sleep(0)
-        gate.open()
-        with pytest.raises(asyncio.CancelledError):
-            await caller
+        await cancelled_at(gate, caller)
         await eventually(lambda: m.stats().available_resources == 1)
         assert await m.run_task(quick) is not sick
         assert m.stats().user_errors == 0

@@ -13,6 +13,8 @@ from support.toy_session import ToyBackend
 from support.waiting import eventually
 from tasker import Context, DeadlockError, TaskCancelled
 
+from .tasks import cancelled_at, quick
+
 
 class Health:
     """``check_health``: keeps the errors, and returns what it is set to return."""
@@ -24,11 +26,6 @@ class Health:
     def check(self, error: BaseException) -> bool:
         self.errors.append(error)
         return self.answer
-
-
-async def quick(ctx: Context, resource: Any) -> Any:
-    """A task that does not wait; gives its resource."""
-    return resource
 
 
 def waiting(gate: Gate, kind: str) -> Any:
@@ -106,12 +103,7 @@ async def test_not_about_a_function_that_returned(make: Any) -> None:
 
     async with make(check_health=health.check, resource_pool_size=1) as m:
         caller = asyncio.create_task(m.run_task(ignores))
-        await gate.arrivals(1)
-        caller.cancel()
-        await asyncio.sleep(0)
-        gate.open()
-        with pytest.raises(asyncio.CancelledError):
-            await caller
+        await cancelled_at(gate, caller)
         assert called.is_set()
         assert health.errors == []
         assert m.stats().available_resources == 1
@@ -153,10 +145,5 @@ async def test_with_a_backend_while_the_resource_is_destroyed(make: Any) -> None
 
     async with make(on_destroy=destroy, max_temporary_resources=1, backend=ToyBackend()) as m:
         caller = asyncio.create_task(m.run_task(quick))
-        await gate.arrivals(1)
-        caller.cancel()
-        await asyncio.sleep(0)
-        gate.open()
-        with pytest.raises(asyncio.CancelledError):
-            await caller
+        await cancelled_at(gate, caller)
         assert await m.run_task(quick) is not None

@@ -12,10 +12,7 @@ from support.gates import Gate
 from support.waiting import eventually
 from tasker import AsyncTaskManager, Config, Context, DeadlockError, ResourceError, ShutdownError
 
-
-async def quick(ctx: Context, resource: Any) -> Any:
-    """A task that does not wait; gives its resource."""
-    return resource
+from .tasks import quick
 
 
 class Counted:
@@ -205,8 +202,7 @@ async def test_the_end_waits_for_a_refill_of_the_pool(make: Any, how: str) -> No
         on_create=hooks.create, on_destroy=hooks.destroy, check_health=lambda e: e is not sick, resource_pool_size=1
     )
     await m.queue_task(quick)
-    refill, hooks.gate = Gate(), Gate()
-    hooks.gate = refill
+    refill = hooks.gate = Gate()
     with pytest.raises(OSError, match="sick"):
         await m.run_task(fails)
     await refill.arrivals(1)

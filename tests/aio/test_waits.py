@@ -13,7 +13,6 @@ from support.gates import Gate
 from support.waiting import eventually
 from tasker import Context, DeadlockError
 from tasker.aio.timers import in_timeout, timed_by
-from tasker.control.events import Tick
 
 
 async def inner(ctx: Context, resource: Any) -> str:
@@ -221,7 +220,7 @@ async def test_two_workers_that_wait_by_gather(make: Any) -> None:
         last = m.submit(holding(gate))
         await gate.arrivals(1)
         begun.open()
-        ticks = count_ticks(m)
+        ticks = internals.count_ticks(m)
         await eventually(lambda: len(ticks) > 10)
         m.resize(worker_count=2, max_worker_count=2)
         gate.open()
@@ -238,20 +237,6 @@ def holding(gate: Gate) -> Any:
         return "held"
 
     return task
-
-
-def count_ticks(m: Any) -> list[Tick]:
-    """Return a list to which every tick from now on is appended once it is handled."""
-    ticks: list[Tick] = []
-
-    def record(handle: Any, event: Any, now: float) -> Any:
-        actions = handle(event, now)
-        if isinstance(event, Tick):
-            ticks.append(event)
-        return actions
-
-    internals.wrap_handle(m, record)
-    return ticks
 
 
 async def test_timers_that_lead_to_a_task() -> None:

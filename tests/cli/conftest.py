@@ -123,6 +123,15 @@ def wait_for(condition: Callable[[], Any], what: str, within: float = DEADLINE_S
         time.sleep(0.005)
 
 
+def wait_for_message(process: subprocess.Popen[bytes], word: bytes) -> None:
+    """Waits until a line of standard error contains the word."""
+    assert process.stderr is not None
+    for line in process.stderr:
+        if word in line:
+            return
+    raise AssertionError(f"standard error never contained {word!r}")
+
+
 def finish(process: subprocess.Popen[bytes], within: float = DEADLINE_S) -> tuple[int, str]:
     """Exit code and standard error."""
     _, errors = process.communicate(timeout=within)

@@ -8,7 +8,7 @@ import signal
 
 import pytest
 
-from .conftest import Workshop, finish, wait_for
+from .conftest import Workshop, finish, wait_for, wait_for_message
 from .jobfiles import GATED, SQUARE
 
 SLOW_SQUARE = """
@@ -136,9 +136,7 @@ def test_prune_drops_nothing_before_all_inputs_were_read(shop: Workshop) -> None
     )  # fmt: skip
     wait_for((shop.folder / "started-0").exists, "a running item")
     process.send_signal(signal.SIGINT)
-    assert process.stderr is not None
-    while b"finishing" not in process.stderr.readline():
-        pass
+    wait_for_message(process, b"finishing")
     (shop.folder / "go").touch()
     assert finish(process)[0] == 130
     assert shop.read("out.jsonl").startswith(old)

@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from .conftest import Workshop, finish, wait_for
+from .conftest import Workshop, finish, wait_for, wait_for_message
 from .jobfiles import DEAF, GATED
 
 TWO = ("--workers", 2, "--max-workers", 2)
@@ -25,15 +25,6 @@ def running_two(shop: Workshop, *options: object, job: str = GATED) -> subproces
     process = shop.start("run", "jobs.py", "in.txt", *TWO, "--output", "out.jsonl", *options)
     wait_for(lambda: started(shop) == 2, "two running items")
     return process
-
-
-def wait_for_message(process: subprocess.Popen[bytes], word: bytes) -> None:
-    """Waits until a line of standard error contains the word."""
-    assert process.stderr is not None
-    for line in process.stderr:
-        if word in line:
-            return
-    raise AssertionError(f"standard error never contained {word!r}")
 
 
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

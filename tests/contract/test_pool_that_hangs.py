@@ -46,8 +46,8 @@ ENDS: dict[str, Callable[[Any], Any]] = {
 async def test_an_end_with_a_limit(engine: Any, kit: Any, how: str) -> None:
     """kill() and stop(timeout) return, and name the pool in the report, unless its session was ended by force; a worker's
     resource is destroyed meanwhile, and the pool's when on_destroy returns."""
-    resources, gate = Clinging(engine.gate()), engine.gate()
-    resources.gate = gate
+    gate = engine.gate()
+    resources = Clinging(gate)
     async with engine.manager(resources=resources, resource_pool_size=1, cancel_grace=0.5) as m:
         assert await m.queue_task(kit.returns("value")) == "value"
         since = time.monotonic()

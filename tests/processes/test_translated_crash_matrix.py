@@ -208,7 +208,7 @@ def test_a_child_that_is_killed_while_its_manager_is_resized(make: Any, door: Fi
 
 
 def test_an_iterable_that_fails(make: Any) -> None:
-    """A `map` over it has the results up to there, and then raises its error."""
+    """A `map` over it raises its error; what it has yielded by then is in order."""
 
     def inputs() -> Any:
         yield from range(5)

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from support.files_between_processes import FileGate, Notes
+from support.files_between_processes import FileGate
 from support.processes import is_running
-from support.waiting import Call, wait_until
+from support.waiting import Call, eventually, wait_until
 from tasker import (
     ResourceError,
     TaskCancelled,
@@ -164,7 +164,7 @@ def test_map(make: Any, inputs: list[int]) -> None:
         assert list(m.map(work.echo, inputs)) == inputs
 
 
-def test_a_map_that_is_left_half_way(make: Any, door: FileGate) -> None:
+def test_a_map_that_is_left_half_way(make: Any) -> None:
     """What has not started does not start any more."""
     with make() as m:
         results = m.map(work.echo, range(1000), look_ahead=5)
@@ -195,7 +195,7 @@ def test_a_method_of_a_proxy(make: Any) -> None:
         assert queue.get(timeout=30) == 1
 
 
-def test_a_child_that_does_not_answer(make: Any, notes: Notes) -> None:
+def test_a_child_that_does_not_answer(make: Any) -> None:
     """A kill ends it all the same."""
     with make(cancel_grace=0.1) as m:
         future = m.submit(tasks.leave_nothing)
@@ -223,8 +223,7 @@ async def test_cancel_in_run_in_executor(make: Any, door: FileGate) -> None:
         executor = m.as_executor()
         before = await loop.run_in_executor(executor, os.getpid)
         future = loop.run_in_executor(executor, door.pass_through)
-        while not door.pids:
-            await asyncio.sleep(0.005)
+        await eventually(lambda: door.pids)
         assert future.cancel()
         with pytest.raises(asyncio.CancelledError):
             await future

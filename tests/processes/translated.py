@@ -72,7 +72,6 @@ def first_spins(ctx: Any, thing: work.Thing, value: int, door: FileGate) -> int:
         thing.notes.write("victim", os.getpid())
         while not door.is_open:
             pass
-        thing.notes.write("again", os.getpid())
     return value * value
 
 

@@ -3,22 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import threading
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from support.toy_session import ToyBackend, ToySession, ToySessions
-from support.waiting import Call, wait_until
+from support.waiting import Call
 from tasker import AsyncTaskManager, Config, TaskManager
-
-
-@pytest.fixture(autouse=True)
-def no_thread_left() -> Iterator[None]:
-    """Every session has ended."""
-    yield
-    wait_until(lambda: not [one for one in threading.enumerate() if "-toy" in one.name], what="no toy is left")
 
 
 @pytest.fixture(params=["leave", "close", "death", "events", "release"])

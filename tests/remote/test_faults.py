@@ -7,16 +7,14 @@ nothing is lost with its session.
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from support.resources import ScriptedResources
 from support.toy_session import Mailbox, ToyBackend, ToySession
-from support.waiting import wait_until
 from tasker import AsyncTaskManager, Config, TaskManager, WorkerLost
 from tasker.remote.events import ERROR, RESULT
 
@@ -24,13 +22,6 @@ TASKS = 400
 FAULTS = [MemoryError("none left"), SystemExit(3), KeyboardInterrupt(), asyncio.CancelledError()]
 engines = pytest.mark.parametrize("engine", ["threads", "asyncio"])
 faults = pytest.mark.parametrize("fault", FAULTS, ids=[type(fault).__name__ for fault in FAULTS])
-
-
-@pytest.fixture(autouse=True)
-def no_thread_left() -> Iterator[None]:
-    """Every session has ended."""
-    yield
-    wait_until(lambda: not [one for one in threading.enumerate() if "-toy" in one.name], what="no toy is left")
 
 
 class Crew:

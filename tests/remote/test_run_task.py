@@ -4,21 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from support.toy_session import ToyBackend, ToySession
-from support.waiting import wait_until
 from tasker import AsyncTaskManager, Config
-
-
-@pytest.fixture(autouse=True)
-def no_thread_left() -> Iterator[None]:
-    """Every session has ended."""
-    yield
-    wait_until(lambda: not [one for one in threading.enumerate() if "-toy" in one.name], what="no toy is left")
 
 
 def manager(**options: Any) -> AsyncTaskManager[Any]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,13 +35,6 @@ from tasker.remote.registry import register
 def nothing_registered(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a test registers is gone after it."""
     monkeypatch.setattr(registry, "_factories", dict(registry._factories))
-
-
-@pytest.fixture(autouse=True)
-def no_thread_left() -> Iterator[None]:
-    """Every session has ended."""
-    yield
-    wait_until(lambda: not [one for one in threading.enumerate() if "-toy" in one.name], what="no toy is left")
 
 
 def config(resources: ScriptedResources | None = None, backend: Backend | None = None, **options: Any) -> Config[Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tasker.control.events import Event
+from tasker.control.events import Event, Tick
 
 
 def wrap_handle(manager: Any, wrapper: Callable[[Callable[[Event, float], Any], Event, float], Any]) -> None:
@@ -44,3 +44,17 @@ def workers_that_wait(manager: Any) -> int:
 def is_killed(manager: Any) -> bool:
     """Whether the manager has been killed, and no task may start any more."""
     return bool(manager._engine.killed)
+
+
+def count_ticks(manager: Any) -> list[Tick]:
+    """Return a list to which every tick from now on is appended once it is handled."""
+    ticks: list[Tick] = []
+
+    def record(handle: Any, event: Any, now: float) -> Any:
+        actions = handle(event, now)
+        if isinstance(event, Tick):
+            ticks.append(event)
+        return actions
+
+    wrap_handle(manager, record)
+    return ticks

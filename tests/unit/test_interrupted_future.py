@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from support.waiting import wait_until
 from tasker.errors import TaskCancelled
 from tasker.threads import completion
 from tasker.threads.future import TaskFuture
@@ -85,8 +86,7 @@ def test_an_interrupted_cancel(step: str, finder: str) -> None:
     future, calls = make(owner), []
     future.add_done_callback(calls.append)
     waiting = Thread(lambda: future.exception_or_cancelled())
-    while len(future._log) < 2:
-        pass
+    wait_until(lambda: len(future._log) >= 2, what="it waits")
     with pytest.raises(RecursionError):
         future.cancel()
     FINDERS[finder](future)

@@ -10,31 +10,9 @@ from support.resources import ScriptedResources
 from support.waiting import Call, wait_until
 from tasker import Config, TaskManager
 from tasker.core.counters import Counters
-from tasker.threads.resource_pool import ResourcePool
-from tasker.threads.run_task import RunTask, _Call
 from tasker.threads.this_thread import this_thread
 from unit.interrupts import each_moment
-
-# Not in the hooks: those of the tests have locks of their own, which are not reentrant.
-STEPS = (
-    RunTask.run,
-    RunTask._close,
-    RunTask._count_failure,
-    ResourcePool.acquire,
-    ResourcePool.release,
-    _Call.enter,
-    Counters.resource,
-)
-
-
-def returns(ctx: Any, resource: Any) -> str:
-    """Succeeds."""
-    return "value"
-
-
-def harms(ctx: Any, resource: Any) -> None:
-    """Leaves its resource unhealthy."""
-    raise OSError
+from unit.run_task import STEPS, harms, returns
 
 
 @pytest.mark.timeout(170)
@@ -67,7 +45,9 @@ def test_at_each_moment(request: pytest.FixtureRequest, outer: Any, inner: Any, 
 
     expected = {returns: "value", harms: OSError}
     calls = 0
-    for where, value, error in each_moment(lambda: run(outer), *STEPS, reenter=lambda: answers.append(run(inner))):
+    # Not in the hooks: those of the tests have locks of their own, which are not reentrant.
+    steps = (*STEPS, Counters.resource)
+    for where, value, error in each_moment(lambda: run(outer), *steps, reenter=lambda: answers.append(run(inner))):
         calls += 1
         assert (error, value) == (None, expected[outer]), where
         assert answers == ([] if where is None else [expected[inner]]), where

@@ -9,34 +9,14 @@ import pytest
 from support.resources import ScriptedResources
 from support.waiting import Call, wait_until
 from tasker import Config, TaskManager
-from tasker.threads.resource_pool import ResourcePool
-from tasker.threads.run_task import RunTask, _Call
 from tasker.threads.worker import this_thread
 from unit.interrupts import each_moment
-
-STEPS = (
-    RunTask.run,
-    RunTask._close,
-    RunTask._count_failure,
-    ResourcePool.acquire,
-    ResourcePool.release,
-    _Call.enter,
-)
-
-
-def returns(ctx: Any, resource: Any) -> str:
-    """Succeeds."""
-    return "value"
+from unit.run_task import STEPS, harms, returns
 
 
 def fails(ctx: Any, resource: Any) -> None:
     """Fails with an error of its own."""
     raise LookupError
-
-
-def harms(ctx: Any, resource: Any) -> None:
-    """Leaves its resource unhealthy."""
-    raise OSError
 
 
 CASES = [

@@ -182,8 +182,7 @@ m.stop()
 
 def test_fork_in_run_task() -> None:
     """A temporary resource, and one whose task fails unhealthily, are destroyed by the parent alone; both callers go on."""
-    assert (
-        lines("""
+    found = lines("""
 def forks(ctx, resource):
     fork()
     raise OSError
@@ -198,9 +197,10 @@ if os.getpid() != parent:
     os._exit(0)
 wait()
 m.stop()
-""").count("child raised")
-        == 1
-    )
+""")
+    assert found.count("child raised") == found.count("parent raised") == 1
+    assert "child destroyed" not in found
+    assert found[-1] == "status 0"
 
 
 HOOKS: dict[str, Any] = {

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from support.scripts import command, run_script
-from support.waiting import Call, wait_until
+from support.waiting import Call, eventually, wait_until
 
 HEAD = """
 import os, signal, sys, threading, time
@@ -208,18 +208,12 @@ def test_an_event_loop_that_has_signal_handlers_of_its_own(threads: Any, removed
             wait_until(running.done)
             if not removed:
                 signal.raise_signal(signal.SIGUSR2)
-                loop.run_until_complete(asyncio.wait_for(until(lambda: got), 20))
+                loop.run_until_complete(eventually(lambda: got, 20))
             assert Call(m.stop).outcome(20).killed is True
             assert received.signals == [signal.SIGUSR1] * 2
     finally:
         loop.close()
         signal.signal(signal.SIGUSR2, before)
-
-
-async def until(predicate: Any) -> None:
-    """Let the loop turn until the predicate holds."""
-    while not predicate():
-        await asyncio.sleep(0)
 
 
 def test_two_managers_that_stop_on_different_signals(threads: Any) -> None:
