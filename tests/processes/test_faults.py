@@ -19,6 +19,7 @@ from support.files_between_processes import Notes
 from support.waiting import WAIT, wait_until
 from tasker import MaxRetriesExceeded, RemoteTraceback, TravelError, WorkerLost
 from tasker.process.protocol.errors import pack_error, unpack_error
+from tasker.remote.prefetch import PATIENCE
 
 from . import work
 
@@ -157,14 +158,16 @@ async def test_a_coroutine_that_returns_twice(amake: Any, notes: Notes) -> None:
 # Messages that cannot be taken in.
 
 
-@pytest.fixture
-def deadly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """A function of a module whose import kills any process but this one."""
+@pytest.fixture(params=[0, 20 * PATIENCE], ids=["at once", "slowly"])
+def deadly(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A function of a module whose import kills any process but this one: at once, or so late that the parent has taken
+    back meanwhile what it had sent."""
     source = f"""
-import os
+import os, time
 with open({str(tmp_path / "imports")!r}, "a") as file:
     file.write(f"{{os.getpid()}}\\n")
 if os.getpid() != {HOME}:
+    time.sleep({request.param})
     os.kill(os.getpid(), 9)
 
 def task(ctx, thing, number):

@@ -104,7 +104,7 @@ class AsyncWindow(InFlightWindow):
             self._lose_in_hand(future, fault)
             self._lose_in_hand(shard.future, fault)
             raise
-        self._prefetch.took(took / len(events))
+        self._handled(events, took)
         shard.flush()
 
     async def _handle_other(self, event: SessionEvent) -> None:

@@ -126,7 +126,7 @@ class ThreadsWindow(InFlightWindow):
             self._lose_in_hand(future, fault)
             self._lose_in_hand(shard.future, fault)
             raise
-        self._prefetch.took(took / len(events))
+        self._handled(events, took)
         self.recycle_limits.served += served
         if len(meter.execution) >= BATCH:
             meter.flush()

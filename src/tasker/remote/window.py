@@ -17,12 +17,14 @@ from tasker.errors import TaskCancelled, TaskKilled, TravelError, WorkerLost
 from tasker.logs import describe
 
 from .context import RemoteContext
-from .events import GONE, LARGE, SKIPPED, UNREAD, SessionEvent
+from .events import ERROR, GONE, LARGE, RESULT, SKIPPED, UNREAD, SessionEvent
 from .ports import WindowEngine
 from .prefetch import Prefetch
 from .recycling import RecycleLimits
 from .session import InFlightTask, Session, SessionOptions
 from .suspects import Suspects
+
+_NONE: tuple[int, frozenset[Any]] = (0, frozenset())
 
 
 class InFlightWindow(ABC):
@@ -51,6 +53,8 @@ class InFlightWindow(ABC):
         self._suspects = Suspects() if suspects is None else suspects
         self._alone: set[int] = set()
         """The numbers of tasks that were sent by themselves."""
+        self._withdrawn: tuple[int, frozenset[Any]] = _NONE
+        """What was taken back and the session may not have read yet: the last number, and the futures."""
         # What a fault of this process in the middle of a step must not lose:
         self._loose: Sequence[InFlightTask] = ()
         """Tasks that may be neither in the queue nor in flight."""
@@ -186,6 +190,14 @@ class InFlightWindow(ABC):
             self._session.judged += 1
             self._dispatch(self._recalled())
 
+    def _handled(self, events: Sequence[SessionEvent], took: float) -> None:
+        """Notes what became of tasks that took so many seconds. A session reads in order: what was sent before a task that
+        it reports has not killed it."""
+        self._prefetch.took(took / len(events))
+        last = events[-1]
+        if last[0] in (RESULT, ERROR, SKIPPED) and last[1] > self._withdrawn[0]:
+            self._withdrawn = _NONE
+
     def _unread(self) -> None:
         """Goes on after a report that could not be read. It may have been an error, after which the session begins nothing
         until that is judged: then it gets no more tasks."""
@@ -204,6 +216,9 @@ class InFlightWindow(ABC):
         """Puts what has not begun back into the queue."""
         if self._session.in_flight:
             back, first = self._session.recall()
+            if back:
+                earlier = {future for future in self._withdrawn[1] if not future.done()}
+                self._withdrawn = back[-1][0], frozenset(earlier.union(future for _, future, _ in back))
             self.give_back(back, first=first)
 
     def recall(self) -> None:
@@ -254,10 +269,12 @@ class InFlightWindow(ABC):
 
     def give_back_all(self, *, suspect: bool = False) -> None:
         """Gives back all that is in flight. The session is gone, and what it had begun was taken out. ``suspect``:
-        nothing had begun, so a message may have killed it."""
+        nothing had begun, so a message may have killed it: one of what was taken back before, or of these."""
         rest, first = self._session.take_all()
-        if suspect and rest:
+        if suspect:
             self._alone = {number for number, _, _ in rest}
+            for future in self._withdrawn[1]:
+                self._suspects.add(future)
         self.give_back(rest, first=first)
 
     # -- after a fault of this process ----------------------------------------------------------------------------
