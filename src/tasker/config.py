@@ -37,7 +37,11 @@ class ConfigOptions(TypedDict, total=False):
     logger: Logger
     collector: MetricsCollector | None
     name: str
+    ready_timeout: float | None
     creation_timeout: float | None
+    create_timeout: float | None
+    destroy_timeout: float | None
+    max_stuck_workers: int | None
     creation_backoff: float
     cancel_grace: float
     rate_window: float
@@ -96,8 +100,19 @@ class Config(Generic[R]):
     """Receives the metrics in place of the built-in collector."""
     name: str = "tasker"
     """The name of the manager in logs; its threads are named ``<name>-<n>``."""
-    creation_timeout: float | None = None
+    ready_timeout: float | None = None
     """The seconds that a task waits while no worker is ready before it fails with ``ResourceError``. None: no limit."""
+    creation_timeout: float | None = None
+    """The former name of ``ready_timeout``. None once a configuration is made, whichever name was used."""
+    create_timeout: float | None = None
+    """The seconds that ``on_create`` of a worker may take, each time. After that the worker is *stuck*: the creation counts
+    as failed, and another worker may take its place. A child process is killed and a coroutine is cancelled; a function in a
+    thread is left alone, and if it returns a resource after all, that is destroyed. None: no limit."""
+    destroy_timeout: float | None = None
+    """The same for ``on_destroy``. None: no limit."""
+    max_stuck_workers: int | None = None
+    """How many stuck workers may be replaced, at least 0; each further one counts as one of ``max_worker_count`` until its
+    callback returns. None: ``max_worker_count``."""
     creation_backoff: float = 0.1
     """The seconds to wait after the first failed creation; doubled for each further one, with jitter, up to 30 s."""
     cancel_grace: float = 5.0
@@ -164,6 +179,7 @@ class Config(Generic[R]):
     def __post_init__(self) -> None:
         _check_resource(self)
         _check_types(self)
+        _rename(self, "creation_timeout", "ready_timeout")
         _integer(self, "worker_count", 1)
         # Only now that ``worker_count`` is known to be valid, because the defaults depend on it. The dataclass is
         # frozen.
@@ -171,6 +187,7 @@ class Config(Generic[R]):
             if getattr(self, field) is None:
                 object.__setattr__(self, field, default)
         _integer(self, "max_worker_count", self.worker_count, " (worker_count)")
+        _integer(self, "max_stuck_workers", 0, optional=True)
         _integer(self, "max_retries", 0)
         _integer(self, "resource_pool_size", 0)
         _integer(self, "max_temporary_resources", 0, optional=True)
@@ -181,7 +198,8 @@ class Config(Generic[R]):
         _duration(self, "rate_window")
         _duration(self, "target_wait")
         _duration(self, "creation_backoff")
-        _duration(self, "creation_timeout", optional=True)
+        for field in ("ready_timeout", "create_timeout", "destroy_timeout"):
+            _duration(self, field, optional=True)
         _duration(self, "slow_callback", zero=True)
 
     @property
@@ -189,6 +207,11 @@ class Config(Generic[R]):
         """``max_worker_count`` with its default filled in."""
         assert self.max_worker_count is not None
         return self.max_worker_count
+
+    @property
+    def replaceable_workers(self) -> int:
+        """``max_stuck_workers`` with its default filled in."""
+        return self.most_workers if self.max_stuck_workers is None else self.max_stuck_workers
 
     @property
     def pool_size(self) -> int:
@@ -210,6 +233,18 @@ def _check_resource(config: Config[Any]) -> None:
         for field in ("on_create", "on_destroy"):
             if getattr(config, field) is not None:
                 raise _wrong(field, getattr(config, field), "left out where resource= is given")
+
+
+def _rename(config: Config[Any], old: str, new: str) -> None:
+    """Has an option that was given by its former name count as the present one."""
+    value, present = getattr(config, old), getattr(config, new)
+    if value is None:
+        return
+    if present is not None:
+        raise _wrong(old, value, f"left out where {new}= is given, of which it is the former name")
+    _duration(config, old)
+    object.__setattr__(config, new, value)
+    object.__setattr__(config, old, None)
 
 
 def _check_types(config: Config[Any]) -> None:

@@ -30,7 +30,7 @@ class ResourceError(TaskerError):
 
     Raised by the manager's constructor (the pool of ``run_task``) and by ``run_task``, also if
     ``Config.max_temporary_resources`` are in use. It is the outcome of queued tasks if no worker could be made within
-    ``Config.creation_timeout``.
+    ``Config.ready_timeout``.
     """
 
 

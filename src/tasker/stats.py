@@ -59,7 +59,10 @@ class TaskStats:
     replaced_workers: int = 0
     """Workers that ended because their resource was unhealthy, since the start."""
     abandoned_workers: int = 0
-    """Workers that a kill left behind because user code did not return."""
+    """Workers that a kill left behind because user code did not return, and stuck ones that a stop did not wait for."""
+    stuck_workers: int = 0
+    """Workers whose ``on_create`` or ``on_destroy`` has taken longer than ``create_timeout`` or ``destroy_timeout``, and
+    that have not ended yet."""
     resources: ResourceLedger = field(default_factory=ResourceLedger)
     failing_creations: int = 0
     """Creations in a row that failed, those at the same time counted once; 0 if the last one succeeded."""

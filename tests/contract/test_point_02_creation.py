@@ -73,10 +73,10 @@ async def test_point_02_failure_shows_in_the_log(engine: Any, kit: Any) -> None:
     assert "database is away" in logger.text("warning", "error")
 
 
-async def test_point_02_creation_timeout_fails_queued_tasks(engine: Any, kit: Any) -> None:
-    """With creation_timeout, queued tasks end with ResourceError that carries the cause."""
+async def test_point_02_ready_timeout_fails_queued_tasks(engine: Any, kit: Any) -> None:
+    """With ready_timeout, queued tasks end with ResourceError that carries the cause."""
     resources = ScriptedResources(then=BOOM)
-    async with engine.manager(resources=resources, creation_timeout=0.3) as m:
+    async with engine.manager(resources=resources, ready_timeout=0.3) as m:
         futures = [await m.submit(kit.returns()) for _ in range(3)]
         for future in futures:
             error = await future.exception()
@@ -85,11 +85,11 @@ async def test_point_02_creation_timeout_fails_queued_tasks(engine: Any, kit: An
             assert future.attempts == 0
 
 
-async def test_point_02_creation_timeout_covers_a_creation_that_hangs(engine: Any, kit: Any) -> None:
-    """Queued tasks do not wait longer than creation_timeout for an on_create that hangs."""
+async def test_point_02_ready_timeout_covers_a_creation_that_hangs(engine: Any, kit: Any) -> None:
+    """Queued tasks do not wait longer than ready_timeout for an on_create that hangs."""
     gate = engine.gate()
     resources = ScriptedResources(then=gate)
-    async with engine.manager(resources=resources, creation_timeout=0.3) as m:
+    async with engine.manager(resources=resources, ready_timeout=0.3) as m:
         future = await m.submit(kit.returns())
         assert isinstance(await future.exception(), ResourceError)
         gate.open()
@@ -98,7 +98,7 @@ async def test_point_02_creation_timeout_covers_a_creation_that_hangs(engine: An
 async def test_point_02_tasks_run_again_after_creation_recovers(engine: Any, kit: Any) -> None:
     """A creation timeout is not the end: once on_create works, new tasks run."""
     resources = ScriptedResources(then=BOOM)
-    async with engine.manager(resources=resources, creation_timeout=0.2) as m:
+    async with engine.manager(resources=resources, ready_timeout=0.2) as m:
         with pytest.raises(ResourceError):
             await m.queue_task(kit.returns())
         resources.then = None
@@ -106,11 +106,11 @@ async def test_point_02_tasks_run_again_after_creation_recovers(engine: Any, kit
         assert await m.queue_task(kit.returns("back")) == "back"
 
 
-async def test_point_02_creation_timeout_spares_tasks_that_a_worker_will_take(engine: Any, kit: Any) -> None:
+async def test_point_02_ready_timeout_spares_tasks_that_a_worker_will_take(engine: Any, kit: Any) -> None:
     """While one worker lives, a task queued behind its long task does not fail."""
     gate = engine.gate()
     resources = ScriptedResources(None, then=BOOM)
-    async with engine.manager(resources=resources, worker_count=2, creation_timeout=0.2) as m:
+    async with engine.manager(resources=resources, worker_count=2, ready_timeout=0.2) as m:
         held = await m.submit(kit.holds(gate))
         await gate.arrivals(1)
         waiting = await m.submit(kit.returns("served"))
@@ -121,7 +121,7 @@ async def test_point_02_creation_timeout_spares_tasks_that_a_worker_will_take(en
 
 
 async def test_point_02_by_default_tasks_wait_as_in_a_queue(engine: Any, kit: Any) -> None:
-    """Without creation_timeout a task waits while creation fails; kill still ends it."""
+    """Without ready_timeout a task waits while creation fails; kill still ends it."""
     async with engine.manager(resources=ScriptedResources(then=BOOM)) as m:
         future = await m.submit(kit.returns())
         await throughout(lambda: not future.done(), 0.5)

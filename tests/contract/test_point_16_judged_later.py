@@ -78,7 +78,7 @@ async def test_point_16_a_refused_wait_leaves_the_awaited_task_alone(engine: Any
 
 @pytest.mark.parametrize("awaited", ["task", "slot", "map"])
 async def test_point_16_a_burst_worker_that_cannot_be_made(engine: Any, kit: Any, awaited: str) -> None:
-    """Where the pool may grow and its resource cannot be made within creation_timeout, the wait ends with the error, and
+    """Where the pool may grow and its resource cannot be made within ready_timeout, the wait ends with the error, and
     the worker runs what was waited for."""
 
     async def outer(own: Any) -> Any:
@@ -93,7 +93,7 @@ async def test_point_16_a_burst_worker_that_cannot_be_made(engine: Any, kit: Any
         max_worker_count=2,
         burst_interval=0.02,
         creation_backoff=0.01,
-        creation_timeout=0.3,
+        ready_timeout=0.3,
         resources=resources,
         **config,
     ) as m:
@@ -108,14 +108,14 @@ async def test_point_16_a_creation_that_fails_and_then_succeeds(engine: Any, kit
     """A burst worker that is made at the second try runs the awaited task: one failure is no deadlock."""
     resources = ScriptedResources(None, OSError("not yet"))
     async with engine.manager(
-        max_worker_count=2, burst_interval=0.02, creation_backoff=0.01, creation_timeout=20, resources=resources
+        max_worker_count=2, burst_interval=0.02, creation_backoff=0.01, ready_timeout=20, resources=resources
     ) as m:
         assert await m.queue_task(waiting_for(engine, m, kit.returns("inner"))) == "inner"
 
 
 async def test_point_16_stop_while_no_worker_can_be_made(engine: Any, kit: Any) -> None:
     """stop() does not wait for ever for a task that waits for a worker which cannot be made, also without a
-    creation_timeout."""
+    ready_timeout."""
     resources = ScriptedResources(None, then=OSError("no more of them"))
     async with engine.manager(max_worker_count=2, burst_interval=0.02, creation_backoff=0.01, resources=resources) as m:
         future = await m.submit(waiting_for(engine, m, kit.returns("inner")))

@@ -106,9 +106,9 @@ async def test_promise_1_when_every_worker_is_lost_at_once(engine: Any, kit: Any
 
 
 async def test_promise_1_when_replacements_cannot_be_made(engine: Any, kit: Any) -> None:
-    """With creation_timeout no task waits for ever when the last worker can't be replaced."""
+    """With ready_timeout no task waits for ever when the last worker can't be replaced."""
     resources = ScriptedResources(None, then=OSError("no more"))
-    async with engine.manager(resources=resources, creation_timeout=0.3, check_health=kit.hook(healthy)) as m:
+    async with engine.manager(resources=resources, ready_timeout=0.3, check_health=kit.hook(healthy)) as m:
         await (await m.submit(kit.raises(Sick()), once=True)).exception()
         waiting = [await m.submit(kit.returns()) for _ in range(3)]
         retried = await m.submit(kit.returns(), priority=Priority.HIGH)
@@ -117,9 +117,9 @@ async def test_promise_1_when_replacements_cannot_be_made(engine: Any, kit: Any)
 
 
 async def test_promise_1_a_retry_whose_worker_cannot_come_back(engine: Any, kit: Any) -> None:
-    """A task that waits for its retry is covered by creation_timeout too."""
+    """A task that waits for its retry is covered by ready_timeout too."""
     resources = ScriptedResources(None, then=OSError("no more"))
-    async with engine.manager(resources=resources, creation_timeout=0.3, check_health=kit.hook(healthy)) as m:
+    async with engine.manager(resources=resources, ready_timeout=0.3, check_health=kit.hook(healthy)) as m:
         future = await m.submit(kit.raises(Sick("first")))
         assert await future.exception() is not None
 

@@ -190,8 +190,8 @@ def test_death_in_on_create(make: Any, notes: Notes) -> None:
 
 
 def test_death_in_every_on_create(make: Any, notes: Notes) -> None:
-    """With creation_timeout the queued tasks end with a ResourceError that tells what happened."""
-    with make(on_create=partial(dying_create, notes, 10**6), creation_timeout=3) as m:
+    """With ready_timeout the queued tasks end with a ResourceError that tells what happened."""
+    with make(on_create=partial(dying_create, notes, 10**6), ready_timeout=3) as m:
         future = m.submit(work.pid)
         error = future.exception(30)
         assert isinstance(error, ResourceError)

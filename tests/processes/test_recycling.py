@@ -136,7 +136,7 @@ def test_affinity(make: Any, method: str) -> None:
 @pytest.mark.parametrize("process", [{"affinity": [100_000]}, {"nice": 2**40}], ids=["affinity", "nice"])
 def test_what_the_system_refuses(make: Any, process: dict[str, Any]) -> None:
     """The error of the resource says what was asked for."""
-    with make(process=process, creation_timeout=2) as m:
+    with make(process=process, ready_timeout=2) as m:
         error = m.submit(work.pid).exception(30)
     shown = "".join(traceback.format_exception(error))
     assert f"{next(iter(process))}=" in shown, shown

@@ -320,7 +320,7 @@ FORK_SERVER = """
         def config():
             return Config(
                 on_create=partial(work.make, notes), on_destroy=work.Thing.end, worker_count=2, max_worker_count=2,
-                resource_pool_size=0, backend=ProcessBackend(), creation_timeout=20,
+                resource_pool_size=0, backend=ProcessBackend(), ready_timeout=20,
             )
         with TaskManager(config()) as manager:
             child = manager.queue_task(work.pid)
@@ -437,7 +437,7 @@ HANGING = """
     def main(end):
         Path("endless.py").write_text("import time; open('importing', 'w').close(); time.sleep(1000)")
         sys.path.insert(0, os.getcwd())
-        manager = TaskManager(Config(on_create=object, worker_count=1, creation_timeout=100, resource_pool_size=0,
+        manager = TaskManager(Config(on_create=object, worker_count=1, ready_timeout=100, resource_pool_size=0,
                                      backend=ProcessBackend(preload=["endless"])))
         future = manager.submit(print)
         while not os.path.exists("importing"):

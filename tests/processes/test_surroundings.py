@@ -81,7 +81,7 @@ AWKWARD = """
 
     def main(method):
         backend = ProcessBackend(start_method=method)
-        config = Config(on_create=object, worker_count=1, resource_pool_size=0, creation_timeout=20, backend=backend)
+        config = Config(on_create=object, worker_count=1, resource_pool_size=0, ready_timeout=20, backend=backend)
         with TaskManager(config) as manager:
             print(manager.queue_task(lambda ctx, resource: 7))
 

@@ -87,7 +87,7 @@ def test_an_exit_with_a_large_report(make: Any, notes: Notes) -> None:
 
 def test_an_initialiser_that_fails(make: Any) -> None:
     """Its error is the cause of what the tasks end with."""
-    with make(on_create=tasks.fail_to_make, creation_timeout=0.5, creation_backoff=0.05) as m:
+    with make(on_create=tasks.fail_to_make, ready_timeout=0.5, creation_backoff=0.05) as m:
         error = m.submit(tasks.square, 1).exception(30)
         assert isinstance(error, ResourceError)
         assert "no resource" in str(error)
@@ -155,7 +155,7 @@ def test_an_error_right_before_the_end(make: Any) -> None:
 
 def test_an_initialiser_that_takes_too_long(make: Any, door: FileGate) -> None:
     """Tasks wait for it no longer than they may."""
-    with make(on_create=partial(tasks.slow_init, door), creation_timeout=0.3) as m:
+    with make(on_create=partial(tasks.slow_init, door), ready_timeout=0.3) as m:
         with pytest.raises(ResourceError):
             m.queue_task(tasks.square, 1)
         m.kill(0.5)

@@ -87,7 +87,7 @@ def test_the_limit_of_tasks(make: Any) -> None:
 
 def test_a_broken_initializer(make: Any) -> None:
     """Tasks do not wait for ever for a resource that cannot be made."""
-    with make(on_create=tasks.broken, creation_timeout=2, creation_backoff=0.05) as m:
+    with make(on_create=tasks.broken, ready_timeout=2, creation_backoff=0.05) as m:
         wait_until(lambda: m.stats().creation_error)
         error = m.submit(work.echo, 1).exception(30)
         assert isinstance(error, ResourceError)

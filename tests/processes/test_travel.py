@@ -301,7 +301,7 @@ def test_an_argument_that_cannot_go_among_many_that_can(make: Any, notes: Any) -
 def test_an_on_create_that_cannot_go(make: Any) -> None:
     """Hooks that can't be pickled fail where the manager is made, or as the resource is: never silently."""
     lock = threading.Lock()
-    with pytest.raises(TaskerError) as error, make(on_create=lambda: lock, creation_timeout=0.5) as m:
+    with pytest.raises(TaskerError) as error, make(on_create=lambda: lock, ready_timeout=0.5) as m:
         m.queue_task(work.pid)
     assert any("lock" in str(one) for one in chain(error.value))
 

@@ -52,6 +52,7 @@ class Worker:
     state: str = STARTING
     task: Task | None = None
     surplus: bool = False
+    stuck: bool = False
 
 
 class Model:
@@ -137,7 +138,7 @@ class Model:
     def _check_starts(self, phase: Phase) -> None:
         view = self.supervisor.view()
         assert phase in SERVING, f"a worker is started while {phase}"
-        assert view.starting + view.ready + view.ending <= self.most
+        assert view.starting + view.ready + view.ending + max(0, view.stuck - self.plan.max_stuck_workers) <= self.most
         if view.failing_creations:
             assert self.supervisor.table.count(WorkerState.STARTING) == 1, "several start while creation fails"
 
@@ -156,12 +157,20 @@ class Model:
             assert worker.surplus is not action.surplus
             worker.surplus = action.surplus
 
+    def _do_GiveUp(self, action: act.GiveUp) -> None:  # noqa: N802
+        worker = self.workers.get(action.seat)
+        if worker is None or (action.error is not None and worker.state != STARTING):
+            return  # the inbox lags behind
+        assert worker.state in (STARTING, ENDING) and not worker.stuck
+        worker.stuck = True
+        worker.surplus = worker.surplus or action.error is not None
+
     def _do_Retire(self, action: act.Retire) -> None:  # noqa: N802
         assert action.count > 0
         if self.supervisor.phase in SERVING:
             view = self.supervisor.view()
             assert not view.starting, "a worker that serves has to go while another one starts"
-            assert view.ready - self.supervisor._surplus.retiring >= self.base, "fewer than the base are left"
+            assert view.ready - self.supervisor._workforce.surplus.retiring >= self.base, "fewer than the base are left"
         self.tokens.extendleft([RETIRE] * action.count)
 
     def _do_Requeue(self, action: act.Requeue) -> None:  # noqa: N802
@@ -207,7 +216,7 @@ class Model:
         assert self.killed
 
     def _do_Abandon(self, action: act.Abandon) -> None:  # noqa: N802
-        assert self.killed
+        assert self.killed or all(self.workers[seat].stuck for seat in action.seats if seat in self.workers)
         if action.pool:
             assert self.pool == "closing" or any(type(event) is ev.PoolClosed for event in self.inbox)
             self.pool = "abandoned" if self.pool == "closing" else "closed"
@@ -344,7 +353,7 @@ class Model:
         """When the inbox is empty, the supervisor's table is what the workers are."""
         names = {seat: state.value for seat, state in self.supervisor.table.states.items()}
         own = {IDLE: "ready", BUSY: "ready"}
-        assert names == {seat: own.get(w.state, w.state) for seat, w in self.workers.items()}
-        assert self.supervisor._surplus.retiring == sum(token is RETIRE for token in self.tokens)
+        assert names == {seat: "stuck" if w.stuck else own.get(w.state, w.state) for seat, w in self.workers.items()}
+        assert self.supervisor._workforce.surplus.retiring == sum(token is RETIRE for token in self.tokens)
         view = self.supervisor.view()
         assert (view.lost, view.replaced) == (self.lost, self.replaced)

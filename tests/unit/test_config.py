@@ -37,7 +37,11 @@ DEFAULTS = {
     "logger": logging.getLogger("tasker"),
     "collector": None,
     "name": "tasker",
+    "ready_timeout": None,
     "creation_timeout": None,
+    "create_timeout": None,
+    "destroy_timeout": None,
+    "max_stuck_workers": None,
     "creation_backoff": 0.1,
     "cancel_grace": 5.0,
     "rate_window": 10.0,
@@ -59,14 +63,17 @@ def test_defaults() -> None:
 
 def test_plan() -> None:
     """What the control plane decides on follows from the configuration."""
-    assert plan_of(config()) == Plan(3, 6, has_pool=True)
-    off = config(burst_interval=0, creation_timeout=2.0, creation_backoff=0.5, max_retries=0, target_wait=0.5)
+    assert plan_of(config()) == Plan(3, 6, max_stuck_workers=6, has_pool=True)
+    off = config(
+        burst_interval=0, ready_timeout=2.0, max_stuck_workers=1, creation_backoff=0.5, max_retries=0, target_wait=0.5
+    )
     expected = Plan(
         3,
         6,
         max_retries=0,
         scales=False,
-        creation_timeout=2.0,
+        ready_timeout=2.0,
+        max_stuck_workers=1,
         creation_backoff=0.5,
         target_wait=0.5,
         has_pool=True,
@@ -109,10 +116,12 @@ BAD: dict[str, tuple[list[Any], str]] = {
     "target_wait": ([None, 0, 0.0, *NOT_DURATIONS], "a finite number of seconds, more than 0"),
     "rate_window": ([None, 0, 0.0, *NOT_DURATIONS], "a finite number of seconds, more than 0"),
     "creation_backoff": ([None, 0, *NOT_DURATIONS], "a finite number of seconds, more than 0"),
-    "creation_timeout": (
-        [0, 0.0, *NOT_DURATIONS],
-        "a finite number of seconds, more than 0 (or None)",
+    **dict.fromkeys(
+        ("ready_timeout", "create_timeout", "destroy_timeout"),
+        ([0, 0.0, *NOT_DURATIONS], "a finite number of seconds, more than 0 (or None)"),
     ),
+    "creation_timeout": ([0, 0.0, *NOT_DURATIONS], "a finite number of seconds, more than 0"),
+    "max_stuck_workers": ([-1, 1.5, "1", True], "an integer of at least 0 or None"),
     "on_destroy": ([1, "x"], "callable"),
     "check_health": ([1, "x"], "callable"),
     "ctx": ([1, object()], "a tasker.Context or None"),
@@ -141,6 +150,16 @@ def test_bad_value(field: str, value: Any, allowed: str) -> None:
     assert isinstance(caught.value, ValueError)
 
 
+def test_the_former_name_of_an_option() -> None:
+    """creation_timeout sets ready_timeout, in a copy of a configuration too, and does not contradict it."""
+    former = config(creation_timeout=2.0)
+    assert (former.ready_timeout, former.creation_timeout) == (2.0, None)
+    assert dataclasses.replace(former, ready_timeout=3.0).ready_timeout == 3.0
+    assert dataclasses.replace(former, max_retries=1).ready_timeout == 2.0
+    with pytest.raises(ConfigError, match=r"Config\.creation_timeout must be left out where ready_timeout= is given"):
+        config(creation_timeout=2.0, ready_timeout=2.0)
+
+
 def test_every_field_is_checked() -> None:
     """No field is left without a check."""
     checked = set(BAD) | {"on_create", "resource"}
@@ -160,7 +179,8 @@ def test_every_field_is_checked() -> None:
         {"max_queue_size": 1},
         {"cancel_grace": 0},
         {"rate_window": 1},
-        {"creation_timeout": 0.001},
+        {"ready_timeout": 0.001},
+        {"max_stuck_workers": 0},
         {"target_wait": 0.001},
         {"ctx": Context().child()},
         {"check_health": lambda error: False},

@@ -351,6 +351,18 @@ class AsyncWorker:
             f"was cancelled"
         )
 
+    def give_up(self, *, creating: bool) -> None:
+        """See ``WorkerPort``."""
+        if creating and self.state is not WorkerState.STARTING:
+            return
+        self.surplus = creating
+        self.state = WorkerState.STUCK
+        self._end_callback()
+
+    def _end_callback(self) -> None:
+        """Ends ``on_create`` or ``on_destroy``, as far as possible."""
+        self.task.cancel()
+
     def cut_off(self) -> bool:
         """Ends whatever runs here by force, and the resource with it. Returns False: that is not possible in a loop."""
         return False

@@ -32,6 +32,15 @@ class MarkSurplus:
 
 
 @dataclass(frozen=True, slots=True)
+class GiveUp:
+    """Let a stuck worker end by force where that is possible, and as soon as its callback returns where it is not: what it
+    has made by then, it destroys. ``error``: why no resource will come of it; None if it was destroying one."""
+
+    seat: Seat
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Requeue:
     """Queue the task again, at high priority."""
 
@@ -120,6 +129,7 @@ Action = (
     StartWorker
     | Retire
     | MarkSurplus
+    | GiveUp
     | Requeue
     | FailTask
     | DropTask

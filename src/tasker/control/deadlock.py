@@ -43,7 +43,7 @@ class Staff:
     """How many there should be."""
     may_grow: bool
     """Whether a further worker may be made before a blocked one ends."""
-    creation_timeout: float | None = None
+    ready_timeout: float | None = None
     """The seconds for which blocked tasks wait for a worker to be made; None: no limit."""
 
 
@@ -86,9 +86,9 @@ class WaitJudge(Generic[W, T]):
 
     def gives_up_at(self, staff: Staff) -> float | None:
         """Returns when it is no longer waited for a worker that was to be made, or None."""
-        if self._blocked_since is None or staff.creation_timeout is None:
+        if self._blocked_since is None or staff.ready_timeout is None:
             return None
-        return self._blocked_since + staff.creation_timeout
+        return self._blocked_since + staff.ready_timeout
 
     def _note(self, blocked: Mapping[W, Need[T]], now: float) -> None:
         # Waits come and go between two judgements. Where one of them is over, its worker was free in between.

@@ -159,7 +159,10 @@ class CreationClock:
 
     def ready(self, seat: Seat, now: float) -> None:
         """The resource was made."""
-        taken = now - self._begun.pop(seat, now)
+        begun = self._begun.pop(seat, None)
+        if begun is None:  # given up just before
+            return
+        taken = now - begun
         self._mean = taken if self._mean is None else (1 - _WEIGHT) * self._mean + _WEIGHT * taken
 
     def forget(self, seat: Seat) -> float | None:

@@ -25,14 +25,12 @@ from .creation import CreationGate
 from .deadline import Deadline
 from .lifecycle import Move, Phase, moved
 from .pool import PoolState
-from .scaler import Scaler, WorkerCounts
-from .surplus import Surplus
+from .scaler import Scaler
 from .view import Plan, View
-from .workers import WorkerMove, WorkersTable, WorkerState
+from .workers import WorkersTable, WorkerState
+from .workforce import Workforce
 
 _STARTING, _READY, _ENDING = WorkerState.STARTING, WorkerState.READY, WorkerState.ENDING
-_DRAIN_TRIES = 5
-"""The rounds of creations that have to fail in a row before a stop gives up the queued tasks."""
 
 
 class Supervisor:
@@ -40,19 +38,16 @@ class Supervisor:
 
     def __init__(self, plan: Plan, rng: random.Random, now: float) -> None:
         self.phase: Phase = Phase.RUNNING
-        self.table: WorkersTable = WorkersTable()
         self._plan = plan
         policy = plan.policy if plan.scales else None
         base, most = plan.worker_count, plan.max_worker_count
         self._scaler = Scaler(base, most, policy, plan.target_wait, now, plan.max_memory)
-        self._surplus = Surplus()
-        self._gate = CreationGate(plan.creation_backoff, rng)
+        self._workforce = Workforce(plan, self._scaler, rng, now)
         self._pool = PoolState(CreationGate(plan.creation_backoff, rng), exists=plan.has_pool)
-        self._none_ready_since: float | None = now
         self._deadline = Deadline(interrupts=plan.interrupts)
         self._grace = 0.0
         self._nothing_runs = False
-        self._lost = self._replaced = self._abandoned = 0
+        self._abandoned = 0
         self._handlers: dict[type, Callable[[Any, float], list[act.Action]]] = {
             ev.Started: self._started,
             ev.WorkerReady: self._worker_ready,
@@ -91,61 +86,57 @@ class Supervisor:
         actions += self._close()
         return actions
 
+    @property
+    def table(self) -> WorkersTable:
+        """The workers that are not gone, with their states."""
+        return self._workforce.table
+
     def wakeup(self, now: float) -> float | None:
         """Returns when it needs a ``Wakeup`` if nothing happens before (the clock of ``now``), or None."""
         if self.phase is Phase.STOPPED:
             return None
-        times = self._deadline.moments
+        workforce = self._workforce
+        times: list[float | None] = [*self._deadline.moments, workforce.next_overdue]
         if self._serving:
-            if self._gate.failures and not self.table.count(_STARTING) and self._missing():
-                times.append(self._gate.retry_at)
-            if (moment := self._pool.retry_at) is not None:
-                times.append(moment)
-            timeout = self._plan.creation_timeout
-            if timeout is not None and self._none_ready_since is not None:
+            times += [workforce.next_try(), self._pool.retry_at]
+            timeout, since = self._plan.ready_timeout, workforce.none_ready_since
+            if timeout is not None and since is not None:
                 # Tasks arrive at any time, and each may wait that long. Checking several times within that time keeps
                 # the delay small without a timer for each task.
-                times.append(max(self._none_ready_since + timeout, now + min(1.0, timeout / 8)))
-        return min(times, default=None)
+                times.append(max(since + timeout, now + min(1.0, timeout / 8)))
+        return min((moment for moment in times if moment is not None), default=None)
 
     def view(self) -> View:
         """Returns the present state."""
-        scaler = self._scaler
+        scaler, workforce = self._scaler, self._workforce
+        gate, surplus = workforce.gate, workforce.surplus
         return View(
             phase=self.phase,
             awaits_drain=self.phase in (Phase.DRAINING, Phase.KILLING) and not self._nothing_runs,
-            starting=self.table.count(_STARTING) - self._surplus.dropped,
+            starting=self.table.count(_STARTING) - surplus.dropped,
             ready=self.table.count(_READY),
-            ending=self.table.count(_ENDING) + self._surplus.dropped,
-            retiring=self._surplus.retiring,
+            ending=self.table.count(_ENDING) + surplus.dropped,
+            stuck=self.table.count(WorkerState.STUCK),
+            retiring=surplus.retiring,
             base=scaler.base,
             most=scaler.most,
             limit=scaler.limit,
-            may_grow=self._may_grow,
-            lost=self._lost,
-            replaced=self._replaced,
+            may_grow=workforce.may_grow(serving=self._serving, draining=self.phase is Phase.DRAINING),
+            lost=workforce.lost,
+            replaced=workforce.replaced,
             abandoned=self._abandoned,
-            failing_creations=self._gate.failures,
-            creation_error=self._gate.error,
+            failing_creations=gate.failures,
+            creation_error=gate.error,
             target=scaler.target,
             latest=scaler.latest,
             snapshot=scaler.snapshot,
             decisions=scaler.journal.entries,
-            next_creation=self._gate.retry_at if self._gate.failures and self._missing() else None,
+            next_creation=gate.retry_at if gate.failures and workforce.missing() else None,
         )
 
     def check(self) -> None:
         """Asserts the invariants. For tests."""
-        starting, ready, ending = (self.table.count(state) for state in (_STARTING, _READY, _ENDING))
-        base, target, most = self._scaler.base, self._scaler.target, self._scaler.most
-        assert base <= most
-        retiring, dropped = self._surplus.retiring, self._surplus.dropped
-        assert retiring >= 0 and 0 <= dropped <= starting
-        assert self._serving or not target
-        if target:
-            assert base <= target <= most, (base, target, most)
-            if not self._gate.failures and starting + ready + ending < most:
-                assert starting - dropped + ready - retiring >= target
+        self._workforce.check(serving=self._serving)
         if self.phase is Phase.STOPPED:
             assert not self.table.states
 
@@ -156,56 +147,39 @@ class Supervisor:
         return []
 
     def _worker_ready(self, event: ev.WorkerReady, now: float) -> list[act.Action]:
-        if not self.table.move(event.seat, WorkerMove.CREATED):
-            return []
-        self._none_ready_since = None
-        return self._created(event.seat, now)
+        return self._workforce.ready(event.seat, now)
 
     def _worker_dropped(self, event: ev.WorkerDropped, now: float) -> list[act.Action]:
-        return self._created(event.seat, now) if self.table.move(event.seat, WorkerMove.DROPPED) else []
-
-    def _created(self, seat: ev.Seat, now: float) -> list[act.Action]:
-        # Forgotten, so that a worker that has begun to serve before it could be dropped counts as ready.
-        self._surplus.forget(seat)
-        self._scaler.clock.ready(seat, now)
-        if not self._gate.failures:
-            return []
-        times = self._gate.failures
-        failures = "1 failure" if times == 1 else f"{times} failures in a row"
-        recovered = act.Log("info", "resources can be made again, after %s", (failures,))
-        self._gate.succeeded()
-        return [recovered]
+        return self._workforce.dropped(event.seat, now)
 
     def _creation_failed(self, event: ev.CreationFailed, now: float) -> list[act.Action]:
-        if not self.table.move(event.seat, WorkerMove.CREATION_FAILED):
-            return []
-        self._surplus.forget(event.seat)
-        delay = self._gate.failed(now, event.error, self._scaler.clock.forget(event.seat))
-        if self.phase is Phase.KILLING:
-            return []  # most likely the creation was cancelled, and there is no next try to announce
-        text = "a resource could not be made (%d in a row, next try in %.2f s): %s"
-        actions: list[act.Action] = [act.Log("warning", text, (self._gate.failures, delay, event.error))]
-        gives_up = self._gate.failures >= _DRAIN_TRIES and not self.table.count(_READY, _STARTING)
-        if self.phase is Phase.DRAINING and gives_up:
+        actions = self._workforce.creation_failed(event.seat, event.error, now)
+        if not actions or self.phase is Phase.KILLING:
+            return []  # in a kill the creation was most likely cancelled, and there is no next try to announce
+        return actions + self._give_up_queued()
+
+    def _give_up_queued(self) -> list[act.Action]:
+        workforce = self._workforce
+        if self.phase is Phase.DRAINING and workforce.gives_up_queued:
             # The caller of ``stop`` waits for the queued tasks, and the resource may never come back.
-            actions.append(act.FailQueued(event.error))
-        return actions
+            return [act.FailQueued(workforce.gate.error or "every worker is stuck")]
+        return []
 
     def _worker_retiring(self, event: ev.WorkerRetiring, now: float) -> list[act.Action]:
-        self._surplus.obeyed()
-        self._begin_ending(event.seat, now)
+        self._workforce.surplus.obeyed()
+        self._workforce.begin_ending(event.seat, now)
         return []
 
     def _worker_worn(self, event: ev.WorkerWorn, now: float) -> list[act.Action]:
-        self._begin_ending(event.seat, now)
+        self._workforce.begin_ending(event.seat, now)
         return []
 
     def _worker_unhealthy(self, event: ev.WorkerUnhealthy, now: float) -> list[act.Action]:
-        self._replace(event.seat, now)
+        self._workforce.replace(event.seat, now)
         return []
 
     def _attempt_failed(self, event: ev.AttemptFailed, now: float) -> list[act.Action]:
-        self._replace(event.seat, now)
+        self._workforce.replace(event.seat, now)
         # The task is decided about even if the worker is unknown, because it has no other way to an outcome.
         killing = self.phase is Phase.KILLING
         retries = self._plan.max_retries
@@ -217,67 +191,21 @@ class Supervisor:
         return [act.FailTask(event.task, own=verdict is Verdict.ENDED)]
 
     def _worker_ended(self, event: ev.WorkerEnded, now: float) -> list[act.Action]:
-        self.table.move(event.seat, WorkerMove.ENDED)
+        self._workforce.ended(event.seat)
         return []
 
     def _worker_lost(self, event: ev.WorkerDied, now: float) -> list[act.Action]:
-        if not self.table.move(event.seat, WorkerMove.LOST):
-            return []
-        self._lost += 1
-        self._surplus.forget(event.seat)
-        self._scaler.clock.forget(event.seat)
-        self._note_readiness(now)
-        return [act.Log("error", "worker %d was lost: %s", (event.seat.slot, event.reason))]
-
-    def _begin_ending(self, seat: ev.Seat, now: float) -> bool:
-        if not self.table.move(seat, WorkerMove.BEGAN_ENDING):
-            return False
-        self._note_readiness(now)
-        return True
-
-    def _replace(self, seat: ev.Seat, now: float) -> None:
-        if self._begin_ending(seat, now):
-            self._replaced += 1
-
-    def _note_readiness(self, now: float) -> None:
-        if self._none_ready_since is None and not self.table.count(_READY):
-            self._none_ready_since = now
+        return self._workforce.died(event.seat, event.reason, now)
 
     @property
     def _serving(self) -> bool:
         return self.phase in (Phase.RUNNING, Phase.DRAINING)
 
     def _reconcile(self, now: float) -> list[act.Action]:
-        """Returns the actions that bring the number of workers to the target, as far as possible now."""
-        starting = self.table.count(_STARTING)
-        surplus = starting + self.table.count(_READY) - self._surplus.leaving - self._scaler.target
-        actions = self._surplus.settle(surplus, self.table.seats(_STARTING)) if surplus else []
-        if surplus > 0 or not self._serving:
-            return actions
-        count = self._gate.allowed(now, self._missing(), starting)
-        return actions + [self._start(now) for _ in range(count)] + self._pool.refill(now)
-
-    def _start(self, now: float) -> act.Action:
-        seat = self.table.seat_new()
-        self._scaler.clock.begin(seat, now)
-        return act.StartWorker(seat)
-
-    def _missing(self) -> int:
-        """Returns how many workers should be started, within the maximum."""
-        starting, ready, ending = (self.table.count(state) for state in (_STARTING, _READY, _ENDING))
-        wanted = self._scaler.target - (starting + ready - self._surplus.leaving)
-        # An ending worker still has its resource, so it counts against the maximum.
-        return max(0, min(wanted, self._scaler.most - (starting + ready + ending)))
-
-    @property
-    def _may_grow(self) -> bool:
-        """Whether a further worker may be made although none of the present ones ends."""
-        if not self._serving or (self.phase is Phase.DRAINING and self._gate.failures >= _DRAIN_TRIES):
-            return False
-        # A worker that has to retire, but runs a task that waits, keeps its resource until then. One that is to be dropped
-        # when it has started is kept as soon as it is needed.
-        present = self.table.count(_STARTING, _READY) - self._surplus.dropped
-        return present - self._surplus.retiring < self._scaler.limit and present < self._scaler.most
+        """Returns the actions that bring the number of workers, and of resources for ``run_task``, to what it should be, as
+        far as possible now."""
+        actions = self._workforce.reconcile(now, serving=self._serving)
+        return actions + (self._pool.refill(now) if self._serving else [])
 
     # -- the pool of run_task -------------------------------------------------------------------------------------
 
@@ -299,12 +227,10 @@ class Supervisor:
     # -- scaling --------------------------------------------------------------------------------------------------
 
     def _tick(self, event: ev.Tick, now: float) -> list[act.Action]:
-        gone = self._surplus
-        pool = WorkerCounts(self.table.count(_READY), self.table.count(_STARTING), gone.retiring, gone.dropped)
-        return self._scaler.tick(event.load, pool, now, decides=self._serving)
+        return self._scaler.tick(event.load, self._workforce.counts, now, decides=self._serving)
 
     def _all_blocked(self, event: ev.AllBlocked, now: float) -> list[act.Action]:
-        living = self.table.count(_STARTING, _READY) - self._surplus.leaving
+        living = self._workforce.staying
         # A worker that was started since the report may run the awaited task.
         if not self._serving or event.workers < living:
             return []
@@ -357,15 +283,19 @@ class Supervisor:
         return []
 
     def _expire(self, now: float) -> list[act.Action]:
-        """Returns the actions that are due at ``now``: at the deadline of a stop or kill, or because queued tasks have
-        waited too long for a worker."""
-        return self._expire_deadline(now) or self._expire_queued(now)
+        """Returns the actions that are due at ``now``: at the deadline of a stop or kill, because a worker has taken too
+        long for its resource, or because queued tasks have waited too long for a worker."""
+        return self._expire_deadline(now) or self._expire_workers(now) or self._expire_queued(now)
+
+    def _expire_workers(self, now: float) -> list[act.Action]:
+        actions = self._workforce.give_up(now)
+        return actions + self._give_up_queued() if actions else []
 
     def _expire_queued(self, now: float) -> list[act.Action]:
-        timeout, since = self._plan.creation_timeout, self._none_ready_since
+        timeout, since = self._plan.ready_timeout, self._workforce.none_ready_since
         if not self._serving or timeout is None or since is None or now - since < timeout:
             return []
-        error = self._gate.error or f"no worker was ready within creation_timeout={timeout} seconds"
+        error = self._workforce.gate.error or f"no worker was ready within ready_timeout={timeout} seconds"
         return [act.FailQueued(error, before=now - timeout)]
 
     def _expire_deadline(self, now: float) -> list[act.Action]:
@@ -373,23 +303,28 @@ class Supervisor:
             return [act.Interrupt()] if self._deadline.interrupts(now) else []
         if self.phase is not Phase.KILLING:
             return self._kill(ev.KillRequested("the timeout of stop has passed", deadline=now + self._grace), now)
-        left = tuple(self.table.states)
         # If the deadline has already passed when the kill arrives, idle workers have not been retired yet. They are
         # abandoned like the others, but can end.
-        not_retired = self.table.count(_STARTING, _READY) - self._surplus.leaving
+        not_retired = self._workforce.staying
+        left = self._workforce.abandon()
         self._abandoned += len(left)
-        self.table.states.clear()
-        self._surplus.abandon()
         self._nothing_runs = True
         pool, self._pool.alive = self._pool.alive, False
         return [act.Abandon(left, pool), *([act.Retire(not_retired)] if not_retired > 0 else [])]
 
     def _close(self) -> list[act.Action]:
-        empty = not self.table.states and not self._pool.alive
-        if self.phase in (Phase.CLOSING, Phase.KILLING) and self._nothing_runs and empty:
+        if self.phase not in (Phase.CLOSING, Phase.KILLING) or not self._nothing_runs or self._pool.alive:
+            return []
+        actions: list[act.Action] = []
+        if self.phase is Phase.CLOSING and self._workforce.only_stuck_left():
+            # They had their time. Where a kill is under way, they have what is left of its.
+            left = self._workforce.abandon()
+            self._abandoned += len(left)
+            actions.append(act.Abandon(left))
+        if not self.table.states:
             self.phase = moved(self.phase, Move.EMPTIED)
-            return [act.Finish()]
-        return []
+            actions.append(act.Finish())
+        return actions
 
     def _late(self, event: ev.Event) -> list[act.Action]:
         """Returns the actions for an event after the end. Only a task that an abandoned worker sends back needs one."""

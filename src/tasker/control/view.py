@@ -17,7 +17,10 @@ class Plan:
     max_worker_count: int
     max_retries: int = 3
     scales: bool = True
-    creation_timeout: float | None = None
+    ready_timeout: float | None = None
+    create_timeout: float | None = None
+    destroy_timeout: float | None = None
+    max_stuck_workers: int = 0
     creation_backoff: float = 0.1
     policy: ScalingPolicy = field(default_factory=RatePolicy)
     target_wait: float = 0.1
@@ -51,6 +54,8 @@ class View:
     lost: int
     replaced: int
     abandoned: int
+    stuck: int
+    """Workers that have been making or destroying their resource for too long."""
     failing_creations: int
     creation_error: str | None
     target: int

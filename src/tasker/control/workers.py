@@ -17,6 +17,8 @@ class WorkerState(enum.Enum):
     """It serves the queue."""
     ENDING = "ending"
     """It is destroying its resource."""
+    STUCK = "stuck"
+    """It has been making or destroying its resource for too long. Another worker may take its place."""
 
 
 class WorkerMove(enum.Enum):
@@ -26,6 +28,7 @@ class WorkerMove(enum.Enum):
     DROPPED = "dropped"
     CREATION_FAILED = "creation failed"
     BEGAN_ENDING = "began ending"
+    GIVEN_UP = "given up"
     ENDED = "ended"
     LOST = "lost"
 
@@ -37,10 +40,18 @@ WORKER_MOVES: dict[tuple[WorkerState, WorkerMove], WorkerState | None] = {
     (WorkerState.STARTING, WorkerMove.DROPPED): WorkerState.ENDING,
     (WorkerState.STARTING, WorkerMove.CREATION_FAILED): GONE,
     (WorkerState.STARTING, WorkerMove.LOST): GONE,
+    (WorkerState.STARTING, WorkerMove.GIVEN_UP): WorkerState.STUCK,
     (WorkerState.READY, WorkerMove.BEGAN_ENDING): WorkerState.ENDING,
     (WorkerState.READY, WorkerMove.LOST): GONE,
     (WorkerState.ENDING, WorkerMove.ENDED): GONE,
     (WorkerState.ENDING, WorkerMove.LOST): GONE,
+    (WorkerState.ENDING, WorkerMove.GIVEN_UP): WorkerState.STUCK,
+    # It had its resource just before it was given up, and serves.
+    (WorkerState.STUCK, WorkerMove.CREATED): WorkerState.READY,
+    (WorkerState.STUCK, WorkerMove.DROPPED): WorkerState.STUCK,
+    (WorkerState.STUCK, WorkerMove.CREATION_FAILED): GONE,
+    (WorkerState.STUCK, WorkerMove.ENDED): GONE,
+    (WorkerState.STUCK, WorkerMove.LOST): GONE,
 }
 
 

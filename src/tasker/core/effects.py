@@ -26,6 +26,9 @@ SLICE = 1000
 class Driver(Protocol):
     """What carrying out actions needs of an engine. Tasks are the engine's own futures, given as they came."""
 
+    creation_error: BaseException | None
+    """The last error of ``on_create``."""
+
     @property
     def counters(self) -> Counters: ...
     @property
@@ -41,11 +44,6 @@ class Driver(Protocol):
     @property
     def refusal(self) -> str:
         """Why no task is accepted any more."""
-        ...
-
-    @property
-    def creation_error(self) -> BaseException | None:
-        """The last error of ``on_create``."""
         ...
 
     @property
@@ -136,6 +134,7 @@ class Effects:
             act.StartWorker: lambda action: driver.start_worker(action.seat),
             act.Retire: lambda action: driver.retire(action.count),
             act.MarkSurplus: self._mark_surplus,
+            act.GiveUp: self._give_up,
             act.Requeue: self._requeue,
             act.FailTask: self._fail_task,
             act.DropTask: lambda action: driver.drop_returned(action.task),
@@ -164,6 +163,13 @@ class Effects:
         worker = self._driver.workers.get(action.seat)
         if worker is not None:
             worker.surplus = action.surplus
+
+    def _give_up(self, action: act.GiveUp) -> None:
+        if action.error is not None:
+            self._driver.creation_error = TimeoutError(action.error)
+        worker = self._driver.workers.get(action.seat)
+        if worker is not None:
+            worker.give_up(creating=action.error is not None)
 
     def _requeue(self, action: act.Requeue) -> None:
         driver, task = self._driver, action.task

@@ -20,6 +20,7 @@ from tasker.control.lifecycle import Door, DoorMove, door_moved
 from tasker.control.rates import SlidingRate
 from tasker.control.supervisor import Supervisor
 from tasker.control.view import View
+from tasker.control.workers import WorkerState
 from tasker.core.counters import Counters, Flow
 from tasker.core.effects import Effects
 from tasker.core.hooks import Hooks
@@ -168,7 +169,9 @@ class EngineCore(abc.ABC, Generic[W]):
 
     def creation_failed(self, seat: ev.Seat, error: BaseException) -> None:
         """A worker could not get its resource, or nothing to run in."""
-        self.creation_error = error
+        worker = self.workers.get(seat)
+        if worker is None or worker.state is not WorkerState.STUCK:  # else this is how it was interrupted
+            self.creation_error = error
         self.log.log("debug", "on_create raised %s\n%s", describe(error), formatted(error))
         self.report(ev.CreationFailed(seat, describe(error)))
 

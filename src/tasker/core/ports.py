@@ -32,13 +32,16 @@ class WorkerPort(Protocol):
 
     surplus: bool
     """Whether it is to end as soon as it has its resource."""
+    state: WorkerState
 
     @property
     def name(self) -> str: ...
     @property
-    def state(self) -> WorkerState: ...
-    @property
     def shard(self) -> Shard: ...
+
+    def give_up(self, *, creating: bool) -> None:
+        """Has a stuck worker end: by force where that is possible, or as soon as its callback returns. ``creating``: it
+        was making its resource, as far as is known. One that has it by now serves on."""
 
     def cut_off(self) -> bool:
         """Ends whatever runs there by force, and the resource with it. False where that cannot be done."""

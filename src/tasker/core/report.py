@@ -51,6 +51,7 @@ def stats_of(engine: ReportPort) -> TaskStats:
         lost_workers=view.lost,
         replaced_workers=view.replaced,
         abandoned_workers=view.abandoned - engine.shutdown_counts.cut_off,
+        stuck_workers=view.stuck,
         resources=resources,
         failing_creations=view.failing_creations,
         creation_error=view.creation_error,

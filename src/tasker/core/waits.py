@@ -36,7 +36,7 @@ class WaitSearch(abc.ABC, Generic[W]):
     def moment(self) -> float | None:
         """When the waits have to be judged though nothing is reported (the clock of ``now``), or None."""
         # Asked after each event, and most managers have no limit for it.
-        return None if self._engine.config.creation_timeout is None else self._judge.gives_up_at(self._staff())
+        return None if self._engine.config.ready_timeout is None else self._judge.gives_up_at(self._staff())
 
     def would_hang(self, needs: Mapping[W, Need[Any]], running: Mapping[Any, W]) -> bool:
         """Returns whether one of the waits could last for ever, were it not for what the engine has not looked at."""
@@ -60,7 +60,7 @@ class WaitSearch(abc.ABC, Generic[W]):
 
     def _staff(self) -> Staff:
         view = self._engine.view
-        timeout = self._engine.config.creation_timeout
+        timeout = self._engine.config.ready_timeout
         return Staff(view.ready, view.starting, view.retiring, view.target, view.may_grow, timeout)
 
     def _reason(self, worker: W, needs: Mapping[W, Need[Any]]) -> str:

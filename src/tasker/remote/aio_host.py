@@ -327,6 +327,10 @@ class AsyncRemoteWorker(AsyncWorker):
         await outlasting_loop_end(host.destroy(), engine)
         engine.report(last)
 
+    def _end_callback(self) -> None:
+        """See ``AsyncWorker``."""
+        self.host.kill()
+
     def cut_off(self) -> bool:
         """See ``AsyncWorker``."""
         self.host.kill()

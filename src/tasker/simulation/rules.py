@@ -23,7 +23,7 @@ class PoolOptions:
     max_worker_count: int
     burst_interval: float = 0.1
     target_wait: float = 0.1
-    creation_timeout: float | None = None
+    ready_timeout: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +54,13 @@ def _plan(pool: PoolOptions, policy: ScalingPolicy) -> Plan:
         max_worker_count=pool.max_worker_count,
         scales=pool.burst_interval > 0,
         target_wait=pool.target_wait,
-        creation_timeout=pool.creation_timeout,
+        ready_timeout=pool.ready_timeout,
         policy=policy,
     )
 
 
 def _fixed(count: int, pool: PoolOptions) -> Plan:
-    return Plan(worker_count=count, max_worker_count=count, scales=False, creation_timeout=pool.creation_timeout)
+    return Plan(worker_count=count, max_worker_count=count, scales=False, ready_timeout=pool.ready_timeout)
 
 
 OWN = "tasker"

@@ -38,6 +38,8 @@ class Worker:
         """The present state. The supervisor learns of a change a little later."""
         self.surplus: bool = False
         """Whether it is to end as soon as it has its resource. Written by the supervisor's thread."""
+        self._first = threading.Lock()
+        """Acquired once, and not released: by what comes first, the worker with its resource or ``give_up``."""
         self.name: str = f"{engine.config.name}-{seat.slot}"
         self.host: Host = engine.new_host(self)
         # A daemon: a thread that is stuck in user code must not keep the interpreter from exiting. The others are ended
@@ -63,7 +65,7 @@ class Worker:
         if engine.is_forked:
             return  # see below
         last: ev.Event = ev.WorkerEnded(self.seat)
-        if self.surplus:
+        if not self._first.acquire(blocking=False) or self.surplus:
             engine.report(ev.WorkerDropped(self.seat))
         else:
             self.state = WorkerState.READY
@@ -183,6 +185,15 @@ class Worker:
             # The supervisor handles no more events. It sets ``finished`` before it empties the inbox for the last time,
             # so either it has found this event there, or this thread finds ``finished`` set, or both (``claim``).
             engine.drop_returned(future)
+
+    def give_up(self, *, creating: bool) -> None:
+        """See ``WorkerPort``. Called by the supervisor's thread."""
+        if creating:
+            if not self._first.acquire(blocking=False):
+                return
+            self.surplus = True
+        self.state = WorkerState.STUCK
+        self.host.kill()
 
     def cut_off(self) -> bool:
         """Ends whatever runs here by force, and the resource with it. Returns False if that is not possible. May be

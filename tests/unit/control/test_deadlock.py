@@ -54,9 +54,9 @@ def test_a_retiring_worker_is_replaced_to_the_target() -> None:
 
 
 def test_a_worker_that_is_not_made_in_time() -> None:
-    """A worker that is to be made is waited for as long as creation_timeout says, from when every ready worker waits."""
+    """A worker that is to be made is waited for as long as ready_timeout says, from when every ready worker waits."""
     judge = Judge()
-    pool = staff(1, starting=1, target=2, creation_timeout=5.0)
+    pool = staff(1, starting=1, target=2, ready_timeout=5.0)
     assert judge.gives_up_at(pool) is None
     assert judge.judge(waits(a="x"), {}, pool, 10.0) is FINE
     assert judge.gives_up_at(pool) == 15.0
@@ -68,7 +68,7 @@ def test_a_worker_that_is_not_made_in_time() -> None:
 def test_a_free_worker_in_between_begins_the_time_anew() -> None:
     """The time for a creation begins anew when a ready worker was free."""
     judge = Judge()
-    pool = staff(1, may_grow=True, target=2, creation_timeout=5.0)
+    pool = staff(1, may_grow=True, target=2, ready_timeout=5.0)
     judge.judge(waits(a="x"), {}, pool, 10.0)
     judge.judge({}, {}, pool, 14.0)
     assert judge.judge(waits(a="x"), {}, pool, 16.0) is FINE
@@ -78,7 +78,7 @@ def test_a_free_worker_in_between_begins_the_time_anew() -> None:
 def test_a_wait_that_ended_in_between_begins_the_time_anew() -> None:
     """So it does when a worker waits for something else than before; one that begins to wait does not change it."""
     judge = Judge()
-    pool = staff(1, may_grow=True, target=2, creation_timeout=5.0)
+    pool = staff(1, may_grow=True, target=2, ready_timeout=5.0)
     judge.judge(waits(a="x"), {}, pool, 10.0)
     judge.judge(waits(a="x", b="y"), {}, pool, 11.0)
     assert judge.gives_up_at(pool) == 15.0

@@ -1,4 +1,4 @@
-"""The supervisor while resources can't be made: single-flight, backoff, recovery, creation_timeout."""
+"""The supervisor while resources can't be made: single-flight, backoff, recovery, ready_timeout."""
 
 from __future__ import annotations
 
@@ -150,36 +150,36 @@ def test_scaling_goes_on_after_the_failing_worker_is_not_wanted_any_more() -> No
 
 
 @pytest.mark.parametrize("error", ["no route", None])
-def test_creation_timeout(error: str | None) -> None:
-    """When no worker was ready for creation_timeout seconds, tasks that waited as
+def test_ready_timeout(error: str | None) -> None:
+    """When no worker was ready for ready_timeout seconds, tasks that waited as
     long fail, with the error if there is one."""
-    rig = Rig(1, 1, creation_timeout=10.0)
+    rig = Rig(1, 1, ready_timeout=10.0)
     rig.do(ev.Started())
     if error:
         rig.fail(seat(1))
         rig.wake()
-    text = error or "no worker was ready within creation_timeout=10.0 seconds"
+    text = error or "no worker was ready within ready_timeout=10.0 seconds"
     assert rig.do(ev.Wakeup(), 9.0 - rig.now) == []
     assert rig.do(ev.Wakeup(), 1.0) == [act.FailQueued(text, before=0.0)]
     assert rig.do(ev.Wakeup(), 2.5) == [act.FailQueued(text, before=2.5)]
 
 
-def test_creation_timeout_wakes_in_time() -> None:
+def test_ready_timeout_wakes_in_time() -> None:
     """It wants to be woken at the timeout, and then several times within it, but not at once."""
-    rig = Rig(1, 1, creation_timeout=8.0)
+    rig = Rig(1, 1, ready_timeout=8.0)
     rig.do(ev.Started())
     assert rig.supervisor.wakeup(rig.now) == 8.0
     rig.wake()
     assert rig.supervisor.wakeup(8.0) == 9.0
-    short = Rig(1, 1, creation_timeout=0.8)
+    short = Rig(1, 1, ready_timeout=0.8)
     short.do(ev.Started())
     short.wake()
     assert short.supervisor.wakeup(0.8) == pytest.approx(0.9)
 
 
-def test_creation_timeout_counts_from_the_last_ready_worker() -> None:
+def test_ready_timeout_counts_from_the_last_ready_worker() -> None:
     """The clock starts when the last ready worker is gone, and stops when one is ready."""
-    rig = Rig(1, 1, creation_timeout=10.0).serving()
+    rig = Rig(1, 1, ready_timeout=10.0).serving()
     assert rig.supervisor.wakeup(rig.now) is None
     rig.now = 100.0
     rig.do(ev.WorkerDied(seat(1), "boom"))
@@ -189,9 +189,9 @@ def test_creation_timeout_counts_from_the_last_ready_worker() -> None:
     assert rig.do(ev.Wakeup(), 50.0) == []
 
 
-def test_creation_timeout_while_one_serves() -> None:
+def test_ready_timeout_while_one_serves() -> None:
     """As long as one worker is ready, no task fails for the creation of others."""
-    rig = Rig(2, 2, creation_timeout=1.0)
+    rig = Rig(2, 2, ready_timeout=1.0)
     rig.do(ev.Started())
     rig.ready(seat(1))
     rig.fail(seat(2))

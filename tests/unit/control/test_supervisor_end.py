@@ -265,8 +265,8 @@ def test_the_sooner_stop_counts() -> None:
 
 
 def test_deadline_of_a_stop_while_no_worker_can_be_made() -> None:
-    """The deadline of a stop holds also when creation_timeout has passed without a worker."""
-    rig = Rig(1, 1, creation_timeout=10.0)
+    """The deadline of a stop holds also when ready_timeout has passed without a worker."""
+    rig = Rig(1, 1, ready_timeout=10.0)
     rig.do(ev.Started())
     rig.do(ev.Wakeup(), 10.0)
     rig.do(ev.StopRequested("bye", deadline=11.0))

@@ -9,7 +9,7 @@ import pytest
 from tasker.control.events import Seat
 from tasker.control.workers import WORKER_MOVES, WorkerMove, WorkersTable, WorkerState
 
-STARTING, READY, ENDING = WorkerState.STARTING, WorkerState.READY, WorkerState.ENDING
+STARTING, READY, ENDING, STUCK = WorkerState.STARTING, WorkerState.READY, WorkerState.ENDING, WorkerState.STUCK
 
 EXPECTED = {
     (STARTING, WorkerMove.CREATED): READY,
@@ -20,6 +20,13 @@ EXPECTED = {
     (READY, WorkerMove.LOST): None,
     (ENDING, WorkerMove.ENDED): None,
     (ENDING, WorkerMove.LOST): None,
+    (STARTING, WorkerMove.GIVEN_UP): STUCK,
+    (ENDING, WorkerMove.GIVEN_UP): STUCK,
+    (STUCK, WorkerMove.CREATED): READY,
+    (STUCK, WorkerMove.DROPPED): STUCK,
+    (STUCK, WorkerMove.CREATION_FAILED): None,
+    (STUCK, WorkerMove.ENDED): None,
+    (STUCK, WorkerMove.LOST): None,
 }
 
 

@@ -54,6 +54,12 @@ class FakeWorker:
     obeys: bool = False
     cuts: int = 0
     surplus: bool = False
+    given_up: list[bool] = field(default_factory=list)
+    """For each `give_up`, whether it was making its resource."""
+
+    def give_up(self, *, creating: bool) -> None:
+        """Keeps the call."""
+        self.given_up.append(creating)
 
     def cut_off(self) -> bool:
         """Counts the attempt."""

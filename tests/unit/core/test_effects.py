@@ -325,3 +325,17 @@ def test_a_starting_worker_is_marked_as_surplus() -> None:
     assert worker.surplus
     carried_out(driver, act.MarkSurplus(SEAT, surplus=False), act.MarkSurplus(ev.Seat(2, 9), surplus=True))
     assert not worker.surplus
+
+
+def test_a_stuck_worker_is_given_up() -> None:
+    """The worker ends what it does; that a creation takes too long is an error of on_create. One that is gone needs
+    nothing."""
+    driver = FakeDriver()
+    worker = driver.workers[SEAT] = FakeWorker("w-1")
+    carried_out(driver, act.GiveUp(SEAT, None))
+    assert worker.given_up == [False]
+    assert driver.creation_error is None
+    carried_out(driver, act.GiveUp(SEAT, "too late"), act.GiveUp(ev.Seat(2, 9), "too late"))
+    assert worker.given_up == [False, True]
+    assert isinstance(driver.creation_error, TimeoutError)
+    assert str(driver.creation_error) == "too late"

@@ -10,6 +10,7 @@ from tasker import Context
 from tasker.control import actions as act
 from tasker.control import events as ev
 from tasker.control.lifecycle import DoorMove
+from tasker.control.workers import WorkerState
 from unit.core.fakes import FakeTask, FakeWorker, ToyEngine, with_view
 
 SEAT = ev.Seat(1, 1)
@@ -200,3 +201,13 @@ def test_creation_failed() -> None:
     assert engine.reported == [ev.CreationFailed(SEAT, "OSError: no route")]
     assert engine.creation_error is error
     assert engine.logger.lines == [("debug", "pool: on_create raised OSError: no route\nOSError: no route")]
+
+
+def test_the_end_of_a_creation_that_was_given_up() -> None:
+    """How it ended then says nothing; that it took too long stays the reason."""
+    engine = ToyEngine()
+    engine.creation_error = late = TimeoutError("too late")
+    engine.workers[SEAT] = FakeWorker(state=WorkerState.STUCK)
+    engine.creation_failed(SEAT, OSError("killed"))
+    assert engine.creation_error is late
+    assert engine.reported == [ev.CreationFailed(SEAT, "OSError: killed")]

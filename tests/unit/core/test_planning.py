@@ -88,7 +88,8 @@ def plan(**fields: Any) -> Plan:
 def test_the_plan_has_what_decisions_depend_on() -> None:
     """Bounds, retries, creation and scaling are taken over as they are configured."""
     policy = RatePolicy()
-    fields = {"max_retries": 7, "creation_timeout": 9.0, "creation_backoff": 0.3, "target_wait": 0.4}
+    fields = {"max_retries": 7, "ready_timeout": 9.0, "creation_backoff": 0.3, "target_wait": 0.4}
+    fields |= {"create_timeout": 3.0, "destroy_timeout": 2.0, "max_stuck_workers": 1}
     expected = Plan(worker_count=2, max_worker_count=5, policy=policy, has_pool=True, **fields)
     assert plan(worker_count=2, max_worker_count=5, scaling=policy, **fields) == expected
 
@@ -101,6 +102,7 @@ def test_a_plan_without_a_pool() -> None:
 def test_the_plan_fills_in_defaults() -> None:
     """Without a maximum there are twice the base workers, without a policy there is the library's."""
     assert plan(worker_count=2).max_worker_count == 4
+    assert plan(worker_count=2).max_stuck_workers == 4
     assert isinstance(plan(worker_count=2).policy, RatePolicy)
 
 

@@ -32,7 +32,7 @@ class Search(WaitSearch[str]):
 
 def rig(ready: int, **fields: Any) -> tuple[Search, ToyEngine]:
     """A search over an engine with so many ready workers, and a view with these fields."""
-    config = {"creation_timeout": fields.pop("creation_timeout", None)}
+    config = {"ready_timeout": fields.pop("ready_timeout", None)}
     engine = ToyEngine(**config)
     engine.view = with_view(engine.view, **{"ready": ready, "target": ready, "may_grow": False, **fields})
     return Search(engine), engine
@@ -94,8 +94,8 @@ def test_a_worker_is_asked_for() -> None:
 
 
 def test_a_worker_that_cannot_be_made() -> None:
-    """After creation_timeout the wait is refused, and the message says why no worker could be made."""
-    search, _ = rig(1, may_grow=True, target=2, creation_timeout=3.0, creation_error="OSError: gone")
+    """After ready_timeout the wait is refused, and the message says why no worker could be made."""
+    search, _ = rig(1, may_grow=True, target=2, ready_timeout=3.0, creation_error="OSError: gone")
     search.settle(needs(a="x"), {}, 10.0)
     assert search.moment == 13.0
     assert search.refused == {}

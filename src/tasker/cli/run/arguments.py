@@ -40,7 +40,7 @@ class RunOptions:
     priority_field: str | None
     max_queue: int
     stop_timeout: float | None
-    creation_timeout: float
+    ready_timeout: float
     backend: str
     preload: tuple[str, ...]
     settings: dict[str, Any]
@@ -136,6 +136,7 @@ def _add_workers(parser: argparse.ArgumentParser) -> None:
         help="how often the number of workers is adapted; 0: never (default: 0.1)",
     )
     group.add_argument(
+        "--ready-timeout",
         "--creation-timeout",
         type=some_seconds,
         default=60.0,
@@ -210,7 +211,7 @@ def checked(parsed: argparse.Namespace) -> RunOptions:
         priority_field=parsed.priority_field,
         max_queue=parsed.max_queue or QUEUE_PER_WORKER * most,
         stop_timeout=parsed.stop_timeout,
-        creation_timeout=parsed.creation_timeout,
+        ready_timeout=parsed.ready_timeout,
         backend=parsed.backend,
         preload=tuple(parsed.preload),
         settings=dict(parsed.set),

@@ -84,7 +84,7 @@ def _config(options: RunOptions, job: Job) -> Config[Any]:
             burst_interval=options.burst_interval,
             max_retries=options.retries,
             max_queue_size=options.max_queue,
-            creation_timeout=options.creation_timeout,
+            ready_timeout=options.ready_timeout,
             resource_pool_size=0,  # for run_task, which is not used here
             name=job.name,
         )
@@ -196,7 +196,7 @@ def _job_runner(
         reporter=reporter_for(options.quiet, options.progress_interval, files.output.fd),
         ledger=files.ledger,
         stop_timeout=options.stop_timeout,
-        creation_timeout=options.creation_timeout,
+        ready_timeout=options.ready_timeout,
         version=str(job.version),
     )
     return JobRunner(parts, run_stats)

@@ -62,7 +62,7 @@ class RunParts:
     reporter: Reporter
     ledger: ResumeLedger | None
     stop_timeout: float | None
-    creation_timeout: float
+    ready_timeout: float
     version: str  # of the job, for the result lines
 
 
@@ -171,7 +171,7 @@ class JobRunner:
     def _give_up(self, error: ResourceError) -> None:
         """Stops the run because no resource can be made: every further item would wait in vain."""
         cause = describe(error.__cause__ or error)
-        limit = f"{self._parts.creation_timeout:g} s (--creation-timeout)"
+        limit = f"{self._parts.ready_timeout:g} s (--ready-timeout)"
         self._stop(f"no resource could be made for {limit}: {cause.type}: {cause.message}", exit_codes.FAILED)
 
     def _check_fit(self, record: records.Record) -> None:

@@ -101,7 +101,11 @@ def _add_pool(parser: argparse.ArgumentParser) -> None:
         help="seconds that a task may wait (default: 0.1)",
     )
     group.add_argument(
-        "--creation-timeout", type=argument_types.some_seconds, metavar="S", help="as in Config (default: tasks wait)"
+        "--ready-timeout",
+        "--creation-timeout",
+        type=argument_types.some_seconds,
+        metavar="S",
+        help="as in Config (default: tasks wait)",
     )
 
 

@@ -29,7 +29,7 @@ def execute(options: argparse.Namespace) -> int:
         max_worker_count=options.max_workers,
         burst_interval=options.burst_interval,
         target_wait=options.target_wait,
-        creation_timeout=options.creation_timeout,
+        ready_timeout=options.ready_timeout,
     )
     comparison = compare(workload, pool, rules=options.compare, seed=options.seed, progress=_progress)
     _progress("")

@@ -1,0 +1,237 @@
+"""The workforce: which workers start, serve and end, how many are missing, and what becomes of those that take too long.
+
+It counts workers and makes them; how many there should be is the scaler's decision, and when none is made any more the
+supervisor's. A worker that has been making or destroying its resource for longer than ``create_timeout`` or
+``destroy_timeout`` is *stuck*: its callback cannot be interrupted in a thread, so the worker is left to it, and another one
+takes its place. Up to ``max_stuck_workers`` of them are replaced in that way; any further one counts against the maximum, so
+that callbacks that hang cost a bounded number of threads and resources.
+"""
+
+from __future__ import annotations
+
+import random
+
+from . import actions as act
+from .creation import CreationGate
+from .events import Seat
+from .overdue import Overdue
+from .scaler import Scaler, WorkerCounts
+from .surplus import Surplus
+from .view import Plan
+from .workers import WorkerMove, WorkersTable, WorkerState
+
+_STARTING, _READY, _ENDING, _STUCK = WorkerState.STARTING, WorkerState.READY, WorkerState.ENDING, WorkerState.STUCK
+_DRAIN_TRIES = 5
+"""The rounds of creations that have to fail in a row before a stop gives up the queued tasks."""
+
+
+class Workforce:
+    """See the module's docstring. Not thread-safe."""
+
+    def __init__(self, plan: Plan, scaler: Scaler, rng: random.Random, now: float) -> None:
+        self.table: WorkersTable = WorkersTable()
+        self.surplus: Surplus = Surplus()
+        self.gate: CreationGate = CreationGate(plan.creation_backoff, rng)
+        self.none_ready_since: float | None = now
+        """Since when no worker has been ready; None if one is."""
+        self.lost: int = 0
+        self.replaced: int = 0
+        self._scaler = scaler
+        self._overdue = Overdue(plan.create_timeout, plan.destroy_timeout)
+        self._replaceable = plan.max_stuck_workers
+
+    # -- what happens to workers ----------------------------------------------------------------------------------
+
+    def ready(self, seat: Seat, now: float) -> list[act.Action]:
+        """A worker has its resource and serves."""
+        if not self.table.move(seat, WorkerMove.CREATED):
+            return []
+        self.none_ready_since = None
+        return self._created(seat, now)
+
+    def dropped(self, seat: Seat, now: float) -> list[act.Action]:
+        """A worker has its resource, and is about to destroy it without having served."""
+        late = self.table.states.get(seat) is _STUCK
+        if not self.table.move(seat, WorkerMove.DROPPED) or late:
+            return []
+        self._overdue.begin_destruction(seat, now)
+        return self._created(seat, now)
+
+    def _created(self, seat: Seat, now: float) -> list[act.Action]:
+        # Forgotten, so that a worker that has begun to serve before it could be dropped counts as ready.
+        self.surplus.forget(seat)
+        self._overdue.creation_ended(seat)
+        self._scaler.clock.ready(seat, now)
+        if not self.gate.failures:
+            return []
+        times = self.gate.failures
+        failures = "1 failure" if times == 1 else f"{times} failures in a row"
+        recovered = act.Log("info", "resources can be made again, after %s", (failures,))
+        self.gate.succeeded()
+        return [recovered]
+
+    def creation_failed(self, seat: Seat, error: str, now: float) -> list[act.Action]:
+        """A worker got no resource and is gone. Returns the warning that announces the next try."""
+        late = self.table.states.get(seat) is _STUCK
+        if not self.table.move(seat, WorkerMove.CREATION_FAILED) or late:
+            return []
+        return [self._failed(seat, error, now)]
+
+    def _failed(self, seat: Seat, error: str, now: float) -> act.Action:
+        self.surplus.forget(seat)
+        self._overdue.creation_ended(seat)
+        delay = self.gate.failed(now, error, self._scaler.clock.forget(seat))
+        text = "a resource could not be made (%d in a row, next try in %.2f s): %s"
+        return act.Log("warning", text, (self.gate.failures, delay, error))
+
+    def begin_ending(self, seat: Seat, now: float) -> bool:
+        """A worker is about to destroy its resource. Returns False if it is not known any more."""
+        if not self.table.move(seat, WorkerMove.BEGAN_ENDING):
+            return False
+        self._overdue.begin_destruction(seat, now)
+        self._note_readiness(now)
+        return True
+
+    def replace(self, seat: Seat, now: float) -> None:
+        """A worker is about to destroy its resource, which is unhealthy."""
+        if self.begin_ending(seat, now):
+            self.replaced += 1
+
+    def ended(self, seat: Seat) -> None:
+        """A worker has destroyed its resource and is gone."""
+        if self.table.move(seat, WorkerMove.ENDED):
+            self._overdue.forget(seat)
+
+    def died(self, seat: Seat, reason: str, now: float) -> list[act.Action]:
+        """A worker is gone, and its resource was not destroyed."""
+        if not self.table.move(seat, WorkerMove.LOST):
+            return []
+        self.lost += 1
+        self.surplus.forget(seat)
+        self._overdue.forget(seat)
+        self._scaler.clock.forget(seat)
+        self._note_readiness(now)
+        return [act.Log("error", "worker %d was lost: %s", (seat.slot, reason))]
+
+    def _note_readiness(self, now: float) -> None:
+        if self.none_ready_since is None and not self.table.count(_READY):
+            self.none_ready_since = now
+
+    # -- those that take too long ---------------------------------------------------------------------------------
+
+    @property
+    def next_overdue(self) -> float | None:
+        """When the next worker is stuck, unless it ends before."""
+        return self._overdue.moment
+
+    @property
+    def wedged(self) -> bool:
+        """Whether as many workers are stuck as the maximum allows, so that none can be made until one of them returns."""
+        return not self.table.count(_STARTING, _READY, _ENDING) and self._room() <= 0
+
+    def give_up(self, now: float) -> list[act.Action]:
+        """Returns the actions for the workers that have just become stuck."""
+        actions: list[act.Action] = []
+        for seat, creates, limit in self._overdue.take(now):
+            self.table.move(seat, WorkerMove.GIVEN_UP)
+            callback = "on_create" if creates else "on_destroy"
+            option = "create_timeout" if creates else "destroy_timeout"
+            error = f"{callback} has not returned within {option}={limit} seconds"
+            actions.append(act.GiveUp(seat, error if creates else None))
+            if creates:
+                self._failed(seat, error, now)  # what it logs is in the next line
+            actions.append(self._stuck(seat, error))
+        return actions
+
+    def _stuck(self, seat: Seat, error: str) -> act.Action:
+        stuck, most = self.table.count(_STUCK), self._replaceable
+        text = "worker %d is stuck: %s; another one may take its place (%d are stuck, of which %d may be replaced)"
+        if stuck > most:
+            text = "worker %d is stuck: %s; no other one takes its place (%d are stuck, of which %d may be replaced)"
+        return act.Log("error", text, (seat.slot, error, stuck, most))
+
+    def only_stuck_left(self) -> bool:
+        """Returns whether workers are left, and all of them are stuck."""
+        return bool(self.table.states) and self.table.count(_STUCK) == len(self.table.states)
+
+    def abandon(self) -> tuple[Seat, ...]:
+        """Forgets all workers and returns their seats."""
+        left = tuple(self.table.states)
+        self.table.states.clear()
+        self.surplus.abandon()
+        self._overdue.forget_all()
+        return left
+
+    # -- how many -------------------------------------------------------------------------------------------------
+
+    @property
+    def counts(self) -> WorkerCounts:
+        """The present workers, by state."""
+        gone = self.surplus
+        return WorkerCounts(self.table.count(_READY), self.table.count(_STARTING), gone.retiring, gone.dropped)
+
+    @property
+    def staying(self) -> int:
+        """How many start or serve and do not have to go."""
+        return self.table.count(_STARTING, _READY) - self.surplus.leaving
+
+    @property
+    def gives_up_queued(self) -> bool:
+        """Whether a stop has no hope of a worker for what is queued."""
+        hopeless = self.gate.failures >= _DRAIN_TRIES and not self.table.count(_READY, _STARTING)
+        return hopeless or self.wedged
+
+    def reconcile(self, now: float, *, serving: bool) -> list[act.Action]:
+        """Returns the actions that bring the number of workers to the target, as far as possible now; if not ``serving``,
+        none is started."""
+        starting = self.table.count(_STARTING)
+        surplus = self.staying - self._scaler.target
+        actions = self.surplus.settle(surplus, self.table.seats(_STARTING)) if surplus else []
+        if surplus > 0 or not serving:
+            return actions
+        return actions + [self._start(now) for _ in range(self.gate.allowed(now, self.missing(), starting))]
+
+    def _start(self, now: float) -> act.Action:
+        seat = self.table.seat_new()
+        self._scaler.clock.begin(seat, now)
+        self._overdue.begin_creation(seat, now)
+        return act.StartWorker(seat)
+
+    def missing(self) -> int:
+        """Returns how many workers should be started, within the maximum."""
+        return max(0, min(self._scaler.target - self.staying, self._room()))
+
+    def _room(self) -> int:
+        # An ending worker still has its resource, so it counts against the maximum.
+        return self._scaler.most - self.table.count(_STARTING, _READY, _ENDING) - self._not_replaced
+
+    @property
+    def _not_replaced(self) -> int:
+        return max(0, self.table.count(_STUCK) - self._replaceable)
+
+    def next_try(self) -> float | None:
+        """Returns when a creation is tried again, while they fail, a worker is missing and none starts."""
+        waits = self.gate.failures and not self.table.count(_STARTING) and self.missing()
+        return self.gate.retry_at if waits else None
+
+    def may_grow(self, *, serving: bool, draining: bool) -> bool:
+        """Returns whether a further worker may be made although none of the present ones ends."""
+        if not serving or (draining and self.gate.failures >= _DRAIN_TRIES):
+            return False
+        # A worker that has to retire, but runs a task that waits, keeps its resource until then. One that is to be dropped
+        # when it has started is kept as soon as it is needed.
+        present = self.table.count(_STARTING, _READY) - self.surplus.dropped
+        room = self._scaler.most - self._not_replaced
+        return present - self.surplus.retiring < self._scaler.limit and present < room
+
+    def check(self, *, serving: bool) -> None:
+        """Asserts the invariants. For tests."""
+        scaler, retiring, dropped = self._scaler, self.surplus.retiring, self.surplus.dropped
+        starting = self.table.count(_STARTING)
+        assert scaler.base <= scaler.most
+        assert retiring >= 0 and 0 <= dropped <= starting
+        assert serving or not scaler.target
+        if scaler.target:
+            assert scaler.base <= scaler.target <= scaler.most, (scaler.base, scaler.target, scaler.most)
+            if not self.gate.failures and self._room() > 0:
+                assert self.staying >= scaler.target
