@@ -42,6 +42,8 @@ class ConfigOptions(TypedDict, total=False):
     create_timeout: float | None
     destroy_timeout: float | None
     max_stuck_workers: int | None
+    max_tasks_per_resource: int | None
+    max_resource_lifetime: float | None
     creation_backoff: float
     cancel_grace: float
     rate_window: float
@@ -73,6 +75,9 @@ class Config(Generic[R]):
     resource: Callable[[], AbstractContextManager[R]] | Callable[[], AbstractAsyncContextManager[R]] | None = None
     """Returns a context manager, in place of ``on_create`` and ``on_destroy``: entered to make a resource and left to
     destroy it, both in the worker's thread. For ``AsyncTaskManager``, it may be an asynchronous one."""
+    on_return: Callable[[R], object] | None = None
+    """Called with the resource after each task that leaves it in use, in the thread of the worker: rolls back, clears cookies,
+    resets. If it raises, the error is logged and counted, and the resource is replaced; the result of the task stands."""
     ctx: Context | None = None
     """The parent context. When it is cancelled or its deadline passes, the manager stops gracefully. The contexts of
     tasks have its values."""
@@ -113,6 +118,11 @@ class Config(Generic[R]):
     max_stuck_workers: int | None = None
     """How many stuck workers may be replaced, at least 0; each further one counts as one of ``max_worker_count`` until its
     callback returns. None: ``max_worker_count``."""
+    max_tasks_per_resource: int | None = None
+    """How many tasks a resource serves before it is replaced, at least 1. None: no limit."""
+    max_resource_lifetime: float | None = None
+    """The seconds after which a resource is given no more tasks and is replaced, shortened by up to a tenth at random, so that
+    resources that were made at the same time are not replaced at the same time. None: no limit."""
     creation_backoff: float = 0.1
     """The seconds to wait after the first failed creation; doubled for each further one, with jitter, up to 30 s."""
     cancel_grace: float = 5.0
@@ -147,6 +157,7 @@ class Config(Generic[R]):
             worker_count: int,
             on_create: Callable[[], Coroutine[Any, Any, R]],
             on_destroy: Callable[[R], object] | None = None,
+            on_return: Callable[[R], object] | None = None,
             **options: Unpack[ConfigOptions],
         ) -> None: ...
         @overload
@@ -156,6 +167,7 @@ class Config(Generic[R]):
             worker_count: int,
             on_create: Callable[[], R] | None = None,
             on_destroy: Callable[[R], object] | None = None,
+            on_return: Callable[[R], object] | None = None,
             **options: Unpack[ConfigOptions],
         ) -> None: ...
         @overload
@@ -164,6 +176,7 @@ class Config(Generic[R]):
             *,
             worker_count: int,
             resource: Callable[[], AbstractAsyncContextManager[R, Any]],
+            on_return: Callable[[R], object] | None = None,
             **options: Unpack[ConfigOptions],
         ) -> None: ...
         @overload
@@ -172,6 +185,7 @@ class Config(Generic[R]):
             *,
             worker_count: int,
             resource: Callable[[], AbstractContextManager[R, Any]],
+            on_return: Callable[[R], object] | None = None,
             **options: Unpack[ConfigOptions],
         ) -> None: ...
         def __init__(self, *, worker_count: int, **options: Any) -> None: ...
@@ -192,13 +206,14 @@ class Config(Generic[R]):
         _integer(self, "resource_pool_size", 0)
         _integer(self, "max_temporary_resources", 0, optional=True)
         _integer(self, "max_queue_size", 1, optional=True)
+        _integer(self, "max_tasks_per_resource", 1, optional=True)
         _check_share(self, "max_memory")
         _duration(self, "burst_interval", zero=True)
         _duration(self, "cancel_grace", zero=True)
         _duration(self, "rate_window")
         _duration(self, "target_wait")
         _duration(self, "creation_backoff")
-        for field in ("ready_timeout", "create_timeout", "destroy_timeout"):
+        for field in ("ready_timeout", "create_timeout", "destroy_timeout", "max_resource_lifetime"):
             _duration(self, field, optional=True)
         _duration(self, "slow_callback", zero=True)
 
@@ -248,7 +263,7 @@ def _rename(config: Config[Any], old: str, new: str) -> None:
 
 
 def _check_types(config: Config[Any]) -> None:
-    for field in ("on_create", "on_destroy", "resource", "check_health"):
+    for field in ("on_create", "on_destroy", "on_return", "resource", "check_health"):
         value = getattr(config, field)
         if value is not None and not callable(value):
             raise _wrong(field, value, "callable")

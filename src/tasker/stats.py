@@ -58,6 +58,8 @@ class TaskStats:
     """Workers that ended without having destroyed their resource, since the start."""
     replaced_workers: int = 0
     """Workers that ended because their resource was unhealthy, since the start."""
+    renewed_workers: int = 0
+    """Workers that ended because their resource, which was healthy, had served its time, since the start."""
     abandoned_workers: int = 0
     """Workers that a kill left behind because user code did not return, and stuck ones that a stop did not wait for."""
     stuck_workers: int = 0

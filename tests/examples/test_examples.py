@@ -165,8 +165,11 @@ def test_asyncio_service() -> None:
 def test_asyncio_crawler() -> None:
     """Every page is fetched, but for those that fail or hang; cut connections cost a client and no page."""
     text = run("asyncio_crawler.py")
-    assert "HTTPStatusError: pages [31, 71, 111, 151, 191]" in text
-    assert "TimeoutError: pages [49, 149]" in text  # 99 and 199 are behind 49
+    (failed,) = re.findall(r"HTTPStatusError: pages \[(.*)\]", text)
+    (late,) = re.findall(r"TimeoutError: pages \[(.*)\]", text)
+    failed, late = ({*map(int, pages.split(", "))} for pages in (failed, late))
+    assert late >= {49, 149}  # 99 and 199 are behind 49; on a busy machine others may be late
+    assert failed <= {31, 71, 111, 151, 191} <= failed | late
     again, replaced = numbers(r"hung up: (\d+), clients replaced: (\d+)", text)
     assert again == replaced == 10
     assert "alive=0, lost=0" in text

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from support.waiting import Call
-from tasker import Context, ProcessBackend, TaskKilled
+from tasker import Config, Context, ProcessBackend, TaskKilled
 from tasker.process.parent.session import ProcessSession
 from tasker.remote.events import SKIPPED
 from tasker.remote.threads_window import ThreadsWindow
@@ -21,6 +21,7 @@ class Engine:
     """As much of one as is asked for."""
 
     root = Context()
+    config = Config(on_create=object, worker_count=1)
     killed = False
     door = 0
 

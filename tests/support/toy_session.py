@@ -25,7 +25,7 @@ from tasker.core.user_functions import refused
 from tasker.logs import GuardedLogger
 from tasker.options import Backend
 from tasker.process.child.resource import Resource
-from tasker.remote.events import ERROR, GONE, READY, RESULT, SKIPPED, UNMADE, SessionEvent
+from tasker.remote.events import ERROR, GONE, READY, RESULT, SKIPPED, UNFIT, UNMADE, SessionEvent
 from tasker.remote.registry import register
 from tasker.remote.session import ArgsOf, InFlightTask, Refused, Session, SessionOptions, Sessions
 
@@ -147,6 +147,8 @@ class ToySession(Session):
         self._pauses_after_errors = config.check_health is not None
         self._root = RootContext(config.ctx)
         hooks = {"create": config.on_create, "destroy": config.on_destroy, "resource": config.resource}
+        hooks["on_return"] = config.on_return
+        self._resets = config.on_return is not None
         self._resource = Resource(SimpleNamespace(**hooks, asynchronous=asynchronous))  # type: ignore[arg-type]
         self._mailbox = Mailbox()
         # Everything below under `lock`, which `recall` and the beginning of a task must not both have.
@@ -316,12 +318,25 @@ class ToySession(Session):
         return RESULT, context.number, value, started, monotonic()
 
     def _report(self, *event: Any) -> None:
+        unfit = self._unfit()
         with self._changed:
             self._current = None
+            if unfit is not None:
+                self._pauses += 1
+                self._mailbox.put((UNFIT, unfit))
             if event[0] == ERROR and self._pauses_after_errors:
                 self._pauses += 1
             if not self._killed:
                 self._mailbox.put(event)
+
+    def _unfit(self) -> BaseException | None:
+        """What `on_return` raises between two tasks."""
+        try:
+            if self._resets:
+                self._resource.reset()
+        except BaseException as error:
+            return error
+        return None
 
     def _destroy(self) -> BaseException | None:
         try:

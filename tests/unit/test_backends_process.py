@@ -11,7 +11,7 @@ pytest.importorskip("cloudpickle")
 pytest.importorskip("psutil")
 
 from support.waiting import Call, wait_until
-from tasker import ProcessBackend
+from tasker import Config, ProcessBackend
 from tasker.process.parent.session import ending
 from tasker.remote.prefetch import BYTES, MOST, TARGET, Prefetch
 from tasker.remote.recycling import RecycleLimits
@@ -79,6 +79,19 @@ def test_wear() -> None:
     assert not large.reached()
     large.large = True
     assert large.reached()
+    unfit = RecycleLimits(ProcessBackend())
+    unfit.unfit = True
+    assert unfit.reached()
+
+
+def test_wear_by_either_configuration() -> None:
+    """Of the limits of the backend and of the manager, the first that is reached counts."""
+    config = Config(on_create=object, worker_count=1, max_tasks_per_resource=3)
+    assert RecycleLimits(ProcessBackend(max_tasks=2), config).remaining(9) == 2
+    assert RecycleLimits(ProcessBackend(max_tasks=5), config).remaining(9) == 3
+    assert RecycleLimits(ProcessBackend(), config).remaining(9) == 3
+    aged = Config(on_create=object, worker_count=1, max_resource_lifetime=1e-9)
+    assert RecycleLimits(ProcessBackend(max_age=1e9), aged).reached()
 
 
 @pytest.mark.parametrize(

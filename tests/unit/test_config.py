@@ -25,6 +25,7 @@ DEFAULTS = {
     "worker_count": 3,
     "on_create": object,
     "on_destroy": None,
+    "on_return": None,
     "resource": None,
     "ctx": None,
     "check_health": None,
@@ -42,6 +43,8 @@ DEFAULTS = {
     "create_timeout": None,
     "destroy_timeout": None,
     "max_stuck_workers": None,
+    "max_tasks_per_resource": None,
+    "max_resource_lifetime": None,
     "creation_backoff": 0.1,
     "cancel_grace": 5.0,
     "rate_window": 10.0,
@@ -117,12 +120,14 @@ BAD: dict[str, tuple[list[Any], str]] = {
     "rate_window": ([None, 0, 0.0, *NOT_DURATIONS], "a finite number of seconds, more than 0"),
     "creation_backoff": ([None, 0, *NOT_DURATIONS], "a finite number of seconds, more than 0"),
     **dict.fromkeys(
-        ("ready_timeout", "create_timeout", "destroy_timeout"),
+        ("ready_timeout", "create_timeout", "destroy_timeout", "max_resource_lifetime"),
         ([0, 0.0, *NOT_DURATIONS], "a finite number of seconds, more than 0 (or None)"),
     ),
     "creation_timeout": ([0, 0.0, *NOT_DURATIONS], "a finite number of seconds, more than 0"),
+    "max_tasks_per_resource": ([0, -1, 1.5, "1", True], "a positive integer or None"),
     "max_stuck_workers": ([-1, 1.5, "1", True], "an integer of at least 0 or None"),
     "on_destroy": ([1, "x"], "callable"),
+    "on_return": ([1, "x"], "callable"),
     "check_health": ([1, "x"], "callable"),
     "ctx": ([1, object()], "a tasker.Context or None"),
     "name": (["", None, 1, b"x"], "a non-empty string"),
@@ -181,6 +186,9 @@ def test_every_field_is_checked() -> None:
         {"rate_window": 1},
         {"ready_timeout": 0.001},
         {"max_stuck_workers": 0},
+        {"max_tasks_per_resource": 1},
+        {"max_resource_lifetime": 0.1},
+        {"on_return": print},
         {"target_wait": 0.001},
         {"ctx": Context().child()},
         {"check_health": lambda error: False},
@@ -249,4 +257,5 @@ def test_the_options_for_type_checkers_are_the_fields() -> None:
     from tasker.config import ConfigOptions
 
     fields = {field.name for field in dataclasses.fields(Config) if field.init}
-    assert ConfigOptions.__annotations__.keys() == fields - {"worker_count", "on_create", "on_destroy", "resource"}
+    own = {"worker_count", "on_create", "on_destroy", "on_return", "resource"}
+    assert ConfigOptions.__annotations__.keys() == fields - own

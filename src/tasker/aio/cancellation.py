@@ -6,8 +6,14 @@ A worker runs many tasks in one task of the loop: what is left of the cancellati
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
+
+from tasker.context import Context
+from tasker.errors import TaskCancelled, TaskKilled
+
+from .future import AsyncTaskFuture
 
 _TURNS = 10
 """The turns of the loop, one after the other, in each of which a new cancellation has come: then it will not cease."""
@@ -72,3 +78,29 @@ def restore(error: asyncio.CancelledError) -> None:
     if task is not None:
         task.uncancel()  # keeps the number of requests, which ``asyncio.timeout`` compares
         task.cancel(*error.args[:1])  # its message tells a scope of anyio's that it is its own
+
+
+def cancellation_of(
+    future: AsyncTaskFuture[Any], context: Context | None, error: BaseException, refusal: str
+) -> TaskCancelled | None:
+    """Returns the cancellation that an error of a task stands for, or None if it is an ordinary error."""
+    # Without a cause, the task was not cancelled by the manager: a ``TaskCancelled`` or ``concurrent.futures``'
+    # ``CancelledError`` then comes from something else that it has waited for, and is an ordinary error.
+    cause = context.cause if context is not None else None
+    if issubclass(type(error), TaskCancelled) and cause is not None:
+        return cast("TaskCancelled", error)
+    if issubclass(type(error), asyncio.CancelledError):
+        # ``asyncio.CancelledError`` has no message of the cause: the outcome names it.
+        if isinstance(cause, TaskKilled):
+            cancellation: TaskCancelled = TaskKilled(f"{future.label} was killed: {refusal}")
+        elif cause is not None:
+            cancellation = TaskCancelled(f"{future.label} was cancelled: {cause}")
+        else:
+            cancellation = TaskCancelled(f"{future.label} ended with CancelledError")
+        cancellation.__cause__ = error
+        return cancellation
+    if issubclass(type(error), concurrent.futures.CancelledError) and cause is not None:
+        cancellation = TaskCancelled(f"{future.label} was cancelled: {cause}")
+        cancellation.__cause__ = error
+        return cancellation
+    return None

@@ -23,7 +23,6 @@ from tasker.control.lifecycle import DoorMove
 from tasker.core.effects import Effects
 from tasker.core.fork import disable_in_children
 from tasker.core.ports import RemoteBackend
-from tasker.core.user_functions import is_awaitable
 from tasker.errors import TaskKilled
 from tasker.logs import describe
 from tasker.metrics.meter import Meter
@@ -38,8 +37,6 @@ from .run_task import AsyncRunTask
 from .slow_callbacks import SlowCallbacks
 from .tasks import start_task
 from .turns import TurnBudget
-from .user_functions import awaited
-from .wait_refusal import without_own
 from .waits import AsyncWaitRegistry
 from .worker import AsyncWorker
 
@@ -184,23 +181,6 @@ class AsyncEngine(AsyncFutureOwner):
         self._next_tick = now + self.interval
         self.tick(now)
         self.end_waits.judge()
-
-    async def healthy(self, error: BaseException) -> bool:
-        """Returns whether the resource is healthy after a task failed with ``error``. If ``check_health`` itself
-        raises, its error is logged and the resource counts as healthy."""
-        check = self.config.check_health
-        if check is None:
-            return True
-        try:
-            verdict: Any = check(error)
-            if is_awaitable(verdict):
-                verdict = await without_own(awaited(verdict), self, "check_health")
-            return bool(verdict)
-        except BaseException as fault:
-            if self.torn_down:
-                raise
-            self.log.fault("check_health", fault)
-            return True
 
     # -- workers --------------------------------------------------------------------------------------------------
 

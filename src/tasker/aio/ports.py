@@ -92,10 +92,6 @@ class EngineForTasks(EngineForResources, Protocol):
         """The ancestor of the contexts of ``run_task``."""
         ...
 
-    async def healthy(self, error: BaseException) -> bool:
-        """Asks ``check_health``. Returns False if the resource is to blame for the error."""
-        ...
-
     def shutdown_error(self) -> ShutdownError:
         """Returns the error for a task that is not accepted."""
         ...
@@ -145,6 +141,11 @@ class RunnerWorker(Protocol):
     context: Context | None
     waited: Any
     waits: bool
+
+    @property
+    def upkeep(self) -> object | None:
+        """What is done with the resource between two tasks."""
+        ...
 
     @property
     def engine(self) -> EngineForWorkers: ...

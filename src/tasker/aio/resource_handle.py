@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from time import monotonic
 from typing import Any, Protocol
 
 from tasker.context import Context
+from tasker.control.wear import Wear
 
 from .user_functions import FunctionCaller
 
@@ -29,7 +31,7 @@ class AsyncResourceElsewhere(Protocol):
 class AsyncResourceHandle:
     """Holds a resource, the caller for functions that use it, and the function that destroys it."""
 
-    __slots__ = ("caller", "end", "remote", "resource")
+    __slots__ = ("caller", "end", "remote", "resource", "wear")
 
     def __init__(
         self, resource: Any, caller: FunctionCaller | None, end: Callable[[], Awaitable[object]] | None
@@ -39,6 +41,15 @@ class AsyncResourceHandle:
         self.end: Callable[[], Awaitable[object]] | None = end
         self.remote: AsyncResourceElsewhere | None = None
         """The resource in its process; None if it lives in this one."""
+        self.wear: Wear | None = None
+        """How much it has served; None if there is no limit, or it is kept by the session."""
+
+    @property
+    def usable(self) -> bool:
+        """Whether it may run another task."""
+        if self.remote is not None:
+            return self.remote.usable
+        return self.wear is None or not self.wear.worn(monotonic())
 
 
 class AsyncResourceMaker(Protocol):

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from tasker.core.planning import wear_of
+
 from .own_thread import OwnThread
 from .ports import EngineInLoop
 from .resource_handle import AsyncResourceHandle
@@ -30,6 +32,7 @@ class AsyncMaker:
         except BaseException:  # ``on_create`` may have started the thread before it failed
             await caller.thread.close()
             raise
+        handle.wear = wear_of(engine.config)
         engine.counters.resource(created=1)
         return handle
 

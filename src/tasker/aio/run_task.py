@@ -22,6 +22,7 @@ from tasker.metrics.meter import BATCH, Meter
 from tasker.metrics.protocol import TaskLifecycleTimestamps
 
 from .cancellation import outlast, restore
+from .hooks import healthy, reset
 from .ports import EngineForInlineTasks
 from .reentrancy import current, hook_scope
 from .resource_handle import AsyncResourceHandle
@@ -100,7 +101,7 @@ class AsyncRunTask:
         run = self._running[self._number] = _Run(self._number)
         try:
             handle, temporary = await self._pool.acquire()
-            if handle.remote is not None and not handle.remote.usable:
+            if not handle.usable:
                 handle = await self._pool.renew(handle, temporary)
         except BaseException as raised:  # the task was counted, and has to be counted as done
             del self._running[run.number]
@@ -222,6 +223,7 @@ class AsyncRunTask:
         if (
             usable
             and (blamed is None or engine.config.check_health is None)
+            and (handle.remote is not None or (handle.wear is None and engine.config.on_return is None))
             and self._pool.take_back(handle, temporary)
         ):
             self._leave(stamps, error, cancelled)
@@ -268,7 +270,7 @@ class AsyncRunTask:
         """Takes a resource back, or destroys it, and counts the task."""
         engine = self.engine
         try:
-            healthy = usable and (blamed is None or await self._is_healthy(blamed))
+            healthy = usable and (blamed is None or await self._is_healthy(blamed)) and await self._returns(handle)
             lacks = not (healthy and self._pool.take_back(handle, temporary)) and await self._pool.destroy(
                 handle, temporary
             )
@@ -278,9 +280,18 @@ class AsyncRunTask:
             # Whatever happens: a stop waits for this task until it is counted.
             leave()
 
+    async def _returns(self, handle: AsyncResourceHandle) -> bool:
+        """Returns whether a resource may serve another call."""
+        if handle.remote is not None:  # there it was seen to
+            return True
+        if handle.wear is not None:
+            handle.wear.served += 1
+        with hook_scope(self.engine, "on_return in run_task"):
+            return await reset(self.engine, handle) and handle.usable
+
     async def _is_healthy(self, blamed: BaseException) -> bool:
         with hook_scope(self.engine, "check_health in run_task"):
-            return await self.engine.healthy(blamed)
+            return await healthy(self.engine, blamed)
 
     def _leave(
         self, stamps: TaskLifecycleTimestamps | None, error: BaseException | None, cancelled: bool = False

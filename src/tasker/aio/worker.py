@@ -12,30 +12,31 @@ it and kills: see ``AsyncEngine``.)
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
 import contextvars
 from time import monotonic
-from typing import Any, cast
+from typing import Any
 
 from tasker.context import Context
 from tasker.control import events as ev
 from tasker.control.attempts import Verdict, after_error, own_error
 from tasker.control.workers import WorkerState
 from tasker.core.user_functions import is_awaitable
-from tasker.errors import DeadlockError, TaskCancelled, TaskKilled, TaskTimeout, WorkerLost
+from tasker.errors import DeadlockError, TaskKilled, TaskTimeout, WorkerLost
 from tasker.logs import describe
 from tasker.metrics.protocol import TaskLifecycleTimestamps
 
-from .cancellation import absorb, is_struck
+from .cancellation import absorb, cancellation_of, is_struck
 from .counters import AsyncShard
 from .future import QUEUED, RUNNING, AsyncTaskFuture
+from .hooks import healthy
 from .loop_end import outlasting_loop_end
 from .ports import EngineForWorkers
 from .tasks import start_task
+from .upkeep import AsyncUpkeep
 from .user_functions import FunctionCaller
 from .wait_detection import awaited_by
 from .wait_refusal import without_own
-from .worker_loop import FAILED, PARK, PAUSE, PLAIN, SWITCH, RunnerRequest, TaskRunner
+from .worker_loop import FAILED, PARK, PAUSE, PLAIN, SWITCH, TEND, RunnerRequest, TaskRunner
 
 
 class AsyncWorker:
@@ -56,6 +57,8 @@ class AsyncWorker:
         self.waits: bool = False
         """Whether the search for deadlocks knows that it waits for a task of its own manager."""
         self.runner: TaskRunner | None = None
+        self.upkeep: AsyncUpkeep | None = None
+        """What is done with its resource between two tasks; None: nothing."""
         self.interruptible: bool = False
         """Whether a cancellation of ``task`` would reach user code that may be cancelled."""
         self._begun = False
@@ -99,6 +102,8 @@ class AsyncWorker:
             self.state = WorkerState.READY
             engine.report(ev.WorkerReady(self.seat))
             assert handle.caller is not None
+            upkeep = AsyncUpkeep(engine, self.seat, self.name, handle)
+            self.upkeep = upkeep if upkeep.needed else None
             last = await self._serve_guarded(handle.resource, handle.caller)
             if engine.is_forked:  # by a task, and this is the child: the resource is the parent's
                 return
@@ -159,13 +164,17 @@ class AsyncWorker:
         keep_serving, turns = True, self.engine.turns
         if request is PARK:
             await self._park()
+            keep_serving = self.upkeep is None or self.upkeep.before_task()
             runner.until = await turns.slice()
         elif request is PAUSE:
             self.shard.flush()
             await turns.turn()
             runner.until = await turns.slice()
+        elif request is TEND:
+            keep_serving = await self._tend()
+            runner.until = await turns.slice()
         elif request is PLAIN:
-            keep_serving = await self._call(runner, self.shard.future, resource, caller)
+            keep_serving = await self._call(runner, self.shard.future, resource, caller) and await self._tend()
             if caller.in_thread:  # it has waited, so the loop has run other tasks
                 runner.until = await turns.slice()
         elif request is FAILED:
@@ -175,12 +184,17 @@ class AsyncWorker:
                 keep_serving = await self._judge(self.shard.future, error)
             finally:
                 del error  # its traceback holds frames of this worker
+            keep_serving = keep_serving and await self._tend()
         else:
             self.engine.report(ev.WorkerRetiring(self.seat))
             keep_serving = False
         if keep_serving and not await self._absorb():
             raise self._unusable()
         return keep_serving
+
+    async def _tend(self) -> bool:
+        """Sees to the resource after a task. Returns False if the worker has to end."""
+        return self.upkeep is None or (await self._absorb() and await self.upkeep.after_task())
 
     async def _call(self, runner: TaskRunner, future: Any, resource: Any, caller: FunctionCaller) -> bool:
         """Runs a task that is not a coroutine function. Returns False if the worker has to end."""
@@ -254,8 +268,8 @@ class AsyncWorker:
         cancelled, killed = cancellation is not None, isinstance(cancellation, TaskKilled)
         blameless = blameless or issubclass(type(error), DeadlockError)
         verdict = after_error(cancelled=cancelled, killed=killed, blameless=blameless)
-        healthy = verdict is not None or await engine.healthy(cancellation or error)
-        if not healthy and not cancelled:
+        keeps = verdict is not None or await healthy(engine, cancellation or error)
+        if not keeps and not cancelled:
             self._send_back(future, error)
             return False
         verdict = verdict or own_error(cancelled=cancelled)
@@ -272,11 +286,11 @@ class AsyncWorker:
             future._end_cancelled(cancellation)
         else:
             future._end_error(cancellation, cancelled=True)
-        if not healthy:
+        if not keeps:
             text = "worker %s replaces its resource: %s left it unhealthy when it was cancelled"
             engine.log.log("warning", text, self.name, future.label)
             engine.report(ev.WorkerUnhealthy(self.seat))
-        return healthy
+        return keeps
 
     def _send_back(self, future: AsyncTaskFuture[Any], error: BaseException) -> None:
         """Leaves the decision about the task to the supervisor. The task counts as queued from here on."""
@@ -379,29 +393,3 @@ class AsyncWorker:
         # Nothing is noted for each task: the generator knows that it runs, and calls no other code of the user's while
         # it has a task. If the task never waits, the worker absorbs the cancellation.
         return getattr(self.runner and self.runner.current, "gi_running", False) and self.shard.future is not None
-
-
-def cancellation_of(
-    future: AsyncTaskFuture[Any], context: Context | None, error: BaseException, refusal: str
-) -> TaskCancelled | None:
-    """Returns the cancellation that an error of a task stands for, or None if it is an ordinary error."""
-    # Without a cause, the task was not cancelled by the manager: a ``TaskCancelled`` or ``concurrent.futures``'
-    # ``CancelledError`` then comes from something else that it has waited for, and is an ordinary error.
-    cause = context.cause if context is not None else None
-    if issubclass(type(error), TaskCancelled) and cause is not None:
-        return cast("TaskCancelled", error)
-    if issubclass(type(error), asyncio.CancelledError):
-        # ``asyncio.CancelledError`` has no message of the cause: the outcome names it.
-        if isinstance(cause, TaskKilled):
-            cancellation: TaskCancelled = TaskKilled(f"{future.label} was killed: {refusal}")
-        elif cause is not None:
-            cancellation = TaskCancelled(f"{future.label} was cancelled: {cause}")
-        else:
-            cancellation = TaskCancelled(f"{future.label} ended with CancelledError")
-        cancellation.__cause__ = error
-        return cancellation
-    if issubclass(type(error), concurrent.futures.CancelledError) and cause is not None:
-        cancellation = TaskCancelled(f"{future.label} was cancelled: {cause}")
-        cancellation.__cause__ = error
-        return cancellation
-    return None

@@ -45,11 +45,12 @@ class RunnerRequest(Enum):
     PARK = "resume the generator when there may be a task in the queue"
     PAUSE = "let the loop run other tasks, and clear what is left of a cancellation"
     PLAIN = "run the current task, which is not a coroutine function"
+    TEND = "see to the resource between two tasks"
     FAILED = "handle TaskRunner.error, which the current task raised"
     RETIRE = "end"
 
 
-SWITCH, PARK, PAUSE, PLAIN, FAILED, RETIRE = RunnerRequest
+SWITCH, PARK, PAUSE, PLAIN, TEND, FAILED, RETIRE = RunnerRequest
 
 
 def _request_for(task: Any) -> RunnerRequest:
@@ -86,7 +87,7 @@ class TaskRunner:
         loops_task: Any = worker.task  # ``_must_cancel`` is not in its type
         add_execution, add_wait = shard.meter.execution.append, shard.meter.wait.append
         limit, bounded = engine.slow_callbacks.limit, engine.queue_slots is not None
-        hooks, collects = engine.hooks, engine.collector is not None
+        hooks, collects, tends = engine.hooks, engine.collector is not None, worker.upkeep is not None
         high, normal, low = queue.levels
         new, references, clock = Context.__new__, getrefcount, engine.turns.clock
         context = worker.context = Context(root)
@@ -186,6 +187,9 @@ class TaskRunner:
                 # As Context(root), without the call of ``__init__``.
                 context = worker.context = new(Context)
                 context._parent, context._cause, context._watchers = root, None, []
+            if tends:
+                yield TEND
+                now, until = clock(), self.until
             # A cancellation that came too late for the task must not strike the next one. One that came while the task
             # did not wait is still to be thrown, whether it was taken back or not (see ``is_struck``).
             if now > until or loops_task._must_cancel or (self._has_waited and loops_task.cancelling()):

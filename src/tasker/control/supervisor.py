@@ -124,6 +124,7 @@ class Supervisor:
             may_grow=workforce.may_grow(serving=self._serving, draining=self.phase is Phase.DRAINING),
             lost=workforce.lost,
             replaced=workforce.replaced,
+            renewed=workforce.renewed,
             abandoned=self._abandoned,
             failing_creations=gate.failures,
             creation_error=gate.error,
@@ -171,7 +172,7 @@ class Supervisor:
         return []
 
     def _worker_worn(self, event: ev.WorkerWorn, now: float) -> list[act.Action]:
-        self._workforce.begin_ending(event.seat, now)
+        self._workforce.renew(event.seat, now)
         return []
 
     def _worker_unhealthy(self, event: ev.WorkerUnhealthy, now: float) -> list[act.Action]:

@@ -53,6 +53,7 @@ class View:
     """Whether a further worker may be made before one of the ready ones ends."""
     lost: int
     replaced: int
+    renewed: int
     abandoned: int
     stuck: int
     """Workers that have been making or destroying their resource for too long."""

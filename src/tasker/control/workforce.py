@@ -36,6 +36,7 @@ class Workforce:
         """Since when no worker has been ready; None if one is."""
         self.lost: int = 0
         self.replaced: int = 0
+        self.renewed: int = 0
         self._scaler = scaler
         self._overdue = Overdue(plan.create_timeout, plan.destroy_timeout)
         self._replaceable = plan.max_stuck_workers
@@ -96,6 +97,11 @@ class Workforce:
         """A worker is about to destroy its resource, which is unhealthy."""
         if self.begin_ending(seat, now):
             self.replaced += 1
+
+    def renew(self, seat: Seat, now: float) -> None:
+        """A worker is about to destroy its resource, which is healthy and has served its time."""
+        if self.begin_ending(seat, now):
+            self.renewed += 1
 
     def ended(self, seat: Seat) -> None:
         """A worker has destroyed its resource and is gone."""

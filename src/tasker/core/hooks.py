@@ -12,10 +12,11 @@ from tasker.metrics.protocol import TaskLifecycleTimestamps
 
 
 class Hooks:
-    """``check_health`` and the collector of one manager. Thread-safe as far as they are."""
+    """``check_health``, ``on_return`` and the collector of one manager. Thread-safe as far as they are."""
 
     def __init__(self, config: Config[Any], log: GuardedLogger) -> None:
         self._check_health = config.check_health
+        self._on_return = config.on_return
         self._collector = config.collector
         self._log = log
 
@@ -29,6 +30,17 @@ class Hooks:
         except BaseException as fault:
             self._log.fault("check_health", fault)
             return True
+
+    def reset(self, resource: Any) -> bool:
+        """Calls ``on_return`` between two tasks. Returns False if it has raised: then the resource is to be replaced."""
+        if self._on_return is None:
+            return True
+        try:
+            self._on_return(resource)
+        except BaseException as fault:
+            self._log.fault("on_return", fault)
+            return False
+        return True
 
     def arrival(self) -> None:
         """A task was accepted."""

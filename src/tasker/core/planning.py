@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from time import monotonic
 from typing import Any
 
 from tasker.config import Config
 from tasker.control.events import Load
 from tasker.control.scaling import RatePolicy
 from tasker.control.view import Plan
+from tasker.control.wear import Wear, end_of_life
 
 from .counters import Flow
 
@@ -31,6 +33,12 @@ def plan_of(config: Config[Any]) -> Plan:
         interrupts=config.backend is not None,
         max_memory=config.max_memory,
     )
+
+
+def wear_of(config: Config[Any]) -> Wear | None:
+    """The limits of a resource that has just been made, or None if there are none."""
+    most, lifetime = config.max_tasks_per_resource, config.max_resource_lifetime
+    return None if most is None and lifetime is None else Wear(most, end_of_life(lifetime, monotonic()))
 
 
 def load_of(

@@ -50,6 +50,7 @@ def stats_of(engine: ReportPort) -> TaskStats:
         starting_workers=starting,
         lost_workers=view.lost,
         replaced_workers=view.replaced,
+        renewed_workers=view.renewed,
         abandoned_workers=view.abandoned - engine.shutdown_counts.cut_off,
         stuck_workers=view.stuck,
         resources=resources,

@@ -78,6 +78,7 @@ class ProcessSessions(Sessions[ProcessSession]):
             create=config.on_create,
             destroy=config.on_destroy,
             resource=config.resource,
+            on_return=config.on_return,
             values=_values(config),
             asynchronous=self._asynchronous,
             must_admit=config.check_health is not None,

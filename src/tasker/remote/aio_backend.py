@@ -73,8 +73,7 @@ class AsyncRemoteResource(InlineSession):
     def __init__(
         self, engine: LoopBackendEngine, sessions: Sessions[Any], name: str, on_lost: Callable[[], object]
     ) -> None:
-        pauses = engine.config.check_health is not None
-        super().__init__(engine.run_task_root, name, sessions.options, pauses=pauses)
+        super().__init__(engine, name, sessions.options)
         self._engine = engine
         self._on_lost = on_lost
         self._opened = AsyncSession(engine, sessions, name, self._gone)

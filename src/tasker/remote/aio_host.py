@@ -203,8 +203,7 @@ class AsyncRemoteHost:
             if window.in_hand:
                 return True
             if spent:
-                if not window.unhealthy:
-                    engine.report(ev.WorkerWorn(self._worker.seat))
+                window.report_spent(self._worker.seat)
                 return False
         wanted = window.room()
         if not wanted or (queue.retiring and window.in_hand):

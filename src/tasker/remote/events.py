@@ -10,6 +10,7 @@
 ``UNREAD, given_up``      tasks that were sent together could not be read there, so none of them has begun; ``given_up``:
                           not even the one that counts as begun
 ``LARGE, rss``            the resource holds more memory than it may, in bytes; it is to be replaced
+``UNFIT, error``          ``on_return`` has raised this; the resource is to be replaced. The outcome of its task follows
 ``GONE, error``           the resource is destroyed; ``error`` is what its destruction raised, or None
 ``GARBLED, fault``        the outcome of the first task in flight could not be read here
 
@@ -26,7 +27,7 @@ from typing import Any
 from tasker.errors import TravelError
 from tasker.logs import describe
 
-READY, UNMADE, RESULT, ERROR, SKIPPED, UNREAD, LARGE, GONE, GARBLED = range(9)
+READY, UNMADE, RESULT, ERROR, SKIPPED, UNREAD, LARGE, UNFIT, GONE, GARBLED = range(10)
 
 SessionEvent = tuple[Any, ...]
 

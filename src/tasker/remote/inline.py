@@ -12,7 +12,8 @@ from tasker.errors import TravelError, WorkerLost
 from tasker.logs import task_name
 
 from .context import RemoteContext
-from .events import ERROR, GARBLED, GONE, LARGE, RESULT, SKIPPED, UNREAD, SessionEvent, garbled
+from .events import ERROR, GARBLED, GONE, LARGE, RESULT, SKIPPED, UNFIT, UNREAD, SessionEvent, garbled
+from .ports import InlineEngine
 from .recycling import RecycleLimits
 from .session import Session, SessionOptions
 
@@ -41,17 +42,18 @@ class InlineTask:
 class InlineSession:
     """A session with a resource of ``run_task``'s. An engine's subclass opens, drives and closes it."""
 
-    def __init__(self, root: Context, name: str, options: SessionOptions, *, pauses: bool) -> None:
-        """``pauses``: the session begins nothing after an error until that is judged."""
+    def __init__(self, engine: InlineEngine, name: str, options: SessionOptions) -> None:
         self.name: str = name
         self.session: Session | None = None
         self.broken: bool = False
         """Whether it cannot be used any more."""
         self.destroyed: bool = False
         """Whether it has destroyed its resource of its own accord."""
-        self._root = root
-        self._pauses = pauses
-        self._recycle_limits = RecycleLimits(options)
+        self._root: Context = engine.run_task_root
+        self._log = engine.log
+        self._pauses = engine.config.check_health is not None
+        """Whether the session begins nothing after an error until that is judged."""
+        self._recycle_limits = RecycleLimits(options, engine.config)
 
     @property
     def usable(self) -> bool:
@@ -80,6 +82,9 @@ class InlineSession:
                 return event
             self.destroyed = self.destroyed or kind == GONE
             self._recycle_limits.large = self._recycle_limits.large or kind == LARGE
+            if kind == UNFIT:
+                self._recycle_limits.unfit = True
+                self._log.fault("on_return", event[1])
         return None
 
     def _ended(self, session: Session) -> None:

@@ -23,6 +23,19 @@ if TYPE_CHECKING:
     import asyncio
 
 
+class InlineEngine(Protocol):
+    """What a session of ``run_task`` uses."""
+
+    @property
+    def config(self) -> Config[Any]: ...
+    @property
+    def log(self) -> GuardedLogger: ...
+    @property
+    def run_task_root(self) -> Context:
+        """The ancestor of the contexts of ``run_task``."""
+        ...
+
+
 class WindowEngine(Protocol):
     """What a window uses."""
 
@@ -62,6 +75,9 @@ class WindowEngine(Protocol):
     def hooks(self) -> Hooks: ...
     @property
     def log(self) -> GuardedLogger: ...
+    def report(self, event: ev.Event) -> None:
+        """Hands an event to the supervisor."""
+
     def check_drained(self) -> None:
         """Has the supervisor look whether anything is still outstanding."""
 

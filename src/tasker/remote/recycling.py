@@ -1,32 +1,50 @@
-"""When a resource is to be replaced though nothing is wrong with it."""
+"""When a resource that lives elsewhere is to be replaced though no task has found it unhealthy."""
 
 from __future__ import annotations
 
 from time import monotonic
+from typing import Any
+
+from tasker.config import Config
+from tasker.control.wear import Wear, end_of_life
 
 from .session import SessionOptions
 
 
 class RecycleLimits:
-    """Counts what one session has served, against its limits."""
+    """The limits of one session: those of the backend and those of the configuration, whichever come first."""
 
-    __slots__ = ("_most", "_until", "large", "served")
+    __slots__ = ("_wear", "large", "unfit")
 
-    def __init__(self, options: SessionOptions) -> None:
-        self._most = options.max_tasks
-        self._until = None if options.max_age is None else monotonic() + options.max_age
-        self.served: int = 0
-        """Tasks that have ended there."""
+    def __init__(self, options: SessionOptions, config: Config[Any] | None = None) -> None:
+        now = monotonic()
+        most, ends = [options.max_tasks], [None if options.max_age is None else now + options.max_age]
+        if config is not None:
+            most.append(config.max_tasks_per_resource)
+            ends.append(end_of_life(config.max_resource_lifetime, now))
+        self._wear = Wear(
+            min((number for number in most if number is not None), default=None),
+            min((end for end in ends if end is not None), default=None),
+        )
         self.large: bool = False
         """Whether it is to be replaced anyway: it holds more memory than it may, or may wait for the judgement of an error
         that could not be read."""
+        self.unfit: bool = False
+        """Whether ``on_return`` has failed."""
+
+    @property
+    def served(self) -> int:
+        """Tasks that have ended there."""
+        return self._wear.served
+
+    @served.setter
+    def served(self, number: int) -> None:
+        self._wear.served = number
 
     def reached(self) -> bool:
         """Returns whether it gets no more tasks."""
-        if self.large or (self._most is not None and self.served >= self._most):
-            return True
-        return self._until is not None and monotonic() >= self._until
+        return self.large or self.unfit or self._wear.worn(monotonic())
 
     def remaining(self, wanted: int) -> int:
         """Returns how many of the wanted tasks it may have."""
-        return wanted if self._most is None else min(wanted, self._most - self.served)
+        return self._wear.remaining(wanted)

@@ -70,8 +70,7 @@ class RemoteResource(InlineSession):
     """A session with a resource of ``run_task``'s, driven by the threads of the callers."""
 
     def __init__(self, engine: BackendEngine, sessions: Sessions[Any], name: str) -> None:
-        pauses = engine.config.check_health is not None
-        super().__init__(engine.run_task_root, name, sessions.options, pauses=pauses)
+        super().__init__(engine, name, sessions.options)
         self._engine = engine
         self._sessions = sessions
 

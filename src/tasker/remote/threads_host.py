@@ -131,8 +131,7 @@ class RemoteHost:
             if window.in_hand:
                 return True
             if spent:
-                if not window.unhealthy:
-                    self._engine.report(ev.WorkerWorn(self._worker.seat))
+                window.report_spent(self._worker.seat)
                 return False
         wanted = 0 if self._retiring else window.room()
         taken = self._take(window, wanted)

@@ -12,12 +12,13 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from tasker.context import Context
+from tasker.control import events as ev
 from tasker.control.attempts import Unstarted, Verdict, after_loss, unstarted
 from tasker.errors import TaskCancelled, TaskKilled, TravelError, WorkerLost
 from tasker.logs import describe
 
 from .context import RemoteContext
-from .events import ERROR, GONE, LARGE, RESULT, SKIPPED, UNREAD, SessionEvent
+from .events import ERROR, GONE, LARGE, RESULT, SKIPPED, UNFIT, UNREAD, SessionEvent
 from .ports import WindowEngine
 from .prefetch import Prefetch
 from .recycling import RecycleLimits
@@ -45,7 +46,7 @@ class InFlightWindow(ABC):
         self._session: Session = session
         self._nudge = nudge
         self._prefetch = Prefetch(options.pipeline)
-        self.recycle_limits: RecycleLimits = RecycleLimits(options)
+        self.recycle_limits: RecycleLimits = RecycleLimits(options, engine.config)
         self.unhealthy: bool = False
         """Whether its resource is not to be used any more."""
         self.destroyed: bool = False
@@ -71,6 +72,16 @@ class InFlightWindow(ABC):
     def spent(self) -> bool:
         """Returns whether the session gets no more tasks."""
         return self.unhealthy or self.recycle_limits.reached()
+
+    def report_spent(self, seat: ev.Seat) -> None:
+        """Reports why the session gets no more tasks, unless the supervisor knows it by a failed attempt."""
+        if self.unhealthy:
+            return
+        if self.recycle_limits.unfit:
+            self._any_engine.log.log("warning", "worker %s replaces its resource: on_return failed", self.name)
+            self._any_engine.report(ev.WorkerUnhealthy(seat))
+        else:
+            self._any_engine.report(ev.WorkerWorn(seat))
 
     def last_level(self) -> int:
         """Returns the level of the last task in flight; -1 if none was sent ahead. From any thread."""
@@ -171,6 +182,9 @@ class InFlightWindow(ABC):
             self._dispatch(self._recalled(given_up=event[1]), alone=True)
         elif kind == LARGE:
             self.recycle_limits.large = True
+        elif kind == UNFIT:
+            self.recycle_limits.unfit = True
+            self._any_engine.log.fault("on_return", event[1])
         elif kind == GONE:
             self.destroyed = True
             if event[1] is not None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from time import monotonic
 from typing import Any, Protocol
 
 from tasker.config import Config
 from tasker.context import Context
+from tasker.control.wear import Wear
 from tasker.core.counters import Counters
+from tasker.core.planning import wear_of
 from tasker.logs import GuardedLogger
 
 
@@ -30,13 +33,22 @@ class ResourceElsewhere(Protocol):
 class ResourceHandle:
     """Holds a resource, and the function that destroys it."""
 
-    __slots__ = ("end", "remote", "resource")
+    __slots__ = ("end", "remote", "resource", "wear")
 
     def __init__(self, resource: Any, end: Callable[[], object] | None) -> None:
         self.resource: Any = resource
         self.end: Callable[[], object] | None = end
         self.remote: ResourceElsewhere | None = None
         """The resource in its process; None if it lives in this one."""
+        self.wear: Wear | None = None
+        """How much it has served; None if there is no limit, or it is kept by the session."""
+
+    @property
+    def usable(self) -> bool:
+        """Whether it may run another task."""
+        if self.remote is not None:
+            return self.remote.usable
+        return self.wear is None or not self.wear.worn(monotonic())
 
 
 class ResourceMaker(Protocol):
@@ -60,6 +72,7 @@ class Maker:
     def make(self) -> ResourceHandle:
         """See ``ResourceMaker``."""
         handle = self._make()
+        handle.wear = wear_of(self._config)
         self._counters.resource(created=1)
         return handle
 

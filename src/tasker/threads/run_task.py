@@ -21,6 +21,7 @@ from tasker.metrics.protocol import TaskLifecycleTimestamps
 
 from .ports import ThreadEngineForRunTask
 from .resource_pool import Lease
+from .resources import ResourceHandle
 from .this_thread import this_thread
 
 _LOST = PoolResourceLost()
@@ -36,6 +37,10 @@ class _Call(Lease):
     started: float = 0.0
     error: BaseException | None = None
     cancelled: bool = False
+    returned: bool = False
+    """Whether ``on_return`` was called."""
+    fit: bool = False
+    """Whether it has returned."""
 
     def enter(self, engine: ThreadEngineForRunTask) -> None:
         # The door is closed under the same lock: a stop either refuses this task here, or waits for it.
@@ -76,9 +81,9 @@ class RunTask:
                 engine.hooks.arrival()
             engine.pool.acquire(call)
             assert call.handle is not None
+            if not call.handle.usable:
+                engine.pool.renew(call)
             remote = call.handle.remote
-            if remote is not None and not remote.usable:
-                remote = engine.pool.renew(call).remote
             call.start(engine)
             context: Context
             if remote is None:  # as Context(engine.run_task_root), which would be one call more
@@ -121,6 +126,8 @@ class RunTask:
         handle = call.handle
         broken = handle is not None and handle.remote is not None and not handle.remote.usable
         healthy = not broken and (error is None or self._is_healthy_after(error, call.cancelled))
+        if healthy and handle is not None and handle.remote is None and call.started:
+            healthy = self._returns(call, handle)
         engine.pool.release(call, healthy)
         # The names are looked up and the event is made before ``lacks`` is cleared: between that and ``put``, which is
         # C, nothing is called. So the pool is refilled exactly once.
@@ -147,6 +154,15 @@ class RunTask:
         call.error = None
         if engine.door:
             engine.check_drained()
+
+    def _returns(self, call: _Call, handle: ResourceHandle) -> bool:
+        """Returns whether a resource that is in this process may serve another call."""
+        if not call.returned:
+            call.returned = True  # first: if this is interrupted, it is not repeated, and the resource is replaced
+            call.fit = self._engine.hooks.reset(handle.resource)
+            if handle.wear is not None:
+                handle.wear.served += 1
+        return call.fit and handle.usable
 
     def _is_healthy_after(self, error: BaseException, cancelled: bool) -> bool:
         killed = cancelled and isinstance(error, TaskKilled)

@@ -32,6 +32,7 @@ from .future_log import DONE, FINISHED, RUN, SETTLED, UNOPENED, opening
 from .ports import HostedWorker
 from .queue import RETIRE
 from .resources import ResourceHandle
+from .upkeep import ResourceWorn, Upkeep
 
 
 class ThreadHost:
@@ -40,6 +41,7 @@ class ThreadHost:
     def __init__(self, worker: HostedWorker) -> None:
         self._worker = worker
         self._held: ResourceHandle | None = None
+        self._upkeep: Upkeep | None = None
 
     def create(self) -> None:
         """See ``Host``."""
@@ -56,13 +58,18 @@ class ThreadHost:
         return False
 
     def serve(self) -> None:
-        """See ``Host``. Returns when the worker retires, or a task has left the resource unhealthy."""
+        """See ``Host``. Returns when the worker retires, or its resource must not be used any more."""
         # The whole loop runs in ``own``, an empty context. So a task whose submitter had set no context variables is
         # called like any function, without the cost of ``Context.run``. If a task sets one, it stays in ``own``, so the
         # loop goes on in a new context.
         own = Variables()
-        while own.run(self._serve, own):
-            own = Variables()
+        assert self._held is not None
+        self._upkeep = Upkeep.of(self._worker, self._held)
+        try:
+            while own.run(self._serve, own):
+                own = Variables()
+        except ResourceWorn:
+            pass
 
     def _serve(self, own: Variables) -> bool:
         """Runs tasks in ``own`` while it is empty. Returns True if the loop has to go on in a new context, False at the
@@ -74,7 +81,7 @@ class ThreadHost:
         high, normal, _ = engine.queue.levels
         from_high, from_normal = map(deque.popleft, repeat(high)), map(deque.popleft, repeat(normal))
         tokens = engine.queue.tokens
-        next_token = tokens.get
+        next_token = tokens.get if self._upkeep is None else self._upkeep.next_token
         executions, waits = meter.execution, meter.wait
         # Locals, because CPython 3.13 without the GIL looks a global name up in its dict each time.
         retire, run, done, settled, ended_well, now = RETIRE, RUN, DONE, SETTLED, FINISHED, monotonic

@@ -139,7 +139,9 @@ def test_a_worn_worker_is_replaced() -> None:
     rig = Rig(2, 2).serving()
     assert rig.do(ev.WorkerWorn(seat(1))) == []
     assert rig.ended(seat(1)) == [start(1, 3)]
-    assert (rig.view.lost, rig.view.replaced) == (0, 0)
+    assert (rig.view.lost, rig.view.replaced, rig.view.renewed) == (0, 0, 1)
+    assert rig.do(ev.WorkerWorn(seat(1))) == [], "late"
+    assert rig.view.renewed == 1
 
 
 @pytest.mark.parametrize(

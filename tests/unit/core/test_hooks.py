@@ -1,4 +1,4 @@
-"""check_health and the collector: called where they are there, guarded always."""
+"""check_health, on_return and the collector: called where they are there, guarded always."""
 
 from __future__ import annotations
 
@@ -55,6 +55,27 @@ def test_check_health_decides(answer: Any, healthy: bool) -> None:
     error = OSError("gone")
     assert Rig(check_health=check_health).hooks.healthy(error) is healthy
     assert asked == [error]
+
+
+def test_on_return_resets_a_resource() -> None:
+    """It gets the resource; without it there is nothing to do."""
+    returned: list[object] = []
+    assert Rig().hooks.reset("resource") is True
+    assert Rig(on_return=returned.append).hooks.reset("resource") is True
+    assert returned == ["resource"]
+
+
+@pytest.mark.parametrize("fault", [ValueError("boom"), SystemExit("boom")])
+def test_on_return_that_raises(fault: BaseException) -> None:
+    """It is logged and counted, and the resource is to be replaced."""
+
+    def on_return(resource: object) -> None:
+        raise fault
+
+    rig = Rig(on_return=on_return)
+    assert rig.hooks.reset("resource") is False
+    assert rig.faults == 1
+    assert f"pool: on_return raised {type(fault).__name__}: boom" in rig.logger.text("error")
 
 
 class Undecided:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,7 @@ from tasker.control.events import Load
 from tasker.control.scaling import RatePolicy
 from tasker.control.supervisor import Plan
 from tasker.core.counters import Flow
-from tasker.core.planning import load_of, plan_of
+from tasker.core.planning import load_of, plan_of, wear_of
 
 
 @dataclass
@@ -116,3 +117,17 @@ def test_only_a_backend_can_interrupt_tasks() -> None:
     """A task in another process is ended by force, one in a thread is not."""
     assert plan(worker_count=1).interrupts is False
     assert plan(worker_count=1, backend=ProcessBackend()).interrupts is True
+
+
+def test_the_limits_of_a_resource() -> None:
+    """There are none by default; one of them is enough."""
+    options = {"on_create": object, "worker_count": 1}
+    assert wear_of(Config(**options)) is None
+    wear = wear_of(Config(**options, max_tasks_per_resource=1))
+    assert wear is not None
+    assert wear.remaining(5) == 1
+    aged = wear_of(Config(**options, max_resource_lifetime=100.0))
+    assert aged is not None
+    now = time.monotonic()
+    assert not aged.worn(now + 80)
+    assert aged.worn(now + 100)

@@ -30,7 +30,7 @@ from tasker.process.protocol.pickling import PLAIN, pack, pack_named, unpack, un
 from tasker.process.protocol.surroundings import take_over
 from tasker.process.protocol.wire import MAPPED_SIZE, Frame, Wire
 from tasker.process.usage import own_rss
-from tasker.remote.events import ERROR, GONE, LARGE, READY, RESULT, SKIPPED, UNMADE, UNREAD
+from tasker.remote.events import ERROR, GONE, LARGE, READY, RESULT, SKIPPED, UNFIT, UNMADE, UNREAD
 
 from .exits import end_multiprocessing, flush_streams, leave_copy
 from .orders import Orders, TaskContext
@@ -242,7 +242,7 @@ class Child:
             return
         finished = monotonic()
         self._orders.current = None
-        self._measure()
+        self._between()
         if type(value) in PLAIN:
             pickled = dumps((RESULT, number, value, started, finished), 5)
             if len(pickled) < MAPPED_SIZE:
@@ -252,8 +252,8 @@ class Child:
 
     def _raised(self, context: TaskContext, error: BaseException, started: float) -> None:
         self._orders.current = None
+        self._between()
         self._pause_for_error()
-        self._measure()
         self._send((ERROR, context.number, pack_error(error), started, monotonic(), context.cancelled))
 
     def _unpacked(self, name: Any, packed: list[Any]) -> Any:
@@ -283,8 +283,21 @@ class Child:
     def _send(self, message: ChildMessage) -> None:
         self._wire.put_all(Frame(pack(message)))
 
+    def _between(self) -> None:
+        """Reports, before the outcome of a task, that the resource is to be replaced, if ``on_return`` fails or it has become
+        too large. Before, because the parent must not send it anything else after that."""
+        if self._setup.on_return is not None:
+            try:
+                self._user(self._resource.reset)
+            except Terminated:
+                pass  # the task has its outcome all the same, and this process leaves after it
+            except BaseException as error:
+                self._pause()
+                self._send((UNFIT, pack_error(error)))
+        self._measure()
+
     def _measure(self) -> None:
-        """Reports, before the outcome of the task, that the resource is to be replaced, if it has become too large."""
+        """The same for its size."""
         most = self._setup.max_rss
         if most is None:
             return

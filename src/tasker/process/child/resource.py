@@ -47,6 +47,12 @@ class Resource:
             return self._whole(value, run, context)
         return value
 
+    def reset(self) -> None:
+        """Calls ``on_return``; raises what it raises."""
+        on_return = self._setup.on_return
+        assert on_return is not None
+        self._whole(on_return(self._resource))
+
     def end(self) -> None:
         """Ends the resource; raises what the user's function raises."""
         try:

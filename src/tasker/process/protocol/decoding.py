@@ -7,7 +7,7 @@ from typing import Any
 
 from tasker.errors import TravelError
 from tasker.logs import describe
-from tasker.remote.events import ERROR, GARBLED, GONE, RESULT, UNMADE, SessionEvent
+from tasker.remote.events import ERROR, GARBLED, GONE, RESULT, UNFIT, UNMADE, SessionEvent
 
 from .errors import PackedError, unpack_error
 from .pickling import unpack
@@ -35,7 +35,7 @@ def _with_its_error(message: SessionEvent) -> SessionEvent:
         # Not every ``TravelError``: one that stands for an error which could not be pickled at all is the task's.
         blameless = issubclass(type(error), TravelError) and packed.pickled is not None
         return ERROR, number, error, started, finished, cancelled, blameless
-    if kind in (UNMADE, GONE):
+    if kind in (UNMADE, UNFIT, GONE):
         return kind, None if message[1] is None else _made_again(message[1])
     return message
 

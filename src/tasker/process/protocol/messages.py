@@ -13,7 +13,7 @@ that was sent behind it begins out of turn; a permit that it has taken for a tas
 The byte is the *epoch* of its tasks: the parent, having taken permits back, begins the next, and the child drops what it has
 of older ones.
 
-The child's messages are the events of ``remote.events``, except that ``UNMADE``, ``ERROR`` and ``GONE`` carry a
+The child's messages are the events of ``remote.events``, except that ``UNMADE``, ``ERROR``, ``UNFIT`` and ``GONE`` carry a
 ``PackedError`` in place of the error, and ``ERROR`` ends with ``cancelled``. ``GARBLED`` is never sent: it stands for a
 message that could not be read.
 """
@@ -35,6 +35,7 @@ class Setup:
     create: Callable[[], Any] | None
     destroy: Callable[[Any], object] | None
     resource: Callable[[], Any] | None
+    on_return: Callable[[Any], object] | None
     values: list[tuple[Any, Any]]
     """Of ``Config.ctx``."""
     asynchronous: bool

@@ -1,0 +1,46 @@
+"""Calls of the user's hooks that may be coroutine functions. Each is guarded: an error is logged and counted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tasker.core.user_functions import is_awaitable
+
+from .ports import EngineInLoop
+from .resource_handle import AsyncResourceHandle
+from .user_functions import awaited
+from .wait_refusal import without_own
+
+
+async def healthy(engine: EngineInLoop, error: BaseException) -> bool:
+    """Returns whether the resource is healthy after a task failed with ``error``. If ``check_health`` itself raises, the
+    resource counts as healthy."""
+    check = engine.config.check_health
+    if check is None:
+        return True
+    try:
+        verdict: Any = check(error)
+        if is_awaitable(verdict):
+            verdict = await without_own(awaited(verdict), engine, "check_health")
+        return bool(verdict)
+    except BaseException as fault:
+        if engine.torn_down:
+            raise
+        engine.log.fault("check_health", fault)
+        return True
+
+
+async def reset(engine: EngineInLoop, handle: AsyncResourceHandle) -> bool:
+    """Calls ``on_return`` between two tasks. Returns False if it has raised: then the resource is to be replaced."""
+    on_return = engine.config.on_return
+    if on_return is None:
+        return True
+    assert handle.caller is not None
+    try:
+        await without_own(handle.caller.call(on_return, handle.resource), engine, "on_return")
+    except BaseException as fault:
+        if engine.torn_down:
+            raise
+        engine.log.fault("on_return", fault)
+        return False
+    return True
