@@ -7,6 +7,7 @@ from typing import Any
 
 from tasker.control.lifecycle import Door
 from tasker.remote.threads_host import RemoteHost
+from tasker.remote.window import InFlightWindow
 
 
 def test_it_is_not_asked_to_leave() -> None:
@@ -30,6 +31,7 @@ def test_an_unhealthy_one_does_not_retire() -> None:
     host = RemoteHost(SimpleNamespace(name="crew-1", seat=1), engine, sessions, None)  # type: ignore[arg-type]
     host._retiring = True
     window: Any = SimpleNamespace(in_hand=0, unhealthy=True, spent=lambda: True, take_back=lambda: None)
+    window.report_spent = lambda seat: InFlightWindow.report_spent(window, seat)
     assert not host._fill(window)
     assert not reported
     assert host._retiring, "`serve` hands it on"
