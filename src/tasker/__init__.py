@@ -29,6 +29,7 @@ from .metrics.protocol import MetricsCollector, TaskLifecycleTimestamps, TaskMet
 from .process.options import ProcessBackend
 from .stats import ProcessUsage, ResourceLedger, StopReport, TaskStats
 from .threads.future import TaskFuture
+from .worker_info import WorkerInfo
 
 if typing.TYPE_CHECKING:
     from .aio.future import AsyncTaskFuture
@@ -70,6 +71,7 @@ __all__ = [
     "TaskerError",
     "TravelError",
     "Window",
+    "WorkerInfo",
     "WorkerLost",
 ]
 

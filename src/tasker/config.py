@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypedDict, TypeVar, Unpack, overload
@@ -15,6 +15,7 @@ from .errors import ConfigError
 from .logs import Logger
 from .metrics.protocol import MetricsCollector
 from .options import Backend
+from .worker_info import WorkerInfo, takes_worker
 
 R = TypeVar("R")
 
@@ -26,6 +27,7 @@ class ConfigOptions(TypedDict, total=False):
     """The options whose types do not depend on the resource, for type checkers. A test compares them with the fields of
     ``Config``."""
 
+    per_worker: Sequence[Any] | None
     ctx: Context | None
     check_health: Callable[[BaseException], bool] | Callable[[BaseException], Awaitable[bool]] | None
     max_worker_count: int | None
@@ -66,18 +68,33 @@ class Config(Generic[R]):
     _: KW_ONLY
     worker_count: int
     """The number of base workers, which are always kept alive. At least 1."""
-    on_create: Callable[[], R] | Callable[[], Awaitable[R]] | None = None
-    """Makes a resource, in the thread of the worker that will own it. Required, unless ``resource`` is given. For
-    ``AsyncTaskManager``, this function, ``on_destroy`` and ``check_health`` may be asynchronous."""
+    on_create: (
+        Callable[[], R]
+        | Callable[[], Awaitable[R]]
+        | Callable[[WorkerInfo], R]
+        | Callable[[WorkerInfo], Awaitable[R]]
+        | None
+    ) = None
+    """Makes a resource, in the thread of the worker that will own it. Required, unless ``resource`` is given. If it has a
+    required parameter that is called ``worker``, it gets the ``WorkerInfo``; so may ``resource``. For ``AsyncTaskManager``, this function, ``on_destroy`` and ``check_health`` may be asynchronous."""
     on_destroy: Callable[[R], object] | None = None
     """Destroys a resource, in the thread that made it. Called exactly once for each resource. An error that it raises
     is logged and counted."""
-    resource: Callable[[], AbstractContextManager[R]] | Callable[[], AbstractAsyncContextManager[R]] | None = None
+    resource: (
+        Callable[[], AbstractContextManager[R]]
+        | Callable[[], AbstractAsyncContextManager[R]]
+        | Callable[[WorkerInfo], AbstractContextManager[R]]
+        | Callable[[WorkerInfo], AbstractAsyncContextManager[R]]
+        | None
+    ) = None
     """Returns a context manager, in place of ``on_create`` and ``on_destroy``: entered to make a resource and left to
     destroy it, both in the worker's thread. For ``AsyncTaskManager``, it may be an asynchronous one."""
     on_return: Callable[[R], object] | None = None
     """Called with the resource after each task that leaves it in use, in the thread of the worker: rolls back, clears cookies,
     resets. If it raises, the error is logged and counted, and the resource is replaced; the result of the task stands."""
+    per_worker: Sequence[Any] | None = None
+    """A value for each worker, which ``on_create(worker)`` and tasks find as ``worker.value``: a GPU, a port, a profile. At
+    least ``max_worker_count`` of them; no two workers that are alive have the same one. ``run_task`` is not possible then."""
     ctx: Context | None = None
     """The parent context. When it is cancelled or its deadline passes, the manager stops gracefully. The contexts of
     tasks have its values."""
@@ -94,7 +111,8 @@ class Config(Generic[R]):
     max_retries: int = 3
     """How many times a task is started again after an error that is blamed on the resource. 0: never."""
     resource_pool_size: int | None = None
-    """The number of resources that are kept ready for ``run_task``. None: ``worker_count``. 0: each call makes one."""
+    """The number of resources that are kept ready for ``run_task``. None: ``worker_count``, or 0 if ``on_create`` takes the
+    worker. 0: each call makes one."""
     max_temporary_resources: int | None = None
     """How many resources ``run_task`` may make beyond its pool at the same time. None: one for each caller."""
     max_queue_size: int | None = None
@@ -155,7 +173,7 @@ class Config(Generic[R]):
             self,
             *,
             worker_count: int,
-            on_create: Callable[[], Coroutine[Any, Any, R]],
+            on_create: Callable[[], Coroutine[Any, Any, R]] | Callable[[WorkerInfo], Coroutine[Any, Any, R]],
             on_destroy: Callable[[R], object] | None = None,
             on_return: Callable[[R], object] | None = None,
             **options: Unpack[ConfigOptions],
@@ -165,7 +183,7 @@ class Config(Generic[R]):
             self,
             *,
             worker_count: int,
-            on_create: Callable[[], R] | None = None,
+            on_create: Callable[[], R] | Callable[[WorkerInfo], R] | None = None,
             on_destroy: Callable[[R], object] | None = None,
             on_return: Callable[[R], object] | None = None,
             **options: Unpack[ConfigOptions],
@@ -175,7 +193,8 @@ class Config(Generic[R]):
             self,
             *,
             worker_count: int,
-            resource: Callable[[], AbstractAsyncContextManager[R, Any]],
+            resource: Callable[[], AbstractAsyncContextManager[R, Any]]
+            | Callable[[WorkerInfo], AbstractAsyncContextManager[R, Any]],
             on_return: Callable[[R], object] | None = None,
             **options: Unpack[ConfigOptions],
         ) -> None: ...
@@ -184,7 +203,8 @@ class Config(Generic[R]):
             self,
             *,
             worker_count: int,
-            resource: Callable[[], AbstractContextManager[R, Any]],
+            resource: Callable[[], AbstractContextManager[R, Any]]
+            | Callable[[WorkerInfo], AbstractContextManager[R, Any]],
             on_return: Callable[[R], object] | None = None,
             **options: Unpack[ConfigOptions],
         ) -> None: ...
@@ -197,7 +217,9 @@ class Config(Generic[R]):
         _integer(self, "worker_count", 1)
         # Only now that ``worker_count`` is known to be valid, because the defaults depend on it. The dataclass is
         # frozen.
-        for field, default in (("max_worker_count", 2 * self.worker_count), ("resource_pool_size", self.worker_count)):
+        takes = _check_worker_parameter(self)
+        defaults = {"max_worker_count": 2 * self.worker_count, "resource_pool_size": 0 if takes else self.worker_count}
+        for field, default in defaults.items():
             if getattr(self, field) is None:
                 object.__setattr__(self, field, default)
         _integer(self, "max_worker_count", self.worker_count, " (worker_count)")
@@ -207,6 +229,7 @@ class Config(Generic[R]):
         _integer(self, "max_temporary_resources", 0, optional=True)
         _integer(self, "max_queue_size", 1, optional=True)
         _integer(self, "max_tasks_per_resource", 1, optional=True)
+        _check_values(self, takes)
         _check_share(self, "max_memory")
         _duration(self, "burst_interval", zero=True)
         _duration(self, "cancel_grace", zero=True)
@@ -216,6 +239,11 @@ class Config(Generic[R]):
         for field in ("ready_timeout", "create_timeout", "destroy_timeout", "max_resource_lifetime"):
             _duration(self, field, optional=True)
         _duration(self, "slow_callback", zero=True)
+
+    @property
+    def takes_worker(self) -> bool:
+        """Whether ``on_create`` or ``resource`` takes the worker."""
+        return takes_worker(self.resource or self.on_create)
 
     @property
     def most_workers(self) -> int:
@@ -288,6 +316,29 @@ def _check_types(config: Config[Any]) -> None:
         missing = [name for name in methods if not callable(getattr(value, name, None))]
         if missing and (value is not None or field == "logger"):
             raise _wrong(field, value, f"a {protocol} (it lacks {', '.join(missing)})")
+
+
+def _check_worker_parameter(config: Config[Any]) -> bool:
+    field = "on_create" if config.resource is None else "resource"
+    try:
+        return takes_worker(getattr(config, field))
+    except TypeError as error:
+        raise ConfigError(f"Config.{field} {error}, got {getattr(config, field)!r}") from None
+
+
+def _check_values(config: Config[Any], takes: bool) -> None:
+    values = config.per_worker
+    if values is None:
+        return
+    if isinstance(values, str | bytes) or not isinstance(values, Sequence):
+        raise _wrong("per_worker", values, "a sequence of values, or None")
+    if not takes:
+        raise _wrong("per_worker", values, "left out where on_create has no parameter that is called worker")
+    if len(values) < config.most_workers:
+        raise _wrong("per_worker", values, f"at least as many values as max_worker_count, {config.most_workers}")
+    if config.pool_size:
+        raise _wrong("resource_pool_size", config.pool_size, "0 where per_worker= is given")
+    object.__setattr__(config, "per_worker", tuple(values))
 
 
 def _integer(config: Config[Any], field: str, least: int, note: str = "", *, optional: bool = False) -> None:

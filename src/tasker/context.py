@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from .errors import TaskCancelled, TaskKilled, TaskTimeout
+from .worker_info import WorkerInfo
 
 if TYPE_CHECKING:
     from asyncio import Future
@@ -142,6 +143,11 @@ class Context:
                 return found
         return default
 
+    @property
+    def worker(self) -> WorkerInfo | None:
+        """The worker that runs the task; None where no worker does, as in ``run_task``."""
+        return self.value(WorkerInfo)  # type: ignore[no-any-return]
+
     def raise_if_cancelled(self) -> None:
         """Raises if the context is cancelled: ``TaskTimeout`` if the deadline has passed, ``TaskKilled`` if the manager
         was killed, otherwise ``TaskCancelled``. ``__cause__`` is the error passed to ``cancel``."""
@@ -232,7 +238,8 @@ class Context:
                 # cancelled from here on finds the watcher, and one that was passed over finds the cause set.
                 if node._cause is not None:
                     watcher.fire()
-                break
+                    break
+                continue
             # First the append, then the look, as in `cancel`: if the cancellation is not there yet, its canceller will
             # see the watcher.
             node._watchers.append(watcher)
@@ -317,7 +324,8 @@ class RootContext(Context):
         self._values_of = values_of
 
     def _lookup(self, key: object) -> Any:
-        return _MISSING if self._values_of is None else self._values_of.value(key, _MISSING)
+        # Where that context is the one of a task, its worker is another manager's.
+        return _MISSING if self._values_of is None or key is WorkerInfo else self._values_of.value(key, _MISSING)
 
 
 class RunTaskRoot(RootContext):

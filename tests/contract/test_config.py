@@ -44,6 +44,7 @@ DEFAULTS = {
     "max_tasks_per_resource": None,
     "max_resource_lifetime": None,
     "on_return": None,
+    "per_worker": None,
     "cancel_grace": 5.0,
     "rate_window": 10.0,
     "target_wait": 0.1,

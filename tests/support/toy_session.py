@@ -21,6 +21,7 @@ from typing import Any, cast
 
 from tasker import Config, Context, TaskKilled, WorkerLost
 from tasker.context import RootContext
+from tasker.core.identity import WorkerContext, arguments_for
 from tasker.core.user_functions import refused
 from tasker.logs import GuardedLogger
 from tasker.options import Backend
@@ -145,11 +146,13 @@ class ToySession(Session):
         self._args_of = args_of
         self._asynchronous = asynchronous
         self._pauses_after_errors = config.check_health is not None
-        self._root = RootContext(config.ctx)
+        self._config = config
+        self._root: Context = RootContext(config.ctx)
         hooks = {"create": config.on_create, "destroy": config.on_destroy, "resource": config.resource}
         hooks["on_return"] = config.on_return
         self._resets = config.on_return is not None
-        self._resource = Resource(SimpleNamespace(**hooks, asynchronous=asynchronous))  # type: ignore[arg-type]
+        self._hooks = SimpleNamespace(**hooks, asynchronous=asynchronous)
+        self._resource = Resource(self._hooks)  # type: ignore[arg-type]
         self._mailbox = Mailbox()
         # Everything below under `lock`, which `recall` and the beginning of a task must not both have.
         self._changed = threading.Condition(self.lock)
@@ -170,6 +173,9 @@ class ToySession(Session):
         if self._killed:
             self._end()
             return
+        worker = self.worker
+        if worker is not None:
+            self._root = WorkerContext(self._root, lambda: worker)
         self._control.start()
         self._thread.start()
 
@@ -278,6 +284,7 @@ class ToySession(Session):
 
     def _run(self) -> None:
         try:
+            self._hooks.arguments = arguments_for(self._config, self.worker)
             self._resource.make()
         except BaseException as error:
             self._mailbox.put((UNMADE, error))

@@ -143,6 +143,11 @@ class RunnerWorker(Protocol):
     waits: bool
 
     @property
+    def root(self) -> Context:
+        """The parent of the contexts of its tasks."""
+        ...
+
+    @property
     def upkeep(self) -> object | None:
         """What is done with the resource between two tasks."""
         ...

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from tasker.context import Context
 from tasker.control.wear import Wear
+from tasker.worker_info import WorkerInfo
 
 from .user_functions import FunctionCaller
 
@@ -55,8 +56,8 @@ class AsyncResourceHandle:
 class AsyncResourceMaker(Protocol):
     """Makes and destroys resources. The ledger is up to date when a call returns."""
 
-    async def make(self, name: str) -> AsyncResourceHandle:
-        """Makes a resource; ``name`` is for its thread, if it needs one. Raises what the user's function raises."""
+    async def make(self, name: str, worker: WorkerInfo | None = None) -> AsyncResourceHandle:
+        """Makes a resource, for a worker or for ``run_task``; ``name`` is for its thread, if it needs one. Raises what the user's function raises."""
         ...
 
     async def end(self, handle: AsyncResourceHandle) -> None:

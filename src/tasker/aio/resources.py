@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from tasker.core.identity import arguments_for
 from tasker.core.planning import wear_of
+from tasker.worker_info import WorkerInfo
 
 from .own_thread import OwnThread
 from .ports import EngineInLoop
@@ -23,12 +25,13 @@ class AsyncMaker:
     def __init__(self, engine: EngineInLoop) -> None:
         self._engine = engine
 
-    async def make(self, name: str) -> AsyncResourceHandle:
+    async def make(self, name: str, worker: WorkerInfo | None = None) -> AsyncResourceHandle:
         """See ``AsyncResourceMaker``."""
         engine = self._engine
+        args = arguments_for(engine.config, worker)
         caller = FunctionCaller(OwnThread(engine.loop, name), engine.config.sync_in_thread)
         try:
-            handle = await self._make(caller)
+            handle = await self._make(caller, *args)
         except BaseException:  # ``on_create`` may have started the thread before it failed
             await caller.thread.close()
             raise
@@ -36,20 +39,20 @@ class AsyncMaker:
         engine.counters.resource(created=1)
         return handle
 
-    async def _make(self, caller: FunctionCaller) -> AsyncResourceHandle:
+    async def _make(self, caller: FunctionCaller, *args: WorkerInfo) -> AsyncResourceHandle:
         config = self._engine.config
         if config.resource is not None:
-            return await self._enter(caller, config.resource)
+            return await self._enter(caller, config.resource, *args)
         assert config.on_create is not None
-        resource = await caller.call(config.on_create)
+        resource = await caller.call(config.on_create, *args)
         destroy = config.on_destroy
         return AsyncResourceHandle(
             resource, caller, None if destroy is None else lambda: caller.call(destroy, resource)
         )
 
     @staticmethod
-    async def _enter(caller: FunctionCaller, factory: Callable[[], Any]) -> AsyncResourceHandle:
-        manager = await caller.call(factory)
+    async def _enter(caller: FunctionCaller, factory: Callable[..., Any], *args: WorkerInfo) -> AsyncResourceHandle:
+        manager = await caller.call(factory, *args)
         # Looked up on the type, as ``async with`` does. Left without an error, whatever tasks have raised.
         if hasattr(type(manager), "__aenter__"):
             resource = await manager.__aenter__()

@@ -20,6 +20,7 @@ from tasker.context import Context
 from tasker.control import events as ev
 from tasker.control.attempts import Verdict, after_error, own_error
 from tasker.control.workers import WorkerState
+from tasker.core.identity import WorkerContext, info_of
 from tasker.core.user_functions import is_awaitable
 from tasker.errors import DeadlockError, TaskKilled, TaskTimeout, WorkerLost
 from tasker.logs import describe
@@ -50,6 +51,7 @@ class AsyncWorker:
         self.surplus: bool = False
         """Whether it is to end as soon as it has its resource."""
         self.name: str = f"{engine.config.name}-{seat.slot}"
+        self.root: WorkerContext = WorkerContext(engine.root, lambda: info_of(engine.config, seat))
         self.context: Context | None = None
         """The context of the task that it runs, or ran last."""
         self.waited: Any = None
@@ -87,7 +89,8 @@ class AsyncWorker:
         try:
             if engine.killed:
                 raise TaskKilled(engine.refusal)
-            handle = await without_own(engine.maker.make(self.name), engine, f"on_create of worker {self.name}")
+            making = engine.maker.make(self.name, self.root.info)
+            handle = await without_own(making, engine, f"on_create of worker {self.name}")
         except BaseException as error:
             if engine.torn_down:
                 raise
@@ -199,7 +202,7 @@ class AsyncWorker:
     async def _call(self, runner: TaskRunner, future: Any, resource: Any, caller: FunctionCaller) -> bool:
         """Runs a task that is not a coroutine function. Returns False if the worker has to end."""
         engine, task, variables = self.engine, future._task, future._variables or contextvars.Context()
-        self.context = context = Context(engine.root)
+        self.context = context = Context(self.root)
         future._started_at = begun = monotonic()
         # A function in a thread cannot be interrupted.
         self.interruptible = not caller.in_thread

@@ -83,7 +83,7 @@ class TaskRunner:
     @types.coroutine
     def _tasks(self, resource: Any) -> Generator[Any, None, None]:
         worker, shard, engine = self._worker, self._worker.shard, self._worker.engine
-        root, name, queue = engine.root, worker.name, engine.queue
+        root, name, queue = worker.root, worker.name, engine.queue
         loops_task: Any = worker.task  # ``_must_cancel`` is not in its type
         add_execution, add_wait = shard.meter.execution.append, shard.meter.wait.append
         limit, bounded = engine.slow_callbacks.limit, engine.queue_slots is not None

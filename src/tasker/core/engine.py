@@ -182,6 +182,9 @@ class EngineCore(abc.ABC, Generic[W]):
         for field, value, least in (("worker_count", base, 1), ("max_worker_count", most, base)):
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
                 raise ConfigError(f"{field} must be an integer of at least {least}, got {value!r}")
+        values = self.config.per_worker
+        if values is not None and most > len(values):
+            raise ConfigError(f"max_worker_count must be at most {len(values)}, the values of per_worker, got {most!r}")
         self.bounds = (base, most)
         self.report(ev.Resized(base, most))
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tasker.config import Config
+from tasker.core.identity import arguments_for
 from tasker.logs import GuardedLogger
 from tasker.process.parent.fork_server_client import ForkServerClient, acquire_client, give_back
 from tasker.process.parent.output import OutputReader
@@ -16,6 +17,7 @@ from tasker.process.protocol.messages import Setup
 from tasker.process.protocol.pickling import pack
 from tasker.remote.session import ArgsOf, Sessions
 from tasker.stats import ProcessUsage
+from tasker.worker_info import WorkerInfo
 
 from .options import ProcessBackend
 
@@ -53,7 +55,7 @@ class ProcessSessions(Sessions[ProcessSession]):
     def _start(self, session: ProcessSession) -> None:
         spawn = self._backend.start_method == "spawn"
         name = session.name
-        session.start(self._live_client(), spawn, self._setup(name), lambda: self._output.pipes(name))
+        session.start(self._live_client(), spawn, self._setup(name, session.worker), lambda: self._output.pipes(name))
 
     def _live_client(self) -> ForkServerClient:
         with self._client_lock:
@@ -70,7 +72,7 @@ class ProcessSessions(Sessions[ProcessSession]):
         if client is not None:
             give_back(self._preload, client)
 
-    def _setup(self, name: str) -> Setup:
+    def _setup(self, name: str, worker: WorkerInfo | None) -> Setup:
         config, options = self._config, self._backend
         affinity = options.affinity
         return Setup(
@@ -79,6 +81,8 @@ class ProcessSessions(Sessions[ProcessSession]):
             destroy=config.on_destroy,
             resource=config.resource,
             on_return=config.on_return,
+            worker=worker,
+            arguments=arguments_for(config, worker),
             values=_values(config),
             asynchronous=self._asynchronous,
             must_admit=config.check_health is not None,

@@ -13,6 +13,7 @@ from tasker.aio.tasks import start_task
 from tasker.context import Context
 from tasker.control.events import PoolResourceLost, Seat
 from tasker.errors import TaskCancelled
+from tasker.worker_info import WorkerInfo
 
 from .aio_host import AsyncRemoteWorker, AsyncSession
 from .backend import SessionsBackend
@@ -49,7 +50,7 @@ class AsyncBackend(SessionsBackend):
 
     # -- ``AsyncResourceMaker`` -----------------------------------------------------------------------------------
 
-    async def make(self, name: str) -> AsyncResourceHandle:
+    async def make(self, name: str, worker: WorkerInfo | None = None) -> AsyncResourceHandle:
         """See ``AsyncResourceMaker``."""
         remote = AsyncRemoteResource(self._engine, self._sessions, name, lambda: self._lost(handle))
         handle = AsyncResourceHandle(None, None, remote.close)

@@ -19,6 +19,7 @@ from tasker.aio.worker import AsyncWorker
 from tasker.control import events as ev
 from tasker.control.workers import WorkerState
 from tasker.errors import TaskKilled, WorkerLost
+from tasker.worker_info import WorkerInfo
 
 from .aio_window import AsyncWindow
 from .async_reader import AsyncReader
@@ -46,9 +47,10 @@ class AsyncSession:
         self.destroyed: bool = False
         self._killed = False
 
-    async def open(self) -> None:
-        """Opens it and waits for its resource; raises what the user's function raises."""
-        self.session = session = await self._run_in_thread(self._sessions.open, self.name, self._exited)
+    async def open(self, worker: WorkerInfo | None = None) -> None:
+        """Opens it and waits for its resource, which is a worker's or ``run_task``'s; raises what the user's function
+        raises."""
+        self.session = session = await self._run_in_thread(self._sessions.open, self.name, self._exited, worker)
         try:
             self.reader = reader = AsyncReader(self._engine.loop, session, self._on_end)
             if self._killed:
@@ -154,9 +156,9 @@ class AsyncRemoteHost:
         """While it serves."""
         self._parked: asyncio.Future[None] | None = None
 
-    async def create(self) -> None:
+    async def create(self, worker: WorkerInfo) -> None:
         """Makes the resource; raises what the user's function raises."""
-        await self._session.open()
+        await self._session.open(worker)
 
     async def serve(self) -> ev.Event:
         """Runs tasks until the worker is to end. Returns what is to be reported after ``destroy``."""
@@ -307,7 +309,7 @@ class AsyncRemoteWorker(AsyncWorker):
         try:
             if engine.killed:
                 raise TaskKilled(engine.refusal)
-            await host.create()
+            await host.create(self.root.info)
         except BaseException as error:
             if engine.torn_down:
                 host.kill()

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 from tasker.errors import TravelError, WorkerLost
 from tasker.logs import describe
 from tasker.stats import ProcessUsage
+from tasker.worker_info import WorkerInfo
 
 from .events import SessionEvent
 from .graces import graces
@@ -76,6 +77,8 @@ class Session(ABC):
 
     def __init__(self, name: str, grace: float) -> None:
         self.name: str = name
+        self.worker: WorkerInfo | None = None
+        """Whose resource it holds; None: it is for ``run_task``. Set before it starts."""
         self.grace: float = grace
         """Seconds that a cancelled task is given."""
         self.in_flight: deque[InFlightTask] = deque()
@@ -264,12 +267,13 @@ class Sessions(ABC, Generic[S]):
         self._finished = False
         self._released = False
 
-    def open(self, name: str, on_end: Callable[[], object]) -> S:
+    def open(self, name: str, on_end: Callable[[], object], worker: WorkerInfo | None = None) -> S:
         """Starts a session, which then makes its resource; ``READY`` or ``UNMADE`` follows. May block for a moment.
 
         ``on_end`` is called in any thread once the session is dead, however it ended.
         """
         session = self._new(name, on_end)
+        session.worker = worker
         # Before it starts, so that ``kill_all`` reaches one whose start hangs.
         with self._lock:
             self._open[session] = None

@@ -11,6 +11,7 @@ from tasker.control.events import PoolResourceLost
 from tasker.threads.ports import HostedWorker
 from tasker.threads.queue import CHECK_SESSION
 from tasker.threads.resources import ResourceHandle
+from tasker.worker_info import WorkerInfo
 
 from .backend import SessionsBackend
 from .context import RemoteContext
@@ -46,7 +47,7 @@ class ThreadsBackend(SessionsBackend):
 
     # -- ``ResourceMaker`` ----------------------------------------------------------------------------------------
 
-    def make(self) -> ResourceHandle:
+    def make(self, worker: WorkerInfo | None = None) -> ResourceHandle:
         """See ``ResourceMaker``."""
         self._number += 1
         remote = RemoteResource(self._engine, self._sessions, f"{self._engine.config.name}-pool-{self._number}")

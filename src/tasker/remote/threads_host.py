@@ -56,7 +56,9 @@ class RemoteHost:
     def create(self) -> None:
         """See ``Host``."""
         # The session's end is reported in another thread. If this worker waits for tasks then, it has to be woken.
-        self._session = session = self._sessions.open(self._worker.name, lambda: self._wakeup.wake(self))
+        self._session = session = self._sessions.open(
+            self._worker.name, lambda: self._wakeup.wake(self), self._worker.root.info
+        )
         # ``kill`` sets the one and then looks at the other; here it is the other way round.
         if self._killed:
             session.kill()

@@ -12,6 +12,7 @@ from tasker.control import events as ev
 from tasker.control.lifecycle import Door
 from tasker.core.counters import Counters, Shard
 from tasker.core.hooks import Hooks
+from tasker.core.identity import WorkerContext
 from tasker.errors import ShutdownError, WorkerLost
 from tasker.logs import GuardedLogger
 from tasker.metrics.protocol import MetricsCollector
@@ -129,6 +130,11 @@ class HostedWorker(Protocol):
     def seat(self) -> ev.Seat: ...
     @property
     def name(self) -> str: ...
+    @property
+    def root(self) -> WorkerContext:
+        """The parent of the contexts of its tasks."""
+        ...
+
     @property
     def shard(self) -> Shard: ...
     def skip(self, future: TaskFuture[Any]) -> None:

@@ -7,6 +7,7 @@ from collections import deque
 
 from tasker.errors import ResourceError, ShutdownError
 from tasker.logs import describe
+from tasker.worker_info import WorkerInfo
 
 from .resources import ResourceHandle, ResourceMaker
 
@@ -26,7 +27,7 @@ class Lease:
 class _ParentsMaker:
     """Stands in for the maker in a forked child."""
 
-    def make(self) -> ResourceHandle:
+    def make(self, worker: WorkerInfo | None = None) -> ResourceHandle:
         raise ShutdownError("resources exist in the parent process only")
 
     def end(self, handle: ResourceHandle) -> None:

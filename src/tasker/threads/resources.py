@@ -10,8 +10,10 @@ from tasker.config import Config
 from tasker.context import Context
 from tasker.control.wear import Wear
 from tasker.core.counters import Counters
+from tasker.core.identity import arguments_for
 from tasker.core.planning import wear_of
 from tasker.logs import GuardedLogger
+from tasker.worker_info import WorkerInfo
 
 
 class ResourceElsewhere(Protocol):
@@ -54,8 +56,8 @@ class ResourceHandle:
 class ResourceMaker(Protocol):
     """Makes and destroys resources. The ledger is up to date when a call returns. Thread-safe."""
 
-    def make(self) -> ResourceHandle:
-        """Makes a resource. Raises what the user's function raises."""
+    def make(self, worker: WorkerInfo | None = None) -> ResourceHandle:
+        """Makes a resource, for a worker or for ``run_task``. Raises what the user's function raises."""
 
     def end(self, handle: ResourceHandle) -> None:
         """Destroys a resource. An error of the user's function is logged and counted, not raised."""
@@ -69,21 +71,21 @@ class Maker:
         self._counters = counters
         self._log = log
 
-    def make(self) -> ResourceHandle:
+    def make(self, worker: WorkerInfo | None = None) -> ResourceHandle:
         """See ``ResourceMaker``."""
-        handle = self._make()
+        handle = self._make(*arguments_for(self._config, worker))
         handle.wear = wear_of(self._config)
         self._counters.resource(created=1)
         return handle
 
-    def _make(self) -> ResourceHandle:
+    def _make(self, *args: WorkerInfo) -> ResourceHandle:
         config = self._config
         if config.resource is not None:
-            manager: Any = config.resource()
+            manager: Any = config.resource(*args)
             # Left without an error, whatever tasks have raised: the resource is only done with.
             return ResourceHandle(manager.__enter__(), lambda: manager.__exit__(None, None, None))
         assert config.on_create is not None
-        resource = config.on_create()
+        resource: Any = config.on_create(*args)
         destroy = config.on_destroy
         return ResourceHandle(resource, None if destroy is None else lambda: destroy(resource))
 

@@ -15,6 +15,7 @@ from tasker.control import events as ev
 from tasker.control.attempts import Verdict, after_error, own_error
 from tasker.control.workers import WorkerState
 from tasker.core.counters import Shard
+from tasker.core.identity import WorkerContext, info_of
 from tasker.errors import DeadlockError, TaskKilled, TaskTimeout, WorkerLost
 from tasker.logs import describe
 from tasker.metrics.protocol import TaskLifecycleTimestamps
@@ -38,6 +39,7 @@ class Worker:
         """The present state. The supervisor learns of a change a little later."""
         self.surplus: bool = False
         """Whether it is to end as soon as it has its resource. Written by the supervisor's thread."""
+        self.root: WorkerContext = WorkerContext(engine.root, lambda: info_of(engine.config, seat))
         self._first = threading.Lock()
         """Acquired once, and not released: by what comes first, the worker with its resource or ``give_up``."""
         self.name: str = f"{engine.config.name}-{seat.slot}"

@@ -45,7 +45,7 @@ class ThreadHost:
 
     def create(self) -> None:
         """See ``Host``."""
-        self._held = self._worker.engine.maker.make()
+        self._held = self._worker.engine.maker.make(self._worker.root.info)
 
     def destroy(self) -> None:
         """See ``Host``."""
@@ -76,7 +76,7 @@ class ThreadHost:
         end."""
         assert self._held is not None
         worker, resource = self._worker, self._held.resource
-        engine, shard, name, root = worker.engine, worker.shard, worker.name, worker.engine.root
+        engine, shard, name, root = worker.engine, worker.shard, worker.name, worker.root
         meter = shard.meter
         high, normal, _ = engine.queue.levels
         from_high, from_normal = map(deque.popleft, repeat(high)), map(deque.popleft, repeat(normal))

@@ -20,6 +20,7 @@ from types import CoroutineType
 from typing import Any
 
 from tasker.context import Context, RootContext
+from tasker.core.identity import WorkerContext
 from tasker.core.user_functions import refused
 from tasker.errors import TravelError
 from tasker.logs import describe, task_name
@@ -66,7 +67,8 @@ class Child:
         self._copied = False
         """Whether this process is a fork of the child, made by a task."""
         self._orders = Orders(control, setup.grace, self._leave)
-        self._root = _root(setup.values)
+        root, worker = _root(setup.values), setup.worker
+        self._root = root if worker is None else WorkerContext(root, lambda: worker)
         self._resource = Resource(setup)
         self._measured = monotonic()
         self._pauses = 0

@@ -26,11 +26,11 @@ class Resource:
         setup = self._setup
         if setup.resource is None:
             assert setup.create is not None
-            self._resource = self._whole(setup.create())
+            self._resource = self._whole(setup.create(*setup.arguments))
             destroy = setup.destroy
             self._end = None if destroy is None else lambda: destroy(self._resource)
             return
-        manager = setup.resource()
+        manager = setup.resource(*setup.arguments)
         if setup.asynchronous:
             manager = self._whole(manager)
         if hasattr(type(manager), "__aenter__") and setup.asynchronous:

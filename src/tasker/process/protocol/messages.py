@@ -24,6 +24,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from tasker.worker_info import WorkerInfo
+
 EPOCHS = 256
 
 
@@ -32,10 +34,14 @@ class Setup:
     """The message behind ``Surroundings``: what the child is to be."""
 
     name: str
-    create: Callable[[], Any] | None
+    create: Callable[..., Any] | None
     destroy: Callable[[Any], object] | None
-    resource: Callable[[], Any] | None
+    resource: Callable[..., Any] | None
     on_return: Callable[[Any], object] | None
+    arguments: tuple[WorkerInfo, ...]
+    """For ``create`` or ``resource``."""
+    worker: WorkerInfo | None
+    """None: the resource is for ``run_task``."""
     values: list[tuple[Any, Any]]
     """Of ``Config.ctx``."""
     asynchronous: bool
