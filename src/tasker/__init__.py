@@ -7,6 +7,7 @@ from tasker.options import Priority
 from .config import Config
 from .context import Context
 from .control.journal import ScalingDecision, ScalingExplanation
+from .control.retries import RetryPolicy
 from .control.scaling import Decision, RatePolicy, ScalingPolicy, Snapshot, Window
 from .errors import (
     ConfigError,
@@ -54,6 +55,7 @@ __all__ = [
     "RemoteTraceback",
     "ResourceError",
     "ResourceLedger",
+    "RetryPolicy",
     "ScalingDecision",
     "ScalingExplanation",
     "ScalingPolicy",

@@ -10,6 +10,7 @@ from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypedDict, TypeVar, Unpack, overload
 
 from .context import Context
+from .control.retries import RetryPolicy
 from .control.scaling import ScalingPolicy
 from .errors import ConfigError
 from .logs import Logger
@@ -33,6 +34,7 @@ class ConfigOptions(TypedDict, total=False):
     max_worker_count: int | None
     burst_interval: float
     max_retries: int
+    retry: RetryPolicy | None
     resource_pool_size: int | None
     max_temporary_resources: int | None
     max_queue_size: int | None
@@ -109,7 +111,10 @@ class Config(Generic[R]):
     burst_interval: float = 0.1
     """The seconds between two scaling decisions. 0: no scaling."""
     max_retries: int = 3
-    """How many times a task is started again after an error that is blamed on the resource. 0: never."""
+    """How many times a task is started again after an error that is blamed on the resource, or that ``retry`` names. 0:
+    never."""
+    retry: RetryPolicy | None = None
+    """After which pauses a task is tried again, and after which errors of its own. None: at once, and after none."""
     resource_pool_size: int | None = None
     """The number of resources that are kept ready for ``run_task``. None: ``worker_count``, or 0 if ``on_create`` takes the
     worker. 0: each call makes one."""
@@ -299,6 +304,8 @@ def _check_types(config: Config[Any]) -> None:
         raise _wrong("ctx", config.ctx, "a tasker.Context or None")
     if config.backend is not None and not isinstance(config.backend, Backend):
         raise _wrong("backend", config.backend, "a backend (such as ProcessBackend()) or None")
+    if config.retry is not None and not isinstance(config.retry, RetryPolicy):
+        raise _wrong("retry", config.retry, "a RetryPolicy or None")
     if not isinstance(config.sync_in_thread, bool):
         raise _wrong("sync_in_thread", config.sync_in_thread, "True or False")
     if not isinstance(config.name, str) or not config.name:

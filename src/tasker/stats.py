@@ -46,6 +46,8 @@ class TaskStats:
     """Tasks of normal and low priority that wait to be started."""
     priority_tasks: int = 0
     """Tasks of high priority, and retries of any priority, that wait to be started."""
+    delayed_tasks: int = 0
+    """Tasks among these that wait for the time of their next attempt, see ``RetryPolicy``."""
     available_resources: int = 0
     """Idle resources in the pool of ``run_task``."""
     running_tasks: int = 0

@@ -45,6 +45,7 @@ DEFAULTS = {
     "max_resource_lifetime": None,
     "on_return": None,
     "per_worker": None,
+    "retry": None,
     "cancel_grace": 5.0,
     "rate_window": 10.0,
     "target_wait": 0.1,

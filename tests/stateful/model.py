@@ -36,6 +36,8 @@ class Task:
     starts: int = 0
     reported: int = 0
     """How many `AttemptFailed` of it lie in the inbox."""
+    own_error: bool = False
+    """Whether its last error was its own."""
     outcomes: list[str] = field(default_factory=list)
 
     def end(self, outcome: str) -> None:
@@ -65,6 +67,7 @@ class Model:
         self.base, self.most = plan.worker_count, plan.max_worker_count
         self.tasks: list[Task] = []
         self.levels: tuple[deque[Task], ...] = (deque(), deque(), deque())
+        self.delayed: list[Task] = []
         self.tokens: deque[object] = deque()
         self.workers: dict[ev.Seat, Worker] = {}
         self.ghosts: list[Worker] = []
@@ -182,10 +185,24 @@ class Model:
             self.levels[0].append(task)
             self.tokens.append(None)
 
+    def _do_Delay(self, action: act.Delay) -> None:  # noqa: N802
+        task = self._returned(action.task)
+        assert self.supervisor.phase is Phase.RUNNING
+        assert not task.once
+        self.delayed.append(task)
+
+    def _do_Resume(self, action: act.Resume) -> None:  # noqa: N802
+        task = action.task
+        assert isinstance(task, Task)
+        self.delayed.remove(task)
+        if not task.outcomes:
+            self.levels[0].append(task)
+            self.tokens.append(None)
+
     def _do_FailTask(self, action: act.FailTask) -> None:  # noqa: N802
         task = self._returned(action.task)
-        assert action.own is task.once
-        assert action.own or task.starts == self.plan.max_retries + 1
+        assert action.own is (task.once or task.own_error)
+        assert self.killed or task.once or task.starts == self.plan.max_retries + 1
         task.end("own error" if action.own else "exhausted")
 
     def _do_DropTask(self, action: act.DropTask) -> None:  # noqa: N802
@@ -282,12 +299,22 @@ class Model:
         worker.task, worker.state = None, IDLE
         self.deliver_if_prompt()
 
+    def fail_on_its_own(self, worker: Worker) -> None:
+        """The worker's task failed with an error that the policy names; the worker serves on."""
+        task = worker.task
+        assert task is not None
+        worker.task, worker.state = None, IDLE
+        task.reported += 1
+        task.own_error = True
+        self.report(ev.AttemptFailed(worker.seat, task, task.starts, task.once, own=True))
+
     def fail_unhealthily(self, worker: Worker) -> None:
         """The worker's task failed for its resource's sake."""
         task = worker.task
         assert task is not None
         worker.task, worker.state = None, ENDING
         task.reported += 1
+        task.own_error = False
         self.replaced += worker.seat in self.workers
         self.report(ev.AttemptFailed(worker.seat, task, task.starts, task.once))
 
@@ -339,7 +366,7 @@ class Model:
             assert len(task.outcomes) <= 1
             assert not task.once or task.starts <= 1
             assert task.starts <= self.plan.max_retries + 1
-            where = places + len(running) + task.reported
+            where = places + len(running) + task.reported + self.delayed.count(task)
             assert where == 1 or (task.outcomes and where <= 1), f"{task} is in {where} places"
         waiting = sum(map(len, self.levels))
         assert waiting == sum(token is not RETIRE for token in self.tokens)
@@ -356,4 +383,5 @@ class Model:
         assert names == {seat: "stuck" if w.stuck else own.get(w.state, w.state) for seat, w in self.workers.items()}
         assert self.supervisor._workforce.surplus.retiring == sum(token is RETIRE for token in self.tokens)
         view = self.supervisor.view()
+        assert view.delayed == len(self.delayed)
         assert (view.lost, view.replaced) == (self.lost, self.replaced)

@@ -16,6 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from stateful.model import BUSY, ENDING, IDLE, STARTING, Model, Worker
 from tasker.control import events as ev
 from tasker.control.lifecycle import Phase
+from tasker.control.retries import RetryPolicy
 from tasker.control.view import Plan
 
 pytestmark = pytest.mark.timeout(300)
@@ -47,6 +48,7 @@ class SupervisorMachine(RuleBasedStateMachine):
         create_timeout=st.sampled_from([None, 0.5, 5.0]),
         destroy_timeout=st.sampled_from([None, 0.5, 5.0]),
         max_stuck_workers=st.integers(0, 3),
+        retry=st.sampled_from([None, RetryPolicy(), RetryPolicy(backoff=0.5), RetryPolicy(backoff=40.0)]),
         has_pool=st.booleans(),
         interrupts=st.booleans(),
         kind=st.booleans(),
@@ -62,6 +64,7 @@ class SupervisorMachine(RuleBasedStateMachine):
         create_timeout: float | None,
         destroy_timeout: float | None,
         max_stuck_workers: int,
+        retry: RetryPolicy | None,
         has_pool: bool,
         interrupts: bool,
         kind: bool,
@@ -77,6 +80,7 @@ class SupervisorMachine(RuleBasedStateMachine):
             create_timeout=create_timeout,
             destroy_timeout=destroy_timeout,
             max_stuck_workers=max_stuck_workers,
+            retry=retry,
             has_pool=has_pool,
             interrupts=interrupts,
         )
@@ -122,6 +126,12 @@ class SupervisorMachine(RuleBasedStateMachine):
     def task_fails_unhealthily(self, number: int) -> None:
         """A task fails for its resource's sake."""
         self.model.fail_unhealthily(self.pick(number, BUSY))
+
+    @precondition(lambda self: some(BUSY)(self) and self.model.plan.retry is not None)
+    @rule(number=PICK)
+    def task_fails_and_comes_again(self, number: int) -> None:
+        """A task fails with an error of its own after which it is tried again."""
+        self.model.fail_on_its_own(self.pick(number, BUSY))
 
     @precondition(some(BUSY))
     @rule(number=PICK)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from tasker.context import Context
-from tasker.errors import TaskCancelled, TaskKilled
+from tasker.errors import TaskCancelled, TaskKilled, WorkerLost
 
 from .future import AsyncTaskFuture
 
@@ -40,6 +40,12 @@ async def absorb(task: asyncio.Task[Any]) -> bool:
         except asyncio.CancelledError:
             pass
     return not is_struck(task)
+
+
+def unusable(name: str) -> WorkerLost:
+    """Returns the error of a worker for which ``absorb`` has returned False."""
+    text = "is cancelled in every turn of the event loop: a cancel scope that its resource holds was cancelled"
+    return WorkerLost(f"worker {name} {text}")
 
 
 async def outlast(

@@ -19,6 +19,7 @@ from typing import Any
 from tasker.context import Context
 from tasker.control import events as ev
 from tasker.control.attempts import Verdict, after_error, own_error
+from tasker.control.wording import LEFT_UNHEALTHY, attempt_failed
 from tasker.control.workers import WorkerState
 from tasker.core.identity import WorkerContext, info_of
 from tasker.core.user_functions import is_awaitable
@@ -26,7 +27,7 @@ from tasker.errors import DeadlockError, TaskKilled, TaskTimeout, WorkerLost
 from tasker.logs import describe
 from tasker.metrics.protocol import TaskLifecycleTimestamps
 
-from .cancellation import absorb, cancellation_of, is_struck
+from .cancellation import absorb, cancellation_of, is_struck, unusable
 from .counters import AsyncShard
 from .future import QUEUED, RUNNING, AsyncTaskFuture
 from .hooks import healthy
@@ -192,7 +193,7 @@ class AsyncWorker:
             self.engine.report(ev.WorkerRetiring(self.seat))
             keep_serving = False
         if keep_serving and not await self._absorb():
-            raise self._unusable()
+            raise unusable(self.name)
         return keep_serving
 
     async def _tend(self) -> bool:
@@ -275,6 +276,9 @@ class AsyncWorker:
         if not keeps and not cancelled:
             self._send_back(future, error)
             return False
+        if engine.hooks.retryable(error, verdict, once=future.extra().once, cancelled=cancelled):
+            self._send_back(future, error, own=True)
+            return True
         verdict = verdict or own_error(cancelled=cancelled)
         stamps = TaskLifecycleTimestamps(future._queued_at, future._started_at, finished)
         shard.failed(stamps, cancelled=verdict is Verdict.CANCELLED, timed_out=issubclass(type(error), TaskTimeout))
@@ -290,13 +294,13 @@ class AsyncWorker:
         else:
             future._end_error(cancellation, cancelled=True)
         if not keeps:
-            text = "worker %s replaces its resource: %s left it unhealthy when it was cancelled"
-            engine.log.log("warning", text, self.name, future.label)
+            engine.log.log("warning", LEFT_UNHEALTHY, self.name, future.label)
             engine.report(ev.WorkerUnhealthy(self.seat))
         return keeps
 
-    def _send_back(self, future: AsyncTaskFuture[Any], error: BaseException) -> None:
-        """Leaves the decision about the task to the supervisor. The task counts as queued from here on."""
+    def _send_back(self, future: AsyncTaskFuture[Any], error: BaseException, *, own: bool = False) -> None:
+        """Leaves the decision about the task to the supervisor. The task counts as queued from here on. ``own``: the error is
+        the task's own, and the resource stays in use."""
         engine, shard = self.engine, self.shard
         # No call between the count and the field, here and in the other branches: another thread may read both.
         if future.done():  # abandoned by a kill
@@ -308,11 +312,11 @@ class AsyncWorker:
         future._stage = QUEUED
         extra = future.extra()
         extra.sent_back += 1
-        text = "worker %s replaces its resource: %s failed (attempt %d) with %s"
-        engine.log.log("warning", text, self.name, future.label, future.attempts, describe(error))
+        engine.log.log("warning", attempt_failed(own=own), self.name, future.label, future.attempts, describe(error))
         extra.failure = error
         cancelled = extra.cancel_requested or (self.context is not None and self.context.cancelled)
-        engine.report(ev.AttemptFailed(self.seat, future, future.attempts, extra.once, cancelled))
+        age = monotonic() - future._queued_at
+        engine.report(ev.AttemptFailed(self.seat, future, future.attempts, extra.once, cancelled, own, age))
 
     def _lose_task(self, error: BaseException) -> None:
         """Ends the current task, if any, because the worker is lost."""
@@ -356,17 +360,11 @@ class AsyncWorker:
     def _send_back_struck(self, future: AsyncTaskFuture[Any], error: BaseException) -> bool:
         """Handles a task that was struck by a cancellation from its own resource, which is to blame. Returns False: this
         worker must end."""
-        lost = self._unusable()
+        lost = unusable(self.name)
         lost.__cause__ = error
         future._finished_at = monotonic()
         self._send_back(future, lost)
         return False
-
-    def _unusable(self) -> WorkerLost:
-        return WorkerLost(
-            f"worker {self.name} is cancelled in every turn of the event loop: a cancel scope that its resource holds "
-            f"was cancelled"
-        )
 
     def give_up(self, *, creating: bool) -> None:
         """See ``WorkerPort``."""

@@ -48,6 +48,20 @@ class Requeue:
 
 
 @dataclass(frozen=True, slots=True)
+class Delay:
+    """Count the task as queued again, but do not queue it: ``Resume`` follows."""
+
+    task: object
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """Queue a task that was delayed, at high priority, unless it has its outcome."""
+
+    task: object
+
+
+@dataclass(frozen=True, slots=True)
 class FailTask:
     """End the task with its own last error (``own``) or with ``MaxRetriesExceeded``."""
 
@@ -131,6 +145,8 @@ Action = (
     | MarkSurplus
     | GiveUp
     | Requeue
+    | Delay
+    | Resume
     | FailTask
     | DropTask
     | FailQueued

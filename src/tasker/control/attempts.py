@@ -73,6 +73,24 @@ def after_unhealthy(
     return Verdict.TRY_AGAIN if attempts <= max_retries else Verdict.EXHAUSTED
 
 
+def after_retryable(
+    attempts: int, max_retries: int, *, once: bool = False, cancelled: bool = False, killing: bool = False
+) -> Verdict:
+    """Decides what becomes of a task that failed with an error of its own after which ``RetryPolicy.retry_on`` wants it
+    tried again. If it may not be, its last error is the outcome, as without a policy."""
+    if killing or once or cancelled or attempts > max_retries:
+        return Verdict.ENDED
+    return Verdict.TRY_AGAIN
+
+
+def in_time(verdict: Verdict, age: float, max_elapsed: float | None, *, own: bool) -> Verdict:
+    """Returns the verdict, but for a task that is too old for a further attempt. ``age``: the seconds since it was
+    submitted; ``own``: whether the error is its own."""
+    if verdict is not Verdict.TRY_AGAIN or max_elapsed is None or age < max_elapsed:
+        return verdict
+    return Verdict.ENDED if own else Verdict.EXHAUSTED
+
+
 def after_loss(*, cancelled: bool, killed: bool) -> Verdict | None:
     """Decides what becomes of a task whose worker died in the middle of it; None if it failed unhealthily.
 

@@ -78,7 +78,8 @@ class WorkerWorn:
 
 @dataclass(frozen=True, slots=True)
 class AttemptFailed:
-    """A task failed with an error that is blamed on the resource. Its worker is about to destroy the resource."""
+    """A task failed and may be tried again: with an error that is blamed on the resource, which its worker is about to
+    destroy; or, if ``own``, with one of its own that ``RetryPolicy.retry_on`` names, and its worker serves on."""
 
     seat: Seat
     task: object
@@ -87,6 +88,9 @@ class AttemptFailed:
     once: bool
     cancelled: bool = False
     """Whether the task was cancelled while it ran, so that it must not run again."""
+    own: bool = False
+    age: float = 0.0
+    """The seconds since it was submitted."""
 
 
 @dataclass(frozen=True, slots=True)

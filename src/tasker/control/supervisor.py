@@ -14,17 +14,20 @@ After each event, while the phase is RUNNING or DRAINING (``check`` asserts the 
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from . import actions as act
 from . import events as ev
-from .attempts import Verdict, after_unhealthy
+from .attempts import Verdict, after_retryable, after_unhealthy, in_time
 from .creation import CreationGate
 from .deadline import Deadline
 from .lifecycle import Move, Phase, moved
 from .pool import PoolState
+from .retries import Delayed
 from .scaler import Scaler
 from .view import Plan, View
 from .workers import WorkersTable, WorkerState
@@ -48,6 +51,8 @@ class Supervisor:
         self._grace = 0.0
         self._nothing_runs = False
         self._abandoned = 0
+        self._rng = rng
+        self._delayed = Delayed()
         self._handlers: dict[type, Callable[[Any, float], list[act.Action]]] = {
             ev.Started: self._started,
             ev.WorkerReady: self._worker_ready,
@@ -82,6 +87,8 @@ class Supervisor:
         # reached when none is left.
         actions = self._handlers[type(event)](event, now)
         actions += self._expire(now)
+        if self._delayed:
+            actions += self._resume(now)
         actions += self._reconcile(now)
         actions += self._close()
         return actions
@@ -96,7 +103,7 @@ class Supervisor:
         if self.phase is Phase.STOPPED:
             return None
         workforce = self._workforce
-        times: list[float | None] = [*self._deadline.moments, workforce.next_overdue]
+        times: list[float | None] = [*self._deadline.moments, workforce.next_overdue, self._delayed.moment]
         if self._serving:
             times += [workforce.next_try(), self._pool.retry_at]
             timeout, since = self._plan.ready_timeout, workforce.none_ready_since
@@ -126,6 +133,7 @@ class Supervisor:
             replaced=workforce.replaced,
             renewed=workforce.renewed,
             abandoned=self._abandoned,
+            delayed=len(self._delayed),
             failing_creations=gate.failures,
             creation_error=gate.error,
             target=scaler.target,
@@ -180,16 +188,34 @@ class Supervisor:
         return []
 
     def _attempt_failed(self, event: ev.AttemptFailed, now: float) -> list[act.Action]:
-        self._workforce.replace(event.seat, now)
+        if not event.own:
+            self._workforce.replace(event.seat, now)
         # The task is decided about even if the worker is unknown, because it has no other way to an outcome.
         killing = self.phase is Phase.KILLING
         retries = self._plan.max_retries
-        verdict = after_unhealthy(event.attempts, retries, once=event.once, cancelled=event.cancelled, killing=killing)
+        judge = after_retryable if event.own else after_unhealthy
+        verdict = judge(event.attempts, retries, once=event.once, cancelled=event.cancelled, killing=killing)
+        policy = self._plan.retry
+        if policy is not None:
+            verdict = in_time(verdict, event.age, policy.max_elapsed, own=event.own)
         if verdict is Verdict.KILLED:
             return [act.DropTask(event.task)]
         if verdict is Verdict.TRY_AGAIN:
-            return [act.Requeue(event.task)]
+            return [self._try_again(event, now)]
         return [act.FailTask(event.task, own=verdict is Verdict.ENDED)]
+
+    def _try_again(self, event: ev.AttemptFailed, now: float) -> act.Action:
+        policy = self._plan.retry
+        pause = 0.0 if policy is None else policy.pause(event.attempts, self._rng)
+        # A stop does not wait for a pause: what fails again then fails at once.
+        if not pause or self.phase is not Phase.RUNNING:
+            return act.Requeue(event.task)
+        self._delayed.add(event.task, now + pause)
+        return act.Delay(event.task)
+
+    def _resume(self, now: float) -> list[act.Action]:
+        """Returns the actions for the tasks whose pause is over; all of them, if the manager ends."""
+        return [act.Resume(task) for task in self._delayed.take(now if self.phase is Phase.RUNNING else math.inf)]
 
     def _worker_ended(self, event: ev.WorkerEnded, now: float) -> list[act.Action]:
         self._workforce.ended(event.seat)
@@ -228,7 +254,10 @@ class Supervisor:
     # -- scaling --------------------------------------------------------------------------------------------------
 
     def _tick(self, event: ev.Tick, now: float) -> list[act.Action]:
-        return self._scaler.tick(event.load, self._workforce.counts, now, decides=self._serving)
+        load = event.load
+        if self._delayed:  # they need no worker yet
+            load = replace(load, queued=max(0, load.queued - len(self._delayed)))
+        return self._scaler.tick(load, self._workforce.counts, now, decides=self._serving)
 
     def _all_blocked(self, event: ev.AllBlocked, now: float) -> list[act.Action]:
         living = self._workforce.staying
@@ -269,6 +298,7 @@ class Supervisor:
             # The running tasks first: they need the time until the deadline, and dropping takes its own. The log last:
             # until ``CancelRunning`` bars the door tasks start, and a handler of the user's may take its time.
             act.CancelRunning(),
+            *self._resume(now),  # to be dropped with the others
             act.DropQueued(),
             # Not only once nothing runs: whatever uses a resource of the pool destroys it itself.
             *self._pool.close(),

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from .journal import ScalingDecision
 from .lifecycle import Phase
+from .retries import RetryPolicy
 from .scaling import Decision, RatePolicy, ScalingPolicy, Snapshot
 
 
@@ -29,6 +30,7 @@ class Plan:
     interrupts: bool = False
     """Whether tasks that run can be interrupted by force, and their resources destroyed all the same."""
     max_memory: float | None = None
+    retry: RetryPolicy | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,8 @@ class View:
     abandoned: int
     stuck: int
     """Workers that have been making or destroying their resource for too long."""
+    delayed: int
+    """Tasks that wait for the time of their next attempt."""
     failing_creations: int
     creation_error: str | None
     target: int

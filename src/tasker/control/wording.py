@@ -1,4 +1,4 @@
-"""How numbers are written for people."""
+"""How numbers and failures are written for people."""
 
 from __future__ import annotations
 
@@ -12,3 +12,16 @@ def duration(seconds: float) -> str:
     if seconds >= 0.9995e-3:
         return f"{seconds * 1e3:.3g} ms"
     return f"{seconds * 1e6:.3g} \N{MICRO SIGN}s" if seconds >= 5e-7 else "0 s"
+
+
+def attempt_failed(*, own: bool) -> str:
+    """Returns what is logged when a task may be tried again: a format for worker, task, attempt and error."""
+    return (
+        "worker %s: %s failed (attempt %d) with %s"
+        if own
+        else "worker %s replaces its resource: %s failed (attempt %d) with %s"
+    )
+
+
+LEFT_UNHEALTHY = "worker %s replaces its resource: %s left it unhealthy when it was cancelled"
+"""A format for worker and task."""

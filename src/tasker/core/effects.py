@@ -136,6 +136,8 @@ class Effects:
             act.MarkSurplus: self._mark_surplus,
             act.GiveUp: self._give_up,
             act.Requeue: self._requeue,
+            act.Delay: self._delay,
+            act.Resume: self._resume,
             act.FailTask: self._fail_task,
             act.DropTask: lambda action: driver.drop_returned(action.task),
             act.FailQueued: self._fail_queued,
@@ -172,17 +174,30 @@ class Effects:
             worker.give_up(creating=action.error is not None)
 
     def _requeue(self, action: act.Requeue) -> None:
-        driver, task = self._driver, action.task
+        if self._count_retry(action.task):
+            self._driver.enqueue(action.task, Priority.HIGH)
+
+    def _delay(self, action: act.Delay) -> None:
+        self._count_retry(action.task)
+
+    def _count_retry(self, task: Any) -> bool:
+        """Counts a task as queued again. Returns False if it has its outcome instead."""
+        driver = self._driver
         error = driver.claim(task)
         if error is None:
-            return
+            return False
         if not driver.returned(task):
             # Cancelled between the supervisor's verdict and this moment: as if the verdict had known of it.
             driver.fail_queued(task, error)
-            return
+            return False
         driver.counters.note("retried")
         driver.hooks.retry()
-        driver.enqueue(task, Priority.HIGH)
+        return True
+
+    def _resume(self, action: act.Resume) -> None:
+        task: Any = action.task
+        if not task.done():  # else cancelled meanwhile; one that is cancelled from here on is one of the queue
+            self._driver.enqueue(task, Priority.HIGH)
 
     def _fail_task(self, action: act.FailTask) -> None:
         driver = self._driver

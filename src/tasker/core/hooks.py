@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tasker.config import Config
+from tasker.control.attempts import Verdict
 from tasker.logs import GuardedLogger
 from tasker.metrics.protocol import TaskLifecycleTimestamps
 
@@ -17,6 +18,7 @@ class Hooks:
     def __init__(self, config: Config[Any], log: GuardedLogger) -> None:
         self._check_health = config.check_health
         self._on_return = config.on_return
+        self._retry = config.retry
         self._collector = config.collector
         self._log = log
 
@@ -30,6 +32,17 @@ class Hooks:
         except BaseException as fault:
             self._log.fault("check_health", fault)
             return True
+
+    def retryable(self, error: BaseException, verdict: Verdict | None, *, once: bool, cancelled: bool) -> bool:
+        """Whether a task may be tried again after an error of its own. ``verdict`` is that of ``after_error``: where it is one,
+        the library itself has raised the error. If ``RetryPolicy.retry_on`` itself raises, it may not."""
+        if self._retry is None or verdict is not None or once or cancelled:
+            return False
+        try:
+            return self._retry.wants(error)
+        except BaseException as fault:
+            self._log.fault("retry_on", fault)
+            return False
 
     def reset(self, resource: Any) -> bool:
         """Calls ``on_return`` between two tasks. Returns False if it has raised: then the resource is to be replaced."""

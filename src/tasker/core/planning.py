@@ -32,6 +32,7 @@ def plan_of(config: Config[Any]) -> Plan:
         has_pool=config.pool_size > 0,
         interrupts=config.backend is not None,
         max_memory=config.max_memory,
+        retry=config.retry,
     )
 
 

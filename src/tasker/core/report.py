@@ -54,6 +54,7 @@ def stats_of(engine: ReportPort) -> TaskStats:
         abandoned_workers=view.abandoned - engine.shutdown_counts.cut_off,
         stuck_workers=view.stuck,
         resources=resources,
+        delayed_tasks=view.delayed,
         failing_creations=view.failing_creations,
         creation_error=view.creation_error,
         user_errors=user_errors,

@@ -13,6 +13,7 @@ from typing import Any
 
 from tasker.control import events as ev
 from tasker.control.attempts import Verdict, after_error, own_error
+from tasker.control.wording import LEFT_UNHEALTHY, attempt_failed
 from tasker.control.workers import WorkerState
 from tasker.core.counters import Shard
 from tasker.core.identity import WorkerContext, info_of
@@ -153,9 +154,12 @@ class Worker:
         blameless = blameless or issubclass(type(error), DeadlockError)
         verdict = after_error(cancelled=cancelled, killed=cancelled and killed, blameless=blameless)
         healthy = verdict is not None or engine.hooks.healthy(error)
-        if not healthy and not cancelled:
+        if not cancelled and not healthy:
             self.send_back(future, error)
             return False
+        if engine.hooks.retryable(error, verdict, once=future._once, cancelled=cancelled):
+            self.send_back(future, error, own=True)
+            return True
         verdict = verdict or own_error(cancelled=cancelled)
         stamps = TaskLifecycleTimestamps(future._queued_at, future._started_at, finished)
         # Counted before the outcome is visible: a caller that has the error also finds it in ``stats()``.
@@ -165,18 +169,18 @@ class Worker:
         future._end(Ending(error, cancelled=cancelled, forced=True))
         if not healthy:
             # After the callbacks of the task: while they run, and may wait, the worker has to count as one that serves.
-            text = "worker %s replaces its resource: %s left it unhealthy when it was cancelled"
-            engine.log.log("warning", text, self.name, future.label)
+            engine.log.log("warning", LEFT_UNHEALTHY, self.name, future.label)
             engine.report(ev.WorkerUnhealthy(self.seat))
         return healthy
 
-    def send_back(self, future: TaskFuture[Any], error: BaseException) -> None:
-        """Leaves the decision about the task to the supervisor. The task counts as running until it has decided."""
+    def send_back(self, future: TaskFuture[Any], error: BaseException, *, own: bool = False) -> None:
+        """Leaves the decision about the task to the supervisor. The task counts as running until it has decided. ``own``: the
+        error is the task's own, and the resource stays in use."""
         engine, shard = self.engine, self.shard
-        text = "worker %s replaces its resource: %s failed (attempt %d) with %s"
-        engine.log.log("warning", text, self.name, future.label, future._attempts, describe(error))
+        engine.log.log("warning", attempt_failed(own=own), self.name, future.label, future._attempts, describe(error))
         future._failure = error
-        event = ev.AttemptFailed(self.seat, future, future._attempts, future._once, future._was_cancelled())
+        cancelled, age = future._was_cancelled(), monotonic() - future._queued_at
+        event = ev.AttemptFailed(self.seat, future, future._attempts, future._once, cancelled, own, age)
         put = engine.put_event
         # From here to ``put``, which is C, nothing is called, so no signal and no asynchronous exception can strike in
         # between: a task that is counted as sent back was also reported.

@@ -1,10 +1,10 @@
-"""How numbers are written for people."""
+"""How numbers and failures are written for people."""
 
 from __future__ import annotations
 
 import pytest
 
-from tasker.control.wording import duration
+from tasker.control.wording import attempt_failed, duration
 
 
 @pytest.mark.parametrize(
@@ -23,3 +23,11 @@ from tasker.control.wording import duration
 def test_durations(seconds: float, text: str) -> None:
     """A duration is written in the unit in which it is readable."""
     assert duration(seconds) == text
+
+
+def test_a_failed_attempt() -> None:
+    """It says whether the resource goes as well."""
+    values = ("crew-1", "task #1 fn", 2, "OSError: gone")
+    assert attempt_failed(own=True) % values == "worker crew-1: task #1 fn failed (attempt 2) with OSError: gone"
+    text = "worker crew-1 replaces its resource: task #1 fn failed (attempt 2) with OSError: gone"
+    assert attempt_failed(own=False) % values == text

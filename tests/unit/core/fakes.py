@@ -38,6 +38,11 @@ class FakeTask:
     id: int = 7
     attempts: int = 1
     queued_at: float = 0.0
+    ended: bool = False
+
+    def done(self) -> bool:
+        """Whether it has its outcome."""
+        return self.ended
 
     @property
     def _queued_at(self) -> float:

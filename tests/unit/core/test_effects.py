@@ -132,6 +132,18 @@ def test_requeue() -> None:
     assert collector.retries == [None]
 
 
+def test_delay_and_resume() -> None:
+    """The task is counted as queued and as a retry at once, and queued later; unless it has its outcome by then."""
+    collector = RecordingCollector()
+    driver = FakeDriver(collector=collector)
+    assert carried_out(driver, act.Delay(TASK)) == [("claim", TASK), ("returned", TASK)]
+    driver.counters.flow()
+    assert driver.counters.retried == 1
+    assert collector.retries == [None]
+    assert carried_out(driver, act.Resume(TASK))[-1] == ("enqueue", TASK, Priority.HIGH)
+    assert carried_out(FakeDriver(), act.Resume(FakeTask(ended=True))) == []
+
+
 def test_requeue_of_a_task_that_was_decided_already() -> None:
     """What cannot be claimed is left alone."""
     driver = FakeDriver()

@@ -129,6 +129,15 @@ def test_resize_to_what_is_not_allowed(base: Any, most: Any, text: str) -> None:
     assert (engine.reported, engine.bounds) == ([], (2, 4))
 
 
+def test_resize_beyond_the_values_of_workers() -> None:
+    """Each worker has to get one of them."""
+    engine = ToyEngine(on_create=lambda worker: worker, worker_count=1, max_worker_count=2, per_worker=["a", "b", "c"])
+    engine.resize(None, 3)
+    with pytest.raises(ConfigError, match="max_worker_count must be at most 3, the values of per_worker, got 4"):
+        engine.resize(None, 4)
+    assert engine.bounds == (1, 3)
+
+
 # -- the end ------------------------------------------------------------------------------------------------------
 
 

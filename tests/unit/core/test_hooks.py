@@ -1,4 +1,4 @@
-"""check_health, on_return and the collector: called where they are there, guarded always."""
+"""check_health, on_return, retry_on and the collector: called where they are there, guarded always."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from support.observers import RaisingCollector, RecordingCollector, RecordingLogger
-from tasker import Config
+from tasker import Config, RetryPolicy
+from tasker.control.attempts import Verdict
 from tasker.core.hooks import Hooks
 from tasker.logs import GuardedLogger
 from tasker.metrics.protocol import TaskLifecycleTimestamps
@@ -55,6 +56,29 @@ def test_check_health_decides(answer: Any, healthy: bool) -> None:
     error = OSError("gone")
     assert Rig(check_health=check_health).hooks.healthy(error) is healthy
     assert asked == [error]
+
+
+def test_a_policy_decides_about_errors_of_their_own() -> None:
+    """It is asked about a task that may run again and whose error the library has not raised itself."""
+    assert not Rig().hooks.retryable(OSError(), None, once=False, cancelled=False)
+    hooks = Rig(retry=RetryPolicy(retry_on=OSError)).hooks
+    assert hooks.retryable(OSError(), None, once=False, cancelled=False)
+    assert not hooks.retryable(ValueError(), None, once=False, cancelled=False)
+    assert not hooks.retryable(OSError(), None, once=True, cancelled=False)
+    assert not hooks.retryable(OSError(), None, once=False, cancelled=True)
+    assert not hooks.retryable(OSError(), Verdict.ENDED, once=False, cancelled=False)
+
+
+def test_a_policy_that_raises() -> None:
+    """It is logged and counted, and the task is not tried again."""
+
+    def broken(error: BaseException) -> bool:
+        raise SystemExit("boom")
+
+    rig = Rig(retry=RetryPolicy(retry_on=broken))
+    assert not rig.hooks.retryable(OSError(), None, once=False, cancelled=False)
+    assert rig.faults == 1
+    assert "pool: retry_on raised SystemExit: boom" in rig.logger.text("error")
 
 
 def test_on_return_resets_a_resource() -> None:

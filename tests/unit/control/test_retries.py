@@ -1,0 +1,170 @@
+"""Which failed tasks are tried again, and after which pauses."""
+
+from __future__ import annotations
+
+import math
+import random
+from typing import Any
+
+import pytest
+
+from tasker.control import actions as act
+from tasker.control import events as ev
+from tasker.control.attempts import Verdict, after_retryable, in_time
+from tasker.control.lifecycle import Phase
+from tasker.control.retries import Delayed, RetryPolicy
+
+from .rig import Rig, seat, start, tick, without_logs
+
+SLOW = RetryPolicy(backoff=4.0, max_backoff=60.0)
+
+
+@pytest.mark.parametrize(
+    ("attempts", "flags", "verdict"),
+    [
+        (1, {}, Verdict.TRY_AGAIN),
+        (3, {}, Verdict.TRY_AGAIN),
+        (4, {}, Verdict.ENDED),
+        (1, {"once": True}, Verdict.ENDED),
+        (1, {"cancelled": True}, Verdict.ENDED),
+        (1, {"killing": True}, Verdict.ENDED),
+    ],
+)
+def test_an_error_of_its_own(attempts: int, flags: dict[str, bool], verdict: Verdict) -> None:
+    """It is tried again as often as after an unhealthy error, and otherwise ends with its own error."""
+    assert after_retryable(attempts, 3, **flags) is verdict
+
+
+@pytest.mark.parametrize(
+    ("verdict", "age", "most", "own", "expected"),
+    [
+        (Verdict.TRY_AGAIN, 4.9, 5.0, True, Verdict.TRY_AGAIN),
+        (Verdict.TRY_AGAIN, 5.0, 5.0, True, Verdict.ENDED),
+        (Verdict.TRY_AGAIN, 5.0, 5.0, False, Verdict.EXHAUSTED),
+        (Verdict.TRY_AGAIN, 1e9, None, False, Verdict.TRY_AGAIN),
+        (Verdict.ENDED, 1e9, 5.0, False, Verdict.ENDED),
+    ],
+)
+def test_too_old(verdict: Verdict, age: float, most: float | None, own: bool, expected: Verdict) -> None:
+    """A task that is too old is not tried again; what was decided otherwise stays."""
+    assert in_time(verdict, age, most, own=own) is expected
+
+
+def test_pauses_double_up_to_their_limit() -> None:
+    """Full jitter: anything between nothing and a limit that doubles."""
+
+    class Most(random.Random):
+        def random(self) -> float:
+            return 1.0
+
+    policy = RetryPolicy(backoff=0.5, max_backoff=3.0)
+    assert [policy.pause(n, Most()) for n in (1, 2, 3, 4, 10_000)] == [0.5, 1.0, 2.0, 3.0, 3.0]
+    assert RetryPolicy().pause(5, Most()) == 0.0
+    pauses = [policy.pause(1, random.Random(n)) for n in range(50)]
+    assert 0 <= min(pauses) < 0.1
+    assert 0.4 < max(pauses) <= 0.5
+
+
+@pytest.mark.parametrize(
+    ("retry_on", "wants"),
+    [
+        (None, (False, False)),
+        (OSError, (True, False)),
+        ((KeyError, OSError), (True, False)),
+        (lambda error: isinstance(error, ValueError), (False, True)),
+        (lambda error: "", (False, False)),
+    ],
+)
+def test_which_errors(retry_on: Any, wants: tuple[bool, bool]) -> None:
+    """Classes with their subclasses, or what a function says of the error."""
+    policy = RetryPolicy(retry_on=retry_on)
+    assert (policy.wants(ConnectionError()), policy.wants(ValueError())) == wants
+
+
+@pytest.mark.parametrize(
+    ("field", "wrong"),
+    [
+        *(("backoff", wrong) for wrong in (-1, math.nan, math.inf, "1", True, None)),
+        *(("max_backoff", wrong) for wrong in (-1, math.nan, None)),
+        *(("max_elapsed", wrong) for wrong in (-1, math.nan, "1")),
+        *(("retry_on", wrong) for wrong in (3, "OSError", int, (OSError, 3))),
+    ],
+)
+def test_wrong_values(field: str, wrong: Any) -> None:
+    """The error names field and value."""
+    with pytest.raises(ValueError, match=rf"RetryPolicy\.{field} must be .*, got "):
+        RetryPolicy(**{field: wrong})
+
+
+def test_in_the_order_of_their_times() -> None:
+    """What is due first comes first, and of two that are due together the one that was added first."""
+    delayed = Delayed()
+    assert (len(delayed), delayed.moment) == (0, None)
+    for task, due in (("c", 3.0), ("a", 1.0), ("d", 3.0), ("b", 2.0)):
+        delayed.add(task, due)
+    assert (len(delayed), delayed.moment) == (4, 1.0)
+    assert delayed.take(0.5) == []
+    assert delayed.take(2.0) == ["a", "b"]
+    assert delayed.take(math.inf) == ["c", "d"]
+
+
+def failed(task: str, attempts: int = 1, *, own: bool = True, age: float = 0.0) -> ev.AttemptFailed:
+    """A task of the first worker has failed."""
+    return ev.AttemptFailed(seat(1), task, attempts, False, own=own, age=age)
+
+
+def test_without_a_policy_at_once() -> None:
+    """An error of its own that comes here all the same is tried again at once, and the worker serves on."""
+    rig = Rig(1, 1).serving()
+    assert rig.do(failed("t")) == [act.Requeue("t")]
+    assert (rig.view.ready, rig.view.replaced) == (1, 0)
+    assert rig.do(failed("t", 4)) == [act.FailTask("t", own=True)]
+
+
+def test_after_a_pause() -> None:
+    """The task is counted and kept, and queued when its time has come; the tick does not see it meanwhile."""
+    rig = Rig(1, 1, retry=SLOW).serving()
+    assert rig.do(failed("t")) == [act.Delay("t")]
+    assert rig.view.delayed == 1
+    due = rig.supervisor.wakeup(rig.now)
+    assert due is not None
+    assert 0 < due <= 4.0
+    rig.do(tick(queued=1))
+    assert rig.view.snapshot.queued == 0
+    assert rig.wake() == [act.Resume("t")]
+    assert rig.view.delayed == 0
+
+
+def test_a_pause_after_an_unhealthy_error() -> None:
+    """The worker is replaced meanwhile."""
+    rig = Rig(1, 1, retry=SLOW).serving()
+    assert rig.do(failed("t", own=False)) == [act.Delay("t")]
+    assert rig.ended(seat(1)) == [start(1, 2)]
+    assert rig.view.replaced == 1
+
+
+def test_a_task_that_is_too_old() -> None:
+    """Whatever its error, it is not tried again."""
+    rig = Rig(1, 1, retry=RetryPolicy(max_elapsed=5.0)).serving()
+    assert rig.do(failed("t", age=5.0)) == [act.FailTask("t", own=True)]
+    assert rig.do(failed("t", own=False, age=5.0)) == [act.FailTask("t", own=False)]
+
+
+def test_a_stop_resumes_all() -> None:
+    """And what fails from then on has no pause."""
+    rig = Rig(1, 1, retry=SLOW).serving()
+    rig.do(failed("a"))
+    rig.do(failed("b"))
+    resumed = without_logs(rig.do(ev.StopRequested("enough")))
+    assert {action.task for action in resumed if isinstance(action, act.Resume)} == {"a", "b"}
+    assert rig.do(failed("a", 2)) == [act.Requeue("a")]
+
+
+def test_a_kill_resumes_all_to_drop_them() -> None:
+    """Before the queue is dropped, and after no task may start any more."""
+    rig = Rig(1, 1, retry=SLOW).serving()
+    rig.do(failed("t"))
+    actions = without_logs(rig.do(ev.KillRequested("enough", 9.0)))
+    assert actions[:4] == [act.RefuseTasks("enough"), act.CancelRunning(), act.Resume("t"), act.DropQueued()]
+    assert rig.view.phase is Phase.KILLING
+    assert rig.do(failed("u")) == [act.FailTask("u", own=True)]
