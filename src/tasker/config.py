@@ -300,12 +300,15 @@ def _check_types(config: Config[Any]) -> None:
         value = getattr(config, field)
         if value is not None and not callable(value):
             raise _wrong(field, value, "callable")
-    if config.ctx is not None and not isinstance(config.ctx, Context):
-        raise _wrong("ctx", config.ctx, "a tasker.Context or None")
-    if config.backend is not None and not isinstance(config.backend, Backend):
-        raise _wrong("backend", config.backend, "a backend (such as ProcessBackend()) or None")
-    if config.retry is not None and not isinstance(config.retry, RetryPolicy):
-        raise _wrong("retry", config.retry, "a RetryPolicy or None")
+    kinds: tuple[tuple[str, type, str], ...] = (
+        ("ctx", Context, "a tasker.Context or None"),
+        ("backend", Backend, "a backend (such as ProcessBackend()) or None"),
+        ("retry", RetryPolicy, "a RetryPolicy or None"),
+    )
+    for field, kind, allowed in kinds:
+        value = getattr(config, field)
+        if value is not None and not isinstance(value, kind):
+            raise _wrong(field, value, allowed)
     if not isinstance(config.sync_in_thread, bool):
         raise _wrong("sync_in_thread", config.sync_in_thread, "True or False")
     if not isinstance(config.name, str) or not config.name:
