@@ -313,6 +313,10 @@ def _check_types(config: Config[Any]) -> None:
         raise _wrong("sync_in_thread", config.sync_in_thread, "True or False")
     if not isinstance(config.name, str) or not config.name:
         raise _wrong("name", config.name, "a non-empty string")
+    _check_protocols(config)
+
+
+def _check_protocols(config: Config[Any]) -> None:
     for field, protocol, methods in (
         ("logger", "Logger", ("debug", "info", "warning", "error")),
         (

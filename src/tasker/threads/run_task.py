@@ -21,7 +21,6 @@ from tasker.metrics.protocol import TaskLifecycleTimestamps
 
 from .ports import ThreadEngineForRunTask
 from .resource_pool import Lease
-from .resources import ResourceHandle
 from .this_thread import this_thread
 
 _LOST = PoolResourceLost()
@@ -125,9 +124,9 @@ class RunTask:
         finished = monotonic()
         handle = call.handle
         broken = handle is not None and handle.remote is not None and not handle.remote.usable
-        healthy = not broken and (error is None or self._is_healthy_after(error, call.cancelled))
-        if healthy and handle is not None and handle.remote is None and call.started:
-            healthy = self._returns(call, handle)
+        healthy = (
+            not broken and (error is None or self._is_healthy_after(error, call.cancelled)) and self._returns(call)
+        )
         engine.pool.release(call, healthy)
         # The names are looked up and the event is made before ``lacks`` is cleared: between that and ``put``, which is
         # C, nothing is called. So the pool is refilled exactly once.
@@ -155,8 +154,11 @@ class RunTask:
         if engine.door:
             engine.check_drained()
 
-    def _returns(self, call: _Call, handle: ResourceHandle) -> bool:
-        """Returns whether a resource that is in this process may serve another call."""
+    def _returns(self, call: _Call) -> bool:
+        """Returns whether a resource may serve another call, after what is done between two calls."""
+        handle = call.handle
+        if handle is None or handle.remote is not None or not call.started:  # one elsewhere was seen to there
+            return True
         if not call.returned:
             call.returned = True  # first: if this is interrupted, it is not repeated, and the resource is replaced
             call.fit = self._engine.hooks.reset(handle.resource)
