@@ -46,6 +46,7 @@ class ConfigOptions(TypedDict, total=False):
     create_timeout: float | None
     destroy_timeout: float | None
     max_stuck_workers: int | None
+    stuck_after: float | None
     max_tasks_per_resource: int | None
     max_resource_lifetime: float | None
     creation_backoff: float
@@ -141,6 +142,8 @@ class Config(Generic[R]):
     max_stuck_workers: int | None = None
     """How many stuck workers may be replaced, at least 0; each further one counts as one of ``max_worker_count`` until its
     callback returns. None: ``max_worker_count``."""
+    stuck_after: float | None = None
+    """The seconds after which a task that still runs is logged, once, with the place where it is. None: never."""
     max_tasks_per_resource: int | None = None
     """How many tasks a resource serves before it is replaced, at least 1. None: no limit."""
     max_resource_lifetime: float | None = None
@@ -241,7 +244,7 @@ class Config(Generic[R]):
         _duration(self, "rate_window")
         _duration(self, "target_wait")
         _duration(self, "creation_backoff")
-        for field in ("ready_timeout", "create_timeout", "destroy_timeout", "max_resource_lifetime"):
+        for field in ("ready_timeout", "create_timeout", "destroy_timeout", "max_resource_lifetime", "stuck_after"):
             _duration(self, field, optional=True)
         _duration(self, "slow_callback", zero=True)
 

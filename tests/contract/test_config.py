@@ -43,6 +43,7 @@ DEFAULTS = {
     "max_stuck_workers": None,
     "max_tasks_per_resource": None,
     "max_resource_lifetime": None,
+    "stuck_after": None,
     "on_return": None,
     "per_worker": None,
     "retry": None,

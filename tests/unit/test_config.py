@@ -47,6 +47,7 @@ DEFAULTS = {
     "max_stuck_workers": None,
     "max_tasks_per_resource": None,
     "max_resource_lifetime": None,
+    "stuck_after": None,
     "creation_backoff": 0.1,
     "cancel_grace": 5.0,
     "rate_window": 10.0,
@@ -122,7 +123,7 @@ BAD: dict[str, tuple[list[Any], str]] = {
     "rate_window": ([None, 0, 0.0, *NOT_DURATIONS], "a finite number of seconds, more than 0"),
     "creation_backoff": ([None, 0, *NOT_DURATIONS], "a finite number of seconds, more than 0"),
     **dict.fromkeys(
-        ("ready_timeout", "create_timeout", "destroy_timeout", "max_resource_lifetime"),
+        ("ready_timeout", "create_timeout", "destroy_timeout", "max_resource_lifetime", "stuck_after"),
         ([0, 0.0, *NOT_DURATIONS], "a finite number of seconds, more than 0 (or None)"),
     ),
     "creation_timeout": ([0, 0.0, *NOT_DURATIONS], "a finite number of seconds, more than 0"),

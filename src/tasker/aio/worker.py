@@ -22,6 +22,7 @@ from tasker.control.attempts import Verdict, after_error, own_error
 from tasker.control.wording import LEFT_UNHEALTHY, attempt_failed
 from tasker.control.workers import WorkerState
 from tasker.core.identity import WorkerContext, info_of
+from tasker.core.stacks import stack_of_worker
 from tasker.core.user_functions import is_awaitable
 from tasker.errors import DeadlockError, TaskKilled, TaskTimeout, WorkerLost
 from tasker.logs import describe
@@ -266,19 +267,17 @@ class AsyncWorker:
         engine, shard = self.engine, self.shard
         future._finished_at = finished = monotonic()
         if error.__traceback__ is not None:
-            # Without the frame of the runner, which would keep the resource and the next tasks alive with the error.
+            # Without the frame of the runner, which would keep the resource and the next tasks alive.
             BaseException.with_traceback(error, error.__traceback__.tb_next)
         cancellation = cancellation_of(future, self.context, error, engine.refusal)
         cancelled, killed = cancellation is not None, isinstance(cancellation, TaskKilled)
         blameless = blameless or issubclass(type(error), DeadlockError)
         verdict = after_error(cancelled=cancelled, killed=killed, blameless=blameless)
         keeps = verdict is not None or await healthy(engine, cancellation or error)
-        if not keeps and not cancelled:
-            self._send_back(future, error)
-            return False
-        if engine.hooks.retryable(error, verdict, once=future.extra().once, cancelled=cancelled):
-            self._send_back(future, error, own=True)
-            return True
+        own = keeps and engine.hooks.retryable(error, verdict, once=future.extra().once, cancelled=cancelled)
+        if own or not (keeps or cancelled):
+            self._send_back(future, error, own=own)
+            return own
         verdict = verdict or own_error(cancelled=cancelled)
         stamps = TaskLifecycleTimestamps(future._queued_at, future._started_at, finished)
         shard.failed(stamps, cancelled=verdict is Verdict.CANCELLED, timed_out=issubclass(type(error), TaskTimeout))
@@ -365,6 +364,10 @@ class AsyncWorker:
         future._finished_at = monotonic()
         self._send_back(future, lost)
         return False
+
+    def where(self) -> str:
+        """See ``WorkerPort``."""
+        return stack_of_worker(self.runner and self.runner.current, self.name)
 
     def give_up(self, *, creating: bool) -> None:
         """See ``WorkerPort``."""

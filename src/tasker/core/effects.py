@@ -13,6 +13,7 @@ from tasker.control import actions as act
 from tasker.control.events import Seat
 from tasker.core.counters import Counters
 from tasker.core.hooks import Hooks
+from tasker.core.long_tasks import UNKNOWN
 from tasker.core.ports import RemoteBackend, WorkerPort
 from tasker.errors import MaxRetriesExceeded, ResourceError, TaskKilled
 from tasker.logs import GuardedLogger, describe
@@ -171,6 +172,7 @@ class Effects:
             self._driver.creation_error = TimeoutError(action.error)
         worker = self._driver.workers.get(action.seat)
         if worker is not None:
+            self._driver.log.log("warning", "worker %s is at\n%s", worker.name, worker.where() or UNKNOWN)
             worker.give_up(creating=action.error is not None)
 
     def _requeue(self, action: act.Requeue) -> None:

@@ -24,6 +24,7 @@ from tasker.control.workers import WorkerState
 from tasker.core.counters import Counters, Flow
 from tasker.core.effects import Effects
 from tasker.core.hooks import Hooks
+from tasker.core.long_tasks import LongTasks
 from tasker.core.memory import memory_use
 from tasker.core.planning import load_of, plan_of
 from tasker.core.ports import JudgedWaits, RemoteBackend, WorkerPort
@@ -74,6 +75,9 @@ class EngineCore(abc.ABC, Generic[W]):
         """In a forked child, the workers of the parent."""
         self.creation_error: BaseException | None = None
         self.shutdown_counts: ShutdownCounts = ShutdownCounts()
+        self.long_tasks: LongTasks | None = (
+            None if config.stuck_after is None else LongTasks(config.stuck_after, self.log)
+        )
         self.ended_at: float = now
         self.forget_parent: Callable[[], None] = lambda: None
 
@@ -131,6 +135,8 @@ class EngineCore(abc.ABC, Generic[W]):
     def tick(self, now: float) -> None:
         """Lets the supervisor decide about the number of workers."""
         tasks = [worker.shard.future for worker in list(self.workers.values())]
+        if self.long_tasks is not None:
+            self.long_tasks.look(list(self.workers.values()), now)
         memory = None if self.config.max_memory is None else memory_use()
         self.step(ev.Tick(load_of(self.sample_rates(now), self.levels, now, tasks, memory)), now)
 

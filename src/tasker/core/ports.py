@@ -39,6 +39,10 @@ class WorkerPort(Protocol):
     @property
     def shard(self) -> Shard: ...
 
+    def where(self) -> str:
+        """Returns where its thread or coroutine is now, as the lines of a stack, or in words."""
+        ...
+
     def give_up(self, *, creating: bool) -> None:
         """Has a stuck worker end: by force where that is possible, or as soon as its callback returns. ``creating``: it
         was making its resource, as far as is known. One that has it by now serves on."""

@@ -25,7 +25,7 @@ from .aio_window import AsyncWindow
 from .async_reader import AsyncReader
 from .events import SessionEvent, destruction, made
 from .ports import LoopBackendEngine
-from .session import Session, Sessions, death_of
+from .session import Session, Sessions, death_of, where_in
 
 T = TypeVar("T")
 
@@ -186,6 +186,11 @@ class AsyncRemoteHost:
             self._session.destroyed = window.destroyed
         return ev.WorkerEnded(worker.seat)
 
+    @property
+    def session(self) -> Session | None:
+        """The session, once it is open."""
+        return self._session.session
+
     async def destroy(self) -> None:
         """Ends the resource and its session. Raises nothing of the user's."""
         await self._session.close()
@@ -327,6 +332,10 @@ class AsyncRemoteWorker(AsyncWorker):
         await self._absorb()
         await outlasting_loop_end(host.destroy(), engine)
         engine.report(last)
+
+    def where(self) -> str:
+        """See ``AsyncWorker``."""
+        return where_in(self.host.session)
 
     def _end_callback(self) -> None:
         """See ``AsyncWorker``."""

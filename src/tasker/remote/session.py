@@ -256,6 +256,11 @@ def death_of(session: Session) -> WorkerLost:
         return lost
 
 
+def where_in(session: Session | None) -> str:
+    """Returns in words where a session runs what it runs: its stack is not to be seen from here."""
+    return f"process {session.pid}" if session is not None and session.pid else "another process, which starts"
+
+
 class Sessions(ABC, Generic[S]):
     """The sessions of one manager. Thread-safe."""
 

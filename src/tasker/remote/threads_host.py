@@ -21,7 +21,7 @@ from tasker.threads.queue import RETIRE, TaskQueue
 
 from .events import destruction, made
 from .ports import BackendEngine
-from .session import Session, Sessions, death_of
+from .session import Session, Sessions, death_of, where_in
 from .targeted_wakeup import TargetedWakeup
 from .threads_window import ThreadsWindow
 
@@ -106,6 +106,10 @@ class RemoteHost:
             engine.log.fault("on_destroy", error)
         if fault is not None:
             engine.log.fault("the end of a session", fault)
+
+    def where(self, thread: int | None) -> str:
+        """See ``Host``."""
+        return where_in(self._session)
 
     def kill(self) -> bool:
         """See ``Host``."""

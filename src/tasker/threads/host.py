@@ -27,6 +27,11 @@ class Host(Protocol):
     def destroy(self) -> None:
         """Destroys the resource and ends its process, if it has one. An error of user code is logged, not raised."""
 
+    def where(self, thread: int | None) -> str:
+        """Returns where the task or hook that runs is now, as the lines of a stack or in words. ``thread`` is the worker's.
+        May be called from any thread."""
+        ...
+
     def kill(self) -> bool:
         """Ends whatever runs here by force, and the resource with it. Returns False if that is not possible. May be
         called from any thread."""

@@ -154,12 +154,10 @@ class Worker:
         blameless = blameless or issubclass(type(error), DeadlockError)
         verdict = after_error(cancelled=cancelled, killed=cancelled and killed, blameless=blameless)
         healthy = verdict is not None or engine.hooks.healthy(error)
-        if not cancelled and not healthy:
-            self.send_back(future, error)
-            return False
-        if engine.hooks.retryable(error, verdict, once=future._once, cancelled=cancelled):
-            self.send_back(future, error, own=True)
-            return True
+        own = healthy and engine.hooks.retryable(error, verdict, once=future._once, cancelled=cancelled)
+        if own or not (healthy or cancelled):
+            self.send_back(future, error, own=own)
+            return own
         verdict = verdict or own_error(cancelled=cancelled)
         stamps = TaskLifecycleTimestamps(future._queued_at, future._started_at, finished)
         # Counted before the outcome is visible: a caller that has the error also finds it in ``stats()``.
@@ -191,6 +189,10 @@ class Worker:
             # The supervisor handles no more events. It sets ``finished`` before it empties the inbox for the last time,
             # so either it has found this event there, or this thread finds ``finished`` set, or both (``claim``).
             engine.drop_returned(future)
+
+    def where(self) -> str:
+        """See ``WorkerPort``."""
+        return self.host.where(self.thread.ident)
 
     def give_up(self, *, creating: bool) -> None:
         """See ``WorkerPort``. Called by the supervisor's thread."""

@@ -24,6 +24,7 @@ from typing import Any
 
 from tasker.context import BareContext
 from tasker.control import events as ev
+from tasker.core.stacks import stack_of_thread
 from tasker.core.user_functions import refused
 from tasker.metrics.meter import BATCH
 from tasker.metrics.protocol import TaskLifecycleTimestamps
@@ -52,6 +53,10 @@ class ThreadHost:
         handle, self._held = self._held, None
         if handle is not None:
             self._worker.engine.maker.end(handle)
+
+    def where(self, thread: int | None) -> str:
+        """See ``Host``."""
+        return stack_of_thread(thread)
 
     def kill(self) -> bool:
         """See ``Host``. Returns False: a thread cannot be ended by force."""

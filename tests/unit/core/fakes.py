@@ -59,8 +59,13 @@ class FakeWorker:
     obeys: bool = False
     cuts: int = 0
     surplus: bool = False
+    place: str = ""
     given_up: list[bool] = field(default_factory=list)
     """For each `give_up`, whether it was making its resource."""
+
+    def where(self) -> str:
+        """Nothing, or what the test says."""
+        return self.place
 
     def give_up(self, *, creating: bool) -> None:
         """Keeps the call."""

@@ -347,7 +347,10 @@ def test_a_stuck_worker_is_given_up() -> None:
     carried_out(driver, act.GiveUp(SEAT, None))
     assert worker.given_up == [False]
     assert driver.creation_error is None
+    assert driver.logger.lines == [("warning", "pool: worker w-1 is at\na place that is not known")]
+    worker.place = "line 3"
     carried_out(driver, act.GiveUp(SEAT, "too late"), act.GiveUp(ev.Seat(2, 9), "too late"))
     assert worker.given_up == [False, True]
     assert isinstance(driver.creation_error, TimeoutError)
     assert str(driver.creation_error) == "too late"
+    assert driver.logger.lines[1:] == [("warning", "pool: worker w-1 is at\nline 3")]

@@ -203,6 +203,17 @@ def test_creation_failed() -> None:
     assert engine.logger.lines == [("debug", "pool: on_create raised OSError: no route\nOSError: no route")]
 
 
+def test_a_tick_looks_for_long_tasks() -> None:
+    """Only where that is asked for."""
+    assert ToyEngine().long_tasks is None
+    engine = ToyEngine(stuck_after=5.0)
+    engine.workers[SEAT] = worker = FakeWorker()
+    task = worker.shard.future = FakeTask()
+    task._started_at = -100.0  # type: ignore[attr-defined]
+    engine.tick(0.0)
+    assert "has run task #7" in engine.logger.text("warning")
+
+
 def test_the_end_of_a_creation_that_was_given_up() -> None:
     """How it ended then says nothing; that it took too long stays the reason."""
     engine = ToyEngine()

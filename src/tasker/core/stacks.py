@@ -1,0 +1,53 @@
+"""Where a thread or a coroutine is at this moment: the lines of its traceback, from where the library calls the user."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import traceback
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+_PACKAGE = str(Path(__file__).parents[1])
+_MOST = 20
+"""Frames that are shown, the innermost ones."""
+
+
+def stack_of_thread(ident: int | None) -> str:
+    """Returns where a thread is; "" if it is not known. The thread runs on meanwhile."""
+    frame = sys._current_frames().get(ident or 0)
+    return "" if frame is None else _formatted([one for one, _ in traceback.walk_stack(frame)][::-1])
+
+
+def stack_of_awaitable(awaitable: Any) -> str:
+    """Returns where a coroutine or generator is suspended, down to what it waits for; "" if it is not known."""
+    return _formatted(_frames(awaitable))
+
+
+def stack_of_worker(awaitable: Any, thread_name: str) -> str:
+    """Returns where a worker of an event loop is: in a coroutine or, if that waits for a function in the worker's thread, in
+    that thread. "" if neither is known, as for a hook that is a coroutine function."""
+    threads = [thread.ident for thread in threading.enumerate() if thread.name == thread_name]
+    return stack_of_awaitable(awaitable) or "".join(map(stack_of_thread, threads))
+
+
+def _frames(awaitable: Any) -> Iterator[FrameType]:
+    while awaitable is not None:
+        frame = getattr(awaitable, "cr_frame", None) or getattr(awaitable, "gi_frame", None)
+        if frame is None:
+            return
+        yield frame
+        awaitable = getattr(awaitable, "cr_await", None) or getattr(awaitable, "gi_yieldfrom", None)
+
+
+def _formatted(frames: Iterable[FrameType]) -> str:
+    """Returns the lines of frames, the outermost first."""
+    left = [*frames]
+    # What called the user's function is the same every time: what started the thread, and then the library.
+    ours = [frame.f_code.co_filename.startswith(_PACKAGE) for frame in left]
+    first = ours.index(True) if True in ours else 0
+    inner = next((n for n in range(first, len(left)) if not ours[n]), len(left))
+    shown = [(frame, frame.f_lineno) for frame in left[inner:][-_MOST:]]
+    return "".join(traceback.StackSummary.extract(shown).format())
