@@ -91,6 +91,15 @@ class StopReport:
     callbacks that did not end."""
     seconds: float
     """From the call to the end of the manager, or to the deadline of a kill."""
+    completed_tasks: int = 0
+    """Tasks that ended with a result, since the start."""
+    failed_tasks: int = 0
+    """Tasks that ended with an error, since the start."""
+    cancelled_tasks: int = 0
+    """Tasks that ended cancelled, since the start; ``killed_tasks`` are among them."""
+    stacks: tuple[str, ...] = ()
+    """Where the abandoned workers were, as far as it is known: a name each, and the lines of the stack of its thread or
+    coroutine."""
 
 
 @dataclass(slots=True)
@@ -100,5 +109,7 @@ class ShutdownCounts:
     killed_tasks: int = 0
     abandoned: list[str] = field(default_factory=list)
     """As ``StopReport.abandoned``."""
+    stacks: list[str] = field(default_factory=list)
+    """As ``StopReport.stacks``."""
     cut_off: int = 0
     """Workers that did not end by themselves and were ended by force (a child process, a coroutine): not abandoned."""

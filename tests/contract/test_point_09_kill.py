@@ -87,6 +87,9 @@ async def test_point_09_it_does_not_wait_for_tasks_that_ignore_it(engine: Any, k
         (line,) = report.abandoned
         assert re.fullmatch(rf"{re.escape(m.name)}-1 \(task #3 \S+\)", line), line
         assert "holding" in line
+        (stack,) = report.stacks
+        assert stack.startswith(f"{m.name}-1 is at\n")
+        assert "in holding" in stack
         assert stuck.id == 3
         assert m.stats().abandoned_workers == 1
 

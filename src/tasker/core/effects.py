@@ -294,6 +294,8 @@ class Effects:
         driver, task = self._driver, worker.shard.future
         doing = "in on_create or on_destroy" if task is None else task.label
         driver.shutdown_counts.abandoned.append(f"{worker.name} ({doing})")
+        if where := worker.where():
+            driver.shutdown_counts.stacks.append(f"{worker.name} is at\n{where}")
         if task is not None:
             error = TaskKilled(f"{task.label} did not end when it was killed: {driver.refusal}")
             if driver.abandon(task, error):

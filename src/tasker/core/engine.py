@@ -28,8 +28,10 @@ from tasker.core.long_tasks import LongTasks
 from tasker.core.memory import memory_use
 from tasker.core.planning import load_of, plan_of
 from tasker.core.ports import JudgedWaits, RemoteBackend, WorkerPort
+from tasker.core.report import built_in_metrics
 from tasker.errors import ConfigError, ShutdownError, TaskKilled
 from tasker.logs import GuardedLogger, describe, formatted
+from tasker.metrics.meter import Meter
 from tasker.metrics.protocol import MetricsCollector
 from tasker.stats import ShutdownCounts, StopReport
 
@@ -95,6 +97,11 @@ class EngineCore(abc.ABC, Generic[W]):
     @abc.abstractmethod
     def levels(self) -> Sequence[Sequence[Any]]:
         """The levels of the queue, most urgent first."""
+
+    @property
+    @abc.abstractmethod
+    def run_task_meter(self) -> Meter:
+        """What the calls of ``run_task`` measured."""
 
     @property
     @abc.abstractmethod
@@ -282,9 +289,14 @@ class EngineCore(abc.ABC, Generic[W]):
 
     def stop_report(self, since: float, end: float) -> StopReport:
         """Returns how the manager ended; ``since``: when that was asked for."""
+        metrics = built_in_metrics(self)
         return StopReport(
             killed=self.door is Door.KILLED,
             killed_tasks=self.shutdown_counts.killed_tasks,
             abandoned=tuple(self.shutdown_counts.abandoned),
             seconds=max(0.0, end - since),
+            completed_tasks=metrics.total_tasks_completed,
+            failed_tasks=metrics.total_tasks_failed,
+            cancelled_tasks=metrics.total_tasks_cancelled,
+            stacks=tuple(self.shutdown_counts.stacks),
         )

@@ -75,9 +75,14 @@ def _ledger(engine: ReportPort) -> ResourceLedger:
 def metrics_of(engine: MetricsPort) -> TaskMetrics:
     """Returns the metrics so far; those of ``Config.collector`` if there is one. Costs O(workers)."""
     collector: Any = engine.config.collector
-    if collector is not None:
-        metrics: TaskMetrics = collector.metrics()
-        return metrics
+    if collector is None:
+        return built_in_metrics(engine)
+    metrics: TaskMetrics = collector.metrics()
+    return metrics
+
+
+def built_in_metrics(engine: MetricsPort) -> TaskMetrics:
+    """The same, of the manager's own books."""
     counters = engine.counters
     # The meters have locks of their own, and merging takes its time: not under the counters' lock.
     total = merged([*(shard.meter for shard in list(counters.shards.values())), engine.run_task_meter])

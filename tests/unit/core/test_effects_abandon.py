@@ -169,3 +169,12 @@ def test_an_outcome_that_cannot_be_delivered() -> None:
         worker.shard.future = FakeTask()
     assert [call[0] for call in abandoned(driver, *SEATS)] == ["abandon", "abandon", "abandon_callbacks"]
     assert driver.user_errors() == 2
+
+
+def test_the_place_of_a_worker_that_is_left_behind() -> None:
+    """It is in the report, if it is known."""
+    driver = FakeDriver()
+    for seat, place in zip(SEATS, ("line 3", ""), strict=False):
+        driver.workers[seat] = FakeWorker(f"w-{seat.slot}", place=place)
+    abandoned(driver, *SEATS[:2])
+    assert driver.shutdown_counts.stacks == [f"w-{SEATS[0].slot} is at\nline 3"]

@@ -175,8 +175,22 @@ def test_the_report_of_the_end(move: DoorMove, killed: bool) -> None:
     report = engine.stop_report(10.0, 12.5)
     assert (report.killed, report.killed_tasks, report.seconds) == (killed, 3, 2.5)
     assert report.abandoned == ("pool-worker-1 (task #7)",)
+    assert (report.completed_tasks, report.failed_tasks, report.cancelled_tasks, report.stacks) == (0, 0, 0, ())
     engine.shutdown_counts.abandoned.append("later")
     assert len(report.abandoned) == 1
+
+
+def test_the_report_counts_outcomes() -> None:
+    """By kind, those of tasks in the queue and of run_task included, whoever collects the metrics."""
+    engine = ToyEngine(collector=RecordingCollector())
+    engine.counters.shard(1).done = engine.counters.shard(1).taken = 7
+    engine.counters.shard(1).meter.failed = 2
+    engine.counters.shard(1).meter.cancelled = 1
+    engine.inline_meter.failed = 1
+    engine.shutdown_counts.stacks.append("pool-worker-1 is at line 3")
+    report = engine.stop_report(0.0, 1.0)
+    assert (report.completed_tasks, report.failed_tasks, report.cancelled_tasks) == (3, 3, 1)
+    assert report.stacks == ("pool-worker-1 is at line 3",)
 
 
 def test_the_report_of_an_end_that_was_before() -> None:
