@@ -46,6 +46,12 @@ class MaxRetriesExceeded(TaskerError):
         self.attempts = attempts
 
 
+class NoRetry(TaskerError):
+    """Raised by a task that must not be tried again, whatever ``Config.check_health`` and ``Config.retry`` say of the error; or
+    the base class of such errors. It is the outcome of the task. ``check_health`` is asked all the same: if it blames the
+    resource, that is replaced."""
+
+
 class QueueFull(TaskerError, queue.Full):
     """``Config.max_queue_size`` tasks were waiting, at the moment of the submission (``block=False``) or until
     ``queue_timeout`` seconds had passed. Raised by submissions; the task was not accepted."""

@@ -10,7 +10,7 @@ import pytest
 from support.observers import RecordingLogger
 from support.resources import ScriptedResources
 from support.waiting import eventually
-from tasker import MaxRetriesExceeded, RetryPolicy, TaskCancelled, TaskKilled
+from tasker import MaxRetriesExceeded, NoRetry, RetryPolicy, TaskCancelled, TaskKilled
 
 LONG = 1e6
 """Seconds that no test waits for."""
@@ -66,6 +66,28 @@ async def test_a_once_task_is_not_retried(engine: Any, kit: Any) -> None:
         with pytest.raises(ConnectionError):
             await future
         assert future.attempts == 1
+
+
+class Gone(NoRetry):
+    """It will not come back."""
+
+
+@pytest.mark.parametrize("kind", [NoRetry, Gone])
+async def test_a_task_that_says_so_is_not_retried(engine: Any, kit: Any, kind: type[NoRetry]) -> None:
+    """NoRetry is the outcome, for the policy and for check_health; the resource is replaced if that blames it."""
+    async with pool(engine, retry=RetryPolicy(retry_on=Exception)) as m:
+        future = await m.submit(kit.script(kind("410"), "value"))
+        with pytest.raises(kind, match="410"):
+            await future
+        assert future.attempts == 1
+    unhealthy = kit.hook(lambda error: False)
+    resources = ScriptedResources()
+    async with pool(engine, resources=resources, check_health=unhealthy) as m:
+        future = await m.submit(kit.script(kind("410"), "value"))
+        with pytest.raises(kind, match="410"):
+            await future
+        assert future.attempts == 1
+        await eventually(lambda: len(resources.created) == 2)
 
 
 async def test_a_cancelled_task_is_not_retried(engine: Any, kit: Any) -> None:

@@ -17,6 +17,7 @@ TREE = {
     errors.ShutdownError: (errors.TaskerError, RuntimeError),
     errors.ResourceError: (errors.TaskerError,),
     errors.MaxRetriesExceeded: (errors.TaskerError,),
+    errors.NoRetry: (errors.TaskerError,),
     errors.QueueFull: (errors.TaskerError, queue.Full),
     errors.TaskCancelled: (errors.TaskerError, concurrent.futures.CancelledError),
     errors.TaskKilled: (errors.TaskCancelled, concurrent.futures.CancelledError),

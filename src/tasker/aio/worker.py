@@ -22,6 +22,7 @@ from tasker.control.attempts import Verdict, after_error, own_error
 from tasker.control.wording import LEFT_UNHEALTHY, attempt_failed
 from tasker.control.workers import WorkerState
 from tasker.core.identity import WorkerContext, info_of
+from tasker.core.outcomes import starts_once
 from tasker.core.stacks import stack_of_worker
 from tasker.core.user_functions import is_awaitable
 from tasker.errors import DeadlockError, TaskKilled, TaskTimeout, WorkerLost
@@ -314,8 +315,8 @@ class AsyncWorker:
         engine.log.log("warning", attempt_failed(own=own), self.name, future.label, future.attempts, describe(error))
         extra.failure = error
         cancelled = extra.cancel_requested or (self.context is not None and self.context.cancelled)
-        age = monotonic() - future._queued_at
-        engine.report(ev.AttemptFailed(self.seat, future, future.attempts, extra.once, cancelled, own, age))
+        once, age = starts_once(error, once=extra.once), monotonic() - future._queued_at
+        engine.report(ev.AttemptFailed(self.seat, future, future.attempts, once, cancelled, own, age))
 
     def _lose_task(self, error: BaseException) -> None:
         """Ends the current task, if any, because the worker is lost."""

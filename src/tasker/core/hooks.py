@@ -8,6 +8,7 @@ from typing import Any
 
 from tasker.config import Config
 from tasker.control.attempts import Verdict
+from tasker.core.outcomes import starts_once
 from tasker.logs import GuardedLogger
 from tasker.metrics.protocol import TaskLifecycleTimestamps
 
@@ -36,7 +37,7 @@ class Hooks:
     def retryable(self, error: BaseException, verdict: Verdict | None, *, once: bool, cancelled: bool) -> bool:
         """Whether a task may be tried again after an error of its own. ``verdict`` is that of ``after_error``: where it is one,
         the library itself has raised the error. If ``RetryPolicy.retry_on`` itself raises, it may not."""
-        if self._retry is None or verdict is not None or once or cancelled:
+        if self._retry is None or verdict is not None or cancelled or starts_once(error, once=once):
             return False
         try:
             return self._retry.wants(error)

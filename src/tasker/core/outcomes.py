@@ -1,6 +1,8 @@
-"""What a future can carry."""
+"""What the errors that tasks raise mean for their futures."""
 
 from __future__ import annotations
+
+from tasker.errors import NoRetry
 
 
 def carried(error: BaseException) -> BaseException:
@@ -14,3 +16,8 @@ def carried(error: BaseException) -> BaseException:
     instead = RuntimeError("the task raised StopIteration")
     instead.__cause__ = error
     return instead
+
+
+def starts_once(error: BaseException, *, once: bool) -> bool:
+    """Returns whether a task is not to be started again after this error: it was submitted so, or says so by the error."""
+    return once or issubclass(type(error), NoRetry)

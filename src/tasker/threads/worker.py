@@ -17,6 +17,7 @@ from tasker.control.wording import LEFT_UNHEALTHY, attempt_failed
 from tasker.control.workers import WorkerState
 from tasker.core.counters import Shard
 from tasker.core.identity import WorkerContext, info_of
+from tasker.core.outcomes import starts_once
 from tasker.errors import DeadlockError, TaskKilled, TaskTimeout, WorkerLost
 from tasker.logs import describe
 from tasker.metrics.protocol import TaskLifecycleTimestamps
@@ -177,8 +178,9 @@ class Worker:
         engine, shard = self.engine, self.shard
         engine.log.log("warning", attempt_failed(own=own), self.name, future.label, future._attempts, describe(error))
         future._failure = error
-        cancelled, age = future._was_cancelled(), monotonic() - future._queued_at
-        event = ev.AttemptFailed(self.seat, future, future._attempts, future._once, cancelled, own, age)
+        once, cancelled = starts_once(error, once=future._once), future._was_cancelled()
+        age = monotonic() - future._queued_at
+        event = ev.AttemptFailed(self.seat, future, future._attempts, once, cancelled, own, age)
         put = engine.put_event
         # From here to ``put``, which is C, nothing is called, so no signal and no asynchronous exception can strike in
         # between: a task that is counted as sent back was also reported.

@@ -1,4 +1,4 @@
-"""What a future can carry."""
+"""What the errors that tasks raise mean for their futures."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tasker.core.outcomes import carried
+from tasker import NoRetry
+from tasker.core.outcomes import carried, starts_once
 
 
 class Headless(Exception):
@@ -34,3 +35,10 @@ def test_stop_iteration(error: StopIteration) -> None:
     instead = carried(error)
     assert (type(instead), str(instead)) == (RuntimeError, "the task raised StopIteration")
     assert instead.__cause__ is error
+
+
+def test_an_error_that_says_no() -> None:
+    """NoRetry and its subclasses are as good as once."""
+    assert starts_once(OSError(), once=True)
+    assert starts_once(NoRetry(), once=False)
+    assert not starts_once(OSError(), once=False)
