@@ -238,9 +238,11 @@ class ToySession(Session):
             self._leaving = True
             self._changed.notify_all()
 
-    def terminate(self) -> None:
+    def terminate(self, number: int = 0) -> None:
         """See `Session`; a function that does not return cannot be interrupted."""
         with self._changed:
+            if number and (self._current is None or self._current.number != number):
+                return
             self._leaving = True
             self._changed.notify_all()
             interrupt = None if self._current is None else self._current.interrupt

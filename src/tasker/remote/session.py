@@ -195,8 +195,9 @@ class Session(ABC):
         """Asks it to destroy its resource (``GONE``) and to end. No task is in flight."""
 
     @abstractmethod
-    def terminate(self) -> None:
-        """Asks it to interrupt what runs, to destroy its resource and to end."""
+    def terminate(self, number: int = 0) -> None:
+        """Asks it to interrupt a task, to destroy its resource and to end; 0: whatever runs. The session itself looks
+        whether that task still runs, and disregards an order for one that has ended."""
 
     @abstractmethod
     def kill(self) -> None:
@@ -225,7 +226,7 @@ class Session(ABC):
 
         def terminate() -> None:
             if still():
-                self.terminate()
+                self.terminate(number)
                 self._after(patience, lambda: self.kill() if still() else None)
 
         self._after(grace, terminate)

@@ -107,7 +107,9 @@ class Child:
 
     def _terminate(self, *_: object) -> None:
         self._leave()
-        if self._interruptible == _BY_ANY or (self._interruptible and self._orders.terminated):
+        # Asked in the main thread, which alone goes on to the next task: a signal for a task that has ended meanwhile
+        # interrupts nobody.
+        if self._interruptible == _BY_ANY or (self._interruptible and self._orders.interrupts()):
             self._interruptible = _NOT
             raise Terminated
 
@@ -227,8 +229,8 @@ class Child:
             run = unpack_variables(variables).run if variables else contextvars.Context().run
             self._interruptible = _BY_ORDER
             try:
-                if orders.terminated:
-                    raise Terminated
+                if orders.interrupts():
+                    self._terminate()
                 value = self._resource.call(run, task, context, args)
             finally:
                 self._interruptible = _NOT

@@ -51,8 +51,10 @@ class Orders:
         """Of the task that runs."""
         self.early: dict[int, BaseException] = {}
         """Cancellations of tasks that have not begun."""
-        self.terminated: bool = False
-        """Whether the parent has ordered that what runs is interrupted."""
+        self._condemned = 0
+        """The number of the task that the parent has ordered to be interrupted."""
+        self._ending = False
+        """Whether the parent has ordered that whatever runs is interrupted."""
         self._cancellations: queue.SimpleQueue[tuple[int, BaseException]] | None = None
         self._cancelling = threading.Lock()
         """Held while a cancellation is carried out, its callbacks included."""
@@ -61,6 +63,11 @@ class Orders:
     def start(self) -> None:
         """Starts to read."""
         threading.Thread(target=self._listen, name="tasker-control", daemon=True).start()
+
+    def interrupts(self) -> bool:
+        """Returns whether the parent has ordered that what runs now is interrupted."""
+        current = self.current
+        return self._ending or (current is not None and current.number == self._condemned)
 
     def settle(self) -> None:
         """Waits until a cancellation that has reached the context is carried out, to its last callback."""
@@ -79,9 +86,8 @@ class Orders:
         try:
             while True:
                 number, cause = unpack(self._wire.receive_one())
-                if number == TERMINATE:
-                    self.terminated = True
-                    signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
+                if cause is TERMINATE:
+                    self._order_termination(number)
                 else:
                     self._order_cancellation(number, cause)
         except (EOFError, OSError):
@@ -91,6 +97,16 @@ class Orders:
             self._order_cancellation(0, TaskKilled("the process of the manager is gone"))
         if not self._over.wait(self._grace + LAST):
             os._exit(1)
+
+    def _order_termination(self, number: int) -> None:
+        if number:
+            self._condemned = number
+        else:
+            self._ending = True
+        # The order first, then ``current``. The main thread sets ``current`` first and then asks ``interrupts``, so at
+        # least one of the two sees what the other did.
+        if not number or self.interrupts():
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
 
     def _order_cancellation(self, number: int, cause: BaseException) -> None:
         """Has a task cancelled; 0: whatever runs."""

@@ -240,10 +240,10 @@ class ProcessSession(Session):
         except OSError:
             pass
 
-    def terminate(self) -> None:
+    def terminate(self, number: int = 0) -> None:
         """See ``Session``. By a message and not by SIGTERM, which reaches a whole process group when the parent is to end;
         then the parent decides what becomes of the tasks."""
-        self._order(TERMINATE, None)
+        self._order(number, TERMINATE)
 
     def kill(self) -> None:
         """See ``Session``."""

@@ -65,8 +65,9 @@ LATER: list[Any] = []
 """In place of the parts of a task that is sent by itself and is large: they are the next message. So the child can take the
 permit, and thereby the task counts as begun, before anything of it is mapped or made again."""
 
-TERMINATE = -1
-"""In place of the number of a task that is to be cancelled: interrupt what runs, destroy the resource, and end."""
+TERMINATE = None
+"""In place of the cause of a cancellation: interrupt that task, destroy the resource, and end. As there, 0 in place of the
+task's number stands for whatever runs. An order for a task that runs no more is void: it must not strike the one behind it."""
 
 LEAVE = "leave"
 """In place of a message with tasks: destroy the resource, and end."""
