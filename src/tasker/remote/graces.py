@@ -22,16 +22,20 @@ class Graces:
     def __init__(self) -> None:
         # Its lock is reentrant: a finalizer or a signal handler may cancel a task in the middle of this.
         self._changed = threading.Condition()
-        self._due: dict[Hashable, tuple[float, Callable[[], object]]] = {}
+        self._due: dict[Hashable, tuple[float, int, Callable[[], object]]] = {}
         self._wakes_at = 0.0
         """When the thread looks next, if nothing notifies it."""
         self._thread: threading.Thread | None = None
 
-    def set(self, key: Hashable, seconds: float, fn: Callable[[], object]) -> None:
-        """Has ``fn`` called after ``seconds``, in place of what was set for ``key`` before."""
+    def set(self, key: Hashable, number: int, seconds: float, fn: Callable[[], object]) -> None:
+        """Has ``fn`` called after ``seconds``, in place of what was set for ``key`` before; without effect if that has a
+        higher number. Numbers grow from task to task: a cancellation that comes late, when its task has ended, must not
+        take the place of the grace of a later task."""
         with self._changed:
+            if number < self._due.get(key, (0.0, number))[1]:
+                return
             due = monotonic() + min(seconds, _LONGEST)
-            self._due[key] = due, fn
+            self._due[key] = due, number, fn
             if self._thread is None:
                 self._wakes_at = due
                 thread = threading.Thread(target=self._run, name="tasker-graces", daemon=True)
@@ -61,12 +65,12 @@ class Graces:
             while self._due:
                 # A copy, and defaults: a finalizer that runs in this thread may set and forget keys.
                 now, known = monotonic(), self._due.copy()
-                ready = [key for key, (due, _) in known.items() if due <= now]
+                ready = [key for key, (due, _, _) in known.items() if due <= now]
                 if ready:
                     for key in ready:
                         self._due.pop(key, None)
-                    return [known[key][1] for key in ready]
-                self._wakes_at = min((due for due, _ in known.values()), default=now)
+                    return [known[key][2] for key in ready]
+                self._wakes_at = min((due for due, _, _ in known.values()), default=now)
                 self._changed.wait(self._wakes_at - now)
             self._thread = None
             return None

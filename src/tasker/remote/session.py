@@ -227,12 +227,12 @@ class Session(ABC):
         def terminate() -> None:
             if still():
                 self.terminate(number)
-                self._after(patience, lambda: self.kill() if still() else None)
+                self._after(patience, number, lambda: self.kill() if still() else None)
 
-        self._after(grace, terminate)
+        self._after(grace, number, terminate)
 
-    def _after(self, seconds: float, fn: Callable[[], object]) -> None:
-        graces.set(self, seconds, fn)
+    def _after(self, seconds: float, number: int, fn: Callable[[], object]) -> None:
+        graces.set(self, number, seconds, fn)
         if self.closed:  # meanwhile, so that ``close`` may have found nothing to forget
             graces.forget(self)
 
