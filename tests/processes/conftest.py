@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import inspect
 import itertools
+import os
+import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -16,11 +18,15 @@ from support.files_between_processes import FileGate, Notes
 from support.processes import NOT_HERE, is_running
 from support.waiting import WAIT, Call, wait_until
 from tasker import AsyncTaskManager, Config, ProcessBackend, TaskManager
+from tasker.remote.prefetch import PATIENCE
 
 from . import work
 
 TEST_LIMIT = 100.0
 HERE = Path(__file__).parent
+HOME = os.getpid()
+# The fork server of the tests was started before there was this folder; a preload makes another one.
+FRESH = {"preload": ("tests_have_no_such_module",)}
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -122,6 +128,29 @@ def amake(options: Callable[..., Config[Any]], notes: Notes) -> Iterator[Callabl
     for each in made:
         check_books(each)
     check_gone(notes)
+
+
+@pytest.fixture(params=[0, 20 * PATIENCE], ids=["at once", "slowly"])
+def deadly(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A function of a module whose import kills any process but this one: at once, or so late that the parent has taken
+    back meanwhile what it had sent."""
+    source = f"""
+import os, time
+with open({str(tmp_path / "imports")!r}, "a") as file:
+    file.write(f"{{os.getpid()}}\\n")
+if os.getpid() != {HOME}:
+    time.sleep({request.param})
+    os.kill(os.getpid(), 9)
+
+def task(ctx, thing, number):
+    return number
+"""
+    (tmp_path / "deadly_module.py").write_text(source)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    import deadly_module  # type: ignore[import-not-found]
+
+    yield deadly_module.task
+    del sys.modules["deadly_module"]
 
 
 def check_books(manager: Any) -> None:

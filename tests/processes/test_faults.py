@@ -8,8 +8,6 @@ import os
 import pickle
 import resource
 import signal
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +17,10 @@ from support.files_between_processes import Notes
 from support.waiting import WAIT, wait_until
 from tasker import MaxRetriesExceeded, RemoteTraceback, TravelError, WorkerLost
 from tasker.process.protocol.errors import pack_error, unpack_error
-from tasker.remote.prefetch import PATIENCE
 
 from . import work
+from .conftest import FRESH, HOME
 
-HOME = os.getpid()
 RAISED = [SystemExit, KeyboardInterrupt, asyncio.CancelledError, GeneratorExit, MemoryError, EOFError, OSError]
 raised = pytest.mark.parametrize("kind", RAISED, ids=lambda kind: kind.__name__)
 
@@ -158,36 +155,9 @@ async def test_a_coroutine_that_returns_twice(amake: Any, notes: Notes) -> None:
 # Messages that cannot be taken in.
 
 
-@pytest.fixture(params=[0, 20 * PATIENCE], ids=["at once", "slowly"])
-def deadly(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """A function of a module whose import kills any process but this one: at once, or so late that the parent has taken
-    back meanwhile what it had sent."""
-    source = f"""
-import os, time
-with open({str(tmp_path / "imports")!r}, "a") as file:
-    file.write(f"{{os.getpid()}}\\n")
-if os.getpid() != {HOME}:
-    time.sleep({request.param})
-    os.kill(os.getpid(), 9)
-
-def task(ctx, thing, number):
-    return number
-"""
-    (tmp_path / "deadly_module.py").write_text(source)
-    monkeypatch.syspath_prepend(str(tmp_path))
-    import deadly_module  # type: ignore[import-not-found]
-
-    yield deadly_module.task
-    del sys.modules["deadly_module"]
-
-
 def imports(tmp_path: Path) -> int:
     """How many children have tried to import it."""
     return len((tmp_path / "imports").read_text().splitlines()) - 1
-
-
-# The fork server of the tests was started before there was this folder; a preload makes another one.
-FRESH = {"preload": ("tests_have_no_such_module",)}
 
 
 @pytest.mark.parametrize("once", [False, True])

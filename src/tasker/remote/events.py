@@ -7,8 +7,8 @@
                           ``cancelled``: whether the task's context was cancelled there. ``blameless``: the error is the
                           journey's fault, so neither the task nor the resource is to blame
 ``SKIPPED, number``       the task was cancelled before it began
-``UNREAD, given_up``      tasks that were sent together could not be read there, so none of them has begun; ``given_up``:
-                          not even the one that counts as begun
+``UNREAD, given_up``      tasks are to be sent again: those that were sent together could not be read there; or (``given_up``)
+                          one counts as begun that was not read yet, and does not begin
 ``LARGE, rss``            the resource holds more memory than it may, in bytes; it is to be replaced
 ``UNFIT, error``          ``on_return`` has raised this; the resource is to be replaced. The outcome of its task follows
 ``GONE, error``           the resource is destroyed; ``error`` is what its destruction raised, or None

@@ -123,8 +123,8 @@ class Session(ABC):
         """Takes back, at once and for good, the tasks that have not begun; returns them in order.
 
         The second value is whether the first of them was taken to have begun. ``given_up``: so is the one that counts as
-        begun, since the session has reported that it does not execute it (``UNREAD``). Without effect once closed or dead:
-        then its driver gives back what was in flight.
+        begun, since the session has reported that it does not execute it (``UNREAD``). Once closed or dead, nothing is
+        taken back: then its driver gives back what was in flight, where ``given_up`` counts all the same.
         """
 
     def begin(self) -> InFlightTask | None:

@@ -177,9 +177,10 @@ class InFlightWindow(ABC):
                 raise out_of_turn(skipped[0], event[1])
             self._session.in_flight.popleft()
             self.give_back([skipped], first=skipped[0] == self._session.begun)
-        elif kind == UNREAD and not self._over:
+        elif kind == UNREAD:
             self._session.judged += 1  # first, so that what is sent again does not count as sent before this
-            self._dispatch(self._recalled(given_up=event[1]), alone=True)
+            if back := self._recalled(given_up=event[1]):  # nothing, if the session is gone
+                self._dispatch(back, alone=not event[1])
         elif kind == LARGE:
             self.recycle_limits.large = True
         elif kind == UNFIT:

@@ -60,8 +60,6 @@ class Child:
         self._setup = setup
         self._ahead: deque[tuple[int, EncodedTask]] = deque()
         """Tasks that were read and have not begun, each with its epoch."""
-        self._permit: int | None = None
-        """A permit that was taken for a task that was not read yet: its epoch."""
         self._leaving = False
         self._interruptible = _NOT
         self._copied = False
@@ -155,19 +153,22 @@ class Child:
                 if not self._read():
                     return None
                 continue
-            if self._permit is None:
-                try:
-                    (self._permit,) = os.read(self._permits, 1)
-                except BlockingIOError:  # all that is here was recalled
-                    self._drop(self._ahead)
-                    self._ahead.clear()
-                    continue
-            its_epoch, task = self._ahead.popleft()
-            # The permit is of the newest epoch, so a task of another one was recalled.
-            if its_epoch == self._permit:
-                self._permit = None
-                return task
-            self._drop([(its_epoch, task)])
+            try:
+                permit = os.read(self._permits, 1)
+            except BlockingIOError:  # all that is here was recalled
+                self._drop(self._ahead)
+                self._ahead.clear()
+                continue
+            if not permit:  # the parent is gone
+                return None
+            while self._ahead:
+                its_epoch, task = self._ahead.popleft()
+                if its_epoch == permit[0]:
+                    return task
+                self._drop([(its_epoch, task)])  # the permit is of the newest epoch, so this was recalled
+            # It is for a task that has yet to be read; and that may be the end of this process, which would have begun it.
+            self._pause()
+            self._send((UNREAD, True))
 
     def _drop(self, tasks: Iterable[tuple[int, EncodedTask]]) -> None:
         """Reads on after tasks that do not run: over what comes later of them."""
@@ -178,7 +179,7 @@ class Child:
 
     def _read(self) -> bool:
         """Reads one message; False where it is time to leave."""
-        size, body = self._user(self._wire.receive_frame, by=_BY_ANY)
+        size, body = self._user(self._next_frame, by=_BY_ANY)
         if self._leaving:
             return False
         try:
@@ -187,8 +188,7 @@ class Child:
             # The tasks come again, each for itself, and then one of them gets the error. What follows this message does
             # as well: it would begin out of turn, with permits that are those of the tasks that could not be read.
             self._pause()
-            held, self._permit = self._permit is not None, None
-            self._send((UNREAD, held))
+            self._send((UNREAD, False))
             return True
         if message == LEAVE:
             return False
@@ -200,6 +200,11 @@ class Child:
         else:
             self._drop(coming)
         return True
+
+    def _next_frame(self) -> tuple[int, bytes]:
+        if self._leaving:  # by a signal that came before this could be interrupted
+            raise Terminated
+        return self._wire.receive_frame()
 
     def _pause(self) -> None:
         """Lets nothing begin that was sent before the parent has judged what is reported next."""

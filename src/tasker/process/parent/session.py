@@ -46,6 +46,8 @@ class ProcessSession(Session):
         self._spawned: SpawnedChild | None = None
         self._killed = False
         self._epoch = 0
+        self._given_up = False
+        """Whether it gave up a permit before it died."""
 
     def start(self, client: ForkServerClient, spawn: bool, setup: Setup, make_pipes: Callable[[], list[int]]) -> None:
         """Starts the child and sends it its setup. ``make_pipes`` returns the pipes for its output."""
@@ -182,6 +184,7 @@ class ProcessSession(Session):
         """See ``Session``."""
         with self.lock:
             if self.closed or self.dead:
+                self._given_up = self._given_up or given_up
                 return [], False
             permits = min(self._connection.revoke() + given_up, len(self.in_flight))
             self._epoch = (self._epoch + 1) % EPOCHS
@@ -255,7 +258,7 @@ class ProcessSession(Session):
     def begun_at_death(self) -> list[InFlightTask]:
         """See ``Session``."""
         with self.lock:  # against a ``recall`` that had begun before its death
-            begun = len(self.in_flight) - self._connection.revoke()
+            begun = len(self.in_flight) - self._connection.revoke() - self._given_up
             return [self.in_flight.popleft() for _ in range(max(0, begun))]
 
     def death(self) -> WorkerLost:

@@ -8,7 +8,11 @@ not begun.
 
 After an error that may be the resource's fault the child pauses: it begins nothing until a message says that the parent has
 judged that error, and found it to be the task's own. After a message that it could not read it does the same, so that nothing
-that was sent behind it begins out of turn; a permit that it has taken for a task in there is void, and it reports that.
+that was sent behind it begins out of turn.
+
+A child that has read a task finds a permit, or none; unless the task was recalled and a newer one was sent, whose permit it then
+has and whose message it has not read. To read that may be its end, and the task would count as begun. So it gives the permit up
+and reports that; it pauses until the tasks come again.
 
 The byte is the *epoch* of its tasks: the parent, having taken permits back, begins the next, and the child drops what it has
 of older ones.
