@@ -21,6 +21,7 @@ from tasker import AsyncTaskManager, Config, ProcessBackend, TaskManager
 from tasker.remote.prefetch import PATIENCE
 
 from . import work
+from .programs import Program
 
 TEST_LIMIT = 100.0
 HERE = Path(__file__).parent
@@ -128,6 +129,14 @@ def amake(options: Callable[..., Config[Any]], notes: Notes) -> Iterator[Callabl
     for each in made:
         check_books(each)
     check_gone(notes)
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Iterator[Program]:
+    """A program, whatever is left of which is killed in the end."""
+    program = Program(tmp_path)
+    yield program
+    program.end()
 
 
 @pytest.fixture(params=[0, 20 * PATIENCE], ids=["at once", "slowly"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .test_scripts import Program, program  # noqa: F401  a fixture
+from .programs import Program
 
 ERRORS = """
     import dataclasses, sys, threading
@@ -68,7 +68,7 @@ ERRORS = """
 """
 
 
-def test_frozen_errors_and_groups(program: Program) -> None:  # noqa: F811
+def test_frozen_errors_and_groups(program: Program) -> None:
     """Errors whose class forbids assignment arrive whole; of a group, each member arrives for itself, and one that
     cannot travel spoils no other."""
     assert program.run(ERRORS).splitlines() == [

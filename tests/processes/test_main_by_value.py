@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .test_scripts import Program, methods, program  # noqa: F401  a fixture
+from .programs import Program, methods
 
 HELPERS = """
     import dataclasses, functools, sys, threading
@@ -76,7 +76,7 @@ HELPERS = """
 
 
 @methods
-def test_caches_slots_and_locks(program: Program, method: str) -> None:  # noqa: F811
+def test_caches_slots_and_locks(program: Program, method: str) -> None:
     """Cached functions come with an empty cache, classes with their slots; of a global lock, each process has its own,
     which its tasks share, and which is free whatever holds the one here."""
     assert program.run(HELPERS, method).splitlines() == [

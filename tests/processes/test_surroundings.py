@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from .test_scripts import Program, methods, program  # noqa: F401  a fixture
+from .programs import Program, methods
 
 PROXIES = """
     import multiprocessing, sys
@@ -28,7 +28,7 @@ PROXIES = """
 
 
 @methods
-def test_proxies_of_multiprocessing(program: Program, method: str) -> None:  # noqa: F811
+def test_proxies_of_multiprocessing(program: Program, method: str) -> None:
     """A task can use the proxies of a `multiprocessing.Manager` of this process, even of one that was made later."""
     assert program.run(PROXIES, method) == "[1, 2, 3] {0: 0, 1: 1, 2: 4}\n"
 
@@ -64,7 +64,7 @@ SURROUNDINGS = """
 
 
 @methods
-def test_changes_before_a_child_starts(program: Program, method: str) -> None:  # noqa: F811
+def test_changes_before_a_child_starts(program: Program, method: str) -> None:
     """It has `sys.path`, the current directory and `sys.argv` as they are then, and not as the fork server has them."""
     assert program.run(SURROUNDINGS, method) == "True\n"
 
@@ -92,7 +92,7 @@ AWKWARD = """
 
 @pytest.mark.parametrize("what", ["path", "long", "json.py"])
 @methods
-def test_an_awkward_path(program: Program, method: str, what: str) -> None:  # noqa: F811
+def test_an_awkward_path(program: Program, method: str, what: str) -> None:
     """A `Path` in `sys.path`, more of it than an argument of a program may have, and a module of the script's folder that
     has the name of one of the standard library: children start all the same."""
     assert program.run(AWKWARD, method, what) == "7\n"

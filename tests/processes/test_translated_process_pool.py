@@ -19,7 +19,7 @@ from tasker import RemoteTraceback, ShutdownError, TaskKilled, WorkerLost
 
 from . import translated as tasks
 from . import work
-from .test_scripts import Program, program  # noqa: F401  a fixture
+from .programs import Program
 
 
 def test_a_killed_child_breaks_nothing(make: Any, door: FileGate) -> None:
@@ -164,7 +164,7 @@ EXIT = """
 """
 
 
-def test_the_program_ends_without_waiting(program: Program) -> None:  # noqa: F811
+def test_the_program_ends_without_waiting(program: Program) -> None:
     """What it has submitted is done before the interpreter is gone."""
     program.run(EXIT, program.folder)
     assert sorted(path.name for path in program.folder.glob("task*")) == sorted(f"task{n}" for n in range(16))
