@@ -20,7 +20,7 @@ from support.processes import is_running
 from support.waiting import WAIT, eventually, throughout, wait_until
 from tasker import TaskCancelled
 
-from . import work
+from . import struck, work
 from .conftest import gone
 
 methods = pytest.mark.parametrize("method", ["forkserver", "spawn"])
@@ -129,6 +129,13 @@ def test_a_daemonic_process_of_a_task(make: Any, method: str) -> None:
         pid = m.queue_task(leave_a_daemon)
         assert is_running(pid)
     gone(pid)
+
+
+@methods
+def test_a_process_of_a_task_that_is_ended_at_once(make: Any, method: str) -> None:
+    """SIGTERM ends it, though it was sent before the process ran any code."""
+    with make(process={"start_method": method}, on_create=struck.make) as m:
+        assert m.queue_task(struck.fork_and_strike) == -signal.SIGTERM
 
 
 def read_shared(ctx: Any, thing: Any, name: str) -> bytes:

@@ -3,8 +3,29 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
 from typing import NoReturn
+
+
+class HeldSigterm(threading.local):
+    """Holds SIGTERM back while this thread forks.
+
+    The fork has the handler of its child at first, and forgets whatever came before it begins to run Python code. So a
+    SIGTERM that comes at once, as from ``multiprocessing`` that ends a daemonic process, would not end it.
+    """
+
+    def __init__(self) -> None:
+        self._before: set[int | signal.Signals] = set()
+
+    def hold(self) -> None:
+        """Before the fork."""
+        self._before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+
+    def release(self) -> None:
+        """After it, in both processes."""
+        signal.pthread_sigmask(signal.SIG_SETMASK, self._before)
 
 
 def leave_copy() -> NoReturn:

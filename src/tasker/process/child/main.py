@@ -33,7 +33,7 @@ from tasker.process.protocol.wire import MAPPED_SIZE, Frame, Wire
 from tasker.process.usage import own_rss
 from tasker.remote.events import ERROR, GONE, LARGE, READY, RESULT, SKIPPED, UNFIT, UNMADE, UNREAD
 
-from .exits import end_multiprocessing, flush_streams, leave_copy
+from .exits import HeldSigterm, end_multiprocessing, flush_streams, leave_copy
 from .orders import Orders, TaskContext
 from .output import redirect_output
 from .resource import Resource
@@ -64,6 +64,7 @@ class Child:
         self._interruptible = _NOT
         self._copied = False
         """Whether this process is a fork of the child, made by a task."""
+        self._sigterm = HeldSigterm()
         self._orders = Orders(control, setup.grace, self._leave)
         root, worker = _root(setup.values), setup.worker
         self._root = root if worker is None else WorkerContext(root, lambda: worker)
@@ -75,7 +76,8 @@ class Child:
     def live(self) -> int:
         """Makes the resource, runs tasks and ends the resource; returns the status to exit with."""
         signal.signal(signal.SIGTERM, self._terminate)
-        os.register_at_fork(after_in_child=self._after_fork)
+        held = self._sigterm
+        os.register_at_fork(before=held.hold, after_in_parent=held.release, after_in_child=self._after_fork)
         self._orders.start()
         try:
             self._user(self._resource.make)
@@ -117,6 +119,7 @@ class Child:
         # ``multiprocessing`` ends its processes by SIGTERM; an exception in their place might wait for ever for a lock.
         if signal.getsignal(signal.SIGTERM) == self._terminate:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        self._sigterm.release()
         self._wire.close()
         self._orders.close()
         os.close(self._permits)
