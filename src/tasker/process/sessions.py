@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import logging
+import resource
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from tasker.config import Config
@@ -23,6 +26,9 @@ from .options import ProcessBackend
 
 _LONGEST = 1e8
 """Seconds; timers and clocks do not take any number."""
+DESCRIPTORS = 10
+"""Of this process for each child: three sockets, two ends of the permits, two of what ends a wait, and three pipes of its
+output."""
 
 
 class ProcessSessions(Sessions[ProcessSession]):
@@ -50,12 +56,16 @@ class ProcessSessions(Sessions[ProcessSession]):
         return tuple(usage for usage in found if usage is not None)
 
     def _new(self, name: str, on_end: Callable[[], object]) -> ProcessSession:
-        return ProcessSession(name, self._grace, self._args_of, on_end)
+        with _naming_the_limit():
+            return ProcessSession(name, self._grace, self._args_of, on_end)
 
     def _start(self, session: ProcessSession) -> None:
         spawn = self._backend.start_method == "spawn"
         name = session.name
-        session.start(self._live_client(), spawn, self._setup(name, session.worker), lambda: self._output.pipes(name))
+        with _naming_the_limit():
+            session.start(
+                self._live_client(), spawn, self._setup(name, session.worker), lambda: self._output.pipes(name)
+            )
 
     def _live_client(self) -> ForkServerClient:
         with self._client_lock:
@@ -92,6 +102,19 @@ class ProcessSessions(Sessions[ProcessSession]):
             grace=self._grace,
             levels=_levels(),
         )
+
+
+@contextlib.contextmanager
+def _naming_the_limit() -> Iterator[None]:
+    """Says which limit was reached where no descriptor was left."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno != errno.EMFILE:
+            raise
+        most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        text = f"too many child processes for RLIMIT_NOFILE, which is {most}: each takes {DESCRIPTORS} descriptors"
+        raise OSError(errno.EMFILE, text) from error
 
 
 def _values(config: Config[Any]) -> list[tuple[Any, Any]]:

@@ -107,8 +107,10 @@ class ForkServerClient:
             try:
                 request = REQUEST.pack(number, SPAWN if spawn else FORK, grace)
                 socket.send_fds(self._socket, [request], [*fds, *_tracker_fds()])
-            except OSError:
+            except OSError as error:
                 del self._children[number]
+                if not isinstance(error, ConnectionError):  # the kernel takes no more descriptors on their way
+                    raise
                 self.dead = True
                 raise ResourceError("the process that starts children was killed") from None
         spawned.settled.wait()
