@@ -9,6 +9,7 @@ import signal
 import sys
 import threading
 import time
+from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import shared_memory
 from pathlib import Path
 from typing import Any
@@ -127,6 +128,25 @@ def test_a_daemonic_process_of_a_task(make: Any, method: str) -> None:
     """It ends with the child, as with any program that uses ``multiprocessing``."""
     with make(process={"start_method": method}) as m:
         pid = m.queue_task(leave_a_daemon)
+        assert is_running(pid)
+    gone(pid)
+
+
+kept: list[Any] = []
+
+
+def leave_an_executor(ctx: Any, thing: Any) -> int:
+    """One that is still open when the child ends."""
+    executor = ProcessPoolExecutor(1, FORK)
+    kept.append(executor)
+    return executor.submit(os.getpid).result()
+
+
+@methods
+def test_an_executor_of_a_task_that_was_left_open(make: Any, method: str) -> None:
+    """Its processes end with the child, which does not have to be killed for waiting."""
+    with make(process={"start_method": method}) as m:
+        pid = m.queue_task(leave_an_executor)
         assert is_running(pid)
     gone(pid)
 

@@ -47,18 +47,23 @@ def begin_multiprocessing() -> None:
     if util is not None and process is not None:
         util._finalizer_registry.clear()
         process._children.clear()
+    executors = sys.modules.get("concurrent.futures.process")
+    if executors is not None:
+        executors._threads_wakeups.clear()
 
 
 def end_multiprocessing() -> None:
     """Does what ``multiprocessing`` does when a program exits: ends daemonic processes, waits for others, and closes queues
-    and pools. ``os._exit`` does none of that."""
-    util = sys.modules.get("multiprocessing.util")
-    if util is None:
-        return
-    try:
-        util._exit_function()
-    except BaseException:  # the child ends all the same
-        sys.excepthook(*sys.exc_info())
+    and pools. ``os._exit`` does none of that. Before it, as in a program, ``ProcessPoolExecutor``s that were left open are
+    told to end their processes, for which it would wait."""
+    for name, function in (("concurrent.futures.process", "_python_exit"), ("multiprocessing.util", "_exit_function")):
+        module = sys.modules.get(name)
+        if module is None:
+            continue
+        try:
+            getattr(module, function)()
+        except BaseException:  # the child ends all the same
+            sys.excepthook(*sys.exc_info())
 
 
 def flush_streams() -> None:
