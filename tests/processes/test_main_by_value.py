@@ -88,3 +88,45 @@ def test_caches_slots_and_locks(program: Program, method: str) -> None:
         "True True True",
         "True True",
     ]
+
+
+NAMED = """
+    import sys
+    from typing import Generic, NamedTuple, TypeVar
+    from tasker import Config, ProcessBackend, TaskManager
+
+    T = TypeVar("T")
+
+    class Row(NamedTuple):
+        x: int
+        y: str = "none"
+
+        def longer(self):
+            return self._replace(x=self.x + 1)
+
+    class Box(NamedTuple, Generic[T]):
+        content: T
+
+    def longer(ctx, resource, row, box):
+        assert not hasattr(row, "__dict__")
+        return row.longer(), Row(row.x, "made there"), Box(box.content + [row])
+
+    def main(method):
+        backend = ProcessBackend(start_method=method)
+        with TaskManager(Config(on_create=object, worker_count=1, resource_pool_size=0, backend=backend)) as manager:
+            row, other, box = manager.queue_task(longer, Row(1), Box([]))
+            print(row, other, box)
+            print(type(row) is Row, type(other) is Row, type(box) is Box, type(box.content[0]) is Row)
+
+    if __name__ == "__main__":
+        main(sys.argv[1])
+"""
+
+
+@methods
+def test_named_tuples(program: Program, method: str) -> None:
+    """The classes of `typing.NamedTuple` go there and come back."""
+    assert program.run(NAMED, method).splitlines() == [
+        "Row(x=2, y='none') Row(x=1, y='made there') Box(content=[Row(x=1, y='none')])",
+        "True True True True",
+    ]

@@ -6,7 +6,7 @@ import functools
 import sys
 from enum import EnumMeta
 from types import MemberDescriptorType
-from typing import Any
+from typing import Any, NamedTuple
 
 CACHED: Any = type(functools.lru_cache(lambda: None))
 
@@ -48,6 +48,8 @@ def with_slots(kind: type, reduced: Any) -> Any:
     if slots is None or type(reduced) is not tuple or issubclass(type(kind), EnumMeta):
         return reduced
     make, (constructor, name, bases, namespace, *rest), (state, slot_state), *more = reduced
+    if NamedTuple in bases:  # which gives its classes their slots, and takes none
+        return reduced
     kept = {name: value for name, value in state.items() if not _is_slot(value, kind)}
     namespace = {**namespace, "__slots__": slots if isinstance(slots, str | dict) else tuple(slots)}
     return make, (constructor, name, bases, namespace, *rest), (kept, slot_state), *more
