@@ -167,8 +167,12 @@ class Context:
         Calls the ``on_cancel`` callbacks in this thread, and raises the first error that one of them raises once all
         were called; apart from them it never blocks. May be called from a signal handler or a finalizer.
         """
+        self._strike(cause)()
+
+    def _strike(self, cause: Cause) -> Callable[[], None]:
+        """Cancels, and wakes those that ``wait``; returns what calls the callbacks."""
         if self._cause is not None:
-            return
+            return _nothing
         error = cause if isinstance(cause, BaseException) else TaskCancelled(cause or "cancelled")
         mine = _Fired(error)
         # First the insertion, then the copy: a watcher that the copy lacks was appended after the insertion, finds it at
@@ -179,10 +183,12 @@ class Context:
         log = (*self._watchers,)
         first = _first_fired(log)
         self._cause = first.cause
-        if first is mine:
-            watchers = [entry for entry in log if isinstance(entry, _Watcher)]
-            # Sleepers first; the sort is stable, so callbacks are called in the order in which they were added.
-            _fire_all(sorted(watchers, key=lambda watcher: not watcher.ours))
+        if first is not mine:
+            return _nothing
+        watchers = [entry for entry in log if isinstance(entry, _Watcher)]
+        errors = _fire_all([watcher for watcher in watchers if watcher.ours])
+        callbacks = [watcher for watcher in watchers if not watcher.ours]
+        return lambda: _raise_first([*errors, *_fire_all(callbacks)])
 
     def wait(self, timeout: float | None = None) -> bool:
         """Sleeps until the context is cancelled, its deadline passes or ``timeout`` seconds have passed (None: no
@@ -369,16 +375,24 @@ def _first_fired(log: tuple[Any, ...]) -> _Fired:
     return first
 
 
-def _fire_all(watchers: list[_Watcher]) -> None:
-    """Calls every watcher, even if one raises; raises the first error at the end."""
+def _fire_all(watchers: list[_Watcher]) -> list[BaseException]:
+    """Calls every watcher, even if one raises; returns the errors."""
     errors: list[BaseException] = []
     for watcher in watchers:
         try:
             watcher.fire()
         except BaseException as error:
             errors.append(error)
+    return errors
+
+
+def _raise_first(errors: list[BaseException]) -> None:
     if errors:
         raise errors[0]
+
+
+def _nothing() -> None:
+    pass
 
 
 def _seconds(what: str, value: float) -> float:

@@ -9,6 +9,7 @@ import pytest
 
 from support.observers import RecordingLogger
 from support.waiting import eventually
+from tasker import TaskKilled
 
 
 async def test_a_callback_that_blocks_holds_up_no_kill(engine: Any, kit: Any) -> None:
@@ -45,6 +46,26 @@ async def test_waiters_wake_before_callbacks(engine: Any, kit: Any) -> None:
         await waits.arrivals(1)
         kill = asyncio.create_task(m.kill())
         await eventually(sleeper.done)
+        assert not kill.done()
+        engine.open_gates()
+        await kill
+
+
+async def test_run_task_hears_of_a_kill_before_callbacks(engine: Any, kit: Any) -> None:
+    """A task in run_task that waits for its cancellation notices a kill although a callback of a worker's task hangs."""
+    gate, begun, waits = engine.gate(), engine.gate(), engine.gate()
+
+    def register(ctx: Any, resource: Any) -> None:
+        ctx.on_cancel(gate.pass_through)
+
+    async with engine.manager(resource_pool_size=1, cancel_grace=30) as m:
+        await m.submit(kit.both(register, kit.holds(begun)))
+        await begun.arrivals(1)
+        caller = asyncio.create_task(m.run_task(kit.until_cancelled(waits)))
+        await waits.arrivals(1)
+        kill = asyncio.create_task(m.kill())
+        with pytest.raises(TaskKilled):
+            await asyncio.wait_for(caller, 20)
         assert not kill.done()
         engine.open_gates()
         await kill

@@ -101,6 +101,7 @@ class AsyncioEngine(Engine):
         "test_done_callbacks_in_order_and_late": _SOON,
         "test_a_callback_that_blocks_holds_up_no_kill": _HELD,
         "test_waiters_wake_before_callbacks": _HELD,
+        "test_run_task_hears_of_a_kill_before_callbacks": _HELD,
         "test_an_async_task_is_refused_clearly": "an AsyncTaskManager runs it",
         "test_point_16_exception_inside_the_only_worker": "exception() of an asyncio future does not wait",
     }

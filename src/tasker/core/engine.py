@@ -10,6 +10,7 @@ from __future__ import annotations
 import abc
 import random
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from time import monotonic
 from typing import Any, Generic, TypeVar
 
@@ -258,21 +259,19 @@ class EngineCore(abc.ABC, Generic[W]):
     def cancel_contexts(self) -> None:
         """Cancels the contexts of all tasks, as a kill does. What callbacks of ``Context.on_cancel`` raise is logged."""
         error = TaskKilled(self.refusal)
-        # The root wakes every sleeper before the first callback, which may take long. It does not know the callbacks, so
-        # the contexts of the running tasks follow: of those that ran before it, because a task that sees the root
-        # cancelled may end before it is looked up; and of those that run after it, because one may have started and
-        # registered a callback in between. A task that registers one later finds the root cancelled.
+        # A callback may take long, so both roots come before the first one: whoever asks or waits hears of the kill.
+        # The root does not know the callbacks, so the contexts of the running tasks follow: of those that ran before it,
+        # because a task that sees the root cancelled may end before it is looked up; and of those that run after it,
+        # because one may have started and registered a callback in between. A task that registers one later finds the
+        # root cancelled.
         running = list(self.running_contexts())
-        self._cancel_context(self.root, error)
-        for context in (*running, *self.running_contexts()):
-            self._cancel_context(context, error)
-        self._cancel_context(self.run_task_root, error)
-
-    def _cancel_context(self, context: Context, error: TaskKilled) -> None:
-        try:
-            context.cancel(error)
-        except BaseException as fault:
-            self.log.fault("a callback of Context.on_cancel", fault)
+        due = [self.root._strike(error), self.run_task_root._strike(error)]
+        due += [partial(context.cancel, error) for context in (*running, *self.running_contexts())]
+        for call in due:
+            try:
+                call()
+            except BaseException as fault:
+                self.log.fault("a callback of Context.on_cancel", fault)
 
     def stop_event(self, reason: str, timeout: float | None) -> ev.StopRequested:
         """Returns the request of a stop that turns into a kill shortly before ``timeout`` seconds have passed, so that

@@ -39,6 +39,18 @@ def test_a_callback_that_raises_stops_nothing() -> None:
     assert engine.user_errors() == 1
 
 
+def test_callbacks_come_last() -> None:
+    """Both roots are cancelled, and their waiters woken, before the first callback is called."""
+    engine = ToyEngine()
+    contexts = [Context(engine.root), Context(engine.root), Context(engine.run_task_root)]
+    engine.contexts += contexts[:2]
+    seen: list[list[bool]] = []
+    for context in contexts:
+        context.on_cancel(lambda: seen.append([one.cancelled for one in contexts]))
+    engine.cancel_contexts()
+    assert seen == [[True] * 3] * 3
+
+
 class Future:
     """Something to cancel."""
 
