@@ -11,7 +11,7 @@ import pytest
 from support.gates import Gate
 from support.toy_session import ToyBackend
 from support.waiting import eventually
-from tasker import Context, DeadlockError, TaskCancelled
+from tasker import Context, DeadlockError, TaskCancelled, TaskKilled
 
 from .tasks import cancelled_at, quick
 
@@ -134,6 +134,118 @@ async def test_with_a_backend(make: Any) -> None:
         assert [type(error) for error in health.errors] == [TaskCancelled]
         await eventually(lambda: m.stats().resources.destroyed == 1 and m.stats().available_resources == 1)
         assert await m.run_task(quick) is not None
+
+
+def ended_by(end: Any) -> tuple[threading.Event, Any]:
+    """A task that says when it has begun, and calls `end` when its context is cancelled."""
+    begun = threading.Event()
+
+    def task(ctx: Context, resource: Any) -> Any:
+        begun.set()
+        assert ctx.wait(30)
+        return end(ctx)
+
+    return begun, task
+
+
+async def cancel_a_call(m: Any, end: Any) -> None:
+    """Cancels the caller of such a task, which gets its CancelledError."""
+    begun, task = ended_by(end)
+    caller = asyncio.create_task(m.run_task(task))
+    await asyncio.to_thread(begun.wait, 30)
+    caller.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await caller
+
+
+BACKENDS = pytest.mark.parametrize("backend", [None, ToyBackend()], ids=["threads", "backend"])
+
+
+def raises(error: BaseException) -> Any:
+    """What ends a task with the error."""
+
+    def end(ctx: Context) -> None:
+        raise error
+
+    return end
+
+
+@BACKENDS
+async def test_about_the_error_of_a_cancelled_task(make: Any, backend: Any) -> None:
+    """It is asked about the error that the task has raised after its caller was cancelled."""
+    health = Health(False)
+    async with make(check_health=health.check, resource_pool_size=1, backend=backend) as m:
+        await cancel_a_call(m, raises(ConnectionError("gone")))
+        assert [repr(error) for error in health.errors] == ["ConnectionError('gone')"]
+        await eventually(lambda: m.stats().resources.destroyed == 1 and m.stats().available_resources == 1)
+
+
+@BACKENDS
+async def test_not_about_a_cancelled_task_that_returned(make: Any, backend: Any) -> None:
+    """A task that returns although its caller was cancelled has done its work, and its resource goes back."""
+    health = Health(False)
+    async with make(check_health=health.check, resource_pool_size=1, backend=backend) as m:
+        await cancel_a_call(m, lambda ctx: "done")
+        assert (health.errors, m.stats().available_resources, m.stats().resources.destroyed) == ([], 1, 0)
+        assert m.metrics().total_tasks_cancelled == 1
+
+
+@BACKENDS
+async def test_not_about_a_deadlock_of_a_cancelled_task(make: Any, backend: Any) -> None:
+    """The library's own refusal is not the resource's fault, whatever becomes of the caller."""
+    health = Health(False)
+    async with make(check_health=health.check, resource_pool_size=1, backend=backend) as m:
+        await cancel_a_call(m, raises(DeadlockError("refused")))
+        assert (health.errors, m.stats().available_resources) == ([], 1)
+
+
+async def begin_and_kill(m: Any, end: Any) -> asyncio.Task[Any]:
+    """Kills the manager while run_task runs such a task. Returns its caller."""
+    begun, task = ended_by(end)
+    caller = asyncio.create_task(m.run_task(task))
+    await asyncio.to_thread(begun.wait, 30)
+    await m.kill(30)
+    return caller
+
+
+@BACKENDS
+@pytest.mark.parametrize("error", [None, KeyError("own")], ids=repr)
+async def test_a_task_with_an_outcome_of_its_own_at_a_kill(make: Any, backend: Any, error: KeyError | None) -> None:
+    """A caller that nobody has cancelled gets the outcome of its task, as the future of a task in a worker does."""
+    async with make(resource_pool_size=1, backend=backend) as m:
+        caller = await begin_and_kill(m, raises(error) if error else lambda ctx: "done")
+        if error is None:
+            assert await caller == "done"
+        else:
+            with pytest.raises(KeyError, match="own"):
+                await caller
+        assert caller.cancelling() == 0
+
+
+async def test_a_coroutine_that_a_kill_strikes_in_a_backend(make: Any) -> None:
+    """Its caller gets TaskKilled, and it is struck once."""
+    begun, strikes = threading.Event(), []
+
+    async def cleans_up(ctx: Context, resource: Any) -> None:
+        begun.set()
+        try:
+            await asyncio.sleep(30)
+        except asyncio.CancelledError:
+            strikes.append(1)
+            for _ in range(20):
+                try:
+                    await asyncio.sleep(0.01)
+                except asyncio.CancelledError:
+                    strikes.append(1)
+            raise
+
+    async with make(resource_pool_size=1, backend=ToyBackend()) as m:
+        caller = asyncio.create_task(m.run_task(cleans_up))
+        await asyncio.to_thread(begun.wait, 30)
+        await m.kill(30)
+        with pytest.raises(TaskKilled):
+            await caller
+    assert strikes == [1]
 
 
 async def test_with_a_backend_while_the_resource_is_destroyed(make: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from time import monotonic
 from typing import Any, Protocol
@@ -25,8 +26,12 @@ class AsyncResourceElsewhere(Protocol):
         """Returns the context of the next task."""
         ...
 
-    async def run(self, context: Context, task: Callable[..., Any], args: tuple[Any, ...]) -> Any:
-        """Runs a task there. Returns its result or raises its error."""
+    async def outcome_of(
+        self, context: Context, task: Callable[..., Any], args: tuple[Any, ...]
+    ) -> tuple[bool, Any, asyncio.CancelledError | None]:
+        """Runs a task there. Returns whether it has raised, its error or its result, and the error by which the caller
+        was cancelled meanwhile. A cancellation of the caller cancels the task, and waits for its end."""
+        ...
 
 
 class AsyncResourceHandle:

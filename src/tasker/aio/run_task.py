@@ -38,16 +38,18 @@ class _Run:
         self.number: int = number
         self.caller = asyncio.current_task()
         self.cancelling: int = self.caller.cancelling() if self.caller is not None else 0
-        self.in_thread: bool = False
-        """Whether a function in a thread runs, which cannot be interrupted."""
+        self.tell: Callable[[], object] | None = None
+        """What tells the task of a kill where it cannot be interrupted: in a thread, or in another process."""
         self.interrupted: bool = False
         self.blamed: BaseException | None = None
         """The error that ``check_health`` is asked about, if it is not the one that the caller gets."""
         self.returned: bool = False
-        """Whether a function has returned, although its caller was cancelled."""
+        """Whether a task has returned elsewhere, although its caller was cancelled."""
 
     def interrupt(self) -> None:
-        if self.caller is not None and not self.in_thread:
+        if self.tell is not None:
+            self.tell()
+        elif self.caller is not None:
             self.interrupted = True
             self.caller.cancel()
 
@@ -143,7 +145,8 @@ class AsyncRunTask:
         token = current.set((self, run.number))
         try:
             if handle.remote is not None:
-                return await handle.remote.run(context, task, args)
+                run.tell = lambda: self._cancel(context, self.engine.run_task_root.cause)
+                return _outcome(run, *await handle.remote.outcome_of(context, task, args))
             assert handle.caller is not None
             if is_async(task):
                 return await task(context, handle.resource, *args)
@@ -177,29 +180,22 @@ class AsyncRunTask:
     ) -> Any:
         """Calls a function in its thread. If the caller is cancelled meanwhile, cancels the context, waits for the end of
         the function, and raises the ``CancelledError``."""
-        run.in_thread = True
-        raised, value, struck = await caller.thread.outcome_of(
-            variables, task, *args, on_struck=lambda error: self._cancel(context)
+        run.tell = _nothing  # its context has told it
+        outcome = await caller.thread.outcome_of(
+            variables,
+            task,
+            *args,
+            on_struck=lambda error: self._cancel(context, TaskCancelled("the caller of run_task was cancelled")),
         )
-        run.in_thread = False
+        run.tell = None
         try:
-            if struck is not None:
-                # The outcome is dropped, as that of any call that was cancelled; but not what it says of the resource.
-                if raised:
-                    run.blamed = value
-                run.returned = not raised
-                if issubclass(type(value), CoroutineType):
-                    value.close()
-                raise struck
-            if raised:
-                raise value
-            return value
+            return _outcome(run, *outcome)
         finally:
-            del value, struck  # the error's traceback holds this frame
+            del outcome  # the error's traceback holds this frame
 
-    def _cancel(self, context: Context) -> None:
+    def _cancel(self, context: Context, cause: BaseException | None) -> None:
         try:
-            context.cancel(TaskCancelled("the caller of run_task was cancelled"))
+            context.cancel(cause)
         except BaseException as fault:
             self.engine.log.fault("a callback of Context.on_cancel", fault)
 
@@ -249,7 +245,7 @@ class AsyncRunTask:
         if error is None or run.returned:
             return None
         if run.blamed is not None:
-            return run.blamed
+            error = run.blamed
         killed, blameless = issubclass(type(error), TaskKilled), issubclass(type(error), DeadlockError)
         if after_error(cancelled=cancelled, killed=killed, blameless=blameless) is not None:
             return None
@@ -313,3 +309,26 @@ class AsyncRunTask:
             record(stamps)
         if engine.door:
             engine.check_drained()
+
+
+def _outcome(run: _Run, raised: bool, value: Any, struck: asyncio.CancelledError | None) -> Any:
+    """Returns what a task has returned in a thread or in another process, or raises its error; ``struck``, if its caller
+    was cancelled meanwhile."""
+    try:
+        if struck is not None:
+            # The outcome is dropped, as that of any call that was cancelled; but not what it says of the resource.
+            if raised:
+                run.blamed = value
+            run.returned = not raised
+            if issubclass(type(value), CoroutineType):
+                value.close()
+            raise struck
+        if raised:
+            raise value
+        return value
+    finally:
+        del value, struck  # the error's traceback holds this frame
+
+
+def _nothing() -> None:
+    pass

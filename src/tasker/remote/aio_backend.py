@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable
 from operator import attrgetter
 from typing import Any
@@ -12,13 +13,13 @@ from tasker.aio.resource_handle import AsyncResourceHandle
 from tasker.aio.tasks import start_task
 from tasker.context import Context
 from tasker.control.events import PoolResourceLost, Seat
-from tasker.errors import TaskCancelled
+from tasker.errors import TaskCancelled, TaskKilled
 from tasker.worker_info import WorkerInfo
 
 from .aio_host import AsyncRemoteWorker, AsyncSession
 from .backend import SessionsBackend
 from .context import RemoteContext
-from .events import SessionEvent, destruction
+from .events import SKIPPED, SessionEvent, destruction
 from .inline import InlineSession, InlineTask
 from .ports import LoopBackendEngine
 from .registry import open_sessions
@@ -88,9 +89,10 @@ class AsyncRemoteResource(InlineSession):
         self.broken = self._opened.dead = True
         self._on_lost()
 
-    async def run(self, context: Context, task: Callable[..., Any], args: tuple[Any, ...]) -> Any:
-        """Runs a task there; returns its result, or raises its error. Cancelling this cancels the task, and waits for
-        its end."""
+    async def outcome_of(
+        self, context: Context, task: Callable[..., Any], args: tuple[Any, ...]
+    ) -> tuple[bool, Any, asyncio.CancelledError | None]:
+        """See ``AsyncResourceElsewhere``."""
         session = self.session
         assert session is not None and isinstance(context, RemoteContext)
         inline = InlineTask(task, args)
@@ -102,25 +104,29 @@ class AsyncRemoteResource(InlineSession):
         if refusal is not None:
             raise refusal
         waiting = start_task(self._engine.loop, self._await_outcome(session), f"{self._opened.name}-outcome")
-        cancelled = await outlast(
+        struck = await outlast(
             waiting, lambda error: context.cancel(TaskCancelled(f"the caller of {inline.label} was cancelled"))
         )
         self._ended(session)
         try:
-            event = waiting.result()
+            return False, await self._value(context, inline, waiting), struck
+        except BaseException as error:
+            if struck is not None and waiting.exception() is None and waiting.result()[0] == SKIPPED:
+                return False, None, struck  # it has not begun, so it says nothing of the resource
+            return True, _killed(error, context), struck
+
+    async def _value(self, context: Context, inline: InlineTask, ended: asyncio.Task[SessionEvent]) -> Any:
+        """Returns the result of a task, or raises its error."""
+        try:
+            event = ended.result()
         except EOFError:
-            self._opened.dead = True
             self.broken: bool = True
-            event = None
+            lost = await self._opened.death()
+            context.raise_if_cancelled()
+            raise lost from None
         except BaseException:  # no memory, say
             self.broken = True
             raise
-        if cancelled is not None:
-            raise cancelled
-        if event is None:
-            lost = await self._opened.death()
-            context.raise_if_cancelled()
-            raise lost
         return self._result(context, inline, event)
 
     async def _await_outcome(self, session: Session) -> SessionEvent:
@@ -139,3 +145,13 @@ class AsyncRemoteResource(InlineSession):
         if self.broken and not self._opened.dead:
             self._opened.kill()
         await self._opened.close()
+
+
+def _killed(error: BaseException, context: Context) -> BaseException:
+    """Returns the error that the caller gets: ``TaskKilled`` in place of the ``CancelledError`` of a kill."""
+    cause = context.cause
+    if not issubclass(type(error), asyncio.CancelledError) or not issubclass(type(cause), TaskKilled):
+        return error
+    killed = TaskKilled(str(cause))
+    killed.__cause__ = error
+    return killed
