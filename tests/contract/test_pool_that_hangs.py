@@ -63,6 +63,27 @@ async def test_an_end_with_a_limit(engine: Any, kit: Any, how: str) -> None:
         await eventually(lambda: m.stats().resources.alive == 0)
 
 
+async def test_a_refill_that_hangs(engine: Any, kit: Any) -> None:
+    """kill() returns at its deadline, and names it in the report, unless its session was ended by force. What it makes
+    later is destroyed."""
+    resources = ScriptedResources()
+    async with engine.manager(
+        resources=resources, resource_pool_size=1, cancel_grace=0.5, check_health=kit.hook(lambda error: False)
+    ) as m:
+        assert await m.queue_task(kit.returns("value")) == "value"
+        resources.then = gate = engine.gate()
+        with pytest.raises(ValueError, match="spoils"):
+            await m.run_task(kit.raises(ValueError("spoils")))
+        await gate.arrivals(1)
+        report = await m.kill(0.5)
+        assert report.killed
+        # A coroutine in the loop is cancelled at once.
+        stays = m.raw.config.backend is None and engine.name != "asyncio"
+        assert report.abandoned == (("the pool of run_task (in on_create)",) if stays else ())
+        gate.open()
+        await eventually(lambda: m.stats().resources.alive == 0)
+
+
 async def test_a_kill_during_a_stop(engine: Any, kit: Any) -> None:
     """A stop without a limit waits for the pool; a kill from elsewhere ends the wait of both that have not to close it."""
     resources = Clinging(engine.gate())

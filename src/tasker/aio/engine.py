@@ -203,7 +203,8 @@ class AsyncEngine(AsyncFutureOwner):
             for worker in list(self.workers.values()):
                 worker.interrupt()
             self.run_task.interrupt_all()
-            self.pool.cancel_filling()
+            if self.backend is None:  # else an ``on_create`` would be cut off there, which the deadline sees to
+                self.pool.cancel_filling()
 
     def running_contexts(self) -> list[Context]:
         """See ``EngineCore``."""

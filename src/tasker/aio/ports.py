@@ -101,6 +101,11 @@ class EngineForInlineTasks(EngineForTasks, Protocol):
     """The part of the engine that ``run_task`` uses."""
 
     @property
+    def backend(self) -> object | None:
+        """Where the resources live, if not in this process."""
+        ...
+
+    @property
     def refusal(self) -> str:
         """Why no task is accepted any more."""
         ...

@@ -8,7 +8,7 @@ from collections import deque
 from typing import Any
 
 from tasker.control.events import PoolResourceLost
-from tasker.errors import ResourceError, ShutdownError
+from tasker.errors import ResourceError, ShutdownError, TaskKilled
 from tasker.logs import describe
 
 from .cancellation import outlast, passes_on_to
@@ -32,7 +32,8 @@ class AsyncResourcePool:
         self._number = 0
         self._closed = False
         self._filling: asyncio.Task[Any] | None = None
-        """The task of the loop that fills or refills the pool; there is one at a time."""
+        """The task of the loop that fills the pool, and then the one that refills it; there is one at a time."""
+        self._filled = False
 
     async def fill(self) -> None:
         """Makes the pool's resources. If one fails, destroys those that were made, and raises ``ResourceError``. Raises
@@ -42,10 +43,10 @@ class AsyncResourcePool:
         # In a task of its own, which a stop or kill cancels: the caller's is not theirs to cancel.
         engine = self._engine
         self._filling = filling = start_task(
-            engine.loop, self._filled(), f"{engine.config.name}-pool", contextvars.copy_context()
+            engine.loop, self._outcome_of_fill(), f"{engine.config.name}-pool", contextvars.copy_context()
         )
         struck = await outlast(filling, passes_on_to(filling))
-        self._filling = None
+        self._filling, self._filled = None, True
         try:
             if struck is not None:
                 await self._empty()
@@ -57,7 +58,7 @@ class AsyncResourcePool:
             error = None
             del struck  # its traceback holds this frame
 
-    async def _filled(self) -> BaseException | None:
+    async def _outcome_of_fill(self) -> BaseException | None:
         """Fills the pool. Returns the error, because a task of the loop that raises ``KeyboardInterrupt`` ends the loop."""
         try:
             await self._fill()
@@ -123,7 +124,7 @@ class AsyncResourcePool:
     async def _make_for_caller(self, what: str) -> AsyncResourceHandle:
         try:
             return await self._make()
-        except (KeyboardInterrupt, asyncio.CancelledError, GeneratorExit):
+        except (KeyboardInterrupt, asyncio.CancelledError, GeneratorExit, TaskKilled):
             raise
         except BaseException as error:
             raise ResourceError(f"failed to create {what}: {describe(error)}") from error
@@ -186,8 +187,9 @@ class AsyncResourcePool:
         # First: a resource that is released during the awaits below must not be added to the pool.
         self.shut()
         struck = await self._empty()
-        # What is made meanwhile is destroyed, too, before anything returns that waits for the end.
-        if self._filling is not None:
+        # What is made at the start is destroyed, too, before anything returns that waits for the end. A refill is reported
+        # for itself.
+        if self._filling is not None and not self._filled:
             struck = await outlast(self._filling) or struck
         if struck is not None:
             raise struck

@@ -101,6 +101,8 @@ class AsyncRunTask:
         engine.hooks.arrival()
         self._number += 1
         run = self._running[self._number] = _Run(self._number)
+        if engine.backend is not None:  # a kill does not cut off an ``on_create`` there
+            run.tell = _nothing
         try:
             handle, temporary = await self._pool.acquire()
             if not handle.usable:

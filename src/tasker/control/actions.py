@@ -113,6 +113,8 @@ class Abandon:
     seats: tuple[Seat, ...]
     pool: bool = False
     """Whether to stop waiting for the ``ClosePool``, too."""
+    refill: bool = False
+    """Whether to stop waiting for the ``RefillPool``, too."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,22 @@ class PoolState:
         self._missing = 0
         self._filling = False
         self._open = exists
-        self.alive: bool = exists
-        """Whether resources of the pool may be left."""
+        self._kept = exists
+
+    @property
+    def alive(self) -> bool:
+        """Whether resources of the pool may be left, or one is being made."""
+        return self._kept or self._filling
+
+    def closed(self) -> None:
+        """The resources are destroyed; one that is being made will be, too."""
+        self._kept = False
+
+    def abandon(self) -> tuple[bool, bool]:
+        """Stops waiting. Returns whether resources are left, and whether one is being made."""
+        left = self._kept, self._filling
+        self._kept = self._filling = False
+        return left
 
     @property
     def retry_at(self) -> float | None:

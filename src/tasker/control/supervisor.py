@@ -248,7 +248,7 @@ class Supervisor:
         return self._pool.refill_failed(event.error, now)
 
     def _pool_closed(self, event: ev.PoolClosed, now: float) -> list[act.Action]:
-        self._pool.alive = False
+        self._pool.closed()
         return []
 
     # -- scaling --------------------------------------------------------------------------------------------------
@@ -340,8 +340,7 @@ class Supervisor:
         left = self._workforce.abandon()
         self._abandoned += len(left)
         self._nothing_runs = True
-        pool, self._pool.alive = self._pool.alive, False
-        return [act.Abandon(left, pool), *([act.Retire(not_retired)] if not_retired > 0 else [])]
+        return [act.Abandon(left, *self._pool.abandon()), *([act.Retire(not_retired)] if not_retired > 0 else [])]
 
     def _close(self) -> list[act.Action]:
         if self.phase not in (Phase.CLOSING, Phase.KILLING) or not self._nothing_runs or self._pool.alive:

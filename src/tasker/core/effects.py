@@ -269,9 +269,11 @@ class Effects:
                 self._abandon_worker(worker)
             except BaseException as error:  # the other seats follow all the same
                 driver.log.fault(f"the end of worker {worker.name}", error)
-        if action.pool and driver.backend is None:  # else its sessions have just been ended by force
-            counts.abandoned.append("the pool of run_task (in on_destroy)")
-            driver.abandon_pool()
+        left = [hook for hook, is_left in (("on_create", action.refill), ("on_destroy", action.pool)) if is_left]
+        if left and driver.backend is None:  # else its sessions have just been ended by force
+            counts.abandoned.append(f"the pool of run_task (in {' or '.join(left)})")
+            if action.pool:
+                driver.abandon_pool()
         counts.abandoned += driver.abandon_callbacks()
         if counts.abandoned:
             driver.log.log("warning", "left behind: %s", ", ".join(counts.abandoned))

@@ -82,7 +82,13 @@ class AsyncRemoteResource(InlineSession):
 
     async def open(self) -> None:
         """Opens the session and waits for its resource; raises what the user's function raises."""
-        await self._opened.open()
+        try:
+            await self._opened.open()
+        except asyncio.CancelledError:
+            raise
+        except BaseException:
+            self._root.raise_if_cancelled()  # a kill has interrupted it
+            raise
         self.session: Session | None = self._opened.session
 
     def _gone(self) -> None:

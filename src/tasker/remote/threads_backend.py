@@ -88,6 +88,7 @@ class RemoteResource(InlineSession):
         except BaseException:
             session.kill()
             self._sessions.close(session)
+            self._root.raise_if_cancelled()  # a kill has interrupted it
             raise
 
     def run(self, context: Context, task: Callable[..., Any], args: tuple[Any, ...]) -> Any:

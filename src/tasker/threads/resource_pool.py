@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 
-from tasker.errors import ResourceError, ShutdownError
+from tasker.errors import ResourceError, ShutdownError, TaskKilled
 from tasker.logs import describe
 from tasker.worker_info import WorkerInfo
 
@@ -115,7 +115,7 @@ class ResourcePool:
     def _make(self, lease: Lease, what: str) -> ResourceHandle:
         try:
             lease.handle = made = self._maker.make()
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, TaskKilled):
             raise
         except BaseException as error:
             raise ResourceError(f"failed to create {what}: {describe(error)}") from error

@@ -394,6 +394,30 @@ def test_a_pool_that_is_not_closed_by_the_deadline() -> None:
     assert rig.do(ev.PoolClosed()) == []
 
 
+def test_the_end_waits_for_a_refill() -> None:
+    """What is being made for the pool is destroyed, or given up, before the end."""
+    for end in (ev.PoolRefilled(), ev.PoolRefillFailed("interrupted")):
+        rig = Rig(1, 1, has_pool=True).serving()
+        assert act.RefillPool() in rig.do(ev.PoolResourceLost())
+        rig.do(ev.StopRequested("bye"))
+        rig.do(ev.Drained())
+        rig.do(ev.PoolClosed())
+        assert retire_all(rig) == []
+        assert without_logs(rig.do(end)) == [act.Finish()]
+
+
+def test_a_refill_that_hangs() -> None:
+    """It is abandoned at the deadline of a kill; what comes from it later is dropped."""
+    rig = Rig(1, 1, has_pool=True).serving()
+    rig.do(ev.PoolResourceLost())
+    rig.do(ev.KillRequested("bye", deadline=5.0))
+    rig.do(ev.PoolClosed())
+    rig.do(ev.Drained())
+    assert retire_all(rig) == []
+    assert rig.do(ev.Wakeup(), 5.0) == [act.Abandon((), refill=True), act.Finish()]
+    assert without_logs(rig.do(ev.PoolRefillFailed("interrupted"))) == []
+
+
 def test_a_pool_that_is_closed_by_the_deadline() -> None:
     """Only the workers are abandoned."""
     rig = Rig(1, 1, has_pool=True).serving()

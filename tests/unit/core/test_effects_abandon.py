@@ -109,11 +109,24 @@ def test_the_pool_of_run_task() -> None:
     assert driver.shutdown_counts.abandoned[1:] == ["the pool of run_task (in on_destroy)", *driver.callbacks]
 
 
+def test_a_refill_of_the_pool() -> None:
+    """It is named; the pool is still closed by whoever waits for the end, unless that hangs, too."""
+    driver = FakeDriver()
+    Effects(driver).carry_out(act.Abandon((), refill=True))  # type: ignore[arg-type]
+    assert driver.calls == [("abandon_callbacks",)]
+    Effects(driver).carry_out(act.Abandon((), pool=True, refill=True))  # type: ignore[arg-type]
+    assert ("abandon_pool",) in driver.calls
+    assert driver.shutdown_counts.abandoned == [
+        "the pool of run_task (in on_create)",
+        "the pool of run_task (in on_create or on_destroy)",
+    ]
+
+
 def test_the_pool_of_a_backend() -> None:
     """Its sessions were ended by force, so it is not left behind."""
     driver = FakeDriver()
     driver.backend = FakeBackend()
-    Effects(driver).carry_out(act.Abandon((), pool=True))  # type: ignore[arg-type]
+    Effects(driver).carry_out(act.Abandon((), pool=True, refill=True))  # type: ignore[arg-type]
     assert driver.calls == [("abandon_callbacks",)]
     assert driver.shutdown_counts.abandoned == []
 
