@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import count
 from typing import Any
 
 import pytest
 
 from support.gates import Gate
 from support.observers import RecordingLogger
-from support.waiting import eventually
+from support.waiting import eventually, throughout
 from tasker import Context, MaxRetriesExceeded, WorkerLost
 
 from .tasks import left_over
@@ -268,6 +269,41 @@ async def test_a_resource_that_dies_under_a_task_that_swallows_it(make: Any) -> 
         assert await m.queue_task(swallows) == "kept"
         await eventually(lambda: m.stats().lost_workers == 1)
         assert isinstance(await m.queue_task(quick), Connection)
+
+
+@pytest.mark.parametrize("end", ["stop", "kill"])
+async def test_the_end_waits_for_a_pooled_resource_that_has_died(make: Any, end: str) -> None:
+    """A stop returns once its ``on_destroy`` has ended; a kill names it in the report, at its deadline."""
+    gate = Gate()
+    made = count()
+
+    @asynccontextmanager
+    async def slow() -> AsyncIterator[Connection]:
+        number = next(made)
+        try:
+            async with connect() as connection:
+                yield connection
+        finally:
+            if number == 0:
+                await gate.apass_through()
+
+    m = await make(resource=slow, resource_pool_size=1)
+    connection = await m.run_task(quick)
+    connection.broken.set()
+    await gate.arrivals(1)
+    await eventually(lambda: m.stats().available_resources == 1)
+    await m.queue_task(quick)
+    if end == "kill":
+        assert (await m.kill(0.3)).abandoned == ("the pool of run_task (in on_destroy)",)
+        gate.open()
+        await eventually(lambda: m.stats().resources.alive == 0)
+        return
+    stop = asyncio.create_task(m.stop())
+    await eventually(lambda: m.stats().resources.destroyed == 2, what="all others")
+    await throughout(lambda: not stop.done(), 0.05)
+    gate.open()
+    assert (await stop).abandoned == ()
+    assert (m.stats().resources.alive, m.stats().resources.destroyed) == (0, 3)
 
 
 async def test_a_pooled_resource_that_dies(make: Any) -> None:

@@ -86,6 +86,8 @@ class KeptResources:
         self._engine = engine
         self._on_lost = on_lost
         self._keepers: dict[AsyncResourceHandle, _Keeper] = {}
+        self._ending: set[asyncio.Task[None]] = set()
+        """The tasks of the resources that are being destroyed."""
 
     async def make(self, name: str) -> AsyncResourceHandle:
         """Makes a resource. Raises what the user's function raises. If the caller is cancelled meanwhile, cancels the
@@ -111,10 +113,19 @@ class KeptResources:
         """Destroys a resource, to the end also if the caller is cancelled meanwhile; raises that ``CancelledError``
         afterwards."""
         keeper = self._keepers.pop(handle)
+        self._ending.add(keeper.task)
+        keeper.task.add_done_callback(self._ending.discard)
         keeper.let_go()
         struck = await outlast(keeper.task)
         if struck is not None:
             raise struck
+
+    async def until_ended(self) -> asyncio.CancelledError | None:
+        """Waits for the resources that are being destroyed. Returns what ``outlast`` does."""
+        struck: asyncio.CancelledError | None = None
+        for task in list(self._ending):
+            struck = await outlast(task) or struck
+        return struck
 
 
 def _not_a_cancellation(error: BaseException | None) -> BaseException:

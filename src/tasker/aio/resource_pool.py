@@ -191,6 +191,8 @@ class AsyncResourcePool:
         # for itself.
         if self._filling is not None and not self._filled:
             struck = await outlast(self._filling) or struck
+        # One that has gone by itself is destroyed for no caller.
+        struck = await self._kept.until_ended() or struck
         if struck is not None:
             raise struck
 
