@@ -148,3 +148,16 @@ async def test_an_endless_burst_interval(engine: Any, kit: Any) -> None:
         m.resize(worker_count=2)
         await eventually(lambda: m.stats().active_workers == 2)
         assert (await m.stop()).killed is False
+
+
+@pytest.mark.parametrize("error", [ValueError("inbox"), SystemExit("inbox")], ids=repr)
+async def test_a_fault_behind_the_last_event(engine: Any, kit: Any, error: BaseException) -> None:
+    """It is logged, and what waits behind it is done."""
+    logger, called = RecordingLogger(), []
+    async with engine.manager(logger=logger) as m:
+        await m.queue_task(kit.returns())
+        internals.call_at_the_end(m.raw, lambda: raises(error), lambda: called.append("next"))
+        await m.stop()
+        await eventually(lambda: called == ["next"])
+        assert f"raised {type(error).__name__}: inbox" in logger.text("error")
+        assert m.stats().user_errors == 1

@@ -6,6 +6,7 @@ one file.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -34,6 +35,19 @@ def fail_next_close(manager: Any, error: BaseException) -> None:
         raise error
 
     engine.close = close
+
+
+def call_at_the_end(manager: Any, *calls: Callable[[], object]) -> None:
+    """Have the calls wait in the inbox of the engine behind its last event."""
+    engine = manager._engine
+    real, inbox = engine.forget_parent, engine._inbox
+
+    def forget_parent() -> None:
+        real()
+        for call in calls:
+            (inbox.append if isinstance(inbox, deque) else inbox.put)(call)
+
+    engine.forget_parent = forget_parent
 
 
 def workers_that_wait(manager: Any) -> int:

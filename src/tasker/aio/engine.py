@@ -141,10 +141,10 @@ class AsyncEngine(AsyncFutureOwner):
             while self._inbox:
                 event = self._inbox.popleft()
                 ticked = ticked or event == self._tick
-                if callable(event):
-                    event()
-                else:
-                    self.step(event, monotonic())
+                try:
+                    self._handle(event)
+                except BaseException as error:  # what was reported behind it must not be lost, at the end above all
+                    self.log.fault("the supervisor", error)
                 if not self._inbox:
                     self.judge_waits(monotonic(), tick=ticked)
                     ticked = False
@@ -152,6 +152,12 @@ class AsyncEngine(AsyncFutureOwner):
             # Also after an error: without the timer there would be no ticks and no deadlines any more.
             self._processing = False
             self._arm()
+
+    def _handle(self, event: ev.Event | Callable[[], None]) -> None:
+        if callable(event):
+            event()
+        else:
+            self.step(event, monotonic())
 
     def _arm(self) -> None:
         """Sets the timer to the next moment at which there is something to do."""

@@ -141,9 +141,13 @@ class Engine(FutureOwner):
         # finds it set, and drops its task itself (``Worker.send_back``).
         while not self.is_forked:
             try:
-                self._handle(self._inbox.get_nowait())
+                event = self._inbox.get_nowait()
             except queue.Empty:
                 return
+            try:
+                self._handle(event)
+            except BaseException as error:  # the next may be a task that has to get its outcome
+                self.log.fault("the supervisor's thread", error)
 
     def _next_turn(self, next_tick: float) -> float:
         """Handles the next event, and ticks if it is time. Returns when the next tick is due."""
