@@ -2,20 +2,21 @@
 ``await`` of tasks of the same manager.
 
 The thread sleeps in the loop's selector, whatever the loop waits for. It counts as blocked only if nothing else can wake
-it: no call is due, no timer is set, no file is watched, and each task of the loop waits for tasks of the manager, by
-``await``, ``gather`` or another task of the loop. A loop that does not show that (uvloop) is never taken for blocked.
+it: no call is due, no timer is set, no file is watched, and each task of the loop waits for tasks of the manager, in one of
+the ways of asyncio (``loop_futures``). A loop that does not show that (uvloop) is never taken for blocked.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from tasker.control.deadlock import Need
 from tasker.errors import DeadlockError
 
 from .future_log import Callback
+from .loop_futures import closed_over
 
 
 class CallbackOfLoop(Callback):
@@ -70,8 +71,11 @@ class LoopWait:
             if not bridges or not self._sleeps():
                 return None
             asyncio = sys.modules["asyncio"]
-            awaited = [one for task in asyncio.all_tasks(self.loop) for one in _leaves(task, asyncio.Task)]
-            own = tuple(bridges[one].future for one in awaited)
+            tasks = asyncio.all_tasks(self.loop)
+            known = closed_over({*tasks, *bridges})
+            if any(task._fut_waiter not in known for task in tasks):
+                return None
+            own = tuple(bridge.future for one, bridge in bridges.items() if one._callbacks)
         except (AttributeError, KeyError, RuntimeError):  # another loop, another future, or it has just changed
             return None
         # Again: it may have run meanwhile, and then what was read is of two moments.
@@ -108,13 +112,6 @@ def destination_of(fn: Any) -> Any:
         return None
     cells = dict(zip(fn.__code__.co_freevars, fn.__closure__ or (), strict=True))
     return cells["destination"].cell_contents if "destination" in cells else None
-
-
-def _leaves(task: Any, task_type: type) -> Iterator[Any]:
-    """Yields the futures that a task of the loop waits for, without other tasks; ``None`` if it does not wait."""
-    for one in getattr(task._fut_waiter, "_children", (task._fut_waiter,)):
-        if not isinstance(one, task_type) and not (one is not None and one.done()):
-            yield one
 
 
 def _fail(destination: Any, error: DeadlockError) -> None:

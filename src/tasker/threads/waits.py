@@ -141,6 +141,8 @@ class WaitRegistry(WaitSearch[Seat]):
             needs = self._needs()
             running = {self._engine.workers[seat].shard.future: seat for seat in needs}
             self.settle(needs, running, now)
+            if self._loops and self._engine.view.ready <= len(needs):
+                self._judge_hooks()
         # Outside of the lock: to wake a worker may take a lock of its wait.
         refused, self._refused = self._refused, []
         for wait, error in refused:
@@ -163,6 +165,20 @@ class WaitRegistry(WaitSearch[Seat]):
         wait = self._waits.pop(worker) if worker in self._waits else self._loops[worker]
         self._refused.append((wait, error))
 
+    def _judge_hooks(self) -> None:
+        """Refuses the waits of loops that run in ``on_create`` or ``on_destroy``, while no worker serves, unless another
+        one is about to."""
+        workers, starting = self._engine.workers, self._engine.view.starting
+        hooks = []
+        for seat, wait in self._loops.copy().items():
+            worker = workers.get(seat)
+            if worker is not None and worker.state is not WorkerState.READY and (need := wait.need()) is not None:
+                hooks.append((worker.name, wait, need.awaited[0]))
+                starting -= worker.state is WorkerState.STARTING
+        for name, wait, awaited in hooks if starting <= 0 else ():
+            text = f"on_create or on_destroy of worker {name} waits for {awaited} of its own manager"
+            self._refused.append((wait, DeadlockError(text)))
+
     def _needs(self) -> dict[Seat, Need[Any]]:
         workers = self._engine.workers
         for seat, loop_wait in self._loops.copy().items():
@@ -170,7 +186,8 @@ class WaitRegistry(WaitSearch[Seat]):
                 self._loops.pop(seat, None)
         # A thread that waits in a callback of its loop waits for that alone.
         waits: dict[Seat, BlockingWait] = {**self._loops, **self._waits}
-        needs = {seat: wait.need() for seat, wait in waits.items() if seat in workers}
+        serving = [seat for seat in waits if seat in workers and workers[seat].state is WorkerState.READY]
+        needs = {seat: waits[seat].need() for seat in serving}
         return {seat: need for seat, need in needs.items() if need is not None}
 
 

@@ -37,7 +37,44 @@ async def by_child(m: TaskManager[Any]) -> Any:
     return await asyncio.create_task(by_await(m))
 
 
-WAYS = [by_await, by_wrap_future, by_gather, by_child]
+async def by_wait(m: TaskManager[Any]) -> Any:
+    done, _ = await asyncio.wait([asyncio.ensure_future(by_await(m)), asyncio.wrap_future(m.submit(inner))])
+    return [one.result() for one in done]
+
+
+async def by_wait_first(m: TaskManager[Any]) -> Any:
+    futures = [asyncio.wrap_future(m.submit(inner)) for _ in range(2)]
+    done, _ = await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)
+    return done.pop().result()
+
+
+async def by_shield(m: TaskManager[Any]) -> Any:
+    return await asyncio.shield(asyncio.wrap_future(m.submit(inner)))
+
+
+async def by_group(m: TaskManager[Any]) -> Any:
+    try:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(by_await(m))
+            group.create_task(by_shield(m))
+    except BaseExceptionGroup as errors:
+        raise errors.exceptions[0] from None
+
+
+async def by_as_completed(m: TaskManager[Any]) -> Any:
+    return [await one for one in asyncio.as_completed([by_await(m), by_shield(m)])]
+
+
+async def by_wait_for(m: TaskManager[Any]) -> Any:
+    return await asyncio.wait_for(asyncio.wrap_future(m.submit(inner)), None)
+
+
+async def by_all_of_it(m: TaskManager[Any]) -> Any:
+    return await asyncio.gather(asyncio.shield(asyncio.gather(by_group(m), by_wait(m))), by_as_completed(m))
+
+
+WAYS = [by_await, by_wrap_future, by_gather, by_child, by_wait, by_wait_first, by_shield, by_group]
+WAYS += [by_as_completed, by_wait_for, by_all_of_it]
 
 
 def outer(ctx: Context, resource: Any, m: TaskManager[Any], way: Way) -> Any:
@@ -63,6 +100,90 @@ def test_an_await_beside_a_free_worker(threads: Any, way: Way) -> None:
         m = threads.build(burst_interval=0.02, **config)
         m.submit(outer, m, way).result(20)
         wait_until(lambda m=m: internals.workers_that_wait(m) == 0)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_an_await_in_on_create_of_the_only_worker(threads: Any, way: Way) -> None:
+    """It raises DeadlockError there within a tick."""
+    errors: list[BaseException] = []
+    made = threading.Event()
+
+    def create() -> object:
+        made.wait(20)
+        if not errors:
+            try:
+                asyncio.run(way(m))  # type: ignore[arg-type]
+            except BaseException as error:
+                errors.append(error)
+        return object()
+
+    m = threads.build(burst_interval=0.02, on_create=create)
+    made.set()
+    assert m.submit(inner).result(20) == "inner"
+    assert isinstance(errors[0], DeadlockError)
+    assert "on_create" in str(errors[0])
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_an_await_in_on_create_beside_another_worker(threads: Any, way: Way) -> None:
+    """It is fine where another worker serves, or is about to."""
+    results: list[Any] = []
+    second, made = threading.Event(), threading.Event()
+
+    def create() -> object:
+        made.wait(20)
+        if not second.is_set():
+            second.set()
+            results.append(asyncio.run(way(m)))  # type: ignore[arg-type]
+        else:
+            ticks = internals.count_ticks(m)
+            wait_until(lambda: len(ticks) >= 3)
+        return object()
+
+    m = threads.build(burst_interval=0.02, worker_count=2, on_create=create)
+    made.set()
+    wait_until(lambda: results)
+    assert m.submit(inner).result(20) == "inner"
+    assert m.stats().failing_creations == 0
+
+
+async def wait_first(futures: list[Any]) -> Any:
+    done, _ = await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)
+    return done.pop().result()
+
+
+async def wait_all(futures: list[Any]) -> Any:
+    done, _ = await asyncio.wait(futures, return_when=asyncio.FIRST_EXCEPTION)
+    return done.pop().result()
+
+
+async def gathered(futures: list[Any]) -> Any:
+    return await asyncio.gather(*futures)
+
+
+async def completed(futures: list[Any]) -> Any:
+    return await next(iter(asyncio.as_completed(futures)))
+
+
+@pytest.mark.parametrize("way", [wait_first, wait_all, gathered, completed])
+def test_a_wait_that_another_thread_may_end(threads: Any, way: Any) -> None:
+    """It is no deadlock, in whatever way a future of that thread is waited for beside a task of the manager."""
+
+    async def waits(m: TaskManager[Any]) -> Any:
+        loop = asyncio.get_running_loop()
+        other: asyncio.Future[Any] = loop.create_future()
+
+        def end() -> None:
+            ticks = internals.count_ticks(m)
+            wait_until(lambda: len(ticks) >= 3)
+            loop.call_soon_threadsafe(other.set_exception, KeyError("other"))
+
+        threading.Thread(target=end).start()
+        return await way([asyncio.shield(asyncio.wrap_future(m.submit(inner))), other])
+
+    m = threads.build(burst_interval=0.01)
+    with pytest.raises(KeyError, match="other"):
+        m.submit(outer, m, waits).result(20)
 
 
 def test_the_awaiting_task_may_catch_it(threads: Any) -> None:
