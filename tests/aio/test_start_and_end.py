@@ -4,6 +4,7 @@ for the end are refused."""
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -321,3 +322,54 @@ async def test_an_error_at_the_very_end(make: Any) -> None:
     m._engine.forget_parent = fails
     await m.stop()
     assert m.stats().user_errors == 1
+
+
+def end_of_loop() -> Callable[[], None]:
+    """Make a function that cancels all tasks that are made from now on, as ``asyncio.run`` does at its end."""
+    before = asyncio.all_tasks()
+
+    def cancel_all() -> None:
+        for task in asyncio.all_tasks() - before:
+            task.cancel()
+
+    return cancel_all
+
+
+async def test_the_loop_ends_as_run_task_returns_its_resource(make: Any) -> None:
+    """The resource is destroyed and the call counted, though what sees to it has not begun."""
+    cancel_all = end_of_loop()
+
+    async def last(ctx: Context, resource: Any) -> None:
+        asyncio.get_running_loop().call_soon(cancel_all)
+
+    m = await make(cancel_grace=30)
+    caller = asyncio.create_task(m.run_task(last))
+    await asyncio.wait([caller])
+    await m.stop()
+    assert m.stats().resources.alive == 0
+    assert m.stats().done_tasks == m.stats().accepted_tasks == 1
+
+
+@pytest.mark.parametrize("action", ["close_pool", "refill_pool"])
+async def test_the_loop_ends_as_the_pool_is_seen_to(make: Any, action: str) -> None:
+    """The idle resources are destroyed, and the end waits for no refill that has not begun."""
+
+    async def fails(ctx: Context, resource: Any) -> None:
+        raise OSError("sick")
+
+    cancel_all = end_of_loop()
+    m = await make(cancel_grace=30, resource_pool_size=2, check_health=lambda error: False)
+    act = getattr(m._engine, action)
+
+    def acts() -> None:
+        act()
+        cancel_all()
+
+    setattr(m._engine, action, acts)
+    await m.queue_task(quick)
+    caller = asyncio.create_task(m.run_task(fails))
+    await asyncio.wait([caller])
+    stop = asyncio.create_task(m.stop())
+    await asyncio.wait([stop])
+    assert (await m.stop()).seconds < 10
+    assert m.stats().resources.alive == 0

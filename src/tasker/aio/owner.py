@@ -25,7 +25,7 @@ from .counters import AsyncShard
 from .future import QUEUED, RUNNING, AsyncTaskFuture
 from .queue import AsyncTaskQueue
 from .queue_slots import AsyncQueueSlots
-from .tasks import start_task
+from .tasks import start_duty
 from .worker import AsyncWorker
 
 
@@ -45,7 +45,7 @@ class AsyncFutureOwner(EngineCore[AsyncWorker], abc.ABC):
     def spawn(self, coroutine: Coroutine[Any, Any, None], name: str) -> None:
         """Runs a coroutine of the library in a task of its own."""
         # It is kept until it ends, because the loop itself has only weak references to its tasks.
-        task = start_task(self.loop, coroutine, f"{self.config.name}-{name}")
+        task = start_duty(self.loop, coroutine, f"{self.config.name}-{name}")
         self._background_tasks.add(task)
         task.add_done_callback(self._background_tasks.discard)
 

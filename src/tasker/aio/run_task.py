@@ -27,7 +27,7 @@ from .ports import EngineForInlineTasks
 from .reentrancy import current, hook_scope
 from .resource_handle import AsyncResourceHandle
 from .resource_pool import AsyncResourcePool
-from .tasks import start_task
+from .tasks import start_duty
 from .user_functions import FunctionCaller, in_context
 
 
@@ -228,7 +228,7 @@ class AsyncRunTask:
             return
         # In a task of its own, because the caller may be cancelled meanwhile: neither may that strike ``check_health``
         # or ``on_destroy``, nor may it be lost there.
-        closing = start_task(
+        closing = start_duty(
             engine.loop,
             self._close(handle, temporary, usable, blamed, lambda: self._leave(stamps, error, cancelled)),
             f"{engine.config.name}-run-task-end",
