@@ -255,3 +255,15 @@ async def test_point_09_the_report_of_a_kill_that_gave_up(engine: Any, kit: Any)
         report = await m.kill(0.2)
         assert 0.19 <= report.seconds < 20
         gate.open()
+
+
+async def test_point_09_kill_without_time(engine: Any, kit: Any) -> None:
+    """kill(0) returns at once, and every task has its outcome then."""
+    gate = engine.gate()
+    async with engine.manager(worker_count=2) as m:
+        futures = [await m.submit(kit.holds(gate)) for _ in range(5)]
+        await gate.arrivals(2)
+        report = await m.kill(0)
+        assert [future.done() for future in futures] == [True] * 5
+        assert report.killed_tasks == 5
+        gate.open()

@@ -339,7 +339,8 @@ class AsyncEngine(AsyncFutureOwner):
 
     async def wait_finished(self, since: float, limit: float | None) -> StopReport:
         """Waits for the end, at most ``limit`` seconds after ``since``, and returns the report."""
-        if not self.finished.is_set():
+        # Also after the last event: a kill without time ends all in one step, and what it has cut off follows.
+        if not self.finished.is_set() or not all(task.done() for task in self._leaving):
             # The supervisor keeps the deadline; the half second is for the loop to get there while it is busy.
             end = None if limit is None else max(0.0, since + limit + 0.5 - monotonic())
             # A task of its own, and ``wait``: a caller that is cancelled ends its own waiting and nothing else.
