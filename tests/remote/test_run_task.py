@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from support.toy_session import ToyBackend, ToySession
-from tasker import AsyncTaskManager, Config
+from support.toy_session import ToyBackend, ToySession, ToySessions
+from tasker import AsyncTaskManager, Config, TaskKilled
 
 
 def manager(**options: Any) -> AsyncTaskManager[Any]:
     """One with a single resource for `run_task`."""
     config = {"worker_count": 1, "max_worker_count": 1, "resource_pool_size": 1, "max_temporary_resources": 0}
-    return AsyncTaskManager(Config(on_create=object, backend=ToyBackend(), **{**config, **options}))
+    return AsyncTaskManager(Config(backend=ToyBackend(), **{"on_create": object, **config, **options}))
 
 
 async def echo(ctx: Any, resource: Any, value: Any) -> Any:
@@ -65,4 +65,33 @@ def test_a_call_whose_sending_fails_half_way(monkeypatch: pytest.MonkeyPatch) ->
                 assert await m.run_task(echo, 2) == 2
 
     monkeypatch.setattr(ToySession, "send", failing)
+    asyncio.run(main())
+
+
+def test_a_session_that_is_opened_after_a_kill(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It makes no resource, which nothing would interrupt any more; the call that needs it ends with TaskKilled."""
+    new, opening, killed = ToySessions._new, threading.Event(), threading.Event()
+    made: list[int] = []
+
+    def late(self: ToySessions, *args: Any) -> ToySession:
+        opening.set()
+        assert killed.wait(30)
+        return new(self, *args)
+
+    async def main() -> None:
+        def create() -> None:
+            made.append(1)
+
+        async with manager(max_temporary_resources=1, resource_pool_size=0, on_create=create) as m:
+            await m.queue_task(echo, 1)
+            monkeypatch.setattr(ToySessions, "_new", late)
+            call = asyncio.create_task(m.run_task(echo, 2))
+            await asyncio.to_thread(opening.wait, 30)
+            await m.kill(0)
+            killed.set()
+            with pytest.raises(TaskKilled):
+                async with asyncio.timeout(30):
+                    await call
+            assert made == [1]
+
     asyncio.run(main())

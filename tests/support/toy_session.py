@@ -135,6 +135,8 @@ class ToyWatch:
     def _call(self) -> None:
         if not self._closed:
             self._on_ready()
+            if self._mailbox.closed:  # before it was watched, perhaps: its end is the last news
+                self._notify()
 
 
 class ToySession(Session):

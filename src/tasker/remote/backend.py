@@ -46,6 +46,7 @@ class SessionsBackend(ABC):
 
     def kill_all(self) -> None:
         """See ``RemoteBackend``."""
+        self._sessions.bar()
         self._sessions.kill_all()
 
     def finish(self) -> None:

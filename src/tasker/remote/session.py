@@ -270,6 +270,7 @@ class Sessions(ABC, Generic[S]):
         self.suspects: Suspects = Suspects()
         self._lock = threading.Lock()
         self._open: dict[S, None] = {}
+        self._barred = False
         self._finished = False
         self._released = False
 
@@ -283,7 +284,10 @@ class Sessions(ABC, Generic[S]):
         # Before it starts, so that ``kill_all`` reaches one whose start hangs.
         with self._lock:
             self._open[session] = None
+            late = self._barred
         try:
+            if late:  # nothing would end it any more
+                raise WorkerLost(f"worker {name} was not started: its manager has ended")
             self._start(session)
         except BaseException:
             self.close(session)
@@ -313,6 +317,11 @@ class Sessions(ABC, Generic[S]):
         with self._lock:
             self._finished = True
         self._release_if_empty()
+
+    def bar(self) -> None:
+        """Lets no session start any more. Before ``kill_all``."""
+        with self._lock:
+            self._barred = True
 
     def cancel_all(self, cause: BaseException) -> None:
         """Cancels whatever runs in a session, tasks of ``run_task`` included."""
