@@ -13,7 +13,7 @@ from hypothesis import Phase as Step
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from stateful.model import BUSY, ENDING, IDLE, STARTING, Model, Worker
+from stateful.model import BUSY, ENDING, IDLE, RETIRE, STARTING, Model, Worker
 from tasker.control import events as ev
 from tasker.control.lifecycle import Phase
 from tasker.control.retries import RetryPolicy
@@ -189,6 +189,14 @@ class SupervisorMachine(RuleBasedStateMachine):
         worker = self.pick(number, STARTING, IDLE, BUSY, ENDING)
         self.model.gone(worker, ev.WorkerDied(worker.seat, "boom"))
 
+    @precondition(lambda self: RETIRE in self.model.tokens and some(IDLE)(self))
+    @rule(number=PICK)
+    def worker_is_lost_when_it_is_to_retire(self, number: int) -> None:
+        """A worker obeys a `Retire`, and dies before it can report that."""
+        worker = self.pick(number, IDLE)
+        self.model.tokens.remove(RETIRE)
+        self.model.gone(worker, ev.WorkerDied(worker.seat, "boom", may_have_retired=True))
+
     @precondition(lambda self: self.model.refilling)
     @rule(well=st.booleans())
     def refill_ends(self, well: bool) -> None:
@@ -217,12 +225,12 @@ class SupervisorMachine(RuleBasedStateMachine):
             "lost": ev.WorkerDied(seat, "late"),
         }
         self.model.deliver()
-        before = self.model.supervisor.view()
+        before, finished = self.model.supervisor.view(), self.model.finished
         self.model.report(events[kind])
         self.model.deliver()
         after = self.model.supervisor.view()
         assert (after.lost, after.replaced) == (before.lost, before.replaced)
-        if self.model.finished:
+        if finished:  # before: otherwise the end may have been found right behind the report
             assert after == before
 
     @precondition(lambda self: any(ghost.task for ghost in self.model.ghosts))

@@ -15,6 +15,7 @@ from tasker.threads import queue as queues
 from tasker.threads.future_log import Ending
 from tasker.threads.queue import RETIRE, TaskQueue
 from unit.futures import new
+from unit.interrupts import Moments
 
 HIGH, NORMAL, LOW = Priority
 
@@ -113,16 +114,48 @@ def test_discard_keeps_retire() -> None:
     queue.retire(1)
     task = new()
     queue.put(task, NORMAL)
-    queue.discard(task)
-    queue.discard(task)
+    for _ in range(2):
+        rest = queue.discard(task)
+        if rest is not None:
+            rest()
     assert [token for token in drain(queue) if token is RETIRE] == [RETIRE]
+
+
+@pytest.mark.parametrize("queued", [0, 2])
+@pytest.mark.parametrize("retiring", [0, 1, 2])
+def test_discard_that_is_interrupted(retiring: int, queued: int) -> None:
+    """Wherever Ctrl-C strikes, no Retire is lost, and each task has its token."""
+    functions = [TaskQueue.discard, TaskQueue._remove]
+    queue, task = TaskQueue(), new()
+
+    def discard() -> None:
+        queue.put(task, NORMAL)
+        for _ in range(queued):
+            queue.put(new(), NORMAL)
+        queue.retire(retiring)
+        rest = moments.call(lambda: queue.discard(task))
+        if rest is not None:
+            rest()
+
+    for number in range(200):
+        queue, moments = TaskQueue(), Moments(number, functions)
+        try:
+            discard()
+        except KeyboardInterrupt:
+            pass
+        tokens = [queue.tokens.get() for _ in range(queue.tokens.qsize())]
+        assert tokens.count(RETIRE) == retiring, moments.struck
+        assert tokens.count(None) >= len(queue.waiting()) >= queued, moments.struck
+        if moments.struck is None:
+            break
+    assert number > 3
 
 
 def test_discard_from_a_long_queue(monkeypatch: Any) -> None:
     """In a very long queue an ended task stays, and a sweep is due once half of the tasks have ended."""
     monkeypatch.setattr(tombstones, "LONG", 2)
     queue, tasks = filled([NORMAL] * 6)
-    assert [queue.discard(task) for task in tasks[1:5]] == [False, False, True, False]
+    assert [queue.discard(task) for task in tasks[1:5]] == [None, None, queue.sweep, None]
     assert drain(queue) == tasks
 
 
@@ -296,7 +329,8 @@ def test_a_token_for_each_task(steps: list[str]) -> None:
             queue.retire(1)
             retiring += 1
         elif step == "discard" and queue.waiting():
-            queue.discard(queue.waiting()[-1])
+            if (rest := queue.discard(queue.waiting()[-1])) is not None:
+                rest()
         elif step == "take" and not queue.tokens.empty():
             if queue.tokens.get() is RETIRE:
                 retiring -= 1

@@ -114,6 +114,8 @@ class WorkerDied:
 
     seat: Seat
     reason: str
+    may_have_retired: bool = False
+    """Whether something has interrupted it, perhaps in between obeying a ``Retire`` and reporting that."""
 
 
 @dataclass(frozen=True, slots=True)

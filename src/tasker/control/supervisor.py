@@ -222,7 +222,7 @@ class Supervisor:
         return []
 
     def _worker_lost(self, event: ev.WorkerDied, now: float) -> list[act.Action]:
-        return self._workforce.died(event.seat, event.reason, now)
+        return self._workforce.died(event.seat, event.reason, now, may_have_retired=event.may_have_retired)
 
     @property
     def _serving(self) -> bool:

@@ -108,10 +108,14 @@ class Workforce:
         if self.table.move(seat, WorkerMove.ENDED):
             self._overdue.forget(seat)
 
-    def died(self, seat: Seat, reason: str, now: float) -> list[act.Action]:
-        """A worker is gone, and its resource was not destroyed."""
+    def died(self, seat: Seat, reason: str, now: float, *, may_have_retired: bool = False) -> list[act.Action]:
+        """A worker is gone, and its resource was not destroyed. ``may_have_retired``: it may have taken an order to retire."""
+        served = self.table.states.get(seat) is _READY
         if not self.table.move(seat, WorkerMove.LOST):
             return []
+        if served and may_have_retired:
+            # In doubt: a count too high keeps the last worker of a stop for ever, one too low costs one resource.
+            self.surplus.obeyed()
         self.lost += 1
         self.surplus.forget(seat)
         self._overdue.forget(seat)

@@ -6,7 +6,7 @@ Narrow on purpose: a backend does not depend on whatever is not named here. ``An
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tasker.config import Config
@@ -108,6 +108,9 @@ class BackendEngine(WindowEngine, Protocol):
     def pool(self) -> RemotePool: ...
     def report(self, event: ev.Event) -> None:
         """Hands an event to the supervisor."""
+
+    def soon(self, call: Callable[[], None]) -> None:
+        """Makes a call soon, between two events that the supervisor handles."""
 
 
 class LoopBackendEngine(BackendEngine, Protocol):

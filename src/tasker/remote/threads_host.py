@@ -9,6 +9,7 @@ For a session that dies while its worker waits for tasks, see ``targeted_wakeup`
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from tasker.control import events as ev
@@ -83,12 +84,13 @@ class RemoteHost:
             self._after_exit(session, window)
         except BaseException as fault:  # no memory, or a fault of ours
             session.kill()
+            self._retiring = False  # ``WorkerDied.may_have_retired`` tells the supervisor
             self._after_exit(session, window, fault)
             raise
         finally:
             self.window = None
             if self._retiring:  # the session ended for another reason, so another worker has to retire
-                self._queue.retire(1)
+                self._engine.soon(partial(self._queue.retire, 1))
             self._destroyed = window.destroyed
 
     def destroy(self) -> None:

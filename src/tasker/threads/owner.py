@@ -125,8 +125,9 @@ class FutureOwner(EngineCore[Worker], abc.ABC):
     def left_queue(self, future: TaskFuture[Any]) -> None:
         """See ``Owner``."""
         # A kill empties the queue itself, without a search for each task.
-        if not self.killed and self.queue.discard(future):
-            self.soon(self.queue.sweep)
+        rest = None if self.killed else self.queue.discard(future)
+        if rest is not None:
+            self.soon(rest)
         # Only a manager that ends waits for the last task.
         if self.door:
             self.check_drained()

@@ -16,7 +16,8 @@ from __future__ import annotations
 import itertools
 import queue
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 from tasker.core import tombstones
@@ -112,37 +113,42 @@ class TaskQueue:
         # One token too many does no harm (``take`` returns None); one too few would leave a task in the queue for ever.
         self.tokens.put(None)
 
-    def discard(self, future: TaskFuture[Any]) -> bool:
+    def discard(self, future: TaskFuture[Any]) -> Callable[[], None] | None:
         """Removes a task that has ended. In a long queue it stays for a while, without its function and arguments:
-        until its turn comes, or half of the queue has ended. Then this returns True, and ``sweep`` is due."""
+        until its turn comes, or half of the queue has ended. Returns what the supervisor's thread then has to do, in
+        which, other than in this one, no interrupt strikes; None if that is nothing."""
         queued = sum(map(len, self.levels))
         if queued > tombstones.LONG:
-            return self._tombstones.add(queued)
+            return self.sweep if self._tombstones.add(queued) else None
         token: object = None
         try:
             # A token is taken first, as a worker does, so that the numbers of tokens and tasks still match afterwards.
-            token = self.tokens.get_nowait()
-            self._discard_for(token, future)
+            # By a step of an iterator, for the reason that ``ThreadHost._serve`` has: it cannot be lost on its way here.
+            for token in iter(self.tokens.get_nowait, self):  # noqa: B007
+                break
         except queue.Empty:  # workers have taken all tokens: one of them will find the task
-            pass
+            return None
+        if token is not None:
+            # Back at once, by a call of C: a ``RETIRE`` that is lost is one worker that never ends. It is now behind tokens
+            # of tasks, and its place is before them.
+            self.tokens.put(token)
+            return partial(self.retire, 0) if token is RETIRE else None
+        try:
+            if not self._remove(future):
+                self.tokens.put(None)
         except BaseException:  # interrupted; one token too many does no harm, see ``replace_token``
-            self.tokens.put(token)
+            self.tokens.put(None)
             raise
-        return False
+        return None
 
-    def _discard_for(self, token: object, future: TaskFuture[Any]) -> None:
-        if token is None:
-            for level in self.levels:
-                try:
-                    level.remove(future)
-                    return
-                except ValueError:
-                    continue
-            self.tokens.put(token)
-        elif token is RETIRE:
-            self.retire(1)  # puts it back to the front
-        else:
-            self.tokens.put(token)
+    def _remove(self, future: TaskFuture[Any]) -> bool:
+        for level in self.levels:
+            try:
+                level.remove(future)
+                return True
+            except ValueError:
+                continue
+        return False
 
     def sweep(self) -> None:
         """Removes the tasks that have ended. For the supervisor's thread alone, in which no asynchronous exception
@@ -172,7 +178,8 @@ class TaskQueue:
         return len(tasks) if copied is None else sum(not future.done() for future in copied)
 
     def retire(self, count: int) -> None:
-        """Has ``count`` workers end: idle ones at once, otherwise those that first finish a task. Costs O(queued)."""
+        """Has ``count`` workers end: idle ones at once, otherwise those that first finish a task. Costs O(queued). For
+        the supervisor's thread alone: the tokens are for a moment only here."""
         # The tokens for RETIRE have to come before those of the tasks. Tokens of tasks are all alike, so they can be
         # taken out and put behind. A worker that finds no token meanwhile waits a moment.
         found = {CHECK_SESSION: 0, RETIRE: count, None: 0}

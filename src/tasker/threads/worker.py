@@ -98,11 +98,11 @@ class Worker:
             if self.engine.is_forked:
                 raise  # raised by the task in the child; shown as in any thread
             # Not an error of the task: an asynchronous exception, no memory, or a fault of the library. It may have
-            # struck anywhere, also between taking a token and taking the task.
+            # struck anywhere, also between taking a token and taking the task, or reporting that this worker retires.
             self.engine.log.fault(f"worker {self.name}", error)
             self._lose_task(error)
             self.engine.queue.replace_token()
-            return ev.WorkerDied(self.seat, describe(error))
+            return ev.WorkerDied(self.seat, describe(error), may_have_retired=True)
         return ev.WorkerEnded(self.seat)
 
     def skip(self, future: TaskFuture[Any]) -> None:

@@ -13,6 +13,7 @@ from unit.hooks import HookedList
 from support.observers import RecordingLogger
 from support.waiting import Call, wait_until
 from tasker import WorkerLost
+from tasker.control import events as ev
 from tasker.threads.future_log import DONE, RUN
 
 
@@ -128,3 +129,27 @@ def test_a_token_that_went_with_the_worker(threads: Any) -> None:
         assert isinstance(first.exception(20), WorkerLost)
         assert second.result(20) == "value"
         audit(m, done=3)
+
+
+def test_a_worker_that_is_struck_when_it_is_to_retire(threads: Any) -> None:
+    """A worker that is struck before it can report that it retires was counted as one of those that go: the other one
+    stays, and a stop ends."""
+    with threads.build(worker_count=2, max_worker_count=2) as m:
+        wait_until(lambda: m.stats().active_workers == 2)
+        report = m._engine.report
+        strikes = [strike]
+
+        def struck(event: Any) -> None:
+            if type(event) is ev.WorkerRetiring and strikes:
+                strikes.pop()()
+            report(event)
+
+        m._engine.report = struck
+        m.resize(worker_count=1, max_worker_count=1)
+        wait_until(lambda: m.stats().lost_workers == 1)
+        handled = threading.Event()
+        m._engine.soon(handled.set)
+        assert handled.wait(20)  # and with it whatever followed
+        assert (m._engine.view.ready, m._engine.view.starting, m._engine.view.retiring) == (1, 0, 0)
+        assert m.submit(works).result(20) == "value"
+        assert Call(m.stop).outcome(20).killed is False

@@ -126,6 +126,39 @@ def test_lost_while_ending() -> None:
     assert (rig.view.lost, rig.view.replaced) == (1, 1)
 
 
+def interrupted(slot: int) -> ev.WorkerDied:
+    """The worker of that slot was interrupted, and whether it was about to retire is not known."""
+    return ev.WorkerDied(seat(slot), "boom", may_have_retired=True)
+
+
+def test_lost_when_it_was_to_retire() -> None:
+    """It is the one that goes: the other one stays, and is not replaced at the end either."""
+    rig = Rig(2, 2).serving()
+    assert without_logs(rig.do(ev.Resized(1, 1))) == [act.Retire(1)]
+    assert without_logs(rig.do(interrupted(2))) == []
+    assert (rig.view.ready, rig.view.retiring) == (1, 0)
+    rig.do(ev.StopRequested("stop"))
+    assert without_logs(rig.do(ev.Drained())) == [act.Retire(1)]
+
+
+def test_lost_while_another_one_is_to_retire() -> None:
+    """If it was not about to retire, one more than should obeys the Retire, and is replaced."""
+    rig = Rig(2, 2).serving()
+    rig.do(ev.Resized(1, 1))
+    assert without_logs(rig.do(interrupted(1))) == []
+    assert rig.do(ev.WorkerRetiring(seat(2))) == []
+    assert rig.ended(seat(2)) == [start(1, 3)]
+
+
+def test_interrupted_after_it_has_said_that_it_retires() -> None:
+    """The Retire is counted as obeyed once."""
+    rig = Rig(3, 3).serving()
+    rig.do(ev.Resized(1, 1))
+    rig.do(ev.WorkerRetiring(seat(1)))
+    assert without_logs(rig.do(interrupted(1))) == []
+    assert (rig.view.ready, rig.view.retiring) == (2, 1)
+
+
 def test_a_worker_that_a_cancelled_task_has_spoiled_is_replaced() -> None:
     """It counts as replaced, and another one starts when it has ended."""
     rig = Rig(2, 2).serving()
