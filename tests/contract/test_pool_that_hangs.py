@@ -133,3 +133,30 @@ async def test_a_second_stop_while_the_pool_is_destroyed(engine: Any, kit: Any) 
         await asyncio.wait_for(second, 20)
         assert m.stats().resources.alive == 0
         await asyncio.wait_for(first, 20)
+
+
+@pytest.mark.parametrize("drained", [False, True])
+async def test_a_kill_during_a_stop_without_a_limit(engine: Any, kit: Any, drained: bool) -> None:
+    """The kill returns at its deadline and names the pool in its report, before and after the last task has ended."""
+    gate, tasks = engine.gate(), engine.gate()
+    async with engine.manager(resources=Clinging(gate), resource_pool_size=1) as m:
+        task = await m.submit(kit.holds(tasks))
+        await tasks.arrivals(1)
+        stop = asyncio.create_task(m.stop())
+        await eventually(lambda: m.raw.closed)
+        if drained:
+            tasks.open()
+            await gate.arrivals(1)
+        kill = asyncio.create_task(m.kill(0.2))
+        if not drained:
+            await eventually(task.done)
+            tasks.open()
+        report = await asyncio.wait_for(kill, 20)
+        assert report.killed
+        in_process = m.raw.config.backend is None
+        assert [name for name in report.abandoned if "pool" in name] == (
+            ["the pool of run_task (in on_destroy)"] if in_process else []
+        )
+        gate.open()
+        await asyncio.wait_for(stop, 20)
+        assert (await m.kill(0)).abandoned == report.abandoned

@@ -18,6 +18,7 @@ from typing import Any, Protocol
 
 from tasker.config import Config
 from tasker.context import Context
+from tasker.control import actions as act
 from tasker.control import events as ev
 from tasker.control.lifecycle import DoorMove
 from tasker.core.effects import Effects
@@ -231,7 +232,7 @@ class Engine(FutureOwner):
 
     def close_pool(self) -> None:
         """See ``Driver``."""
-        self._pool_keeper.close()
+        self._pool_keeper.close(killing=self.killed)
 
     def abandon_pool(self) -> None:
         """See ``Driver``."""
@@ -323,17 +324,21 @@ class Engine(FutureOwner):
     def wait_finished(self, since: float, limit: float | None) -> StopReport:
         """Waits for the end and for the threads, at most ``limit`` seconds after ``since``, and returns the report."""
         # The supervisor keeps the deadline; the half second is for its thread to get there on a busy machine.
-        end = None if limit is None else since + limit + 0.5
+        deadline = None if limit is None else since + limit
+        end = None if deadline is None else deadline + 0.5
         try:
             self.finished.wait(seconds_until(end))
         except BaseException:  # interrupted: this thread will not close the pool
             self._pool_keeper.waiter_closes = False
             raise
         if end is None and self.killed:
-            end = monotonic() + self.config.cancel_grace  # a callback of ``Context.on_cancel`` may hang
+            # A callback of ``Context.on_cancel`` may hang.
+            end = deadline = monotonic() + self.config.cancel_grace
         self._helpers.join(self.thread, end)
-        if self.finished.is_set():
-            self._pool_keeper.complete(end)
+        # The supervisor is through, and it was another thread, without a limit, that had to close the pool.
+        if self.finished.is_set() and not self._pool_keeper.complete(deadline):
+            self.bar()
+            self.effects.carry_out(act.Abandon((), pool=True))
         return self.stop_report(since, self.ended_at if self.finished.is_set() else monotonic())
 
     # -- the exit of the interpreter, and fork --------------------------------------------------------------------

@@ -25,6 +25,8 @@ class PoolKeeper:
         The waiting thread most often made the pool's resources, and some insist on that thread."""
         self._thread: threading.Thread | None = None
         self._abandoned = False
+        self._to_abandon = [True]
+        """Emptied by the thread with a limit that gives the pool up: of several, one can."""
 
     # -- in the supervisor's thread -------------------------------------------------------------------------------
 
@@ -44,9 +46,10 @@ class PoolKeeper:
         else:
             self._reports.report(ev.PoolRefilled())
 
-    def close(self) -> None:
+    def close(self, *, killing: bool) -> None:
         """Begins to destroy the idle resources, and reports the end of that, unless a waiting thread sees to it."""
-        if self.waiter_closes:
+        # A kill has a deadline, at which it names what has not ended; nobody could give up what the waiting thread does.
+        if self.waiter_closes and not killing:
             self._reports.report(ev.PoolClosed())
         else:
             self._close_apart()
@@ -73,21 +76,24 @@ class PoolKeeper:
         """Closes what the supervisor has never closed: a pool without resources, or one whose closing thread was
         interrupted."""
         if not self.waiter_closes and not self._pool.closed:
-            self.close()
+            self._close_apart()
 
     # -- in a thread that waits for the end -----------------------------------------------------------------------
 
-    def complete(self, end: float | None) -> None:
-        """Closes the pool, or waits up to ``end`` (None: without a limit) until another thread has closed it."""
+    def complete(self, end: float | None) -> bool:
+        """Closes the pool, or waits up to ``end`` (None: without a limit) until another thread has closed it. Returns False
+        if the caller, the first for whom that lasts too long, has to abandon it."""
         if self._abandoned or self._pool.emptied:
-            return
+            return True
         if end is None:
             self._pool.close()
-            return
+            return True
         # Another thread closes it, or was interrupted while it did. A thread with a limit must not call ``on_destroy``
         # itself, which may hang.
         self._close_apart()
         if self._thread is not None:
             self._thread.join(seconds_until(end))
-            if self._thread.is_alive():
-                self._helpers.forget(self._thread)
+        try:
+            return self._pool.emptied or not self._to_abandon.pop()
+        except IndexError:
+            return True
