@@ -56,7 +56,7 @@ class Watched(ThreadsWindow):
         self.noted.append("counted")
 
     def _give_context(self, future: Any, context: Any) -> bool:
-        assert self._session.lock.locked()
+        assert self._session.lock.held()
         assert self._session.in_flight, "nothing takes back what is being noted"
         self.noted.append("has a context")
         return False
@@ -101,17 +101,17 @@ class Guarded(deque[Any]):
         self.held: list[bool] = []
 
     def __iter__(self) -> Iterator[Any]:
-        self.held.append(self.lock.locked())
+        self.held.append(self.lock.held())
         return super().__iter__()
 
     def clear(self) -> None:
         """Note, and do it."""
-        self.held.append(self.lock.locked())
+        self.held.append(self.lock.held())
         super().clear()
 
     def popleft(self) -> Any:
         """The same."""
-        self.held.append(self.lock.locked())
+        self.held.append(self.lock.held())
         return super().popleft()
 
 
@@ -121,6 +121,22 @@ class GivesBack(Watched):
     def give_back(self, tasks: Any, *, first: bool) -> None:
         """Note it."""
         self.noted += [(number, first) for number, _, _ in tasks]
+
+
+class Interrupted(GivesBack):
+    """A finalizer that runs while it notes that the first task begins takes everything back."""
+
+    def _count(self, future: Any) -> None:
+        self.recall()
+        self.noted.append("counted")
+
+
+def test_a_finalizer_takes_back_nothing_that_is_being_noted(session: ProcessSession) -> None:
+    """In the same thread it neither waits for the lock nor goes on without it, but is served afterwards."""
+    assert session.send([(1, Future(), 1), (2, Future(), 1)]) == ([], 64)
+    window = Interrupted(session)
+    Call(window._begin).outcome(10)
+    assert window.noted == ["counted", "has a context", (1, True), (2, True)]
 
 
 def test_a_dead_session_is_emptied_under_its_lock(session: ProcessSession) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from tasker.context import Cause, Context
 from tasker.errors import TaskKilled
 
@@ -28,6 +30,7 @@ class RemoteContext(Context):
         super().cancel(cause)
         fired: BaseException | None = self._cause
         assert fired is not None
-        self._session.cancel(self.number, fired)
+        if not self._session.lock.put_off(partial(self._session.cancel, self.number, fired)):
+            self._session.cancel(self.number, fired)
         if not isinstance(fired, TaskKilled):  # a kill has a deadline of its own
             self._session.cut_off_after(self._session.grace, self.number, PATIENCE)

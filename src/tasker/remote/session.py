@@ -28,6 +28,7 @@ from tasker.worker_info import WorkerInfo
 
 from .events import SessionEvent
 from .graces import graces
+from .session_lock import SessionLock
 from .suspects import Suspects
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ class Session(ABC):
         until a message comes that was sent after the judgement."""
         self.closed: bool = False
         """Whether nothing is exchanged any more."""
-        self.lock: threading.Lock = threading.Lock()
+        self.lock: SessionLock = SessionLock()
         """Held while ``in_flight``, ``begun`` or ``closed`` changes; except that the driver alone removes the first
         task in flight."""
 
@@ -268,7 +269,7 @@ class Sessions(ABC, Generic[S]):
     def __init__(self, options: SessionOptions) -> None:
         self.options: SessionOptions = options
         self.suspects: Suspects = Suspects()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # reentrant: a signal handler may ask for ``stats()`` in the middle of this
         self._open: dict[S, None] = {}
         self._barred = False
         self._finished = False

@@ -237,7 +237,9 @@ class InFlightWindow(ABC):
             self.give_back(back, first=first)
 
     def recall(self) -> None:
-        """``take_back`` of what was sent ahead, for another thread than the worker's."""
+        """``take_back`` of what was sent ahead, for another thread than the worker's, or a finalizer in this one."""
+        if self._session.lock.put_off(self.recall):
+            return
         if len(self._session.in_flight) > 1:
             self.take_back()
             self._nudge()
