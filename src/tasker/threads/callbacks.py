@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from .future_log import Callback, callback_runner
@@ -25,6 +26,8 @@ class CallbackThread:
         self._helpers = helpers
         self._due: deque[tuple[Any, Sequence[Callback]]] = deque()
         """The first one is being called, or is next."""
+        self._running = False
+        """Whether a thread calls them, or is about to."""
         self._thread: threading.Thread | None = None
         # Orders the end of the thread and the next callback. Reentrant, because a finalizer may end a task in the middle.
         self._lock = threading.RLock()
@@ -39,16 +42,16 @@ class CallbackThread:
     def _pass_on(self, future: Any, callbacks: Sequence[Callback]) -> None:
         with self._lock:
             self._due.append((future, callbacks))
-            if self._thread is not None:
+            if self._running:
                 return
-            try:
+            # Before the thread starts: a finalizer that ends a task meanwhile must not start another one.
+            self._running = True
+            with suppress(Exception):  # no more threads, as while the interpreter exits
                 self._thread = self._helpers.start(self._call_all, "callbacks", "a callback")
                 return
-            except Exception:  # no more threads, as while the interpreter exits
-                self._due.pop()
         callback_runner.passed_on_to = None
         try:
-            callback_runner.call(future, callbacks)
+            self._call_all()
         finally:
             self.serve_this_thread()
 
@@ -56,7 +59,7 @@ class CallbackThread:
         while True:
             with self._lock:
                 if not self._due:
-                    self._thread = None
+                    self._running, self._thread = False, None
                     break
                 future, callbacks = self._due[0]
             try:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from support.waiting import Call, throughout, wait_until
-from tasker import DeadlockError, MaxRetriesExceeded, TaskKilled
+from tasker import DeadlockError, MaxRetriesExceeded, Priority, TaskKilled
 
 
 def sick(ctx: Any, resource: Any) -> None:
@@ -208,3 +208,48 @@ def test_a_loop_in_a_worker_of_another_manager_does_not_wait_for_callbacks(threa
         Call(m.kill, 0.2).outcome(20)
         assert answer.result(20) == "in time"
         gate.open()
+
+
+@pytest.mark.parametrize("threads_left", [True, False])
+def test_a_finalizer_that_ends_a_task_while_its_thread_starts(threads: Any, threads_left: bool) -> None:
+    """There is one such thread at a time, and it calls the callbacks in order; so does the supervisor's own where there are
+    no more threads."""
+    gate, called, others = threads.gate(), [], []
+
+    def callback(number: int) -> Any:
+        def call(value: Any, error: Any) -> None:
+            called.append(number)
+            idents.add(threading.get_ident())
+            if number == 1:
+                gate.pass_through()
+
+        return call
+
+    idents: set[int] = set()
+    with unhealthy(threads, worker_count=2, max_worker_count=2) as m:
+        m.submit(lambda ctx, resource: gate.pass_through())
+        gate.wait_arrivals(1)
+        start = m._engine._helpers.start
+
+        def starts(target: Any, name: str, what: str) -> threading.Thread:
+            while others:
+                others.pop(0).cancel()  # as a finalizer may do in here
+            if not threads_left:
+                raise RuntimeError("can't start new thread")
+            return start(target, name, what)
+
+        m._engine._helpers.start = starts
+        held = m.submit(lambda ctx, resource: gate.pass_through())
+        gate.wait_arrivals(2)
+        others += [m.submit(sick, callback=callback(number)) for number in (2, 3)]
+        first = m.submit(sick, callback=callback(1), priority=Priority.HIGH)
+        error = MaxRetriesExceeded("no", 1)
+        m._engine.soon(lambda: m._engine.fail_queued(first, error))
+        gate.wait_arrivals(3)
+        gate.open()
+        wait_until(lambda: len(called) == 3)
+        assert called == [1, 2, 3]
+        assert len(idents) == 1
+        assert (idents == {m._engine.thread.ident}) is not threads_left
+        held.result(20)
+        assert Call(m.stop).outcome(20).killed is False
