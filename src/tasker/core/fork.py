@@ -37,8 +37,14 @@ def disable_in_children(inherited: Inherited, signums: tuple[int, ...] = ()) -> 
             os.register_at_fork(before=_before, after_in_parent=_after, after_in_child=_forked)
 
 
+def _living() -> list[Inherited]:
+    # By ``keyrefs``, which copies in one step: another thread may add to the dictionary at any time.
+    living = [reference() for reference in _inherited.keyrefs()]
+    return [inherited for inherited in living if inherited is not None]
+
+
 def _before() -> None:
-    signums = {signum for each in list(_inherited.values()) for signum in each}
+    signums = {signum for inherited in _living() for signum in _inherited.get(inherited, ())}
     if signums:
         _masks[threading.get_ident()] = signal.pthread_sigmask(signal.SIG_BLOCK, signums)
 
@@ -52,7 +58,7 @@ def _after() -> None:
 def _forked() -> None:
     errors: list[BaseException] = []
     # The latest first: each puts back what it found, such as a signal handler.
-    for inherited in reversed(list(_inherited)):
+    for inherited in reversed(_living()):
         try:
             inherited.forked()
         except BaseException as error:  # the others have to be disabled all the same

@@ -90,6 +90,30 @@ def test_one_that_fails(hooks: list[Any]) -> None:
     assert signal.SIGUSR2 not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
 
 
+class Disturbed(dict[Any, Any]):
+    """Another thread adds to it while it is looked through."""
+
+    def items(self) -> Any:
+        """Add one after the first."""
+        for number, item in enumerate(super().items()):
+            if not number:
+                self[object()] = ()
+            yield item
+
+
+def test_another_thread_that_starts_a_manager(hooks: list[Any]) -> None:
+    """It may do so at any moment of a fork: the signals are blocked, and what there was is disabled."""
+    things = [Thing(), Thing()]
+    for thing in things:
+        fork.disable_in_children(thing, (signal.SIGUSR2,))
+    fork._inherited.data = Disturbed(fork._inherited.data)  # type: ignore[attr-defined]
+    (hook,) = hooks
+    hook["before"]()
+    assert signal.SIGUSR2 in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    hook["after_in_child"]()
+    assert [thing.forks for thing in things] == [1, 1]
+
+
 def test_signals_that_a_child_must_not_receive_too_early(hooks: list[Any]) -> None:
     """They are blocked in the forking thread during the fork, and as before on both sides afterwards."""
     thing, blocked = Thing(), lambda: signal.SIGUSR2 in signal.pthread_sigmask(signal.SIG_BLOCK, ())
