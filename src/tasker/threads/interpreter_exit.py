@@ -48,7 +48,8 @@ def _at_exit(fn: Callable[[], None]) -> None:
 
 
 def _stop_all() -> None:
-    engines = [engine for engine in list(_engines) if not engine.is_forked]
+    # ``copy`` of what is inside, which is one step: another thread may start a manager meanwhile.
+    engines = [engine for known in _engines.data.copy() if (engine := known()) is not None and not engine.is_forked]  # type: ignore[attr-defined]
     # All of them begin before the first one is waited for, so that they end at the same time.
     for engine in engines:
         engine.begin_exit()
