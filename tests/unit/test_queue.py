@@ -204,6 +204,52 @@ def test_sweep_beside_others(monkeypatch: pytest.MonkeyPatch) -> None:
     assert drain(queue) == [*tasks[1:], later]
 
 
+@pytest.mark.parametrize("taken", [False, True])
+def test_sweep_beside_a_submitter_at_its_last_moment(taken: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A task that is queued while older ones are for a moment only in the sweep comes behind these, unless a worker is so
+    fast that it takes it at once."""
+    monkeypatch.setattr(queues, "_FRONT", 1)
+    queue, tasks = filled([NORMAL] * 5)
+    later: list[Any] = []
+
+    class Beside(deque[Any]):
+        """Lets two submitters in before the tasks come back, and one afterwards."""
+
+        def submit(self) -> None:
+            later.append(new())
+            later[-1].id = 100 + len(later)
+            self.append(later[-1])
+            queue.tokens.put(None)
+
+        def extend(self, tasks: Any) -> None:
+            """Adds tasks."""
+            self.submit()
+            self.submit()
+            super().extend(tasks)
+            self.submit()
+
+        def remove(self, task: Any) -> None:
+            """Removes a task, if it is there."""
+            if taken and task is later[0]:
+                super().remove(task)
+            super().remove(task)
+
+    for number, task in enumerate(tasks):
+        task.id = number
+    queue.levels = (deque(), Beside(tasks), deque())
+    tasks[2]._end(Ending(ValueError()))
+    queue.sweep()
+    left = drain(queue)
+    assert left == [
+        tasks[0],
+        tasks[1],
+        tasks[3],
+        tasks[4],
+        *(later[1:] if taken else later),
+        *([None] if taken else []),
+    ]
+
+
 def test_sweep_beside_a_worker_that_has_yet_to_take_its_task(monkeypatch: pytest.MonkeyPatch) -> None:
     """It finds the oldest task afterwards, and each of the others has its token."""
     monkeypatch.setattr(queues, "_FRONT", 0)

@@ -232,7 +232,8 @@ def _one_by_one(level: deque[TaskFuture[Any]]) -> Iterator[TaskFuture[Any]]:
 
 def _sweep_level(level: deque[TaskFuture[Any]]) -> int:
     """Removes ended tasks, except from the front, and keeps the order of the others. Returns how many were removed."""
-    behind = (_copied(level) or [])[_FRONT:]
+    before = _copied(level) or []
+    behind = before[_FRONT:]
     if not behind:  # or too much goes on there
         return 0
     # From the right end, so that a worker finds the oldest task at the left one all the time. Submitters may append
@@ -244,9 +245,27 @@ def _sweep_level(level: deque[TaskFuture[Any]]) -> int:
     known = set(map(id, behind))
     waiting = [future for future in behind if id(future) in there and not future.done()]
     waiting += sorted((future for future in taken if id(future) not in known), key=_number)
-    # A task that is appended between the last ``pop`` and this comes before these, and none is lost.
     level.extend(waiting)
+    if waiting:
+        _put_behind(level, waiting[0], before)
     return len(taken) - len(waiting)
+
+
+def _put_behind(level: deque[TaskFuture[Any]], first: TaskFuture[Any], before: list[TaskFuture[Any]]) -> None:
+    """Moves what a submitter has appended just before ``first`` came back behind what is older. ``before``: what was in
+    the level then."""
+    known = set(map(id, before))
+    ahead = itertools.takewhile(lambda future: future is not first, _copied(level) or ())
+    for future in [future for future in ahead if id(future) not in known and future.id > first.id]:
+        try:
+            level.remove(future)
+        except ValueError:  # a worker has taken it
+            continue
+        # Its place counts from the right end: workers take tasks from the left one meanwhile.
+        newer = 0
+        while newer < len(level) and level[-1 - newer].id > future.id:
+            newer += 1
+        level.insert(len(level) - newer, future)
 
 
 def _number(future: TaskFuture[Any]) -> int:
