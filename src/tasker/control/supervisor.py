@@ -127,7 +127,6 @@ class Supervisor:
             retiring=surplus.retiring,
             base=scaler.base,
             most=scaler.most,
-            limit=scaler.limit,
             may_grow=workforce.may_grow(serving=self._serving, draining=self.phase is Phase.DRAINING),
             lost=workforce.lost,
             replaced=workforce.replaced,

@@ -49,8 +49,6 @@ class View:
     """``worker_count`` as it is now; ready workers beyond it are burst workers."""
     most: int
     """``max_worker_count`` as it is now."""
-    limit: int
-    """The most workers that can serve the queue."""
     may_grow: bool
     """Whether a further worker may be made before one of the ready ones ends."""
     lost: int

@@ -35,11 +35,12 @@ def test_ready() -> None:
 def test_view() -> None:
     """The view shows bounds and counts."""
     view = Rig(2, 4).serving().view
-    assert (view.base, view.most, view.limit) == (2, 4, 4)
+    assert (view.base, view.most) == (2, 4)
     assert (view.starting, view.ready, view.ending) == (0, 2, 0)
     assert (view.lost, view.replaced, view.abandoned) == (0, 0, 0)
     assert (view.failing_creations, view.creation_error) == (0, None)
-    assert Rig(2, 4, scales=False).view.limit == 2
+    assert view.may_grow
+    assert not Rig(2, 4, scales=False).serving().view.may_grow
 
 
 def test_unhealthy_with_headroom() -> None:
