@@ -333,9 +333,9 @@ class Supervisor:
             return [act.Interrupt()] if self._deadline.interrupts(now) else []
         if self.phase is not Phase.KILLING:
             return self._kill(ev.KillRequested("the timeout of stop has passed", deadline=now + self._grace), now)
-        # If the deadline has already passed when the kill arrives, idle workers have not been retired yet. They are
-        # abandoned like the others, but can end.
-        not_retired = self._workforce.staying
+        # Idle workers are abandoned like the others, but can end. They have not been retired yet if the deadline has already
+        # passed when the kill arrives; nor has a worker that began to serve in the moment in which it was to be dropped.
+        not_retired = self.table.count(_STARTING, _READY) - self._workforce.surplus.retiring
         left = self._workforce.abandon()
         self._abandoned += len(left)
         self._nothing_runs = True

@@ -9,6 +9,7 @@ from unit.hooks import HookedList
 
 from support.waiting import Call, wait_until
 from tasker import ShutdownError, TaskCancelled, TaskKilled
+from tasker.control import events as ev
 from tasker.threads.future_log import BACK, RUN
 from tasker.threads.queue_slots import QueueSlots
 
@@ -155,3 +156,25 @@ def test_the_deadline_of_a_kill_while_a_task_is_about_to_start(threads: Any, mom
             future.result(20)
         wait_until(lambda: counts(m) == (2, 0, 0, 2))
         assert (gate.arrived, m.metrics().total_tasks_failed) == (1, 0)
+
+
+def test_the_deadline_of_a_kill_while_a_worker_begins_to_serve(threads: Any) -> None:
+    """A worker that has found that it is not to be dropped, and is abandoned before the supervisor learns of that, ends and
+    destroys its resource."""
+    gate = threads.gate()
+    with threads.build(worker_count=1, max_worker_count=1) as m:
+        wait_until(lambda: m.stats().active_workers == 1)
+        report = m._engine.report
+
+        def reports(event: Any) -> None:
+            if type(event) is ev.WorkerReady:
+                gate.pass_through()
+            report(event)
+
+        m._engine.report = reports
+        m.resize(worker_count=2, max_worker_count=2)
+        gate.wait_arrivals(1)
+        report_of_kill = Call(m.kill, 0.1).outcome(20)
+        assert len(report_of_kill.abandoned) == 1
+        gate.open()
+        wait_until(lambda: m.stats().resources.alive == 0)

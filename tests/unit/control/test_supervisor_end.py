@@ -155,7 +155,8 @@ def test_abandon() -> None:
 
 
 def test_abandon_workers_of_each_state() -> None:
-    """Workers that start or end are abandoned as well as those that serve."""
+    """Workers that start or end are abandoned as well as those that serve. One that was to be dropped, but has begun to
+    serve, gets its Retire."""
     rig = Rig(3, 3)
     rig.do(ev.Started())
     rig.ready(seat(1))
@@ -163,7 +164,7 @@ def test_abandon_workers_of_each_state() -> None:
     rig.unhealthy(seat(2))
     rig.do(ev.KillRequested("bye", deadline=5.0))
     actions = rig.do(ev.Wakeup(), 5.0)
-    assert actions == [act.Abandon((seat(1), seat(2), seat(3))), act.Finish()]
+    assert actions == [act.Abandon((seat(1), seat(2), seat(3))), act.Retire(1), act.Finish()]
 
 
 def test_abandon_no_worker() -> None:
