@@ -46,6 +46,7 @@ class Worker:
         """Acquired once, and not released: by what comes first, the worker with its resource or ``give_up``."""
         self.name: str = f"{engine.config.name}-{seat.slot}"
         self.host: Host = engine.new_host(self)
+        self._destroys = False
         # A daemon: a thread that is stuck in user code must not keep the interpreter from exiting. The others are ended
         # in an orderly way before that, by ``interpreter_exit``.
         self.thread: threading.Thread = threading.Thread(target=self.run, name=self.name, daemon=True)
@@ -56,6 +57,13 @@ class Worker:
         this_thread.worker = self
         try:
             self._live()
+        except BaseException as error:
+            if self.engine.is_forked:
+                raise  # raised by the task in the child; shown as in any thread
+            # An asynchronous exception between two steps. Without a last report, a stop would wait for this worker for ever.
+            died = self._lost(error)
+            self._destroy()
+            self.engine.report(died)
         finally:
             this_thread.worker = None  # the exiting thread has other things to do afterwards
 
@@ -82,11 +90,17 @@ class Worker:
         self.state = WorkerState.ENDING
         # Reported only after the resource is destroyed: the supervisor counts the worker against the maximum until
         # then, and a stop waits for it.
-        try:
-            self.host.destroy()
-        except BaseException as error:  # not of on_destroy, which is guarded: of the backend, or no memory
-            engine.log.fault(f"the end of worker {self.name}", error)
+        self._destroy()
         engine.report(last)
+
+    def _destroy(self) -> None:
+        """Destroys the resource, unless that was begun."""
+        try:
+            if not self._destroys:
+                self._destroys = True
+                self.host.destroy()
+        except BaseException as error:  # not of on_destroy, which is guarded: of the backend, or no memory
+            self.engine.log.fault(f"the end of worker {self.name}", error)
 
     def _serve_guarded(self) -> ev.Event:
         """Serves until the worker has to end. Returns the event to report after the resource was destroyed."""
@@ -96,14 +110,18 @@ class Worker:
             return ev.WorkerDied(self.seat, str(error))
         except BaseException as error:
             if self.engine.is_forked:
-                raise  # raised by the task in the child; shown as in any thread
-            # Not an error of the task: an asynchronous exception, no memory, or a fault of the library. It may have
-            # struck anywhere, also between taking a token and taking the task, or reporting that this worker retires.
-            self.engine.log.fault(f"worker {self.name}", error)
-            self._lose_task(error)
-            self.engine.queue.replace_token()
-            return ev.WorkerDied(self.seat, describe(error), may_have_retired=True)
+                raise  # see ``run``
+            return self._lost(error)
         return ev.WorkerEnded(self.seat)
+
+    def _lost(self, error: BaseException) -> ev.Event:
+        """Ends the task of this worker after what is not an error of it: an asynchronous exception, no memory, or a fault of
+        the library. Returns the event to report after the resource was destroyed."""
+        # It may have struck anywhere, also between taking a token and taking the task, or reporting that this worker retires.
+        self.engine.log.fault(f"worker {self.name}", error)
+        self._lose_task(error)
+        self.engine.queue.replace_token()
+        return ev.WorkerDied(self.seat, describe(error), may_have_retired=True)
 
     def skip(self, future: TaskFuture[Any]) -> None:
         """Drops a task that was cancelled before a worker took it, or must not start because of a kill."""

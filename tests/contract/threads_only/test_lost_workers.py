@@ -12,7 +12,7 @@ from unit.hooks import HookedList
 
 from support.observers import RecordingLogger
 from support.waiting import Call, wait_until
-from tasker import WorkerLost
+from tasker import MaxRetriesExceeded, WorkerLost
 from tasker.control import events as ev
 from tasker.threads.future_log import DONE, RUN
 
@@ -153,3 +153,42 @@ def test_a_worker_that_is_struck_when_it_is_to_retire(threads: Any) -> None:
         assert (m._engine.view.ready, m._engine.view.starting, m._engine.view.retiring) == (1, 0, 0)
         assert m.submit(works).result(20) == "value"
         assert Call(m.stop).outcome(20).killed is False
+
+
+@pytest.mark.parametrize("event", [ev.WorkerReady, ev.WorkerEnded])
+def test_a_worker_that_is_struck_between_two_steps(threads: Any, event: type) -> None:
+    """One that is struck outside of its loop is lost, its resource is destroyed, and it is replaced."""
+    strikes = [strike]
+    with threads.build(check_health=lambda error: False, max_retries=0) as m:
+        wait_until(lambda: m.stats().active_workers == 1)
+        report = m._engine.report
+
+        def struck(reported: Any) -> None:
+            if type(reported) is event and strikes:
+                strikes.pop()()
+            report(reported)
+
+        m._engine.report = struck
+        with pytest.raises(MaxRetriesExceeded):  # which has the worker replaced
+            m.submit(lambda ctx, resource: 1 / 0).result(20)
+        wait_until(lambda: m.stats().lost_workers == 1)
+        assert m.submit(works).result(20) == "value"
+        assert Call(m.stop).outcome(20).killed is False
+        ledger = m.stats().resources
+        assert ledger.created == ledger.destroyed
+
+
+def test_a_worker_that_is_struck_while_it_sees_to_its_task(threads: Any) -> None:
+    """A second exception, while the worker ends the task in which the first one has struck it, takes nothing from that."""
+    with threads.build() as m:
+        future = struck(m, threads.gate(), works, RUN, "before")
+        fault, strikes = m._engine.log.fault, [strike]
+
+        def faults(where: str, error: BaseException) -> None:
+            if strikes:
+                strikes.pop()()
+            fault(where, error)
+
+        m._engine.log.fault = faults
+        assert isinstance(future.exception(20), WorkerLost)
+        audit(m, done=2)
