@@ -145,7 +145,7 @@ m.stop()
 LOCKS = {
     "the slots of the queue": "m._engine.queue_slots._lock",
     "the waits": "m._engine.waits._lock",
-    "a view": "view._changed",
+    "a view": "view._lock",
 }
 
 

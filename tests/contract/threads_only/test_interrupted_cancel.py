@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -61,8 +62,7 @@ def test_shutdown_of_a_view_wakes_up_once(threads: Any, tasks: int) -> None:
         view.submit(gate.pass_through)
         for _ in range(tasks):
             view.submit(int)
-        real = view._changed.notify_all
-        view._changed.notify_all = lambda: (wakeups.append(1), real())
+        view._waiting.append(SimpleNamespace(put=wakeups.append))
         shutdown = Call(view.shutdown)
         gate.open()
         shutdown.outcome(20)
