@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 from collections import deque
 from collections.abc import Iterator
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from support.waiting import Call
 from tasker import Config, Context, ProcessBackend, TaskKilled
 from tasker.process.parent.session import ProcessSession
+from tasker.remote.context import RemoteContext
 from tasker.remote.events import SKIPPED
 from tasker.remote.threads_window import ThreadsWindow
 
@@ -24,6 +26,10 @@ class Engine:
     config = Config(on_create=object, worker_count=1)
     killed = False
     door = 0
+
+    def __init__(self) -> None:
+        self.later: list[Any] = []
+        self.soon = self.later.append
 
 
 class Worker:
@@ -56,7 +62,7 @@ class Watched(ThreadsWindow):
         self.noted.append("counted")
 
     def _give_context(self, future: Any, context: Any) -> bool:
-        assert self._session.lock.held()
+        assert self._session.held()
         assert self._session.in_flight, "nothing takes back what is being noted"
         self.noted.append("has a context")
         return False
@@ -101,17 +107,17 @@ class Guarded(deque[Any]):
         self.held: list[bool] = []
 
     def __iter__(self) -> Iterator[Any]:
-        self.held.append(self.lock.held())
+        self.held.append(self.lock._is_owned())
         return super().__iter__()
 
     def clear(self) -> None:
         """Note, and do it."""
-        self.held.append(self.lock.held())
+        self.held.append(self.lock._is_owned())
         super().clear()
 
     def popleft(self) -> Any:
         """The same."""
-        self.held.append(self.lock.held())
+        self.held.append(self.lock._is_owned())
         return super().popleft()
 
 
@@ -136,7 +142,36 @@ def test_a_finalizer_takes_back_nothing_that_is_being_noted(session: ProcessSess
     assert session.send([(1, Future(), 1), (2, Future(), 1)]) == ([], 64)
     window = Interrupted(session)
     Call(window._begin).outcome(10)
-    assert window.noted == ["counted", "has a context", (1, True), (2, True)]
+    assert window.noted == ["counted", "has a context"]
+    (later,) = window._any_engine.later  # type: ignore[attr-defined]
+    later()
+    assert window.noted[2:] == [(1, True), (2, True)]
+
+
+def test_a_finalizer_cancels_in_the_child_once_it_may(session: ProcessSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where its own thread is in the middle of something, another thread waits until that has ended."""
+    cancelled: queue.SimpleQueue[Any] = queue.SimpleQueue()
+
+    def cancel(number: int, cause: BaseException) -> None:
+        with session.lock:
+            cancelled.put((number, cause))
+
+    monkeypatch.setattr(session, "cancel", cancel)
+    context = RemoteContext(Context(), session, 1)
+    cause = TaskKilled("so it is")  # which sets no grace
+    with session.lock:
+        context.cancel(cause)
+        assert cancelled.empty()
+    assert cancelled.get(timeout=10) == (1, cause)
+
+
+def test_a_recall_after_the_end(session: ProcessSession) -> None:
+    """An engine that has ended makes such a call at once; nothing is left to take back."""
+    assert session.send([(1, Future(), 1), (2, Future(), 1)]) == ([], 64)
+    window = Interrupted(session)
+    window._any_engine.soon = lambda call: call()  # type: ignore[method-assign]
+    Call(window._begin).outcome(10)
+    assert window.noted == ["counted", "has a context"]
 
 
 def test_a_dead_session_is_emptied_under_its_lock(session: ProcessSession) -> None:

@@ -4,7 +4,6 @@ session for."""
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections import Counter, deque
 from collections.abc import Callable
 from typing import Any
@@ -15,7 +14,6 @@ from support.resources import ScriptedResources
 from support.toy_session import ToyBackend, ToySession
 from support.waiting import Call, eventually, wait_until
 from tasker import AsyncTaskManager, Config, TaskManager
-from tasker.remote.session_lock import SessionLock
 
 TASKS = 400
 
@@ -112,37 +110,3 @@ def test_on_asyncio(cancelled: list[Any]) -> None:
 
     Call(asyncio.run, main()).outcome(60)
     resources.check_all_ended_once()
-
-
-def test_the_lock() -> None:
-    """It is a lock; calls are put off by its holder alone, and made in order once it is released."""
-    lock, made = SessionLock(), []
-    assert not lock.put_off(lambda: made.append("at once"))
-    with lock:
-        assert lock.held()
-        assert lock.put_off(lambda: made.append(1))
-        assert Call(lock.put_off, made.append).outcome() is False
-        with lock:
-            assert lock.put_off(lambda: made.append((2, lock.held())))
-        assert made == []
-        assert Call(lock.acquire, False).outcome() is False
-    assert made == [1, (2, False)]
-    assert not lock.held()
-
-
-def test_the_lock_of_a_condition() -> None:
-    """A condition may be made of it, as the toys do."""
-    lock, told = SessionLock(), []
-    changed = threading.Condition(lock)  # type: ignore[arg-type]
-
-    def wait() -> bool:
-        with changed:
-            told.append(lock.put_off(lambda: told.append("put off")))
-            return changed.wait_for(lambda: len(told) > 2, 20)
-
-    waiting = Call(wait)
-    wait_until(lambda: told == [True, "put off"], what="what was put off is called where the wait releases the lock")
-    with changed:
-        told.append("enough")
-        changed.notify_all()
-    assert waiting.outcome(20)

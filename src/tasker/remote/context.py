@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+import threading
 
 from tasker.context import Cause, Context
 from tasker.errors import TaskKilled
@@ -30,7 +30,10 @@ class RemoteContext(Context):
         super().cancel(cause)
         fired: BaseException | None = self._cause
         assert fired is not None
-        if not self._session.lock.put_off(partial(self._session.cancel, self.number, fired)):
+        if self._session.held():
+            # In another thread, which waits until the session may be used again.
+            threading.Thread(target=self._session.cancel, args=(self.number, fired), daemon=True).start()
+        else:
             self._session.cancel(self.number, fired)
         if not isinstance(fired, TaskKilled):  # a kill has a deadline of its own
             self._session.cut_off_after(self._session.grace, self.number, PATIENCE)

@@ -87,6 +87,9 @@ class WindowEngine(Protocol):
     def drop(self, future: Any) -> None:
         """Ends a task that is not running as killed."""
 
+    def soon(self, call: Callable[[], None]) -> None:
+        """Makes a call soon, between two events that the supervisor handles."""
+
 
 class RemotePool(Protocol):
     """The pool of ``run_task``, as far as its resources may die."""
@@ -108,9 +111,6 @@ class BackendEngine(WindowEngine, Protocol):
     def pool(self) -> RemotePool: ...
     def report(self, event: ev.Event) -> None:
         """Hands an event to the supervisor."""
-
-    def soon(self, call: Callable[[], None]) -> None:
-        """Makes a call soon, between two events that the supervisor handles."""
 
 
 class LoopBackendEngine(BackendEngine, Protocol):

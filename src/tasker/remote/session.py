@@ -28,7 +28,6 @@ from tasker.worker_info import WorkerInfo
 
 from .events import SessionEvent
 from .graces import graces
-from .session_lock import SessionLock
 from .suspects import Suspects
 
 if TYPE_CHECKING:
@@ -94,7 +93,9 @@ class Session(ABC):
         until a message comes that was sent after the judgement."""
         self.closed: bool = False
         """Whether nothing is exchanged any more."""
-        self.lock: SessionLock = SessionLock()
+        # Reentrant only because such a lock knows its holder; see ``held``. A lock of C, which is taken and released in one
+        # step: a function in Python could leave it locked where Ctrl-C strikes.
+        self.lock: threading.RLock = threading.RLock()
         """Held while ``in_flight``, ``begun`` or ``closed`` changes; except that the driver alone removes the first
         task in flight."""
 
@@ -107,6 +108,12 @@ class Session(ABC):
     @abstractmethod
     def dead(self) -> bool:
         """Whether what the resource lives in is gone. Never true before its last events can be had."""
+
+    def held(self) -> bool:
+        """Returns whether this thread holds ``lock``. To be asked by what a finalizer or a signal handler may call in the
+        middle of such a section, as it may cancel a task: it must neither wait there for what is never released, nor go on
+        with what is half noted."""
+        return self.lock._is_owned()  # type: ignore[attr-defined, no-any-return]
 
     # -- tasks ----------------------------------------------------------------------------------------------------
 

@@ -238,11 +238,17 @@ class InFlightWindow(ABC):
 
     def recall(self) -> None:
         """``take_back`` of what was sent ahead, for another thread than the worker's, or a finalizer in this one."""
-        if self._session.lock.put_off(self.recall):
+        if self._session.held():
+            self._any_engine.soon(self._recall_outside)
             return
         if len(self._session.in_flight) > 1:
             self.take_back()
             self._nudge()
+
+    def _recall_outside(self) -> None:
+        """``recall`` after a section in which it was asked for."""
+        if not self._session.held():  # it is where the manager has ended, and the call is made at once: too late
+            self.recall()
 
     def _recalled(self, given_up: bool = False) -> list[InFlightTask]:
         """Takes back what has not begun, to send it again."""
