@@ -344,7 +344,7 @@ class TaskFuture(Future[T]):
         bridge = self._made_bridge
         if bridge is None:
             bridge = self.__dict__.setdefault("_made_bridge", Bridge())  # atomic: two threads get the same one
-        if not bridge.settled:
+        if not bridge.settled and not bridge.is_owned():  # else it is in the middle of a check, and was here before
             # Another thread may have made the bridge and not appended it yet. Twice in the log does no harm.
             log = (*self._log,)
             self._catch_up(bridge, log if bridge in log else self._append(bridge))

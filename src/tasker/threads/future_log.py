@@ -29,6 +29,7 @@ from __future__ import annotations
 import _thread
 import sys
 import threading
+import weakref
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -178,38 +179,81 @@ class Bridge:
     They read ``_state`` and append to ``_waiters`` while they hold the condition, and rely on nothing changing
     meanwhile. But an outcome gets into the log without the condition. So once there is a bridge, ``_state`` shows an
     outcome only after ``settled`` was set, which is done under the condition, together with notifying the waiters.
+
+    Whoever brings the outcome does not wait for the condition, but leaves that to the thread that holds it, when it releases it:
+    Ctrl-C that strikes ``concurrent.futures`` may leave it locked for ever.
     """
 
-    __slots__ = ("condition", "is_owned", "settled", "waiters")
+    __slots__ = ("__weakref__", "_due", "_lock", "condition", "is_owned", "settled", "waiters")
     first: bool = True
 
     def __init__(self) -> None:
         # It imports what `import tasker` has no need of yet; with an engine there, most of it is imported.
         from .standard_waits import StandardWaiters  # noqa: PLC0415
 
-        lock = threading.RLock()
-        self.condition: threading.Condition = threading.Condition(lock)
+        self._lock = lock = threading.RLock()
+        self._due: Any = None
+        """The future, once it has its outcome and is not settled."""
+        handing_on: Any = _BridgeLock(lock, weakref.ref(self))
+        self.condition: threading.Condition = threading.Condition(handing_on)
         self.is_owned: Callable[[], bool] = lock._is_owned  # type: ignore[attr-defined]
         """Returns whether this thread holds the condition."""
         self.waiters: list[Any] = StandardWaiters()
         self.settled: bool = False
 
     def notify(self, future: Logged) -> None:
-        with self.condition:
-            # The bridge may be in the log twice (appended by two threads, or by a thread and its signal handler),
-            # before and behind the outcome. Only the first call counts, so each waiter is notified of a future exactly
-            # once.
-            if self.settled:
-                return
-            self.settled = True
-            for waiter in self.waiters:
-                if future._kind == CANCELLED:
-                    waiter.add_cancelled(future)
-                elif future._error is not None:
-                    waiter.add_exception(future)
-                else:
-                    waiter.add_result(future)
-            self.condition.notify_all()
+        # In this order: a thread that still holds the lock in the next line finds it when it has released it.
+        self._due = future
+        while not self.settled and self._lock.acquire(False):
+            try:
+                self._settle(future)
+            finally:
+                self._lock.release()
+        if self.settled:
+            self._due = None
+
+    def released(self) -> None:
+        """Does what was left to this thread, which has held the lock."""
+        future = self._due
+        if future is not None and not self.is_owned():
+            self.notify(future)
+
+    def _settle(self, future: Logged) -> None:
+        # The bridge may be in the log twice (appended by two threads, or by a thread and its signal handler), before and
+        # behind the outcome. Only the first call counts, so each waiter is notified of a future exactly once.
+        if self.settled:
+            return
+        self.settled = True
+        for waiter in self.waiters:
+            if future._kind == CANCELLED:
+                waiter.add_cancelled(future)
+            elif future._error is not None:
+                waiter.add_exception(future)
+            else:
+                waiter.add_result(future)
+        self.condition.notify_all()
+
+
+class _BridgeLock:
+    """The lock of a bridge's condition, as whoever uses the condition has it."""
+
+    def __init__(self, lock: Any, bridge: weakref.ref[Bridge]) -> None:
+        self._lock = lock
+        self._bridge = bridge  # weak: a future with a bridge must not have to wait for the garbage collector
+        self.acquire: Callable[..., bool] = lock.acquire
+        self._is_owned: Callable[[], bool] = lock._is_owned
+
+    def release(self) -> None:
+        self._lock.release()
+        bridge = self._bridge()
+        if bridge is not None:
+            bridge.released()
+
+    def __enter__(self) -> bool:
+        return self.acquire()
+
+    def __exit__(self, *exc: object) -> None:
+        self.release()
 
 
 class _CallbackRunner(threading.local):

@@ -50,7 +50,7 @@ class WaitRegistry(WaitSearch[Seat]):
 
     def __init__(self, engine: EngineOfWorkers) -> None:
         super().__init__(engine)
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._waits: dict[Seat, BlockingWait] = {}
         """In the order in which they began."""
         self._loops: dict[Seat, LoopWait] = {}
@@ -113,7 +113,7 @@ class WaitRegistry(WaitSearch[Seat]):
 
     def renew_lock(self) -> None:
         """Replaces the lock in a forked child, in which it may be held by a thread that does not exist."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def leave(self, ticket: object) -> None:
         """Withdraws the announcement of a wait."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import threading
 from collections.abc import Callable
 from concurrent.futures import ALL_COMPLETED, FIRST_COMPLETED, FIRST_EXCEPTION
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from support import internals
-from support.waiting import wait_until
+from support.waiting import Call, wait_until
 from tasker import Context, DeadlockError, TaskManager
 
 Way = Callable[[TaskManager[Any]], Any]
@@ -109,3 +110,40 @@ def test_a_wait_that_ends_by_itself(threads: Any, way: Way, result: Any) -> None
     """A limit, or a future of another executor of which one is enough, makes it no deadlock."""
     m = threads.build(burst_interval=0.02)
     assert m.submit(outer, m, way).result(20) == result
+
+
+def test_a_wait_that_ctrl_c_has_left_locked(threads: Any) -> None:
+    """Ctrl-C in `concurrent.futures.wait` may leave the condition of a future locked, as nothing in there is safe from it.
+    The worker that brings the result goes on all the same, and so do the manager's own thread and the ends."""
+    gate = threads.gate()
+    with threads.build() as m:
+        futures = [m.submit(lambda ctx, resource: gate.pass_through()), m.submit(lambda ctx, resource: "cancelled")]
+        futures.append(m.submit(lambda ctx, resource: "value"))
+        gate.wait_arrivals(1)
+        for future in futures:
+            Call(future._condition.acquire).outcome()  # by a thread that ends
+        futures[1].cancel()
+        handled = threading.Event()
+        m._engine.soon(handled.set)
+        assert handled.wait(20)
+        gate.open()
+        assert futures[2].result(20) == "value"
+        assert m.submit(lambda ctx, resource: "next").result(20) == "next"
+        assert Call(m.stop).outcome(20).killed is False
+
+
+def test_an_outcome_that_comes_while_a_wait_looks(threads: Any) -> None:
+    """It is shown, and whoever waits is told, by the thread that looks, as soon as it has."""
+    gate = threads.gate()
+    with threads.build() as m:
+        future = m.submit(lambda ctx, resource: gate.pass_through())
+        gate.wait_arrivals(1)
+        waiting = Call(concurrent.futures.wait, [future], 20)
+        wait_until(lambda: future._made_bridge is not None and future._waiters)
+        with future._condition:
+            gate.open()
+            future.result(20)
+            assert future._state == "PENDING"
+            assert not waiting.returned
+        assert future._state == "FINISHED"
+        assert waiting.outcome(20).done == {future}
