@@ -13,9 +13,9 @@ from support.waiting import Call, wait_until
 from tasker import Config, Priority, QueueFull, TaskManager
 from tasker.core.counters import Counters
 from tasker.threads import future_log as tasklog
-from tasker.threads.queue_slots import QueueSlots
+from tasker.threads.queue_slots import QueueSlots, SlotWait
 from unit.futures import Thread
-from unit.interrupts import each_moment
+from unit.interrupts import Moments, each_moment
 
 WAYS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "plain": ({}, {}),
@@ -124,3 +124,44 @@ def test_the_lock_of_the_places_is_let_go() -> None:
     for where, _, _ in each_moment(places.release, QueueSlots.release):
         Thread(places.release).join()
         assert where is None or where
+
+
+@pytest.mark.parametrize("ended_by", ["its timeout", "a slot"])
+def test_a_wait_for_a_slot(ended_by: str) -> None:
+    """Ctrl-C at any moment of the wait leaves nobody in the line: the next slot is not given to a call that has ended."""
+    struck = []
+    steps = (QueueSlots.acquire, QueueSlots._take_or_line_up, QueueSlots._leave_line)
+    places = QueueSlots(1)
+
+    def enters(wait: SlotWait) -> None:
+        if ended_by == "a slot":
+            places.release()
+
+    def waits() -> None:
+        nonlocal slot
+        slot = SlotWait()
+        timeout = 0.001 if ended_by == "its timeout" else None
+        try:
+            places.acquire(True, timeout, enters, lambda ticket: None, slot)
+        except QueueFull:
+            pass
+        finally:
+            if slot.served:  # as ``unsubmitted`` does
+                places.release()
+
+    slot = SlotWait()
+    for number in range(200):
+        places = QueueSlots(1)
+        places.acquire(False, None, enters, lambda ticket: None)
+        moments = Moments(number, steps)
+        try:
+            moments.call(waits)
+        except KeyboardInterrupt:
+            pass
+        if not places._free:  # nobody was served
+            places.release()
+        assert places._free == 1, moments.struck
+        if moments.struck is None:
+            break
+        struck.append(moments.struck)
+    assert len(struck) > 8

@@ -85,17 +85,21 @@ class QueueSlots:
         Announces a wait without a limit with ``enter_wait``, and its end with ``leave_wait``.
         """
         wait = wait or SlotWait()
-        sleep = self._take_or_line_up(wait, block)
-        if sleep is None:
-            return
         ticket = None
         try:
+            sleep = self._take_or_line_up(wait, block)
+            if sleep is None:
+                return
             if timeout is None:
                 ticket = enter_wait(wait)
             sleep.acquire(True, -1 if timeout is None else min(max(0.0, timeout), threading.TIMEOUT_MAX))
         finally:
             # Leaves the line before anything else, so that no slot is given to a wait that is over.
-            self._leave_line(wait)
+            try:
+                self._leave_line(wait)
+            except BaseException:  # Ctrl-C, perhaps before it was out
+                self._leave_line(wait)
+                raise
             if ticket is not None:
                 leave_wait(ticket)
         # Not whether the wait timed out, but what was recorded: the slot may have come in the last moment.
@@ -160,6 +164,8 @@ class QueueSlots:
             return sleep
 
     def _leave_line(self, wait: SlotWait) -> None:
+        if wait.lock is None:  # it was never there
+            return
         with self._lock:
             if wait in self._waiting:
                 self._waiting.remove(wait)
