@@ -201,7 +201,10 @@ class Counters:
         """Brings the numbers up to date. Called with the lock held."""
         notes = self.notes
         while notes:
-            names = notes[0]
+            try:
+                names = notes[0]
+            except IndexError:  # a signal handler that has asked for the numbers in between has entered the rest
+                return
             # From here to ``del``, nothing is called, so neither Ctrl-C nor a signal handler that asks for the numbers
             # comes in between: each note is entered exactly once.
             self.refused += "refused" in names

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -70,3 +72,27 @@ def test_notes_that_come_meanwhile_are_entered_and_the_reading_is_repeated() -> 
     counter.value = noting  # type: ignore[method-assign]
     assert counters.flow() == Flow(accepted=0, queued=-1, running=0, done=1)
     assert counter.readings == 2
+
+
+class Looked(deque[Any]):
+    """Has a signal handler that asks for the numbers come when it was found that there are notes."""
+
+    def __init__(self, handler: Callable[[], object]) -> None:
+        super().__init__()
+        self.handlers = [handler]
+
+    def __len__(self) -> int:
+        length = super().__len__()
+        if length and self.handlers:
+            self.handlers.pop()()
+        return length
+
+
+def test_a_signal_handler_that_enters_the_notes_first() -> None:
+    """Whoever was about to enter them finds none; each is entered once."""
+    counters = Counters()
+    notes = counters.notes = Looked(counters.flow)
+    for _ in range(3):
+        counters.note("retried")
+    counters.flow()
+    assert (counters.retried, notes.handlers) == (3, [])
