@@ -172,7 +172,7 @@ class Context:
     def _strike(self, cause: Cause) -> Callable[[], None]:
         """Cancels, and wakes those that ``wait``; returns what calls the callbacks."""
         if self._cause is not None:
-            return _nothing
+            return lambda: None
         error = cause if isinstance(cause, BaseException) else TaskCancelled(cause or "cancelled")
         mine = _Fired(error)
         # First the insertion, then the copy: a watcher that the copy lacks was appended after the insertion, finds it at
@@ -184,7 +184,7 @@ class Context:
         first = _first_fired(log)
         self._cause = first.cause
         if first is not mine:
-            return _nothing
+            return lambda: None
         watchers = [entry for entry in log if isinstance(entry, _Watcher)]
         errors = _fire_all([watcher for watcher in watchers if watcher.ours])
         callbacks = [watcher for watcher in watchers if not watcher.ours]
@@ -330,8 +330,9 @@ class RootContext(Context):
         self._values_of = values_of
 
     def _lookup(self, key: object) -> Any:
-        # Where that context is the one of a task, its worker is another manager's.
-        return _MISSING if self._values_of is None or key is WorkerInfo else self._values_of.value(key, _MISSING)
+        if self._values_of is None or key is WorkerInfo:  # the worker of a task's context is another manager's
+            return _MISSING
+        return self._values_of.value(key, _MISSING)
 
 
 class RunTaskRoot(RootContext):
@@ -389,10 +390,6 @@ def _fire_all(watchers: list[_Watcher]) -> list[BaseException]:
 def _raise_first(errors: list[BaseException]) -> None:
     if errors:
         raise errors[0]
-
-
-def _nothing() -> None:
-    pass
 
 
 def _seconds(what: str, value: float) -> float:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import queue
 from collections import deque
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
 
+from support.files_between_processes import Notes
 from support.waiting import Call
 from tasker import Config, Context, ProcessBackend, TaskKilled
+from tasker.logs import GuardedLogger
 from tasker.process.parent.session import ProcessSession
+from tasker.process.sessions import ProcessSessions
 from tasker.remote.context import RemoteContext
 from tasker.remote.events import SKIPPED
 from tasker.remote.threads_window import ThreadsWindow
@@ -238,3 +243,51 @@ def test_a_task_that_begins_during_a_kill_is_cancelled(
     engine.root.cancel(TaskKilled("kill"))
     Begins(Worker(), engine, session, ProcessBackend())._begin()  # type: ignore[arg-type]
     assert cancelled == [(1, TaskKilled)]
+
+
+class Struck(Watched):
+    """A finalizer or a signal handler strikes while it notes that the first task begins: it cancels and asks for more."""
+
+    def _count(self, future: Any) -> None:
+        self.recall()
+        self._session.cancel(1, ValueError())
+        self._session.terminate(1)
+        self._session.nudge()
+        self.noted.append("counted")
+
+
+def test_what_cancels_in_the_middle_of_a_change_does_not_wait_for_it(session: ProcessSession) -> None:
+    """It returns, has the order sent, and takes nothing back of what is being noted."""
+    assert session.send([(1, Future(), 1), (2, Future(), 1)])[0] == []
+    window = Struck(session)
+    Call(window._begin).outcome(10)
+    assert window.noted == ["counted", "has a context"]
+    assert [number for number, _, _ in session.in_flight] == [1, 2]
+
+
+class Opening(dict[Any, None]):
+    """Has `look` called while something is added to it."""
+
+    def __init__(self, look: Any) -> None:
+        super().__init__()
+        self.look = look
+
+    def __setitem__(self, key: Any, value: None) -> None:
+        self.look()
+        super().__setitem__(key, value)
+
+
+def test_what_looks_at_the_sessions_as_one_is_opened_does_not_wait(tmp_path: Any) -> None:
+    """`stats()` or `kill()` in a finalizer or a signal handler."""
+    config = Config(
+        on_create=partial(work.make, Notes(str(tmp_path / "notes"))), worker_count=1, backend=ProcessBackend()
+    )
+    log = GuardedLogger(logging.getLogger("alone"), "alone", lambda: None)
+    sessions = ProcessSessions(config, log, asynchronous=False, args_of=lambda future: ())
+    looked: list[Any] = []
+    sessions._open = Opening(lambda: looked.append((sessions.usage(), sessions.kill_all())))
+    session = Call(sessions.open, "alone", lambda: None).outcome(30)
+    assert looked == [((), None)]
+    session.kill()
+    sessions.close(session)
+    sessions.finish()
