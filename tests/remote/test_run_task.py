@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from support.toy_session import ToyBackend, ToySession, ToySessions
-from tasker import AsyncTaskManager, Config, TaskKilled
+from support.waiting import Call, wait_until
+from tasker import AsyncTaskManager, Config, TaskKilled, TaskManager
 
 
 def manager(**options: Any) -> AsyncTaskManager[Any]:
@@ -95,3 +96,25 @@ def test_a_session_that_is_opened_after_a_kill(monkeypatch: pytest.MonkeyPatch) 
             assert made == [1]
 
     asyncio.run(main())
+
+
+def test_a_kill_between_the_sending_of_a_task_and_its_begin(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The task hears of it, though it did not run when all that ran was cancelled."""
+    send = ToySession.send
+    config: Any = Config(on_create=object, backend=ToyBackend(), worker_count=1, resource_pool_size=1)
+    m: TaskManager[Any] = TaskManager(config)
+    kills: list[Call] = []
+
+    def late(self: ToySession, tasks: Any, alone: bool = False) -> Any:
+        kills.append(Call(lambda: m.kill(60)))
+        wait_until(lambda: m._engine.run_task_root.cancelled)
+        return send(self, tasks, alone)
+
+    def waits(ctx: Any, resource: Any) -> None:
+        assert ctx.wait(30)
+        ctx.raise_if_cancelled()
+
+    monkeypatch.setattr(ToySession, "send", late)
+    with pytest.raises(TaskKilled):
+        Call(lambda: m.run_task(waits)).outcome(20)
+    kills[0].outcome(20)

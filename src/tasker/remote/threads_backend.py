@@ -8,6 +8,7 @@ from typing import Any
 
 from tasker.context import Context
 from tasker.control.events import PoolResourceLost
+from tasker.errors import TaskCancelled
 from tasker.threads.ports import HostedWorker
 from tasker.threads.queue import CHECK_SESSION
 from tasker.threads.resources import ResourceHandle
@@ -100,6 +101,8 @@ class RemoteResource(InlineSession):
         try:
             refusal = self._send(session, context, inline)
             if refusal is None:
+                # A kill cancels whatever runs in a session, which may not have begun this task yet.
+                context.on_cancel(lambda: session.cancel(context.number, context.cause or TaskCancelled()))
                 event = self._await_outcome(session, context)
         except BaseException:
             # Ctrl-C, say: the task must not go on without its caller, and the next caller must not get its outcome.
