@@ -209,3 +209,14 @@ async def test_point_06_it_does_not_start_after_a_kill(engine: Any, kit: Any) ->
             await call
         await killing
     assert log == []
+
+
+@pytest.mark.parametrize("pool_size", [0, 1])
+async def test_a_creation_that_raises_stop_iteration(engine: Any, kit: Any, pool_size: int) -> None:
+    """It fails like any other, whether it is of the pool or temporary."""
+    outcomes = [StopIteration()] if pool_size else [None, StopIteration()]
+    resources = ScriptedResources(*outcomes)
+    with pytest.raises(ResourceError):
+        async with engine.manager(resources=resources, resource_pool_size=pool_size) as m:
+            await m.queue_task(kit.returns())
+            await m.run_task(kit.returns())

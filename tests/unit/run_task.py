@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tasker.threads.resource_pool import ResourcePool
+from tasker.threads.resources import Maker
 from tasker.threads.run_task import RunTask, _Call
 
 STEPS = (
@@ -12,7 +13,11 @@ STEPS = (
     RunTask._close,
     RunTask._count_failure,
     ResourcePool.acquire,
+    ResourcePool._make,
     ResourcePool.release,
+    Maker.make,
+    Maker._make,
+    Maker.end,
     _Call.enter,
 )
 

@@ -57,7 +57,8 @@ def test_nothing_is_lost(request: pytest.FixtureRequest, task: Any, pool_size: i
     for where, value, error in each_moment(lambda: manager.run_task(task), *STEPS):
         if where is not None:
             struck.append(where)
-            assert isinstance(error, KeyboardInterrupt), (where, error)
+            # What strikes around a hook of the user is logged as the hook's error.
+            assert isinstance(error, KeyboardInterrupt) or where.startswith("Maker.end"), (where, error)
         else:
             assert value == "value" if task is returns else isinstance(error, OSError | LookupError)
         assert engine.counters.flow().outstanding == 0, where

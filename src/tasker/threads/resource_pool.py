@@ -9,7 +9,7 @@ from tasker.errors import ResourceError, ShutdownError, TaskKilled
 from tasker.logs import describe
 from tasker.worker_info import WorkerInfo
 
-from .resources import ResourceHandle, ResourceMaker
+from .resources import ResourceHandle, ResourceMaker, uninterrupted
 
 
 class Lease:
@@ -56,7 +56,11 @@ class ResourcePool:
         """Makes the pool's resources. If one fails, destroys those that were made, and raises ``ResourceError``."""
         try:
             for _ in range(self._size):
-                self._idle.append(self._maker.make())
+                for handle in uninterrupted(self._maker.make):
+                    self._idle += (handle,)  # no call, as in ``release``
+                    break
+                else:
+                    raise RuntimeError("its function raised StopIteration")
         except BaseException as error:
             self.close()
             text = f"failed to initialize resource pool, {self._size} wanted (resource_pool_size): {describe(error)}"
@@ -114,11 +118,16 @@ class ResourcePool:
 
     def _make(self, lease: Lease, what: str) -> ResourceHandle:
         try:
-            lease.handle = made = self._maker.make()
+            for lease.handle in uninterrupted(self._maker.make):
+                break
+            else:
+                raise RuntimeError("its function raised StopIteration")
         except (KeyboardInterrupt, TaskKilled):
             raise
         except BaseException as error:
             raise ResourceError(f"failed to create {what}: {describe(error)}") from error
+        made = lease.handle
+        assert made is not None
         return made
 
     def release(self, lease: Lease, healthy: bool) -> None:
@@ -134,9 +143,9 @@ class ResourcePool:
                 lease.handle = None
             lease.lacks = lease.lacks or (handle is not None and not keep and not lease.temporary and not self._closed)
         if handle is not None and not keep:
-            # In this order: an interrupted ``end`` is not repeated, so that nothing is destroyed twice.
-            lease.handle = None
+            # In this order: an ``end`` that is interrupted before it has begun is repeated. It destroys nothing twice.
             self._maker.end(handle)
+            lease.handle = None
         if lease.temporary:
             with self._lock:
                 # No call in between, so that an interrupted call that is repeated does not count it twice.

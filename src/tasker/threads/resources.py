@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import starmap
 from time import monotonic
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from tasker.config import Config
 from tasker.context import Context
@@ -14,6 +15,9 @@ from tasker.core.identity import arguments_for
 from tasker.core.planning import wear_of
 from tasker.logs import GuardedLogger
 from tasker.worker_info import WorkerInfo
+
+T = TypeVar("T")
+_UNMADE = object()
 
 
 class ResourceElsewhere(Protocol):
@@ -35,11 +39,15 @@ class ResourceElsewhere(Protocol):
 class ResourceHandle:
     """Holds a resource, and the function that destroys it."""
 
-    __slots__ = ("end", "remote", "resource", "wear")
+    __slots__ = ("args", "end", "ended", "remote", "resource", "wear")
 
-    def __init__(self, resource: Any, end: Callable[[], object] | None) -> None:
+    def __init__(self, resource: Any, end: Callable[..., object] | None) -> None:
         self.resource: Any = resource
-        self.end: Callable[[], object] | None = end
+        self.end: Callable[..., object] | None = end
+        self.args: tuple[Any, ...] = ()
+        """What ``end`` takes."""
+        self.ended: bool = False
+        """Whether it was ended, or is about to be."""
         self.remote: ResourceElsewhere | None = None
         """The resource in its process; None if it lives in this one."""
         self.wear: Wear | None = None
@@ -60,7 +68,7 @@ class ResourceMaker(Protocol):
         """Makes a resource, for a worker or for ``run_task``. Raises what the user's function raises."""
 
     def end(self, handle: ResourceHandle) -> None:
-        """Destroys a resource. An error of the user's function is logged and counted, not raised."""
+        """Destroys a resource, once. An error of the user's function is logged and counted, not raised."""
 
 
 class Maker:
@@ -73,29 +81,56 @@ class Maker:
 
     def make(self, worker: WorkerInfo | None = None) -> ResourceHandle:
         """See ``ResourceMaker``."""
-        handle = self._make(*arguments_for(self._config, worker))
-        handle.wear = wear_of(self._config)
-        self._counters.resource(created=1)
-        return handle
+        # Ctrl-C may strike wherever a call returns. A resource that is there by then is destroyed again; and whoever calls
+        # this takes the handle by a step of an iterator, behind which none can strike.
+        handle, counted = ResourceHandle(_UNMADE, None), False
+        try:
+            self._make(handle, *arguments_for(self._config, worker))
+            handle.wear = wear_of(self._config)
+            with self._counters.lock:
+                # No call in between, as in ``Counters.resource``.
+                self._counters.ledger.created += 1
+                counted = True
+            return handle
+        except BaseException:
+            if handle.resource is not _UNMADE:
+                if not counted:
+                    self._counters.resource(created=1)
+                self.end(handle)
+            raise
 
-    def _make(self, *args: WorkerInfo) -> ResourceHandle:
+    def _make(self, handle: ResourceHandle, *args: WorkerInfo) -> None:
         config = self._config
         if config.resource is not None:
             manager: Any = config.resource(*args)
-            # Left without an error, whatever tasks have raised: the resource is only done with.
-            return ResourceHandle(manager.__enter__(), lambda: manager.__exit__(None, None, None))
+            for handle.resource in uninterrupted(manager.__enter__):
+                # Left without an error, whatever tasks have raised: the resource is only done with.
+                handle.args = (None, None, None)
+                handle.end = manager.__exit__
+                return
         assert config.on_create is not None
-        resource: Any = config.on_create(*args)
-        destroy = config.on_destroy
-        return ResourceHandle(resource, None if destroy is None else lambda: destroy(resource))
+        for handle.resource in uninterrupted(config.on_create, *args):
+            handle.args = (handle.resource,)
+            handle.end = config.on_destroy
+            return
+        raise RuntimeError("a resource could not be made: its function raised StopIteration")
 
     def end(self, handle: ResourceHandle) -> None:
         """See ``ResourceMaker``."""
+        if handle.ended:
+            return
+        handle.ended = True  # from here to the user's function, nothing is called
         try:
             if handle.end is not None:
-                handle.end()
+                handle.end(*handle.args)
         except BaseException as error:
             self._log.fault("on_destroy", error)
         finally:
-            # Also after an error: the function is not called again, so the resource counts as destroyed.
-            self._counters.resource(destroyed=1)
+            # Also after an error: the function is not called again, so the resource counts as destroyed. No call, as above.
+            with self._counters.lock:
+                self._counters.ledger.destroyed += 1
+
+
+def uninterrupted(fn: Callable[..., T], *args: Any) -> Iterator[T]:
+    """Yields what ``fn(*args)`` returns. Between a step of an iterator in C and the next line no Ctrl-C strikes."""
+    return starmap(fn, (args,))
