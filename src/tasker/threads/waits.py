@@ -50,6 +50,7 @@ class WaitRegistry(WaitSearch[Seat]):
 
     def __init__(self, engine: EngineOfWorkers) -> None:
         super().__init__(engine)
+        # Reentrant: a signal handler or a finalizer may end or begin a wait in the middle of this.
         self._lock = threading.RLock()
         self._waits: dict[Seat, BlockingWait] = {}
         """In the order in which they began."""
