@@ -215,6 +215,39 @@ def test_nothing_but_the_parent_holds_on_to_the_fork_server(make: Any) -> None:
         assert m.queue_task(work.pid) != first
 
 
+def is_open(fd: int) -> bool:
+    """Whether a descriptor is in use."""
+    try:
+        os.fstat(fd)
+    except OSError:
+        return False
+    return True
+
+
+def fork_twice(ctx: Any, thing: Any) -> str:
+    """Which files, opened in a fork, are closed in a fork of that."""
+    read, write = os.pipe()
+    if os.fork() == 0:
+        files = [os.open(os.devnull, os.O_RDONLY) for _ in range(20)]
+        if os.fork() == 0:
+            os.write(write, f"closed: {[fd for fd in files if not is_open(fd)]}".encode())
+        else:
+            os.wait()
+        os._exit(0)
+    os.wait()
+    found = os.read(read, 1000).decode()
+    os.close(read)
+    os.close(write)
+    return found
+
+
+@methods
+def test_a_fork_of_a_fork_keeps_its_files(make: Any, method: str) -> None:
+    """Only the first closes the connection of the child, whose numbers other files may have then."""
+    with make(process={"start_method": method}) as m:
+        assert m.queue_task(fork_twice) == "closed: []"
+
+
 def inheritable(ctx: Any, thing: Any) -> list[str]:
     """What a program that is started here would inherit, beyond the standard streams."""
     found = []

@@ -115,6 +115,9 @@ class Child:
 
     def _after_fork(self) -> None:
         """In a process that a task has forked: that is none of the parent's, even if the task returns there as well."""
+        if self._copied:  # a fork of a fork: what was closed there may have given its number to a file of the user's
+            self._sigterm.release()
+            return
         self._copied = True
         # ``multiprocessing`` ends its processes by SIGTERM; an exception in their place might wait for ever for a lock.
         if signal.getsignal(signal.SIGTERM) == self._terminate:
