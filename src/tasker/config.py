@@ -140,7 +140,7 @@ class Config(Generic[R]):
     destroy_timeout: float | None = None
     """The same for ``on_destroy``. None: no limit."""
     max_stuck_workers: int | None = None
-    """How many stuck workers may be replaced, at least 0; each further one counts as one of ``max_worker_count`` until its
+    """How many stuck workers may be replaced, at least 0, and not more than ``per_worker`` has values to spare; each further one counts as one of ``max_worker_count`` until its
     callback returns. None: ``max_worker_count``."""
     stuck_after: float | None = None
     """The seconds after which a task that still runs is logged, once, with the place where it is. None: never."""
@@ -262,7 +262,9 @@ class Config(Generic[R]):
     @property
     def replaceable_workers(self) -> int:
         """``max_stuck_workers`` with its default filled in."""
-        return self.most_workers if self.max_stuck_workers is None else self.max_stuck_workers
+        most = self.most_workers if self.max_stuck_workers is None else self.max_stuck_workers
+        # A stuck worker keeps its value.
+        return most if self.per_worker is None else min(most, len(self.per_worker) - self.most_workers)
 
     @property
     def pool_size(self) -> int:

@@ -40,6 +40,10 @@ class Task:
     """Whether its last error was its own."""
     outcomes: list[str] = field(default_factory=list)
 
+    def done(self) -> bool:
+        """Whether it has its outcome."""
+        return bool(self.outcomes)
+
     def end(self, outcome: str) -> None:
         """It has this outcome, unless it already had one (as in the future's log)."""
         if not self.outcomes:

@@ -33,7 +33,7 @@ async def healthy(engine: EngineInLoop, error: BaseException) -> bool:
 async def reset(engine: EngineInLoop, handle: AsyncResourceHandle) -> bool:
     """Calls ``on_return`` between two tasks. Returns False if it has raised: then the resource is to be replaced."""
     on_return = engine.config.on_return
-    if on_return is None:
+    if on_return is None or engine.is_forked:  # then the resource is the parent's
         return True
     assert handle.caller is not None
     try:

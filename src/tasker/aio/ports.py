@@ -31,6 +31,11 @@ class EngineInLoop(Protocol):
     """The part of the engine that all collaborators in the loop use."""
 
     @property
+    def is_forked(self) -> bool:
+        """Whether this process is a fork of the one in which the engine was made."""
+        ...
+
+    @property
     def config(self) -> Config[Any]: ...
     @property
     def loop(self) -> asyncio.AbstractEventLoop: ...
@@ -113,11 +118,6 @@ class EngineForInlineTasks(EngineForTasks, Protocol):
 
 class EngineForWorkers(EngineForInlineTasks, Protocol):
     """The part of the engine that a worker and its task runner use."""
-
-    @property
-    def is_forked(self) -> bool:
-        """Whether this process is a fork of the one in which the engine was made."""
-        ...
 
     @property
     def slow_callbacks(self) -> SlowCallbacks: ...

@@ -285,7 +285,7 @@ class AsyncRunTask:
         if handle.wear is not None:
             handle.wear.served += 1
         with hook_scope(self.engine, "on_return in run_task"):
-            return await reset(self.engine, handle) and handle.usable
+            return await reset(self.engine, handle)  # one that is worn is renewed before the next call
 
     async def _is_healthy(self, blamed: BaseException) -> bool:
         with hook_scope(self.engine, "check_health in run_task"):

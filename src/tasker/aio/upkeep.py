@@ -34,7 +34,7 @@ class AsyncUpkeep:
             return False
         if wear is not None:
             wear.served += 1
-        return self._serves_on()
+        return engine.is_forked or self._serves_on()
 
     def before_task(self) -> bool:
         """The same, where the worker has waited and was woken, perhaps for a task."""

@@ -84,8 +84,8 @@ def after_retryable(
 
 
 def in_time(verdict: Verdict, age: float, max_elapsed: float | None, *, own: bool) -> Verdict:
-    """Returns the verdict, but for a task that is too old for a further attempt. ``age``: the seconds since it was
-    submitted; ``own``: whether the error is its own."""
+    """Returns the verdict, but for a task that is too old for a further attempt. ``age``: the seconds from its
+    submission to that attempt; ``own``: whether the error is its own."""
     if verdict is not Verdict.TRY_AGAIN or max_elapsed is None or age < max_elapsed:
         return verdict
     return Verdict.ENDED if own else Verdict.EXHAUSTED

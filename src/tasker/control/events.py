@@ -7,7 +7,7 @@ late, after a kill or from an earlier worker of the slot, is recognised and drop
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class Seat(NamedTuple):
@@ -82,7 +82,7 @@ class AttemptFailed:
     destroy; or, if ``own``, with one of its own that ``RetryPolicy.retry_on`` names, and its worker serves on."""
 
     seat: Seat
-    task: object
+    task: Any
     """The engine's own future of the task, which the action returns."""
     attempts: int
     once: bool

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import heapq
+import inspect
 import math
 import random
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass
+from typing import Protocol
 
 _MAX_DOUBLINGS = 60
 """A float holds any delay up to there; more would overflow for a task that fails for days."""
@@ -32,7 +34,8 @@ class RetryPolicy:
     classes, or a function that is called with the error. None: none. Never ``once`` tasks, and never cancellations. If the
     function raises, its error is logged, and the task is not tried again."""
     max_elapsed: float | None = None
-    """No further attempt begins when this time has passed since the task was submitted. None: no limit."""
+    """No further attempt follows if, after its pause, more time than this has passed since the task was submitted. None: no
+    limit."""
 
     def __post_init__(self) -> None:
         for name in ("backoff", "max_backoff", "max_elapsed"):
@@ -42,6 +45,8 @@ class RetryPolicy:
             number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
             if not number or value < 0:
                 raise ValueError(f"RetryPolicy.{name} must be a finite number of seconds, at least 0, got {value!r}")
+        if inspect.iscoroutinefunction(self.retry_on):
+            raise ValueError(f"RetryPolicy.retry_on must not be asynchronous, got {self.retry_on!r}")
         kinds = self.retry_on if isinstance(self.retry_on, tuple) else (self.retry_on,)
         classes = all(isinstance(kind, type) and issubclass(kind, BaseException) for kind in kinds)
         if not (self.retry_on is None or classes or (callable(self.retry_on) and not isinstance(self.retry_on, type))):
@@ -62,13 +67,21 @@ class RetryPolicy:
         return limit * rng.random()
 
 
+class HasOutcome(Protocol):
+    """A task, as far as it is looked at here."""
+
+    def done(self) -> bool:
+        """Whether it has its outcome."""
+        ...
+
+
 class Delayed:
     """The tasks that wait for the time of their next attempt. Not thread-safe. Costs O(log n) for each."""
 
     __slots__ = ("_heap", "_order")
 
     def __init__(self) -> None:
-        self._heap: list[tuple[float, int, object]] = []
+        self._heap: list[tuple[float, int, HasOutcome]] = []
         self._order = 0
 
     def __len__(self) -> int:
@@ -79,12 +92,17 @@ class Delayed:
         """When the first is due, or None."""
         return self._heap[0][0] if self._heap else None
 
-    def add(self, task: object, due: float) -> None:
+    def sweep(self) -> None:
+        """Removes the tasks that have their outcome, because they were cancelled. Costs O(n)."""
+        self._heap = [entry for entry in self._heap if not entry[2].done()]
+        heapq.heapify(self._heap)
+
+    def add(self, task: HasOutcome, due: float) -> None:
         """Adds a task."""
         self._order += 1  # of two that are due together the one that came first; and tasks are not compared
         heapq.heappush(self._heap, (due, self._order, task))
 
-    def take(self, now: float) -> list[object]:
+    def take(self, now: float) -> list[HasOutcome]:
         """Removes and returns those that are due."""
         taken = []
         while self._heap and self._heap[0][0] <= now:

@@ -33,6 +33,8 @@ from .view import Plan, View
 from .workers import WorkersTable, WorkerState
 from .workforce import Workforce
 
+_SWEEP = 1.0
+"""The seconds between two searches for delayed tasks that were cancelled, each of which takes O(n)."""
 _STARTING, _READY, _ENDING = WorkerState.STARTING, WorkerState.READY, WorkerState.ENDING
 
 
@@ -53,6 +55,7 @@ class Supervisor:
         self._abandoned = 0
         self._rng = rng
         self._delayed = Delayed()
+        self._swept = now
         self._handlers: dict[type, Callable[[Any, float], list[act.Action]]] = {
             ev.Started: self._started,
             ev.WorkerReady: self._worker_ready,
@@ -90,6 +93,8 @@ class Supervisor:
         if self._delayed:
             actions += self._resume(now)
         actions += self._reconcile(now)
+        if self.phase is Phase.DRAINING and self._workforce.wedged:
+            actions += self._give_up_queued()
         actions += self._close()
         return actions
 
@@ -194,20 +199,19 @@ class Supervisor:
         retries = self._plan.max_retries
         judge = after_retryable if event.own else after_unhealthy
         verdict = judge(event.attempts, retries, once=event.once, cancelled=event.cancelled, killing=killing)
-        policy = self._plan.retry
+        policy, pause = self._plan.retry, 0.0
         if policy is not None:
-            verdict = in_time(verdict, event.age, policy.max_elapsed, own=event.own)
+            # A stop does not wait for a pause: what fails again then is tried again at once.
+            pause = policy.pause(event.attempts, self._rng) if self.phase is Phase.RUNNING else 0.0
+            verdict = in_time(verdict, event.age + pause, policy.max_elapsed, own=event.own)
         if verdict is Verdict.KILLED:
             return [act.DropTask(event.task)]
         if verdict is Verdict.TRY_AGAIN:
-            return [self._try_again(event, now)]
+            return [self._try_again(event, pause, now)]
         return [act.FailTask(event.task, own=verdict is Verdict.ENDED)]
 
-    def _try_again(self, event: ev.AttemptFailed, now: float) -> act.Action:
-        policy = self._plan.retry
-        pause = 0.0 if policy is None else policy.pause(event.attempts, self._rng)
-        # A stop does not wait for a pause: what fails again then fails at once.
-        if not pause or self.phase is not Phase.RUNNING:
+    def _try_again(self, event: ev.AttemptFailed, pause: float, now: float) -> act.Action:
+        if not pause:
             return act.Requeue(event.task)
         self._delayed.add(event.task, now + pause)
         return act.Delay(event.task)
@@ -254,6 +258,9 @@ class Supervisor:
 
     def _tick(self, event: ev.Tick, now: float) -> list[act.Action]:
         load = event.load
+        if self._delayed and now >= self._swept + _SWEEP:
+            self._swept = now
+            self._delayed.sweep()
         if self._delayed:  # they need no worker yet
             load = replace(load, queued=max(0, load.queued - len(self._delayed)))
         return self._scaler.tick(load, self._workforce.counts, now, decides=self._serving)
@@ -315,11 +322,7 @@ class Supervisor:
     def _expire(self, now: float) -> list[act.Action]:
         """Returns the actions that are due at ``now``: at the deadline of a stop or kill, because a worker has taken too
         long for its resource, or because queued tasks have waited too long for a worker."""
-        return self._expire_deadline(now) or self._expire_workers(now) or self._expire_queued(now)
-
-    def _expire_workers(self, now: float) -> list[act.Action]:
-        actions = self._workforce.give_up(now)
-        return actions + self._give_up_queued() if actions else []
+        return self._expire_deadline(now) or self._workforce.give_up(now) or self._expire_queued(now)
 
     def _expire_queued(self, now: float) -> list[act.Action]:
         timeout, since = self._plan.ready_timeout, self._workforce.none_ready_since
@@ -335,7 +338,8 @@ class Supervisor:
             return self._kill(ev.KillRequested("the timeout of stop has passed", deadline=now + self._grace), now)
         # Idle workers are abandoned like the others, but can end. They have not been retired yet if the deadline has already
         # passed when the kill arrives; nor has a worker that began to serve in the moment in which it was to be dropped.
-        not_retired = self.table.count(_STARTING, _READY) - self._workforce.surplus.retiring
+        # And so has a stuck one that had its resource in the moment in which it was given up.
+        not_retired = self.table.count(_STARTING, _READY, WorkerState.STUCK) - self._workforce.surplus.retiring
         left = self._workforce.abandon()
         self._abandoned += len(left)
         self._nothing_runs = True
@@ -349,7 +353,8 @@ class Supervisor:
             # They had their time. Where a kill is under way, they have what is left of its.
             left = self._workforce.abandon()
             self._abandoned += len(left)
-            actions.append(act.Abandon(left))
+            # One of them may have had its resource in the moment in which it was given up, and wait for tasks.
+            actions += [act.Abandon(left), act.Retire(len(left))]
         if not self.table.states:
             self.phase = moved(self.phase, Move.EMPTIED)
             actions.append(act.Finish())

@@ -22,6 +22,8 @@ class Plan:
     create_timeout: float | None = None
     destroy_timeout: float | None = None
     max_stuck_workers: int = 0
+    slots: int | None = None
+    """How many slots there are; None: as many as are needed."""
     creation_backoff: float = 0.1
     policy: ScalingPolicy = field(default_factory=RatePolicy)
     target_wait: float = 0.1

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import random
-
 JITTER = 0.1
 """The largest share by which a lifetime is shortened at random. Resources that were made at the same time, at the start or
 after an outage, would otherwise be replaced at the same time, for ever."""
@@ -34,6 +32,7 @@ class Wear:
         return wanted if self._most is None else min(wanted, self._most - self.served)
 
 
-def end_of_life(lifetime: float | None, now: float) -> float | None:
-    """Returns until when a resource that was made ``now`` may serve, with jitter; None without a limit."""
-    return None if lifetime is None else now + lifetime * (1.0 - JITTER * random.random())
+def end_of_life(lifetime: float | None, now: float, share: float) -> float | None:
+    """Returns until when a resource that was made ``now`` may serve; None without a limit. ``share``, from 0 to 1, is how much
+    of the jitter it gets."""
+    return None if lifetime is None else now + lifetime * (1.0 - JITTER * share)

@@ -40,6 +40,7 @@ class Workforce:
         self._scaler = scaler
         self._overdue = Overdue(plan.create_timeout, plan.destroy_timeout)
         self._replaceable = plan.max_stuck_workers
+        self._slots = plan.slots
 
     # -- what happens to workers ----------------------------------------------------------------------------------
 
@@ -213,11 +214,9 @@ class Workforce:
 
     def _room(self) -> int:
         # An ending worker still has its resource, so it counts against the maximum.
-        return self._scaler.most - self.table.count(_STARTING, _READY, _ENDING) - self._not_replaced
-
-    @property
-    def _not_replaced(self) -> int:
-        return max(0, self.table.count(_STUCK) - self._replaceable)
+        not_replaced = max(0, self.table.count(_STUCK) - self._replaceable)
+        room = self._scaler.most - self.table.count(_STARTING, _READY, _ENDING) - not_replaced
+        return room if self._slots is None else min(room, self._slots - len(self.table.states))
 
     def next_try(self) -> float | None:
         """Returns when a creation is tried again, while they fail, a worker is missing and none starts."""
@@ -231,8 +230,8 @@ class Workforce:
         # A worker that has to retire, but runs a task that waits, keeps its resource until then. One that is to be dropped
         # when it has started is kept as soon as it is needed.
         present = self.table.count(_STARTING, _READY) - self.surplus.dropped
-        room = self._scaler.most - self._not_replaced
-        return present - self.surplus.retiring < self._scaler.limit and present < room
+        # A stuck worker may return, as an ending one ends.
+        return present - self.surplus.retiring < self._scaler.limit and present < self._scaler.most
 
     def check(self, *, serving: bool) -> None:
         """Asserts the invariants. For tests."""

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from tasker.control import actions as act
 from tasker.control.events import Seat
+from tasker.control.workers import WorkerState
 from tasker.core.counters import Counters
 from tasker.core.hooks import Hooks
 from tasker.core.long_tasks import UNKNOWN
@@ -294,7 +295,8 @@ class Effects:
 
     def _leave_behind(self, worker: WorkerPort) -> None:
         driver, task = self._driver, worker.shard.future
-        doing = "in on_create or on_destroy" if task is None else task.label
+        hook = "between two tasks" if worker.state is WorkerState.READY else "in on_create or on_destroy"
+        doing = hook if task is None else task.label
         driver.shutdown_counts.abandoned.append(f"{worker.name} ({doing})")
         if where := worker.where():
             driver.shutdown_counts.stacks.append(f"{worker.name} is at\n{where}")

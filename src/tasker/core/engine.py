@@ -240,7 +240,7 @@ class EngineCore(abc.ABC, Generic[W]):
         """Refuses all work, in a forked child that lacks what the engine needs."""
         # The resources, the numbers and the threads are the parent's: the child reports nothing and destroys nothing.
         self.counters.renew_locks()
-        self.hooks.mute_collector()
+        self.hooks.forked()
         text = f"task manager {self.config.name!r} was inherited through fork: {missing}"
         self.move_door(DoorMove.FORK, text)
         # Kept, because a resource that is collected may end a session that the parent still uses.

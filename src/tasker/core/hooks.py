@@ -76,9 +76,9 @@ class Hooks:
         if self._collector is not None:
             self._guarded(self._collector.record_retry)
 
-    def mute_collector(self) -> None:
-        """Reports nothing more to the collector: in a forked child, the numbers are the parent's."""
-        self._collector = None
+    def forked(self) -> None:
+        """In a forked child: the numbers and the resources are the parent's, and nothing here would try a task again."""
+        self._collector = self._on_return = self._retry = None
 
     def _guarded(self, hook: Callable[..., object], *args: object) -> None:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterable, Sequence
 from time import monotonic
 from typing import Any
@@ -26,6 +27,7 @@ def plan_of(config: Config[Any]) -> Plan:
         create_timeout=config.create_timeout,
         destroy_timeout=config.destroy_timeout,
         max_stuck_workers=config.replaceable_workers,
+        slots=None if config.per_worker is None else len(config.per_worker),
         creation_backoff=config.creation_backoff,
         policy=config.scaling or RatePolicy(),
         target_wait=config.target_wait,
@@ -39,7 +41,9 @@ def plan_of(config: Config[Any]) -> Plan:
 def wear_of(config: Config[Any]) -> Wear | None:
     """The limits of a resource that has just been made, or None if there are none."""
     most, lifetime = config.max_tasks_per_resource, config.max_resource_lifetime
-    return None if most is None and lifetime is None else Wear(most, end_of_life(lifetime, monotonic()))
+    return (
+        None if most is None and lifetime is None else Wear(most, end_of_life(lifetime, monotonic(), random.random()))
+    )
 
 
 def load_of(

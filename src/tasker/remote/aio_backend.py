@@ -90,6 +90,7 @@ class AsyncRemoteResource(InlineSession):
             self._root.raise_if_cancelled()  # a kill has interrupted it
             raise
         self.session: Session | None = self._opened.session
+        self.made()
 
     def _gone(self) -> None:
         self.broken = self._opened.dead = True

@@ -53,7 +53,13 @@ class InlineSession:
         self._log = engine.log
         self._pauses = engine.config.check_health is not None
         """Whether the session begins nothing after an error until that is judged."""
+        self._options = options
+        self._config = engine.config
         self._recycle_limits = RecycleLimits(options, engine.config)
+
+    def made(self) -> None:
+        """Its resource has just been made: its time begins."""
+        self._recycle_limits = RecycleLimits(self._options, self._config)
 
     @property
     def usable(self) -> bool:

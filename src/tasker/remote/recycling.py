@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from time import monotonic
 from typing import Any
 
@@ -21,7 +22,7 @@ class RecycleLimits:
         most, ends = [options.max_tasks], [None if options.max_age is None else now + options.max_age]
         if config is not None:
             most.append(config.max_tasks_per_resource)
-            ends.append(end_of_life(config.max_resource_lifetime, now))
+            ends.append(end_of_life(config.max_resource_lifetime, now, random.random()))
         self._wear = Wear(
             min((number for number in most if number is not None), default=None),
             min((end for end in ends if end is not None), default=None),

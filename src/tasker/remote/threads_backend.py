@@ -91,6 +91,7 @@ class RemoteResource(InlineSession):
             self._sessions.close(session)
             self._root.raise_if_cancelled()  # a kill has interrupted it
             raise
+        self.made()
 
     def run(self, context: Context, task: Callable[..., Any], args: tuple[Any, ...]) -> Any:
         """Runs a task there; returns its result, or raises its error."""

@@ -164,7 +164,7 @@ class RunTask:
             call.fit = self._engine.hooks.reset(handle.resource)
             if handle.wear is not None:
                 handle.wear.served += 1
-        return call.fit and handle.usable
+        return call.fit  # one that is worn is renewed before the next call, which needs no other meanwhile
 
     def _is_healthy_after(self, error: BaseException, cancelled: bool) -> bool:
         killed = cancelled and isinstance(error, TaskKilled)

@@ -16,7 +16,23 @@ from tasker.control.retries import Delayed, RetryPolicy
 
 from .rig import Rig, seat, start, tick, without_logs
 
+
+async def unsure(error: BaseException) -> bool:
+    """A function that has to be awaited."""
+    return False
+
+
 SLOW = RetryPolicy(backoff=4.0, max_backoff=60.0)
+
+
+class Task(str):
+    """A task, by its name."""
+
+    __slots__ = ("cancelled",)
+
+    def done(self) -> bool:
+        """Whether it was cancelled."""
+        return getattr(self, "cancelled", False)
 
 
 @pytest.mark.parametrize(
@@ -87,12 +103,13 @@ def test_which_errors(retry_on: Any, wants: tuple[bool, bool]) -> None:
         *(("backoff", wrong) for wrong in (-1, math.nan, math.inf, "1", True, None)),
         *(("max_backoff", wrong) for wrong in (-1, math.nan, None)),
         *(("max_elapsed", wrong) for wrong in (-1, math.nan, "1")),
+        ("retry_on", unsure),
         *(("retry_on", wrong) for wrong in (3, "OSError", int, (OSError, 3))),
     ],
 )
 def test_wrong_values(field: str, wrong: Any) -> None:
     """The error names field and value."""
-    with pytest.raises(ValueError, match=rf"RetryPolicy\.{field} must be .*, got "):
+    with pytest.raises(ValueError, match=rf"RetryPolicy\.{field} must (not )?be .*, got "):
         RetryPolicy(**{field: wrong})
 
 
@@ -101,7 +118,7 @@ def test_in_the_order_of_their_times() -> None:
     delayed = Delayed()
     assert (len(delayed), delayed.moment) == (0, None)
     for task, due in (("c", 3.0), ("a", 1.0), ("d", 3.0), ("b", 2.0)):
-        delayed.add(task, due)
+        delayed.add(Task(task), due)
     assert (len(delayed), delayed.moment) == (4, 1.0)
     assert delayed.take(0.5) == []
     assert delayed.take(2.0) == ["a", "b"]
@@ -110,7 +127,7 @@ def test_in_the_order_of_their_times() -> None:
 
 def failed(task: str, attempts: int = 1, *, own: bool = True, age: float = 0.0) -> ev.AttemptFailed:
     """A task of the first worker has failed."""
-    return ev.AttemptFailed(seat(1), task, attempts, False, own=own, age=age)
+    return ev.AttemptFailed(seat(1), Task(task), attempts, False, own=own, age=age)
 
 
 def test_without_a_policy_at_once() -> None:
@@ -148,6 +165,27 @@ def test_a_task_that_is_too_old() -> None:
     rig = Rig(1, 1, retry=RetryPolicy(max_elapsed=5.0)).serving()
     assert rig.do(failed("t", age=5.0)) == [act.FailTask("t", own=True)]
     assert rig.do(failed("t", own=False, age=5.0)) == [act.FailTask("t", own=False)]
+
+
+def test_an_attempt_that_would_come_too_late() -> None:
+    """The pause counts as well."""
+    rig = Rig(1, 1, retry=RetryPolicy(backoff=4.0, max_elapsed=1e-9)).serving()
+    assert rig.do(failed("t")) == [act.FailTask("t", own=True)]
+
+
+def test_cancelled_ones_are_forgotten() -> None:
+    """Within a second or so: what they hide from the scaler comes back, and nothing wakes up for them."""
+    rig = Rig(1, 1, retry=SLOW).serving()
+    event, other = failed("t"), failed("u")
+    rig.do(event)
+    rig.do(other)
+    event.task.cancelled = True
+    rig.do(tick(queued=5))
+    assert (rig.view.delayed, rig.view.snapshot.queued) == (2, 3)
+    rig.now += 1.0
+    rig.do(tick(queued=5))
+    assert (rig.view.delayed, rig.view.snapshot.queued) == (1, 4)
+    assert without_logs(rig.wake()) == [act.Resume("u")]
 
 
 def test_a_stop_resumes_all() -> None:

@@ -8,7 +8,7 @@ from tasker.control.lifecycle import Phase
 from tasker.control.overdue import Overdue
 from tasker.control.workers import WorkerState
 
-from .rig import Rig, levels, seat, start, without_logs
+from .rig import Rig, levels, seat, start, tick, without_logs
 
 CREATE = "on_create has not returned within create_timeout=5.0 seconds"
 DESTROY = "on_destroy has not returned within destroy_timeout=3.0 seconds"
@@ -112,7 +112,7 @@ def test_one_more_than_may_be_replaced_counts() -> None:
     actions = pool.wake()
     assert without_logs(actions) == [act.GiveUp(seat(2), None)]
     assert "no other one takes its place (2 are stuck, of which 1 may be replaced)" in logged(actions)
-    assert not pool.view.may_grow
+    assert pool.view.may_grow, "once one of them returns"
     assert pool.ended(seat(1)) == [start(1, 3)]
 
 
@@ -126,7 +126,7 @@ def test_a_creation_just_before_the_end_of_a_stop() -> None:
     assert act.Retire(1) in pool.do(ev.Drained())
     pool.do(ev.WorkerRetiring(seat(1)))
     assert pool.view.phase is Phase.CLOSING
-    assert pool.ended(seat(1)) == [act.Abandon((seat(2),)), act.Finish()]
+    assert pool.ended(seat(1)) == [act.Abandon((seat(2),)), act.Retire(1), act.Finish()]
     assert pool.view.abandoned == 1
     assert pool.view.phase is Phase.STOPPED
 
@@ -137,7 +137,12 @@ def test_a_stop_in_which_a_worker_becomes_stuck() -> None:
     pool.do(ev.StopRequested("stop"))
     pool.do(ev.Drained())
     pool.do(ev.WorkerRetiring(seat(1)))
-    assert without_logs(pool.wake()) == [act.GiveUp(seat(1), None), act.Abandon((seat(1),)), act.Finish()]
+    assert without_logs(pool.wake()) == [
+        act.GiveUp(seat(1), None),
+        act.Abandon((seat(1),)),
+        act.Retire(1),
+        act.Finish(),
+    ]
 
 
 def test_a_stop_waits_for_the_pool_of_run_task() -> None:
@@ -147,7 +152,7 @@ def test_a_stop_waits_for_the_pool_of_run_task() -> None:
     pool.wake()
     pool.do(ev.StopRequested("stop"))
     assert pool.do(ev.Drained()) == [act.ClosePool()]
-    assert pool.do(ev.PoolClosed()) == [act.Abandon((seat(1),)), act.Finish()]
+    assert pool.do(ev.PoolClosed()) == [act.Abandon((seat(1),)), act.Retire(1), act.Finish()]
 
 
 def test_a_kill_gives_them_its_time() -> None:
@@ -157,7 +162,7 @@ def test_a_kill_gives_them_its_time() -> None:
     pool.wake()
     pool.do(ev.KillRequested("kill", pool.now + 2.0))
     assert pool.do(ev.Drained()) == []
-    assert without_logs(pool.wake()) == [act.Abandon((seat(1),)), act.Finish()]
+    assert without_logs(pool.wake()) == [act.Abandon((seat(1),)), act.Retire(1), act.Finish()]
 
 
 def test_a_stop_gives_up_what_is_queued() -> None:
@@ -171,6 +176,27 @@ def test_a_stop_gives_up_what_is_queued() -> None:
     pool.do(ev.StopRequested("stop"))
     assert without_logs(pool.wake()) == [act.GiveUp(seat(1), None), act.FailQueued("every worker is stuck")]
     assert without_logs(pool.ended(seat(1))) == [start(1, 2)], "it is not the end"
+
+
+def test_a_stop_after_every_worker_is_stuck() -> None:
+    """The queued tasks are given up at once, and again whenever something was queued meanwhile."""
+    pool = rig(stuck=0)
+    pool.do(ev.Started())
+    pool.wake()
+    assert without_logs(pool.do(ev.StopRequested("stop"))) == [act.RefuseTasks("stop"), act.FailQueued(CREATE)]
+    assert without_logs(pool.do(tick())) == [act.FailQueued(CREATE)]
+    assert pool.do(ev.Drained())[-1] == act.Finish()
+
+
+def test_slots_bound_how_many_there_are() -> None:
+    """Each worker has a slot of its own, a stuck one too: no further one starts without one."""
+    pool = rig(worker_count=1, most=1, stuck=5, slots=2).serving()
+    pool.unhealthy(seat(1))
+    assert start(2) in pool.wake()
+    pool.ready(seat(2))
+    pool.unhealthy(seat(2))
+    assert without_logs(pool.wake()) == [act.GiveUp(seat(2), None)]
+    assert pool.ended(seat(1)) == [start(1, 3)]
 
 
 def test_no_failure_is_announced_in_a_kill() -> None:

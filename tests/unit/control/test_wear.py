@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import random
-
 import pytest
 
 from tasker.control.wear import JITTER, Wear, end_of_life
@@ -35,9 +33,8 @@ def test_a_lifetime() -> None:
     assert wear.worn(5.0)
 
 
-def test_jitter(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A lifetime is shortened by a tenth at most, each one differently."""
-    assert end_of_life(None, 3.0) is None
-    for number, end in ((0.0, 103.0), (0.5, 98.0), (1.0, 3.0 + 100 * (1 - JITTER))):
-        monkeypatch.setattr(random, "random", lambda number=number: number)
-        assert end_of_life(100.0, 3.0) == pytest.approx(end)
+def test_jitter() -> None:
+    """A lifetime is shortened by a tenth at most."""
+    assert end_of_life(None, 3.0, 0.5) is None
+    ends = [end_of_life(100.0, 3.0, share) for share in (0.0, 0.5, 1.0)]
+    assert ends == pytest.approx([103.0, 98.0, 3.0 + 100 * (1 - JITTER)])

@@ -9,6 +9,7 @@ import pytest
 from tasker import TaskKilled
 from tasker.control import actions as act
 from tasker.control import events as ev
+from tasker.control.workers import WorkerState
 from tasker.core.effects import Effects
 from unit.core.fakes import FakeBackend, FakeDriver, FakeTask, FakeWorker
 
@@ -63,7 +64,7 @@ def test_a_worker_without_a_task() -> None:
     driver, _ = with_worker()
     assert abandoned(driver, SEATS[0]) == [("abandon_callbacks",)]
     counts = driver.shutdown_counts
-    assert (counts.abandoned, counts.killed_tasks) == (["pool-worker-1 (in on_create or on_destroy)"], 0)
+    assert (counts.abandoned, counts.killed_tasks) == (["pool-worker-1 (between two tasks)"], 0)
 
 
 @pytest.mark.parametrize("task", [FakeTask(), None])
@@ -95,7 +96,7 @@ def test_callbacks_that_run() -> None:
     driver, _ = with_worker()
     driver.callbacks = ["callback of task #3", "callback of task #4"]
     abandoned(driver, SEATS[0])
-    left = ["pool-worker-1 (in on_create or on_destroy)", *driver.callbacks]
+    left = ["pool-worker-1 (between two tasks)", *driver.callbacks]
     assert driver.shutdown_counts.abandoned == left
     assert driver.logger.lines == [("warning", f"pool: left behind: {', '.join(left)}")]
 
@@ -191,3 +192,19 @@ def test_the_place_of_a_worker_that_is_left_behind() -> None:
         driver.workers[seat] = FakeWorker(f"w-{seat.slot}", place=place)
     abandoned(driver, *SEATS[:2])
     assert driver.shutdown_counts.stacks == [f"w-{SEATS[0].slot} is at\nline 3"]
+
+
+@pytest.mark.parametrize(
+    ("state", "doing"),
+    [
+        (WorkerState.STARTING, "in on_create or on_destroy"),
+        (WorkerState.READY, "between two tasks"),
+        (WorkerState.ENDING, "in on_create or on_destroy"),
+    ],
+)
+def test_what_a_worker_without_a_task_does(state: WorkerState, doing: str) -> None:
+    """It is in a hook, and in which one follows from its state."""
+    driver = FakeDriver()
+    driver.workers[SEATS[0]] = FakeWorker("w-1", state=state)
+    abandoned(driver, SEATS[0])
+    assert driver.shutdown_counts.abandoned == [f"w-1 ({doing})"]

@@ -83,7 +83,7 @@ def test_nothing_waits() -> None:
 
 def plan(**fields: Any) -> Plan:
     """What the supervisor knows of a configuration."""
-    return plan_of(Config(on_create=object, **fields))
+    return plan_of(Config(**{"on_create": object, **fields}))
 
 
 def test_the_plan_has_what_decisions_depend_on() -> None:
@@ -118,6 +118,14 @@ def test_only_a_backend_can_interrupt_tasks() -> None:
     """A task in another process is ended by force, one in a thread is not."""
     assert plan(worker_count=1).interrupts is False
     assert plan(worker_count=1, backend=ProcessBackend()).interrupts is True
+
+
+def test_the_values_of_workers_are_their_slots() -> None:
+    """There are as many workers as values, at most; stuck ones keep theirs."""
+    options = {"on_create": lambda worker: worker, "worker_count": 1, "max_worker_count": 2}
+    assert (plan(**options).slots, plan(**options).max_stuck_workers) == (None, 2)
+    few = plan(**options, per_worker=["a", "b", "c"])
+    assert (few.slots, few.max_stuck_workers) == (3, 1)
 
 
 def test_the_limits_of_a_resource() -> None:
