@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import math
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
@@ -314,6 +315,8 @@ def _check_types(config: Config[Any]) -> None:
         value = getattr(config, field)
         if value is not None and not isinstance(value, kind):
             raise _wrong(field, value, allowed)
+    if config.retry is not None and inspect.iscoroutinefunction(config.retry.retry_on):
+        raise _wrong("retry", config.retry, "a RetryPolicy whose retry_on is not asynchronous")
     if not isinstance(config.sync_in_thread, bool):
         raise _wrong("sync_in_thread", config.sync_in_thread, "True or False")
     if not isinstance(config.name, str) or not config.name:

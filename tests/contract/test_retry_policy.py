@@ -10,7 +10,7 @@ import pytest
 from support.observers import RecordingLogger
 from support.resources import ScriptedResources
 from support.waiting import eventually
-from tasker import MaxRetriesExceeded, NoRetry, RetryPolicy, TaskCancelled, TaskKilled
+from tasker import Config, ConfigError, MaxRetriesExceeded, NoRetry, RetryPolicy, TaskCancelled, TaskKilled
 
 LONG = 1e6
 """Seconds that no test waits for."""
@@ -203,3 +203,13 @@ async def test_many_that_fail_and_a_bounded_queue(engine: Any, kit: Any) -> None
         futures = [await m.submit(kit.script(*[BUSY] * (n % 4), n)) for n in range(40)]
         assert [await future for future in futures] == [*range(40)]
         assert [future.attempts for future in futures] == [n % 4 + 1 for n in range(40)]
+
+
+def test_an_asynchronous_predicate_is_refused() -> None:
+    """Its coroutine would count as true."""
+
+    async def unsure(error: BaseException) -> bool:
+        return False
+
+    with pytest.raises(ConfigError, match=r"Config\.retry must be a RetryPolicy whose retry_on is not asynchronous"):
+        Config(on_create=object, worker_count=1, retry=RetryPolicy(retry_on=unsure))

@@ -25,6 +25,7 @@ ALLOWED = {
     "collections.abc",
     "dataclasses",
     "enum",
+    "heapq",
     "math",
     "random",
     "typing",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import heapq
-import inspect
 import math
 import random
 from collections.abc import Callable
@@ -45,8 +44,6 @@ class RetryPolicy:
             number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
             if not number or value < 0:
                 raise ValueError(f"RetryPolicy.{name} must be a finite number of seconds, at least 0, got {value!r}")
-        if inspect.iscoroutinefunction(self.retry_on):
-            raise ValueError(f"RetryPolicy.retry_on must not be asynchronous, got {self.retry_on!r}")
         kinds = self.retry_on if isinstance(self.retry_on, tuple) else (self.retry_on,)
         classes = all(isinstance(kind, type) and issubclass(kind, BaseException) for kind in kinds)
         if not (self.retry_on is None or classes or (callable(self.retry_on) and not isinstance(self.retry_on, type))):

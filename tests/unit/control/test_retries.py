@@ -16,12 +16,6 @@ from tasker.control.retries import Delayed, RetryPolicy
 
 from .rig import Rig, seat, start, tick, without_logs
 
-
-async def unsure(error: BaseException) -> bool:
-    """A function that has to be awaited."""
-    return False
-
-
 SLOW = RetryPolicy(backoff=4.0, max_backoff=60.0)
 
 
@@ -103,13 +97,12 @@ def test_which_errors(retry_on: Any, wants: tuple[bool, bool]) -> None:
         *(("backoff", wrong) for wrong in (-1, math.nan, math.inf, "1", True, None)),
         *(("max_backoff", wrong) for wrong in (-1, math.nan, None)),
         *(("max_elapsed", wrong) for wrong in (-1, math.nan, "1")),
-        ("retry_on", unsure),
         *(("retry_on", wrong) for wrong in (3, "OSError", int, (OSError, 3))),
     ],
 )
 def test_wrong_values(field: str, wrong: Any) -> None:
     """The error names field and value."""
-    with pytest.raises(ValueError, match=rf"RetryPolicy\.{field} must (not )?be .*, got "):
+    with pytest.raises(ValueError, match=rf"RetryPolicy\.{field} must be .*, got "):
         RetryPolicy(**{field: wrong})
 
 
