@@ -22,6 +22,7 @@ from tasker.control.rates import SlidingRate
 from tasker.control.supervisor import Supervisor
 from tasker.control.view import View
 from tasker.control.workers import WorkerState
+from tasker.core.census import enrol
 from tasker.core.counters import Counters, Flow
 from tasker.core.effects import Effects
 from tasker.core.hooks import Hooks
@@ -83,6 +84,7 @@ class EngineCore(abc.ABC, Generic[W]):
         )
         self.ended_at: float = now
         self.forget_parent: Callable[[], None] = lambda: None
+        enrol(self)
 
     # -- events ---------------------------------------------------------------------------------------------------
 

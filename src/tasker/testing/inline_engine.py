@@ -1,0 +1,387 @@
+"""InlineEngine: a driver of the engine core in the thread of whoever calls, with virtual time.
+
+It has the queue, the futures, the supervisor, the actions and the books of the threaded engine. Only the mechanism is
+another one: events are handled when a call is about to return, a worker runs a task when it is told to, and the pauses
+of the supervisor are moments of a ``ManualClock``, which passes when nothing else can be done.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from tasker.config import Config
+from tasker.context import Context
+from tasker.control import events as ev
+from tasker.control.lifecycle import DoorMove
+from tasker.control.supervisor import Supervisor
+from tasker.control.workers import WorkerState
+from tasker.core.checks import check_queue_timeout
+from tasker.core.effects import Effects
+from tasker.core.planning import plan_of
+from tasker.errors import DeadlockError, QueueFull, ResourceError
+from tasker.logs import describe
+from tasker.metrics.meter import Meter
+from tasker.metrics.protocol import TaskLifecycleTimestamps
+from tasker.stats import StopReport
+from tasker.threads.future import TaskFuture
+from tasker.threads.owner import FutureOwner
+from tasker.threads.queue_slots import SlotWait
+from tasker.threads.resource_pool import ResourcePool
+from tasker.threads.run_task import RunTask
+
+from .clock import ManualClock
+from .clocked_context import ClockedRoot, ClockedRunTaskRoot
+from .inline_future import InlineFuture
+from .inline_maker import InlineMaker
+from .inline_waits import InlineWaits
+from .inline_worker import InlineHost, InlineWorker
+
+MOST_FAILURES = 100
+"""After so many failed creations in a row, in the course of which nearly an hour has passed, the test is told."""
+
+Order = Callable[[Sequence[TaskFuture[Any]]], TaskFuture[Any]]
+
+
+class InlineEngine(FutureOwner):
+    """See the module's docstring. Belongs to one thread."""
+
+    backend = None
+    workers: dict[ev.Seat, InlineWorker]  # type: ignore[assignment]
+
+    def __init__(self, config: Config[Any], clock: ManualClock, order: Order | None) -> None:
+        super().__init__(config)
+        self.clock: ManualClock = clock
+        self._order = order
+        # No limits for callbacks, which return before anything else happens. The same jitter each time.
+        plan = replace(plan_of(config), create_timeout=None, destroy_timeout=None, interrupts=False)
+        self.supervisor: Supervisor = Supervisor(plan, random.Random(0), clock.now())
+        self.view = self.supervisor.view()
+        self.root = ClockedRoot(config.ctx, clock)
+        self.run_task_root = ClockedRunTaskRoot(config.ctx, clock)
+        self.waits: InlineWaits = InlineWaits(self)  # type: ignore[assignment]
+        self.finished: threading.Event = threading.Event()
+        self.maker: InlineMaker = InlineMaker(config, self.counters, self.log, clock)
+        self.pool: ResourcePool = ResourcePool(self.maker, config.pool_size, config.max_temporary_resources)
+        self.run_task: RunTask = RunTask(self)
+        self.new_host: Callable[[Any], InlineHost] = lambda worker: InlineHost(self.maker)
+        self.effects: Effects = Effects(self)
+        self.thread: threading.Thread = threading.Thread()
+        """Never started: there is no supervisor's thread."""
+        self._inbox: deque[Any] = deque()
+        self.put_event: Callable[[ev.Event], None] = self._inbox.append
+        self._handling = False
+        self._looks = False
+        self._due_retirements = 0
+
+    def start(self) -> None:
+        """Fills ``run_task``'s pool. Raises ``ResourceError`` if that fails."""
+        self.pool.fill()
+        self.report(ev.Started())
+        self.pump()
+        if self.config.ctx is not None:
+            self.forget_parent: Callable[[], None] = self.config.ctx.on_cancel(self._parent_ended)
+
+    # -- events ---------------------------------------------------------------------------------------------------
+
+    def report(self, event: ev.Event) -> None:
+        """See ``EngineCore``. Handled by the next ``pump``."""
+        self._inbox.append(event)
+
+    def check_drained(self) -> None:
+        """See ``EngineCore``."""
+        self._looks = True
+
+    def soon(self, call: Callable[[], None]) -> None:
+        """See ``Driver``."""
+        self._inbox.append(call)
+        self.pump()
+
+    def pump(self) -> None:
+        """Handles what was reported and what is due by now. In the middle of itself, leaves it to the outer call."""
+        if self._handling:
+            return
+        self._handling = True
+        try:
+            self._look_at_parent()
+            while self._pump_one():
+                pass
+        finally:
+            self._handling = False
+
+    def _pump_one(self) -> bool:
+        now = self.clock.now()
+        if self._inbox:
+            event = self._inbox.popleft()
+            if callable(event):
+                event()
+            else:
+                self.step(event, now)
+        elif self._looks:
+            self._looks = False
+            self.answer_drained(now)
+        elif (moment := self.supervisor.wakeup(now)) is not None and moment <= now:
+            self.step(ev.Wakeup(), now)
+        else:
+            return self._end_surplus()
+        return True
+
+    def _end_surplus(self) -> bool:
+        """Ends a worker that was told to go and can. Returns whether there was one."""
+        for worker in list(self.workers.values()):
+            if worker.busy:
+                continue
+            if worker.surplus and worker.state is WorkerState.STARTING:
+                worker.retire(ev.WorkerDropped)
+                return True
+            if self._due_retirements and worker.ready:
+                self._due_retirements -= 1
+                worker.retire()
+                return True
+        return False
+
+    # -- running tasks --------------------------------------------------------------------------------------------
+
+    def pending(self) -> list[TaskFuture[Any]]:
+        """Returns the queued tasks, most urgent first."""
+        return [future for future in self.queue.waiting() if not future.done()]
+
+    def run_next(self, chosen: TaskFuture[Any] | None = None) -> TaskFuture[Any] | None:
+        """Runs one attempt of the chosen task, or of the next one. Returns it, or None if no task waits. Raises
+        ``DeadlockError`` if every worker waits for a task, and ``ResourceError`` if no worker can be made."""
+        self.pump()
+        future = chosen or self._choose()
+        if future is None:
+            return None
+        worker = self._free_worker(future)
+        if worker is not None:
+            self._take(future)
+            worker.serve(future)
+        self.pump()
+        return future
+
+    def run_until(self, done: Callable[[], object], timeout: float | None, what: object) -> bool:
+        """Runs tasks until ``done()``; returns whether it is, within ``timeout`` seconds of the clock. Where no task can
+        run, lets time pass; raises ``DeadlockError`` if that would not help."""
+        end = None if timeout is None else self.clock.now() + max(0.0, timeout)
+        while not done():
+            if end is not None and self.clock.now() >= end:
+                return False
+            try:
+                if self.run_next() is not None:
+                    continue
+                blocked = DeadlockError(f"the wait for {what} would never end: no task is queued that could end it")
+            except DeadlockError as error:
+                blocked = error
+            if done():
+                break
+            moments = [moment for moment in (end, self.clock.next_call) if moment is not None]
+            if not moments:
+                raise blocked
+            self.clock.advance_to(min(moments))
+        return True
+
+    def _choose(self) -> TaskFuture[Any] | None:
+        if self._order is None:
+            return next((future for level in self.queue.levels for future in level if not future.done()), None)
+        pending = self.pending()
+        if not pending:
+            return None
+        chosen = self._order(tuple(pending))
+        if not any(chosen is one for one in pending):
+            raise ValueError(f"order must return one of the tasks that it was given, got {chosen!r}")
+        return chosen
+
+    def _take(self, future: TaskFuture[Any]) -> None:
+        self.queue.tokens.get_nowait()
+        for level in self.queue.levels:
+            if future in level:  # most often the first one
+                level.remove(future)
+                return
+
+    def _free_worker(self, future: TaskFuture[Any]) -> InlineWorker | None:
+        """Returns a worker that can run a task now, for which it may have to make a resource, and let time pass. None if
+        the task got its outcome meanwhile."""
+        while not future.done():
+            worker = self._lowest(lambda worker: worker.ready)
+            if worker is not None and not worker.worn:
+                return worker
+            if worker is not None:
+                worker.retire(ev.WorkerWorn)
+            elif (fresh := self._lowest(self._is_unmade)) is not None:
+                fresh.make()
+            else:
+                self._await_worker(future)
+            self.pump()
+            if self.view.failing_creations >= MOST_FAILURES:
+                raise ResourceError(
+                    f"on_create has failed {MOST_FAILURES} times in a row, last with {self.view.creation_error}; without"
+                    " ready_timeout, a manager goes on trying for ever"
+                ) from self.creation_error
+        return None
+
+    def _await_worker(self, future: TaskFuture[Any]) -> None:
+        """Has another worker start, or lets time pass until one does."""
+        busy = [worker for worker in self.workers.values() if worker.busy]
+        if busy and len(busy) >= len(self.workers):
+            before = len(self.workers)
+            self.report(ev.AllBlocked(len(busy)))
+            self.pump()
+            if len(self.workers) > before:
+                return
+        now = self.clock.now()
+        moment = self.supervisor.wakeup(now)
+        if moment is None or moment <= now or self._handling:
+            waiting = ", ".join(str(worker.shard.future or worker.name) for worker in busy)
+            raise DeadlockError(
+                f"{future} would never run: each of the {len(busy)} workers waits for another task ({waiting}); raise"
+                " max_worker_count to at least the depth at which tasks wait for each other"
+            )
+        self.clock.advance_to(moment)
+
+    def _lowest(self, fits: Callable[[InlineWorker], bool]) -> InlineWorker | None:
+        return min((w for w in self.workers.values() if fits(w)), key=lambda worker: worker.seat.slot, default=None)
+
+    @staticmethod
+    def _is_unmade(worker: InlineWorker) -> bool:
+        return worker.state is WorkerState.STARTING and not worker.busy and not worker.surplus
+
+    # -- for submit -----------------------------------------------------------------------------------------------
+
+    def admit(self, slot: SlotWait | None, block: bool, timeout: float | None) -> None:
+        """As in a ``FutureOwner``. Where that would wait for a slot, it runs tasks."""
+        self._look_at_parent()
+        if self.door:
+            raise self.shutdown_error()
+        check_queue_timeout(timeout)
+        if self.queue_slots is not None and slot is not None:
+            end = None if timeout is None else self.clock.now() + timeout
+            while not slot.served:
+                self._acquire(slot, block, end)
+        if self.collector is not None:
+            self.hooks.arrival()
+
+    def _acquire(self, slot: SlotWait, block: bool, end: float | None) -> None:
+        assert self.queue_slots is not None
+        try:
+            self.queue_slots.acquire(False, None, self.waits.enter, self.waits.leave, slot)
+        except QueueFull:
+            if not block or (end is not None and self.clock.now() >= end) or self.run_next() is None:
+                raise
+        if self.door:
+            raise self.shutdown_error()
+
+    # -- workers --------------------------------------------------------------------------------------------------
+
+    def start_worker(self, seat: ev.Seat) -> None:
+        """See ``Driver``. Its resource is made when it gets a task."""
+        self.workers[seat] = InlineWorker(self, seat)
+
+    def retire(self, count: int) -> None:
+        """See ``Driver``."""
+        self._due_retirements += count
+
+    # -- the pool of run_task -------------------------------------------------------------------------------------
+
+    @property
+    def available_resources(self) -> int:
+        """The number of idle resources in ``run_task``'s pool."""
+        return self.pool.available
+
+    @property
+    def run_task_meter(self) -> Meter:
+        """The measurements of the calls of ``run_task``."""
+        return self.run_task.meter
+
+    def refill_pool(self) -> None:
+        """See ``Driver``."""
+        try:
+            self.pool.refill()
+        except BaseException as error:
+            self.report(ev.PoolRefillFailed(describe(error)))
+        else:
+            self.report(ev.PoolRefilled())
+
+    def close_pool(self) -> None:
+        """See ``Driver``."""
+        self.pool.close()
+        self.report(ev.PoolClosed())
+
+    def abandon_pool(self) -> None:
+        """See ``Driver``: there is nothing to wait for."""
+
+    # -- the end --------------------------------------------------------------------------------------------------
+
+    def end(self, kill: bool, reason: str, timeout: float | None) -> StopReport:
+        """Ends the engine; see ``InlineTaskManager.stop`` and ``kill``."""
+        since = self.clock.now()
+        self.close(reason)
+        self.report(ev.KillRequested(reason) if kill else ev.StopRequested(reason))
+        self.pump()
+        end = None if timeout is None else since + timeout
+        while not kill and (end is None or self.clock.now() < end) and self.run_next() is not None:
+            pass
+        if not self.finished.is_set() and not kill:
+            self.report(ev.KillRequested("the timeout of stop has passed"))
+            self.pump()
+        return self.stop_report(since, self.ended_at)
+
+    def request_kill(self, reason: str, timeout: float) -> None:
+        """For a manager that is collected: accepts no more tasks. A finalizer must not call functions of the user's."""
+        self.close(reason)
+
+    def close(self, reason: str) -> None:
+        """See ``Driver``."""
+        with self.counters.lock:
+            self.move_door(DoorMove.CLOSE, self.shutting_down(reason))
+        if self.queue_slots is not None:
+            self.queue_slots.close()
+        self.check_drained()
+
+    def _look_at_parent(self) -> None:
+        parent = self.config.ctx
+        if parent is not None and not self.door and parent.cancelled:
+            self._parent_ended()
+
+    def _parent_ended(self) -> None:
+        self.close("its parent context ended")
+        self.report(ev.StopRequested("its parent context ended"))
+
+    def cancel_running(self) -> None:
+        """See ``Driver``."""
+        self.cancel_contexts()
+
+    def running_contexts(self) -> list[Context]:
+        """See ``EngineCore``."""
+        running = [worker.shard.future for worker in self.workers.values()]
+        return [future._context for future in running if future is not None]
+
+    def abandon_callbacks(self) -> list[str]:
+        """See ``Driver``: none is ever left behind."""
+        return []
+
+    def finish(self) -> None:
+        """See ``Driver``."""
+        self.forget_parent()
+        if not self.pool.closed:
+            self.pool.close()
+        self.ended_at: float = self.clock.now()
+        self.finished.set()
+
+    def _failed_in_queue(self, task: TaskFuture[Any]) -> None:
+        now = task._finished_at = self.clock.now()
+        self.hooks.failure(TaskLifecycleTimestamps(task._queued_at, getattr(task, "_started_at", now), now))
+
+
+def new_future(engine: InlineEngine, task: Callable[..., Any], args: tuple[Any, ...], once: bool) -> InlineFuture[Any]:
+    """Returns the future of a task that is about to be queued."""
+    future: InlineFuture[Any] = InlineFuture._accepted(
+        engine, engine.counters.numbers.more(), task, args, engine.clock.now()
+    )
+    if once:
+        future._once = True
+    return future

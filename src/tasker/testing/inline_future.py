@@ -1,0 +1,69 @@
+"""InlineFuture: the future of an inline manager. Whoever waits for it runs what is queued."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import threading
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar, cast
+
+from tasker.threads.future import TaskFuture
+
+T = TypeVar("T")
+
+
+class RunsTasks(Protocol):
+    """The part of the engine that a wait uses."""
+
+    def run_until(self, done: Callable[[], object], timeout: float | None, what: object) -> bool:
+        """Runs queued tasks until ``done()``; returns whether it is. Raises ``DeadlockError`` if that would never
+        be."""
+        ...
+
+
+class InlineFuture(TaskFuture[T]):
+    """A task of an ``InlineTaskManager``, and its outcome.
+
+    It does what a ``TaskFuture`` does, except that waiting for it (``result``, ``exception``, ``await``,
+    ``concurrent.futures.wait`` and ``as_completed``) runs the queued tasks in their order, in this thread, until it has
+    its outcome. Timeouts are seconds of the manager's clock. ``result`` and ``exception`` raise ``DeadlockError`` if no
+    task that is queued can bring the outcome.
+    """
+
+    __slots__ = ()
+
+    def _wait(self, timeout: float | None) -> None:
+        if not cast("RunsTasks", self._owner).run_until(self.done, timeout, self):
+            raise concurrent.futures.TimeoutError(f"{self.label} has no outcome after {timeout} seconds")
+
+    @property
+    def _waiters(self) -> list[Any]:  # type: ignore[override]
+        return _RunningWaiters(self._bridge().waiters, cast("RunsTasks", self._owner))
+
+
+class _RunningWaiters(list[Any]):
+    """The waiters of one future, as ``concurrent.futures`` uses them: it appends one, and then waits for its event."""
+
+    def __init__(self, waiters: list[Any], engine: RunsTasks) -> None:
+        super().__init__(waiters)
+        self._waiters = waiters
+        self._engine = engine
+
+    def append(self, waiter: Any) -> None:
+        if type(waiter.event) is threading.Event:
+            waiter.event = _RunningEvent(self._engine)
+        self._waiters.append(waiter)
+
+    def remove(self, waiter: Any) -> None:
+        self._waiters.remove(waiter)
+
+
+class _RunningEvent(threading.Event):
+    """Runs tasks in place of waiting."""
+
+    def __init__(self, engine: RunsTasks) -> None:
+        super().__init__()
+        self._engine = engine
+
+    def wait(self, timeout: float | None = None) -> bool:
+        return self._engine.run_until(self.is_set, timeout, "one of several futures")

@@ -1,0 +1,200 @@
+"""InlineTaskManager: stands in for a ``TaskManager`` and runs its tasks in the calling thread, when the test says so."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, TypeVar, TypeVarTuple
+
+from tasker.config import Config
+from tasker.context import Context
+from tasker.core.signals import Received
+from tasker.core.user_functions import forbid_async
+from tasker.errors import ConfigError, ShutdownError
+from tasker.manager import TaskManager
+from tasker.options import Priority
+from tasker.stats import StopReport
+from tasker.threads.future import TaskFuture
+from tasker.threads.future_log import Ending, OutcomeCallback
+from tasker.threads.reentrancy import forbid_reentry
+
+from .clock import ManualClock
+from .clocked_context import ClockedFace
+from .inline_engine import InlineEngine, new_future
+from .inline_future import InlineFuture
+
+R = TypeVar("R")
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
+
+class InlineTaskManager(TaskManager[R]):
+    """Runs tasks one at a time in the calling thread, in an order that is the same each time, without threads or sleep.
+
+    A submitted task waits until the test calls ``run_next`` or ``run_all``, or something waits for a result:
+    ``result()`` of a future, ``queue_task``, ``map``, ``stop`` and whatever waits for futures run the queued tasks in
+    their order until they have what they wait for. Retries, health, priorities, ``once``, the bounded queue, statistics,
+    stop and kill are decided by the code that decides for a ``TaskManager``, and resources are made, replaced and
+    destroyed by the functions of ``config``. A worker makes its resource when it gets its first task.
+
+    ``clock``: the time of the manager, of the deadlines and the ``wait`` of contexts, and of all timeouts; None: one of
+    its own. Pauses between failed creations pass at once on it.
+    ``order(futures)``: chooses which of the queued tasks is next, in place of priority and order of submission:
+    ``random.Random(7).choice``, say. None: the order of a ``TaskManager``.
+
+    It is no measure of what needs two things at a time: it shows no races, no blocking and no scaling. ``config.backend``
+    is ignored, and so are ``create_timeout`` and ``destroy_timeout``.
+
+    Not thread-safe: it belongs to one thread. Raises as ``TaskManager`` does, and ``TypeError`` if ``clock`` or ``order``
+    is of a wrong type.
+    """
+
+    _engine: InlineEngine  # type: ignore[assignment]
+
+    def __init__(
+        self,
+        config: Config[R],
+        *,
+        clock: ManualClock | None = None,
+        order: Callable[[Sequence[TaskFuture[Any]]], TaskFuture[Any]] | None = None,
+    ) -> None:
+        if not isinstance(config, Config):
+            raise ConfigError(f"InlineTaskManager takes a Config, got {config!r}")
+        if clock is not None and not isinstance(clock, ManualClock):
+            raise TypeError(f"clock must be a ManualClock or None, got {clock!r}")
+        if order is not None and not callable(order):
+            raise TypeError(f"order must be callable or None, got {order!r}")
+        forbid_async(config)
+        engine = InlineEngine(config, clock or ManualClock(), order)
+        engine.start()
+        self._engine = engine
+        self._config = config
+
+    # -- the order of things --------------------------------------------------------------------------------------
+
+    @property
+    def clock(self) -> ManualClock:
+        """The time of this manager."""
+        return self._engine.clock
+
+    @property
+    def pending(self) -> tuple[TaskFuture[Any], ...]:
+        """The tasks that wait to be started (again), most urgent first."""
+        self._engine.pump()
+        return tuple(self._engine.pending())
+
+    def run_next(self, which: int | TaskFuture[Any] | None = None) -> TaskFuture[Any] | None:
+        """Runs one attempt of one task, and returns its future; None if no task waits. What the task raises is in the
+        future.
+
+        ``which``: an index into ``pending``, or one of its futures; None: the next one.
+
+        Raises ``IndexError`` or ``ValueError`` if there is no such task; ``DeadlockError`` in a task of this manager, if
+        no worker is left to run it; ``ResourceError`` if ``on_create`` has failed 100 times in a row.
+        """
+        chosen: TaskFuture[Any] | None = None
+        if isinstance(which, int):
+            chosen = self.pending[which]
+        elif which is not None:
+            if not any(which is one for one in self.pending):
+                raise ValueError(f"{which!r} does not wait to be started")
+            chosen = which
+        return self._engine.run_next(chosen)
+
+    def run_all(self, *, limit: int = 100_000) -> int:
+        """Runs tasks until none waits, those that tasks submit and retries included. Returns the number of attempts.
+
+        Raises ``RuntimeError`` if tasks still wait after ``limit`` attempts, and what ``run_next`` raises.
+        """
+        for attempts in range(limit):
+            if self._engine.run_next() is None:
+                return attempts
+        if self.pending:
+            raise RuntimeError(f"{len(self.pending)} tasks still wait after {limit} attempts")
+        return limit
+
+    # -- tasks ----------------------------------------------------------------------------------------------------
+
+    def submit(
+        self,
+        task: Callable[[Context, R, *Ts], T],
+        *args: *Ts,
+        priority: Priority = Priority.NORMAL,
+        once: bool = False,
+        callback: Callable[[T | None, BaseException | None], object] | None = None,
+        block: bool = True,
+        queue_timeout: float | None = None,
+    ) -> InlineFuture[T]:
+        """Queues ``task(ctx, resource, *args)`` and returns its future; see ``TaskManager.submit``.
+
+        In a full queue it runs tasks until there is room, or raises ``QueueFull`` at once if not ``block``.
+        """
+        engine = self._engine
+        level = engine.level(priority)
+        for name, function in (("task", task), ("callback", callback)):
+            if not callable(function) and not (name == "callback" and function is None):
+                raise TypeError(f"{name} must be callable, got {function!r}")
+        slot = engine.slot_wait()
+        try:
+            engine.admit(slot, block, queue_timeout)
+        except ShutdownError as error:
+            if callback is None:
+                raise
+            refused: InlineFuture[T] = InlineFuture._accepted(engine, 0, task, (), engine.clock.now())
+            refused._log = [OutcomeCallback(callback)]
+            refused._end(Ending(error, forced=True))
+            return refused
+        future: InlineFuture[T] = new_future(engine, task, args, once)
+        future._holds_slot = slot is not None
+        if callback is not None:
+            future._append(OutcomeCallback(callback))
+        level.append(future)
+        engine.queue.tokens.put(None)
+        return future
+
+    def run_task(self, task: Callable[[Context, R, *Ts], T], *args: *Ts) -> T:
+        """Runs the task at once, past the queue; see ``TaskManager.run_task``."""
+        if not callable(task):
+            raise TypeError(f"task must be callable, got {task!r}")
+
+        def on_the_clock(ctx: Context, resource: R, *args: *Ts) -> T:
+            return task(ClockedFace(ctx), resource, *args)
+
+        self._engine.pump()
+        try:
+            return self._engine.run_task.run(on_the_clock, args)  # type: ignore[no-any-return]
+        finally:
+            self._engine.pump()
+
+    # -- the rest -------------------------------------------------------------------------------------------------
+
+    def stop(self, timeout: float | None = None) -> StopReport:
+        """Stops gracefully: accepts no more tasks, runs all that were accepted, destroys the resources, and returns; see
+        ``TaskManager.stop``. ``timeout``: seconds of the clock."""
+        return super().stop(timeout)
+
+    def kill(self, timeout: float | None = None) -> StopReport:
+        """Kills: accepts no more tasks, ends the queued ones with ``TaskKilled``, destroys the resources, and returns;
+        see ``TaskManager.kill``. No task can be running, so ``timeout`` has no effect."""
+        return super().kill(timeout)
+
+    def _end(self, what: str, timeout: float | None) -> StopReport:
+        forbid_reentry(self._engine, what)
+        return self._engine.end(what == "kill", f"{what}() was called", timeout)
+
+    def stop_on_signals(self, *signums: int) -> AbstractContextManager[Received]:
+        """Returns a context manager that does nothing: no signal is caught. Entering it returns no signals."""
+        return contextlib.nullcontext(Received())
+
+    def resize(self, *, worker_count: int | None = None, max_worker_count: int | None = None) -> None:
+        """Changes the bounds of the number of workers; see ``TaskManager.resize``. They matter where tasks wait for
+        each other: each one that waits occupies a worker."""
+        super().resize(worker_count=worker_count, max_worker_count=max_worker_count)
+        self._engine.pump()
+
+    def __enter__(self) -> InlineTaskManager[R]:
+        return self
+
+    def __repr__(self) -> str:
+        return f"<InlineTaskManager {self._config.name!r} {self._engine.view.phase.value}, {len(self.pending)} pending>"

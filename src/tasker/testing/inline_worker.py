@@ -1,0 +1,203 @@
+"""InlineWorker: a worker without a thread. It makes its resource when it gets its first task."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import CancelledError
+from contextvars import Context as Variables
+from types import CoroutineType
+from typing import Any, Protocol
+
+from tasker.control import events as ev
+from tasker.control.attempts import Verdict, after_error, own_error
+from tasker.control.workers import WorkerState
+from tasker.core.user_functions import refused
+from tasker.errors import DeadlockError, TaskKilled, TaskTimeout
+from tasker.metrics.protocol import TaskLifecycleTimestamps
+from tasker.threads.future import TaskFuture
+from tasker.threads.future_log import DONE, RUN, Ending
+from tasker.threads.ports import ThreadEngineForWorkers
+from tasker.threads.resources import Maker, ResourceHandle
+from tasker.threads.this_thread import this_thread
+from tasker.threads.worker import Worker
+
+from .clock import ManualClock
+from .clocked_context import ClockedContext
+
+
+class InlineEnginePort(ThreadEngineForWorkers, Protocol):
+    """The part of the engine that its workers use."""
+
+    @property
+    def clock(self) -> ManualClock: ...
+
+
+class InlineHost:
+    """Implements ``Host`` for a resource that is used by one call at a time."""
+
+    def __init__(self, maker: Maker) -> None:
+        self._maker = maker
+        self.held: ResourceHandle | None = None
+
+    def create(self) -> None:
+        """See ``Host``."""
+        self.held = self._maker.make()
+
+    def serve(self) -> None:
+        """See ``Host``. An inline worker is given one task at a time."""
+        raise NotImplementedError
+
+    def destroy(self) -> None:
+        """See ``Host``."""
+        handle, self.held = self.held, None
+        if handle is not None:
+            self._maker.end(handle)
+
+    def kill(self) -> bool:
+        """See ``Host``. Returns False."""
+        return False
+
+
+class InlineWorker(Worker):
+    """Makes a resource, runs one task after the other with it, and ends it, each in the thread of the caller."""
+
+    engine: InlineEnginePort
+    host: InlineHost
+
+    busy: bool = False
+    """Whether user code runs here, which a nested call must not disturb."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether it can run a task at once."""
+        return self.state is WorkerState.READY and not self.busy
+
+    @property
+    def worn(self) -> bool:
+        """Whether its resource must get no more tasks."""
+        handle = self.host.held
+        return handle is not None and not handle.usable
+
+    def make(self) -> None:
+        """Makes the resource, or reports why it could not. Raises what says that a fault hangs: no one else would."""
+        try:
+            self._apart(self.host.create)
+        except BaseException as error:
+            self.engine.creation_failed(self.seat, error)
+            if type(error) is DeadlockError:
+                raise
+        else:
+            self.state = WorkerState.READY
+            self.engine.report(ev.WorkerReady(self.seat))
+
+    def serve(self, future: TaskFuture[Any]) -> None:
+        """Runs one attempt of a task, and then ends the worker if its resource must not be used any more."""
+        reported = self._apart(lambda: self._attempt(future))
+        if reported:
+            self._end()
+
+    def retire(self, event: type[ev.WorkerRetiring | ev.WorkerWorn | ev.WorkerDropped] = ev.WorkerRetiring) -> None:
+        """Ends the worker, and reports why."""
+        self.engine.report(event(self.seat))
+        self._end()
+
+    def _end(self) -> None:
+        self.state = WorkerState.ENDING
+        self._apart(self.host.destroy)
+        self.engine.report(ev.WorkerEnded(self.seat))
+
+    def _apart(self, call: Callable[[], Any]) -> Any:
+        """Runs user code as in the thread of this worker."""
+        outer, this_thread.worker, self.busy = this_thread.worker, self, True
+        try:
+            return call()
+        finally:
+            this_thread.worker, self.busy = outer, False
+
+    def _attempt(self, future: TaskFuture[Any]) -> bool:
+        """Runs an attempt. Returns whether it was reported that the resource must not be used any more."""
+        engine, shard = self.engine, self.shard
+        task, args, variables = future._task, future._args, future._variables
+        future._context = context = ClockedContext(engine.root)
+        future._worker = self.name
+        future._started_at = engine.clock.now()
+        future._append(RUN)
+        if engine.killed or not future._may_run():
+            self.skip(future)
+            return False
+        assert task is not None and args is not None and self.host.held is not None
+        shard.future = future
+        shard.taken += 1
+        future._attempts += 1
+        engine.release_slot(future)
+        value: Any = None
+        try:
+            value = (Variables() if variables is None else variables).run(task, context, self.host.held.resource, *args)
+            if type(value) is CoroutineType:
+                raise refused(value)
+        except BaseException as error:  # as in a thread: also a SystemExit is the outcome of its task
+            healthy = self.failed(future, error)
+        else:
+            self.succeeded(future, value)
+            healthy = True
+        finally:
+            shard.future = None
+        shard.meter.flush()
+        return not healthy or self._wears_out()
+
+    def succeeded(self, future: TaskFuture[Any], value: Any) -> None:
+        """Ends a task with its result."""
+        engine, shard = self.engine, self.shard
+        future._finished_at = finished = engine.clock.now()
+        future._value = value
+        shard.meter.execution.append(finished - future._started_at)
+        shard.meter.wait.append(future._started_at - future._queued_at)
+        shard.done += 1
+        engine.hooks.completion(TaskLifecycleTimestamps(future._queued_at, future._started_at, finished))
+        future._append(DONE)
+        future._after(DONE)
+
+    def failed(self, future: TaskFuture[Any], error: BaseException, *, blameless: bool = False) -> bool:
+        """Handles a task that raised, as a worker in a thread does, on the clock. Returns False if the resource is
+        unhealthy, which was reported."""
+        engine = self.engine
+        future._finished_at = finished = engine.clock.now()
+        if error.__traceback__ is not None:
+            BaseException.with_traceback(error, error.__traceback__.tb_next)  # without the frame of the worker
+        context = future._context
+        cancelled = issubclass(type(error), CancelledError) and context is not None and context.cancelled
+        killed = cancelled and issubclass(type(error), TaskKilled)
+        blameless = blameless or issubclass(type(error), DeadlockError)
+        verdict = after_error(cancelled=cancelled, killed=killed, blameless=blameless)
+        healthy = verdict is not None or engine.hooks.healthy(error)
+        if not healthy and not cancelled:
+            self.send_back(future, error)
+            return False
+        verdict = verdict or own_error(cancelled=cancelled)
+        stamps = TaskLifecycleTimestamps(future._queued_at, future._started_at, finished)
+        self.shard.failed(
+            stamps, cancelled=verdict is Verdict.CANCELLED, timed_out=issubclass(type(error), TaskTimeout)
+        )
+        if verdict is not Verdict.CANCELLED:
+            engine.hooks.failure(stamps)
+        future._end(Ending(error, cancelled=cancelled, forced=True))
+        if not healthy:
+            text = "worker %s replaces its resource: %s left it unhealthy when it was cancelled"
+            engine.log.log("warning", text, self.name, future.label)
+            engine.report(ev.WorkerUnhealthy(self.seat))
+        return healthy
+
+    def _wears_out(self) -> bool:
+        """Does what is due between two tasks. Returns whether it was reported that the resource has to be replaced."""
+        engine, handle = self.engine, self.host.held
+        assert handle is not None
+        if not engine.hooks.reset(handle.resource):
+            engine.log.log("warning", "worker %s replaces its resource: on_return failed", self.name)
+            engine.report(ev.WorkerUnhealthy(self.seat))
+            return True
+        if handle.wear is not None:
+            handle.wear.served += 1
+            if self.worn:
+                engine.report(ev.WorkerWorn(self.seat))
+                return True
+        return False
