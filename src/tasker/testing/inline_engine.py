@@ -161,6 +161,7 @@ class InlineEngine(FutureOwner):
         if worker is not None:
             self._take(future)
             worker.serve(future)
+            self._looks = True  # it may have been the last one of a stop
         self.pump()
         return future
 

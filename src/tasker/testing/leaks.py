@@ -16,7 +16,8 @@ GRACE = 1.0
 _POLL = 0.005
 _PRUNED = 64
 _FACES = {"Engine": "TaskManager", "AsyncEngine": "AsyncTaskManager", "InlineEngine": "InlineTaskManager"}
-_COLLECTED = "it was collected without stop()"
+_NOT_STOPPED = ("it was collected without stop()", "its event loop ends")
+"""Why a manager was killed that nobody has ended."""
 
 
 class ManagerWatch:
@@ -42,9 +43,9 @@ class ManagerWatch:
         ledger that does not add up, a thread that still runs. Waits up to ``grace`` seconds for what is about to end."""
         deadline = time.monotonic() + grace
         while True:
-            found = [(text, passes) for engine in self._engines for text, passes in _faults_of(engine)]
-            if not any(passes for _, passes in found) or time.monotonic() >= deadline:
-                return [text for text, _ in found]
+            found = [text for engine in self._engines for text in _faults_of(engine)]
+            if not found or time.monotonic() >= deadline:
+                return found
             time.sleep(_POLL)
 
     def check(self, grace: float = GRACE) -> None:
@@ -76,27 +77,25 @@ def assert_no_leaks(grace: float = GRACE) -> Iterator[ManagerWatch]:
     watch.check(grace)
 
 
-def _faults_of(engine: Any) -> Iterator[tuple[str, bool]]:
-    """Yields what is wrong with a manager, and whether that may pass by itself."""
+def _faults_of(engine: Any) -> Iterator[str]:
+    """Yields what is wrong with a manager."""
     if engine.is_forked:  # it is the parent's
         return
     view = engine.view
     name = f"{_FACES.get(type(engine).__name__, type(engine).__name__)} {engine.config.name!r}"
-    collected = _COLLECTED in engine.refusal
-    if view.phase is not Phase.STOPPED and (view.phase is not Phase.RUNNING or view.target):  # it has started
-        text = "was not stopped" if not engine.closed else f"has not ended, {view.phase.value}: {engine.refusal}"
-        if collected:
-            text = "was collected without stop() or kill()"
-        yield f"{name} {text}; {_numbers(engine)}", engine.closed
+    if view.phase is not Phase.STOPPED:
+        if view.phase is not Phase.RUNNING or view.target:  # else it has never started
+            text = f"has not ended, {view.phase.value}: {engine.refusal}" if engine.closed else "was not stopped"
+            yield f"{name} {text}; {_numbers(engine)}"
         return
-    if collected:
-        yield f"{name} was collected without stop() or kill(), and killed; {_numbers(engine)}", False
+    if engine.refusal.endswith(_NOT_STOPPED):
+        yield f"{name} was not stopped, but killed: {engine.refusal.rpartition(': ')[2]}; {_numbers(engine)}"
     ledger = engine.counters.ledger
     if ledger.created != ledger.destroyed + ledger.lost:
-        yield f"{name} has not destroyed each of its resources; {_numbers(engine)}", True
+        yield f"{name} has not destroyed each of its resources; {_numbers(engine)}"
     for thread in threading.enumerate():
         if _runs_for(thread, engine):
-            yield f"{name} has ended, and its thread {thread.name!r} still runs", True
+            yield f"{name} has ended, and its thread {thread.name!r} still runs"
 
 
 def _numbers(engine: Any) -> str:

@@ -123,9 +123,10 @@ def scripted_resources() -> Iterator[ScriptedResources[ScriptedResource]]:
 
 
 @pytest.fixture
-def inline_manager() -> Iterator[InlineManagerFactory]:
+def inline_manager(scripted_resources: ScriptedResources[ScriptedResource]) -> Iterator[InlineManagerFactory]:
     """Makes an ``InlineTaskManager`` for each call with a ``Config``, and the options ``clock`` and ``order``. Those that
     the test has not stopped are killed at its end, which destroys their resources."""
+    # After ``scripted_resources``, whichever the test names first: those are checked when the managers have ended.
     from .inline_manager import InlineTaskManager  # noqa: PLC0415
 
     made: list[InlineTaskManager[Any]] = []
