@@ -76,6 +76,8 @@ class InlineEngine(FutureOwner):
         self.put_event: Callable[[ev.Event], None] = self._inbox.append
         self._handling = False
         self._looks = False
+        self._wakeup: float | None = None
+        """When the supervisor has to be asked next."""
         self._due_retirements = 0
 
     def start(self) -> None:
@@ -108,8 +110,12 @@ class InlineEngine(FutureOwner):
         self._handling = True
         try:
             self._look_at_parent()
+            # The moment of the last time: by now, the supervisor would name a later one.
+            if self._wakeup is not None and self._wakeup <= self.clock.now():
+                self.report(ev.Wakeup())
             while self._pump_one():
                 pass
+            self._wakeup = self.supervisor.wakeup(self.clock.now())
         finally:
             self._handling = False
 
@@ -124,8 +130,6 @@ class InlineEngine(FutureOwner):
         elif self._looks:
             self._looks = False
             self.answer_drained(now)
-        elif (moment := self.supervisor.wakeup(now)) is not None and moment <= now:
-            self.step(ev.Wakeup(), now)
         else:
             return self._end_surplus()
         return True
@@ -207,6 +211,7 @@ class InlineEngine(FutureOwner):
     def _free_worker(self, future: TaskFuture[Any]) -> InlineWorker | None:
         """Returns a worker that can run a task now, for which it may have to make a resource, and let time pass. None if
         the task got its outcome meanwhile."""
+        most = self.view.failing_creations + MOST_FAILURES
         while not future.done():
             worker = self._lowest(lambda worker: worker.ready)
             if worker is not None and not worker.worn:
@@ -218,7 +223,7 @@ class InlineEngine(FutureOwner):
             else:
                 self._await_worker(future)
             self.pump()
-            if self.view.failing_creations >= MOST_FAILURES:
+            if self.view.failing_creations >= most:
                 raise ResourceError(
                     f"on_create has failed {MOST_FAILURES} times in a row, last with {self.view.creation_error}; without"
                     " ready_timeout, a manager goes on trying for ever"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import concurrent.futures
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar, cast
 
+from tasker.errors import DeadlockError
 from tasker.threads.future import TaskFuture
 
 T = TypeVar("T")
@@ -51,7 +53,9 @@ class _RunningWaiters(list[Any]):
 
     def append(self, waiter: Any) -> None:
         if type(waiter.event) is threading.Event:
-            waiter.event = _RunningEvent(self._engine)
+            waiter.event = _RunningEvent()
+        if type(waiter.event) is _RunningEvent:
+            waiter.event.engines.append(self._engine)
         self._waiters.append(waiter)
 
     def remove(self, waiter: Any) -> None:
@@ -61,9 +65,23 @@ class _RunningWaiters(list[Any]):
 class _RunningEvent(threading.Event):
     """Runs tasks in place of waiting."""
 
-    def __init__(self, engine: RunsTasks) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self._engine = engine
+        self.engines: list[RunsTasks] = []
 
     def wait(self, timeout: float | None = None) -> bool:
-        return self._engine.run_until(self.is_set, timeout, "one of several futures")
+        # ``as_completed`` keeps those that it has not yielded in ``pending``, ``wait`` all of them in ``fs``.
+        names = sys._getframe(1).f_locals
+        futures = names.get("pending", names.get("fs")) or ()
+        engines = dict.fromkeys(self.engines)  # each once
+        for engine in engines:
+            try:
+                if engine.run_until(self.is_set, timeout, "one of several futures"):
+                    return True
+            except DeadlockError as error:
+                blocked = error
+                continue
+            return False
+        if any(not isinstance(future, InlineFuture) and not future.done() for future in futures):
+            return super().wait(timeout)  # another executor brings that one
+        raise blocked

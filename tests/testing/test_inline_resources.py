@@ -1,0 +1,198 @@
+"""In an InlineTaskManager resources are really made, replaced and destroyed, and failures take virtual time."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import pytest
+
+from tasker import Config, Context, DeadlockError, MaxRetriesExceeded, ResourceError
+from tasker.testing import FaultPlan, InlineTaskManager, ManualClock, ScriptedResource, ScriptedResources, hangs, raises
+
+
+class Broken(Exception):
+    """Of the resource."""
+
+
+def config_of(resources: ScriptedResources[Any], **options: Any) -> Config[Any]:
+    defaults = {"worker_count": 1, "resource_pool_size": 0, "check_health": lambda error: not isinstance(error, Broken)}
+    return Config(on_create=resources.create, on_destroy=resources.destroy, **{**defaults, **options})
+
+
+def number_of(ctx: Context, resource: ScriptedResource) -> int:
+    with resource.use():
+        return resource.number
+
+
+def breaks(ctx: Context, resource: ScriptedResource) -> None:
+    raise Broken(resource.number)
+
+
+def test_a_worker_makes_its_resource_with_its_first_task() -> None:
+    """So the n-th creation is known; the pool of ``run_task`` is made at the start."""
+    resources = ScriptedResources()
+    with InlineTaskManager(config_of(resources, worker_count=4)) as manager:
+        assert (resources.created, manager.stats().starting_workers) == (0, 4)
+        assert [manager.queue_task(number_of) for _ in range(3)] == [1, 1, 1]
+        assert (resources.created, manager.stats().active_workers) == (1, 1)
+    resources.check()
+    pooled = ScriptedResources()
+    with InlineTaskManager(config_of(pooled, resource_pool_size=2)) as manager:
+        assert pooled.created == manager.stats().available_resources == 2
+    pooled.check()
+
+
+def test_the_worker_of_a_broken_resource_is_replaced() -> None:
+    """Each attempt gets another resource; the former one is destroyed before."""
+    resources = ScriptedResources()
+    with InlineTaskManager(config_of(resources, max_retries=2)) as manager:
+        future = manager.submit(breaks)
+        manager.run_next()
+        assert (future.done(), future.attempts, manager.pending) == (False, 1, (future,))
+        assert (resources.created, resources.destroyed, manager.stats().priority_tasks) == (1, 1, 1)
+        with pytest.raises(MaxRetriesExceeded):
+            future.result()
+        assert (resources.created, resources.destroyed, future.attempts) == (3, 3, 3)
+        assert manager.stats().replaced_workers == 3
+    resources.check()
+
+
+def test_a_retry_goes_before_other_tasks() -> None:
+    """At high priority, as in a ``TaskManager``; the test can have another one first."""
+    resources = ScriptedResources()
+    with InlineTaskManager(config_of(resources)) as manager:
+        future, other = manager.submit(breaks), manager.submit(number_of)
+        manager.run_next()
+        assert manager.pending == (future, other)
+        assert manager.run_next(other) is other
+        future.cancel()
+        assert manager.pending == ()
+
+
+def test_pauses_between_failed_creations_pass_on_the_clock() -> None:
+    """They grow, and are the same each time."""
+    pauses = []
+    for _ in range(2):
+        clock = ManualClock(0)
+        resources = ScriptedResources(FaultPlan().create(range(1, 6), raises(OSError("down"))))
+        with InlineTaskManager(config_of(resources, creation_backoff=1.0), clock=clock) as manager:
+            assert manager.queue_task(number_of) == 1
+        resources.check_plan()
+        pauses.append(clock.now())
+    assert pauses[0] == pauses[1]
+    assert 1 / 2 * 31 <= pauses[0] <= 31
+
+
+def test_ready_timeout_is_of_the_clock() -> None:
+    """A task that has waited that long without a worker fails, whoever moves the clock."""
+    resources = ScriptedResources(FaultPlan().every_create(raises(OSError("down"))))
+    clock = ManualClock(0)
+    with InlineTaskManager(config_of(resources, ready_timeout=60), clock=clock) as manager:
+        future = manager.submit(number_of)
+        with pytest.raises(ResourceError) as caught:
+            future.result()
+        assert isinstance(caught.value.__cause__, OSError)
+        assert 60 <= clock.now() < 100
+        second = manager.submit(number_of)
+        clock.advance(60)
+        assert manager.pending == ()
+        assert isinstance(second.exception(), ResourceError)
+
+
+def test_creations_that_always_fail_are_told_to_the_test() -> None:
+    """In place of trying for ever. The task still waits, and a stop gives up on it."""
+    resources = ScriptedResources(FaultPlan().every_create(raises(OSError("down"))))
+    manager = InlineTaskManager(config_of(resources))
+    future = manager.submit(number_of)
+    with pytest.raises(ResourceError, match="on_create has failed 100 times in a row, last with OSError: down"):
+        future.result()
+    assert not future.done()
+    manager.stop()
+    assert isinstance(future.exception(), ResourceError)
+
+
+def test_a_hang_is_told_to_the_test() -> None:
+    """Nothing could release it. Released before, it is no hang."""
+    hang = hangs()
+    resources = ScriptedResources(FaultPlan().create(1, hang).create(2, hang))
+    with InlineTaskManager(config_of(resources)) as manager:
+        future = manager.submit(number_of)
+        with pytest.raises(DeadlockError, match="hangs in the thread of an InlineTaskManager"):
+            manager.run_next()
+        resources.release()
+        assert future.result() == 1
+    resources.check()
+
+
+def test_a_hang_of_a_destruction_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """As what an ``on_destroy`` raises; the resource counts as destroyed."""
+    resources = ScriptedResources(FaultPlan().destroy(1, hangs()))
+    with caplog.at_level(logging.ERROR, "tasker"), InlineTaskManager(config_of(resources)) as manager:
+        manager.queue_task(number_of)
+    assert "hangs in the thread of an InlineTaskManager" in caplog.text
+    assert manager.stats().user_errors == 1
+
+
+def test_lifetimes_are_of_the_clock() -> None:
+    """A resource that is old is replaced before the next task, in a worker and in the pool of ``run_task``."""
+    clock = ManualClock(0)
+    resources = ScriptedResources()
+    config = config_of(resources, max_resource_lifetime=60, resource_pool_size=1)
+    with InlineTaskManager(config, clock=clock) as manager:
+        first = manager.queue_task(number_of), manager.run_task(number_of)
+        clock.advance(59)
+        assert (manager.queue_task(number_of), manager.run_task(number_of)) == first
+        clock.advance(2)
+        assert (manager.queue_task(number_of), manager.run_task(number_of)) != first
+        assert manager.stats().renewed_workers == 1
+        assert len(resources.alive) == 2
+    resources.check()
+
+
+def test_a_context_manager_as_the_resource() -> None:
+    """``Config(resource=...)`` works as well."""
+    seen: list[str] = []
+
+    class Session:
+        def __enter__(self) -> str:
+            seen.append("entered")
+            return "session"
+
+        def __exit__(self, *error: object) -> None:
+            seen.append("left")
+
+    with InlineTaskManager(Config(resource=Session, worker_count=1, resource_pool_size=0)) as manager:
+        assert manager.queue_task(lambda ctx, resource: resource) == "session"
+    assert seen == ["entered", "left"]
+
+
+def test_a_worker_that_shrinks_away_destroys_its_resource() -> None:
+    """``resize`` ends idle workers at once, and the one in use after its task."""
+    resources = ScriptedResources()
+    with InlineTaskManager(config_of(resources, worker_count=3, max_worker_count=3)) as manager:
+
+        def nested(ctx: Context, resource: ScriptedResource, depth: int) -> int:
+            if depth:
+                return manager.queue_task(nested, depth - 1)
+            manager.resize(worker_count=1, max_worker_count=1)
+            return len(resources.alive)
+
+        assert manager.queue_task(nested, 2) == 3
+        assert len(resources.alive) == 1
+        assert manager.queue_task(number_of) in (1, 2, 3)
+    resources.check()
+
+
+def test_the_pool_of_run_task_is_refilled() -> None:
+    """After an unhealthy error, again and again if that fails, in virtual time."""
+    resources = ScriptedResources(FaultPlan().create(2, raises(OSError("down"))))
+    clock = ManualClock(0)
+    with InlineTaskManager(config_of(resources, resource_pool_size=1), clock=clock) as manager:
+        with pytest.raises(Broken):
+            manager.run_task(breaks)
+        assert manager.stats().available_resources == 0
+        clock.advance(1)
+        assert manager.pending == ()
+        assert manager.stats().available_resources == 1
+    resources.check()
