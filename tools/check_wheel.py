@@ -29,7 +29,15 @@ def check_files(wheel: Path) -> None:
     surplus = [name for name in names if not name.startswith(("tasker/", "tasker_pool-"))]
     assert not missing, f"not in the wheel: {sorted(missing)}"
     assert not surplus, f"should not be in the wheel: {surplus}"
+    check_entry_points(zipfile.ZipFile(wheel))
     assert any(name.endswith("/licenses/LICENSE") for name in names), "the licence is not in the wheel"
+
+
+def check_entry_points(files: zipfile.ZipFile) -> None:
+    (name,) = [name for name in files.namelist() if name.endswith(".dist-info/entry_points.txt")]
+    text = files.read(name).decode()
+    for line in ("tasker = tasker.cli:main", "tasker = tasker.testing.plugin"):
+        assert line in text.splitlines(), f"{line!r} is not among the entry points:\n{text}"
 
 
 def check_installed(wheel: Path, folder: Path) -> None:
@@ -51,6 +59,11 @@ def check_installed(wheel: Path, folder: Path) -> None:
     where = run(python, "-c", "import tasker; print(tasker.__file__)", cwd=folder)
     assert str(folder) in where, where
     run(python, ROOT / "examples" / "basic.py", cwd=folder)
+    # What users test with needs no pytest; with pytest, which is borrowed from here, its plugin is found.
+    run(python, "-c", "from tasker.testing import *", cwd=folder)
+    borrowed = f"import sys; sys.path += {[path for path in sys.path if path.endswith('site-packages')]}"
+    options = run(python, "-c", f"{borrowed}; import pytest; pytest.main(['--help'])", cwd=folder)
+    assert "--tasker-leaks" in options, options
     usage = run(folder / "venv" / "bin" / "tasker", "--help", cwd=folder)
     assert "run" in usage, usage
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -219,3 +221,28 @@ def tasker_run(folder: Path, jobs: str, inputs: str, output: str) -> None:
     options = ["--workers", "2", "--set", "database=stdlib.db", "--output", output, "--quiet"]
     done = subprocess.run([*command, *options], capture_output=True, text=True, timeout=50, check=False, cwd=folder)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_testing(tmp_path: Path) -> None:
+    """The application imports; its tests pass, and fail if they leave a manager behind."""
+    script = EXAMPLES / "testing" / "prices.py"
+    command = [sys.executable, "-W", "error", str(script), "prices.db"]
+    done = subprocess.run(
+        command, input="a,1\nb,x\n", capture_output=True, text=True, timeout=50, check=True, cwd=tmp_path
+    )
+    assert (done.stdout, done.stderr) == ("1 prices imported\nrejected: no price in 'b,x'\n", "")
+    folder = shutil.copytree(EXAMPLES / "testing", tmp_path / "testing")
+    assert "25 passed" in example_tests(folder)
+    leaves = "\n\ndef test_leaves(database: FakeDatabase) -> None:\n    left.append(TaskManager(database.config()))\n\n\nleft: Any = []\n"
+    with (folder / "test_prices.py").open("a") as file:
+        file.write(leaves)
+    assert "test_leaves left managers behind" in example_tests(folder)
+
+
+def example_tests(folder: Path) -> str:
+    """Runs the tests of the example; by the name of the plugin, because the distribution may be installed without it."""
+    command = [sys.executable, "-m", "pytest", "-p", "tasker.testing.plugin", "-p", "no:cacheprovider", str(folder)]
+    environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": ""}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=50, check=False, env=environment)
+    assert done.returncode in {0, 1}, done.stdout + done.stderr
+    return done.stdout

@@ -107,7 +107,7 @@ def test_a_manager_of_a_fixture(pytester: pytest.Pytester) -> None:
 
 
 def test_a_test_that_fails_and_leaves(pytester: pytest.Pytester) -> None:
-    """Both are reported; an error of a teardown goes before what was left."""
+    """Both are reported; what was left is a note to the error of a setup or teardown."""
     result = run(
         pytester,
         """
@@ -136,7 +136,17 @@ def test_a_test_that_fails_and_leaves(pytester: pytest.Pytester) -> None:
         "--tasker-leaks",
     )
     result.assert_outcomes(passed=1, failed=1, errors=4, skipped=1)
-    result.stdout.fnmatch_lines(["*OSError: of the teardown*", "*OSError: of the setup*"])
+    result.stdout.fnmatch_lines(
+        [
+            "*ERROR at teardown of test_bad*",
+            "*OSError: of the teardown*",
+            "*::test_bad left managers behind:",
+            "*ERROR at setup of test_worse*",
+            "*OSError: of the setup*",
+            "*ERROR at teardown of test_worse*",
+            "*::test_worse left managers behind:",
+        ]
+    )
 
 
 FIXTURES = """

@@ -73,15 +73,15 @@ class _RunningEvent(threading.Event):
         # ``as_completed`` keeps those that it has not yielded in ``pending``, ``wait`` all of them in ``fs``.
         names = sys._getframe(1).f_locals
         futures = names.get("pending", names.get("fs")) or ()
-        engines = dict.fromkeys(self.engines)  # each once
-        for engine in engines:
+        blocked: DeadlockError | None = None
+        for engine in dict.fromkeys(self.engines):  # each once
             try:
                 if engine.run_until(self.is_set, timeout, "one of several futures"):
                     return True
             except DeadlockError as error:
                 blocked = error
-                continue
+        if timeout is not None and self.engines:
             return False
-        if any(not isinstance(future, InlineFuture) and not future.done() for future in futures):
+        if blocked is None or any(not isinstance(future, InlineFuture) and not future.done() for future in futures):
             return super().wait(timeout)  # another executor brings that one
         raise blocked

@@ -71,6 +71,11 @@ class _LeakHooks:
         watch = item.stash[_watch]
         try:
             result = yield
+        except Exception as error:
+            # A note is shown with it: what was left is often the reason.
+            if text := _text_of(watch, item.nodeid):
+                error.add_note(text)
+            raise
         finally:
             watch.end()
         _check(watch, item.nodeid)
@@ -97,9 +102,15 @@ def _new_watch() -> ManagerWatch:
 
 
 def _check(watch: ManagerWatch, where: str) -> None:
+    text = _text_of(watch, where)
+    if text:
+        pytest.fail(text, pytrace=False)
+
+
+def _text_of(watch: ManagerWatch, where: str) -> str:
+    """Returns what was left behind, and where; empty if nothing was."""
     found = watch.leaks()
-    if found:
-        pytest.fail("\n".join([f"{where} left managers behind:", *found]), pytrace=False)
+    return "\n".join([f"{where} left managers behind:", *found]) if found else ""
 
 
 @pytest.fixture
