@@ -19,6 +19,7 @@ from tasker.context import Context
 from tasker.control import events as ev
 from tasker.control.lifecycle import DoorMove
 from tasker.control.supervisor import Supervisor
+from tasker.control.view import View
 from tasker.control.workers import WorkerState
 from tasker.core.checks import check_queue_timeout
 from tasker.core.effects import Effects
@@ -50,7 +51,7 @@ Order = Callable[[Sequence[TaskFuture[Any]]], TaskFuture[Any]]
 class InlineEngine(FutureOwner):
     """See the module's docstring. Belongs to one thread."""
 
-    backend = None
+    backend: None = None
     workers: dict[ev.Seat, InlineWorker]  # type: ignore[assignment]
 
     def __init__(self, config: Config[Any], clock: ManualClock, order: Order | None) -> None:
@@ -60,9 +61,9 @@ class InlineEngine(FutureOwner):
         # No limits for callbacks, which return before anything else happens. The same jitter each time.
         plan = replace(plan_of(config), create_timeout=None, destroy_timeout=None, interrupts=False)
         self.supervisor: Supervisor = Supervisor(plan, random.Random(0), clock.now())
-        self.view = self.supervisor.view()
-        self.root = ClockedRoot(config.ctx, clock)
-        self.run_task_root = ClockedRunTaskRoot(config.ctx, clock)
+        self.view: View = self.supervisor.view()
+        self.root: ClockedRoot = ClockedRoot(config.ctx, clock)
+        self.run_task_root: ClockedRunTaskRoot = ClockedRunTaskRoot(config.ctx, clock)
         self.waits: InlineWaits = InlineWaits(self)  # type: ignore[assignment]
         self.finished: threading.Event = threading.Event()
         self.maker: InlineMaker = InlineMaker(config, self.counters, self.log, clock)

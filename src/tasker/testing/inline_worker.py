@@ -87,7 +87,7 @@ class InlineWorker(Worker):
             if type(error) is DeadlockError:
                 raise
         else:
-            self.state = WorkerState.READY
+            self.state: WorkerState = WorkerState.READY
             self.engine.report(ev.WorkerReady(self.seat))
 
     def serve(self, future: TaskFuture[Any]) -> None:
