@@ -196,3 +196,23 @@ def test_the_pool_of_run_task_is_refilled() -> None:
         assert manager.pending == ()
         assert manager.stats().available_resources == 1
     resources.check()
+
+
+def test_a_callback_that_waits_while_no_worker_can_be_made() -> None:
+    """It runs in the middle of the manager's own step, which nothing can overtake: the wait is refused."""
+    resources = ScriptedResources(FaultPlan().every_create(raises(OSError("down"))))
+    seen: list[object] = []
+    with InlineTaskManager(config_of(resources, ready_timeout=5)) as manager:
+
+        def waits(result: object, error: BaseException | None) -> None:
+            try:
+                manager.queue_task(number_of)
+            except DeadlockError as refused:
+                seen.append((type(error), str(refused)))
+
+        manager.submit(number_of, callback=waits)
+        manager.run_all()
+    ((kind, text),) = seen  # type: ignore[misc]
+    assert kind is ResourceError
+    assert "would never run" in text
+    assert resources.attempts < 20

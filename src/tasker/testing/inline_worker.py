@@ -83,11 +83,12 @@ class InlineWorker(Worker):
         try:
             self._apart(self.host.create)
         except BaseException as error:
+            self.state: WorkerState = WorkerState.ENDING  # not tried again, even if the event has to wait
             self.engine.creation_failed(self.seat, error)
             if type(error) is DeadlockError:
                 raise
         else:
-            self.state: WorkerState = WorkerState.READY
+            self.state = WorkerState.READY
             self.engine.report(ev.WorkerReady(self.seat))
 
     def serve(self, future: TaskFuture[Any]) -> None:
