@@ -13,11 +13,8 @@ from support.waiting import wait_until
 from tasker import (
     Config,
     Context,
-    DeadlockError,
     MaxRetriesExceeded,
     QueueFull,
-    ResourceError,
-    ShutdownError,
     TaskManager,
 )
 from tasker.testing import FaultPlan, ScriptedResource, ScriptedResources, raises
@@ -272,70 +269,6 @@ def failing_creations(make: Factory) -> Any:
     return [*seen, end]
 
 
-def ready_timeout(make: Factory) -> Any:
-    resources = ScriptedResources(FaultPlan().every_create(raises(OSError("down"))))
-    manager = make(config_of(resources, ready_timeout=0.05))
-    future = manager.submit(number_of)
-    error = future.exception()
-    return [
-        isinstance(error, ResourceError),
-        type(error and error.__cause__).__name__,
-        ended(manager, resources)["report"],
-    ]
-
-
-def stop_without_resources(make: Factory) -> Any:
-    resources = ScriptedResources(FaultPlan().every_create(raises(OSError("down"))))
-    manager = make(config_of(resources))
-    future = manager.submit(number_of)
-    manager.stop()
-    return [outcome_of(future.result)[0], resources.created, manager.stats().done_tasks]
-
-
-def kills(make: Factory) -> Any:
-    resources = ScriptedResources()
-    manager = make(config_of(resources))
-    manager.queue_task(number_of)
-    report = manager.kill()
-    refusals = [
-        outcome_of(lambda: manager.submit(number_of)),
-        outcome_of(lambda: manager.queue_task(number_of)),
-        outcome_of(lambda: manager.run_task(number_of)),
-    ]
-    return [report.killed, report.killed_tasks, report.abandoned, refusals, ended(manager, resources)]
-
-
-def leaving_the_block(make: Factory) -> Any:
-    resources = ScriptedResources()
-    seen: list[Any] = []
-    with make(config_of(resources)) as manager:
-        future = manager.submit(number_of)
-    seen += [future.result(), manager.closed]
-    try:
-        with make(config_of(resources)) as manager:
-            raise ShutdownError("of the user's")
-    except ShutdownError as error:
-        seen.append(str(error))
-    resources.check()
-    return [*seen, manager.closed, manager.stop().killed]
-
-
-def deadlocks(make: Factory) -> Any:
-    resources = ScriptedResources()
-    manager = make(config_of(resources, worker_count=2, max_worker_count=2))
-
-    def nested(ctx: Context, resource: object, depth: int) -> int:
-        return 0 if not depth else 1 + manager.queue_task(nested, depth - 1)
-
-    seen = [manager.queue_task(nested, 1), outcome_of(lambda: manager.queue_task(nested, 2))[0]]
-    seen += [outcome_of(lambda: manager.queue_task(lambda ctx, r: manager.stop()))[0]]
-    seen += [outcome_of(lambda: manager.queue_task(lambda ctx, r: manager.kill()))[0]]
-    assert seen[1:] == [DeadlockError.__name__] * 3
-    report = manager.stop()
-    resources.check()
-    return [*seen, report.killed]
-
-
 def hooks_that_fail(make: Factory) -> Any:
     resources = ScriptedResources(FaultPlan().destroy(1, raises(OSError("gone"))))
     manager = make(config_of(resources, check_health=lambda error: 1 // 0))
@@ -408,17 +341,6 @@ def resizing(make: Factory) -> Any:
     return seen
 
 
-def parent_context(make: Factory) -> Any:
-    resources = ScriptedResources()
-    parent = Context().with_value("key", "value")
-    manager = make(config_of(resources, ctx=parent))
-    value = manager.queue_task(lambda ctx, r: ctx.value("key"))
-    future = manager.submit(value_of, 1)
-    parent.cancel("over")
-    refused = outcome_of(lambda: manager.submit(value_of, 2))
-    return [value, refused, future.result(), ended(manager, resources)]
-
-
 SCENARIOS = [
     results_and_errors,
     retries,
@@ -429,14 +351,8 @@ SCENARIOS = [
     with_run_task,
     upkeep,
     failing_creations,
-    ready_timeout,
-    stop_without_resources,
-    kills,
-    leaving_the_block,
-    deadlocks,
     hooks_that_fail,
     collector,
     wrong_arguments,
     resizing,
-    parent_context,
 ]

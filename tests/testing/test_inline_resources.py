@@ -8,7 +8,16 @@ from typing import Any
 import pytest
 
 from tasker import Config, Context, DeadlockError, MaxRetriesExceeded, ResourceError
-from tasker.testing import FaultPlan, InlineTaskManager, ManualClock, ScriptedResource, ScriptedResources, hangs, raises
+from tasker.testing import (
+    FaultPlan,
+    InlineTaskManager,
+    ManualClock,
+    ScriptedResource,
+    ScriptedResources,
+    hangs,
+    raises,
+    takes,
+)
 
 
 class Broken(Exception):
@@ -200,9 +209,11 @@ def test_the_pool_of_run_task_is_refilled() -> None:
 
 def test_a_callback_that_waits_while_no_worker_can_be_made() -> None:
     """It runs in the middle of the manager's own step, which nothing can overtake: the wait is refused."""
-    resources = ScriptedResources(FaultPlan().every_create(raises(OSError("down"))))
+    clock = ManualClock(0)
+    plan = FaultPlan().create(range(1, 50), takes(6), raises(OSError("down")))
+    resources = ScriptedResources(plan, clock=clock)
     seen: list[object] = []
-    with InlineTaskManager(config_of(resources, ready_timeout=5)) as manager:
+    with InlineTaskManager(config_of(resources, worker_count=3, ready_timeout=5), clock=clock) as manager:
 
         def waits(result: object, error: BaseException | None) -> None:
             try:
@@ -214,5 +225,5 @@ def test_a_callback_that_waits_while_no_worker_can_be_made() -> None:
         manager.run_all()
     ((kind, text),) = seen  # type: ignore[misc]
     assert kind is ResourceError
-    assert "would never run" in text
+    assert "no worker can be made before" in text
     assert resources.attempts < 20

@@ -10,10 +10,12 @@ import pytest
 
 from tasker import TaskManager
 from tasker.testing import InlineTaskManager
-from testing.scenarios import SCENARIOS
+
+from .scenarios import SCENARIOS
+from .scenarios_of_ends import ENDS
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
+@pytest.mark.parametrize("scenario", [*SCENARIOS, *ENDS], ids=lambda scenario: scenario.__name__)
 def test_the_same_is_seen(scenario: Callable[[Any], Any]) -> None:
     """Results, errors and their texts, attempts, callbacks, statistics and reports are the same."""
     assert scenario(InlineTaskManager) == scenario(TaskManager)

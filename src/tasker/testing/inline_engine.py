@@ -37,7 +37,6 @@ from tasker.threads.run_task import RunTask
 
 from .clock import ManualClock
 from .clocked_context import ClockedRoot, ClockedRunTaskRoot
-from .inline_future import InlineFuture
 from .inline_maker import InlineMaker
 from .inline_waits import InlineWaits
 from .inline_worker import InlineHost, InlineWorker
@@ -243,12 +242,18 @@ class InlineEngine(FutureOwner):
         now = self.clock.now()
         moment = self.supervisor.wakeup(now)
         if moment is None or moment <= now or self._handling:
-            waiting = ", ".join(str(worker.shard.future or worker.name) for worker in busy)
-            raise DeadlockError(
-                f"{future} would never run: each of the {len(busy)} workers waits for another task ({waiting}); raise"
-                " max_worker_count to at least the depth at which tasks wait for each other"
-            )
+            raise self._deadlock(future, busy)
         self.clock.advance_to(moment)
+
+    @staticmethod
+    def _deadlock(future: TaskFuture[Any], busy: list[InlineWorker]) -> DeadlockError:
+        if not busy:
+            return DeadlockError(f"{future} would never run: no worker can be made before what waits for it returns")
+        waiting = ", ".join(str(worker.shard.future or f"a callback in {worker.name}") for worker in busy)
+        return DeadlockError(
+            f"{future} would never run: each of the {len(busy)} workers waits for another task ({waiting}); raise"
+            " max_worker_count to at least the depth at which tasks wait for each other"
+        )
 
     def _lowest(self, fits: Callable[[InlineWorker], bool]) -> InlineWorker | None:
         return min((w for w in self.workers.values() if fits(w)), key=lambda worker: worker.seat.slot, default=None)
@@ -382,13 +387,3 @@ class InlineEngine(FutureOwner):
     def _failed_in_queue(self, task: TaskFuture[Any]) -> None:
         now = task._finished_at = self.clock.now()
         self.hooks.failure(TaskLifecycleTimestamps(task._queued_at, getattr(task, "_started_at", now), now))
-
-
-def new_future(engine: InlineEngine, task: Callable[..., Any], args: tuple[Any, ...], once: bool) -> InlineFuture[Any]:
-    """Returns the future of a task that is about to be queued."""
-    future: InlineFuture[Any] = InlineFuture._accepted(
-        engine, engine.counters.numbers.more(), task, args, engine.clock.now()
-    )
-    if once:
-        future._once = True
-    return future

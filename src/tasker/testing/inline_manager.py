@@ -21,7 +21,7 @@ from tasker.threads.reentrancy import forbid_reentry
 
 from .clock import ManualClock
 from .clocked_context import ClockedFace
-from .inline_engine import InlineEngine, new_future
+from .inline_engine import InlineEngine
 from .inline_future import InlineFuture
 
 R = TypeVar("R")
@@ -145,7 +145,9 @@ class InlineTaskManager(TaskManager[R]):
             refused._log = [OutcomeCallback(callback)]
             refused._end(Ending(error, forced=True))
             return refused
-        future: InlineFuture[T] = new_future(engine, task, args, once)
+        number = engine.counters.numbers.more()
+        future: InlineFuture[T] = InlineFuture._accepted(engine, number, task, args, engine.clock.now())
+        future._once = once
         future._holds_slot = slot is not None
         if callback is not None:
             future._append(OutcomeCallback(callback))
