@@ -196,6 +196,48 @@ def test_the_clock_cancels_in_the_middle_of_a_task() -> None:
         assert clock.now() == 7
 
 
+def test_a_kill_in_the_middle_of_a_task() -> None:
+    """The clock stands for another thread: the context of the task is cancelled, callbacks are called, what waits is
+    killed, and the resource is destroyed when the task has ended."""
+    clock, seen = ManualClock(0), []  # type: ignore[var-annotated]
+    manager = InlineTaskManager(config_of(on_destroy=lambda resource: seen.append("destroyed")), clock=clock)
+
+    def patient(ctx: Context, resource: None) -> None:
+        ctx.on_cancel(lambda: seen.append("told"))
+        assert ctx.wait()
+        seen.append("tidied up")
+        ctx.raise_if_cancelled()
+
+    running, queued = manager.submit(patient), manager.submit(note, seen, 1)
+    clock.call_later(7, manager.kill)
+    manager.run_all()
+    assert seen == ["told", "tidied up", "destroyed"]
+    for future in (running, queued):
+        with pytest.raises(TaskKilled, match=r"kill\(\) was called"):
+            future.result()
+    report = manager.kill()
+    assert (report.killed, report.killed_tasks, manager.stats().resources.alive) == (True, 1, 0)
+
+
+def test_a_stop_in_the_middle_of_a_task() -> None:
+    """The task goes on, and what was accepted runs; no more tasks are accepted."""
+    clock, seen = ManualClock(0), []  # type: ignore[var-annotated]
+    manager = InlineTaskManager(config_of(), clock=clock)
+
+    def submits_late(ctx: Context, resource: None) -> bool:
+        cancelled = ctx.wait(10)
+        with pytest.raises(ShutdownError):
+            manager.submit(note, seen, 2)
+        return cancelled
+
+    future = manager.submit(submits_late)
+    manager.submit(note, seen, 1)
+    clock.call_later(7, manager.stop)
+    assert future.result() is False
+    assert not manager.stop().killed
+    assert seen == [1]
+
+
 def test_stop_with_a_timeout_is_timed_by_the_clock() -> None:
     """Tasks run until the time is over; the rest is killed, and the report says so."""
     manager = InlineTaskManager(config_of())

@@ -27,6 +27,7 @@ class ManualClock:
         self._calls: list[tuple[float, int, list[Callable[[], object]]]] = []
         self._numbers = itertools.count()
         self._lock = threading.RLock()
+        self._calling = 0
 
     def now(self) -> float:
         """Returns the present moment."""
@@ -47,8 +48,12 @@ class ManualClock:
                     return
                 due, _, call = heapq.heappop(self._calls)
                 self._now = max(self._now, due)
-            for fn in call:
-                fn()
+            self._calling += 1
+            try:
+                for fn in call:
+                    fn()
+            finally:
+                self._calling -= 1
 
     def call_later(self, seconds: float, fn: Callable[[], object]) -> Callable[[], None]:
         """Has ``fn()`` called when the clock has moved by ``seconds``, in the thread that moves it. Returns a function
@@ -57,6 +62,11 @@ class ManualClock:
         with self._lock:
             heapq.heappush(self._calls, (self._now + _seconds("seconds", seconds), next(self._numbers), call))
         return call.clear
+
+    @property
+    def calling(self) -> bool:
+        """Whether one of its calls is being made."""
+        return self._calling > 0
 
     @property
     def next_call(self) -> float | None:

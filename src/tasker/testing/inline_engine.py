@@ -328,12 +328,17 @@ class InlineEngine(FutureOwner):
 
     # -- the end --------------------------------------------------------------------------------------------------
 
-    def end(self, kill: bool, reason: str, timeout: float | None) -> StopReport:
-        """Ends the engine; see ``InlineTaskManager.stop`` and ``kill``."""
-        since = self.clock.now()
+    def begin_end(self, kill: bool, reason: str) -> StopReport:
+        """Begins to end the engine, in the middle of a task. What is left follows when the task has ended."""
         self.close(reason)
         self.report(ev.KillRequested(reason) if kill else ev.StopRequested(reason))
         self.pump()
+        return self.stop_report(self.clock.now(), self.clock.now())
+
+    def end(self, kill: bool, reason: str, timeout: float | None) -> StopReport:
+        """Ends the engine; see ``InlineTaskManager.stop`` and ``kill``."""
+        since = self.clock.now()
+        self.begin_end(kill, reason)
         end = None if timeout is None else since + timeout
         while not kill and (end is None or self.clock.now() < end) and self.run_next() is not None:
             pass

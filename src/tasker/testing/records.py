@@ -23,7 +23,7 @@ class ResourceRecord(Generic[R]):
 
     def __init__(self, number: int, resource: R) -> None:
         self.number: int = number
-        """Which one it is, counted from 1 in the order in which the creations ended."""
+        """Which one it is, counted from 1."""
         self.resource: R = resource
         self.created_in: str = threading.current_thread().name
         """The name of the thread that made it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -20,8 +21,8 @@ class ScriptedResources(Generic[R]):
     where an ``AsyncTaskManager`` shall await them.
 
     ``plan``: which calls meet which faults; None: none.
-    ``make(number)``: makes what the tasks get, numbered from 1; None: a ``ScriptedResource``. What it raises, the
-    creation raises.
+    ``make(number)``: makes what the tasks get, in the thread of the creation; None: a ``ScriptedResource``. Numbers begin
+    at 1, and none is used twice. What it raises, the creation raises.
     ``clock``: faults that take time move it, in place of sleeping.
 
     All methods are thread-safe. A resource of the user's need not be hashable; it is known by its identity.
@@ -49,6 +50,7 @@ class ScriptedResources(Generic[R]):
         self._records: list[ResourceRecord[R]] = []
         self._calls = {"create": 0, "destroy": 0}
         self._faults: list[str] = []
+        self._numbers = itertools.count(1)
         # Reentrant, because a finalizer may destroy a resource in the middle of another call.
         self._lock = threading.RLock()
 
@@ -158,10 +160,11 @@ class ScriptedResources(Generic[R]):
 
     def _made(self) -> R:
         with self._lock:
-            number = len(self._records) + 1
-            resource: R = self._make(number)
+            number = next(self._numbers)
+        resource: R = self._make(number)  # not under the lock: it may take long, or wait for another creation
+        with self._lock:
             self._records.append(ResourceRecord(number, resource))
-            return resource
+        return resource
 
     def _end(self, resource: R) -> None:
         with self._lock:
