@@ -15,6 +15,7 @@ from tasker import (
     Context,
     MaxRetriesExceeded,
     QueueFull,
+    TaskCancelled,
     TaskManager,
 )
 from tasker.testing import FaultPlan, ScriptedResource, ScriptedResources, raises
@@ -152,6 +153,18 @@ def cancellations(make: Factory) -> Any:
         futures.append(manager.submit(task, known.result))
         known.set_result(futures[-1])
     return [[(outcome_of(one.result), one.cancelled(), one.attempts) for one in futures], ended(manager, resources)]
+
+
+def cancelled_and_unhealthy(make: Factory) -> Any:
+    resources = ScriptedResources()
+    manager = make(config_of(resources, check_health=lambda error: not isinstance(error, TaskCancelled)))
+
+    def cancels_its_context(ctx: Context, resource: object) -> None:
+        ctx.cancel("enough")
+        ctx.raise_if_cancelled()
+
+    future = manager.submit(cancels_its_context)
+    return [outcome_of(future.result), manager.queue_task(number_of), ended(manager, resources)]
 
 
 def callbacks(make: Factory) -> Any:
@@ -345,6 +358,7 @@ SCENARIOS = [
     results_and_errors,
     retries,
     cancellations,
+    cancelled_and_unhealthy,
     callbacks,
     bounded,
     maps,

@@ -235,3 +235,33 @@ def test_a_callback_may_wait(manager: InlineTaskManager[None]) -> None:
     first = manager.submit(value_of, 1, callback=lambda *outcome: seen.append(manager.queue_task(value_of, 2)))
     first.cancel()
     assert seen == [2]
+
+
+def test_group_waits_that_never_end(manager: InlineTaskManager[None]) -> None:
+    """``map`` without an order, and ``shutdown`` of an executor, in a task that occupies the only worker."""
+
+    def maps(ctx: Context, resource: None) -> Any:
+        return list(manager.map(value_of, range(3), ordered=False))
+
+    def shuts_down(ctx: Context, resource: None) -> None:
+        executor = manager.as_executor()
+        executor.submit(pow, 2, 3)
+        executor.shutdown()
+
+    for task in (maps, shuts_down):
+        with pytest.raises(DeadlockError):
+            manager.queue_task(task)
+
+
+def test_a_wait_that_its_own_future_ends_by_the_clock(manager: InlineTaskManager[None]) -> None:
+    """The task that blocks is cancelled by the clock in the middle of the wait for a worker."""
+    waiting: list[Any] = []
+
+    def outer(ctx: Context, resource: None) -> Any:
+        waiting.append(manager.submit(value_of, 1))
+        manager.clock.call_later(5, waiting[0].cancel)
+        return waiting[0].result(timeout=30)
+
+    with pytest.raises(TaskCancelled):
+        manager.queue_task(outer)
+    assert waiting[0].cancelled()

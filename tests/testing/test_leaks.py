@@ -127,6 +127,33 @@ def test_a_thread_and_a_resource_that_were_abandoned(watch: ManagerWatch) -> Non
     assert watch.leaks(grace=20) == []
 
 
+def test_a_thread_of_a_callback(watch: ManagerWatch) -> None:
+    """Callbacks of killed tasks run in a thread of the manager's own, which a kill leaves behind at its deadline."""
+    hold, held = threading.Event(), threading.Event()
+    busy, release = threading.Event(), threading.Event()
+
+    def occupies(ctx: Context, resource: None) -> None:
+        busy.set()
+        release.wait()
+
+    def callback(result: object, error: BaseException | None) -> None:
+        held.set()
+        hold.wait()
+
+    manager = TaskManager(config_of())
+    manager.submit(occupies)
+    busy.wait()
+    manager.submit(nothing, callback=callback)
+    killer = threading.Thread(target=manager.kill, args=(0.1,))
+    killer.start()
+    held.wait()
+    release.set()
+    killer.join()
+    assert watch.leaks(grace=0.5) == ["TaskManager 'tasker' has ended, and its thread 'tasker-callbacks' still runs"]
+    hold.set()
+    assert watch.leaks(grace=20) == []
+
+
 def test_a_thread_of_a_loop(watch: ManagerWatch) -> None:
     """The thread in which an AsyncTaskManager runs plain functions is found as well."""
     hold, held = threading.Event(), threading.Event()
