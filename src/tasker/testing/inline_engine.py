@@ -7,39 +7,21 @@ of the supervisor are moments of a ``ManualClock``, which passes when nothing el
 
 from __future__ import annotations
 
-import random
-import threading
-from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
 
 from tasker.config import Config
-from tasker.context import Context
 from tasker.control import events as ev
-from tasker.control.lifecycle import DoorMove
-from tasker.control.supervisor import Supervisor
-from tasker.control.view import View
 from tasker.control.workers import WorkerState
 from tasker.core.checks import check_queue_timeout
-from tasker.core.effects import Effects
-from tasker.core.planning import plan_of
 from tasker.errors import DeadlockError, QueueFull, ResourceError
-from tasker.logs import describe
-from tasker.metrics.meter import Meter
-from tasker.metrics.protocol import TaskLifecycleTimestamps
 from tasker.stats import StopReport
 from tasker.threads.future import TaskFuture
-from tasker.threads.owner import FutureOwner
 from tasker.threads.queue_slots import SlotWait
-from tasker.threads.resource_pool import ResourcePool
-from tasker.threads.run_task import RunTask
 
 from .clock import ManualClock
-from .clocked_context import ClockedRoot, ClockedRunTaskRoot
-from .inline_maker import InlineMaker
-from .inline_waits import InlineWaits
-from .inline_worker import InlineHost, InlineWorker
+from .inline_driver import InlineDriver
+from .inline_worker import InlineWorker
 
 MOST_FAILURES = 100
 """After so many failed creations in a row, in the course of which nearly an hour has passed, the test is told."""
@@ -47,38 +29,16 @@ MOST_FAILURES = 100
 Order = Callable[[Sequence[TaskFuture[Any]]], TaskFuture[Any]]
 
 
-class InlineEngine(FutureOwner):
+class InlineEngine(InlineDriver):
     """See the module's docstring. Belongs to one thread."""
 
-    backend: None = None
-    workers: dict[ev.Seat, InlineWorker]  # type: ignore[assignment]
-
     def __init__(self, config: Config[Any], clock: ManualClock, order: Order | None) -> None:
-        super().__init__(config)
-        self.clock: ManualClock = clock
+        super().__init__(config, clock)
         self._order = order
-        # No limits for callbacks, which return before anything else happens. The same jitter each time.
-        plan = replace(plan_of(config), create_timeout=None, destroy_timeout=None, interrupts=False)
-        self.supervisor: Supervisor = Supervisor(plan, random.Random(0), clock.now())
-        self.view: View = self.supervisor.view()
-        self.root: ClockedRoot = ClockedRoot(config.ctx, clock)
-        self.run_task_root: ClockedRunTaskRoot = ClockedRunTaskRoot(config.ctx, clock)
-        self.waits: InlineWaits = InlineWaits(self)  # type: ignore[assignment]
-        self.finished: threading.Event = threading.Event()
-        self.maker: InlineMaker = InlineMaker(config, self.counters, self.log, clock)
-        self.pool: ResourcePool = ResourcePool(self.maker, config.pool_size, config.max_temporary_resources)
-        self.run_task: RunTask = RunTask(self)
-        self.new_host: Callable[[Any], InlineHost] = lambda worker: InlineHost(self.maker)
-        self.effects: Effects = Effects(self)
-        self.thread: threading.Thread = threading.Thread()
-        """Never started: there is no supervisor's thread."""
-        self._inbox: deque[Any] = deque()
-        self.put_event: Callable[[ev.Event], None] = self._inbox.append
         self._handling = False
         self._looks = False
         self._wakeup: float | None = None
         """When the supervisor has to be asked next."""
-        self._due_retirements = 0
 
     def start(self) -> None:
         """Fills ``run_task``'s pool. Raises ``ResourceError`` if that fails."""
@@ -89,10 +49,6 @@ class InlineEngine(FutureOwner):
             self.forget_parent: Callable[[], None] = self.config.ctx.on_cancel(self._parent_ended)
 
     # -- events ---------------------------------------------------------------------------------------------------
-
-    def report(self, event: ev.Event) -> None:
-        """See ``EngineCore``. Handled by the next ``pump``."""
-        self._inbox.append(event)
 
     def check_drained(self) -> None:
         """See ``EngineCore``."""
@@ -192,7 +148,7 @@ class InlineEngine(FutureOwner):
 
     def _choose(self) -> TaskFuture[Any] | None:
         if self._order is None:
-            return next((future for level in self.queue.levels for future in level if not future.done()), None)
+            return self._first()
         pending = self.pending()
         if not pending:
             return None
@@ -200,6 +156,14 @@ class InlineEngine(FutureOwner):
         if not any(chosen is one for one in pending):
             raise ValueError(f"order must return one of the tasks that it was given, got {chosen!r}")
         return chosen
+
+    def _first(self) -> TaskFuture[Any] | None:
+        for level in self.queue.levels:
+            while level and level[0].done():  # cancelled, in a long queue
+                self._take(level[0])
+            if level:
+                return level[0]
+        return None
 
     def _take(self, future: TaskFuture[Any]) -> None:
         self.queue.tokens.get_nowait()
@@ -287,45 +251,6 @@ class InlineEngine(FutureOwner):
         if self.door:
             raise self.shutdown_error()
 
-    # -- workers --------------------------------------------------------------------------------------------------
-
-    def start_worker(self, seat: ev.Seat) -> None:
-        """See ``Driver``. Its resource is made when it gets a task."""
-        self.workers[seat] = InlineWorker(self, seat)
-
-    def retire(self, count: int) -> None:
-        """See ``Driver``."""
-        self._due_retirements += count
-
-    # -- the pool of run_task -------------------------------------------------------------------------------------
-
-    @property
-    def available_resources(self) -> int:
-        """The number of idle resources in ``run_task``'s pool."""
-        return self.pool.available
-
-    @property
-    def run_task_meter(self) -> Meter:
-        """The measurements of the calls of ``run_task``."""
-        return self.run_task.meter
-
-    def refill_pool(self) -> None:
-        """See ``Driver``."""
-        try:
-            self.pool.refill()
-        except BaseException as error:
-            self.report(ev.PoolRefillFailed(describe(error)))
-        else:
-            self.report(ev.PoolRefilled())
-
-    def close_pool(self) -> None:
-        """See ``Driver``."""
-        self.pool.close()
-        self.report(ev.PoolClosed())
-
-    def abandon_pool(self) -> None:
-        """See ``Driver``: there is nothing to wait for."""
-
     # -- the end --------------------------------------------------------------------------------------------------
 
     def begin_end(self, kill: bool, reason: str) -> StopReport:
@@ -346,49 +271,3 @@ class InlineEngine(FutureOwner):
             self.report(ev.KillRequested("the timeout of stop has passed"))
             self.pump()
         return self.stop_report(since, self.ended_at)
-
-    def request_kill(self, reason: str, timeout: float) -> None:
-        """For a manager that is collected: accepts no more tasks. A finalizer must not call functions of the user's."""
-        self.close(reason)
-
-    def close(self, reason: str) -> None:
-        """See ``Driver``."""
-        with self.counters.lock:
-            self.move_door(DoorMove.CLOSE, self.shutting_down(reason))
-        if self.queue_slots is not None:
-            self.queue_slots.close()
-        self.check_drained()
-
-    def _look_at_parent(self) -> None:
-        parent = self.config.ctx
-        if parent is not None and not self.door and parent.cancelled:
-            self._parent_ended()
-
-    def _parent_ended(self) -> None:
-        self.close("its parent context ended")
-        self.report(ev.StopRequested("its parent context ended"))
-
-    def cancel_running(self) -> None:
-        """See ``Driver``."""
-        self.cancel_contexts()
-
-    def running_contexts(self) -> list[Context]:
-        """See ``EngineCore``."""
-        running = [worker.shard.future for worker in self.workers.values()]
-        return [future._context for future in running if future is not None]
-
-    def abandon_callbacks(self) -> list[str]:
-        """See ``Driver``: none is ever left behind."""
-        return []
-
-    def finish(self) -> None:
-        """See ``Driver``."""
-        self.forget_parent()
-        if not self.pool.closed:
-            self.pool.close()
-        self.ended_at: float = self.clock.now()
-        self.finished.set()
-
-    def _failed_in_queue(self, task: TaskFuture[Any]) -> None:
-        now = task._finished_at = self.clock.now()
-        self.hooks.failure(TaskLifecycleTimestamps(task._queued_at, getattr(task, "_started_at", now), now))
