@@ -62,12 +62,14 @@ class _LeakHooks:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, object, object]:
+        """Begins to take note of the managers of a test and of its own fixtures."""
         item.stash[_watch] = watch = _new_watch()
         watch.begin()
         return (yield)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None, object, object]:
+        """Looks at them once the fixtures have ended."""
         watch = item.stash[_watch]
         try:
             result = yield
@@ -83,6 +85,7 @@ class _LeakHooks:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_fixture_setup(self, fixturedef: pytest.FixtureDef[Any]) -> Generator[None, object, object]:
+        """Takes note of the managers of a fixture of a wider scope, and looks at them when that has ended."""
         if fixturedef.scope == "function":
             return (yield)
         watch = _new_watch()
