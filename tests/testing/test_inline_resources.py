@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tasker import Config, Context, DeadlockError, MaxRetriesExceeded, ResourceError
+from tasker import Config, Context, DeadlockError, MaxRetriesExceeded, ResourceError, RetryPolicy, WorkerInfo
 from tasker.testing import (
     FaultPlan,
     InlineTaskManager,
@@ -227,3 +227,51 @@ def test_a_callback_that_waits_while_no_worker_can_be_made() -> None:
     assert kind is ResourceError
     assert "no worker can be made before" in text
     assert resources.attempts < 20
+
+
+def test_pauses_between_attempts_pass_on_the_clock() -> None:
+    """A task that fails with an error that the policy names comes again after its pause, in virtual time."""
+    steps = [ValueError("busy"), ValueError("busy")]
+
+    def moody(ctx: Context, resource: object) -> str:
+        if steps:
+            raise steps.pop()
+        return "done"
+
+    clock = ManualClock()
+    policy = RetryPolicy(retry_on=ValueError, backoff=1000.0, max_backoff=5000.0, max_elapsed=1e6)
+    with InlineTaskManager(Config(on_create=object, worker_count=1, retry=policy), clock=clock) as manager:
+        future = manager.submit(moody)
+        assert manager.run_next() is not None
+        assert manager.stats().delayed_tasks == 1
+        before = clock.now()
+        assert future.result() == "done"
+        assert 0 < clock.now() - before <= 3000
+        assert future.attempts == 3
+
+
+def test_a_task_that_would_come_too_late() -> None:
+    """max_elapsed counts on the clock, too."""
+
+    def late(ctx: Context, resource: object) -> None:
+        ctx.wait(100)
+        raise ValueError("late")
+
+    policy = RetryPolicy(retry_on=ValueError, max_elapsed=50)
+    with InlineTaskManager(Config(on_create=object, worker_count=1, retry=policy), clock=ManualClock()) as manager:
+        future = manager.submit(late)
+        with pytest.raises(ValueError, match="late"):
+            future.result()
+        assert future.attempts == 1
+
+
+def test_workers_know_themselves() -> None:
+    """on_create(worker) and ctx.worker, with a value for each."""
+
+    def same(ctx: Context, worker: WorkerInfo) -> Any:
+        assert ctx.worker == worker
+        return worker.value
+
+    config = Config(on_create=lambda worker: worker, worker_count=1, max_worker_count=1, per_worker=["gpu"])
+    with InlineTaskManager(config) as manager:
+        assert manager.queue_task(same) == "gpu"

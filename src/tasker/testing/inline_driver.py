@@ -56,7 +56,7 @@ class InlineDriver(FutureOwner, abc.ABC):
         self.maker: InlineMaker = InlineMaker(config, self.counters, self.log, clock)
         self.pool: ResourcePool = ResourcePool(self.maker, config.pool_size, config.max_temporary_resources)
         self.run_task: RunTask = RunTask(self)
-        self.new_host: Callable[[Any], InlineHost] = lambda worker: InlineHost(self.maker)
+        self.new_host: Callable[[Any], InlineHost] = lambda worker: InlineHost(self.maker, worker)
         self.effects: Effects = Effects(self)
         self.thread: threading.Thread = threading.Thread()
         """Never started: there is no supervisor's thread."""

@@ -140,7 +140,8 @@ class InlineEngine(InlineDriver):
                 blocked = error
             if done():
                 break
-            moments = [moment for moment in (end, self.clock.next_call) if moment is not None]
+            resumes = self.supervisor.wakeup(self.clock.now()) if self.view.delayed else None
+            moments = [moment for moment in (end, self.clock.next_call, resumes) if moment is not None]
             if not moments:
                 raise blocked
             self.clock.advance_to(min(moments))

@@ -9,6 +9,7 @@ from tasker.control.wear import Wear
 from tasker.core.counters import Counters
 from tasker.logs import GuardedLogger
 from tasker.threads.resources import Maker, ResourceHandle
+from tasker.worker_info import WorkerInfo
 
 from .clock import ManualClock
 from .inline_mark import depth
@@ -35,11 +36,11 @@ class InlineMaker(Maker):
         super().__init__(config, counters, log)
         self._clock = clock
 
-    def make(self) -> ResourceHandle:
+    def make(self, worker: WorkerInfo | None = None) -> ResourceHandle:
         """See ``ResourceMaker``."""
         depth.inside += 1
         try:
-            handle = super().make()
+            handle = super().make(worker)
         finally:
             depth.inside -= 1
         if handle.wear is not None:

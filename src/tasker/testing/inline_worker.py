@@ -10,13 +10,14 @@ from typing import Any, Protocol
 
 from tasker.control import events as ev
 from tasker.control.attempts import Verdict, after_error, own_error
+from tasker.control.wording import LEFT_UNHEALTHY
 from tasker.control.workers import WorkerState
 from tasker.core.user_functions import refused
 from tasker.errors import DeadlockError, TaskKilled, TaskTimeout
 from tasker.metrics.protocol import TaskLifecycleTimestamps
 from tasker.threads.future import TaskFuture
 from tasker.threads.future_log import DONE, RUN, Ending
-from tasker.threads.ports import ThreadEngineForWorkers
+from tasker.threads.ports import HostedWorker, ThreadEngineForWorkers
 from tasker.threads.resources import Maker, ResourceHandle
 from tasker.threads.this_thread import this_thread
 from tasker.threads.worker import Worker
@@ -35,13 +36,14 @@ class InlineEnginePort(ThreadEngineForWorkers, Protocol):
 class InlineHost:
     """Implements ``Host`` for a resource that is used by one call at a time."""
 
-    def __init__(self, maker: Maker) -> None:
+    def __init__(self, maker: Maker, worker: HostedWorker) -> None:
         self._maker = maker
+        self._worker = worker
         self.held: ResourceHandle | None = None
 
     def create(self) -> None:
         """See ``Host``."""
-        self.held = self._maker.make()
+        self.held = self._maker.make(self._worker.root.info)
 
     def serve(self) -> None:
         """See ``Host``. An inline worker is given one task at a time."""
@@ -52,6 +54,10 @@ class InlineHost:
         handle, self.held = self.held, None
         if handle is not None:
             self._maker.end(handle)
+
+    def where(self, thread: int | None) -> str:
+        """See ``Host``. Nothing runs while somebody looks."""
+        return ""
 
     def kill(self) -> bool:
         """See ``Host``. Returns False."""
@@ -119,7 +125,7 @@ class InlineWorker(Worker):
         """Runs an attempt. Returns whether it was reported that the resource must not be used any more."""
         engine, shard = self.engine, self.shard
         task, args, variables = future._task, future._args, future._variables
-        future._context = context = ClockedContext(engine.root)
+        future._context = context = ClockedContext(self.root)
         future._worker = self.name
         future._started_at = engine.clock.now()
         future._append(RUN)
@@ -171,9 +177,10 @@ class InlineWorker(Worker):
         blameless = blameless or issubclass(type(error), DeadlockError)
         verdict = after_error(cancelled=cancelled, killed=killed, blameless=blameless)
         healthy = verdict is not None or engine.hooks.healthy(error)
-        if not healthy and not cancelled:
-            self.send_back(future, error)
-            return False
+        own = healthy and engine.hooks.retryable(error, verdict, once=future._once, cancelled=cancelled)
+        if own or not (healthy or cancelled):
+            self.send_back(future, error, own=own)
+            return own
         verdict = verdict or own_error(cancelled=cancelled)
         stamps = TaskLifecycleTimestamps(future._queued_at, future._started_at, finished)
         self.shard.failed(
@@ -183,10 +190,12 @@ class InlineWorker(Worker):
             engine.hooks.failure(stamps)
         future._end(Ending(error, cancelled=cancelled, forced=True))
         if not healthy:
-            text = "worker %s replaces its resource: %s left it unhealthy when it was cancelled"
-            engine.log.log("warning", text, self.name, future.label)
+            engine.log.log("warning", LEFT_UNHEALTHY, self.name, future.label)
             engine.report(ev.WorkerUnhealthy(self.seat))
         return healthy
+
+    def _age(self, future: TaskFuture[Any]) -> float:
+        return self.engine.clock.now() - future._queued_at
 
     def _wears_out(self) -> bool:
         """Does what is due between two tasks. Returns whether it was reported that the resource has to be replaced."""

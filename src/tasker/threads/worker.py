@@ -197,8 +197,7 @@ class Worker:
         engine.log.log("warning", attempt_failed(own=own), self.name, future.label, future._attempts, describe(error))
         future._failure = error
         once, cancelled = starts_once(error, once=future._once), future._was_cancelled()
-        age = monotonic() - future._queued_at
-        event = ev.AttemptFailed(self.seat, future, future._attempts, once, cancelled, own, age)
+        event = ev.AttemptFailed(self.seat, future, future._attempts, once, cancelled, own, self._age(future))
         put = engine.put_event
         # From here to ``put``, which is C, nothing is called, so no signal and no asynchronous exception can strike in
         # between: a task that is counted as sent back was also reported.
@@ -209,6 +208,9 @@ class Worker:
             # The supervisor handles no more events. It sets ``finished`` before it empties the inbox for the last time,
             # so either it has found this event there, or this thread finds ``finished`` set, or both (``claim``).
             engine.drop_returned(future)
+
+    def _age(self, future: TaskFuture[Any]) -> float:
+        return monotonic() - future._queued_at
 
     def where(self) -> str:
         """See ``WorkerPort``."""
