@@ -128,6 +128,18 @@ async def test_a_resource_of_run_task_serves_so_many_tasks(engine: Any, kit: Any
         assert served[0] == served[1] != served[2] == served[3]
 
 
+async def test_a_pool_whose_resources_wear_out_is_not_used_up(engine: Any, kit: Any) -> None:
+    """A worn resource of run_task's pool is renewed before the next call, which needs no temporary one meanwhile."""
+    if judges_elsewhere(engine):
+        pytest.skip("a session that is worn out ends with the call, and the pool is refilled")
+    resources = ScriptedResources()
+    limits = {"resource_pool_size": 1, "max_temporary_resources": 0, "max_tasks_per_resource": 1}
+    async with pool(engine, resources=resources, **limits) as m:
+        for number in range(20):
+            assert await m.run_task(kit.returns(number)) == number
+        assert len(resources.created) == 21, "20 for them, 1 for the worker"
+
+
 async def test_a_lifetime_is_judged_before_use(engine: Any, kit: Any) -> None:
     """An idle resource that has grown too old runs no task: the worker gives the task to the one that replaces it."""
     served: list[int] = []

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import pytest
 from unit.hooks import HookedList
 
-from support.waiting import Call, wait_until
-from tasker import ShutdownError, TaskCancelled, TaskKilled
+from support.waiting import WAIT, Call, wait_until
+from tasker import Config, Context, ShutdownError, TaskCancelled, TaskKilled, TaskManager, WorkerInfo
 from tasker.control import events as ev
+from tasker.control.workers import WorkerState
 from tasker.threads.future_log import BACK, RUN
 from tasker.threads.queue_slots import QueueSlots
 
@@ -178,3 +180,63 @@ def test_the_deadline_of_a_kill_while_a_worker_begins_to_serve(threads: Any) -> 
         assert len(report_of_kill.abandoned) == 1
         gate.open()
         wait_until(lambda: m.stats().resources.alive == 0)
+
+
+class LetsGo:
+    """Lets everything happen while the supervisor is about to give a worker up: the last task ends, and the worker gets its
+    resource and serves."""
+
+    def __init__(self) -> None:
+        self.created, self.ended = threading.Event(), threading.Event()
+        self.engine: Any = None
+
+    def debug(self, message: object, *args: object) -> None:
+        """Nothing."""
+
+    info = error = debug
+
+    def warning(self, message: object, *args: object) -> None:
+        """The first thing that is said about it comes before it is carried out."""
+        if "is at" not in str(message) or self.created.is_set():
+            return
+        self.ended.set()
+        wait_until(lambda: self.engine.counters.flow().done == 1, WAIT)
+        self.created.set()
+        wait_until(lambda: [w.state for w in self.engine.workers.values()] == [WorkerState.READY], WAIT)
+
+
+def test_a_worker_that_has_its_resource_as_it_is_given_up() -> None:
+    """It serves, though a stop has given it up: it retires, and its resource is destroyed."""
+    logger, destroyed = LetsGo(), []
+
+    def create(worker: WorkerInfo) -> str:
+        if worker.slot:
+            logger.created.wait(WAIT)
+        return worker.name
+
+    config = Config(
+        on_create=create,
+        on_destroy=destroyed.append,
+        worker_count=1,
+        max_worker_count=1,
+        max_stuck_workers=0,
+        create_timeout=0.3,
+        burst_interval=0,
+        logger=logger,
+        name="late",
+    )
+    with TaskManager(config) as manager:
+        logger.engine = manager._engine
+        started = threading.Event()
+
+        def hold(ctx: Context, resource: str) -> None:
+            started.set()
+            logger.ended.wait(WAIT)
+
+        running = Call(manager.run_task, hold)
+        assert started.wait(WAIT)
+        report = Call(manager.stop).outcome(WAIT)
+        running.outcome(WAIT)
+        assert not report.killed
+        wait_until(lambda: sorted(destroyed) == ["late-1", "late-run_task"], WAIT)
+        wait_until(lambda: manager.stats().resources.alive == 0, WAIT)

@@ -102,6 +102,16 @@ def test_on_return_that_raises(fault: BaseException) -> None:
     assert f"pool: on_return raised {type(fault).__name__}: boom" in rig.logger.text("error")
 
 
+def test_in_a_forked_child() -> None:
+    """The resource is the parent's, and nothing there would try a task again."""
+    returned: list[object] = []
+    hooks = Rig(on_return=returned.append, retry=RetryPolicy(retry_on=OSError)).hooks
+    hooks.forked()
+    assert hooks.reset("resource") is True
+    assert not returned
+    assert not hooks.retryable(OSError(), None, once=False, cancelled=False)
+
+
 class Undecided:
     """An answer that is neither true nor false."""
 
