@@ -156,7 +156,7 @@ def child() -> Iterator[Child]:
     """A child whose tasks are called by hand."""
     pairs = [socket.socketpair() for _ in range(2)]
     permits, write = os.pipe()
-    setup = Setup("alone", object, None, None, [], False, False, None, 0, None, 5)
+    setup = Setup("alone", object, None, None, None, (), None, [], False, False, None, 0, None, 5)
     near, far = (Wire(*ends) for ends in zip(*pairs, strict=True))
     yield Child(near, near, permits, setup)
     near.close()

@@ -49,7 +49,7 @@ class Pair:
         connection = self.session._connection
         data, side, control = (end.dup() for end in connection._far_ends)
         connection.close_far_ends()
-        setup = Setup("alone", object, None, None, [], False, False, None, 0, None, 5)
+        setup = Setup("alone", object, None, None, None, (), None, [], False, False, None, 0, None, 5)
         self.permits = os.dup(connection._permits)
         self.wire = Wire(data, side)
         self.control = Wire(control, side)

@@ -21,10 +21,8 @@ from .interrupts import each_moment
 def test_no_task_is_lost(level: Priority) -> None:
     """Wherever the loop is struck, its task is in the queue, in the books of the worker, or done."""
     queue, ended = TaskQueue(), []
-    worker: Any = SimpleNamespace(name="worker", seat=None, shard=Shard())
-    worker.engine = SimpleNamespace(
-        queue=queue, root=Context(), collector=None, queue_slots=None, door=0, report=lambda event: None
-    )
+    worker: Any = SimpleNamespace(name="worker", seat=None, shard=Shard(), root=Context())
+    worker.engine = SimpleNamespace(queue=queue, collector=None, queue_slots=None, door=0, report=lambda event: None)
     worker.failed = lambda future, error: ended.append(future)
     tasks: list[TaskFuture[Any]] = []
 

@@ -6,6 +6,7 @@ The engine is a real one that was never started, so only the steps of the test r
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -82,7 +83,7 @@ class Bench:
         reports = []
         while not self.engine._inbox.empty():
             reports.append(self.engine._inbox.get())
-        assert AttemptFailed(Seat(1, 1), future, 1, once=False) in reports
+        assert [replace(event, age=0.0) for event in reports] == [AttemptFailed(Seat(1, 1), future, 1, once=False)]
         self.engine.effects.carry_out(Requeue(future))
         assert list(log) == [RUN, BACK]
         return future
