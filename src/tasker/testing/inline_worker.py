@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import CancelledError
 from contextvars import Context as Variables
 from types import CoroutineType
 from typing import Any, Protocol
 
 from tasker.control import events as ev
-from tasker.control.attempts import Verdict, after_error, own_error
-from tasker.control.wording import LEFT_UNHEALTHY
 from tasker.control.workers import WorkerState
 from tasker.core.user_functions import refused
-from tasker.errors import DeadlockError, TaskKilled, TaskTimeout
-from tasker.metrics.protocol import TaskLifecycleTimestamps
+from tasker.errors import DeadlockError
 from tasker.threads.future import TaskFuture
-from tasker.threads.future_log import DONE, RUN, Ending
+from tasker.threads.future_log import RUN
 from tasker.threads.ports import HostedWorker, ThreadEngineForWorkers
 from tasker.threads.resources import Maker, ResourceHandle
 from tasker.threads.this_thread import this_thread
@@ -72,6 +68,10 @@ class InlineWorker(Worker):
 
     busy: bool = False
     """Whether user code runs here, which a nested call must not disturb."""
+
+    def __init__(self, engine: InlineEnginePort, seat: ev.Seat) -> None:
+        super().__init__(engine, seat)
+        self.now = engine.clock.now
 
     @property
     def ready(self) -> bool:
@@ -151,51 +151,6 @@ class InlineWorker(Worker):
             shard.future = None
         shard.meter.flush()
         return not healthy or self._wears_out()
-
-    def succeeded(self, future: TaskFuture[Any], value: Any) -> None:
-        """Ends a task with its result."""
-        engine, shard = self.engine, self.shard
-        future._finished_at = finished = engine.clock.now()
-        future._value = value
-        shard.meter.execution.append(finished - future._started_at)
-        shard.meter.wait.append(future._started_at - future._queued_at)
-        shard.done += 1
-        engine.hooks.completion(TaskLifecycleTimestamps(future._queued_at, future._started_at, finished))
-        future._append(DONE)
-        future._after(DONE)
-
-    def failed(self, future: TaskFuture[Any], error: BaseException, *, blameless: bool = False) -> bool:
-        """Handles a task that raised, as a worker in a thread does, on the clock. Returns False if the resource is
-        unhealthy, which was reported."""
-        engine = self.engine
-        future._finished_at = finished = engine.clock.now()
-        if error.__traceback__ is not None:
-            BaseException.with_traceback(error, error.__traceback__.tb_next)  # without the frame of the worker
-        context = future._context
-        cancelled = issubclass(type(error), CancelledError) and context is not None and context.cancelled
-        killed = cancelled and issubclass(type(error), TaskKilled)
-        blameless = blameless or issubclass(type(error), DeadlockError)
-        verdict = after_error(cancelled=cancelled, killed=killed, blameless=blameless)
-        healthy = verdict is not None or engine.hooks.healthy(error)
-        own = healthy and engine.hooks.retryable(error, verdict, once=future._once, cancelled=cancelled)
-        if own or not (healthy or cancelled):
-            self.send_back(future, error, own=own)
-            return own
-        verdict = verdict or own_error(cancelled=cancelled)
-        stamps = TaskLifecycleTimestamps(future._queued_at, future._started_at, finished)
-        self.shard.failed(
-            stamps, cancelled=verdict is Verdict.CANCELLED, timed_out=issubclass(type(error), TaskTimeout)
-        )
-        if verdict is not Verdict.CANCELLED:
-            engine.hooks.failure(stamps)
-        future._end(Ending(error, cancelled=cancelled, forced=True))
-        if not healthy:
-            engine.log.log("warning", LEFT_UNHEALTHY, self.name, future.label)
-            engine.report(ev.WorkerUnhealthy(self.seat))
-        return healthy
-
-    def _age(self, future: TaskFuture[Any]) -> float:
-        return self.engine.clock.now() - future._queued_at
 
     def _wears_out(self) -> bool:
         """Does what is due between two tasks. Returns whether it was reported that the resource has to be replaced."""

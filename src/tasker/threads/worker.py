@@ -7,6 +7,7 @@ supervisor. The host runs the tasks; the worker handles those that do not simply
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from concurrent.futures import CancelledError
 from time import monotonic
 from typing import Any
@@ -42,6 +43,8 @@ class Worker:
         self.surplus: bool = False
         """Whether it is to end as soon as it has its resource. Written by the supervisor's thread."""
         self.root: WorkerContext = WorkerContext(engine.root, lambda: info_of(engine.config, seat))
+        self.now: Callable[[], float] = monotonic
+        """The clock of what its tasks have taken."""
         self._first = threading.Lock()
         """Acquired once, and not released: by what comes first, the worker with its resource or ``give_up``."""
         self.name: str = f"{engine.config.name}-{seat.slot}"
@@ -144,7 +147,7 @@ class Worker:
     def succeeded(self, future: TaskFuture[Any], value: Any) -> None:
         """Ends a task with its result, as the loop of the host does where nothing has intervened."""
         engine, shard = self.engine, self.shard
-        future._finished_at = finished = monotonic()
+        future._finished_at = finished = self.now()
         future._value = value
         shard.meter.execution.append(finished - future._started_at)
         shard.meter.wait.append(future._started_at - future._queued_at)
@@ -160,7 +163,7 @@ class Worker:
         engine, shard = self.engine, self.shard
         if engine.is_forked:
             raise error
-        future._finished_at = finished = monotonic()
+        future._finished_at = finished = self.now()
         if error.__traceback__ is not None:
             # Without the frame of the worker's loop, which would keep the resource and the next tasks alive as long as
             # the error. Not by assignment, which the error's class may forbid.
@@ -197,7 +200,8 @@ class Worker:
         engine.log.log("warning", attempt_failed(own=own), self.name, future.label, future._attempts, describe(error))
         future._failure = error
         once, cancelled = starts_once(error, once=future._once), future._was_cancelled()
-        event = ev.AttemptFailed(self.seat, future, future._attempts, once, cancelled, own, self._age(future))
+        age = self.now() - future._queued_at
+        event = ev.AttemptFailed(self.seat, future, future._attempts, once, cancelled, own, age)
         put = engine.put_event
         # From here to ``put``, which is C, nothing is called, so no signal and no asynchronous exception can strike in
         # between: a task that is counted as sent back was also reported.
@@ -208,9 +212,6 @@ class Worker:
             # The supervisor handles no more events. It sets ``finished`` before it empties the inbox for the last time,
             # so either it has found this event there, or this thread finds ``finished`` set, or both (``claim``).
             engine.drop_returned(future)
-
-    def _age(self, future: TaskFuture[Any]) -> float:
-        return monotonic() - future._queued_at
 
     def where(self) -> str:
         """See ``WorkerPort``."""
