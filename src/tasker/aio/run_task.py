@@ -38,8 +38,8 @@ class _Run:
         self.number: int = number
         self.caller = asyncio.current_task()
         self.cancelling: int = self.caller.cancelling() if self.caller is not None else 0
-        self.tell: Callable[[], object] | None = None
-        """What tells the task of a kill where it cannot be interrupted: in a thread, or in another process."""
+        self.on_kill: Callable[[], object] | None = None
+        """Called at a kill where the task cannot be interrupted: in a thread, or in another process."""
         self.interrupted: bool = False
         self.blamed: BaseException | None = None
         """The error that ``check_health`` is asked about, if it is not the one that the caller gets."""
@@ -47,8 +47,8 @@ class _Run:
         """Whether a task has returned elsewhere, although its caller was cancelled."""
 
     def interrupt(self) -> None:
-        if self.tell is not None:
-            self.tell()
+        if self.on_kill is not None:
+            self.on_kill()
         elif self.caller is not None:
             self.interrupted = True
             self.caller.cancel()
@@ -102,7 +102,7 @@ class AsyncRunTask:
         self._number += 1
         run = self._running[self._number] = _Run(self._number)
         if engine.backend is not None:  # a kill does not cut off an ``on_create`` there
-            run.tell = _nothing
+            run.on_kill = _nothing
         try:
             handle, temporary = await self._pool.acquire()
             if not handle.usable:
@@ -147,7 +147,7 @@ class AsyncRunTask:
         token = current.set((self, run.number))
         try:
             if handle.remote is not None:
-                run.tell = lambda: self._cancel(context, self.engine.run_task_root.cause)
+                run.on_kill = lambda: self._cancel(context, self.engine.run_task_root.cause)
                 return _outcome(run, *await handle.remote.outcome_of(context, task, args))
             assert handle.caller is not None
             if is_async(task):
@@ -182,14 +182,14 @@ class AsyncRunTask:
     ) -> Any:
         """Calls a function in its thread. If the caller is cancelled meanwhile, cancels the context, waits for the end of
         the function, and raises the ``CancelledError``."""
-        run.tell = _nothing  # its context has told it
+        run.on_kill = _nothing  # its context is cancelled by then
         outcome = await caller.thread.outcome_of(
             variables,
             task,
             *args,
             on_struck=lambda error: self._cancel(context, TaskCancelled("the caller of run_task was cancelled")),
         )
-        run.tell = None
+        run.on_kill = None
         try:
             return _outcome(run, *outcome)
         finally:

@@ -1,6 +1,6 @@
-"""Tells who wants to know of each manager that starts: ``tasker.testing`` looks afterwards whether it was ended.
+"""Notifies a listener of each manager that starts: ``tasker.testing`` looks afterwards whether it was ended.
 
-Nothing is kept here, and nobody listens unless a test run has asked for it.
+Keeps nothing, and has no listener unless a test run has added one.
 """
 
 from __future__ import annotations
@@ -14,6 +14,6 @@ innermost of nested tests and fixtures."""
 
 
 def enrol(engine: Any) -> None:
-    """Tells the listener of a new engine. Called at the end of its construction."""
+    """Notifies the listener of a new engine. Called at the end of its construction."""
     for listener in listeners[-1:]:
         listener(engine)

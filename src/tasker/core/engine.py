@@ -261,7 +261,7 @@ class EngineCore(abc.ABC, Generic[W]):
     def cancel_contexts(self) -> None:
         """Cancels the contexts of all tasks, as a kill does. What callbacks of ``Context.on_cancel`` raise is logged."""
         error = TaskKilled(self.refusal)
-        # A callback may take long, so both roots come before the first one: whoever asks or waits hears of the kill.
+        # A callback may take long, so both roots come before the first one: every task that asks or waits learns of the kill.
         # The root does not know the callbacks, so the contexts of the running tasks follow: of those that ran before it,
         # because a task that sees the root cancelled may end before it is looked up; and of those that run after it,
         # because one may have started and registered a callback in between. A task that registers one later finds the

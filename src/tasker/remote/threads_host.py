@@ -84,7 +84,7 @@ class RemoteHost:
             self._after_exit(session, window)
         except BaseException as fault:  # no memory, or a fault of ours
             session.kill()
-            self._retiring = False  # ``WorkerDied.may_have_retired`` tells the supervisor
+            self._retiring = False  # the supervisor has it from ``WorkerDied.may_have_retired``
             self._after_exit(session, window, fault)
             raise
         finally:

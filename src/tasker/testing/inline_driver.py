@@ -1,4 +1,4 @@
-"""InlineDriver: carries out what the supervisor decides, in the thread of whoever calls."""
+"""InlineDriver: carries out what the supervisor decides, in the calling thread."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""InlineEngine: a driver of the engine core in the thread of whoever calls, with virtual time.
+"""InlineEngine: a driver of the engine core in the calling thread, with virtual time.
 
 It has the queue, the futures, the supervisor, the actions and the books of the threaded engine. Only the mechanism is
-another one: events are handled when a call is about to return, a worker runs a task when it is told to, and the pauses
+another one: events are handled when a call is about to return, a worker runs a task when the test has it run, and the pauses
 of the supervisor are moments of a ``ManualClock``, which passes when nothing else can be done.
 """
 
@@ -24,7 +24,7 @@ from .inline_driver import InlineDriver
 from .inline_worker import InlineWorker
 
 MOST_FAILURES = 100
-"""After so many failed creations in a row, in the course of which nearly an hour has passed, the test is told."""
+"""After so many failed creations in a row, in the course of which nearly an hour has passed, the test gets an error."""
 
 Order = Callable[[Sequence[TaskFuture[Any]]], TaskFuture[Any]]
 
@@ -91,7 +91,7 @@ class InlineEngine(InlineDriver):
         return True
 
     def _end_surplus(self) -> bool:
-        """Ends a worker that was told to go and can. Returns whether there was one."""
+        """Ends a worker that has to go and can. Returns whether there was one."""
         for worker in list(self.workers.values()):
             if worker.busy:
                 continue

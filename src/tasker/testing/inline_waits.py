@@ -1,4 +1,4 @@
-"""InlineWaits: stands in for the registry of waits. Nothing waits here: who would, runs what is queued."""
+"""InlineWaits: stands in for the registry of waits. Nothing waits here: a call that would wait runs what is queued."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ class InlineHost:
             self._maker.end(handle)
 
     def where(self, thread: int | None) -> str:
-        """See ``Host``. Nothing runs while somebody looks."""
+        """See ``Host``. Nothing runs at the moment of the call."""
         return ""
 
     def kill(self) -> bool:

@@ -17,7 +17,7 @@ _POLL = 0.005
 _PRUNED = 64
 _FACES = {"Engine": "TaskManager", "AsyncEngine": "AsyncTaskManager", "InlineEngine": "InlineTaskManager"}
 _NOT_STOPPED = ("it was collected without stop()", "its event loop ends")
-"""Why a manager was killed that nobody has ended."""
+"""Why a manager was killed that the program has not ended."""
 
 
 class ManagerWatch:

@@ -30,7 +30,7 @@ class ResourceRecord(Generic[R]):
         self.destroyed_in: list[str] = []
         """The names of the threads that destroyed it: one for each destruction."""
         self.uses: int = 0
-        """How often it was used, as far as ``using`` was told."""
+        """How often it was used, as far as ``using`` has counted."""
         self.users: int = 0
         """How many use it now."""
         self.most_users: int = 0

@@ -235,7 +235,7 @@ class Bridge:
 
 
 class _BridgeLock:
-    """The lock of a bridge's condition, as whoever uses the condition has it."""
+    """The lock of a bridge's condition, as users of the condition have it."""
 
     def __init__(self, lock: Any, bridge: weakref.ref[Bridge]) -> None:
         self._lock = lock

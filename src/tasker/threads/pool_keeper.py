@@ -48,7 +48,7 @@ class PoolKeeper:
 
     def close(self, *, killing: bool) -> None:
         """Begins to destroy the idle resources, and reports the end of that, unless a waiting thread sees to it."""
-        # A kill has a deadline, at which it names what has not ended; nobody could give up what the waiting thread does.
+        # A kill has a deadline, at which it names what has not ended; what the waiting thread does could not be given up.
         if self.waiter_closes and not killing:
             self._reports.report(ev.PoolClosed())
         else:

@@ -55,7 +55,7 @@ def begin_multiprocessing() -> None:
 def end_multiprocessing() -> None:
     """Does what ``multiprocessing`` does when a program exits: ends daemonic processes, waits for others, and closes queues
     and pools. ``os._exit`` does none of that. Before it, as in a program, ``ProcessPoolExecutor``s that were left open are
-    told to end their processes, for which it would wait."""
+    made to end their processes, for which it would wait."""
     for name, function in (("concurrent.futures.process", "_python_exit"), ("multiprocessing.util", "_exit_function")):
         module = sys.modules.get(name)
         if module is None:

@@ -108,7 +108,7 @@ class Child:
     def _terminate(self, *_: object) -> None:
         self._leave()
         # Asked in the main thread, which alone goes on to the next task: a signal for a task that has ended meanwhile
-        # interrupts nobody.
+        # interrupts nothing.
         if self._interruptible == _BY_ANY or (self._interruptible and self._orders.interrupts()):
             self._interruptible = _NOT
             raise Terminated
