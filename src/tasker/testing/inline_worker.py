@@ -71,7 +71,7 @@ class InlineWorker(Worker):
 
     def __init__(self, engine: InlineEnginePort, seat: ev.Seat) -> None:
         super().__init__(engine, seat)
-        self.now = engine.clock.now
+        self.now: Callable[[], float] = engine.clock.now
 
     @property
     def ready(self) -> bool:
