@@ -5,7 +5,6 @@ from __future__ import annotations
 import concurrent.futures
 import threading
 from collections.abc import Callable, Generator
-from concurrent.futures import Future
 from contextvars import Context as ContextVariables
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -26,7 +25,6 @@ from .future_log import (
     RUN,
     SETTLED,
     UNOPENED,
-    Bridge,
     Ending,
     Mark,
     Owner,
@@ -35,11 +33,12 @@ from .future_log import (
     opened,
     outcome_in,
 )
+from .future_protocol import StandardFuture
 
 T = TypeVar("T")
 
 
-class TaskFuture(Future[T]):
+class TaskFuture(StandardFuture[T]):
     """A task that was accepted, and its outcome. ``submit`` makes it.
 
     It is a ``concurrent.futures.Future``, so ``wait``, ``as_completed`` and ``asyncio.wrap_future`` take it, and can be
@@ -87,7 +86,6 @@ class TaskFuture(Future[T]):
     _error: BaseException | None = None
     _failure: BaseException | None = None
     _once: bool = False
-    _made_bridge: Bridge | None = None
 
     # Not Future.__init__: it would make a Condition, which costs more than the rest of a task. No __init__ of its own
     # either: the call would cost a tenth of ``submit``, which sets the fields itself, as ``_accepted`` does.
@@ -336,64 +334,3 @@ class TaskFuture(Future[T]):
                 log.remove(waiter)
             if ticket is not None:
                 self._owner.leave_wait(ticket)
-
-    # -- attributes that concurrent.futures and asyncio use -------------------------------------------------------
-
-    def _bridge(self) -> Bridge:
-        """Returns the one bridge of this future. It is in the log, and is settled if it is behind the outcome."""
-        bridge = self._made_bridge
-        if bridge is None:
-            bridge = self.__dict__.setdefault("_made_bridge", Bridge())  # atomic: two threads get the same one
-        if not bridge.settled and not bridge.is_owned():  # else it is in the middle of a check, and was here before
-            # Another thread may have made the bridge and not appended it yet. Twice in the log does no harm.
-            log = (*self._log,)
-            self._catch_up(bridge, log if bridge in log else self._append(bridge))
-        return bridge
-
-    @property
-    def _condition(self) -> threading.Condition:  # type: ignore[override]
-        bridge = self._bridge()
-        # A wait begins. Unless it is the one that a cancelling signal handler has interrupted, an outcome that the
-        # manager's thread has yet to show (see ``complete``) is shown now.
-        if not bridge.settled and self._kind and not bridge.is_owned():
-            bridge.notify(self)
-        return bridge.condition
-
-    @property
-    def _waiters(self) -> list[Any]:  # type: ignore[override]
-        return self._bridge().waiters
-
-    @property
-    def _state(self) -> str:  # type: ignore[override]
-        # ``wait`` reads it twice while it holds the condition, and has to read the same both times. So with a bridge,
-        # an outcome in the log is shown only once the bridge is settled.
-        bridge = self._made_bridge
-        outcome = None if bridge is not None and not bridge.settled else outcome_in((*self._log,))
-        if outcome is None:
-            return "RUNNING" if self.running() else "PENDING"
-        self._publish(outcome)
-        return "CANCELLED_AND_NOTIFIED" if self._kind == CANCELLED else "FINISHED"
-
-    @property
-    def _result(self) -> Any:  # type: ignore[override]
-        return getattr(self, "_value", None)
-
-    @property
-    def _exception(self) -> BaseException | None:  # type: ignore[override]
-        return self._error
-
-    def _get_snapshot(self) -> tuple[bool, bool, Any, BaseException | None]:  # asyncio calls it, from CPython 3.14 on
-        done = self._kind != PENDING
-        return done, self.cancelled(), self._result if done else None, self._error
-
-    def set_running_or_notify_cancel(self) -> bool:
-        """Raises ``InvalidStateError``: only the manager sets the outcome of a task."""
-        raise concurrent.futures.InvalidStateError("the outcome of a task is set by its manager alone")
-
-    def set_result(self, result: T) -> None:
-        """Raises ``InvalidStateError``: only the manager sets the outcome of a task."""
-        self.set_running_or_notify_cancel()
-
-    def set_exception(self, exception: BaseException | None) -> None:
-        """Raises ``InvalidStateError``: only the manager sets the outcome of a task."""
-        self.set_running_or_notify_cancel()
