@@ -11,6 +11,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from tasker.control.creation import BREAKER_MOVES, BreakerState
 from tasker.control.lifecycle import DOOR_MOVES, MOVES, Door, Phase
 from tasker.control.workers import WORKER_MOVES, WorkerState
 
@@ -18,6 +19,7 @@ PAGE = Path(__file__).parents[1] / "docs" / "architecture.md"
 DIAGRAMS: dict[str, tuple[Mapping[tuple[enum.Enum, enum.Enum], enum.Enum | None], enum.Enum]] = {
     "phase": (MOVES, Phase.RUNNING),  # type: ignore[dict-item]
     "door": (DOOR_MOVES, Door.OPEN),  # type: ignore[dict-item]
+    "breaker": (BREAKER_MOVES, BreakerState.CLOSED),  # type: ignore[dict-item]
     "worker": (WORKER_MOVES, WorkerState.STARTING),  # type: ignore[dict-item]
 }
 

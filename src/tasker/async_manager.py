@@ -221,8 +221,8 @@ class AsyncTaskManager(Submitting[R]):
         """Explains the present number of workers: returns the last decision of the scaling policy and the last 32
         changes, each with the figures that it was based on. ``str()`` of it is meant for people."""
         if self._engine is None:
-            return explained(Supervisor(plan_of(self._config), random.Random(0), 0.0).view())
-        return explained(self._engine.view)
+            return explained(Supervisor(plan_of(self._config), random.Random(0), 0.0).view(), monotonic())
+        return explained(self._engine.view, self._engine.now())
 
     def __repr__(self) -> str:
         phase = "not started" if self._engine is None else self._engine.view.phase.value

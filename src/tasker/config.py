@@ -149,7 +149,8 @@ class Config(Generic[R]):
     """The seconds after which a resource is given no more tasks and is replaced, shortened by up to a tenth at random, so that
     resources that were made at the same time are not replaced at the same time. None: no limit."""
     creation_backoff: float = 0.1
-    """The seconds to wait after the first failed creation; doubled for each further one, with jitter, up to 30 s."""
+    """The seconds to wait after the first failed creation; doubled for each further one, up to 30 s. It is the limit of a pause that is
+    random, so that many processes whose server is back do not all connect to it at once."""
     cancel_grace: float = 5.0
     """The seconds that running tasks have to end after a kill without a timeout of its own."""
     rate_window: float = 10.0

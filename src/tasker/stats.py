@@ -73,6 +73,11 @@ class TaskStats:
     """Creations in a row that failed, those at the same time counted once; 0 if the last one succeeded."""
     creation_error: str | None = None
     """The error of the last failed creation, until one succeeds."""
+    breaker: str = "closed"
+    """The circuit breaker around creations: ``"closed"`` while they succeed; ``"open"`` while none is tried; ``"half-open"``
+    while one is tried."""
+    next_creation: float | None = None
+    """Seconds until a creation is tried again, while they fail and a resource is missing; 0 if it is due or under way."""
     user_errors: int = 0
     """Errors raised by callbacks, hooks, the logger and the collector, since the start."""
     processes: tuple[ProcessUsage, ...] = ()

@@ -53,8 +53,10 @@ def test_all_zero_without_arguments(kind: Any) -> None:
     for field, value in dataclasses.asdict(kind()).items():
         if field == "resources":
             assert set(value.values()) == {0}
-        elif field == "creation_error":
+        elif field in ("creation_error", "next_creation"):
             assert value is None
+        elif field == "breaker":
+            assert value == "closed"
         elif field == "processes":
             assert value == ()
         else:
@@ -64,7 +66,7 @@ def test_all_zero_without_arguments(kind: Any) -> None:
 STATS = """base_workers active_workers burst_workers queued_tasks priority_tasks
 available_resources running_tasks done_tasks accepted_tasks starting_workers lost_workers
 replaced_workers abandoned_workers resources failing_creations creation_error
-user_errors""".split()
+breaker next_creation user_errors""".split()
 METRICS = """average_execution_time min_execution_time max_execution_time p95_execution_time
 p99_execution_time average_wait_time task_arrival_rate task_completion_rate total_tasks_completed
 total_tasks_failed total_tasks_retried success_rate failure_rate p50_execution_time p50_wait_time

@@ -212,7 +212,7 @@ def test_nothing_can_ever_be_made() -> None:
 def test_ready_timeout() -> None:
     """With a creation timeout, only tasks that have waited that long are given up."""
     plan = Plan(1, 1, scales=False, ready_timeout=2.0)
-    outcome = run(plan, tasks_of((0, 1), (1, 1), (11, 1)), 14.0, creation=Creation(0.1, outage=(-1.0, 6.5)))
+    outcome = run(plan, tasks_of((0, 1), (1, 1), (31, 1)), 34.0, creation=Creation(0.1, outage=(-1.0, 6.5)))
     given_up = [math.isnan(wait) for wait in outcome.waits]
     assert given_up == [True, True, False]
     assert outcome.failed == 2

@@ -1,59 +1,167 @@
-"""The gate for creations: open while they succeed; one at a time, with growing delays, while they fail."""
+"""The circuit breaker around creations: how many resources may be made now, and when the next one is tried.
+
+- **closed**: creations succeed, and as many as are wanted begin at once.
+- **open**: one has failed. None begins until a pause is over, which grows with each further failure.
+- **half-open**: one, the *probe*, is under way. If it fails, the breaker is open again; if it succeeds, closed, and everything
+  that is missing is made at once.
+
+One breaker serves all that a manager creates, because one ``on_create`` makes it all: the resources of workers and those of
+``run_task``. While the cause persists, each further creation would only fail and load what is down.
+"""
 
 from __future__ import annotations
 
+import enum
 import random
+
+from . import actions as act
 
 MAX_DELAY = 30.0
 """Seconds."""
 
 
+class BreakerState(enum.Enum):
+    """The state of a circuit breaker."""
+
+    CLOSED = "closed"
+    OPEN = "open"
+    HALF_OPEN = "half-open"
+
+
+class BreakerMove(enum.Enum):
+    """A change of a breaker's state."""
+
+    FAILED = "failed"
+    PROBED = "probed"
+    SUCCEEDED = "succeeded"
+
+
+BREAKER_MOVES: dict[tuple[BreakerState, BreakerMove], BreakerState] = {
+    (BreakerState.CLOSED, BreakerMove.FAILED): BreakerState.OPEN,
+    (BreakerState.CLOSED, BreakerMove.SUCCEEDED): BreakerState.CLOSED,
+    (BreakerState.OPEN, BreakerMove.FAILED): BreakerState.OPEN,
+    (BreakerState.OPEN, BreakerMove.PROBED): BreakerState.HALF_OPEN,
+    # By one that began before the first failure: what it needs is back, or was never gone.
+    (BreakerState.OPEN, BreakerMove.SUCCEEDED): BreakerState.CLOSED,
+    (BreakerState.HALF_OPEN, BreakerMove.FAILED): BreakerState.OPEN,
+    (BreakerState.HALF_OPEN, BreakerMove.SUCCEEDED): BreakerState.CLOSED,
+}
+
+
 class CreationGate:
-    """Counts consecutive failures, and decides how many creations may begin. Not thread-safe.
+    """The circuit breaker of a manager; see the module's docstring. Not thread-safe.
 
     Creations that were under way at the same time fail for the same reason, so together they are one failure: a *round*.
 
-    ``first`` is the delay after the first failure, in seconds; it doubles with each further one, up to 30 s. The
-    random numbers of the jitter come from ``rng``, so that a test can repeat them.
+    ``first`` is the limit of the pause after the first failure, in seconds; it doubles with each further one, up to 30 s.
+    The pause is random between 0 and the limit: "full jitter", with which the clients of a server that is back come one by
+    one, and with the least work in total (M. Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015). The
+    random numbers come from ``rng``, so that a test can repeat them.
     """
 
-    __slots__ = ("_delay", "_failed_at", "_first", "_rng", "error", "failures", "retry_at")
+    __slots__ = (
+        "_closed_at",
+        "_delay",
+        "_failed_at",
+        "_first",
+        "_latest",
+        "_probed_at",
+        "_rng",
+        "error",
+        "failures",
+        "retry_at",
+        "state",
+    )
 
     def __init__(self, first: float, rng: random.Random) -> None:
         self._first = first
         self._rng = rng
+        self.state: BreakerState = BreakerState.CLOSED
         self.failures: int = 0
+        """The rounds of creations in a row that failed."""
         self.error: str | None = None
         self.retry_at: float = 0.0
         self._failed_at: float = 0.0
         """When the first failure of this round was reported."""
         self._delay: float = 0.0
+        self._latest: int = 0
+        """The failures in a row before the last success."""
+        self._closed_at: float = 0.0
+        self._probed_at: float = 0.0
+
+    @property
+    def closed(self) -> bool:
+        """Whether creations succeed."""
+        return self.state is BreakerState.CLOSED
 
     def failed(self, now: float, error: str, begun: float | None = None) -> float:
         """Records the failure of a creation that began at ``begun`` (None: after all others); returns the seconds until
         the next attempt."""
         self.error = error
-        if self.failures and begun is not None and begun <= self._failed_at:
+        if begun is None or not self._of_last_round(begun):
+            return self._open(now, self.failures + 1)
+        if self.state is BreakerState.OPEN:
             self.retry_at = now + self._delay
-            return self._delay
-        self.failures += 1
+        return max(0.0, self.retry_at - now)
+
+    def _of_last_round(self, begun: float) -> bool:
+        if self.state is BreakerState.HALF_OPEN:
+            return begun < self._probed_at  # the pause may have been no longer than the clock can tell
+        return self.state is BreakerState.OPEN and begun <= self._failed_at
+
+    def dependency_down(self, now: float, error: str) -> float:
+        """Opens the breaker although no creation has failed: what resources depend on is down, as a user of one has found
+        out. Returns the seconds until the next attempt.
+
+        Several find that out at a time, so it counts once until the breaker closes. If it comes again within the last
+        pause after that, the success of the probe has meant nothing, and the pauses go on growing.
+        """
+        if not self.closed:
+            return max(0.0, self.retry_at - now)
+        self.error = error
+        relapse = self._latest and now <= self._closed_at + self._limit(self._latest)
+        return self._open(now, self._latest + 1 if relapse else 1)
+
+    def _open(self, now: float, failures: int) -> float:
+        self.state = BREAKER_MOVES[self.state, BreakerMove.FAILED]
+        self.failures = failures
         self._failed_at = now
-        # The exponent is bounded because a float overflows at 2.0 ** 1024, and a resource may fail for days.
-        delay = min(MAX_DELAY, self._first * 2.0 ** min(self.failures - 1, 30))
-        # "Equal jitter", half fixed and half random: many processes whose database is back do not all connect at the
-        # same time, and none retries immediately (M. Brooker, "Exponential Backoff And Jitter", 2015).
-        self._delay = delay / 2 + self._rng.random() * delay / 2
+        self._delay = self._rng.random() * self._limit(failures)
         self.retry_at = now + self._delay
         return self._delay
 
-    def succeeded(self) -> None:
-        """Forgets the failures."""
-        self.failures = 0
-        self.error = None
+    def _limit(self, failures: int) -> float:
+        # The exponent is bounded because a float overflows at 2.0 ** 1024, and a resource may fail for days.
+        return min(MAX_DELAY, self._first * 2.0 ** min(failures - 1, 30))
 
-    def allowed(self, now: float, wanted: int, starting: int) -> int:
-        """Returns how many of ``wanted`` creations may begin now, while ``starting`` are under way."""
-        if not self.failures:
+    def succeeded(self, now: float) -> None:
+        """Closes the breaker."""
+        self.state = BREAKER_MOVES[self.state, BreakerMove.SUCCEEDED]
+        if self.failures:
+            self._latest, self._closed_at = self.failures, now
+            self.failures = 0
+            self.error = None
+
+    def allowed(self, now: float, wanted: int, under_way: int) -> int:
+        """Returns how many of ``wanted`` creations may begin now, while ``under_way`` have begun."""
+        if self.closed:
             return wanted
-        # One at a time: while the cause persists, each further creation would only fail and load what is down.
-        return min(wanted, 1) if not starting and now >= self.retry_at else 0
+        return min(wanted, 1) if not under_way and self.due(now) else 0
+
+    def due(self, now: float) -> bool:
+        """Whether the pause is over and no probe is under way."""
+        return self.state is BreakerState.OPEN and now >= self.retry_at
+
+    def begun(self, now: float) -> None:
+        """A creation that was allowed begins."""
+        if not self.closed:
+            self._probed_at = now
+            self.state = BREAKER_MOVES[self.state, BreakerMove.PROBED]
+
+
+def recovered(gate: CreationGate, now: float) -> list[act.Action]:
+    """Closes the breaker, because a resource was made. Returns the message that this is possible again, if it was not."""
+    times = gate.failures
+    gate.succeeded(now)
+    failures = "1 failure" if times == 1 else f"{times} failures in a row"
+    return [act.Log("info", "resources can be made again, after %s", (failures,))] if times else []

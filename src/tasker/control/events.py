@@ -143,6 +143,16 @@ class PoolRefillFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class CallerCreation:
+    """A caller of ``run_task`` has tried to make a resource itself: without success, or while creations fail."""
+
+    begun: float
+    """When it began (the clock of ``now``)."""
+    error: str | None
+    """None: it has the resource."""
+
+
+@dataclass(frozen=True, slots=True)
 class PoolClosed:
     """The idle resources of ``run_task``'s pool were destroyed."""
 
@@ -211,6 +221,7 @@ Event = (
     | PoolResourceLost
     | PoolRefilled
     | PoolRefillFailed
+    | CallerCreation
     | PoolClosed
     | Tick
     | Wakeup

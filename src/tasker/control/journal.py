@@ -57,7 +57,9 @@ class ScalingExplanation:
     creation_error: str | None = None
     """The last error of a creation, while creations fail."""
     next_creation: float | None = None
-    """Seconds until the next attempt, while creations fail and a worker is missing; 0 if it is due or under way."""
+    """Seconds until the next attempt, while creations fail and a resource is missing; 0 if it is due or under way."""
+    breaker: str = "closed"
+    """The circuit breaker around creations: ``"closed"``, ``"open"`` or ``"half-open"``."""
 
     def __str__(self) -> str:
         bounds = f"{self.worker_count} to {self.max_worker_count}"
@@ -76,7 +78,7 @@ class ScalingExplanation:
             return []
         times = "once" if self.failing_creations == 1 else f"{self.failing_creations} times in a row"
         after = "" if self.next_creation is None else f"; next try in {duration(self.next_creation)}"
-        return [f"a resource could not be made, {times} ({self.creation_error}){after}"]
+        return [f"a resource could not be made, {times} ({self.creation_error}); the breaker is {self.breaker}{after}"]
 
 
 class Journal:

@@ -1,64 +1,90 @@
-"""PoolState: what the supervisor knows of ``run_task``'s pool of resources."""
+"""PoolState: what the supervisor knows of the resources of ``run_task``: those of its pool, and those that its callers make."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from . import actions as act
-from .creation import CreationGate
+from . import events as ev
+from .creation import CreationGate, recovered
 
 
 class PoolState:
-    """Has lost resources made again, one at a time, and the pool closed once."""
+    """Has lost resources made again, one at a time, and the pool closed once. Not thread-safe."""
 
     def __init__(self, gate: CreationGate, *, exists: bool) -> None:
         self._gate = gate
-        self._missing = 0
-        self._filling = False
+        self.missing: int = 0
+        """How many resources are to be made, the one that is being made included."""
+        self._begun = 0.0
+        self.filling: bool = False
+        """Whether one is being made."""
+        self.caller_failures: int = 0
+        """The creations by callers that failed."""
         self._open = exists
         self._kept = exists
 
     @property
     def alive(self) -> bool:
         """Whether resources of the pool may be left, or one is being made."""
-        return self._kept or self._filling
-
-    def closed(self) -> None:
-        """The resources are destroyed; one that is being made will be, too."""
-        self._kept = False
+        return self._kept or self.filling
 
     def abandon(self) -> tuple[bool, bool]:
         """Stops waiting. Returns whether resources are left, and whether one is being made."""
-        left = self._kept, self._filling
-        self._kept = self._filling = False
+        left = self._kept, self.filling
+        self._kept = self.filling = False
         return left
 
     @property
-    def retry_at(self) -> float | None:
-        """When the next resource may be made, if one is missing and none is being made."""
-        return self._gate.retry_at if self._missing and not self._filling else None
+    def handlers(self) -> dict[type, Callable[[Any, float], list[act.Action]]]:
+        """What is done at each event that concerns it."""
+        return {
+            ev.PoolResourceLost: self._lost,
+            ev.PoolRefilled: self._refilled,
+            ev.PoolRefillFailed: self._refill_failed,
+            ev.PoolClosed: self._closed,
+            ev.CallerCreation: self._caller_creation,
+        }
 
-    def lost(self) -> None:
-        """A resource is to be made again."""
-        self._missing += 1
+    def _lost(self, event: ev.PoolResourceLost, now: float) -> list[act.Action]:
+        self.missing += 1
+        return []
 
-    def refilled(self) -> None:
-        """It was made."""
-        self._missing -= 1
-        self._filling = False
-        self._gate.succeeded()
+    def _refilled(self, event: ev.PoolRefilled, now: float) -> list[act.Action]:
+        self.missing -= 1
+        self.filling = False
+        return recovered(self._gate, now)
 
-    def refill_failed(self, error: str, now: float) -> list[act.Action]:
-        """It could not be made; another try follows."""
-        self._filling = False
-        delay = self._gate.failed(now, error)
+    def _refill_failed(self, event: ev.PoolRefillFailed, now: float) -> list[act.Action]:
+        self.filling = False
+        return self._failed(event.error, self._begun, now)
+
+    def _caller_creation(self, event: ev.CallerCreation, now: float) -> list[act.Action]:
+        if event.error is None:
+            return recovered(self._gate, now)
+        self.caller_failures += 1
+        return self._failed(event.error, event.begun, now)
+
+    def _failed(self, error: str, begun: float, now: float) -> list[act.Action]:
+        delay = self._gate.failed(now, error, begun)
         text = "a resource for run_task could not be made (next try in %.2f s): %s"
         return [act.Log("warning", text, (delay, error))]
 
-    def refill(self, now: float) -> list[act.Action]:
-        """Returns the action that makes a missing resource, if it is time."""
+    def _closed(self, event: ev.PoolClosed, now: float) -> list[act.Action]:
+        # The resources are destroyed; one that is being made will be, too.
+        self._kept = False
+        return []
+
+    def refill(self, now: float, under_way: int) -> list[act.Action]:
+        """Returns the action that makes a missing resource, if it is time. ``under_way``: the workers that are making
+        theirs."""
         # One at a time; ``PoolRefilled`` leads to the next one.
-        if self._filling or not self._gate.allowed(now, self._missing, 0):
+        if self.filling or not self._gate.allowed(now, self.missing, under_way):
             return []
-        self._filling = True
+        self.filling = True
+        self._begun = now
+        self._gate.begun(now)
         return [act.RefillPool()]
 
     def close(self) -> list[act.Action]:

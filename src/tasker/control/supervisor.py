@@ -23,7 +23,7 @@ from typing import Any
 from . import actions as act
 from . import events as ev
 from .attempts import Verdict, after_retryable, after_unhealthy, in_time
-from .creation import CreationGate
+from .creation import BreakerState, CreationGate
 from .deadline import Deadline
 from .lifecycle import Move, Phase, moved
 from .pool import PoolState
@@ -47,8 +47,9 @@ class Supervisor:
         policy = plan.policy if plan.scales else None
         base, most = plan.worker_count, plan.max_worker_count
         self._scaler = Scaler(base, most, policy, plan.target_wait, now, plan.max_memory)
-        self._workforce = Workforce(plan, self._scaler, rng, now)
-        self._pool = PoolState(CreationGate(plan.creation_backoff, rng), exists=plan.has_pool)
+        self._gate = CreationGate(plan.creation_backoff, rng)
+        self._workforce = Workforce(plan, self._scaler, self._gate, now)
+        self._pool = PoolState(self._gate, exists=plan.has_pool)
         self._deadline = Deadline(interrupts=plan.interrupts)
         self._grace = 0.0
         self._nothing_runs = False
@@ -68,10 +69,7 @@ class Supervisor:
             ev.WorkerEnded: self._worker_ended,
             ev.WorkerDied: self._worker_lost,
             ev.AllBlocked: self._all_blocked,
-            ev.PoolResourceLost: self._pool_resource_lost,
-            ev.PoolRefilled: self._pool_refilled,
-            ev.PoolRefillFailed: self._pool_refill_failed,
-            ev.PoolClosed: self._pool_closed,
+            **self._pool.handlers,
             ev.Tick: self._tick,
             ev.Wakeup: self._nothing,
             ev.Resized: self._resized,
@@ -95,6 +93,8 @@ class Supervisor:
         actions += self._reconcile(now)
         if self.phase is Phase.DRAINING and self._workforce.wedged:
             actions += self._give_up_queued()
+        if (reason := self._why_in_vain()) is not None:
+            actions.append(act.FailQueued(reason))
         actions += self._close()
         return actions
 
@@ -110,7 +110,7 @@ class Supervisor:
         workforce = self._workforce
         times: list[float | None] = [*self._deadline.moments, workforce.next_overdue, self._delayed.moment]
         if self._serving:
-            times += [workforce.next_try(), self._pool.retry_at]
+            times.append(self._next_probe())
             timeout, since = self._plan.ready_timeout, workforce.none_ready_since
             if timeout is not None and since is not None:
                 # Tasks arrive at any time, and each may wait that long. Checking several times within that time keeps
@@ -121,7 +121,7 @@ class Supervisor:
     def view(self) -> View:
         """Returns the present state."""
         scaler, workforce = self._scaler, self._workforce
-        gate, surplus = workforce.gate, workforce.surplus
+        gate, surplus = self._gate, workforce.surplus
         return View(
             phase=self.phase,
             awaits_drain=self.phase in (Phase.DRAINING, Phase.KILLING) and not self._nothing_runs,
@@ -144,7 +144,11 @@ class Supervisor:
             latest=scaler.latest,
             snapshot=scaler.snapshot,
             decisions=scaler.journal.entries,
-            next_creation=gate.retry_at if gate.failures and workforce.missing() else None,
+            breaker=gate.state,
+            next_creation=gate.retry_at if not gate.closed and self._lacks else None,
+            callers_probe_at=gate.retry_at if gate.state is BreakerState.OPEN and not self._lacks else None,
+            caller_failures=self._pool.caller_failures,
+            in_vain=self._why_in_vain(),
         )
 
     def check(self) -> None:
@@ -175,7 +179,7 @@ class Supervisor:
         workforce = self._workforce
         if self.phase is Phase.DRAINING and workforce.gives_up_queued:
             # The caller of ``stop`` waits for the queued tasks, and the resource may never come back.
-            return [act.FailQueued(workforce.gate.error or "every worker is stuck")]
+            return [act.FailQueued(self._gate.error or "every worker is stuck")]
         return []
 
     def _worker_retiring(self, event: ev.WorkerRetiring, now: float) -> list[act.Action]:
@@ -234,25 +238,32 @@ class Supervisor:
     def _reconcile(self, now: float) -> list[act.Action]:
         """Returns the actions that bring the number of workers, and of resources for ``run_task``, to what it should be, as
         far as possible now."""
-        actions = self._workforce.reconcile(now, serving=self._serving)
-        return actions + (self._pool.refill(now) if self._serving else [])
+        starting = self.table.count(_STARTING)
+        actions = self._workforce.reconcile(now, starting + self._pool.filling, serving=self._serving)
+        return actions + (self._pool.refill(now, self.table.count(_STARTING)) if self._serving else [])
 
-    # -- the pool of run_task -------------------------------------------------------------------------------------
+    # -- while creations fail -------------------------------------------------------------------------------------
 
-    def _pool_resource_lost(self, event: ev.PoolResourceLost, now: float) -> list[act.Action]:
-        self._pool.lost()
-        return []
+    @property
+    def _lacks(self) -> bool:
+        """Whether a resource is to be made as soon as that may be tried."""
+        return self._serving and bool(self._workforce.missing() or self._pool.missing)
 
-    def _pool_refilled(self, event: ev.PoolRefilled, now: float) -> list[act.Action]:
-        self._pool.refilled()
-        return []
+    def _next_probe(self) -> float | None:
+        """Returns when a creation is tried again, or None if there is none to wait for."""
+        under_way = self.table.count(_STARTING) or self._pool.filling
+        waits = self._gate.state is BreakerState.OPEN and not under_way and self._lacks
+        return self._gate.retry_at if waits else None
 
-    def _pool_refill_failed(self, event: ev.PoolRefillFailed, now: float) -> list[act.Action]:
-        return self._pool.refill_failed(event.error, now)
-
-    def _pool_closed(self, event: ev.PoolClosed, now: float) -> list[act.Action]:
-        self._pool.closed()
-        return []
+    def _why_in_vain(self) -> str | None:
+        """Returns why tasks do not wait for a worker, where that is not wanted and none is to be had; None: they wait."""
+        gate, table = self._gate, self.table
+        if not self._plan.fails_fast or gate.closed or not self._serving or table.count(_READY):
+            return None
+        # Those that began before the first failure may still succeed. The probe alone is waited for by nobody.
+        if gate.state is BreakerState.OPEN and table.count(_STARTING):
+            return None
+        return gate.error or "creations fail"
 
     # -- scaling --------------------------------------------------------------------------------------------------
 
@@ -328,7 +339,7 @@ class Supervisor:
         timeout, since = self._plan.ready_timeout, self._workforce.none_ready_since
         if not self._serving or timeout is None or since is None or now - since < timeout:
             return []
-        error = self._workforce.gate.error or f"no worker was ready within ready_timeout={timeout} seconds"
+        error = self._gate.error or f"no worker was ready within ready_timeout={timeout} seconds"
         return [act.FailQueued(error, before=now - timeout)]
 
     def _expire_deadline(self, now: float) -> list[act.Action]:

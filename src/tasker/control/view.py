@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from .creation import BreakerState
 from .journal import ScalingDecision
 from .lifecycle import Phase
 from .retries import RetryPolicy
@@ -25,6 +26,8 @@ class Plan:
     slots: int | None = None
     """How many slots there are; None: as many as are needed."""
     creation_backoff: float = 0.1
+    fails_fast: bool = False
+    """Whether tasks fail while no worker is ready and creations fail."""
     policy: ScalingPolicy = field(default_factory=RatePolicy)
     target_wait: float = 0.1
     has_pool: bool = False
@@ -72,4 +75,11 @@ class View:
     decisions: tuple[ScalingDecision, ...]
     """The last changes of the target."""
     next_creation: float | None = None
-    """When a creation is tried again (the clock of the events), while creations fail and a worker is missing."""
+    """When a creation is tried again (the clock of the events), while creations fail and a resource is missing."""
+    breaker: BreakerState = BreakerState.CLOSED
+    callers_probe_at: float | None = None
+    """When a caller of ``run_task`` may try to make a resource, while creations fail and nothing else is missing."""
+    caller_failures: int = 0
+    """The creations by callers of ``run_task`` that failed, since the start."""
+    in_vain: str | None = None
+    """Why a task that is submitted now fails at once; None: it is queued."""

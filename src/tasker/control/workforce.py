@@ -9,10 +9,8 @@ that callbacks that hang cost a bounded number of threads and resources.
 
 from __future__ import annotations
 
-import random
-
 from . import actions as act
-from .creation import CreationGate
+from .creation import CreationGate, recovered
 from .events import Seat
 from .overdue import Overdue
 from .scaler import Scaler, WorkerCounts
@@ -28,10 +26,10 @@ _DRAIN_TRIES = 5
 class Workforce:
     """See the module's docstring. Not thread-safe."""
 
-    def __init__(self, plan: Plan, scaler: Scaler, rng: random.Random, now: float) -> None:
+    def __init__(self, plan: Plan, scaler: Scaler, gate: CreationGate, now: float) -> None:
         self.table: WorkersTable = WorkersTable()
         self.surplus: Surplus = Surplus()
-        self.gate: CreationGate = CreationGate(plan.creation_backoff, rng)
+        self.gate: CreationGate = gate
         self.none_ready_since: float | None = now
         """Since when no worker has been ready; None if one is."""
         self.lost: int = 0
@@ -64,13 +62,7 @@ class Workforce:
         self.surplus.forget(seat)
         self._overdue.creation_ended(seat)
         self._scaler.clock.ready(seat, now)
-        if not self.gate.failures:
-            return []
-        times = self.gate.failures
-        failures = "1 failure" if times == 1 else f"{times} failures in a row"
-        recovered = act.Log("info", "resources can be made again, after %s", (failures,))
-        self.gate.succeeded()
-        return [recovered]
+        return recovered(self.gate, now)
 
     def creation_failed(self, seat: Seat, error: str, now: float) -> list[act.Action]:
         """A worker got no resource and is gone. Returns the warning that announces the next try."""
@@ -111,7 +103,8 @@ class Workforce:
 
     def died(self, seat: Seat, reason: str, now: float, *, may_have_retired: bool = False) -> list[act.Action]:
         """A worker is gone, and its resource was not destroyed. ``may_have_retired``: it may have taken an order to retire."""
-        served = self.table.states.get(seat) is _READY
+        state = self.table.states.get(seat)
+        served, started = state is _READY, state is _STARTING
         if not self.table.move(seat, WorkerMove.LOST):
             return []
         if served and may_have_retired:
@@ -120,7 +113,9 @@ class Workforce:
         self.lost += 1
         self.surplus.forget(seat)
         self._overdue.forget(seat)
-        self._scaler.clock.forget(seat)
+        begun = self._scaler.clock.forget(seat)
+        if started:
+            self.gate.failed(now, reason, begun)  # or it would be replaced at once, again and again
         self._note_readiness(now)
         return [act.Log("error", "worker %d was lost: %s", (seat.slot, reason))]
 
@@ -192,18 +187,18 @@ class Workforce:
         hopeless = self.gate.failures >= _DRAIN_TRIES and not self.table.count(_READY, _STARTING)
         return hopeless or self.wedged
 
-    def reconcile(self, now: float, *, serving: bool) -> list[act.Action]:
+    def reconcile(self, now: float, under_way: int, *, serving: bool) -> list[act.Action]:
         """Returns the actions that bring the number of workers to the target, as far as possible now; if not ``serving``,
-        none is started."""
-        starting = self.table.count(_STARTING)
+        none is started. ``under_way``: the resources that are being made now, for workers or ``run_task``."""
         surplus = self.staying - self._scaler.target
         actions = self.surplus.settle(surplus, self.table.seats(_STARTING)) if surplus else []
         if surplus > 0 or not serving:
             return actions
-        return actions + [self._start(now) for _ in range(self.gate.allowed(now, self.missing(), starting))]
+        return actions + [self._start(now) for _ in range(self.gate.allowed(now, self.missing(), under_way))]
 
     def _start(self, now: float) -> act.Action:
         seat = self.table.seat_new()
+        self.gate.begun(now)
         self._scaler.clock.begin(seat, now)
         self._overdue.begin_creation(seat, now)
         return act.StartWorker(seat)
@@ -217,11 +212,6 @@ class Workforce:
         not_replaced = max(0, self.table.count(_STUCK) - self._replaceable)
         room = self._scaler.most - self.table.count(_STARTING, _READY, _ENDING) - not_replaced
         return room if self._slots is None else min(room, self._slots - len(self.table.states))
-
-    def next_try(self) -> float | None:
-        """Returns when a creation is tried again, while they fail, a worker is missing and none starts."""
-        waits = self.gate.failures and not self.table.count(_STARTING) and self.missing()
-        return self.gate.retry_at if waits else None
 
     def may_grow(self, *, serving: bool, draining: bool) -> bool:
         """Returns whether a further worker may be made although none of the present ones ends."""
@@ -242,5 +232,5 @@ class Workforce:
         assert serving or not scaler.target
         if scaler.target:
             assert scaler.base <= scaler.target <= scaler.most, (scaler.base, scaler.target, scaler.most)
-            if not self.gate.failures and self._room() > 0:
+            if self.gate.closed and self._room() > 0:
                 assert self.staying >= scaler.target

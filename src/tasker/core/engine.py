@@ -56,6 +56,8 @@ class EngineCore(abc.ABC, Generic[W]):
 
     def __init__(self, config: Config[Any]) -> None:
         now = monotonic()
+        self.now: Callable[[], float] = monotonic
+        """The clock of the events."""
         self.config: Config[Any] = config
         self.collector: MetricsCollector | None = config.collector
         self.max_retries: int = config.max_retries

@@ -7,7 +7,7 @@ Attributes are read-only properties, which an engine's plain attributes satisfy.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from tasker.config import Config
@@ -111,6 +111,11 @@ class ReportPort(Protocol):
     def counters(self) -> Counters: ...
     @property
     def view(self) -> View: ...
+    @property
+    def now(self) -> Callable[[], float]:
+        """The clock of the events."""
+        ...
+
     @property
     def workers(self) -> Mapping[ev.Seat, WorkerPort]: ...
     @property

@@ -57,9 +57,15 @@ def stats_of(engine: ReportPort) -> TaskStats:
         delayed_tasks=view.delayed,
         failing_creations=view.failing_creations,
         creation_error=view.creation_error,
+        breaker=view.breaker.value,
+        next_creation=_until(view.next_creation, engine.now()),
         user_errors=user_errors,
         processes=() if engine.backend is None else engine.backend.usage(),
     )
+
+
+def _until(moment: float | None, now: float) -> float | None:
+    return None if moment is None else max(0.0, moment - now)
 
 
 def _ledger(engine: ReportPort) -> ResourceLedger:
@@ -99,9 +105,8 @@ def built_in_metrics(engine: MetricsPort) -> TaskMetrics:
         )
 
 
-def explained(view: View) -> ScalingExplanation:
-    """Returns what ``explain()`` shows."""
-    now, due = monotonic(), view.next_creation
+def explained(view: View, now: float) -> ScalingExplanation:
+    """Returns what ``explain()`` shows at ``now``, by the clock of the events."""
     return ScalingExplanation(
         at=now,
         target=view.target,
@@ -114,5 +119,6 @@ def explained(view: View) -> ScalingExplanation:
         decisions=view.decisions,
         failing_creations=view.failing_creations,
         creation_error=view.creation_error,
-        next_creation=None if due is None else max(0.0, due - now),
+        next_creation=_until(view.next_creation, now),
+        breaker=view.breaker.value,
     )

@@ -42,6 +42,7 @@ class InlineDriver(FutureOwner, abc.ABC):
     def __init__(self, config: Config[Any], clock: ManualClock) -> None:
         super().__init__(config)
         self.clock: ManualClock = clock
+        self.now: Callable[[], float] = clock.now
         self._inbox: deque[Any] = deque()
         self.put_event: Callable[[ev.Event], None] = self._inbox.append
         """Does what ``report`` does."""

@@ -12,6 +12,7 @@ from typing import Any
 
 from tasker.config import Config
 from tasker.control import events as ev
+from tasker.control.creation import BreakerState
 from tasker.control.workers import WorkerState
 from tasker.core.checks import check_queue_timeout
 from tasker.errors import DeadlockError, QueueFull, ResourceError
@@ -87,8 +88,18 @@ class InlineEngine(InlineDriver):
             self._looks = False
             self.answer_drained(now)
         else:
-            return self._end_surplus()
+            return self._end_surplus() or self._probe()
         return True
+
+    def _probe(self) -> bool:
+        """Has a worker make its resource although no task waits for that, where the circuit breaker waits for its outcome.
+        Returns whether there was one."""
+        due = self.view.next_creation
+        waits = self.view.breaker is BreakerState.HALF_OPEN or (due is not None and due <= self.clock.now())
+        worker = self._lowest(self._is_unmade) if waits else None
+        if worker is not None:
+            worker.make()
+        return worker is not None
 
     def _end_surplus(self) -> bool:
         """Ends a worker that has to go and can. Returns whether there was one."""

@@ -1,4 +1,4 @@
-"""The creation gate: open while creations succeed; one at a time, with backoff and jitter, while they fail."""
+"""The circuit breaker: closed while creations succeed; one probe at a time, after growing pauses, while they fail."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasker.control.creation import MAX_DELAY, CreationGate
+from tasker.control.creation import BREAKER_MOVES, MAX_DELAY, BreakerMove, BreakerState, CreationGate, recovered
+
+CLOSED, OPEN, HALF_OPEN = BreakerState.CLOSED, BreakerState.OPEN, BreakerState.HALF_OPEN
 
 
 class FixedRandom(random.Random):
@@ -28,40 +30,50 @@ def gate(drawn: float = 0.0, first: float = 0.1) -> CreationGate:
     return CreationGate(first, FixedRandom(drawn))
 
 
-def test_open_while_nothing_fails() -> None:
+def test_closed_while_nothing_fails() -> None:
     """While creations succeed, all that are wanted may begin."""
-    assert gate().allowed(0.0, wanted=7, starting=3) == 7
+    tried = gate()
+    assert tried.allowed(0.0, wanted=7, under_way=3) == 7
+    tried.begun(0.0)
+    assert (tried.state, tried.closed, tried.due(0.0)) == (CLOSED, True, False)
+
+
+def test_every_state_has_its_moves() -> None:
+    """In every state, a creation may fail or succeed; a probe begins in the open one alone."""
+    for state in BreakerState:
+        assert BREAKER_MOVES[state, BreakerMove.FAILED] is OPEN
+        assert BREAKER_MOVES[state, BreakerMove.SUCCEEDED] is CLOSED
+    assert [state for state, move in BREAKER_MOVES if move is BreakerMove.PROBED] == [OPEN]
 
 
 def test_backoff_doubles_up_to_the_cap() -> None:
-    """Each failure doubles the delay, up to 30 seconds."""
-    fixed_half = gate(drawn=0.0)
-    delays = [2 * fixed_half.failed(0.0, "x") for _ in range(12)]
+    """Each failure doubles the longest pause, up to 30 seconds."""
+    longest = gate(drawn=1.0)
+    delays = [longest.failed(0.0, "x") for _ in range(12)]
     assert delays == pytest.approx([min(30.0, 0.1 * 2**n) for n in range(12)])
     assert MAX_DELAY == 30.0
 
 
-def test_jitter_is_the_upper_half() -> None:
-    """Half of the delay is fixed and half is random."""
-    assert gate(drawn=0.0).failed(0.0, "x") == pytest.approx(0.05)
-    assert gate(drawn=0.5).failed(0.0, "x") == pytest.approx(0.075)
+def test_full_jitter() -> None:
+    """The pause is anything between 0 and the limit."""
+    assert gate(drawn=0.0).failed(0.0, "x") == 0.0
+    assert gate(drawn=0.5).failed(0.0, "x") == pytest.approx(0.05)
     assert gate(drawn=1.0).failed(0.0, "x") == pytest.approx(0.1)
 
 
 @given(st.integers(0, 2**32), st.integers(1, 60), st.floats(0.001, 100.0))
 def test_delay_within_bounds(seed: int, failures: int, first: float) -> None:
-    """Every delay lies between half of the capped backoff and all of it."""
+    """Every pause lies between 0 and the capped backoff."""
     tried = CreationGate(first, random.Random(seed))
     delay = 0.0
     for _ in range(failures):
         delay = tried.failed(5.0, "x")
-    full = min(30.0, first * 2.0 ** min(failures - 1, 30))
-    assert full / 2 <= delay <= full
+    assert 0.0 <= delay <= min(30.0, first * 2.0 ** min(failures - 1, 30))
     assert tried.retry_at == 5.0 + delay
 
 
 def test_same_seed_same_jitter() -> None:
-    """Two gates with equal rngs return equal delays."""
+    """Two breakers with equal rngs return equal delays."""
     one, other = (CreationGate(0.1, random.Random(3)) for _ in range(2))
     assert [one.failed(0.0, "x") for _ in range(9)] == [other.failed(0.0, "x") for _ in range(9)]
 
@@ -73,13 +85,27 @@ def test_thousands_of_failures_do_not_overflow() -> None:
 
 
 def test_one_at_a_time_while_failing() -> None:
-    """While creations fail, one may begin, after the delay, and only if none is under way."""
+    """While creations fail, one may begin, after the pause, and only if none is under way."""
     failing = gate(drawn=1.0)
     failing.failed(10.0, "x")
-    assert failing.allowed(10.09, wanted=5, starting=0) == 0
-    assert failing.allowed(10.1, wanted=5, starting=0) == 1
-    assert failing.allowed(10.1, wanted=5, starting=1) == 0
-    assert failing.allowed(10.1, wanted=0, starting=0) == 0
+    assert failing.allowed(10.09, wanted=5, under_way=0) == 0
+    assert failing.allowed(10.1, wanted=5, under_way=0) == 1
+    assert failing.allowed(10.1, wanted=5, under_way=1) == 0
+    assert failing.allowed(10.1, wanted=0, under_way=0) == 0
+
+
+def test_half_open_waits_for_the_probe() -> None:
+    """While the probe is under way, nothing else begins; its failure opens the breaker, its success closes it."""
+    tried = gate(drawn=1.0)
+    tried.failed(10.0, "x")
+    tried.begun(10.2)
+    assert (tried.state, tried.due(99.0)) == (HALF_OPEN, False)
+    assert tried.allowed(99.0, wanted=5, under_way=0) == 0
+    assert tried.failed(10.3, "x", begun=10.2) == pytest.approx(0.2)
+    assert (tried.state, tried.failures) == (OPEN, 2)
+    tried.begun(10.6)
+    tried.succeeded(10.7)
+    assert (tried.state, tried.failures) == (CLOSED, 0)
 
 
 def test_parallel_failures_are_one() -> None:
@@ -94,13 +120,57 @@ def test_parallel_failures_are_one() -> None:
     assert tried.failures == 2
 
 
-def test_success_opens_it() -> None:
-    """One success resets the failures, their error and the backoff."""
+def test_a_late_failure_does_not_end_the_probe() -> None:
+    """One that began before the probe and fails after it says nothing new: the probe is still waited for."""
+    tried = gate(drawn=1.0)
+    tried.failed(1.0, "x", begun=0.5)
+    tried.begun(1.1)
+    assert tried.failed(1.2, "y", begun=0.6) == 0.0
+    assert (tried.state, tried.failures) == (HALF_OPEN, 1)
+
+
+def test_a_probe_without_a_pause_counts() -> None:
+    """A probe that begins in the very moment of the failure before, because its pause is 0, is a failure of its own."""
+    tried = gate(drawn=0.0)
+    tried.failed(1.0, "x", begun=0.5)
+    tried.begun(1.0)
+    tried.failed(1.0, "x", begun=1.0)
+    assert (tried.state, tried.failures) == (OPEN, 2)
+
+
+def test_success_closes_it() -> None:
+    """One success resets the failures, their error and the backoff, and is worth a message."""
     tried = gate(drawn=1.0)
     for _ in range(4):
         tried.failed(0.0, "no route")
     assert (tried.failures, tried.error) == (4, "no route")
-    tried.succeeded()
+    assert len(recovered(tried, 1.0)) == 1
     assert (tried.failures, tried.error) == (0, None)
-    assert tried.allowed(0.0, wanted=5, starting=1) == 5
+    assert tried.allowed(0.0, wanted=5, under_way=1) == 5
     assert tried.failed(0.0, "x") == pytest.approx(0.1)
+    assert recovered(gate(), 1.0) == []
+
+
+def test_dependency_down_opens_it_once() -> None:
+    """However many users of a resource find the dependency down, that is one failure."""
+    tried = gate(drawn=1.0)
+    assert [tried.dependency_down(now, "down") for now in (1.0, 1.04, 1.2)] == pytest.approx([0.1, 0.06, 0.0])
+    assert (tried.state, tried.failures, tried.error) == (OPEN, 1, "down")
+    tried.begun(1.2)
+    tried.dependency_down(1.3, "still")
+    assert (tried.state, tried.failures, tried.error) == (HALF_OPEN, 1, "down")
+
+
+def test_a_relapse_goes_on_with_the_backoff() -> None:
+    """A dependency that is down again right after a probe has succeeded: the pauses grow as if the probe had failed. Later
+    it is a new outage."""
+    tried = gate(drawn=1.0)
+    now, delays = 0.0, []
+    for _ in range(5):
+        delays.append(tried.dependency_down(now, "down"))
+        now = tried.retry_at
+        tried.begun(now)
+        tried.succeeded(now)
+        now += 0.01
+    assert delays == pytest.approx([0.1, 0.2, 0.4, 0.8, 1.6])
+    assert tried.dependency_down(now + 1.6, "down") == pytest.approx(0.1)

@@ -76,8 +76,9 @@ def test_failing_creations_are_explained() -> None:
         failing_creations=3,
         creation_error="no route",
         next_creation=0.4,
+        breaker="open",
     )
     said = str(explained).splitlines()[1]
-    assert said == "a resource could not be made, 3 times in a row (no route); next try in 400 ms"
-    once = dataclasses.replace(explained, failing_creations=1, next_creation=None)
-    assert str(once).splitlines()[1] == "a resource could not be made, once (no route)"
+    assert said == "a resource could not be made, 3 times in a row (no route); the breaker is open; next try in 400 ms"
+    once = dataclasses.replace(explained, failing_creations=1, next_creation=None, breaker="half-open")
+    assert str(once).splitlines()[1] == "a resource could not be made, once (no route); the breaker is half-open"

@@ -28,7 +28,7 @@ def test_failure_waits_and_says_so() -> None:
     assert isinstance(said, act.Log)
     count, delay, error = said.args
     assert (said.level, count, error) == ("warning", 1, "no route")
-    assert 0.05 <= float(str(delay)) <= 0.1
+    assert 0.0 <= float(str(delay)) <= 0.1
     text = f"a resource could not be made (1 in a row, next try in {delay:.2f} s): no route"
     assert said.message % said.args == text
     assert (rig.view.failing_creations, rig.view.creation_error) == (1, "no route")
@@ -56,7 +56,7 @@ def test_backoff_grows_to_thirty_seconds() -> None:
         rig.fail(seat(1, generation))
     for number, pause in enumerate(pauses):
         full = min(30.0, 0.1 * 2**number)
-        assert full / 2 - 1e-9 <= pause <= full + 1e-9
+        assert 0.0 <= pause <= full + 1e-9
 
 
 def test_recovery() -> None:

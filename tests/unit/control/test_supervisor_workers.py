@@ -112,11 +112,12 @@ def test_all_base_workers_lost() -> None:
 
 
 def test_lost_while_starting() -> None:
-    """A worker lost before it was ready is replaced at once: it says nothing about creation."""
+    """A worker lost before it was ready is a failed creation: it is replaced after a pause, and not at once for ever."""
     rig = Rig(1, 2)
     rig.do(ev.Started())
-    assert without_logs(rig.do(ev.WorkerDied(seat(1), "boom"))) == [start(1, 2)]
-    assert rig.view.failing_creations == 0
+    assert without_logs(rig.do(ev.WorkerDied(seat(1), "boom"))) == []
+    assert (rig.view.failing_creations, rig.view.lost) == (1, 1)
+    assert rig.wake() == [start(1, 2)]
 
 
 def test_lost_while_ending() -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from support.observers import RaisingCollector, RecordingCollector
 from tasker import AsyncTaskManager, Config, ProcessUsage, ResourceLedger, TaskMetrics, TaskStats
+from tasker.control.creation import BreakerState
 from tasker.control.journal import ScalingDecision
 from tasker.control.rates import SlidingRate
 from tasker.control.scaling import Decision
@@ -38,6 +39,7 @@ class Figures:
         self.config = config(**fields)
         self.counters = Counters()
         self.view = some_view()
+        self.now = lambda: 10.0
         self.workers = {number: FakeWorker(state=state) for number, state in enumerate(workers)}
         self.urgent_tasks = 0
         self.available_resources = 0
@@ -125,6 +127,11 @@ def test_what_the_supervisor_has_counted() -> None:
     stats = figures.stats()
     assert (stats.lost_workers, stats.replaced_workers, stats.failing_creations) == (1, 2, 3)
     assert stats.creation_error == "OSError: no route"
+    assert (stats.breaker, stats.next_creation) == ("closed", None)
+    figures.view = some_view(breaker=BreakerState.HALF_OPEN, next_creation=12.5)
+    assert (figures.stats().breaker, figures.stats().next_creation) == ("half-open", 2.5)
+    figures.view = some_view(next_creation=9.0)
+    assert figures.stats().next_creation == 0.0
 
 
 def test_abandoned_workers() -> None:
@@ -202,7 +209,7 @@ def test_explained() -> None:
     decision = ScalingDecision(at=1.0, cause="start", before=0, target=2, why="base workers", snapshot=None)
     view = some_view(target=3, ready=2, starting=1, latest=Decision(3, "more"), decisions=(decision,))
     before = monotonic()
-    shown = explained(view)
+    shown = explained(view, monotonic())
     assert before <= shown.at <= monotonic()
     assert (shown.target, shown.ready, shown.starting) == (3, 2, 1)
     assert (shown.worker_count, shown.max_worker_count) == (2, 4)
@@ -213,11 +220,11 @@ def test_explained() -> None:
 def test_an_outage_is_explained() -> None:
     """How often no resource could be made, why, and how long it is until the next try, which may be overdue."""
     failing = {"failing_creations": 2, "creation_error": "no route"}
-    shown = explained(some_view(**failing, next_creation=monotonic() + 100.0))
+    shown = explained(some_view(**failing, next_creation=monotonic() + 100.0), monotonic())
     assert (shown.failing_creations, shown.creation_error) == (2, "no route")
     assert shown.next_creation is not None
     assert 0.0 < shown.next_creation <= 100.0
-    assert explained(some_view(**failing, next_creation=1.0)).next_creation == 0.0
+    assert explained(some_view(**failing, next_creation=1.0), monotonic()).next_creation == 0.0
 
 
 def test_a_manager_that_was_not_started_explains_itself() -> None:
