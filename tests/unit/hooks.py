@@ -1,9 +1,11 @@
-"""HookedList: runs the step of another thread exactly before or after an append, to force a race."""
+"""Runs the step of another thread exactly before or after an append, to force a race."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from typing import Any
+
+from tasker.threads.future_log import Bridge
 
 
 class HookedList(list[Any]):
@@ -40,3 +42,22 @@ class HookedList(list[Any]):
         enter(item)
         if mine and self.after is not None:
             self.after()
+
+
+class HookedBridge(Bridge):
+    """Runs a step before or after the first waiter is appended."""
+
+    def __init__(
+        self, future: Any, before: Callable[[], object] = lambda: None, after: Callable[[], object] = lambda: None
+    ) -> None:
+        super().__init__(future)
+        self.steps = [before, after]
+        future._made_bridge = self
+
+    def append(self, waiter: Any) -> None:
+        """Appends, with the hook around it."""
+        before, after, *_ = self.steps
+        self.steps = [lambda: None] * 2
+        before()
+        super().append(waiter)
+        after()

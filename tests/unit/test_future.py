@@ -15,7 +15,7 @@ from tasker.metrics.protocol import TaskLifecycleTimestamps
 from tasker.threads.future_log import BACK, DONE, RUN, Ending, Waiter, outcome_in
 from unit import futures
 from unit.futures import Owner, Thread, begin, fail, give_back, land, new, run, succeed
-from unit.hooks import HookedList
+from unit.hooks import HookedBridge, HookedList
 
 
 def test_before_it_starts() -> None:
@@ -255,10 +255,8 @@ def test_wait_is_told(kind: str, when: str) -> None:
         elif begin(future):
             _ = succeed(future) if kind == "result" else fail(future, ValueError())
 
-    bridge = future._bridge()
-    assert bridge is not None
     lined_up = threading.Event()
-    bridge.waiters = HookedList(after=lined_up.set)
+    HookedBridge(future, after=lined_up.set)
     waiting = Thread(lambda: cf.wait([future], return_when=when, timeout=20))
     assert lined_up.wait(20)
     end()

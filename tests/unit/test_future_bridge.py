@@ -13,7 +13,7 @@ import pytest
 from tasker.threads.future import TaskFuture
 from tasker.threads.future_log import Bridge
 from unit.futures import Owner, Thread, begin, land, new, run, succeed
-from unit.hooks import HookedList
+from unit.hooks import HookedBridge, HookedList
 
 
 def test_two_bridges_at_once() -> None:
@@ -90,14 +90,14 @@ def test_landed_while_as_completed_looks() -> None:
 
 
 def test_landed_before_wait_looks() -> None:
-    """If a result is in the log and its worker has not notified the bridge, wait() and as_completed() are notified once
-    when it does."""
+    """If a result is in the log and its worker has not notified the bridge, wait() and as_completed() find it at once, and
+    are not notified again."""
     future = scripted()
     bridge = future._bridge()
     assert bridge is not None
     going_on = land(future, 16)
     future.script(0, lambda: None)
-    assert cf.wait([future], timeout=0).not_done == {future}
+    assert cf.wait([future], timeout=0).done == {future}
     waiting = Thread(lambda: cf.wait([future], timeout=10).done)
     coming = Thread(lambda: list(cf.as_completed([future], timeout=10)))
     assert going_on() is True
@@ -120,13 +120,11 @@ def test_two_waits_and_a_result_on_its_way() -> None:
     """If a second wait() finds the result first, the waiter of the first one is notified exactly once."""
     future, pending = new(), new()
     begin(future)
-    bridge = future._bridge()
-    assert bridge is not None
     lined_up = threading.Event()
-    bridge.waiters = HookedList(after=lined_up.set)
+    bridge = HookedBridge(future, after=lined_up.set)
     first = Thread(lambda: cf.wait([future, pending], timeout=20))
     assert lined_up.wait(20)
-    (waiter,) = bridge.waiters
+    (waiter,) = bridge._due
     going_on = land(future, 18)
     _ = cf.wait([future], timeout=0)
     assert going_on() is True
@@ -139,10 +137,8 @@ def test_result_while_wait_installs_its_waiter() -> None:
     """A worker that sets the result while wait() holds the Condition waits for it, and then wakes wait()."""
     future = new()
     begin(future)
-    bridge = future._bridge()
-    assert bridge is not None
     workers: list[Thread] = []
-    bridge.waiters = HookedList(before=lambda: workers.append(Thread(lambda: succeed(future, 19))))
+    HookedBridge(future, before=lambda: workers.append(Thread(lambda: succeed(future, 19))))
     assert Thread(lambda: cf.wait([future], timeout=20)).join().done == {future}
     assert workers[0].join() is True
 

@@ -15,7 +15,7 @@ from support.waiting import wait_until
 from tasker.errors import TaskCancelled
 from tasker.threads import completion
 from tasker.threads.future import TaskFuture
-from tasker.threads.future_log import Callback, Ending, callback_runner
+from tasker.threads.future_log import Bridge, Callback, Ending, callback_runner
 from unit.futures import Owner, Thread, begin, new
 from unit.interrupts import each_moment
 
@@ -203,22 +203,21 @@ def test_a_handler_that_cancels_inside_wait(when: str) -> None:
     cancelled: list[bool] = []
     before = signal.signal(signal.SIGUSR1, lambda *_: cancelled.append(future.cancel()))
 
-    class Waiters(list[Any]):
+    class Handled(Bridge):
         def append(self, waiter: Any) -> None:
             if when == "while it reads the states":
                 signal.raise_signal(signal.SIGUSR1)
-            else:
-                real = waiter.event.wait
-
-                def wait(timeout: float | None) -> bool:
-                    with waiter.event._cond:  # as the real one does
-                        signal.raise_signal(signal.SIGUSR1)
-                    return real(timeout)
-
-                waiter.event.wait = wait
             super().append(waiter)
+            real = waiter.event.wait
 
-    future._bridge().waiters = Waiters()
+            def wait(timeout: float | None) -> bool:
+                if when == "before it sleeps":
+                    signal.raise_signal(signal.SIGUSR1)
+                return real(timeout)
+
+            waiter.event.wait = wait
+
+    future._made_bridge = Handled(future)
     try:
         done, not_done = concurrent.futures.wait([future], timeout=20)
     finally:

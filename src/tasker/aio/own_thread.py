@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from tasker.core.daemon import Daemon
 from tasker.core.fork import disable_in_children
 
 from .cancellation import outlast, restore
@@ -85,7 +86,7 @@ class OwnThread:
         if self._thread is None:
             self._ended = self._loop.create_future()
             # A daemon: a function that never returns must not keep the interpreter from exiting.
-            self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
+            self._thread = Daemon(self._run, self._name)
             disable_in_children(self)
             self._thread.start()
 

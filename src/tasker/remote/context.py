@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import threading
+from functools import partial
 
 from tasker.context import Cause, Context
+from tasker.core.daemon import Daemon
 from tasker.errors import TaskKilled
 
 from .session import Session
@@ -32,7 +33,7 @@ class RemoteContext(Context):
         assert fired is not None
         if self._session.held():
             # In another thread, which waits until the session may be used again.
-            threading.Thread(target=self._session.cancel, args=(self.number, fired), daemon=True).start()
+            Daemon(partial(self._session.cancel, self.number, fired), "tasker-cancel").start()
         else:
             self._session.cancel(self.number, fired)
         if not isinstance(fired, TaskKilled):  # a kill has a deadline of its own

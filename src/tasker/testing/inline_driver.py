@@ -17,6 +17,7 @@ from tasker.control.lifecycle import DoorMove
 from tasker.control.supervisor import Supervisor
 from tasker.control.view import View
 from tasker.core.effects import Effects
+from tasker.core.flag import Flag
 from tasker.core.planning import plan_of
 from tasker.logs import describe
 from tasker.metrics.meter import Meter
@@ -53,7 +54,7 @@ class InlineDriver(FutureOwner, abc.ABC):
         self.root: ClockedRoot = ClockedRoot(config.ctx, clock)
         self.run_task_root: ClockedRunTaskRoot = ClockedRunTaskRoot(config.ctx, clock)
         self.waits: InlineWaits = InlineWaits(self)  # type: ignore[assignment]
-        self.finished: threading.Event = threading.Event()
+        self.finished: Flag = Flag()
         self.maker: InlineMaker = InlineMaker(config, self.counters, self.log, clock)
         self.pool: ResourcePool = ResourcePool(self.maker, config.pool_size, config.max_temporary_resources)
         self.run_task: RunTask = RunTask(self)

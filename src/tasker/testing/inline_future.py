@@ -8,8 +8,10 @@ import threading
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar, cast
 
+from tasker.core.flag import Flag
 from tasker.errors import DeadlockError
 from tasker.threads.future import TaskFuture
+from tasker.threads.future_log import Bridge
 
 T = TypeVar("T")
 
@@ -39,30 +41,32 @@ class InlineFuture(TaskFuture[T]):
             raise concurrent.futures.TimeoutError(f"{self.label} has no outcome after {timeout} seconds")
 
     @property
-    def _waiters(self) -> list[Any]:  # type: ignore[override]
-        return _RunningWaiters(self._bridge().waiters, cast("RunsTasks", self._owner))
+    def _waiters(self) -> Any:  # type: ignore[override]
+        return _RunningWaiters(self._bridge(), cast("RunsTasks", self._owner))
 
 
-class _RunningWaiters(list[Any]):
+class _RunningWaiters:
     """The waiters of one future, as ``concurrent.futures`` uses them: it appends one, and then waits for its event."""
 
-    def __init__(self, waiters: list[Any], engine: RunsTasks) -> None:
-        super().__init__(waiters)
-        self._waiters = waiters
+    def __init__(self, bridge: Bridge, engine: RunsTasks) -> None:
+        self._bridge = bridge
         self._engine = engine
 
     def append(self, waiter: Any) -> None:
-        if type(waiter.event) is threading.Event:
+        before = waiter.event
+        if type(before) in (threading.Event, Flag):  # a Flag, if it waits for a task of another manager as well
             waiter.event = _RunningEvent()
+            if before.is_set():
+                waiter.event.set()
         if type(waiter.event) is _RunningEvent:
             waiter.event.engines.append(self._engine)
-        self._waiters.append(waiter)
+        self._bridge.append(waiter)
 
     def remove(self, waiter: Any) -> None:
-        self._waiters.remove(waiter)
+        self._bridge.remove(waiter)
 
 
-class _RunningEvent(threading.Event):
+class _RunningEvent(Flag):
     """Runs tasks in place of waiting."""
 
     def __init__(self) -> None:

@@ -21,7 +21,9 @@ from tasker.context import Context
 from tasker.control import actions as act
 from tasker.control import events as ev
 from tasker.control.lifecycle import DoorMove
+from tasker.core.daemon import Daemon
 from tasker.core.effects import Effects
+from tasker.core.flag import Flag
 from tasker.core.fork import disable_in_children
 from tasker.core.ports import RemoteBackend
 from tasker.errors import TaskKilled
@@ -61,7 +63,7 @@ class Engine(FutureOwner):
 
     def __init__(self, config: Config[Any], open_backend: Callable[[Engine], ThreadsBackendPort] | None = None) -> None:
         super().__init__(config)
-        self.finished: threading.Event = threading.Event()
+        self.finished: Flag = Flag()
         self.backend = None if open_backend is None else open_backend(self)
         self.maker: ResourceMaker = self.backend or Maker(config, self.counters, self.log)
         self.new_host: Callable[[HostedWorker], Host] = ThreadHost if self.backend is None else self.backend.host
@@ -70,7 +72,7 @@ class Engine(FutureOwner):
         self.must_follow_up: bool = self.backend is not None
         """Whether ``submit`` has to call ``follow_up`` after queueing; always True once the door is closed."""
         self.effects: Effects = Effects(self)
-        self._begun = threading.Event()
+        self._begun = Flag()
         self._drain_check_pending = False
         self._exiting = False
         self._threadless_workers: queue.SimpleQueue[Worker | None] = queue.SimpleQueue()
@@ -82,9 +84,7 @@ class Engine(FutureOwner):
         self._helpers = HelperThreads(self)
         self._pool_keeper = PoolKeeper(self.pool, self, self._helpers)
         self._callbacks = CallbackThread(self, self._helpers)
-        self.thread: threading.Thread = threading.Thread(
-            target=self._supervise, name=f"{config.name}-supervisor", daemon=True
-        )
+        self.thread: threading.Thread = Daemon(self._supervise, f"{config.name}-supervisor")
 
     def start(self) -> None:
         """Fills ``run_task``'s pool in this thread, then starts the supervisor and the workers. Raises
@@ -364,7 +364,7 @@ class Engine(FutureOwner):
         if self.queue_slots is not None:
             self.queue_slots.renew_lock()
         self.disable("its threads exist in the parent only")
-        self.finished = threading.Event()
+        self.finished = Flag()
         self.finished.set()  # ends the supervisor, if it is the one that has forked
         worker = this_thread.worker
         if worker is not None and worker.engine is self and worker.shard.future is not None:

@@ -174,86 +174,92 @@ class OutcomeCallback(Callback):
 
 
 class Bridge:
-    """The Condition and the waiters that ``concurrent.futures.wait`` and ``as_completed`` expect of a future.
+    """What ``concurrent.futures.wait`` and ``as_completed`` take for the condition and for the waiters of a future.
 
-    They read ``_state`` and append to ``_waiters`` while they hold the condition, and rely on nothing changing
-    meanwhile. But an outcome gets into the log without the condition. So once there is a bridge, ``_state`` shows an
-    outcome only after ``settled`` was set, which is done under the condition, together with notifying the waiters.
-
-    Whoever brings the outcome does not wait for the condition, but leaves that to the thread that holds it, when it releases it:
-    Ctrl-C that strikes ``concurrent.futures`` may leave it locked for ever.
+    They acquire the condition, read ``_state``, append a waiter to ``_waiters``, release the condition, and rely on nothing
+    changing meanwhile. But an outcome gets into the log without the condition, and Ctrl-C may strike before they release
+    it. So there is no lock. A thread that has acquired goes on to see the state that it has seen then, until it releases;
+    and a waiter that was appended too late for the thread that brings the outcome is notified by the thread that appends it.
     """
 
-    __slots__ = ("__weakref__", "_due", "_lock", "condition", "is_owned", "settled", "waiters")
+    __slots__ = ("__weakref__", "_due", "_future", "_holds")
     first: bool = True
 
-    def __init__(self) -> None:
-        # It imports what `import tasker` has no need of yet; with an engine there, most of it is imported.
-        from .standard_waits import StandardWaiters  # noqa: PLC0415
+    def __init__(self, future: Logged) -> None:
+        self._future = weakref.ref(
+            future
+        )  # weak: a future with a bridge must not have to wait for the garbage collector
+        self._due: dict[Any, None] = {}
+        """The waiters to notify. Who takes one out, which is one step, notifies it."""
+        self._holds: dict[int, list[bool]] = {}
+        """For each thread that has acquired the condition, and as often, whether it has found an outcome then."""
 
-        self._lock = lock = threading.RLock()
-        self._due: Any = None
-        """The future, once it has its outcome and is not settled."""
-        handing_on: Any = _BridgeLock(lock, weakref.ref(self))
-        self.condition: threading.Condition = threading.Condition(handing_on)
-        self.is_owned: Callable[[], bool] = lock._is_owned  # type: ignore[attr-defined]
-        """Returns whether this thread holds the condition."""
-        self.waiters: list[Any] = StandardWaiters()
-        self.settled: bool = False
+    # -- the condition --------------------------------------------------------------------------------------------
 
-    def notify(self, future: Logged) -> None:
-        # In this order: a thread that still holds the lock in the next line finds it when it has released it.
-        self._due = future
-        while not self.settled and self._lock.acquire(False):
-            try:
-                self._settle(future)
-            finally:
-                self._lock.release()
-        if self.settled:
-            self._due = None
-
-    def released(self) -> None:
-        """Does what was left to this thread, which has held the lock."""
-        future = self._due
-        if future is not None and not self.is_owned():
-            self.notify(future)
-
-    def _settle(self, future: Logged) -> None:
-        # The bridge may be in the log twice (appended by two threads, or by a thread and its signal handler), before and
-        # behind the outcome. Only the first call counts, so each waiter is notified of a future exactly once.
-        if self.settled:
-            return
-        self.settled = True
-        for waiter in self.waiters:
-            if future._kind == CANCELLED:
-                waiter.add_cancelled(future)
-            elif future._error is not None:
-                waiter.add_exception(future)
-            else:
-                waiter.add_result(future)
-        self.condition.notify_all()
-
-
-class _BridgeLock:
-    """The lock of a bridge's condition, as users of the condition have it."""
-
-    def __init__(self, lock: Any, bridge: weakref.ref[Bridge]) -> None:
-        self._lock = lock
-        self._bridge = bridge  # weak: a future with a bridge must not have to wait for the garbage collector
-        self.acquire: Callable[..., bool] = lock.acquire
-        self._is_owned: Callable[[], bool] = lock._is_owned
+    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
+        """Fixes what this thread sees of the future. Never blocks."""
+        holds = self._holds.setdefault(threading.get_ident(), [])
+        holds.append(holds[0] if holds else self._has_outcome())
+        return True
 
     def release(self) -> None:
-        self._lock.release()
-        bridge = self._bridge()
-        if bridge is not None:
-            bridge.released()
+        """Withdraws one ``acquire``."""
+        # Ctrl-C may have kept a thread from this, which then finds every outcome pending; as its waiters are notified all
+        # the same, that does no harm.
+        holds = self._holds.get(threading.get_ident())
+        if not holds:
+            raise RuntimeError("cannot release what this thread has not acquired")
+        holds.pop()
+        if not holds:
+            self._holds.pop(threading.get_ident(), None)
 
     def __enter__(self) -> bool:
         return self.acquire()
 
     def __exit__(self, *exc: object) -> None:
         self.release()
+
+    def seen(self) -> bool | None:
+        """Returns whether there was an outcome when this thread acquired the condition; None if it has not."""
+        holds = self._holds.get(threading.get_ident())
+        return holds[0] if holds else None
+
+    def _has_outcome(self) -> bool:
+        future: Any = self._future()
+        return future is not None and future._has_outcome()
+
+    # -- the waiters ----------------------------------------------------------------------------------------------
+
+    def append(self, waiter: Any) -> None:
+        """Adds a waiter of ``concurrent.futures``; notifies it at once if there is an outcome that its thread has not
+        seen."""
+        # It imports what `import tasker` has no need of yet; with an engine there, most of it is imported.
+        from .standard_waits import prepare  # noqa: PLC0415
+
+        prepare(waiter)
+        if not self.seen():
+            # First this, then the look: if the outcome is not there yet, the thread that brings it will see the waiter.
+            self._due[waiter] = None
+            if self._has_outcome():
+                self._notify(self._future(), waiter)
+
+    def remove(self, waiter: Any) -> None:
+        """Removes a waiter."""
+        self._due.pop(waiter, None)
+
+    def notify(self, future: Logged) -> None:
+        for waiter in self._due.copy():
+            self._notify(future, waiter)
+
+    def _notify(self, future: Any, waiter: Any) -> None:
+        if self._due.pop(waiter, self) is self:  # another thread has taken it
+            return
+        if future._kind == CANCELLED:
+            waiter.add_cancelled(future)
+        elif future._error is not None:
+            waiter.add_exception(future)
+        else:
+            waiter.add_result(future)
 
 
 class _CallbackRunner(threading.local):

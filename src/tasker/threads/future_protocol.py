@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import concurrent.futures
-import threading
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
-from .future_log import CANCELLED, PENDING, Bridge, Ending, Mark, Owner, Watcher, outcome_in
+from .completion import finish
+from .future_log import CANCELLED, PENDING, Bridge, Ending, Mark, Owner, outcome_in
 
 T = TypeVar("T")
 
@@ -25,46 +25,40 @@ class StandardFuture(Future[T]):
     def _append(self, entry: object) -> tuple[Any, ...]:
         raise NotImplementedError
 
-    def _catch_up(self, watcher: Watcher, log: tuple[Any, ...]) -> None:
-        raise NotImplementedError
-
     def _publish(self, ending: Ending | Mark) -> None:
         raise NotImplementedError
 
     def _bridge(self) -> Bridge:
-        """Returns the one bridge of this future. It is in the log, and is settled if it is behind the outcome."""
+        """Returns the one bridge of this future. It is in the log."""
         bridge = self._made_bridge
         if bridge is None:
-            bridge = self.__dict__.setdefault("_made_bridge", Bridge())  # atomic: two threads get the same one
-        if not bridge.settled and not bridge.is_owned():  # else it is in the middle of a check, and was here before
-            # Another thread may have made the bridge and not appended it yet. Twice in the log does no harm.
-            log = (*self._log,)
-            self._catch_up(bridge, log if bridge in log else self._append(bridge))
+            bridge = self.__dict__.setdefault("_made_bridge", Bridge(self))  # atomic: two threads get the same one
+        # Another thread may have made the bridge and not appended it yet. Twice in the log does no harm.
+        if bridge not in (*self._log,):
+            self._append(bridge)
         return bridge
 
-    @property
-    def _condition(self) -> threading.Condition:  # type: ignore[override]
-        bridge = self._bridge()
-        # A wait begins. Unless it is the one that a cancelling signal handler has interrupted, an outcome that the
-        # manager's thread has yet to show (see ``complete``) is shown now.
-        if not bridge.settled and self._kind and not bridge.is_owned():
-            bridge.notify(self)
-        return bridge.condition
-
-    @property
-    def _waiters(self) -> list[Any]:  # type: ignore[override]
-        return self._bridge().waiters
+    _condition = _waiters = property(_bridge)
 
     @property
     def _state(self) -> str:  # type: ignore[override]
-        # ``wait`` reads it twice while it holds the condition, and has to read the same both times. So with a bridge,
-        # an outcome in the log is shown only once the bridge is settled.
+        # ``wait`` reads it twice while it holds the condition, and has to read the same both times.
         bridge = self._made_bridge
-        outcome = None if bridge is not None and not bridge.settled else outcome_in((*self._log,))
-        if outcome is None:
+        seen = None if bridge is None else bridge.seen()
+        if not (self._has_outcome() if seen is None else seen):
             return "RUNNING" if self.running() else "PENDING"
-        self._publish(outcome)
         return "CANCELLED_AND_NOTIFIED" if self._kind == CANCELLED else "FINISHED"
+
+    def _has_outcome(self) -> bool:
+        """Returns whether there is an outcome. It is published then, even if the thread that has brought it is not so
+        far."""
+        outcome = outcome_in((*self._log,))
+        if outcome is None:
+            return False
+        self._publish(outcome)
+        if type(outcome) is Ending and outcome.unfinished:
+            finish(self)
+        return True
 
     @property
     def _result(self) -> Any:  # type: ignore[override]

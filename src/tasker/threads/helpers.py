@@ -7,6 +7,8 @@ import threading
 from collections.abc import Callable
 from time import monotonic
 
+from tasker.core.daemon import Daemon
+
 from .ports import HelpedEngine
 from .this_thread import this_thread
 
@@ -30,7 +32,7 @@ class HelperThreads:
             except BaseException as error:  # not of user code, which is guarded: of the backend, or no memory
                 engine.log.fault(what, error)
 
-        thread = threading.Thread(target=run, name=f"{engine.config.name}-{name}", daemon=True)
+        thread = Daemon(run, f"{engine.config.name}-{name}")
         thread.start()
         self.remember(thread)
         return thread

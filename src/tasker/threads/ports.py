@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -11,6 +10,7 @@ from tasker.context import Context, RunTaskRoot
 from tasker.control import events as ev
 from tasker.control.lifecycle import Door
 from tasker.core.counters import Counters, Shard
+from tasker.core.flag import Flag
 from tasker.core.hooks import Hooks
 from tasker.core.identity import WorkerContext
 from tasker.errors import ShutdownError, WorkerLost
@@ -101,7 +101,7 @@ class ThreadEngineForWorkers(ThreadEngineForTasks, Protocol):
         ...
 
     @property
-    def finished(self) -> threading.Event:
+    def finished(self) -> Flag:
         """Is set once the supervisor handles no more events."""
         ...
 

@@ -13,11 +13,11 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
 from collections.abc import Callable, Iterable
 from types import FrameType
 from typing import Any
 
+from tasker.core.daemon import Daemon
 from tasker.core.fork import disable_in_children
 
 _active: list[SignalListener] = []
@@ -33,7 +33,7 @@ class SignalListener:
         self._received = received
         self._handlers: dict[int, Any] = {}
         self._reading = self._writing = self._former = -1
-        self._thread = threading.Thread(target=self._listen, name="tasker-signals", daemon=True)
+        self._thread = Daemon(self._listen, "tasker-signals")
 
     def start(self) -> None:
         """Installs the handlers and starts the thread."""

@@ -2,6 +2,9 @@
 
 Both append a waiter to each future and then sleep on the waiter's event. If that is done in a worker of the futures'
 own manager, the waiter gets an event that announces the sleep. All of it happens in the thread that waits.
+
+In any other thread it gets a ``Flag``: Ctrl-C that strikes an Event in the main thread may leave it locked, and then the
+worker, or the supervisor, that brings the outcome would never come back from setting it.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ from collections.abc import Collection
 from typing import Any, Protocol
 
 from tasker.control.deadlock import Need
+from tasker.core.flag import Flag
 from tasker.errors import DeadlockError
 
 from .this_thread import this_thread
@@ -27,19 +31,16 @@ class AnnouncesWaits(Protocol):
         """Withdraws the announcement."""
 
 
-class StandardWaiters(list[Any]):
-    """The waiters of one future, as ``concurrent.futures`` uses them."""
-
-    def append(self, waiter: Any) -> None:
-        """Appends a waiter. In a worker, its sleep will be announced."""
+def prepare(waiter: Any) -> None:
+    """Gives a waiter of ``concurrent.futures`` an event that Ctrl-C cannot break, and in a worker, one whose sleep is
+    announced."""
+    # Only what is as it is known to be: another version may do otherwise.
+    if type(getattr(waiter, "event", None)) is threading.Event:
         worker = this_thread.worker
-        # Only what is as it is known to be: another version may do otherwise, and then its waits are not seen.
-        if worker is not None and type(getattr(waiter, "event", None)) is threading.Event:
-            waiter.event = AnnouncedEvent(worker.engine, waiter)
-        super().append(waiter)
+        waiter.event = Flag() if worker is None else AnnouncedEvent(worker.engine, waiter)
 
 
-class AnnouncedEvent(threading.Event):
+class AnnouncedEvent(Flag):
     """The event of a waiter, whose ``wait`` is announced if it has no limit."""
 
     def __init__(self, engine: Any, waiter: Any) -> None:

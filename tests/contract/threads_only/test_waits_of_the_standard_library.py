@@ -133,17 +133,17 @@ def test_a_wait_that_ctrl_c_has_left_locked(threads: Any) -> None:
 
 
 def test_an_outcome_that_comes_while_a_wait_looks(threads: Any) -> None:
-    """It is shown, and whoever waits is told, by the thread that looks, as soon as it has."""
+    """The thread that looks is shown it as soon as it has done so; whoever waits need not wait for that thread."""
     gate = threads.gate()
     with threads.build() as m:
         future = m.submit(lambda ctx, resource: gate.pass_through())
         gate.wait_arrivals(1)
         waiting = Call(concurrent.futures.wait, [future], 20)
-        wait_until(lambda: future._made_bridge is not None and future._waiters)
+        wait_until(lambda: future._made_bridge is not None and future._made_bridge._due)
         with future._condition:
             gate.open()
             future.result(20)
             assert future._state == "PENDING"
-            assert not waiting.returned
+            assert waiting.outcome(20).done == {future}
+            assert future._state == "PENDING"
         assert future._state == "FINISHED"
-        assert waiting.outcome(20).done == {future}

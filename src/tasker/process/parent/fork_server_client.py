@@ -17,6 +17,8 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
+from tasker.core.daemon import Daemon
+from tasker.core.flag import Flag
 from tasker.errors import ResourceError
 from tasker.process.fork_server import CHILD_FDS, ENDED, FORK, FROZEN, REPORT, REQUEST, SPAWN, STARTED
 from tasker.process.interpreter import command
@@ -37,9 +39,9 @@ class SpawnedChild:
         self.failure: int = 0
         """Why it was not started: an ``errno``."""
         self._on_end = on_end
-        self.settled: threading.Event = threading.Event()
+        self.settled: Flag = Flag()
         """Set once it is known whether it was started."""
-        self.ended: threading.Event = threading.Event()
+        self.ended: Flag = Flag()
 
     def end(self, status: int) -> None:
         """Notes that it is gone."""
@@ -84,7 +86,7 @@ class ForkServerClient:
             finally:
                 os.close(start)
         _sockets.add(ours)
-        self._thread = threading.Thread(target=self._listen, name="tasker-fork-server", daemon=True)
+        self._thread = Daemon(self._listen, "tasker-fork-server")
         self._thread.start()
 
     @property

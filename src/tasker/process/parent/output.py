@@ -19,6 +19,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
 
+from tasker.core.daemon import Daemon
 from tasker.logs import GuardedLogger
 from tasker.process.protocol.records import HEADER
 from tasker.process.protocol.shared_memory import closed_with
@@ -102,7 +103,7 @@ class OutputReader:
         with self._lock:
             self._new += [(read, reader) for (read, _), reader in zip(ends, readers, strict=True)]
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name=f"{self._name}-output", daemon=True)
+                self._thread = Daemon(self._run, f"{self._name}-output")
                 self._thread.start()
         os.write(self._wake, b"w")
         return [write for _, write in ends]
