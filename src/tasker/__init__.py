@@ -4,6 +4,7 @@ import typing
 
 from tasker.options import Priority
 
+from .attempt import Attempt
 from .config import Config
 from .context import Context
 from .control.journal import ScalingDecision, ScalingExplanation
@@ -40,6 +41,7 @@ if typing.TYPE_CHECKING:
 __all__ = [
     "AsyncTaskFuture",
     "AsyncTaskManager",
+    "Attempt",
     "Config",
     "ConfigError",
     "Context",

@@ -23,6 +23,9 @@ import contextvars
 from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
+from tasker.attempt import Attempt
+from tasker.control.attempts import Verdict
+from tasker.core.history import tell, verdict_of, with_last
 from tasker.core.outcomes import carried
 from tasker.errors import TaskCancelled
 from tasker.logs import task_name
@@ -237,9 +240,20 @@ class AsyncTaskFuture(_Future[T]):
         return (0 if extra is None else extra.sent_back) + (0 if waits else 1)
 
     @property
+    def attempts_made(self) -> tuple[Attempt, ...]:
+        """The attempts that have ended, the first one first: which worker ran them, for how long, and how each ended. Of more
+        than 10, the first 5 and the last 5."""
+        extra = self._extra
+        history = () if extra is None else extra.history
+        if extra is None or self._stage != FAILED:
+            return history if self._stage < ENDED else with_last(history, self, None, Verdict.SUCCEEDED)
+        return with_last(history, self, extra.error, verdict_of(extra.error, cancelled=extra.cancelled))
+
+    @property
     def worker(self) -> str | None:
         """The name of the worker that ran the last attempt; None before the first."""
-        return getattr(self, "_worker", None)
+        name = getattr(self, "_worker", None)
+        return None if name is None else str(name)
 
     @property
     def timestamps(self) -> TaskLifecycleTimestamps | None:
@@ -298,6 +312,8 @@ class AsyncTaskFuture(_Future[T]):
         self._fail(extra, error, cancelled=True)
 
     def _fail(self, extra: Extra, error: BaseException, cancelled: bool) -> None:
+        if extra.history:
+            tell(error, self.label, extra.history)
         extra.error, extra.traceback, extra.cancelled = error, error.__traceback__, cancelled
         # Everything is set before anything is notified, as callbacks run at once. The arguments are dropped, because a
         # future that is kept must not keep them.

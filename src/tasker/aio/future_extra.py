@@ -9,6 +9,8 @@ import types
 from collections.abc import Callable
 from typing import Any
 
+from tasker.core.history import History
+
 
 class Extra:
     """Holds the fields that few tasks need."""
@@ -29,6 +31,8 @@ class Extra:
     """Whether the task has left a bounded queue and come back."""
     failure: BaseException | None = None
     """The error of the last attempt, while the supervisor decides about the task."""
+    history: History = ()
+    """The attempts that another one has followed, or that the supervisor has decided about."""
     error: BaseException | None = None
     """The error with which the task failed; after ``cancel``, the error that its callback got."""
     cancelled: bool = False

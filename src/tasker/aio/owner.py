@@ -13,9 +13,11 @@ from time import monotonic
 from typing import Any
 
 from tasker.config import Config
+from tasker.control.attempts import Verdict
 from tasker.control.lifecycle import DoorMove
 from tasker.core.checks import check_queue_timeout
 from tasker.core.engine import EngineCore
+from tasker.core.history import after, forget_frames
 from tasker.errors import TaskKilled
 from tasker.metrics.protocol import TaskLifecycleTimestamps
 from tasker.options import Priority
@@ -162,6 +164,11 @@ class AsyncFutureOwner(EngineCore[AsyncWorker], abc.ABC):
         failure, extra.failure = extra.failure, None
         return failure
 
+    def remember(self, task: AsyncTaskFuture[Any], error: BaseException, verdict: Verdict) -> None:
+        """See ``Driver``."""
+        extra = task.extra()
+        extra.history = after(extra.history, task, error, verdict)
+
     def returned(self, task: AsyncTaskFuture[Any]) -> bool:
         """See ``Driver``."""
         return True  # nothing can have come between the claim and this
@@ -179,6 +186,11 @@ class AsyncFutureOwner(EngineCore[AsyncWorker], abc.ABC):
     def drop_returned(self, task: AsyncTaskFuture[Any]) -> None:
         """See ``Driver``."""
         self.counters.sent_back += 1
+        extra = task.extra()
+        failure, extra.failure = extra.failure, None
+        if failure is not None:
+            self.remember(task, failure, Verdict.KILLED)
+            forget_frames(failure)
         self.drop(task)
 
     # -- tasks that wait ------------------------------------------------------------------------------------------
@@ -215,6 +227,7 @@ class AsyncFutureOwner(EngineCore[AsyncWorker], abc.ABC):
         """See ``Driver``."""
         if task._stage != RUNNING:
             return False
+        task._finished_at = monotonic()
         task._end_error(error, cancelled=True)
         return True
 

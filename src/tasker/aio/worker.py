@@ -19,7 +19,7 @@ from typing import Any
 from tasker.context import Context
 from tasker.control import events as ev
 from tasker.control.workers import WorkerState
-from tasker.core.identity import WorkerContext, info_of
+from tasker.core.identity import WorkerContext, WorkerName, info_of
 from tasker.core.stacks import stack_of_worker
 from tasker.core.user_functions import is_awaitable
 from tasker.errors import TaskKilled
@@ -48,7 +48,7 @@ class AsyncWorker(AttemptEnds):
         self.state: WorkerState = WorkerState.STARTING
         self.surplus: bool = False
         """Whether it is to end as soon as it has its resource."""
-        self.name: str = f"{engine.config.name}-{seat.slot}"
+        self.name: str = WorkerName.of(engine.config.name, seat)
         self.root: WorkerContext = WorkerContext(engine.root, lambda: info_of(engine.config, seat))
         self.context: Context | None = None
         self.waited: Any = None

@@ -12,7 +12,10 @@ import enum
 
 
 class Verdict(enum.Enum):
-    """What becomes of a task whose attempt failed."""
+    """What becomes of a task after an attempt. ``tasker.attempt.AttemptVerdict`` has the same values."""
+
+    SUCCEEDED = "succeeded"
+    """The attempt's result is the outcome. Nobody has to decide that."""
 
     ENDED = "ended"
     """The attempt's own error is the outcome."""

@@ -10,9 +10,11 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 from tasker.control import actions as act
+from tasker.control.attempts import Verdict
 from tasker.control.events import Seat
 from tasker.control.workers import WorkerState
 from tasker.core.counters import Counters
+from tasker.core.history import forget_frames
 from tasker.core.hooks import Hooks
 from tasker.core.long_tasks import UNKNOWN
 from tasker.core.ports import RemoteBackend, WorkerPort
@@ -65,6 +67,9 @@ class Driver(Protocol):
     def claim(self, task: Any) -> BaseException | None:
         """Takes the right to decide about a task whose attempt failed; returns the attempt's error, or None if the
         task was decided already."""
+
+    def remember(self, task: Any, error: BaseException, verdict: Verdict) -> None:
+        """Enters the attempt of a claimed task that has just failed into its history, or corrects its verdict there."""
 
     def returned(self, task: Any) -> bool:
         """Counts a claimed task as queued again. False if it was cancelled in the meantime: then it must not run."""
@@ -189,10 +194,14 @@ class Effects:
         error = driver.claim(task)
         if error is None:
             return False
+        # Before it counts as queued: from then on a cancellation may end it.
+        driver.remember(task, error, Verdict.TRY_AGAIN)
         if not driver.returned(task):
             # Cancelled between the supervisor's verdict and this moment: as if the verdict had known of it.
+            driver.remember(task, error, Verdict.ENDED)
             driver.fail_queued(task, error)
             return False
+        forget_frames(error)
         driver.counters.note("retried")
         driver.hooks.retry()
         return True
@@ -207,6 +216,7 @@ class Effects:
         error = driver.claim(action.task)
         if error is None:
             return
+        driver.remember(action.task, error, Verdict.ENDED if action.own else Verdict.EXHAUSTED)
         driver.fail_returned(action.task, error if action.own else exhausted(action.task, driver.max_retries, error))
 
     def _fail_queued(self, action: act.FailQueued) -> None:

@@ -11,6 +11,21 @@ from tasker.control.events import Seat
 from tasker.worker_info import WorkerInfo
 
 
+class WorkerName(str):
+    """The name of a worker, with its slot and generation: a future that notes the name has them at no further cost."""
+
+    __slots__ = ("generation", "slot")
+    slot: int
+    generation: int
+
+    @classmethod
+    def of(cls, pool: str, seat: Seat) -> WorkerName:
+        """Returns the name of a worker of the manager that is called ``pool``."""
+        name = cls(f"{pool}-{seat.slot}")
+        name.slot, name.generation = seat
+        return name
+
+
 class WorkerContext(Context):
     """The parent of the contexts of all tasks of one worker. Nothing cancels it but its ancestors."""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 from collections.abc import Callable
+from time import monotonic
 from typing import Any, TypeVar
 
 from tasker.aio.loop_end import outlasting_loop_end
@@ -289,6 +290,7 @@ class AsyncRemoteHost:
         worker = self._worker
         error = window.cut_off(number, future)
         if error is None:
+            future._finished_at = monotonic()
             worker._send_back(future, lost)
         else:
             await worker.failed(future, error)

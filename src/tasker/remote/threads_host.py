@@ -10,6 +10,7 @@ For a session that dies while its worker waits for tasks, see ``targeted_wakeup`
 from __future__ import annotations
 
 from functools import partial
+from time import monotonic
 from typing import Any
 
 from tasker.control import events as ev
@@ -194,6 +195,7 @@ class RemoteHost:
         worker = self._worker
         error = window.cut_off(number, future)
         if error is None:
+            future._finished_at = monotonic()
             worker.send_back(future, lost)
         else:
             worker.failed(future, error)

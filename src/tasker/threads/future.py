@@ -9,7 +9,10 @@ from contextvars import Context as ContextVariables
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
+from tasker.attempt import Attempt
 from tasker.context import Context
+from tasker.control.attempts import Verdict
+from tasker.core.history import History, tell, verdict_of, with_last
 from tasker.errors import TaskCancelled
 from tasker.logs import task_name
 from tasker.metrics.protocol import TaskLifecycleTimestamps
@@ -86,6 +89,7 @@ class TaskFuture(StandardFuture[T]):
     _error: BaseException | None = None
     _failure: BaseException | None = None
     _once: bool = False
+    _history: History = ()
 
     # Not Future.__init__: it would make a Condition, which costs more than the rest of a task. No __init__ of its own
     # either: the call would cost a tenth of ``submit``, which sets the fields itself, as ``_accepted`` does.
@@ -183,9 +187,20 @@ class TaskFuture(StandardFuture[T]):
         return self._attempts
 
     @property
+    def attempts_made(self) -> tuple[Attempt, ...]:
+        """The attempts that have ended, the first one first: which worker ran them, for how long, and how each ended. Of more
+        than 10, the first 5 and the last 5."""
+        kind = self._kind  # first: whatever it announces is there
+        history = self._history
+        if not kind or kind == FINISHED:
+            return with_last(history, self, None, Verdict.SUCCEEDED) if kind else history
+        return with_last(history, self, self._error, verdict_of(self._error, cancelled=kind == CANCELLED))
+
+    @property
     def worker(self) -> str | None:
         """The name of the worker that ran the last attempt; None before the first."""
-        return getattr(self, "_worker", None)
+        name = getattr(self, "_worker", None)
+        return None if name is None else str(name)
 
     @property
     def timestamps(self) -> TaskLifecycleTimestamps | None:
@@ -266,6 +281,8 @@ class TaskFuture(StandardFuture[T]):
     def _end(self, ending: Ending) -> bool:
         """Appends an ending. Returns True if it is the outcome; then every watcher before it was notified."""
         try:
+            if self._history:  # before anyone can see the outcome
+                tell(ending.error, self.label, self._history)
             return self._decide(ending, self._append(ending))
         except BaseException:
             # No call before this line, so that nothing keeps it from being reached.

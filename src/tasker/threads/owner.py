@@ -14,9 +14,11 @@ from time import monotonic
 from typing import Any
 
 from tasker.config import Config
+from tasker.control.attempts import Verdict
 from tasker.control.lifecycle import DoorMove
 from tasker.core.checks import check_queue_timeout
 from tasker.core.engine import EngineCore
+from tasker.core.history import after, forget_frames
 from tasker.errors import ShutdownError, TaskKilled
 from tasker.metrics.protocol import TaskLifecycleTimestamps
 from tasker.options import Priority
@@ -165,6 +167,10 @@ class FutureOwner(EngineCore[Worker], abc.ABC):
         """See ``Driver``. Atomic: only one of two threads gets the error."""
         return task._take_failure()
 
+    def remember(self, task: TaskFuture[Any], error: BaseException, verdict: Verdict) -> None:
+        """See ``Driver``."""
+        task._history = after(task._history, task, error, verdict)
+
     def returned(self, task: TaskFuture[Any]) -> bool:
         """See ``Driver``."""
         # Both under the lock: a reader of the counters must see the task either as running or as queued.
@@ -189,7 +195,10 @@ class FutureOwner(EngineCore[Worker], abc.ABC):
 
     def drop_returned(self, task: TaskFuture[Any]) -> None:
         """See ``Driver``. Called by the supervisor's thread, or by a worker that has outlived it."""
-        if task._take_failure() is not None:
+        failure = task._take_failure()
+        if failure is not None:
+            self.remember(task, failure, Verdict.KILLED)
+            forget_frames(failure)
             self.shutdown_counts.killed_tasks += 1
             self.counters.note("sent_back", "ended_in_queue", "cancelled_in_queue")
             error = TaskKilled(f"{task.label} was killed before its next attempt: {self.refusal}")
@@ -237,5 +246,6 @@ class FutureOwner(EngineCore[Worker], abc.ABC):
 
     def abandon(self, task: TaskFuture[Any], error: TaskKilled) -> bool:
         """See ``Driver``."""
+        task._finished_at = monotonic()
         # Forced: the attempt still runs, and its own ending, should it ever come, finds this one.
         return task._end(Ending(error, cancelled=True, forced=True))

@@ -17,7 +17,7 @@ from tasker.control.attempts import Verdict, after_error, own_error
 from tasker.control.wording import LEFT_UNHEALTHY, attempt_failed
 from tasker.control.workers import WorkerState
 from tasker.core.counters import Shard
-from tasker.core.identity import WorkerContext, info_of
+from tasker.core.identity import WorkerContext, WorkerName, info_of
 from tasker.core.outcomes import starts_once
 from tasker.errors import DeadlockError, TaskKilled, TaskTimeout, WorkerLost
 from tasker.logs import describe
@@ -47,7 +47,7 @@ class Worker:
         """The clock of what its tasks have taken."""
         self._first = threading.Lock()
         """Acquired once, and not released: by what comes first, the worker with its resource or ``give_up``."""
-        self.name: str = f"{engine.config.name}-{seat.slot}"
+        self.name: str = WorkerName.of(engine.config.name, seat)
         self.host: Host = engine.new_host(self)
         self._destroys = False
         # A daemon: a thread that is stuck in user code must not keep the interpreter from exiting. The others are ended

@@ -11,6 +11,7 @@ from tasker import Config
 from tasker.context import Context
 from tasker.control import actions as act
 from tasker.control import events as ev
+from tasker.control.attempts import Verdict
 from tasker.control.supervisor import View
 from tasker.control.workers import WorkerState
 from tasker.core.counters import Counters, Shard
@@ -157,6 +158,10 @@ class FakeDriver(Recorder):
         """Keep the call, and answer."""
         self.note("claim", task)
         return self.failure
+
+    def remember(self, task: Any, error: BaseException, verdict: Verdict) -> None:
+        """Keep the call."""
+        self.note("remember", task, error, verdict)
 
     def returned(self, task: Any) -> bool:
         """Keep the call, and answer."""

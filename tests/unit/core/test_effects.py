@@ -13,6 +13,7 @@ from tasker import MaxRetriesExceeded, ResourceError
 from tasker.aio.engine import AsyncEngine
 from tasker.control import actions as act
 from tasker.control import events as ev
+from tasker.control.attempts import Verdict
 from tasker.core.effects import SLICE, Driver, Effects, exhausted
 from tasker.logs import GuardedLogger
 from tasker.options import Priority
@@ -124,6 +125,7 @@ def test_requeue() -> None:
     driver = FakeDriver(collector=collector)
     assert carried_out(driver, act.Requeue(TASK)) == [
         ("claim", TASK),
+        ("remember", TASK, driver.failure, Verdict.TRY_AGAIN),
         ("returned", TASK),
         ("enqueue", TASK, Priority.HIGH),
     ]
@@ -136,7 +138,7 @@ def test_delay_and_resume() -> None:
     """The task is counted as queued and as a retry at once, and queued later; unless it has its outcome by then."""
     collector = RecordingCollector()
     driver = FakeDriver(collector=collector)
-    assert carried_out(driver, act.Delay(TASK)) == [("claim", TASK), ("returned", TASK)]
+    assert [name for name, *_ in carried_out(driver, act.Delay(TASK))] == ["claim", "remember", "returned"]
     driver.counters.flow()
     assert driver.counters.retried == 1
     assert collector.retries == [None]
@@ -158,15 +160,39 @@ def test_requeue_of_a_task_that_was_cancelled_in_the_meantime() -> None:
     collector = RecordingCollector()
     driver = FakeDriver(collector=collector)
     driver.wanted = False
-    error = driver.failure
+    error = raised()
+    driver.failure = error
     assert carried_out(driver, act.Requeue(TASK)) == [
         ("claim", TASK),
+        ("remember", TASK, error, Verdict.TRY_AGAIN),
         ("returned", TASK),
+        ("remember", TASK, error, Verdict.ENDED),
         ("fail_queued", TASK, error),
     ]
+    assert error.__traceback__ is not None  # it is the outcome
     driver.counters.flow()
     assert driver.counters.retried == 0
     assert collector.retries == []
+
+
+def raised() -> BaseException:
+    """An error with a traceback."""
+    try:
+        raise OSError("gone")
+    except OSError as error:
+        return error
+
+
+@pytest.mark.parametrize("action", [act.Requeue(TASK), act.Delay(TASK)])
+def test_a_retry_forgets_the_frames_of_the_error(action: act.Action) -> None:
+    """They hold the resource. They are in the history by then."""
+    driver = FakeDriver()
+    driver.failure = error = raised()
+    frames: list[object] = []
+    driver.remember = lambda *args: frames.append(error.__traceback__)  # type: ignore[method-assign]
+    carried_out(driver, action)
+    assert frames[0] is not None
+    assert error.__traceback__ is None
 
 
 def test_requeue_with_a_collector_that_raises() -> None:
@@ -180,15 +206,20 @@ def test_fail_task_with_its_own_error() -> None:
     """The task receives the very error that its attempt raised."""
     driver = FakeDriver()
     error = driver.failure
-    assert carried_out(driver, act.FailTask(TASK, own=True)) == [("claim", TASK), ("fail_returned", TASK, error)]
+    assert carried_out(driver, act.FailTask(TASK, own=True)) == [
+        ("claim", TASK),
+        ("remember", TASK, error, Verdict.ENDED),
+        ("fail_returned", TASK, error),
+    ]
 
 
 def test_fail_task_that_is_exhausted() -> None:
     """The task receives MaxRetriesExceeded, whose cause is the error of the last attempt."""
     driver = FakeDriver()
     task = FakeTask(attempts=4)
-    claim, (name, failed, error) = carried_out(driver, act.FailTask(task, own=False))
+    claim, remembered, (name, failed, error) = carried_out(driver, act.FailTask(task, own=False))
     assert claim == ("claim", task)
+    assert remembered == ("remember", task, driver.failure, Verdict.EXHAUSTED)
     assert (name, failed) == ("fail_returned", task)
     assert isinstance(error, MaxRetriesExceeded)
     assert error.__cause__ is driver.failure

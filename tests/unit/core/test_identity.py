@@ -9,7 +9,7 @@ import pytest
 from tasker import Config, Context, WorkerInfo
 from tasker.context import RootContext
 from tasker.control.events import Seat
-from tasker.core.identity import WorkerContext, arguments_for, info_of
+from tasker.core.identity import WorkerContext, WorkerName, arguments_for, info_of
 
 
 def config(**more: Any) -> Config[Any]:
@@ -21,6 +21,13 @@ def test_by_its_seat() -> None:
     """Slot and generation are those of the seat, the value that of the slot."""
     assert info_of(config(), Seat(2, 7)) == WorkerInfo(2, "crew-2", 7)
     assert info_of(config(per_worker=["a", "b"]), Seat(2, 7)) == WorkerInfo(2, "crew-2", 7, "b")
+
+
+def test_a_name_knows_its_seat() -> None:
+    """It is a string like any other, with the slot and the generation."""
+    name = WorkerName.of("crew", Seat(2, 7))
+    assert (name, name.slot, name.generation) == ("crew-2", 2, 7)
+    assert f"{name}" == "crew-2"
 
 
 def test_no_value_is_left() -> None:

@@ -1,0 +1,45 @@
+"""Attempt: one execution of a task, as ``TaskFuture.attempts_made`` tells of it."""
+
+from __future__ import annotations
+
+import traceback
+from dataclasses import dataclass, field
+from typing import Literal
+
+AttemptVerdict = Literal["succeeded", "ended", "cancelled", "try again", "exhausted", "killed"]
+"""What became of a task after an attempt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One execution of a task, which has ended. Immutable. Can be pickled if its error can."""
+
+    number: int
+    """The first attempt has number 1."""
+    worker: str
+    """The name of the worker that ran it."""
+    slot: int
+    """The worker's slot, as in ``WorkerInfo``."""
+    generation: int
+    """The worker's generation, as in ``WorkerInfo``. Each worker has one resource, so two attempts with the same generation
+    had the same resource."""
+    wait: float
+    """The seconds that the task waited before it: since its submission, or since the end of the attempt before."""
+    run: float
+    """The seconds that it took. 0 where the end is not known, because the worker was lost or left behind."""
+    error: BaseException | None
+    """What the task raised; None if it returned. The error of an attempt that was followed by another one has no
+    ``__traceback__``, which would keep the resource and the arguments alive; see ``traceback``."""
+    verdict: AttemptVerdict
+    """What became of the task: ``"succeeded"``; ``"ended"`` with the error; ``"cancelled"``; ``"try again"``; ``"exhausted"``
+    (``MaxRetriesExceeded``); ``"killed"``."""
+    ended_at: float = 0.0
+    """When it ended, in seconds of ``time.monotonic``."""
+    frames: tuple[tuple[str, int, str], ...] = field(default=(), repr=False)
+    """Where the error was raised: file, line and function, the outermost call first; of a long stack the innermost 30. Empty
+    for an error that comes from another process, whose last ``__cause__`` is a ``RemoteTraceback``."""
+
+    @property
+    def traceback(self) -> str:
+        """``frames`` as the lines of a traceback, with the source lines as the files have them now."""
+        return "".join(traceback.format_list([traceback.FrameSummary(*frame) for frame in self.frames]))
