@@ -8,6 +8,7 @@ error is never wrapped: it reaches the caller as it was raised. All errors can b
 from __future__ import annotations
 
 import concurrent.futures
+import math
 import queue
 
 
@@ -50,6 +51,28 @@ class NoRetry(TaskerError):
     """Raised by a task that must not be tried again, whatever ``Config.check_health`` and ``Config.retry`` say of the error; or
     the base class of such errors. It is the outcome of the task. ``check_health`` is asked all the same: if it blames the
     resource, that is replaced."""
+
+
+class Snooze(TaskerError):
+    """Raised by a task that cannot do its work yet, and says when to start it again: after a ``Retry-After``, say.
+
+    ``seconds``: after which time, at least 0; ``reason``: for people. The task holds no worker meanwhile, and the attempt does
+    not count. A ``once`` task may snooze, too: it says itself that it has not done its work. ``check_health`` is not asked.
+
+    It is the outcome only where the task is not started again: if ``RetryPolicy.max_elapsed`` would be over by then, if the
+    manager is being stopped, and in ``run_task``. The constructor raises ``ValueError`` for wrong seconds.
+    """
+
+    def __init__(self, seconds: float, reason: str = "") -> None:
+        number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+        if not number or not 0 <= seconds < math.inf:
+            raise ValueError(f"Snooze.seconds must be a finite number of seconds, at least 0, got {seconds!r}")
+        super().__init__(seconds, reason)
+        self.seconds = seconds
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return self.reason or f"not before {self.seconds} seconds have passed"
 
 
 class QueueFull(TaskerError, queue.Full):

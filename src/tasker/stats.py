@@ -47,8 +47,10 @@ class TaskStats:
     priority_tasks: int = 0
     """Tasks of high priority, and retries of any priority, that wait to be started."""
     delayed_tasks: int = 0
-    """Tasks among these that wait for the time of their next attempt, see ``RetryPolicy``. One that is cancelled meanwhile
+    """Tasks among these that wait for the time of their next attempt, see ``RetryPolicy`` and ``Snooze``. One that is cancelled meanwhile
     is counted for a second or so more."""
+    snoozed_tasks: int = 0
+    """How often tasks have given themselves back by ``Snooze``, since the start."""
     available_resources: int = 0
     """Idle resources in the pool of ``run_task``."""
     running_tasks: int = 0

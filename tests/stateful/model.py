@@ -35,9 +35,11 @@ class Task:
     queued_at: float
     starts: int = 0
     reported: int = 0
-    """How many `AttemptFailed` of it lie in the inbox."""
+    """How many `AttemptFailed` and `TaskSnoozed` of it lie in the inbox."""
     own_error: bool = False
     """Whether its last error was its own."""
+    snoozed: bool = False
+    """Whether that was a `Snooze`."""
     outcomes: list[str] = field(default_factory=list)
 
     def done(self) -> bool:
@@ -111,7 +113,7 @@ class Model:
             self.inbox.append(ev.Drained())
 
     def _handle(self, event: ev.Event) -> None:
-        if isinstance(event, ev.AttemptFailed):
+        if isinstance(event, ev.AttemptFailed | ev.TaskSnoozed):
             assert isinstance(event.task, Task)
             event.task.reported -= 1
         self.broken = True  # until this step has come to its end
@@ -192,7 +194,8 @@ class Model:
     def _do_Delay(self, action: act.Delay) -> None:  # noqa: N802
         task = self._returned(action.task)
         assert self.supervisor.phase is Phase.RUNNING
-        assert not task.once
+        assert action.snoozed is task.snoozed
+        assert action.snoozed or not task.once
         self.delayed.append(task)
 
     def _do_Resume(self, action: act.Resume) -> None:  # noqa: N802
@@ -206,7 +209,10 @@ class Model:
     def _do_FailTask(self, action: act.FailTask) -> None:  # noqa: N802
         task = self._returned(action.task)
         assert action.own is (task.once or task.own_error)
-        assert self.killed or task.once or task.starts == self.plan.max_retries + 1
+        if task.snoozed:
+            assert self.supervisor.phase is not Phase.RUNNING
+        else:
+            assert self.killed or task.once or task.starts == self.plan.max_retries + 1
         task.end("own error" if action.own else "exhausted")
 
     def _do_DropTask(self, action: act.DropTask) -> None:  # noqa: N802
@@ -309,8 +315,18 @@ class Model:
         assert task is not None
         worker.task, worker.state = None, IDLE
         task.reported += 1
-        task.own_error = True
+        task.own_error, task.snoozed = True, False
         self.report(ev.AttemptFailed(worker.seat, task, task.starts, task.once, own=True))
+
+    def snooze(self, worker: Worker, seconds: float) -> None:
+        """The worker's task gives itself back, without an attempt; the worker serves on."""
+        task = worker.task
+        assert task is not None
+        worker.task, worker.state = None, IDLE
+        task.reported += 1
+        task.starts -= 1
+        task.own_error = task.snoozed = True
+        self.report(ev.TaskSnoozed(worker.seat, task, seconds))
 
     def fail_unhealthily(self, worker: Worker) -> None:
         """The worker's task failed for its resource's sake."""
@@ -318,7 +334,7 @@ class Model:
         assert task is not None
         worker.task, worker.state = None, ENDING
         task.reported += 1
-        task.own_error = False
+        task.own_error = task.snoozed = False
         self.replaced += worker.seat in self.workers
         self.report(ev.AttemptFailed(worker.seat, task, task.starts, task.once))
 

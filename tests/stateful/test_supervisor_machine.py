@@ -127,6 +127,12 @@ class SupervisorMachine(RuleBasedStateMachine):
         """A task fails for its resource's sake."""
         self.model.fail_unhealthily(self.pick(number, BUSY))
 
+    @precondition(some(BUSY))
+    @rule(number=PICK, seconds=st.sampled_from([0.0, 0.5, 40.0]))
+    def task_snoozes(self, number: int, seconds: float) -> None:
+        """A task gives itself back for a while."""
+        self.model.snooze(self.pick(number, BUSY), seconds)
+
     @precondition(lambda self: some(BUSY)(self) and self.model.plan.retry is not None)
     @rule(number=PICK)
     def task_fails_and_comes_again(self, number: int) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tasker import Config, Context, DeadlockError, MaxRetriesExceeded, ResourceError, RetryPolicy, WorkerInfo
+from tasker import Config, Context, DeadlockError, MaxRetriesExceeded, ResourceError, RetryPolicy, Snooze, WorkerInfo
 from tasker.testing import (
     FaultPlan,
     InlineTaskManager,
@@ -248,6 +248,26 @@ def test_pauses_between_attempts_pass_on_the_clock() -> None:
         assert future.result() == "done"
         assert 0 < clock.now() - before <= 3000
         assert future.attempts == 3
+
+
+def test_a_task_that_snoozes() -> None:
+    """It gives itself back, and comes again when its time has come on the clock."""
+    steps: list[Exception] = [Snooze(3600), Snooze(60)]
+
+    def moody(ctx: Context, resource: object) -> str:
+        if steps:
+            raise steps.pop()
+        return "done"
+
+    clock = ManualClock()
+    with InlineTaskManager(Config(on_create=object, worker_count=1, max_retries=0), clock=clock) as manager:
+        future = manager.submit(moody, once=True)
+        assert manager.run_all() == 1
+        assert (manager.stats().delayed_tasks, manager.pending) == (1, ())
+        before = clock.now()
+        assert future.result() == "done"
+        assert clock.now() - before == 3660
+        assert (future.attempts, manager.stats().snoozed_tasks) == (1, 2)
 
 
 def test_a_task_that_would_come_too_late() -> None:

@@ -6,6 +6,7 @@ import concurrent.futures
 import inspect
 import pickle
 import queue
+from typing import Any
 
 import pytest
 
@@ -18,6 +19,7 @@ TREE = {
     errors.ResourceError: (errors.TaskerError,),
     errors.MaxRetriesExceeded: (errors.TaskerError,),
     errors.NoRetry: (errors.TaskerError,),
+    errors.Snooze: (errors.TaskerError,),
     errors.QueueFull: (errors.TaskerError, queue.Full),
     errors.TaskCancelled: (errors.TaskerError, concurrent.futures.CancelledError),
     errors.TaskKilled: (errors.TaskCancelled, concurrent.futures.CancelledError),
@@ -28,12 +30,18 @@ TREE = {
 }
 
 
+def made(kind: type[Exception]) -> Exception:
+    """Returns an error with this text."""
+    return errors.Snooze(5, "why") if kind is errors.Snooze else kind("why")
+
+
 @pytest.mark.parametrize("kind", TREE, ids=lambda kind: kind.__name__)
 def test_is_a(kind: type[Exception]) -> None:
     """Each error is a TaskerError and, if there is one, the standard library's exception for the situation."""
     assert all(issubclass(kind, base) for base in TREE[kind])
-    assert isinstance(kind("why"), errors.TaskerError)
-    assert str(kind("why")) == "why"
+    error = made(kind)
+    assert isinstance(error, errors.TaskerError)
+    assert str(error) == "why"
 
 
 def test_nothing_else() -> None:
@@ -58,6 +66,19 @@ def test_attempts() -> None:
 @pytest.mark.parametrize("kind", TREE, ids=lambda kind: kind.__name__)
 def test_pickle(kind: type[Exception]) -> None:
     """Each error can be sent to another process with its text and its attributes."""
-    error = kind("why", 4) if kind is errors.MaxRetriesExceeded else kind("why")
+    error = kind("why", 4) if kind is errors.MaxRetriesExceeded else made(kind)
     copy = pickle.loads(pickle.dumps(error))
     assert (type(copy), str(copy), vars(copy)) == (kind, "why", vars(error))
+
+
+@pytest.mark.parametrize("wrong", [-1, "5", None, True, float("nan"), float("inf")])
+def test_wrong_seconds(wrong: Any) -> None:
+    """A task can only snooze for a time that comes to an end."""
+    with pytest.raises(ValueError, match=r"Snooze\.seconds must be .*, got "):
+        errors.Snooze(wrong)
+
+
+def test_a_snooze_says_for_how_long() -> None:
+    """Unless a reason is given."""
+    assert str(errors.Snooze(2.5)) == "not before 2.5 seconds have passed"
+    assert (errors.Snooze(2.5).seconds, errors.Snooze(0, "busy").reason) == (2.5, "busy")

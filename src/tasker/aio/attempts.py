@@ -9,8 +9,8 @@ from typing import Any
 from tasker.context import Context
 from tasker.control import events as ev
 from tasker.control.attempts import Verdict, after_error, own_error
-from tasker.control.wording import LEFT_UNHEALTHY, attempt_failed
-from tasker.core.outcomes import starts_once
+from tasker.control.wording import LEFT_UNHEALTHY, SNOOZES, attempt_failed
+from tasker.core.outcomes import snoozes, starts_once
 from tasker.errors import DeadlockError, TaskKilled, TaskTimeout, WorkerLost
 from tasker.logs import describe
 from tasker.metrics.protocol import TaskLifecycleTimestamps
@@ -55,6 +55,9 @@ class AttemptEnds:
             # Without the frame of the runner, which would keep the resource and the next tasks alive.
             BaseException.with_traceback(error, error.__traceback__.tb_next)
         cancellation = cancellation_of(future, self.context, error, engine.refusal)
+        if cancellation is None and snoozes(error):
+            self._snooze(future, error)
+            return True
         cancelled, killed = cancellation is not None, isinstance(cancellation, TaskKilled)
         blameless = blameless or issubclass(type(error), DeadlockError)
         verdict = after_error(cancelled=cancelled, killed=killed, blameless=blameless)
@@ -85,22 +88,39 @@ class AttemptEnds:
     def _send_back(self, future: AsyncTaskFuture[Any], error: BaseException, *, own: bool = False) -> None:
         """Leaves the decision about the task to the supervisor. The task counts as queued from here on. ``own``: the error is
         the task's own, and the resource stays in use."""
-        engine, shard = self.engine, self.shard
+        if not self._take_back(future, error):
+            return
+        engine, attempts, age = self.engine, future.attempts, monotonic() - future._queued_at
+        engine.log.log("warning", attempt_failed(own=own), self.name, future.label, attempts, describe(error))
+        once, cancelled = starts_once(error, once=future.extra().once), self._was_cancelled(future)
+        engine.report(ev.AttemptFailed(self.seat, future, attempts, once, cancelled, own, age))
+
+    def _snooze(self, future: AsyncTaskFuture[Any], error: Any) -> None:
+        """The same, for a task that has raised ``Snooze``."""
+        if not self._take_back(future, error):
+            return
+        self.engine.log.log("debug", SNOOZES, self.name, future.label, error.seconds)
+        cancelled, age = self._was_cancelled(future), monotonic() - future._queued_at
+        self.engine.report(ev.TaskSnoozed(self.seat, future, error.seconds, cancelled, age))
+
+    def _take_back(self, future: AsyncTaskFuture[Any], error: BaseException) -> bool:
+        """Counts a task as queued again. Returns False if it has its outcome."""
+        shard = self.shard
         # No call between the count and the field, here and in the other branches: another thread may read both.
         if future.done():  # abandoned by a kill
             shard.done += 1
             shard.future = None
-            return
+            return False
         shard.sent_back += 1
         shard.future = None
         future._stage = QUEUED
         extra = future.extra()
         extra.sent_back += 1
-        engine.log.log("warning", attempt_failed(own=own), self.name, future.label, future.attempts, describe(error))
         extra.failure = error
-        cancelled = extra.cancel_requested or (self.context is not None and self.context.cancelled)
-        once, age = starts_once(error, once=extra.once), monotonic() - future._queued_at
-        engine.report(ev.AttemptFailed(self.seat, future, future.attempts, once, cancelled, own, age))
+        return True
+
+    def _was_cancelled(self, future: AsyncTaskFuture[Any]) -> bool:
+        return future.extra().cancel_requested or (self.context is not None and self.context.cancelled)
 
     def _lose_task(self, error: BaseException) -> None:
         """Ends the current task, if any, because the worker is lost."""

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from tasker.context import Context
+from tasker.core.outcomes import obeyed, snoozes
 from tasker.errors import TaskCancelled, TaskKilled, WorkerLost
 
 from .future import AsyncTaskFuture
@@ -95,6 +96,8 @@ def cancellation_of(
     cause = context.cause if context is not None else None
     if issubclass(type(error), TaskCancelled) and cause is not None:
         return cast("TaskCancelled", error)
+    if snoozes(error) and cause is not None:
+        return obeyed(error, cause, future.label)
     if issubclass(type(error), asyncio.CancelledError):
         # ``asyncio.CancelledError`` has no message of the cause: the outcome names it.
         if isinstance(cause, TaskKilled):

@@ -233,11 +233,11 @@ class AsyncTaskFuture(_Future[T]):
 
     @property
     def attempts(self) -> int:
-        """The number of times that the task was started."""
+        """The number of times that the task was started; those that ended with ``Snooze`` do not count."""
         # Computed from what is recorded anyway, which saves a counter in each task.
         extra = self._extra
         waits = self._stage == QUEUED or (extra is not None and extra.ended_waiting) or not hasattr(self, "_worker")
-        return (0 if extra is None else extra.sent_back) + (0 if waits else 1)
+        return (0 if extra is None else extra.sent_back - extra.snoozes) + (0 if waits else 1)
 
     @property
     def attempts_made(self) -> tuple[Attempt, ...]:
@@ -285,6 +285,14 @@ class AsyncTaskFuture(_Future[T]):
     def sent_back(self) -> int:
         """The number of attempts that ended without an outcome."""
         return 0 if self._extra is None else self._extra.sent_back
+
+    @property
+    def _snoozes(self) -> int:
+        return 0 if self._extra is None else self._extra.snoozes
+
+    def _note_snooze(self) -> None:
+        """Has the last attempt not count."""
+        self.extra().snoozes += 1
 
     def _end_result(self, value: T) -> None:
         """Ends the task with its result."""

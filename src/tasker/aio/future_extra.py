@@ -27,6 +27,8 @@ class Extra:
     """Whether the task ended while no attempt ran."""
     sent_back: int = 0
     """The number of attempts that ended without an outcome."""
+    snoozes: int = 0
+    """How many of them ended with ``Snooze``, and so do not count as attempts."""
     slot_released: bool = False
     """Whether the task has left a bounded queue and come back."""
     failure: BaseException | None = None

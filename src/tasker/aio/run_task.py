@@ -17,7 +17,7 @@ from tasker.context import Context
 from tasker.control.attempts import after_error
 from tasker.control.events import PoolResourceLost
 from tasker.core.user_functions import is_async, is_awaitable
-from tasker.errors import DeadlockError, TaskCancelled, TaskKilled, TaskTimeout
+from tasker.errors import DeadlockError, Snooze, TaskCancelled, TaskKilled, TaskTimeout
 from tasker.metrics.meter import BATCH, Meter
 from tasker.metrics.protocol import TaskLifecycleTimestamps
 
@@ -248,7 +248,7 @@ class AsyncRunTask:
             return None
         if run.blamed is not None:
             error = run.blamed
-        killed, blameless = issubclass(type(error), TaskKilled), issubclass(type(error), DeadlockError)
+        killed, blameless = issubclass(type(error), TaskKilled), issubclass(type(error), DeadlockError | Snooze)
         if after_error(cancelled=cancelled, killed=killed, blameless=blameless) is not None:
             return None
         if issubclass(type(error), asyncio.CancelledError):

@@ -52,6 +52,8 @@ class Delay:
     """Count the task as queued again, but do not queue it: ``Resume`` follows."""
 
     task: object
+    snoozed: bool = False
+    """Whether it asked for that itself: then the attempt does not count, and the next one is no retry."""
 
 
 @dataclass(frozen=True, slots=True)

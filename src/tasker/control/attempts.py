@@ -86,6 +86,14 @@ def after_retryable(
     return Verdict.TRY_AGAIN
 
 
+def after_snooze(*, cancelled: bool, stopping: bool, killing: bool) -> Verdict:
+    """Decides what becomes of a task that gives itself back for a while. ``stopping``: the manager ends, so there is no later
+    time for it, and at once it would only snooze again."""
+    if killing:
+        return Verdict.KILLED
+    return Verdict.ENDED if cancelled or stopping else Verdict.TRY_AGAIN
+
+
 def in_time(verdict: Verdict, age: float, max_elapsed: float | None, *, own: bool) -> Verdict:
     """Returns the verdict, but for a task that is too old for a further attempt. ``age``: the seconds from its
     submission to that attempt; ``own``: whether the error is its own."""

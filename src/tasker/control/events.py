@@ -94,6 +94,19 @@ class AttemptFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class TaskSnoozed:
+    """A task gives itself back for a while. Its worker serves on, and the attempt does not count."""
+
+    seat: Seat
+    task: Any
+    seconds: float
+    cancelled: bool = False
+    """Whether the task was cancelled while it ran, so that it must not run again."""
+    age: float = 0.0
+    """The seconds since it was submitted."""
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerUnhealthy:
     """A task obeyed its cancellation, which has left the worker's resource unhealthy. The task has its outcome, and the
     worker is about to destroy the resource."""
@@ -215,6 +228,7 @@ Event = (
     | WorkerWorn
     | WorkerUnhealthy
     | AttemptFailed
+    | TaskSnoozed
     | WorkerEnded
     | WorkerDied
     | AllBlocked

@@ -14,7 +14,6 @@ After each event, while the phase is RUNNING or DRAINING (``check`` asserts the 
 
 from __future__ import annotations
 
-import math
 import random
 from collections.abc import Callable
 from dataclasses import replace
@@ -22,19 +21,16 @@ from typing import Any
 
 from . import actions as act
 from . import events as ev
-from .attempts import Verdict, after_retryable, after_unhealthy, in_time
 from .creation import BreakerState, CreationGate
 from .deadline import Deadline
 from .lifecycle import Move, Phase, moved
 from .pool import PoolState
-from .retries import Delayed
+from .reattempts import Reattempts
 from .scaler import Scaler
 from .view import Plan, View
 from .workers import WorkersTable, WorkerState
 from .workforce import Workforce
 
-_SWEEP = 1.0
-"""The seconds between two searches for delayed tasks that were cancelled, each of which takes O(n)."""
 _STARTING, _READY, _ENDING = WorkerState.STARTING, WorkerState.READY, WorkerState.ENDING
 
 
@@ -54,9 +50,7 @@ class Supervisor:
         self._grace = 0.0
         self._nothing_runs = False
         self._abandoned = 0
-        self._rng = rng
-        self._delayed = Delayed()
-        self._swept = now
+        self._reattempts = Reattempts(plan, rng, now)
         self._handlers: dict[type, Callable[[Any, float], list[act.Action]]] = {
             ev.Started: self._started,
             ev.WorkerReady: self._worker_ready,
@@ -66,6 +60,7 @@ class Supervisor:
             ev.WorkerWorn: self._worker_worn,
             ev.WorkerUnhealthy: self._worker_unhealthy,
             ev.AttemptFailed: self._attempt_failed,
+            ev.TaskSnoozed: self._task_snoozed,
             ev.WorkerEnded: self._worker_ended,
             ev.WorkerDied: self._worker_lost,
             ev.AllBlocked: self._all_blocked,
@@ -88,8 +83,7 @@ class Supervisor:
         # reached when none is left.
         actions = self._handlers[type(event)](event, now)
         actions += self._expire(now)
-        if self._delayed:
-            actions += self._resume(now)
+        actions += self._reattempts.due(now, self.phase)
         actions += self._reconcile(now)
         if self.phase is Phase.DRAINING and self._workforce.wedged:
             actions += self._give_up_queued()
@@ -108,7 +102,7 @@ class Supervisor:
         if self.phase is Phase.STOPPED:
             return None
         workforce = self._workforce
-        times: list[float | None] = [*self._deadline.moments, workforce.next_overdue, self._delayed.moment]
+        times: list[float | None] = [*self._deadline.moments, workforce.next_overdue, self._reattempts.moment]
         if self._serving:
             times.append(self._next_probe())
             timeout, since = self._plan.ready_timeout, workforce.none_ready_since
@@ -137,7 +131,7 @@ class Supervisor:
             replaced=workforce.replaced,
             renewed=workforce.renewed,
             abandoned=self._abandoned,
-            delayed=len(self._delayed),
+            delayed=self._reattempts.waiting,
             failing_creations=gate.failures,
             creation_error=gate.error,
             target=scaler.target,
@@ -199,30 +193,10 @@ class Supervisor:
         if not event.own:
             self._workforce.replace(event.seat, now)
         # The task is decided about even if the worker is unknown, because it has no other way to an outcome.
-        killing = self.phase is Phase.KILLING
-        retries = self._plan.max_retries
-        judge = after_retryable if event.own else after_unhealthy
-        verdict = judge(event.attempts, retries, once=event.once, cancelled=event.cancelled, killing=killing)
-        policy, pause = self._plan.retry, 0.0
-        if policy is not None:
-            # A stop does not wait for a pause: what fails again then is tried again at once.
-            pause = policy.pause(event.attempts, self._rng) if self.phase is Phase.RUNNING else 0.0
-            verdict = in_time(verdict, event.age + pause, policy.max_elapsed, own=event.own)
-        if verdict is Verdict.KILLED:
-            return [act.DropTask(event.task)]
-        if verdict is Verdict.TRY_AGAIN:
-            return [self._try_again(event, pause, now)]
-        return [act.FailTask(event.task, own=verdict is Verdict.ENDED)]
+        return [self._reattempts.failed(event, now, self.phase)]
 
-    def _try_again(self, event: ev.AttemptFailed, pause: float, now: float) -> act.Action:
-        if not pause:
-            return act.Requeue(event.task)
-        self._delayed.add(event.task, now + pause)
-        return act.Delay(event.task)
-
-    def _resume(self, now: float) -> list[act.Action]:
-        """Returns the actions for the tasks whose pause is over; all of them, if the manager ends."""
-        return [act.Resume(task) for task in self._delayed.take(now if self.phase is Phase.RUNNING else math.inf)]
+    def _task_snoozed(self, event: ev.TaskSnoozed, now: float) -> list[act.Action]:
+        return [self._reattempts.snoozed(event, now, self.phase)]
 
     def _worker_ended(self, event: ev.WorkerEnded, now: float) -> list[act.Action]:
         self._workforce.ended(event.seat)
@@ -269,11 +243,9 @@ class Supervisor:
 
     def _tick(self, event: ev.Tick, now: float) -> list[act.Action]:
         load = event.load
-        if self._delayed and now >= self._swept + _SWEEP:
-            self._swept = now
-            self._delayed.sweep()
-        if self._delayed:  # they need no worker yet
-            load = replace(load, queued=max(0, load.queued - len(self._delayed)))
+        self._reattempts.sweep(now)
+        if delayed := self._reattempts.waiting:  # they need no worker yet
+            load = replace(load, queued=max(0, load.queued - delayed))
         return self._scaler.tick(load, self._workforce.counts, now, decides=self._serving)
 
     def _all_blocked(self, event: ev.AllBlocked, now: float) -> list[act.Action]:
@@ -315,7 +287,7 @@ class Supervisor:
             # The running tasks first: they need the time until the deadline, and dropping takes its own. The log last:
             # until ``CancelRunning`` bars the door tasks start, and a handler of the user's may take its time.
             act.CancelRunning(),
-            *self._resume(now),  # to be dropped with the others
+            *self._reattempts.due(now, self.phase),  # to be dropped with the others
             act.DropQueued(),
             # Not only once nothing runs: whatever uses a resource of the pool destroys it itself.
             *self._pool.close(),
@@ -373,4 +345,4 @@ class Supervisor:
 
     def _late(self, event: ev.Event) -> list[act.Action]:
         """Returns the actions for an event after the end. Only a task that an abandoned worker sends back needs one."""
-        return [act.DropTask(event.task)] if isinstance(event, ev.AttemptFailed) else []
+        return [act.DropTask(event.task)] if isinstance(event, ev.AttemptFailed | ev.TaskSnoozed) else []

@@ -25,3 +25,6 @@ def attempt_failed(*, own: bool) -> str:
 
 LEFT_UNHEALTHY = "worker %s replaces its resource: %s left it unhealthy when it was cancelled"
 """A format for worker and task."""
+
+SNOOZES = "worker %s: %s snoozes for %s seconds"
+"""A format for worker, task and seconds."""

@@ -182,28 +182,40 @@ class Effects:
             worker.give_up(creating=action.error is not None)
 
     def _requeue(self, action: act.Requeue) -> None:
-        if self._count_retry(action.task):
+        if self._count_as_queued(action.task):
+            self._count_retry()
             self._driver.enqueue(action.task, Priority.HIGH)
 
     def _delay(self, action: act.Delay) -> None:
-        self._count_retry(action.task)
+        task: Any = action.task
+        if not self._count_as_queued(task, snoozed=action.snoozed):
+            return
+        if action.snoozed:
+            task._note_snooze()
+            self._driver.counters.note("snoozed")
+        else:
+            self._count_retry()
 
-    def _count_retry(self, task: Any) -> bool:
+    def _count_retry(self) -> None:
+        self._driver.counters.note("retried")
+        self._driver.hooks.retry()
+
+    def _count_as_queued(self, task: Any, *, snoozed: bool = False) -> bool:
         """Counts a task as queued again. Returns False if it has its outcome instead."""
         driver = self._driver
         error = driver.claim(task)
         if error is None:
             return False
-        # Before it counts as queued: from then on a cancellation may end it.
-        driver.remember(task, error, Verdict.TRY_AGAIN)
+        if not snoozed:
+            # Before it counts as queued: from then on a cancellation may end it.
+            driver.remember(task, error, Verdict.TRY_AGAIN)
         if not driver.returned(task):
             # Cancelled between the supervisor's verdict and this moment: as if the verdict had known of it.
             driver.remember(task, error, Verdict.ENDED)
             driver.fail_queued(task, error)
             return False
-        forget_frames(error)
-        driver.counters.note("retried")
-        driver.hooks.retry()
+        if not snoozed:
+            forget_frames(error)
         return True
 
     def _resume(self, action: act.Resume) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tasker.errors import NoRetry
+from tasker.errors import NoRetry, Snooze, TaskCancelled, TaskKilled
 
 
 def carried(error: BaseException) -> BaseException:
@@ -21,3 +21,16 @@ def carried(error: BaseException) -> BaseException:
 def starts_once(error: BaseException, *, once: bool) -> bool:
     """Returns whether a task is not to be started again after this error: it was submitted so, or says so by the error."""
     return once or issubclass(type(error), NoRetry)
+
+
+def snoozes(error: BaseException) -> bool:
+    """Returns whether the error is a task's way to give itself back for a while."""
+    return issubclass(type(error), Snooze)
+
+
+def obeyed(error: BaseException, cause: BaseException, label: str) -> TaskCancelled:
+    """Returns the cancellation that a task has obeyed by ``error``; ``cause``: why it was cancelled."""
+    kind = TaskKilled if issubclass(type(cause), TaskKilled) else TaskCancelled
+    cancellation = kind(f"{label} was cancelled: {cause}")
+    cancellation.__cause__ = error
+    return cancellation

@@ -74,4 +74,4 @@ def _waited(level: Sequence[Any], now: float) -> float:
         first = level[0]
     except IndexError:
         return 0.0
-    return 0.0 if first.attempts else max(0.0, now - first._queued_at)
+    return 0.0 if first.attempts or first._snoozes else max(0.0, now - first._queued_at)

@@ -32,7 +32,7 @@ def stats_of(engine: ReportPort) -> TaskStats:
     counters = engine.counters
     with counters.lock:  # so that tasks, resources and errors are of one moment
         flow = counters.flow()
-        resources, user_errors = _ledger(engine), counters.user_errors
+        resources, user_errors, snoozed = _ledger(engine), counters.user_errors, counters.snoozed
     view = engine.view
     ready, starting = working(list(engine.workers.values()))  # a copy: other threads may start workers meanwhile
     # A moment later than the counters; what they have as queued bounds what is shown as urgent.
@@ -55,6 +55,7 @@ def stats_of(engine: ReportPort) -> TaskStats:
         stuck_workers=view.stuck,
         resources=resources,
         delayed_tasks=view.delayed,
+        snoozed_tasks=snoozed,
         failing_creations=view.failing_creations,
         creation_error=view.creation_error,
         breaker=view.breaker.value,

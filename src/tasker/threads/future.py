@@ -90,6 +90,7 @@ class TaskFuture(StandardFuture[T]):
     _failure: BaseException | None = None
     _once: bool = False
     _history: History = ()
+    _snoozes: int = 0
 
     # Not Future.__init__: it would make a Condition, which costs more than the rest of a task. No __init__ of its own
     # either: the call would cost a tenth of ``submit``, which sets the fields itself, as ``_accepted`` does.
@@ -183,8 +184,8 @@ class TaskFuture(StandardFuture[T]):
 
     @property
     def attempts(self) -> int:
-        """The number of times that the task was started."""
-        return self._attempts
+        """The number of times that the task was started; those that ended with ``Snooze`` do not count."""
+        return self._attempts - self._snoozes
 
     @property
     def attempts_made(self) -> tuple[Attempt, ...]:
@@ -255,6 +256,10 @@ class TaskFuture(StandardFuture[T]):
         # ``pop`` is atomic. A worker that outlives the supervisor and the supervisor's last event may both get here.
         failure: BaseException | None = self.__dict__.pop("_failure", None)
         return failure
+
+    def _note_snooze(self) -> None:
+        """Has the last attempt not count."""
+        self._snoozes += 1
 
     def _was_cancelled(self, log: tuple[Any, ...] | None = None) -> bool:
         """Returns whether the task was cancelled while it ran, or has an outcome: then it must not run again."""

@@ -15,6 +15,7 @@ from typing import Any
 from tasker.context import BareContext, Context
 from tasker.control.attempts import after_error
 from tasker.control.events import PoolResourceLost
+from tasker.core.outcomes import snoozes
 from tasker.errors import TaskKilled, TaskTimeout
 from tasker.metrics.meter import BATCH, Meter
 from tasker.metrics.protocol import TaskLifecycleTimestamps
@@ -168,7 +169,8 @@ class RunTask:
 
     def _is_healthy_after(self, error: BaseException, cancelled: bool) -> bool:
         killed = cancelled and isinstance(error, TaskKilled)
-        return after_error(cancelled=cancelled, killed=killed) is not None or self._engine.hooks.healthy(error)
+        verdict = after_error(cancelled=cancelled, killed=killed, blameless=snoozes(error))
+        return verdict is not None or self._engine.hooks.healthy(error)
 
     def _record(self, call: _Call, finished: float) -> None:
         if call.started and not call.cancelled:

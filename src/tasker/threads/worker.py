@@ -14,11 +14,11 @@ from typing import Any
 
 from tasker.control import events as ev
 from tasker.control.attempts import Verdict, after_error, own_error
-from tasker.control.wording import LEFT_UNHEALTHY, attempt_failed
+from tasker.control.wording import LEFT_UNHEALTHY, SNOOZES, attempt_failed
 from tasker.control.workers import WorkerState
 from tasker.core.counters import Shard
 from tasker.core.identity import WorkerContext, WorkerName, info_of
-from tasker.core.outcomes import starts_once
+from tasker.core.outcomes import obeyed, snoozes, starts_once
 from tasker.errors import DeadlockError, TaskKilled, TaskTimeout, WorkerLost
 from tasker.logs import describe
 from tasker.metrics.protocol import TaskLifecycleTimestamps
@@ -171,6 +171,12 @@ class Worker:
         # The task obeyed its cancellation only if its context was cancelled. Any other ``CancelledError`` comes from
         # something else that it has waited for, and is an ordinary error.
         context = future._context
+        if snoozes(error):
+            cause = None if context is None else context.cause
+            if cause is None:
+                self._snooze(future, error)
+                return True
+            error = obeyed(error, cause, future.label)
         cancelled = issubclass(type(error), CancelledError) and context is not None and context.cancelled
         killed = issubclass(type(error), TaskKilled)
         blameless = blameless or issubclass(type(error), DeadlockError)
@@ -196,12 +202,20 @@ class Worker:
     def send_back(self, future: TaskFuture[Any], error: BaseException, *, own: bool = False) -> None:
         """Leaves the decision about the task to the supervisor. The task counts as running until it has decided. ``own``: the
         error is the task's own, and the resource stays in use."""
-        engine, shard = self.engine, self.shard
-        engine.log.log("warning", attempt_failed(own=own), self.name, future.label, future._attempts, describe(error))
-        future._failure = error
+        attempts, age = future.attempts, self.now() - future._queued_at
+        self.engine.log.log("warning", attempt_failed(own=own), self.name, future.label, attempts, describe(error))
         once, cancelled = starts_once(error, once=future._once), future._was_cancelled()
-        age = self.now() - future._queued_at
-        event = ev.AttemptFailed(self.seat, future, future._attempts, once, cancelled, own, age)
+        self._hand_over(future, error, ev.AttemptFailed(self.seat, future, attempts, once, cancelled, own, age))
+
+    def _snooze(self, future: TaskFuture[Any], error: Any) -> None:
+        """The same, for a task that has raised ``Snooze``."""
+        self.engine.log.log("debug", SNOOZES, self.name, future.label, error.seconds)
+        cancelled, age = future._was_cancelled(), self.now() - future._queued_at
+        self._hand_over(future, error, ev.TaskSnoozed(self.seat, future, error.seconds, cancelled, age))
+
+    def _hand_over(self, future: TaskFuture[Any], error: BaseException, event: ev.Event) -> None:
+        engine, shard = self.engine, self.shard
+        future._failure = error
         put = engine.put_event
         # From here to ``put``, which is C, nothing is called, so no signal and no asynchronous exception can strike in
         # between: a task that is counted as sent back was also reported.

@@ -199,3 +199,36 @@ def test_a_kill_resumes_all_to_drop_them() -> None:
     assert actions[:4] == [act.RefuseTasks("enough"), act.CancelRunning(), act.Resume("t"), act.DropQueued()]
     assert rig.view.phase is Phase.KILLING
     assert rig.do(failed("u")) == [act.FailTask("u", own=True)]
+
+
+def snoozed(task: str, seconds: float = 5.0, *, cancelled: bool = False, age: float = 0.0) -> ev.TaskSnoozed:
+    """A task of the first worker gives itself back."""
+    return ev.TaskSnoozed(seat(1), Task(task), seconds, cancelled, age)
+
+
+def test_a_snooze() -> None:
+    """The task is kept until its time has come, and its worker serves on."""
+    rig = Rig(1, 1).serving()
+    assert rig.do(snoozed("t")) == [act.Delay("t", snoozed=True)]
+    assert (rig.view.delayed, rig.view.ready, rig.view.replaced) == (1, 1, 0)
+    assert rig.supervisor.wakeup(rig.now) == 5.0
+    assert rig.do(ev.Wakeup(), after=4.9) == []
+    assert rig.do(ev.Wakeup(), after=0.2) == [act.Resume("t")]
+
+
+def test_a_snooze_of_no_time() -> None:
+    """It is over at once."""
+    rig = Rig(1, 1).serving()
+    assert rig.do(snoozed("t", 0.0)) == [act.Delay("t", snoozed=True), act.Resume("t")]
+
+
+def test_a_snooze_that_is_not_granted() -> None:
+    """One that was cancelled, would be too old, or comes at the end."""
+    rig = Rig(1, 1, retry=RetryPolicy(max_elapsed=9.0)).serving()
+    assert rig.do(snoozed("t", cancelled=True)) == [act.FailTask("t", own=True)]
+    assert rig.do(snoozed("t", age=4.0)) == [act.FailTask("t", own=True)]
+    assert rig.do(snoozed("t", age=3.0)) == [act.Delay("t", snoozed=True)]
+    assert act.Resume("t") in rig.do(ev.StopRequested("enough"))
+    assert rig.do(snoozed("t")) == [act.FailTask("t", own=True)]
+    rig.do(ev.KillRequested("enough"))
+    assert rig.do(snoozed("t")) == [act.DropTask("t")]

@@ -41,6 +41,10 @@ class FakeTask:
     attempts: int = 1
     queued_at: float = 0.0
     ended: bool = False
+    _snoozes: int = 0
+
+    def _note_snooze(self) -> None:
+        self._snoozes += 1
 
     def done(self) -> bool:
         """Whether it has its outcome."""

@@ -146,6 +146,19 @@ def test_delay_and_resume() -> None:
     assert carried_out(FakeDriver(), act.Resume(FakeTask(ended=True))) == []
 
 
+def test_a_snooze_is_no_retry() -> None:
+    """It is counted as what it is, here and in the task; unless the task was cancelled in the meantime."""
+    collector = RecordingCollector()
+    driver, task = FakeDriver(collector=collector), FakeTask()
+    assert carried_out(driver, act.Delay(task, snoozed=True)) == [("claim", task), ("returned", task)]
+    driver.counters.flow()
+    assert (driver.counters.snoozed, driver.counters.retried, collector.retries, task._snoozes) == (1, 0, [], 1)
+    driver.wanted = False
+    assert carried_out(driver, act.Delay(task, snoozed=True))[-1] == ("fail_queued", task, driver.failure)
+    driver.counters.flow()
+    assert (driver.counters.snoozed, task._snoozes) == (1, 1)
+
+
 def test_requeue_of_a_task_that_was_decided_already() -> None:
     """What cannot be claimed is left alone."""
     driver = FakeDriver()

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tasker import NoRetry
-from tasker.core.outcomes import carried, starts_once
+from tasker import NoRetry, Snooze, TaskCancelled, TaskKilled
+from tasker.core.outcomes import carried, obeyed, snoozes, starts_once
 
 
 class Headless(Exception):
@@ -42,3 +42,21 @@ def test_an_error_that_says_no() -> None:
     assert starts_once(OSError(), once=True)
     assert starts_once(NoRetry(), once=False)
     assert not starts_once(OSError(), once=False)
+
+
+def test_an_error_that_says_later() -> None:
+    """By its class, whatever it pretends to be."""
+    assert snoozes(Snooze(1))
+    assert not snoozes(Headless())
+
+
+@pytest.mark.parametrize(
+    ("cause", "kind"),
+    [(TaskCancelled("mine"), TaskCancelled), (TaskKilled("all"), TaskKilled), (OSError(), TaskCancelled)],
+)
+def test_a_snooze_of_a_task_that_was_cancelled(cause: Exception, kind: type[TaskCancelled]) -> None:
+    """It is how the task obeys."""
+    error = Snooze(1)
+    cancellation = obeyed(error, cause, "task #7")
+    assert (type(cancellation), str(cancellation)) == (kind, f"task #7 was cancelled: {cause}")
+    assert cancellation.__cause__ is error

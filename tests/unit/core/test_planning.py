@@ -22,6 +22,7 @@ class Waiting:
 
     _queued_at: float
     attempts: int = 0
+    _snoozes: int = 0
 
 
 def waited(*levels: list[Any], queued: int = 1) -> float:
@@ -44,6 +45,7 @@ def test_run_task_is_not_the_workers_load() -> None:
         (([Waiting(11.0)],), 0.0),
         (([Waiting(1.0, attempts=1)], [Waiting(8.0)]), 2.0),
         (([Waiting(1.0, attempts=1)],), 0.0),
+        (([Waiting(1.0, _snoozes=1)],), 0.0),
     ],
 )
 def test_the_oldest_wait(levels: Any, seconds: float) -> None:

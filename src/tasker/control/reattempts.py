@@ -1,0 +1,87 @@
+"""What becomes of a task that failed and may be tried again, or that snoozes: at once, later, or not any more."""
+
+from __future__ import annotations
+
+import math
+import random
+from typing import Any
+
+from . import actions as act
+from . import events as ev
+from .attempts import Verdict, after_retryable, after_snooze, after_unhealthy, in_time
+from .lifecycle import Phase
+from .retries import Delayed
+from .view import Plan
+
+_SWEEP = 1.0
+"""The seconds between two searches for delayed tasks that were cancelled, each of which takes O(n)."""
+
+
+class Reattempts:
+    """Decides about each of these tasks, and keeps those that wait for their time. Not thread-safe."""
+
+    def __init__(self, plan: Plan, rng: random.Random, now: float) -> None:
+        self._plan = plan
+        self._rng = rng
+        self._delayed = Delayed()
+        self._swept = now
+
+    @property
+    def waiting(self) -> int:
+        """How many tasks wait for the time of their next attempt."""
+        return len(self._delayed)
+
+    @property
+    def moment(self) -> float | None:
+        """When the first of them is due, or None."""
+        return self._delayed.moment
+
+    def failed(self, event: ev.AttemptFailed, now: float, phase: Phase) -> act.Action:
+        """Decides about a task whose attempt failed."""
+        judge = after_retryable if event.own else after_unhealthy
+        verdict = judge(
+            event.attempts,
+            self._plan.max_retries,
+            once=event.once,
+            cancelled=event.cancelled,
+            killing=phase is Phase.KILLING,
+        )
+        policy, pause = self._plan.retry, 0.0
+        if policy is not None:
+            # A stop does not wait for a pause: what fails again then is tried again at once.
+            pause = policy.pause(event.attempts, self._rng) if phase is Phase.RUNNING else 0.0
+            verdict = in_time(verdict, event.age + pause, policy.max_elapsed, own=event.own)
+        if verdict is Verdict.TRY_AGAIN and not pause:
+            return act.Requeue(event.task)
+        return self._carried_out(verdict, act.Delay(event.task), now + pause)
+
+    def snoozed(self, event: ev.TaskSnoozed, now: float, phase: Phase) -> act.Action:
+        """Decides about a task that gives itself back."""
+        policy = self._plan.retry
+        verdict = after_snooze(
+            cancelled=event.cancelled, stopping=phase is not Phase.RUNNING, killing=phase is Phase.KILLING
+        )
+        if policy is not None:
+            verdict = in_time(verdict, event.age + event.seconds, policy.max_elapsed, own=True)
+        return self._carried_out(verdict, act.Delay(event.task, snoozed=True), now + event.seconds)
+
+    def _carried_out(self, verdict: Verdict, delay: act.Delay, due: float) -> act.Action:
+        if verdict is Verdict.KILLED:
+            return act.DropTask(delay.task)
+        if verdict is Verdict.TRY_AGAIN:
+            task: Any = delay.task
+            self._delayed.add(task, due)
+            return delay
+        return act.FailTask(delay.task, own=verdict is Verdict.ENDED)
+
+    def due(self, now: float, phase: Phase) -> list[act.Action]:
+        """Returns the actions for the tasks whose pause is over; all of them, if the manager ends."""
+        if not self._delayed:
+            return []
+        return [act.Resume(task) for task in self._delayed.take(now if phase is Phase.RUNNING else math.inf)]
+
+    def sweep(self, now: float) -> None:
+        """Forgets the tasks that were cancelled while they waited, unless it did so a moment ago."""
+        if self._delayed and now >= self._swept + _SWEEP:
+            self._swept = now
+            self._delayed.sweep()
