@@ -81,7 +81,7 @@ class AsyncTaskManager(Submitting[R]):
     def _adopt(self, engine: AsyncEngine) -> None:
         self._next_number = engine.counters.numbers.taker()
         self._append_normal = engine.queue.levels[Priority.NORMAL].append
-        self._parked = engine.queue.parked
+        self._idle = engine.queue.idle
         self._thread, self._running = get_ident(), engine.loop.is_running
         self._loop, self._engine = engine.loop, engine
 

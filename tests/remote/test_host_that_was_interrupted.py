@@ -8,6 +8,7 @@ from typing import Any
 from tasker.control.lifecycle import Door
 from tasker.remote.threads_host import RemoteHost
 from tasker.remote.window import InFlightWindow
+from tasker.threads.queue import RETIRE
 
 
 def test_it_is_not_asked_to_leave() -> None:
@@ -29,9 +30,9 @@ def test_an_unhealthy_one_does_not_retire() -> None:
     engine: Any = SimpleNamespace(queue=None, door=Door.OPEN, killed=False, report=reported.append)
     sessions: Any = SimpleNamespace(options=None)
     host = RemoteHost(SimpleNamespace(name="crew-1", seat=1), engine, sessions, None)  # type: ignore[arg-type]
-    host._retiring = True
+    host._order = RETIRE
     window: Any = SimpleNamespace(in_hand=0, unhealthy=True, spent=lambda: True, take_back=lambda: None)
     window.report_spent = lambda seat: InFlightWindow.report_spent(window, seat)
     assert not host._fill(window)
     assert not reported
-    assert host._retiring, "`serve` hands it on"
+    assert host._order is RETIRE, "`serve` hands it on"

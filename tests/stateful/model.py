@@ -18,9 +18,11 @@ from tasker.control.lifecycle import Phase
 from tasker.control.supervisor import Supervisor
 from tasker.control.view import Plan
 from tasker.control.workers import WorkerState
+from tasker.core.parking import ParkingLot
 
-RETIRE = object()
+RETIRE, PARK = object(), object()
 STARTING, IDLE, BUSY, ENDING = "starting", "idle", "busy", "ending"
+PARKED, RELEASED = "parked", "released"
 GRACE = ev.StopRequested("").grace
 SERVING = (Phase.RUNNING, Phase.DRAINING)
 
@@ -80,6 +82,7 @@ class Model:
         """Workers that were abandoned."""
         self.former: list[ev.Seat] = []
         """Seats whose workers are gone."""
+        self.lot = ParkingLot()
         self.inbox: deque[ev.Event] = deque()
         self.lagging = False
         self.inline = 0
@@ -179,8 +182,13 @@ class Model:
         if self.supervisor.phase in SERVING:
             view = self.supervisor.view()
             assert not view.starting, "a worker that serves has to go while another one starts"
-            assert view.ready - self.supervisor._workforce.surplus.retiring >= self.base, "fewer than the base are left"
+            retiring = self.supervisor._workforce.surplus.retiring
+            assert view.ready + view.parked - retiring >= self.base, "fewer than the base are left"
         self.tokens.extendleft([RETIRE] * action.count)
+
+    def _do_Park(self, action: act.Park) -> None:  # noqa: N802
+        assert self.supervisor.phase is Phase.RUNNING or not action.count
+        self.tokens.extendleft([PARK] * self.lot.want(action.count))
 
     def _do_Requeue(self, action: act.Requeue) -> None:  # noqa: N802
         task = self._returned(action.task)
@@ -234,7 +242,7 @@ class Model:
         for level in self.levels:
             while level:
                 level.popleft().end("killed")
-        self.tokens = deque(token for token in self.tokens if token is RETIRE)
+        self.tokens = deque(token for token in self.tokens if token is not None)
 
     def _do_CancelRunning(self, action: act.CancelRunning) -> None:  # noqa: N802
         self.killed = True
@@ -291,9 +299,15 @@ class Model:
 
     def take(self, worker: Worker) -> None:
         """An idle worker takes a token."""
-        if self.tokens.popleft() is RETIRE:
+        token = self.tokens.popleft()
+        if token is RETIRE:
             worker.state = ENDING
             self.report(ev.WorkerRetiring(worker.seat))
+            return
+        if token is PARK:
+            if self.lot.enter(worker, lambda: setattr(worker, "state", RELEASED)):
+                worker.state = PARKED
+                self.report(ev.WorkerParked(worker.seat))
             return
         task = next(level for level in self.levels if level).popleft()
         if task.outcomes:
@@ -301,6 +315,11 @@ class Model:
         assert not (task.once and task.starts), "a once task is started a second time"
         task.starts += 1
         worker.task, worker.state = task, BUSY
+
+    def unpark(self, worker: Worker) -> None:
+        """A worker that was parked notices that it has to serve."""
+        worker.state = IDLE
+        self.report(ev.WorkerUnparked(worker.seat))
 
     def finish_task(self, worker: Worker, outcome: str) -> None:
         """The worker's task has its outcome; the worker serves on."""
@@ -366,6 +385,7 @@ class Model:
         if worker.task is not None:
             worker.task.end("worker lost")
         self.workers.pop(worker.seat, None)
+        self.lot.leave(worker)
         self.former.append(worker.seat)
         self.lost += isinstance(event, ev.WorkerDied)
         self.report(event)
@@ -389,7 +409,7 @@ class Model:
             where = places + len(running) + task.reported + self.delayed.count(task)
             assert where == 1 or (task.outcomes and where <= 1), f"{task} is in {where} places"
         waiting = sum(map(len, self.levels))
-        assert waiting == sum(token is not RETIRE for token in self.tokens)
+        assert waiting == sum(token is None for token in self.tokens)
         if self.finished:
             assert self.supervisor.phase is Phase.STOPPED
             assert not self.workers
@@ -399,9 +419,10 @@ class Model:
     def _check_agreement(self) -> None:
         """When the inbox is empty, the supervisor's table is what the workers are."""
         names = {seat: state.value for seat, state in self.supervisor.table.states.items()}
-        own = {IDLE: "ready", BUSY: "ready"}
+        own = {IDLE: "ready", BUSY: "ready", RELEASED: "parked"}
         assert names == {seat: "stuck" if w.stuck else own.get(w.state, w.state) for seat, w in self.workers.items()}
         assert self.supervisor._workforce.surplus.retiring == sum(token is RETIRE for token in self.tokens)
         view = self.supervisor.view()
         assert view.delayed == len(self.delayed)
+        assert not self.lot or PARK in self.tokens, "an order to park that no worker can find"
         assert (view.lost, view.replaced) == (self.lost, self.replaced)

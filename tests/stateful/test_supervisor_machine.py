@@ -13,7 +13,7 @@ from hypothesis import Phase as Step
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from stateful.model import BUSY, ENDING, IDLE, RETIRE, STARTING, Model, Worker
+from stateful.model import BUSY, ENDING, IDLE, PARKED, RELEASED, RETIRE, STARTING, Model, Worker
 from tasker.control import events as ev
 from tasker.control.lifecycle import Phase
 from tasker.control.retries import RetryPolicy
@@ -192,7 +192,7 @@ class SupervisorMachine(RuleBasedStateMachine):
     @rule(number=PICK)
     def worker_is_lost(self, number: int) -> None:
         """A worker dies, in whatever state."""
-        worker = self.pick(number, STARTING, IDLE, BUSY, ENDING)
+        worker = self.pick(number, STARTING, IDLE, BUSY, PARKED, RELEASED, ENDING)
         self.model.gone(worker, ev.WorkerDied(worker.seat, "boom"))
 
     @precondition(lambda self: RETIRE in self.model.tokens and some(IDLE)(self))
@@ -202,6 +202,31 @@ class SupervisorMachine(RuleBasedStateMachine):
         worker = self.pick(number, IDLE)
         self.model.tokens.remove(RETIRE)
         self.model.gone(worker, ev.WorkerDied(worker.seat, "boom", may_have_retired=True))
+
+    @precondition(some(RELEASED))
+    @rule(number=PICK)
+    def parked_worker_serves_again(self, number: int) -> None:
+        """A worker that was parked notices that it is no more."""
+        self.model.unpark(self.pick(number, RELEASED))
+
+    @precondition(
+        lambda self: self.model.supervisor.phase is Phase.RUNNING and not self.model.inbox and some(IDLE, BUSY)(self)
+    )
+    @rule(fewer=st.integers(1, 4), seconds=st.sampled_from([0.05, 1.0, 40.0]))
+    def fewer_workers_are_tried(self, fewer: int, seconds: float) -> None:
+        """A trial of fewer workers begins, as far as they are settled; it ends by itself, if nothing ends it before."""
+        model, supervisor = self.model, self.model.supervisor
+        for worker in [w for w in model.workers.values() if w.state == STARTING]:
+            model.created(worker)
+        model.deliver()
+        if model.most > 1:
+            self.resize(base=1, burst=model.most - 1)
+        view, scaler = supervisor.view(), supervisor._scaler
+        if view.starting or view.retiring or view.ready <= scaler.base or scaler.tries_fewer:
+            return
+        trials, scaler._before = scaler._trials, scaler.target
+        trials._limit, trials._probing, trials._until = max(scaler.base, view.ready - fewer), True, model.now + seconds
+        self.tick(seconds=0.0)
 
     @precondition(lambda self: self.model.refilling)
     @rule(well=st.booleans())
@@ -342,6 +367,9 @@ class SupervisorMachine(RuleBasedStateMachine):
             view = model.supervisor.view()
             assert view.ready >= view.base, "a lost base worker was not replaced"
             assert view.failing_creations == 0 or view.starting == 0
+        if model.supervisor.phase is Phase.RUNNING:
+            self.fewer_workers_are_tried(fewer=2, seconds=1.0)
+            self._take_orders()
         if self.ending == "stop":
             model.report(ev.StopRequested("the end"))
         else:
@@ -353,6 +381,13 @@ class SupervisorMachine(RuleBasedStateMachine):
         assert not model.workers
         assert not model.supervisor.table.states
         model.check()
+
+    def _take_orders(self) -> None:
+        """Idle workers find what they are asked to do."""
+        model = self.model
+        for worker in [w for w in model.workers.values() if w.state == IDLE]:
+            if model.tokens and model.tokens[0] is not None:
+                model.take(worker)
 
     def _kill_in_full_swing(self) -> None:
         """Everybody is busy, then comes a kill."""
@@ -409,7 +444,9 @@ class SupervisorMachine(RuleBasedStateMachine):
             model.fail_unhealthily(worker)
         elif worker.state == ENDING:
             model.gone(worker, ev.WorkerEnded(worker.seat))
-        elif model.tokens:
+        elif worker.state == RELEASED:
+            model.unpark(worker)
+        elif worker.state == IDLE and model.tokens:
             model.take(worker)
             model.deliver_if_prompt()
         else:

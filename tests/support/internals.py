@@ -6,6 +6,7 @@ one file.
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -72,3 +73,19 @@ def count_ticks(manager: Any) -> list[Tick]:
 
     wrap_handle(manager, record)
     return ticks
+
+
+def try_fewer_workers(manager: Any, fewer: int, seconds: float) -> None:
+    """Have the scaler try, from its next tick on, whether so few workers do as much as all of them; or end its trial."""
+    scaler = manager._engine.supervisor._scaler
+
+    def begin() -> None:
+        if not scaler.tries_fewer:
+            scaler._before = scaler.target
+        trials, now = scaler._trials, time.monotonic()
+        trials._limit, trials._until, trials._probing = fewer, now + seconds, True
+
+    # In the thread of the supervisor, between two events.
+    engine = manager._engine
+    loop = getattr(engine, "loop", None)
+    engine.soon(begin) if loop is None else loop.call_soon_threadsafe(engine.soon, begin)

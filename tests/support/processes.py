@@ -38,6 +38,7 @@ EXCEPTIONS = {
     "test_point_16_deadlock": _NO_MANAGER,
     "test_point_16_judged_later": _NO_MANAGER,
     "test_point_16_a_hook_that_waits_for_its_own_manager": _NO_MANAGER,
+    "test_a_wait_for_the_own_manager_needs_one_of_them": _NO_MANAGER,
     "test_on_destroy_that_ends_its_own_manager": _NO_MANAGER,
 }
 """What does not apply to child processes, and the reason."""

@@ -13,7 +13,7 @@ from tasker.core import tombstones
 from tasker.options import Priority
 from tasker.threads import queue as queues
 from tasker.threads.future_log import Ending
-from tasker.threads.queue import RETIRE, TaskQueue
+from tasker.threads.queue import PARK, RETIRE, TaskQueue
 from unit.futures import new
 from unit.interrupts import Moments
 
@@ -70,6 +70,20 @@ def test_retire_stands_before_what_is_queued() -> None:
     queue.put(later, HIGH)
     queue.retire(1)
     assert drain(queue) == [RETIRE, RETIRE, RETIRE, later, first]
+
+
+def test_orders_stand_before_what_is_queued() -> None:
+    """Orders to park come after those to retire and before the tokens of tasks; those that were withdrawn stay, and the lot
+    refuses the worker that finds one."""
+    queue, _ = filled([NORMAL] * 3)
+    queue.park(2)
+    queue.retire(1)
+    tokens = [queue.tokens.get_nowait() for _ in range(6)]
+    assert tokens == [RETIRE, PARK, PARK, None, None, None]
+    queue.park(1)
+    assert queue.lot.enter("a", lambda: None)
+    assert not queue.lot.enter("b", lambda: None)
+    assert queue.tokens.empty()
 
 
 def test_retire_while_workers_take() -> None:

@@ -198,6 +198,10 @@ class AsyncEngine(AsyncFutureOwner):
         """See ``Driver``."""
         self.queue.retire(count)
 
+    def park(self, count: int) -> None:
+        """See ``Driver``."""
+        self.queue.park(count)
+
     def cancel_running(self) -> None:
         """See ``Driver``."""
         try:

@@ -11,6 +11,7 @@ from tasker.config import Config
 from tasker.context import Context, RunTaskRoot
 from tasker.control import events as ev
 from tasker.control.lifecycle import Door
+from tasker.control.workers import WorkerState
 from tasker.core.counters import Counters
 from tasker.core.hooks import Hooks
 from tasker.errors import ShutdownError
@@ -138,6 +139,19 @@ class EngineForWorkers(EngineForInlineTasks, Protocol):
 
     def release_slot(self, future: AsyncTaskFuture[Any]) -> None:
         """Releases the slot of a task that no longer waits to be started."""
+
+
+class OrderedWorker(Protocol):
+    """The part of a worker that obeys orders of the queue."""
+
+    state: WorkerState
+
+    @property
+    def engine(self) -> EngineForWorkers: ...
+    @property
+    def seat(self) -> ev.Seat: ...
+    @property
+    def shard(self) -> AsyncShard: ...
 
 
 class RunnerWorker(Protocol):

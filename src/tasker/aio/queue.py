@@ -1,8 +1,8 @@
 """AsyncTaskQueue: orders tasks strictly by priority, and first in, first out at the same priority; idle workers wait
 here.
 
-There is a deque for each priority, a *level*. A worker that finds all levels empty parks on a future of the loop, and
-each task that is queued wakes one parked worker. Only the loop's thread uses it, so it needs no lock and no tokens.
+There is a deque for each priority, a *level*. A worker that finds all levels empty waits for a future of the loop, and
+each task that is queued wakes one idle worker. Only the loop's thread uses it, so it needs no lock and no tokens.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections import deque
 from typing import Any
 
 from tasker.core import tombstones
+from tasker.core.parking import ParkingLot
 from tasker.options import Priority
 
 from .future import QUEUED, AsyncTaskFuture
@@ -22,11 +23,14 @@ class AsyncTaskQueue:
 
     def __init__(self) -> None:
         self.levels: tuple[deque[AsyncTaskFuture[Any]], ...] = tuple(deque() for _ in Priority)
-        self.parked: deque[asyncio.Future[None]] = deque()
+        self.idle: deque[asyncio.Future[None]] = deque()
         self.inherited: list[AsyncTaskFuture[Any]] = []
         """In a forked child, the tasks that are the parent's."""
-        self.retiring: int = 0
-        """The number of workers that have to end, each as soon as it has no task."""
+        self.orders: int = 0
+        """The number of workers that have to end or to ask the ``ParkingLot``, each as soon as it has no task."""
+        self._retiring = 0
+        """Those that have to end."""
+        self.lot: ParkingLot = ParkingLot()
         self._tombstones = tombstones.Tombstones()
 
     def put(self, future: AsyncTaskFuture[Any], level: int) -> None:
@@ -60,17 +64,17 @@ class AsyncTaskQueue:
         self.wake()
 
     def wake(self) -> None:
-        """Wakes the worker that has been parked longest, if there is one."""
-        while self.parked:
-            waiter = self.parked.popleft()
+        """Wakes the worker that has been idle longest, if there is one."""
+        while self.idle:
+            waiter = self.idle.popleft()
             if not waiter.done():  # a cancelled one must not swallow the wakeup
                 waiter.set_result(None)
                 return
 
     def forget(self, waiter: asyncio.Future[None]) -> None:
         """Removes a worker that does not wait any more."""
-        if waiter in self.parked:
-            self.parked.remove(waiter)
+        if waiter in self.idle:
+            self.idle.remove(waiter)
 
     def set_aside(self) -> None:
         """In a forked child: has no worker take what waits for those of the parent."""
@@ -84,15 +88,26 @@ class AsyncTaskQueue:
 
     def retire(self, count: int) -> None:
         """Has ``count`` workers end: idle ones at once, otherwise those that first finish a task."""
-        self.retiring += count
+        self._retiring += count
+        self._order(count)
+
+    def park(self, count: int) -> None:
+        """Has so many workers be parked, and the others serve. As ``retire``."""
+        self._order(self.lot.want(count))
+
+    def _order(self, count: int) -> None:
+        self.orders += count
         for _ in range(count):
             self.wake()
 
-    def take_retirement(self) -> None:
-        """Counts one of the workers that have to end. Called by the worker that ends."""
-        self.retiring -= 1
+    def take_order(self) -> bool:
+        """Removes one order. Returns True if the calling worker has to end, False if it has to ask the ``ParkingLot``."""
+        self.orders -= 1
         if len(self):
             self.wake()  # this worker may have been woken for a task, which another one has to take now
+        retires = self._retiring > 0
+        self._retiring -= retires
+        return retires
 
     def discard(self, future: AsyncTaskFuture[Any]) -> None:
         """Removes a task that has ended. In a long queue it stays for a while, without its function and arguments:

@@ -42,7 +42,7 @@ class Submitting(Generic[R]):
     # Looked up once, because ``submit`` needs them for each task.
     _next_number: Callable[[], int]
     _append_normal: Callable[[AsyncTaskFuture[Any]], None]
-    _parked: deque[asyncio.Future[None]]
+    _idle: deque[asyncio.Future[None]]
     _running: Callable[[], bool]
     _thread: int
 
@@ -128,7 +128,7 @@ class Submitting(Generic[R]):
             extra.once, extra.callback = once, callback
         # Last: a task in the queue has all its fields.
         append(future)
-        if self._parked:
+        if self._idle:
             engine.queue.wake()
         # A task that is more urgent than some that were sent ahead must not wait behind them.
         if priority is not _NORMAL and engine.backend is not None:

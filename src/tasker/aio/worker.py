@@ -29,13 +29,14 @@ from .attempts import AttemptEnds
 from .cancellation import absorb, is_struck, unusable
 from .counters import AsyncShard
 from .loop_end import outlasting_loop_end
+from .parking import obey_order
 from .ports import EngineForWorkers
 from .tasks import start_task
 from .upkeep import AsyncUpkeep
 from .user_functions import FunctionCaller
 from .wait_detection import awaited_by
 from .wait_refusal import without_own
-from .worker_loop import FAILED, PARK, PAUSE, PLAIN, SWITCH, TEND, RunnerRequest, TaskRunner
+from .worker_loop import FAILED, IDLE, ORDER, PAUSE, PLAIN, SWITCH, TEND, RunnerRequest, TaskRunner
 
 
 class AsyncWorker(AttemptEnds):
@@ -162,8 +163,8 @@ class AsyncWorker(AttemptEnds):
     ) -> bool:
         """Does what the runner requests. Returns False if the worker has to end."""
         keep_serving, turns = True, self.engine.turns
-        if request is PARK:
-            await self._park()
+        if request is IDLE:
+            await self._wait_idle()
             keep_serving = self.upkeep is None or self.upkeep.before_task()
             runner.until = await turns.slice()
         elif request is PAUSE:
@@ -185,9 +186,9 @@ class AsyncWorker(AttemptEnds):
             finally:
                 del error  # its traceback holds frames of this worker
             keep_serving = keep_serving and await self._tend()
-        else:
-            self.engine.report(ev.WorkerRetiring(self.seat))
-            keep_serving = False
+        elif request is ORDER:
+            keep_serving = await obey_order(self)
+            runner.until = await turns.slice()
         if keep_serving and not await self._absorb():
             raise unusable(self.name)
         return keep_serving
@@ -244,11 +245,11 @@ class AsyncWorker(AttemptEnds):
 
     # -- the loop and its cancellations ---------------------------------------------------------------------------
 
-    async def _park(self) -> None:
+    async def _wait_idle(self) -> None:
         """Waits until there may be something to do."""
         self.shard.flush()
         waiter = self.engine.loop.create_future()
-        self.engine.queue.parked.append(waiter)
+        self.engine.queue.idle.append(waiter)
         try:
             await waiter
         except asyncio.CancelledError:  # what is left of it, the caller clears

@@ -42,15 +42,15 @@ class RunnerRequest(Enum):
     """A request of a runner to its worker."""
 
     SWITCH = "resume the generator in TaskRunner.variables, the context of the next task"
-    PARK = "resume the generator when there may be a task in the queue"
+    IDLE = "resume the generator when there may be a task in the queue"
     PAUSE = "let the loop run other tasks, and clear what is left of a cancellation"
     PLAIN = "run the current task, which is not a coroutine function"
     TEND = "see to the resource between two tasks"
     FAILED = "handle TaskRunner.error, which the current task raised"
-    RETIRE = "end"
+    ORDER = "obey an order of the queue"
 
 
-SWITCH, PARK, PAUSE, PLAIN, TEND, FAILED, RETIRE = RunnerRequest
+SWITCH, IDLE, PAUSE, PLAIN, TEND, FAILED, ORDER = RunnerRequest
 
 
 def _request_for(task: Any) -> RunnerRequest:
@@ -104,9 +104,11 @@ class TaskRunner:
             if engine.door and not (high or normal or low):
                 engine.check_drained()
             # Before a task is taken: surplus workers end although tasks are waiting.
-            if queue.retiring:
-                queue.take_retirement()
-                yield RETIRE
+            if queue.orders:
+                known = None
+                yield ORDER
+                now, until = clock(), self.until
+                continue
             if high:
                 future = high.popleft()
             elif normal:
@@ -115,7 +117,7 @@ class TaskRunner:
                 future = low.popleft()
             else:
                 known = None  # an idle worker must not keep the function alive
-                yield PARK
+                yield IDLE
                 now, until = clock(), self.until
                 continue
             if future._stage != QUEUED:  # ended in the queue, and not discarded

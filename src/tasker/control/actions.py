@@ -23,6 +23,14 @@ class Retire:
 
 
 @dataclass(frozen=True, slots=True)
+class Park:
+    """Let ``count`` workers be parked from now on, those that are parked already included: the others serve. A parked worker
+    keeps its resource and takes no tasks; idle ones are parked at once, others as soon as they have finished a task."""
+
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class MarkSurplus:
     """Let a worker that starts end as soon as its resource is made, without serving; or, if ``surplus`` is False, let it
     serve after all."""
@@ -146,6 +154,7 @@ class Log:
 Action = (
     StartWorker
     | Retire
+    | Park
     | MarkSurplus
     | GiveUp
     | Requeue

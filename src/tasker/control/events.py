@@ -70,6 +70,20 @@ class WorkerRetiring:
 
 
 @dataclass(frozen=True, slots=True)
+class WorkerParked:
+    """The worker obeys a ``Park``: it keeps its resource and takes no tasks."""
+
+    seat: Seat
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerUnparked:
+    """A worker that was parked takes tasks again."""
+
+    seat: Seat
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerWorn:
     """The worker has reached a limit of recycling and is about to destroy its resource, which is healthy."""
 
@@ -225,6 +239,8 @@ Event = (
     | WorkerDropped
     | CreationFailed
     | WorkerRetiring
+    | WorkerParked
+    | WorkerUnparked
     | WorkerWorn
     | WorkerUnhealthy
     | AttemptFailed

@@ -61,22 +61,37 @@ class Scaler:
         """The greatest number of workers that the target can reach."""
         return self.base if self._policy is None else self.most
 
+    @property
+    def tries_fewer(self) -> bool:
+        """Whether it is being tried whether fewer workers do as much, so that none should end for it."""
+        return self._trials.probing and self.target > 0
+
     def start(self, now: float) -> None:
         """Sets the target to the base."""
         self._change(self.base, "start", f"{self.base} base workers", now)
+
+    def end_trial(self, now: float) -> list[act.Action]:
+        """Ends a trial of fewer workers without a result: all that were there before are wanted again."""
+        if not self.tries_fewer:
+            return []
+        self._trials.forget()
+        target = self._within(max(self.target, self._before))
+        return self._aim(target, "policy", "no fewer workers are tried during a stop", now)
 
     def end(self, cause: Cause, why: str, now: float) -> None:
         """Sets the target to 0."""
         self._change(0, cause, why, now)
 
-    def tick(self, load: Load, pool: WorkerCounts, now: float, *, decides: bool) -> list[act.Action]:
-        """Records the load and, if ``decides``, asks the policy."""
+    def tick(
+        self, load: Load, pool: WorkerCounts, now: float, *, decides: bool, tries: bool = True
+    ) -> list[act.Action]:
+        """Records the load and, if ``decides``, asks the policy. ``tries``: whether a trial of fewer workers may begin."""
         creation_time = self.clock.seconds(now)
         # Measured at every tick, whether or not anything is decided: gaps would look like a load that stopped.
         self._demand.sample(now, load)
         # Whatever starts or is about to end changes the throughput that a trial compares, and a pool that is not
         # complete is no pool to take workers from.
-        settled = not pool.starting and not pool.retiring
+        settled = tries and not pool.starting and not pool.retiring
         usual, trials = self._demand.usual, self._trials
         counts = usual.seconds >= _COUNTS[0] and usual.completion_rate * usual.seconds >= _COUNTS[1]
         service = usual.service_time if counts else None

@@ -57,6 +57,8 @@ class Supervisor:
             ev.WorkerDropped: self._worker_dropped,
             ev.CreationFailed: self._creation_failed,
             ev.WorkerRetiring: self._worker_retiring,
+            ev.WorkerParked: self._worker_parked,
+            ev.WorkerUnparked: self._worker_unparked,
             ev.WorkerWorn: self._worker_worn,
             ev.WorkerUnhealthy: self._worker_unhealthy,
             ev.AttemptFailed: self._attempt_failed,
@@ -123,6 +125,7 @@ class Supervisor:
             ready=self.table.count(_READY),
             ending=self.table.count(_ENDING) + surplus.dropped,
             stuck=self.table.count(WorkerState.STUCK),
+            parked=self.table.count(WorkerState.PARKED),
             retiring=surplus.retiring,
             base=scaler.base,
             most=scaler.most,
@@ -179,6 +182,14 @@ class Supervisor:
     def _worker_retiring(self, event: ev.WorkerRetiring, now: float) -> list[act.Action]:
         self._workforce.surplus.obeyed()
         self._workforce.begin_ending(event.seat, now)
+        return []
+
+    def _worker_parked(self, event: ev.WorkerParked, now: float) -> list[act.Action]:
+        self._workforce.park(event.seat, now)
+        return []
+
+    def _worker_unparked(self, event: ev.WorkerUnparked, now: float) -> list[act.Action]:
+        self._workforce.unpark(event.seat)
         return []
 
     def _worker_worn(self, event: ev.WorkerWorn, now: float) -> list[act.Action]:
@@ -246,10 +257,11 @@ class Supervisor:
         self._reattempts.sweep(now)
         if delayed := self._reattempts.waiting:  # they need no worker yet
             load = replace(load, queued=max(0, load.queued - delayed))
-        return self._scaler.tick(load, self._workforce.counts, now, decides=self._serving)
+        running = self.phase is Phase.RUNNING
+        return self._scaler.tick(load, self._workforce.counts, now, decides=self._serving, tries=running)
 
     def _all_blocked(self, event: ev.AllBlocked, now: float) -> list[act.Action]:
-        living = self._workforce.staying
+        living = self._workforce.staying - self.table.count(WorkerState.PARKED)
         # A worker that was started since the report may run the awaited task.
         if not self._serving or event.workers < living:
             return []
@@ -271,7 +283,11 @@ class Supervisor:
             self._deadline.shorten(event.deadline)
         if not first:
             return []
-        return [act.RefuseTasks(event.reason), act.Log("info", "stopping: %s", (event.reason,))]
+        return [
+            *self._scaler.end_trial(now),
+            act.RefuseTasks(event.reason),
+            act.Log("info", "stopping: %s", (event.reason,)),
+        ]
 
     def _kill(self, event: ev.KillRequested, now: float) -> list[act.Action]:
         first = self.phase is not Phase.KILLING
@@ -322,7 +338,8 @@ class Supervisor:
         # Idle workers are abandoned like the others, but can end. They have not been retired yet if the deadline has already
         # passed when the kill arrives; nor has a worker that began to serve in the moment in which it was to be dropped.
         # And so has a stuck one that had its resource in the moment in which it was given up.
-        not_retired = self.table.count(_STARTING, _READY, WorkerState.STUCK) - self._workforce.surplus.retiring
+        states = (_STARTING, _READY, WorkerState.PARKED, WorkerState.STUCK)
+        not_retired = self.table.count(*states) - self._workforce.surplus.retiring
         left = self._workforce.abandon()
         self._abandoned += len(left)
         self._nothing_runs = True

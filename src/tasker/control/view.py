@@ -62,6 +62,8 @@ class View:
     abandoned: int
     stuck: int
     """Workers that have been making or destroying their resource for too long."""
+    parked: int
+    """Workers that keep their resource and take no tasks, while it is tried whether fewer do as much."""
     delayed: int
     """Tasks that wait for the time of their next attempt."""
     failing_creations: int

@@ -15,6 +15,8 @@ class WorkerState(enum.Enum):
     """It is making its resource."""
     READY = "ready"
     """It serves the queue."""
+    PARKED = "parked"
+    """It keeps its resource and takes no tasks, because it is tried whether fewer workers do as much."""
     ENDING = "ending"
     """It is destroying its resource."""
     STUCK = "stuck"
@@ -27,6 +29,8 @@ class WorkerMove(enum.Enum):
     CREATED = "created"
     DROPPED = "dropped"
     CREATION_FAILED = "creation failed"
+    PARKED = "parked"
+    UNPARKED = "unparked"
     BEGAN_ENDING = "began ending"
     GIVEN_UP = "given up"
     ENDED = "ended"
@@ -43,6 +47,9 @@ WORKER_MOVES: dict[tuple[WorkerState, WorkerMove], WorkerState | None] = {
     (WorkerState.STARTING, WorkerMove.GIVEN_UP): WorkerState.STUCK,
     (WorkerState.READY, WorkerMove.BEGAN_ENDING): WorkerState.ENDING,
     (WorkerState.READY, WorkerMove.LOST): GONE,
+    (WorkerState.READY, WorkerMove.PARKED): WorkerState.PARKED,
+    (WorkerState.PARKED, WorkerMove.UNPARKED): WorkerState.READY,
+    (WorkerState.PARKED, WorkerMove.LOST): GONE,
     (WorkerState.ENDING, WorkerMove.ENDED): GONE,
     (WorkerState.ENDING, WorkerMove.LOST): GONE,
     (WorkerState.ENDING, WorkerMove.GIVEN_UP): WorkerState.STUCK,

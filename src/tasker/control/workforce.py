@@ -13,12 +13,14 @@ from . import actions as act
 from .creation import CreationGate, recovered
 from .events import Seat
 from .overdue import Overdue
+from .parking import Parking
 from .scaler import Scaler, WorkerCounts
 from .surplus import Surplus
 from .view import Plan
 from .workers import WorkerMove, WorkersTable, WorkerState
 
 _STARTING, _READY, _ENDING, _STUCK = WorkerState.STARTING, WorkerState.READY, WorkerState.ENDING, WorkerState.STUCK
+_PARKED = WorkerState.PARKED
 _DRAIN_TRIES = 5
 """The rounds of creations that have to fail in a row before a stop gives up the queued tasks."""
 
@@ -29,6 +31,7 @@ class Workforce:
     def __init__(self, plan: Plan, scaler: Scaler, gate: CreationGate, now: float) -> None:
         self.table: WorkersTable = WorkersTable()
         self.surplus: Surplus = Surplus()
+        self._parking = Parking()
         self.gate: CreationGate = gate
         self.none_ready_since: float | None = now
         """Since when no worker has been ready; None if one is."""
@@ -86,6 +89,16 @@ class Workforce:
         self._note_readiness(now)
         return True
 
+    def park(self, seat: Seat, now: float) -> None:
+        """A ready worker takes no tasks for the time being."""
+        self.table.move(seat, WorkerMove.PARKED)
+        self._note_readiness(now)
+
+    def unpark(self, seat: Seat) -> None:
+        """A parked worker takes tasks again."""
+        if self.table.move(seat, WorkerMove.UNPARKED):
+            self.none_ready_since = None
+
     def replace(self, seat: Seat, now: float) -> None:
         """A worker is about to destroy its resource, which is unhealthy."""
         if self.begin_ending(seat, now):
@@ -133,7 +146,7 @@ class Workforce:
     @property
     def wedged(self) -> bool:
         """Whether as many workers are stuck as the maximum allows, so that none can be made until one of them returns."""
-        return not self.table.count(_STARTING, _READY, _ENDING) and self._room() <= 0
+        return not self.table.count(_STARTING, _READY, _PARKED, _ENDING) and self._room() <= 0
 
     def give_up(self, now: float) -> list[act.Action]:
         """Returns the actions for the workers that have just become stuck."""
@@ -178,8 +191,8 @@ class Workforce:
 
     @property
     def staying(self) -> int:
-        """How many start or serve and do not have to go."""
-        return self.table.count(_STARTING, _READY) - self.surplus.leaving
+        """How many start, serve or are parked, and do not have to go."""
+        return self.table.count(_STARTING, _READY, _PARKED) - self.surplus.leaving
 
     @property
     def gives_up_queued(self) -> bool:
@@ -191,7 +204,10 @@ class Workforce:
         """Returns the actions that bring the number of workers to the target, as far as possible now; if not ``serving``,
         none is started. ``under_way``: the resources that are being made now, for workers or ``run_task``."""
         surplus = self.staying - self._scaler.target
-        actions = self.surplus.settle(surplus, self.table.seats(_STARTING)) if surplus else []
+        if surplus > 0 and serving and self._scaler.tries_fewer:
+            return self._parking.settle(surplus)
+        actions = self._parking.settle(0)  # first: a worker that has to retire may be one of them
+        actions += self.surplus.settle(surplus, self.table.seats(_STARTING)) if surplus else []
         if surplus > 0 or not serving:
             return actions
         return actions + [self._start(now) for _ in range(self.gate.allowed(now, self.missing(), under_way))]
@@ -210,7 +226,7 @@ class Workforce:
     def _room(self) -> int:
         # An ending worker still has its resource, so it counts against the maximum.
         not_replaced = max(0, self.table.count(_STUCK) - self._replaceable)
-        room = self._scaler.most - self.table.count(_STARTING, _READY, _ENDING) - not_replaced
+        room = self._scaler.most - self.table.count(_STARTING, _READY, _PARKED, _ENDING) - not_replaced
         return room if self._slots is None else min(room, self._slots - len(self.table.states))
 
     def may_grow(self, *, serving: bool, draining: bool) -> bool:
@@ -220,7 +236,7 @@ class Workforce:
         # A worker that has to retire, but runs a task that waits, keeps its resource until then. One that is to be dropped
         # when it has started is kept as soon as it is needed.
         present = self.table.count(_STARTING, _READY) - self.surplus.dropped
-        # A stuck worker may return, as an ending one ends.
+        # A stuck worker may return, as an ending one ends; a parked one serves again as soon as it is needed.
         return present - self.surplus.retiring < self._scaler.limit and present < self._scaler.most
 
     def check(self, *, serving: bool) -> None:

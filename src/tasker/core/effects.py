@@ -60,6 +60,10 @@ class Driver(Protocol):
     def retire(self, count: int) -> None:
         """Lets ``count`` idle workers end."""
 
+    def park(self, count: int) -> None:
+        """Has so many workers in all be parked, and the others serve. A worker reports ``WorkerParked`` and, later,
+        ``WorkerUnparked``."""
+
     def left(self, worker: Any) -> None:
         """A worker was stopped by force and is about to end; the end of the manager waits for it."""
 
@@ -140,6 +144,7 @@ class Effects:
         self._table: dict[type, Callable[[Any], None]] = {
             act.StartWorker: lambda action: driver.start_worker(action.seat),
             act.Retire: lambda action: driver.retire(action.count),
+            act.Park: lambda action: driver.park(action.count),
             act.MarkSurplus: self._mark_surplus,
             act.GiveUp: self._give_up,
             act.Requeue: self._requeue,

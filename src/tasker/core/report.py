@@ -53,6 +53,7 @@ def stats_of(engine: ReportPort) -> TaskStats:
         renewed_workers=view.renewed,
         abandoned_workers=view.abandoned - engine.shutdown_counts.cut_off,
         stuck_workers=view.stuck,
+        parked_workers=view.parked,
         resources=resources,
         delayed_tasks=view.delayed,
         snoozed_tasks=snoozed,

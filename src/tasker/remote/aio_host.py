@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from tasker.aio.loop_end import outlasting_loop_end
 from tasker.aio.own_thread import OwnThread
+from tasker.aio.parking import obey_order
 from tasker.aio.ports import EngineForWorkers
 from tasker.aio.queue import AsyncTaskQueue
 from tasker.aio.worker import AsyncWorker
@@ -155,7 +156,7 @@ class AsyncRemoteHost:
         self._session = AsyncSession(engine, sessions, name, self._wake)
         self.window: AsyncWindow | None = None
         """While it serves."""
-        self._parked: asyncio.Future[None] | None = None
+        self._idle: asyncio.Future[None] | None = None
 
     async def create(self, worker: WorkerInfo) -> None:
         """Makes the resource; raises what the user's function raises."""
@@ -214,7 +215,7 @@ class AsyncRemoteHost:
                 window.report_spent(self._worker.seat)
                 return False
         wanted = window.room()
-        if not wanted or (queue.retiring and window.in_hand):
+        if not wanted or (queue.orders and window.in_hand):
             return True
         if not window.in_hand:
             if not await self._until_task(window, reader):
@@ -230,29 +231,30 @@ class AsyncRemoteHost:
     async def _until_task(self, window: AsyncWindow, reader: AsyncReader) -> bool:
         """Waits for a task. False: this worker is to retire."""
         queue = self._queue
-        while queue.retiring or not len(queue):
-            if queue.retiring:
-                queue.take_retirement()
-                self._engine.report(ev.WorkerRetiring(self._worker.seat))
+        while queue.orders or not len(queue):
+            if not queue.orders:
+                await self._wait_idle(window, reader)
+            elif not await obey_order(self._worker, gone=reader.at_end):
                 return False
-            await self._park(window, reader)
+            elif reader.at_end():
+                raise EOFError
         return True
 
-    async def _park(self, window: AsyncWindow, reader: AsyncReader) -> None:
+    async def _wait_idle(self, window: AsyncWindow, reader: AsyncReader) -> None:
         """Waits until there may be a task; ``EOFError`` if the session dies meanwhile."""
         worker, queue = self._worker, self._queue
         window.check_drained()
         worker.shard.flush()
         if reader.at_end():
             raise EOFError
-        self._parked = waiter = self._engine.loop.create_future()
-        queue.parked.append(waiter)
+        self._idle = waiter = self._engine.loop.create_future()
+        queue.idle.append(waiter)
         try:
             await waiter
         except asyncio.CancelledError:
             await worker._absorb()
         finally:
-            self._parked = None
+            self._idle = None
             queue.forget(waiter)
         if reader.at_end():
             if len(queue):
@@ -260,8 +262,9 @@ class AsyncRemoteHost:
             raise EOFError
 
     def _wake(self) -> None:
-        if self._parked is not None and not self._parked.done():
-            self._parked.set_result(None)
+        if self._idle is not None and not self._idle.done():
+            self._idle.set_result(None)
+        self._queue.lot.leave(self._worker)
 
     async def _after_exit(self, window: AsyncWindow, fault: BaseException | None = None) -> ev.Event:
         """Sees to the tasks of a session that has ended without having been asked to, or was ended after a fault of this

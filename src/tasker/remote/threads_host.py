@@ -18,8 +18,9 @@ from tasker.control.lifecycle import Door
 from tasker.errors import WorkerLost
 from tasker.threads.future import TaskFuture
 from tasker.threads.host import HostDied
+from tasker.threads.parking import stay
 from tasker.threads.ports import HostedWorker
-from tasker.threads.queue import RETIRE, TaskQueue
+from tasker.threads.queue import PARK, TaskQueue
 
 from .events import destruction, made
 from .ports import BackendEngine
@@ -42,8 +43,8 @@ class RemoteHost:
         self._session: Session | None = None
         self.window: ThreadsWindow | None = None
         """While it serves."""
-        self._retiring = False
-        """Whether it has taken a ``RETIRE`` and tasks are in flight."""
+        self._order: object = None
+        """The ``RETIRE`` or ``PARK`` that it has taken while tasks are in flight."""
         self._dead = False
         self._destroyed = False
         self._killed = False
@@ -58,9 +59,7 @@ class RemoteHost:
     def create(self) -> None:
         """See ``Host``."""
         # The session's end is reported in another thread. If this worker waits for tasks then, it has to be woken.
-        self._session = session = self._sessions.open(
-            self._worker.name, lambda: self._wakeup.wake(self), self._worker.root.info
-        )
+        self._session = session = self._sessions.open(self._worker.name, self._wake, self._worker.root.info)
         # ``kill`` sets the one and then looks at the other; here it is the other way round.
         if self._killed:
             session.kill()
@@ -85,13 +84,13 @@ class RemoteHost:
             self._after_exit(session, window)
         except BaseException as fault:  # no memory, or a fault of ours
             session.kill()
-            self._retiring = False  # the supervisor has it from ``WorkerDied.may_have_retired``
+            self._order = None  # the supervisor has it from ``WorkerDied.may_have_retired``
             self._after_exit(session, window, fault)
             raise
         finally:
             self.window = None
-            if self._retiring:  # the session ended for another reason, so another worker has to retire
-                self._engine.soon(partial(self._queue.retire, 1))
+            if self._order is not None:  # the session ended for another reason, so the order is for another worker
+                self._engine.soon(partial(self._queue.orders_first, self._order, 1))
             self._destroyed = window.destroyed
 
     def destroy(self) -> None:
@@ -122,6 +121,11 @@ class RemoteHost:
             session.kill()
         return True
 
+    def _wake(self) -> None:
+        """In the thread that has noticed the end of the session."""
+        self._wakeup.wake(self)
+        self._queue.lot.leave(self._worker)
+
     # -- tasks ----------------------------------------------------------------------------------------------------
 
     def _fill(self, window: ThreadsWindow) -> bool:
@@ -130,10 +134,13 @@ class RemoteHost:
             return False
         # Not where it is unhealthy: then the supervisor knows by the failed attempt that this worker ends, and another
         # one has to retire.
-        if self._retiring and not window.in_hand and not window.unhealthy:
-            self._retiring = False
-            self._engine.report(ev.WorkerRetiring(self._worker.seat))
-            return False
+        if self._order is not None and not window.in_hand and not window.unhealthy:
+            order, self._order = self._order, None
+            if order is PARK:
+                stay(self._worker, gone=self.session_dead)
+            else:
+                self._engine.report(ev.WorkerRetiring(self._worker.seat))
+                return False
         spent = window.spent()
         if spent or self._engine.killed:
             window.take_back()
@@ -142,7 +149,7 @@ class RemoteHost:
             if spent:
                 window.report_spent(self._worker.seat)
                 return False
-        wanted = 0 if self._retiring else window.room()
+        wanted = window.room() if self._order is None else 0
         taken = self._take(window, wanted)
         if taken:
             window.send(taken)
@@ -153,15 +160,15 @@ class RemoteHost:
         taken: list[tuple[TaskFuture[Any], int]] = []
         if wanted and not window.in_hand:
             token = self._wakeup.next_token(self)
-            self._retiring = token is RETIRE
-            if self._retiring:
+            if token is not None:
+                self._order = token
                 return taken
             if window.spent():  # too old by now: this task is for another worker
                 self._queue.tokens.put(token)
                 return taken
             taken = self._queue.take_for_token()
         if wanted > len(taken):
-            more, self._retiring = self._queue.take_some(wanted - len(taken))
+            more, self._order = self._queue.take_some(wanted - len(taken))
             taken += more
         return taken
 

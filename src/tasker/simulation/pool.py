@@ -86,6 +86,9 @@ class SimulatedPool:
         """The number of tasks that have arrived."""
         self._retirements: deque[float] = deque()
         """The moments of ``Retire`` actions that no worker has taken yet."""
+        self._parkings: deque[float] = deque()
+        """The same of ``Park`` actions."""
+        self._parked: list[ev.Seat] = []
         self._surplus: set[ev.Seat] = set()
         """The starting workers that end as soon as they have their resource."""
         self._event_list: list[_ScheduledEvent] = []
@@ -103,6 +106,7 @@ class SimulatedPool:
         self._carry_out: dict[type, Callable[[Any, float], None]] = {
             act.StartWorker: self._start_worker,
             act.Retire: self._retire,
+            act.Park: self._park,
             act.MarkSurplus: self._mark_surplus,
             act.FailQueued: self._fail_queued,
             act.Finish: self._finish,
@@ -117,10 +121,10 @@ class SimulatedPool:
         while not self._finished:
             now = min(moment for moment in self._moments(now, next_tick) if moment is not None)
             # The data plane first: tasks that start before the event must find the workers as they are before it.
-            retired = self._serve(now)
-            if retired is not None:
-                now = retired  # earlier than the event, which stays in the list
-                self._retired(now)
+            obeyed = self._serve(now)
+            if obeyed is not None:
+                now = obeyed  # earlier than the event, which stays in the list
+                self._obey(now)
             elif self._event_list and self._event_list[0].time <= now:
                 self._handle(heapq.heappop(self._event_list).event, now)
             elif not self._stopping and now >= self._duration:
@@ -150,15 +154,15 @@ class SimulatedPool:
     # -- the data plane -------------------------------------------------------------------------------------------
 
     def _serve(self, until: float) -> float | None:
-        """Starts all tasks that start before ``until``. If a worker takes a ``Retire`` before, returns its moment."""
-        free = self._free
-        if self._retirements and free:
+        """Starts all tasks that start before ``until``. If a worker takes a ``Retire`` or ``Park`` before, returns its
+        moment."""
+        free, orders = self._free, self._retirements or self._parkings
+        if orders and free:
             # The first worker that is free takes it, before any task that waits, as in the engines.
-            moment = max(self._retirements[0], free[0])
+            moment = max(orders[0], free[0])
             if moment >= until:
                 return None  # no task starts before that moment, as no worker is free until then
             heapq.heappop(free)
-            self._retirements.popleft()
             return moment
         if free:
             self._start_tasks(until)
@@ -251,7 +255,7 @@ class SimulatedPool:
             self._step(ev.WorkerDropped(event.seat), now)
             self._schedule(self._creation.destroy_time, ev.WorkerEnded(event.seat), now)
             return
-        if isinstance(event, ev.WorkerReady):
+        if isinstance(event, ev.WorkerReady | ev.WorkerUnparked):
             heapq.heappush(self._free, now)
             self._seats.append(event.seat)
         elif isinstance(event, ev.CreationFailed):
@@ -259,8 +263,15 @@ class SimulatedPool:
             self._surplus.discard(event.seat)
         self._step(event, now)
 
-    def _retired(self, now: float) -> None:
+    def _obey(self, now: float) -> None:
+        """A worker takes the first ``Retire`` or ``Park``."""
         seat = self._seats.pop()  # any: workers are alike
+        if not self._retirements:
+            self._parkings.popleft()
+            self._parked.append(seat)
+            self._step(ev.WorkerParked(seat), now)
+            return
+        self._retirements.popleft()
         self._step(ev.WorkerRetiring(seat), now)
         self._schedule(self._creation.destroy_time, ev.WorkerEnded(seat), now)
 
@@ -276,6 +287,13 @@ class SimulatedPool:
 
     def _retire(self, action: act.Retire, now: float) -> None:
         self._retirements.extend([now] * action.count)
+
+    def _park(self, action: act.Park, now: float) -> None:
+        while self._parkings and len(self._parked) + len(self._parkings) > action.count:
+            self._parkings.pop()
+        while len(self._parked) > action.count:
+            self._schedule(0.0, ev.WorkerUnparked(self._parked.pop()), now)
+        self._parkings.extend([now] * (action.count - len(self._parked) - len(self._parkings)))
 
     def _mark_surplus(self, action: act.MarkSurplus, now: float) -> None:
         if action.surplus:

@@ -82,6 +82,9 @@ class InlineDriver(FutureOwner, abc.ABC):
         """See ``Driver``."""
         self._due_retirements += count
 
+    def park(self, count: int) -> None:
+        """See ``Driver``. Never called: nothing is tried without ticks."""
+
     # -- the pool of run_task -------------------------------------------------------------------------------------
 
     @property

@@ -214,6 +214,10 @@ class Engine(FutureOwner):
         """See ``Driver``."""
         self.queue.retire(count)
 
+    def park(self, count: int) -> None:
+        """See ``Driver``."""
+        self.queue.park(count)
+
     # -- the pool of run_task -------------------------------------------------------------------------------------
 
     @property

@@ -9,6 +9,7 @@ from tasker.config import Config
 from tasker.context import Context, RunTaskRoot
 from tasker.control import events as ev
 from tasker.control.lifecycle import Door
+from tasker.control.workers import WorkerState
 from tasker.core.counters import Counters, Shard
 from tasker.core.flag import Flag
 from tasker.core.hooks import Hooks
@@ -123,6 +124,8 @@ class ThreadEngineForWorkers(ThreadEngineForTasks, Protocol):
 
 class HostedWorker(Protocol):
     """The part of a worker that its host uses."""
+
+    state: WorkerState
 
     @property
     def engine(self) -> ThreadEngineForWorkers: ...

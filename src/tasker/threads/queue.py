@@ -2,7 +2,8 @@
 
 There is a deque for each priority, a *level*. ``tokens`` holds one token for each task in a level. A worker blocks on
 ``tokens``, which ``SimpleQueue`` does in C; with the token it takes the first task of the most urgent level, which is
-not necessarily the task that the token was put for. A worker that takes the token ``RETIRE`` ends.
+not necessarily the task that the token was put for. Tokens of other kinds are orders: a worker that takes ``RETIRE`` ends,
+and one that takes ``PARK`` asks the ``ParkingLot``.
 
 Atomic without the GIL: ``deque.append``, ``deque.popleft``, ``SimpleQueue.put`` and ``get``, each on its own object.
 
@@ -17,16 +18,18 @@ import itertools
 import queue
 from collections import deque
 from collections.abc import Callable, Iterator
-from functools import partial
 from typing import Any
 
 from tasker.core import tombstones
+from tasker.core.parking import ParkingLot
 from tasker.options import Priority
 
 from .future import TaskFuture
 
 RETIRE = object()
 """A token: ends the worker that takes it."""
+PARK = object()
+"""A token: parks the worker that takes it, if that is still wanted."""
 CHECK_SESSION = object()
 """A token: wakes the worker whose resource has died in its process, see ``remote.targeted_wakeup``."""
 _FRONT = 1_000
@@ -41,6 +44,7 @@ class TaskQueue:
     def __init__(self) -> None:
         self.tokens: queue.SimpleQueue[object] = queue.SimpleQueue()
         self.levels: tuple[deque[TaskFuture[Any]], ...] = tuple(deque() for _ in Priority)
+        self.lot: ParkingLot = ParkingLot()
         self._tombstones = tombstones.Tombstones()
 
     def put(self, future: TaskFuture[Any], level: int) -> None:
@@ -72,17 +76,17 @@ class TaskQueue:
                     continue
         return []
 
-    def take_some(self, most: int) -> tuple[list[tuple[TaskFuture[Any], int]], bool]:
-        """Removes and returns up to ``most`` tasks with their levels, without waiting. Returns also whether the last
-        token was a ``RETIRE``, which the caller then has to obey."""
+    def take_some(self, most: int) -> tuple[list[tuple[TaskFuture[Any], int]], object]:
+        """Removes and returns up to ``most`` tasks with their levels, without waiting. Returns also the last token if it
+        was a ``RETIRE`` or ``PARK``, which the caller then has to obey; else None."""
         # No tasks of low priority: these are taken to be sent ahead, and any other task may overtake them until then.
         taken: list[tuple[TaskFuture[Any], int]] = []
         next_token, (high, normal, _) = self.tokens.get_nowait, self.levels
         try:
             while len(taken) < most:
                 token = next_token()
-                if token is RETIRE:
-                    return taken, True
+                if token is RETIRE or token is PARK:
+                    return taken, token
                 if token is CHECK_SESSION:  # for an idle worker, which this one is not
                     self.tokens.put(token)
                     break
@@ -93,7 +97,7 @@ class TaskQueue:
                     break
         except queue.Empty:
             pass
-        return taken, False
+        return taken, None
 
     def put_back(self, future: TaskFuture[Any], level: int) -> None:
         """Puts a task that was taken, and not begun, back where it was: before the tasks that were accepted after
@@ -132,7 +136,7 @@ class TaskQueue:
             # Back at once, by a call of C: a ``RETIRE`` that is lost is one worker that never ends. It is now behind tokens
             # of tasks, and its place is before them.
             self.tokens.put(token)
-            return partial(self.retire, 0) if token is RETIRE else None
+            return None if token is CHECK_SESSION else self.orders_first
         try:
             if not self._remove(future):
                 self.tokens.put(None)
@@ -179,10 +183,22 @@ class TaskQueue:
 
     def retire(self, count: int) -> None:
         """Has ``count`` workers end: idle ones at once, otherwise those that first finish a task. Costs O(queued). For
-        the supervisor's thread alone: the tokens are for a moment only here."""
-        # The tokens for RETIRE have to come before those of the tasks. Tokens of tasks are all alike, so they can be
-        # taken out and put behind. A worker that finds no token meanwhile waits a moment.
-        found = {CHECK_SESSION: 0, RETIRE: count, None: 0}
+        the supervisor's thread alone."""
+        self.orders_first(RETIRE, count)
+
+    def park(self, count: int) -> None:
+        """Has so many workers be parked, and the others serve. As ``retire``."""
+        missing = self.lot.want(count)
+        if missing:
+            self.orders_first(PARK, missing)
+
+    def orders_first(self, order: object = RETIRE, count: int = 0) -> None:
+        """Puts all orders, and ``count`` further ones, before the tokens of the tasks. For the supervisor's thread alone: the
+        tokens are for a moment only here."""
+        # Tokens of tasks are all alike, so they can be taken out and put behind. A worker that finds no token meanwhile waits
+        # a moment.
+        found = {CHECK_SESSION: 0, RETIRE: 0, PARK: 0, None: 0}
+        found[order] += count
         for token in self._take_tokens():
             found[token] += 1
         for token, times in found.items():

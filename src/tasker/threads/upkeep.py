@@ -11,7 +11,6 @@ from time import monotonic
 from tasker.control import events as ev
 
 from .ports import HostedWorker
-from .queue import RETIRE
 from .resources import ResourceHandle
 
 
@@ -42,7 +41,7 @@ class Upkeep:
             self._taken = taken
             self._after_task()
         token = self._get()
-        if token is not RETIRE and self._worn():  # too old by now: this task is for another worker
+        if token is None and self._worn():  # too old by now: this task is for another worker
             self._worker.engine.queue.tokens.put(token)
             self._end_worn()
         return token

@@ -30,8 +30,9 @@ from tasker.metrics.meter import BATCH
 from tasker.metrics.protocol import TaskLifecycleTimestamps
 
 from .future_log import DONE, FINISHED, RUN, SETTLED, UNOPENED, opening
+from .parking import stay
 from .ports import HostedWorker
-from .queue import RETIRE
+from .queue import PARK
 from .resources import ResourceHandle
 from .upkeep import ResourceWorn, Upkeep
 
@@ -89,7 +90,7 @@ class ThreadHost:
         next_token = tokens.get if self._upkeep is None else self._upkeep.next_token
         executions, waits = meter.execution, meter.wait
         # Locals, because CPython 3.13 without the GIL looks a global name up in its dict each time.
-        retire, run, done, settled, ended_well, now = RETIRE, RUN, DONE, SETTLED, FINISHED, monotonic
+        run, done, settled, ended_well, now = RUN, DONE, SETTLED, FINISHED, monotonic
         unopened, open_log, is_open = UNOPENED, opening.setdefault, opening.pop
         new_context, coroutine, batch = BareContext, CoroutineType, BATCH
         collector, bounded = engine.collector, engine.queue_slots is not None
@@ -97,8 +98,8 @@ class ThreadHost:
         log: Any
         context: Any
         value: Any = None
-        while True:  # and not `while next_token() is not RETIRE`: CPython 3.11 would not speed that loop up
-            if next_token() is retire:
+        while True:  # and not `while (order := next_token()) is None`: CPython 3.11 would not speed that loop up
+            if (order := next_token()) is not None:
                 break
             try:
                 # Not a call of ``popleft``: when a call returns, an asynchronous exception can be raised, and then neither the
@@ -192,6 +193,9 @@ class ThreadHost:
                     engine.check_drained()
             if own:
                 return True
+        if order is PARK:
+            stay(worker)
+            return True
         engine.report(ev.WorkerRetiring(worker.seat))
         return False
 

@@ -358,11 +358,10 @@ def test_a_trial_that_was_in_vain_changes_nothing() -> None:
     trials._limit, trials._probing, trials._until = 4, True, rig.now + 1.0
     rig.supervisor._scaler._before = 8
     policy.target = 4
-    assert without_logs(rig.do(tick(running=4), 0.1)) == [act.Retire(4)]
+    assert without_logs(rig.do(tick(running=4), 0.1)) == [act.Park(4)]
     for slot in (5, 6, 7, 8):
-        rig.do(ev.WorkerRetiring(seat(slot)))
-        rig.ended(seat(slot))
-    assert len(without_logs(rig.do(tick(queued=4, running=4), 2.0))) == 4
+        rig.do(ev.WorkerParked(seat(slot)))
+    assert without_logs(rig.do(tick(queued=4, running=4), 2.0)) == [act.Park(0)], "no worker is made"
     assert rig.view.decisions[-1].why == "fewer workers complete less, so all are back; so"
 
 
@@ -373,7 +372,7 @@ def test_a_trial_remembers_what_it_took_away() -> None:
     while not actions:
         ended += 60
         actions = without_logs(rig.do(tick(100_000, 8, 200_000, ended), 0.1))
-    assert actions == [act.Retire(4)]
+    assert actions == [act.Park(4)]
     assert "it is tried whether fewer do" in rig.view.decisions[-1].why
     assert rig.supervisor._scaler._before == 8
 

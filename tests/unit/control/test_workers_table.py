@@ -9,6 +9,7 @@ import pytest
 from tasker.control.events import Seat
 from tasker.control.workers import WORKER_MOVES, WorkerMove, WorkersTable, WorkerState
 
+PARKED = WorkerState.PARKED
 STARTING, READY, ENDING, STUCK = WorkerState.STARTING, WorkerState.READY, WorkerState.ENDING, WorkerState.STUCK
 
 EXPECTED = {
@@ -18,6 +19,9 @@ EXPECTED = {
     (STARTING, WorkerMove.LOST): None,
     (READY, WorkerMove.BEGAN_ENDING): ENDING,
     (READY, WorkerMove.LOST): None,
+    (READY, WorkerMove.PARKED): PARKED,
+    (PARKED, WorkerMove.UNPARKED): READY,
+    (PARKED, WorkerMove.LOST): None,
     (ENDING, WorkerMove.ENDED): None,
     (ENDING, WorkerMove.LOST): None,
     (STARTING, WorkerMove.GIVEN_UP): STUCK,

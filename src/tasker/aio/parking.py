@@ -1,0 +1,44 @@
+"""What a worker in an event loop does when it finds an order in the queue: it retires, or is parked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tasker.control import events as ev
+from tasker.control.workers import WorkerState
+
+from .cancellation import outlast
+from .ports import OrderedWorker
+
+
+async def obey_order(worker: OrderedWorker, *, gone: Callable[[], bool] = bool) -> bool:
+    """Takes the next order of the queue. Returns False if the worker has to retire; otherwise, once it has to serve again.
+    ``gone``: whether its resource is gone; what notices that later calls ``ParkingLot.leave``."""
+    if worker.engine.queue.take_order():
+        worker.engine.report(ev.WorkerRetiring(worker.seat))
+        return False
+    await _stay(worker, gone)
+    return True
+
+
+async def _stay(worker: OrderedWorker, gone: Callable[[], bool]) -> None:
+    engine = worker.engine
+    lot, released = engine.queue.lot, engine.loop.create_future()
+
+    def release() -> None:
+        if not released.done():
+            released.set_result(None)
+
+    if not lot.enter(worker, release):
+        return
+    try:
+        worker.state = WorkerState.PARKED
+        worker.shard.flush()
+        engine.report(ev.WorkerParked(worker.seat))
+        if not gone():
+            await outlast(released)  # a cancellation that comes now is for no task
+    finally:
+        lot.leave(worker)
+        worker.state = WorkerState.READY
+        if not engine.torn_down:
+            engine.report(ev.WorkerUnparked(worker.seat))
