@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -16,6 +17,17 @@ from tasker.core.counters import Counters
 from tasker.logs import GuardedLogger
 from tasker.threads.resource_pool import Lease, ResourcePool
 from tasker.threads.resources import Maker, ResourceHandle
+
+
+class NoEngine:
+    """An engine that is not asked anything here."""
+
+    view: Any = None
+    now = staticmethod(monotonic)
+
+    def report(self, event: object) -> None:
+        """Nothing is reported here."""
+        raise AssertionError(event)
 
 
 class Contended(deque[ResourceHandle]):
@@ -36,7 +48,9 @@ def build(size: int) -> tuple[ResourcePool, ScriptedResources, Counters]:
     """Makes a filled pool."""
     resources, books = ScriptedResources(), Counters()
     config = Config(worker_count=1, on_create=resources.create, on_destroy=resources.destroy)
-    pool = ResourcePool(Maker(config, books, GuardedLogger(config.logger, "pool", lambda: None)), size, None)
+    pool = ResourcePool(
+        NoEngine(), Maker(config, books, GuardedLogger(config.logger, "pool", lambda: None)), size, None
+    )
     pool.fill()
     return pool, resources, books
 

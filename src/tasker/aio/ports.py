@@ -14,6 +14,7 @@ from tasker.control.lifecycle import Door
 from tasker.control.workers import WorkerState
 from tasker.core.counters import Counters
 from tasker.core.hooks import Hooks
+from tasker.core.ports import CreationsPort
 from tasker.errors import ShutdownError
 from tasker.logs import GuardedLogger
 from tasker.metrics.protocol import MetricsCollector
@@ -70,7 +71,7 @@ class EngineInLoop(Protocol):
         """Logs and counts an error that a callback raised."""
 
 
-class EngineForResources(EngineInLoop, Protocol):
+class EngineForResources(EngineInLoop, CreationsPort, Protocol):
     """The part of the engine that the pool of ``run_task`` uses."""
 
     @property

@@ -7,6 +7,7 @@ import contextvars
 from collections import deque
 from typing import Any
 
+from tasker.control.callers import CallerGate
 from tasker.control.events import PoolResourceLost
 from tasker.errors import ResourceError, ShutdownError, TaskKilled
 from tasker.logs import describe
@@ -30,6 +31,7 @@ class AsyncResourcePool:
         self._idle: deque[AsyncResourceHandle] = deque()
         self._temporary = 0
         self._number = 0
+        self._gate = CallerGate()
         self._closed = False
         self._filling: asyncio.Task[Any] | None = None
         """The task of the loop that fills the pool, and then the one that refills it; there is one at a time."""
@@ -122,12 +124,29 @@ class AsyncResourcePool:
             raise
 
     async def _make_for_caller(self, what: str) -> AsyncResourceHandle:
+        engine, gate, call = self._engine, self._gate, object()
+        begun = engine.now()
+        if (refusal := gate.refusal(engine.view, begun, call)) is not None:
+            raise ResourceError(f"failed to create {what}: {refusal}")
         try:
-            return await self._make()
+            made = await self._make()
+            self._report(call, begun, None)
+            return made
         except (KeyboardInterrupt, asyncio.CancelledError, GeneratorExit, TaskKilled):
             raise
         except BaseException as error:
+            if not issubclass(type(error), ShutdownError):
+                self._report(call, begun, describe(error))
             raise ResourceError(f"failed to create {what}: {describe(error)}") from error
+        finally:
+            gate.dropped(call)
+
+    def _report(self, call: object, begun: float, error: str | None) -> None:
+        event = self._gate.ended(self._engine.view, call, begun, error)
+        if event is not None:
+            self._engine.report(event)
+            if error is not None:
+                self._gate.reported()
 
     def take_back(self, handle: AsyncResourceHandle, temporary: bool) -> bool:
         """Takes a healthy resource back at once. Returns False if it has to be destroyed (see ``destroy``)."""

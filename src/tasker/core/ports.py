@@ -27,6 +27,17 @@ class Reports(Protocol):
         """Hands an event to the supervisor."""
 
 
+class CreationsPort(Reports, Protocol):
+    """What those who make a resource for a caller of ``run_task`` need of an engine."""
+
+    @property
+    def view(self) -> View: ...
+    @property
+    def now(self) -> Callable[[], float]:
+        """The clock of the events."""
+        ...
+
+
 class WorkerPort(Protocol):
     """What the engine core knows of a worker."""
 

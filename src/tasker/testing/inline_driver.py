@@ -56,7 +56,7 @@ class InlineDriver(FutureOwner, abc.ABC):
         self.waits: InlineWaits = InlineWaits(self)  # type: ignore[assignment]
         self.finished: Flag = Flag()
         self.maker: InlineMaker = InlineMaker(config, self.counters, self.log, clock)
-        self.pool: ResourcePool = ResourcePool(self.maker, config.pool_size, config.max_temporary_resources)
+        self.pool: ResourcePool = ResourcePool(self, self.maker, config.pool_size, config.max_temporary_resources)
         self.run_task: RunTask = RunTask(self)
         self.new_host: Callable[[Any], InlineHost] = lambda worker: InlineHost(self.maker, worker)
         self.effects: Effects = Effects(self)

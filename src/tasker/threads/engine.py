@@ -67,7 +67,7 @@ class Engine(FutureOwner):
         self.backend = None if open_backend is None else open_backend(self)
         self.maker: ResourceMaker = self.backend or Maker(config, self.counters, self.log)
         self.new_host: Callable[[HostedWorker], Host] = ThreadHost if self.backend is None else self.backend.host
-        self.pool: ResourcePool = ResourcePool(self.maker, config.pool_size, config.max_temporary_resources)
+        self.pool: ResourcePool = ResourcePool(self, self.maker, config.pool_size, config.max_temporary_resources)
         self.run_task: RunTask = RunTask(self)
         self.must_follow_up: bool = self.backend is not None
         """Whether ``submit`` has to call ``follow_up`` after queueing; always True once the door is closed."""

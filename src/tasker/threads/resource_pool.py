@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from collections import deque
 
+from tasker.control.callers import CallerGate
+from tasker.core.ports import CreationsPort
 from tasker.errors import ResourceError, ShutdownError, TaskKilled
 from tasker.logs import describe
 from tasker.worker_info import WorkerInfo
@@ -18,6 +20,8 @@ class Lease:
 
     # Defaults in the class instead of an ``__init__``, whose call each ``run_task`` would pay for.
     handle: ResourceHandle | None = None
+    asks: bool = False
+    """Whether the call has asked if it may make a resource, so that it may be the probe of the circuit breaker."""
     lacks: bool = False
     """Whether the call has used up a pooled resource that the pool now lacks."""
     temporary: bool = False
@@ -37,7 +41,9 @@ class _ParentsMaker:
 class ResourcePool:
     """Keeps a pool of resources full, and makes temporary ones beyond it. Thread-safe."""
 
-    def __init__(self, maker: ResourceMaker, size: int, max_temporary: int | None) -> None:
+    def __init__(self, engine: CreationsPort, maker: ResourceMaker, size: int, max_temporary: int | None) -> None:
+        self._engine = engine
+        self._gate = CallerGate()
         self._maker: ResourceMaker = maker
         self._size = size
         self._max_temporary = max_temporary
@@ -100,10 +106,11 @@ class ResourcePool:
                     f"all {self._size} pooled and {self._temporary} temporary resources are in use "
                     f"(max_temporary_resources={self._max_temporary})"
                 )
+            begun = self._begin(lease, "temporary resource")
             # Counted before it is made, and without a call in between, as above.
             self._temporary += 1
             lease.temporary = True
-        self._make(lease, "temporary resource")
+        self._make(lease, begun, "temporary resource")
 
     def renew(self, lease: Lease) -> ResourceHandle:
         """Replaces a lent resource that must not be used any more; returns the new one. Raises ``ResourceError``."""
@@ -112,11 +119,33 @@ class ResourcePool:
         # Until the new one is made, so that the pool is refilled if that fails.
         lease.lacks = not lease.temporary
         self._maker.end(handle)
-        made = self._make(lease, "resource in place of one that was worn out")
+        what = "resource in place of one that was worn out"
+        with self._lock:
+            begun = self._begin(lease, what)
+        made = self._make(lease, begun, what)
         lease.lacks = False
         return made
 
-    def _make(self, lease: Lease, what: str) -> ResourceHandle:
+    def _begin(self, lease: Lease, what: str) -> float:
+        """Asks whether a resource may be made, and returns the time. Raises ``ResourceError``. Called under the lock."""
+        engine = self._engine
+        begun = engine.now()
+        lease.asks = True
+        refusal = self._gate.refusal(engine.view, begun, lease)
+        if refusal is not None:
+            raise ResourceError(f"failed to create {what}: {refusal}")
+        return begun
+
+    def _report(self, lease: Lease, begun: float, error: str | None) -> None:
+        """Reports what a creation says about all others."""
+        with self._lock:
+            event = self._gate.ended(self._engine.view, lease, begun, error)
+            if event is not None:
+                self._engine.report(event)
+                if error is not None:
+                    self._gate.reported()
+
+    def _make(self, lease: Lease, begun: float, what: str) -> ResourceHandle:
         try:
             for lease.handle in uninterrupted(self._maker.make):
                 break
@@ -125,7 +154,10 @@ class ResourcePool:
         except (KeyboardInterrupt, TaskKilled):
             raise
         except BaseException as error:
+            if not issubclass(type(error), ShutdownError):
+                self._report(lease, begun, describe(error))
             raise ResourceError(f"failed to create {what}: {describe(error)}") from error
+        self._report(lease, begun, None)
         made = lease.handle
         assert made is not None
         return made
@@ -135,6 +167,8 @@ class ResourcePool:
         now. May be called again if it was interrupted: it does only what is left to do."""
         handle = lease.handle
         with self._lock:
+            if lease.asks:
+                self._gate.dropped(lease)
             keep = handle is not None and healthy and not lease.temporary and not self._closed
             if keep and handle is not None:
                 # ``+=`` is no call, so no KeyboardInterrupt can come before the next line: the resource is not put back

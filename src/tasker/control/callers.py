@@ -1,0 +1,79 @@
+"""CallerGate: whether a caller of ``run_task`` may make a resource itself, now.
+
+Callers do not wait for the supervisor, so they look at its latest view, and report what they find out. The circuit breaker is
+the supervisor's alone; this is its forecourt.
+
+- Creations succeed: every caller may.
+- One round has failed: every caller may still, since that may have been chance, and a refusal costs a caller its task, where a
+  worker would only start a moment later.
+- More have failed: none may, until the pause is over. Then a worker or the pool makes the probe, if one is missing, or else one
+  caller.
+"""
+
+from __future__ import annotations
+
+from .creation import BreakerState
+from .events import CallerCreation
+from .view import View
+
+CHANCE = 1
+"""The rounds in a row that may fail before callers are refused."""
+
+
+class CallerGate:
+    """See the module's docstring. Not thread-safe."""
+
+    __slots__ = ("_error", "_passed", "_probe", "_reported")
+
+    def __init__(self) -> None:
+        self._reported = 0
+        """The failures that were reported; the view knows of them a little later."""
+        self._error: str | None = None
+        self._probe: object | None = None
+        """The call whose creation is the probe."""
+        self._passed: float | None = None
+        """The end of the pause after which a probe has succeeded: until the view follows, all callers may."""
+
+    def refusal(self, view: View, now: float, call: object) -> str | None:
+        """Returns why this call may not make a resource, or None: then ``ended`` or ``dropped`` has to follow, unless the
+        call is interrupted before."""
+        unknown = max(0, self._reported - view.caller_failures)
+        failures = view.failing_creations + unknown
+        if failures <= CHANCE:
+            return None
+        due = view.callers_probe_at
+        if due is not None and not unknown and now >= due:
+            if due == self._passed:
+                return None
+            if self._probe is None:
+                self._probe = call  # last: an interrupted call drops what it has
+                return None
+        if due is None:
+            due = view.next_creation
+        when = (
+            "another one is to be tried first" if due is None or now >= due else f"the next try is in {due - now:.2f} s"
+        )
+        # What the view does not know yet is the latest.
+        error = self._error if unknown else view.creation_error
+        return f"{failures} creations in a row have failed, last with {error}; {when}"
+
+    def ended(self, view: View, call: object, begun: float, error: str | None) -> CallerCreation | None:
+        """Records the end of a creation that began at ``begun``, with its error if it has failed. Returns the event to
+        report, if any; for a failure, ``reported`` has to follow."""
+        if error is not None:
+            self._error = error
+        elif self._probe is call:
+            self._passed = view.callers_probe_at
+        self.dropped(call)
+        if error is None and view.breaker is BreakerState.CLOSED:
+            return None
+        return CallerCreation(begun, error)
+
+    def reported(self) -> None:
+        """A failure was reported."""
+        self._reported += 1
+
+    def dropped(self, call: object) -> None:
+        """A call makes no resource any more. Harmless if repeated."""
+        if self._probe is call:
+            self._probe = None

@@ -1,0 +1,83 @@
+"""The circuit breaker around on_create: an outage costs a handful of creations, whoever asks for them, and is over with the
+first that succeeds."""
+
+from __future__ import annotations
+
+import asyncio
+from time import monotonic
+from typing import Any
+
+import pytest
+
+from support.resources import ScriptedResources
+from support.waiting import eventually
+from tasker import ResourceError
+
+BOOM = ConnectionError("database is away")
+MANY = 15
+"""More tries than an outage of a second costs, but for one in thousands: the pauses double from 20 ms on."""
+
+
+async def test_callers_of_run_task_cost_a_handful_of_tries(engine: Any, kit: Any) -> None:
+    """Callers without a pool call again and again while the server is down. Each gets ResourceError at once, and few of
+    them have tried; when it is back, one finds out, and all are served."""
+    resources = ScriptedResources()
+    async with engine.manager(
+        resources=resources, resource_pool_size=0, max_worker_count=1, burst_interval=0, creation_backoff=0.02
+    ) as m:
+        assert await m.queue_task(kit.returns(1)) == 1
+        resources.then = BOOM
+        before, calls, end = resources.attempts, 0, monotonic() + 1.0
+        while monotonic() < end or calls < MANY * 4:
+            with pytest.raises(ResourceError, match="database is away"):
+                await m.run_task(kit.returns())
+            calls += 1
+        assert 2 <= resources.attempts - before <= MANY < calls
+        assert m.stats().breaker == "open"
+        resources.then = None
+
+        async def answers() -> bool:
+            try:
+                return await m.run_task(kit.returns(True))
+            except ResourceError:
+                return False
+
+        while not await answers():
+            await asyncio.sleep(0.005)  # a client that tries again
+        assert await asyncio.gather(*(m.run_task(kit.returns(n)) for n in range(5))) == list(range(5))
+        await eventually(lambda: m.stats().breaker == "closed")
+
+
+async def test_workers_that_die_together(engine: Any, kit: Any) -> None:
+    """Four workers lose their resources at the same time, and none can be made. Tasks and callers of run_task ask for more
+    than there are, and one creation is tried at a time. With the first that succeeds all come back."""
+    resources = ScriptedResources()
+    async with engine.manager(
+        resources=resources,
+        worker_count=4,
+        max_worker_count=8,
+        burst_interval=0.01,
+        creation_backoff=0.02,
+        max_retries=0,
+        check_health=kit.hook(lambda error: False),
+    ) as m:
+        await eventually(lambda: m.stats().active_workers == 4)
+        resources.then = BOOM
+        before, gate = resources.attempts, engine.gate()
+        broken = [await m.submit(kit.fails_at(gate, BOOM)) for _ in range(4)]
+        await gate.arrivals(4)
+        gate.open()
+        for future in broken:
+            with pytest.raises(Exception):  # noqa: B017  MaxRetriesExceeded, in the form of the engine
+                await future
+        waiting = [await m.submit(kit.returns(number)) for number in range(50)]
+        end = monotonic() + 1.0
+        while monotonic() < end:
+            with pytest.raises(Exception):  # noqa: B017  with one of the pool its own, and then ResourceError
+                await m.run_task(kit.raises(BOOM))
+            await asyncio.sleep(0.001)
+        assert resources.attempts - before <= 12 + MANY, "the first ones of each, and then one at a time"
+        resources.then = None
+        assert [await future for future in waiting] == list(range(50))
+        await eventually(lambda: m.stats().active_workers >= 4)
+        assert m.stats().failing_creations == 0
