@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, TypeVarTuple, Unpack
 from .config import Config
 from .context import Context
 from .control.journal import ScalingExplanation
-from .core.checks import check_look_ahead, check_timeout
+from .control.retries import RetryPolicy
+from .core.checks import check_look_ahead, check_rare, check_timeout
 from .core.mapping import is_in_memory
 from .core.signals import Received
 from .errors import ConfigError, ShutdownError
@@ -78,6 +79,7 @@ class TaskManager(Generic[R]):
         *args: *Ts,
         priority: Priority = _NORMAL,
         once: bool = False,
+        retry: RetryPolicy | None = None,
         callback: Callable[[T | None, BaseException | None], object] | None = None,
         block: bool = True,
         queue_timeout: float | None = None,
@@ -87,6 +89,7 @@ class TaskManager(Generic[R]):
         ``priority``: the task is started before all queued tasks of lower priority, and after those of the same
         priority that were submitted before it.
         ``once``: the task is never started a second time, even if the resource was to blame for its error.
+        ``retry``: when the task is tried again, in place of ``Config.retry``.
         ``callback(result, error)``: called exactly once, with the result and None or with None and the error, in the
         thread that sets the outcome (most often the worker's) or one of the manager's own. An error that it raises is
         logged and counted.
@@ -104,12 +107,11 @@ class TaskManager(Generic[R]):
         level = self._normal if priority is _NORMAL else engine.level(priority)
         if not callable(task):
             raise TypeError(f"task must be callable, got {task!r}")
-        if callback is not None and not callable(callback):
-            raise TypeError(f"callback must be callable, got {callback!r}")
         slot = None
         number = 0
         try:
             if engine.must_admit:
+                check_rare(callback, retry)  # before it waits; else below, which costs a task that has none nothing
                 slot = engine.slot_wait()
                 engine.admit(slot, block, queue_timeout)
             # A loop, not ``next``: between the end of that call and the assignment a signal could strike, and a number
@@ -132,9 +134,13 @@ class TaskManager(Generic[R]):
             future._attempts = 0
             if once:
                 future._once = True
+            if retry is not None:
+                check_rare(callback, retry)
+                future._retry = retry
             if slot is not None:
                 future._holds_slot = True
             if callback is not None:
+                check_rare(callback, retry)
                 # As ``add_done_callback``, which need not be called: no other thread knows the future yet.
                 future._log = [OutcomeCallback(callback)]
             # From here to the end of ``_put_token``, which is C, nothing is called: either the task is queued with its
@@ -202,12 +208,12 @@ class TaskManager(Generic[R]):
         argument. The iterator itself is not thread-safe.
         """
         look_ahead = check_look_ahead(look_ahead)
-        # Two keywords, and not a dict for each item. Options that there are not are an error here, not at the first item.
-        priority, once = _task_options(**options)
+        # Keywords, and not a dict for each item. Options that there are not are an error here, not at the first item.
+        priority, once, retry = _task_options(**options)
         iter(inputs)  # raises TypeError here, and not at the first ``next``
 
         def submit(item: A) -> TaskFuture[T]:
-            return self.submit(task, item, priority=priority, once=once)
+            return self.submit(task, item, priority=priority, once=once, retry=retry)
 
         prompt = is_in_memory(inputs) and self._engine.queue_slots is None
         if ordered:
@@ -351,8 +357,11 @@ def _backend_of(config: Config[Any]) -> Callable[[Engine], ThreadsBackendPort] |
     return ThreadsBackend
 
 
-def _task_options(*, priority: Priority = _NORMAL, once: bool = False) -> tuple[Priority, bool]:
-    return priority, once
+def _task_options(
+    *, priority: Priority = _NORMAL, once: bool = False, retry: RetryPolicy | None = None
+) -> tuple[Priority, bool, RetryPolicy | None]:
+    check_rare(None, retry)
+    return priority, once, retry
 
 
 def _refused(

@@ -7,6 +7,8 @@ import inspect
 from collections.abc import Callable
 from typing import Any, TypedDict, TypeVar
 
+from .control.retries import RetryPolicy
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -25,6 +27,8 @@ class TaskOptions(TypedDict, total=False):
     """Started before all tasks of lower priority; in the order of submission inside one. Default: ``NORMAL``."""
     once: bool
     """Never started a second time, even if the resource was at fault. Default: False."""
+    retry: RetryPolicy | None
+    """When it is tried again. Default: None, as ``Config.retry`` says."""
 
 
 class QueueOptions(TaskOptions, total=False):
@@ -36,7 +40,13 @@ class QueueOptions(TaskOptions, total=False):
     """For how many seconds to wait at most; then ``QueueFull`` is raised. Default: None, without a limit."""
 
 
-DEFAULTS: dict[str, Any] = {"priority": Priority.NORMAL, "once": False, "block": True, "queue_timeout": None}
+DEFAULTS: dict[str, Any] = {
+    "priority": Priority.NORMAL,
+    "once": False,
+    "retry": None,
+    "block": True,
+    "queue_timeout": None,
+}
 
 
 def spells_out(options: type) -> Callable[[F], F]:

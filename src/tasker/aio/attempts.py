@@ -62,7 +62,9 @@ class AttemptEnds:
         blameless = blameless or issubclass(type(error), DeadlockError)
         verdict = after_error(cancelled=cancelled, killed=killed, blameless=blameless)
         keeps = verdict is not None or await healthy(engine, cancellation or error)
-        own = keeps and engine.hooks.retryable(error, verdict, once=future.extra().once, cancelled=cancelled)
+        own = keeps and engine.hooks.retryable(
+            error, verdict, once=future.extra().once, cancelled=cancelled, policy=future._retry
+        )
         if own or not (keeps or cancelled):
             self._send_back(future, error, own=own)
             return own
@@ -93,7 +95,7 @@ class AttemptEnds:
         engine, attempts, age = self.engine, future.attempts, monotonic() - future._queued_at
         engine.log.log("warning", attempt_failed(own=own), self.name, future.label, attempts, describe(error))
         once, cancelled = starts_once(error, once=future.extra().once), self._was_cancelled(future)
-        engine.report(ev.AttemptFailed(self.seat, future, attempts, once, cancelled, own, age))
+        engine.report(ev.AttemptFailed(self.seat, future, attempts, once, cancelled, own, age, future._retry))
 
     def _snooze(self, future: AsyncTaskFuture[Any], error: Any) -> None:
         """The same, for a task that has raised ``Snooze``."""
@@ -101,7 +103,7 @@ class AttemptEnds:
             return
         self.engine.log.log("debug", SNOOZES, self.name, future.label, error.seconds)
         cancelled, age = self._was_cancelled(future), monotonic() - future._queued_at
-        self.engine.report(ev.TaskSnoozed(self.seat, future, error.seconds, cancelled, age))
+        self.engine.report(ev.TaskSnoozed(self.seat, future, error.seconds, cancelled, age, future._retry))
 
     def _take_back(self, future: AsyncTaskFuture[Any], error: BaseException) -> bool:
         """Counts a task as queued again. Returns False if it has its outcome."""

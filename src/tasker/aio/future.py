@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from tasker.attempt import Attempt
 from tasker.control.attempts import Verdict
+from tasker.control.retries import RetryPolicy
 from tasker.core.history import tell, verdict_of, with_last
 from tasker.core.outcomes import carried
 from tasker.errors import TaskCancelled
@@ -285,6 +286,10 @@ class AsyncTaskFuture(_Future[T]):
     def sent_back(self) -> int:
         """The number of attempts that ended without an outcome."""
         return 0 if self._extra is None else self._extra.sent_back
+
+    @property
+    def _retry(self) -> RetryPolicy | None:
+        return None if self._extra is None else self._extra.retry
 
     @property
     def _snoozes(self) -> int:

@@ -9,6 +9,7 @@ import types
 from collections.abc import Callable
 from typing import Any
 
+from tasker.control.retries import RetryPolicy
 from tasker.core.history import History
 
 
@@ -16,6 +17,7 @@ class Extra:
     """Holds the fields that few tasks need."""
 
     once: bool = False
+    retry: RetryPolicy | None = None
     callback: Callable[[Any, BaseException | None], object] | None = None
     listeners: list[tuple[Callable[[Any], object], contextvars.Context]] | None = None
     """The done callbacks, in the order in which they were added."""

@@ -14,7 +14,8 @@ from typing import Any, Generic, TypeVar, TypeVarTuple, Unpack, overload
 
 from tasker.config import Config
 from tasker.context import Context
-from tasker.core.checks import check_look_ahead
+from tasker.control.retries import RetryPolicy
+from tasker.core.checks import check_look_ahead, check_rare
 from tasker.errors import ShutdownError
 from tasker.options import Priority, QueueOptions, TaskOptions, spells_out
 
@@ -72,6 +73,7 @@ class Submitting(Generic[R]):
         *args: *Ts,
         priority: Priority = _NORMAL,
         once: bool = False,
+        retry: RetryPolicy | None = None,
         callback: Callable[[Any, BaseException | None], object] | None = None,
         block: bool = True,
         queue_timeout: float | None = None,
@@ -82,6 +84,7 @@ class Submitting(Generic[R]):
         ``priority``: the task is started before all queued tasks of lower priority, and after those of the same
         priority that were submitted before it.
         ``once``: the task is never started a second time, even if the resource was to blame for its error.
+        ``retry``: when the task is tried again, in place of ``Config.retry``.
         ``callback(result, error)``: called exactly once, in the event loop, with the result and None or with None and
         the error; awaited if it is asynchronous. An error that it raises is logged and counted.
         ``block``, ``queue_timeout``: accepted for the signature in common with ``TaskManager``, and ignored. A function
@@ -102,9 +105,8 @@ class Submitting(Generic[R]):
         append = self._append_normal if priority is _NORMAL else engine.level(priority)
         if not callable(task):
             raise TypeError(f"task must be callable, got {task!r}")
-        if callback is not None and not callable(callback):
-            raise TypeError(f"callback must be callable, got {callback!r}")
         if engine.must_admit:
+            check_rare(callback, retry)
             try:
                 engine.admit(queue_timeout, False)
             except ShutdownError as error:
@@ -121,11 +123,12 @@ class Submitting(Generic[R]):
         future._stage = QUEUED
         future._asyncio_future_blocking = False
         future._extra = None
-        future.id = self._next_number()
-        future._queued_at = monotonic()
-        if once or callback is not None:  # most tasks never get an ``Extra``
+        if once or callback is not None or retry is not None:  # most tasks never get an ``Extra``
+            check_rare(callback, retry)
             extra = future.extra()
-            extra.once, extra.callback = once, callback
+            extra.once, extra.callback, extra.retry = once, callback, retry
+        future.id = self._next_number()  # from here on it is accepted
+        future._queued_at = monotonic()
         # Last: a task in the queue has all its fields.
         append(future)
         if self._idle:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from .retries import RetryPolicy
+
 
 class Seat(NamedTuple):
     """Identifies a worker: by the slot that names it, and a generation that no two workers share."""
@@ -105,6 +107,8 @@ class AttemptFailed:
     own: bool = False
     age: float = 0.0
     """The seconds since it was submitted."""
+    policy: RetryPolicy | None = None
+    """The one of the task, in place of that of the plan."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +122,8 @@ class TaskSnoozed:
     """Whether the task was cancelled while it ran, so that it must not run again."""
     age: float = 0.0
     """The seconds since it was submitted."""
+    policy: RetryPolicy | None = None
+    """The one of the task, in place of that of the plan."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from . import actions as act
 from . import events as ev
 from .attempts import Verdict, after_retryable, after_snooze, after_unhealthy, in_time
 from .lifecycle import Phase
-from .retries import Delayed
+from .retries import Delayed, most_retries
 from .view import Plan
 
 _SWEEP = 1.0
@@ -38,15 +38,15 @@ class Reattempts:
 
     def failed(self, event: ev.AttemptFailed, now: float, phase: Phase) -> act.Action:
         """Decides about a task whose attempt failed."""
+        policy, pause = event.policy or self._plan.retry, 0.0
         judge = after_retryable if event.own else after_unhealthy
         verdict = judge(
             event.attempts,
-            self._plan.max_retries,
+            most_retries(policy, self._plan.max_retries),
             once=event.once,
             cancelled=event.cancelled,
             killing=phase is Phase.KILLING,
         )
-        policy, pause = self._plan.retry, 0.0
         if policy is not None:
             # A stop does not wait for a pause: what fails again then is tried again at once.
             pause = policy.pause(event.attempts, self._rng) if phase is Phase.RUNNING else 0.0
@@ -57,7 +57,7 @@ class Reattempts:
 
     def snoozed(self, event: ev.TaskSnoozed, now: float, phase: Phase) -> act.Action:
         """Decides about a task that gives itself back."""
-        policy = self._plan.retry
+        policy = event.policy or self._plan.retry
         verdict = after_snooze(
             cancelled=event.cancelled, stopping=phase is not Phase.RUNNING, killing=phase is Phase.KILLING
         )

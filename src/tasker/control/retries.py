@@ -15,13 +15,16 @@ _MAX_DOUBLINGS = 60
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """Which failed tasks are tried again, how often and after which pauses. Immutable. For ``Config.retry``.
+    """Which failed tasks are tried again, how often and after which pauses. Immutable. For ``Config.retry``,
+    and as the option ``retry`` of a task, where it takes the place of that one as a whole.
 
     Without a policy, a task is tried again at once, up to ``Config.max_retries`` times, and only after an error that
     ``check_health`` blames on the resource. All times are in seconds. Raises ``ValueError`` for a wrong value.
     """
 
     _: KW_ONLY
+    max_retries: int | None = None
+    """How many times a task is started again, at least 0, whatever for. None: ``Config.max_retries``."""
     backoff: float = 0.0
     """The longest pause before the second attempt; the limit doubles with each further one. The pause itself is random
     between 0 and the limit ("full jitter": M. Brooker, "Exponential Backoff And Jitter", 2015), so that tasks that failed
@@ -37,6 +40,9 @@ class RetryPolicy:
     limit."""
 
     def __post_init__(self) -> None:
+        most = self.max_retries
+        if most is not None and (isinstance(most, bool) or not isinstance(most, int) or most < 0):
+            raise ValueError(f"RetryPolicy.max_retries must be an integer of at least 0 or None, got {most!r}")
         for name in ("backoff", "max_backoff", "max_elapsed"):
             value = getattr(self, name)
             if value is None and name == "max_elapsed":
@@ -62,6 +68,11 @@ class RetryPolicy:
         """Returns the seconds before the next attempt, after so many."""
         limit = min(self.max_backoff, self.backoff * 2.0 ** min(attempts - 1, _MAX_DOUBLINGS))
         return limit * rng.random()
+
+
+def most_retries(policy: RetryPolicy | None, default: int) -> int:
+    """Returns how many times a task of this policy is started again; ``default`` is that of the configuration."""
+    return default if policy is None or policy.max_retries is None else policy.max_retries
 
 
 class HasOutcome(Protocol):

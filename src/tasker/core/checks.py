@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
+
+from tasker.control.retries import RetryPolicy
+
 
 def check_timeout(timeout: float | None) -> None:
     """Raises ``ValueError`` for what is neither None nor a number of seconds, at least 0."""
@@ -18,6 +22,19 @@ def check_queue_timeout(timeout: float | None) -> None:
         raise TypeError(f"queue_timeout must be a number of seconds or None, got {timeout!r}")
     if not timeout >= 0:
         raise ValueError(f"queue_timeout must be at least 0 seconds, got {timeout!r}")
+
+
+def check_rare(callback: object, retry: object) -> None:
+    """Checks options that few submissions have. Raises ``TypeError`` for what is no callback or policy, and ``ValueError`` for
+    a policy whose ``retry_on`` is asynchronous."""
+    if callback is not None and not callable(callback):
+        raise TypeError(f"callback must be callable, got {callback!r}")
+    if retry is None:
+        return
+    if not isinstance(retry, RetryPolicy):
+        raise TypeError(f"retry must be a RetryPolicy or None, got {retry!r}")
+    if inspect.iscoroutinefunction(retry.retry_on):
+        raise ValueError(f"retry must be a RetryPolicy whose retry_on is not asynchronous, got {retry!r}")
 
 
 def check_look_ahead(look_ahead: int | None) -> int:

@@ -50,8 +50,9 @@ class Driver(Protocol):
         """Why no task is accepted any more."""
         ...
 
-    @property
-    def max_retries(self) -> int: ...
+    def max_retries_of(self, task: Any) -> int:
+        """Returns how many times a task may be started again."""
+        ...
 
     # Workers.
     def start_worker(self, seat: Seat) -> None:
@@ -234,7 +235,9 @@ class Effects:
         if error is None:
             return
         driver.remember(action.task, error, Verdict.ENDED if action.own else Verdict.EXHAUSTED)
-        driver.fail_returned(action.task, error if action.own else exhausted(action.task, driver.max_retries, error))
+        driver.fail_returned(
+            action.task, error if action.own else exhausted(action.task, driver.max_retries_of(action.task), error)
+        )
 
     def _fail_queued(self, action: act.FailQueued) -> None:
         driver = self._driver

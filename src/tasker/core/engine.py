@@ -19,6 +19,7 @@ from tasker.context import Context, RootContext, RunTaskRoot
 from tasker.control import events as ev
 from tasker.control.lifecycle import Door, DoorMove, door_moved
 from tasker.control.rates import SlidingRate
+from tasker.control.retries import most_retries
 from tasker.control.supervisor import Supervisor
 from tasker.control.view import View
 from tasker.control.workers import WorkerState
@@ -60,7 +61,6 @@ class EngineCore(abc.ABC, Generic[W]):
         """The clock of the events."""
         self.config: Config[Any] = config
         self.collector: MetricsCollector | None = config.collector
-        self.max_retries: int = config.max_retries
         self.counters: Counters = Counters()
         self.log: GuardedLogger = GuardedLogger(config.logger, config.name, lambda: self.counters.note("user_errors"))
         self.hooks: Hooks = Hooks(config, self.log)
@@ -192,6 +192,10 @@ class EngineCore(abc.ABC, Generic[W]):
             self.creation_error = error
         self.log.log("debug", "on_create raised %s\n%s", describe(error), formatted(error))
         self.report(ev.CreationFailed(seat, describe(error)))
+
+    def max_retries_of(self, task: Any) -> int:
+        """See ``Driver``."""
+        return most_retries(task._retry or self.config.retry, self.config.max_retries)
 
     def resize(self, worker_count: int | None, max_worker_count: int | None) -> None:
         """See ``TaskManager.resize``."""

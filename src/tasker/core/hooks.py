@@ -8,6 +8,7 @@ from typing import Any
 
 from tasker.config import Config
 from tasker.control.attempts import Verdict
+from tasker.control.retries import RetryPolicy
 from tasker.core.outcomes import starts_once
 from tasker.logs import GuardedLogger
 from tasker.metrics.protocol import TaskLifecycleTimestamps
@@ -20,6 +21,7 @@ class Hooks:
         self._check_health = config.check_health
         self._on_return = config.on_return
         self._retry = config.retry
+        self._forked = False
         self._collector = config.collector
         self._log = log
 
@@ -34,13 +36,23 @@ class Hooks:
             self._log.fault("check_health", fault)
             return True
 
-    def retryable(self, error: BaseException, verdict: Verdict | None, *, once: bool, cancelled: bool) -> bool:
+    def retryable(
+        self,
+        error: BaseException,
+        verdict: Verdict | None,
+        *,
+        once: bool,
+        cancelled: bool,
+        policy: RetryPolicy | None = None,
+    ) -> bool:
         """Whether a task may be tried again after an error of its own. ``verdict`` is that of ``after_error``: where it is one,
-        the library itself has raised the error. If ``RetryPolicy.retry_on`` itself raises, it may not."""
-        if self._retry is None or verdict is not None or cancelled or starts_once(error, once=once):
+        the library itself has raised the error. ``policy``: that of the task, if it has one. If ``RetryPolicy.retry_on`` itself
+        raises, it may not."""
+        policy = policy or self._retry
+        if policy is None or verdict is not None or cancelled or starts_once(error, once=once):
             return False
         try:
-            return self._retry.wants(error)
+            return not self._forked and policy.wants(error)
         except BaseException as fault:
             self._log.fault("retry_on", fault)
             return False
@@ -78,7 +90,8 @@ class Hooks:
 
     def forked(self) -> None:
         """In a forked child: the numbers and the resources are the parent's, and nothing here would try a task again."""
-        self._collector = self._on_return = self._retry = None
+        self._collector = self._on_return = None
+        self._forked = True
 
     def _guarded(self, hook: Callable[..., object], *args: object) -> None:
         try:

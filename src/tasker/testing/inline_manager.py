@@ -9,6 +9,8 @@ from typing import Any, TypeVar, TypeVarTuple
 
 from tasker.config import Config
 from tasker.context import Context
+from tasker.control.retries import RetryPolicy
+from tasker.core.checks import check_rare
 from tasker.core.signals import Received
 from tasker.core.user_functions import forbid_async
 from tasker.errors import ConfigError, DeadlockError, ShutdownError
@@ -122,6 +124,7 @@ class InlineTaskManager(TaskManager[R]):
         *args: *Ts,
         priority: Priority = Priority.NORMAL,
         once: bool = False,
+        retry: RetryPolicy | None = None,
         callback: Callable[[T | None, BaseException | None], object] | None = None,
         block: bool = True,
         queue_timeout: float | None = None,
@@ -132,9 +135,9 @@ class InlineTaskManager(TaskManager[R]):
         """
         engine = self._engine
         level = engine.level(priority)
-        for name, function in (("task", task), ("callback", callback)):
-            if not callable(function) and not (name == "callback" and function is None):
-                raise TypeError(f"{name} must be callable, got {function!r}")
+        if not callable(task):
+            raise TypeError(f"task must be callable, got {task!r}")
+        check_rare(callback, retry)
         slot = engine.slot_wait()
         try:
             engine.admit(slot, block, queue_timeout)
@@ -148,6 +151,7 @@ class InlineTaskManager(TaskManager[R]):
         number = engine.counters.numbers.more()
         future: InlineFuture[T] = InlineFuture._accepted(engine, number, task, args, engine.clock.now())
         future._once = once
+        future._retry = retry
         future._holds_slot = slot is not None
         if callback is not None:
             future._append(OutcomeCallback(callback))

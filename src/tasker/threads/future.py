@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from tasker.attempt import Attempt
 from tasker.context import Context
 from tasker.control.attempts import Verdict
+from tasker.control.retries import RetryPolicy
 from tasker.core.history import History, tell, verdict_of, with_last
 from tasker.errors import TaskCancelled
 from tasker.logs import task_name
@@ -89,6 +90,7 @@ class TaskFuture(StandardFuture[T]):
     _error: BaseException | None = None
     _failure: BaseException | None = None
     _once: bool = False
+    _retry: RetryPolicy | None = None
     _history: History = ()
     _snoozes: int = 0
 

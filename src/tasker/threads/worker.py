@@ -182,7 +182,9 @@ class Worker:
         blameless = blameless or issubclass(type(error), DeadlockError)
         verdict = after_error(cancelled=cancelled, killed=cancelled and killed, blameless=blameless)
         healthy = verdict is not None or engine.hooks.healthy(error)
-        own = healthy and engine.hooks.retryable(error, verdict, once=future._once, cancelled=cancelled)
+        own = healthy and engine.hooks.retryable(
+            error, verdict, once=future._once, cancelled=cancelled, policy=future._retry
+        )
         if own or not (healthy or cancelled):
             self.send_back(future, error, own=own)
             return own
@@ -205,13 +207,15 @@ class Worker:
         attempts, age = future.attempts, self.now() - future._queued_at
         self.engine.log.log("warning", attempt_failed(own=own), self.name, future.label, attempts, describe(error))
         once, cancelled = starts_once(error, once=future._once), future._was_cancelled()
-        self._hand_over(future, error, ev.AttemptFailed(self.seat, future, attempts, once, cancelled, own, age))
+        self._hand_over(
+            future, error, ev.AttemptFailed(self.seat, future, attempts, once, cancelled, own, age, future._retry)
+        )
 
     def _snooze(self, future: TaskFuture[Any], error: Any) -> None:
         """The same, for a task that has raised ``Snooze``."""
         self.engine.log.log("debug", SNOOZES, self.name, future.label, error.seconds)
         cancelled, age = future._was_cancelled(), self.now() - future._queued_at
-        self._hand_over(future, error, ev.TaskSnoozed(self.seat, future, error.seconds, cancelled, age))
+        self._hand_over(future, error, ev.TaskSnoozed(self.seat, future, error.seconds, cancelled, age, future._retry))
 
     def _hand_over(self, future: TaskFuture[Any], error: BaseException, event: ev.Event) -> None:
         engine, shard = self.engine, self.shard

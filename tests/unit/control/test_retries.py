@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -94,6 +95,7 @@ def test_which_errors(retry_on: Any, wants: tuple[bool, bool]) -> None:
 @pytest.mark.parametrize(
     ("field", "wrong"),
     [
+        *(("max_retries", wrong) for wrong in (-1, 1.0, "1", True)),
         *(("backoff", wrong) for wrong in (-1, math.nan, math.inf, "1", True, None)),
         *(("max_backoff", wrong) for wrong in (-1, math.nan, None)),
         *(("max_elapsed", wrong) for wrong in (-1, math.nan, "1")),
@@ -199,6 +201,18 @@ def test_a_kill_resumes_all_to_drop_them() -> None:
     assert actions[:4] == [act.RefuseTasks("enough"), act.CancelRunning(), act.Resume("t"), act.DropQueued()]
     assert rig.view.phase is Phase.KILLING
     assert rig.do(failed("u")) == [act.FailTask("u", own=True)]
+
+
+def test_a_policy_of_its_own() -> None:
+    """It takes the place of that of the plan as a whole."""
+    own = RetryPolicy(max_retries=1)
+    rig = Rig(1, 1, retry=SLOW, max_retries=9).serving()
+    assert rig.do(replace(failed("t"), policy=own)) == [act.Requeue("t")]
+    assert rig.do(replace(failed("t", 2), policy=own)) == [act.FailTask("t", own=True)]
+    assert rig.do(replace(failed("t", 2), policy=RetryPolicy())) == [act.Requeue("t")]
+    rig = Rig(1, 1, retry=RetryPolicy(max_retries=0), max_retries=9).serving()
+    assert rig.do(failed("t")) == [act.FailTask("t", own=True)]
+    assert rig.do(replace(snoozed("t"), policy=RetryPolicy(max_elapsed=1.0))) == [act.FailTask("t", own=True)]
 
 
 def snoozed(task: str, seconds: float = 5.0, *, cancelled: bool = False, age: float = 0.0) -> ev.TaskSnoozed:

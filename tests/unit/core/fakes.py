@@ -12,6 +12,7 @@ from tasker.context import Context
 from tasker.control import actions as act
 from tasker.control import events as ev
 from tasker.control.attempts import Verdict
+from tasker.control.retries import RetryPolicy
 from tasker.control.supervisor import View
 from tasker.control.workers import WorkerState
 from tasker.core.counters import Counters, Shard
@@ -42,6 +43,7 @@ class FakeTask:
     queued_at: float = 0.0
     ended: bool = False
     _snoozes: int = 0
+    _retry: RetryPolicy | None = None
 
     def _note_snooze(self) -> None:
         self._snoozes += 1
@@ -129,7 +131,6 @@ class FakeDriver(Recorder):
         self.shutdown_counts = ShutdownCounts()
         self.refusal = "the pool is shutting down: enough"
         self.creation_error: BaseException | None = None
-        self.max_retries = 3
         self.failure: BaseException | None = OSError("gone")
         """What `claim` answers."""
         self.wanted = True
@@ -145,6 +146,10 @@ class FakeDriver(Recorder):
         """How many faults were counted."""
         self.counters.flow()
         return self.counters.user_errors
+
+    def max_retries_of(self, task: Any) -> int:
+        """As the configuration has it by default."""
+        return 3
 
     def start_worker(self, seat: ev.Seat) -> None:
         """Keep the call."""

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tasker.core.checks import check_look_ahead, check_queue_timeout, check_timeout
+from tasker import RetryPolicy
+from tasker.core.checks import check_look_ahead, check_queue_timeout, check_rare, check_timeout
 
 
 @pytest.mark.parametrize("timeout", [None, 0, 0.0, 1, 2.5, math.inf])
@@ -58,3 +59,28 @@ def test_no_look_ahead(given: Any) -> None:
     with pytest.raises(ValueError, match="look_ahead must be a positive integer, got ") as caught:
         check_look_ahead(given)
     assert str(caught.value).endswith(f"got {given!r}")
+
+
+async def unsure(error: BaseException) -> bool:
+    """Its coroutine would count as true."""
+    return False
+
+
+@pytest.mark.parametrize(
+    ("callback", "retry", "error"),
+    [
+        (3, None, TypeError("callback must be callable, got 3")),
+        (None, 3, TypeError("retry must be a RetryPolicy or None, got 3")),
+        (print, RetryPolicy(retry_on=unsure), ValueError("retry must be a RetryPolicy whose retry_on is not async")),
+    ],
+)
+def test_wrong_options(callback: Any, retry: Any, error: Exception) -> None:
+    """The error names the option and the value."""
+    with pytest.raises(type(error), match=str(error)):
+        check_rare(callback, retry)
+
+
+def test_right_options() -> None:
+    """None, or what the option takes."""
+    check_rare(None, None)
+    check_rare(print, RetryPolicy(retry_on=OSError))

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tasker import Context
+from tasker import Context, RetryPolicy
 from tasker.control import actions as act
 from tasker.control import events as ev
 from tasker.control.lifecycle import DoorMove
@@ -222,3 +222,22 @@ def test_the_end_of_a_creation_that_was_given_up() -> None:
     engine.creation_failed(SEAT, OSError("killed"))
     assert engine.creation_error is late
     assert engine.reported == [ev.CreationFailed(SEAT, "OSError: killed")]
+
+
+# -- retries ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("own", "theirs", "most"),
+    [
+        (None, None, 2),
+        (None, RetryPolicy(max_retries=5), 5),
+        (None, RetryPolicy(), 2),
+        (RetryPolicy(max_retries=0), RetryPolicy(max_retries=5), 0),
+        (RetryPolicy(), RetryPolicy(max_retries=5), 2),
+    ],
+)
+def test_how_many_retries(own: RetryPolicy | None, theirs: RetryPolicy | None, most: int) -> None:
+    """What the policy of the task says, else that of the manager; what they leave open is Config.max_retries."""
+    engine = ToyEngine(retry=theirs, max_retries=2)
+    assert engine.max_retries_of(FakeTask(_retry=own)) == most

@@ -69,6 +69,16 @@ def test_a_policy_decides_about_errors_of_their_own() -> None:
     assert not hooks.retryable(OSError(), Verdict.ENDED, once=False, cancelled=False)
 
 
+def test_a_policy_of_the_task() -> None:
+    """It goes before that of the manager, and needs none."""
+    own = RetryPolicy(retry_on=ValueError)
+    for hooks in (Rig().hooks, Rig(retry=RetryPolicy(retry_on=OSError)).hooks):
+        assert hooks.retryable(ValueError(), None, once=False, cancelled=False, policy=own)
+        assert not hooks.retryable(OSError(), None, once=False, cancelled=False, policy=own)
+        hooks.forked()
+        assert not hooks.retryable(ValueError(), None, once=False, cancelled=False, policy=own)
+
+
 def test_a_policy_that_raises() -> None:
     """It is logged and counted, and the task is not tried again."""
 
