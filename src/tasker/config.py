@@ -6,7 +6,7 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import KW_ONLY, dataclass
-from typing import TYPE_CHECKING, Any, Generic, TypedDict, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypedDict, TypeVar, Unpack, overload
 
 from .config_checks import check
 from .context import Context
@@ -41,6 +41,7 @@ class ConfigOptions(TypedDict, total=False):
     collector: MetricsCollector | None
     name: str
     ready_timeout: float | None
+    when_unavailable: Literal["wait", "fail"]
     creation_timeout: float | None
     create_timeout: float | None
     destroy_timeout: float | None
@@ -130,6 +131,11 @@ class Config(Generic[R]):
     """The name of the manager in logs; its threads are named ``<name>-<n>``."""
     ready_timeout: float | None = None
     """The seconds that a task waits while no worker is ready before it fails with ``ResourceError``. None: no limit."""
+    when_unavailable: Literal["wait", "fail"] = "wait"
+    """What tasks do while no worker is ready and creations fail, so that the circuit breaker is not closed. ``"wait"``: they wait,
+    up to ``ready_timeout``. ``"fail"``: those that are queued, and those that are submitted meanwhile, fail at once with
+    ``ResourceError``. A task never fails in this way while a worker is ready, or may still become ready that began to start
+    before the first failure."""
     creation_timeout: float | None = None
     """The former name of ``ready_timeout``. None once a configuration is made, whichever name was used."""
     create_timeout: float | None = None

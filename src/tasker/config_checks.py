@@ -96,6 +96,8 @@ def _check_types(config: _Config) -> None:
         raise _wrong("sync_in_thread", config.sync_in_thread, "True or False")
     if not isinstance(config.name, str) or not config.name:
         raise _wrong("name", config.name, "a non-empty string")
+    if config.when_unavailable not in ("wait", "fail"):
+        raise _wrong("when_unavailable", config.when_unavailable, "'wait' or 'fail'")
     _check_protocols(config)
 
 

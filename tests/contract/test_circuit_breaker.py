@@ -81,3 +81,44 @@ async def test_workers_that_die_together(engine: Any, kit: Any) -> None:
         assert [await future for future in waiting] == list(range(50))
         await eventually(lambda: m.stats().active_workers >= 4)
         assert m.stats().failing_creations == 0
+
+
+async def test_tasks_fail_at_once_where_that_is_wanted(engine: Any, kit: Any) -> None:
+    """With when_unavailable="fail", what is queued fails when the creation has failed, and what is submitted then fails at
+    once: nobody waits for the server. When it is back, so are the workers, by themselves."""
+    gate, resources = engine.gate(), ScriptedResources(then=BOOM)
+    resources.script = [gate]
+    async with engine.manager(
+        resources=resources,
+        max_worker_count=1,
+        burst_interval=0,
+        creation_backoff=0.05,
+        max_retries=0,
+        when_unavailable="fail",
+        check_health=kit.hook(lambda error: False),
+    ) as m:
+        first = [await m.submit(kit.raises(BOOM)), *[await m.submit(kit.returns(n)) for n in range(5)]]
+        await gate.arrivals(1)
+        assert m.stats().queued_tasks == 6, "a first creation that takes its time is waited for"
+        gate.open()
+        errors = await asyncio.wait_for(asyncio.gather(*first, return_exceptions=True), 20.0)
+        assert all(isinstance(error, ResourceError) for error in errors[1:]), errors
+        with pytest.raises(ResourceError, match=r"no resource could be made .*database is away") as caught:
+            await asyncio.wait_for(m.queue_task(kit.returns()), 20.0)
+        assert isinstance(caught.value.__cause__, ConnectionError)
+        resources.then = None
+        await eventually(lambda: m.stats().active_workers == 1)
+        assert await m.queue_task(kit.returns("back")) == "back"
+
+
+async def test_no_task_fails_while_a_worker_is_ready(engine: Any, kit: Any) -> None:
+    """The second worker cannot be made, and the first one runs all."""
+    resources = ScriptedResources(None, then=BOOM)
+    async with engine.manager(
+        resources=resources, max_worker_count=2, burst_interval=0, creation_backoff=0.01, when_unavailable="fail"
+    ) as m:
+        await eventually(lambda: m.stats().active_workers == 1)
+        m.resize(worker_count=2)
+        await eventually(lambda: m.stats().failing_creations > 1)
+        futures = [await m.submit(kit.returns(n)) for n in range(20)]
+        assert [await future for future in futures] == list(range(20))

@@ -193,6 +193,25 @@ def test_a_worker_that_shrinks_away_destroys_its_resource() -> None:
     resources.check()
 
 
+def test_tasks_that_do_not_wait_for_a_server_that_is_down() -> None:
+    """With when_unavailable="fail" they fail without the clock, also those submitted later; once it has gone on, a worker has
+    found out that the server is back, although no task has asked for it."""
+    resources = ScriptedResources(FaultPlan().create(range(1, 3), raises(OSError("down"))))
+    clock = ManualClock(0)
+    with InlineTaskManager(config_of(resources, when_unavailable="fail"), clock=clock) as manager:
+        first = manager.submit(number_of)
+        assert isinstance(first.exception(), ResourceError)
+        assert isinstance(manager.submit(number_of).exception(), ResourceError)
+        assert (clock.now(), manager.stats().breaker) == (0, "open")
+        clock.advance(60)
+        assert manager.pending == ()
+        clock.advance(60)
+        assert manager.pending == ()
+        assert manager.stats().breaker == "closed"
+        assert manager.queue_task(number_of) == 1
+    resources.check()
+
+
 def test_the_pool_of_run_task_is_refilled() -> None:
     """After an unhealthy error, again and again if that fails, in virtual time."""
     resources = ScriptedResources(FaultPlan().create(2, raises(OSError("down"))))

@@ -41,6 +41,7 @@ DEFAULTS = {
     "collector": None,
     "name": "tasker",
     "ready_timeout": None,
+    "when_unavailable": "wait",
     "creation_timeout": None,
     "create_timeout": None,
     "destroy_timeout": None,
@@ -85,6 +86,7 @@ def test_plan() -> None:
         has_pool=True,
     )
     assert plan_of(off) == expected
+    assert plan_of(config(when_unavailable="fail")).fails_fast
     policy = RatePolicy(hold=9.0)
     assert plan_of(config(scaling=policy)).policy is policy
 
@@ -142,6 +144,7 @@ BAD: dict[str, tuple[list[Any], str]] = {
         f"a MetricsCollector (it lacks {', '.join(COLLECTOR)})",
     ),
     "backend": (["process", 1, object()], "a backend (such as ProcessBackend()) or None"),
+    "when_unavailable": (["raise", None, True, 1], "'wait' or 'fail'"),
     "max_memory": ([0, 0.0, -0.5, 1.1, 90, True, "90%", float("nan")], "a number, more than 0 and at most 1, or None"),
     "scaling": ([object(), lambda snapshot, now: None], "a ScalingPolicy (it lacks decide)"),
 }

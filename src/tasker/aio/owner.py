@@ -13,6 +13,7 @@ from time import monotonic
 from typing import Any
 
 from tasker.config import Config
+from tasker.control import events as ev
 from tasker.control.attempts import Verdict
 from tasker.control.lifecycle import DoorMove
 from tasker.core.checks import check_queue_timeout
@@ -42,6 +43,8 @@ class AsyncFutureOwner(EngineCore[AsyncWorker], abc.ABC):
         if config.max_queue_size is not None:
             self.queue_slots = AsyncQueueSlots(self, config.max_queue_size)
         self.callbacks: Callbacks = Callbacks(self)
+        self.must_admit: bool = self.must_admit or config.when_unavailable == "fail"
+        self._fails_soon = False
         self._background_tasks: set[asyncio.Task[None]] = set()
 
     def spawn(self, coroutine: Coroutine[Any, Any, None], name: str) -> None:
@@ -91,6 +94,14 @@ class AsyncFutureOwner(EngineCore[AsyncWorker], abc.ABC):
         if self.queue_slots is not None and not has_slot:
             self.queue_slots.take()
         self.hooks.arrival()
+        if self.view.in_vain is not None and not self._fails_soon:
+            # Not now: the task is not in the queue yet.
+            self._fails_soon = True
+            self.loop.call_soon(self._fail_in_vain)
+
+    def _fail_in_vain(self) -> None:
+        self._fails_soon = False
+        self.report(ev.Wakeup())
 
     async def acquire_slot(self, timeout: float | None) -> bool:
         """Waits for a slot of the queue. Returns False if the queue is not bounded. Raises ``QueueFull`` if there is

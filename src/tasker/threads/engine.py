@@ -69,7 +69,7 @@ class Engine(FutureOwner):
         self.new_host: Callable[[HostedWorker], Host] = ThreadHost if self.backend is None else self.backend.host
         self.pool: ResourcePool = ResourcePool(self, self.maker, config.pool_size, config.max_temporary_resources)
         self.run_task: RunTask = RunTask(self)
-        self.must_follow_up: bool = self.backend is not None
+        self.must_follow_up: bool = self.backend is not None or config.when_unavailable == "fail"
         """Whether ``submit`` has to call ``follow_up`` after queueing; always True once the door is closed."""
         self.effects: Effects = Effects(self)
         self._begun = Flag()

@@ -14,6 +14,7 @@ from time import monotonic
 from typing import Any
 
 from tasker.config import Config
+from tasker.control import events as ev
 from tasker.control.attempts import Verdict
 from tasker.control.lifecycle import DoorMove
 from tasker.core.checks import check_queue_timeout
@@ -97,6 +98,10 @@ class FutureOwner(EngineCore[Worker], abc.ABC):
         was taken back: it is not accepted."""
         if self.backend is not None and priority != Priority.NORMAL:
             self.backend.overtake(priority)
+        # In this order, too: a ``submit`` that queues its task behind the look of ``fail_queued`` at the queue finds the view
+        # that goes before that look.
+        if self.view.in_vain is not None:
+            self.report(ev.Wakeup())
         # No task is lost between the two: ``submit`` queues its task and *then* looks at the door; ``close`` closes the
         # door and *then* checks whether anything is outstanding. A submitter that finds the door closed takes its task
         # back. That appends an ending to the log, so if a worker has started the task before, the worker wins.
