@@ -110,6 +110,9 @@ class StopReport:
     stacks: tuple[str, ...] = ()
     """Where the abandoned workers were, as far as it is known: a name each, and the lines of the stack of its thread or
     coroutine."""
+    delayed_tasks: int = 0
+    """Failed tasks that ended with their last error because the stop came before their next attempt: those of a policy with
+    ``at_stop="report"``, and those that raised ``Snooze`` during the stop."""
 
 
 @dataclass(slots=True)
@@ -117,6 +120,7 @@ class ShutdownCounts:
     """The counts of a ``StopReport``, while the manager ends. Not thread-safe: the engine guards it."""
 
     killed_tasks: int = 0
+    delayed_tasks: int = 0
     abandoned: list[str] = field(default_factory=list)
     """As ``StopReport.abandoned``."""
     stacks: list[str] = field(default_factory=list)

@@ -157,6 +157,33 @@ async def test_a_stop_ends_the_pauses(engine: Any, kit: Any) -> None:
         assert (report.killed, report.killed_tasks) == (False, 0)
 
 
+@pytest.mark.parametrize("healthy", [True, False])
+async def test_a_stop_may_report_instead(engine: Any, kit: Any, healthy: bool) -> None:
+    """With at_stop="report", what waits for its next attempt ends with its last error, and so does what would have to wait
+    from then on; the report counts them. What needs no pause is run."""
+    policy = RetryPolicy(retry_on=ConnectionError, backoff=LONG, max_backoff=LONG, at_stop="report")
+    async with pool(engine, retry=policy, check_health=kit.hook(lambda error: healthy)) as m:
+        waiting = await m.submit(kit.script(BUSY, "value"))
+        await delayed(m)
+        gate = engine.gate()
+        running = await m.submit(kit.fails_at(gate, ConnectionError("still busy")))
+        await gate.arrivals(1)
+        queued = await m.submit(kit.script(BUSY, "value"), retry=RetryPolicy(retry_on=ConnectionError))
+        stop = asyncio.create_task(m.stop())
+        await eventually(lambda: m.stats().delayed_tasks == 0 and waiting.done())
+        gate.open()
+        report = await asyncio.wait_for(stop, 60)
+        with pytest.raises(ConnectionError, match="busy, come again"):
+            await waiting
+        with pytest.raises(ConnectionError, match="still busy"):
+            await running
+        assert await queued == "value"
+        assert (waiting.attempts, running.attempts, queued.attempts) == (1, 1, 2)
+        assert [attempt.verdict for attempt in waiting.attempts_made] == ["ended"]
+        assert (report.killed, report.delayed_tasks, report.failed_tasks) == (False, 2, 2)
+        assert m.stats().done_tasks == m.stats().accepted_tasks == 3
+
+
 async def test_a_kill_drops_what_waits(engine: Any, kit: Any) -> None:
     """kill() ends a delayed task as killed, like any in the queue, and counts it."""
     policy = RetryPolicy(retry_on=ConnectionError, backoff=LONG, max_backoff=LONG)

@@ -80,7 +80,18 @@ async def test_a_stop_wakes_it_once(engine: Any, kit: Any) -> None:
         with pytest.raises(Snooze, match="not yet"):
             await tired
         assert (done.attempts, tired.attempts) == (1, 1)
-        assert (report.killed, report.failed_tasks) == (False, 1)
+        assert (report.killed, report.failed_tasks, report.delayed_tasks) == (False, 1, 1)
+
+
+async def test_a_stop_may_report_it_instead(engine: Any, kit: Any) -> None:
+    """With at_stop="report" in its policy, it ends with its Snooze, unstarted."""
+    async with pool(engine) as m:
+        future = await m.submit(kit.script(Snooze(LONG, "not yet"), "value"), retry=RetryPolicy(at_stop="report"))
+        await snoozing(m)
+        report = await asyncio.wait_for(m.stop(), 60)
+        with pytest.raises(Snooze, match="not yet"):
+            await future
+        assert (report.failed_tasks, report.delayed_tasks) == (1, 1)
 
 
 async def test_a_kill_drops_it(engine: Any, kit: Any) -> None:

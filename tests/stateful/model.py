@@ -214,10 +214,18 @@ class Model:
             self.levels[0].append(task)
             self.tokens.append(None)
 
+    def _do_ReportDelayed(self, action: act.ReportDelayed) -> None:  # noqa: N802
+        task = action.task
+        assert isinstance(task, Task)
+        assert self.plan.retry is not None and self.plan.retry.at_stop == "report"
+        assert self.supervisor.phase is Phase.DRAINING
+        self.delayed.remove(task)
+        task.end("reported")
+
     def _do_FailTask(self, action: act.FailTask) -> None:  # noqa: N802
         task = self._returned(action.task)
-        assert action.own is (task.once or task.own_error)
-        if task.snoozed:
+        assert action.own is (task.once or task.own_error or action.late)
+        if task.snoozed or action.late:
             assert self.supervisor.phase is not Phase.RUNNING
         else:
             assert self.killed or task.once or task.starts == self.plan.max_retries + 1

@@ -48,7 +48,15 @@ class SupervisorMachine(RuleBasedStateMachine):
         create_timeout=st.sampled_from([None, 0.5, 5.0]),
         destroy_timeout=st.sampled_from([None, 0.5, 5.0]),
         max_stuck_workers=st.integers(0, 3),
-        retry=st.sampled_from([None, RetryPolicy(), RetryPolicy(backoff=0.5), RetryPolicy(backoff=40.0)]),
+        retry=st.sampled_from(
+            [
+                None,
+                RetryPolicy(),
+                RetryPolicy(backoff=0.5),
+                RetryPolicy(backoff=40.0),
+                RetryPolicy(backoff=40.0, at_stop="report"),
+            ]
+        ),
         has_pool=st.booleans(),
         interrupts=st.booleans(),
         kind=st.booleans(),

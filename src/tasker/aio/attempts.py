@@ -103,7 +103,7 @@ class AttemptEnds:
             return
         self.engine.log.log("debug", SNOOZES, self.name, future.label, error.seconds)
         cancelled, age = self._was_cancelled(future), monotonic() - future._queued_at
-        self.engine.report(ev.TaskSnoozed(self.seat, future, error.seconds, cancelled, age, future._retry))
+        self.engine.report(ev.TaskSnoozed(self.seat, future, error.seconds, error, cancelled, age, future._retry))
 
     def _take_back(self, future: AsyncTaskFuture[Any], error: BaseException) -> bool:
         """Counts a task as queued again. Returns False if it has its outcome."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from .events import Seat
 
@@ -72,11 +72,22 @@ class Resume:
 
 
 @dataclass(frozen=True, slots=True)
+class ReportDelayed:
+    """End a task that was delayed, because the manager ends, unless it has its outcome."""
+
+    task: object
+    error: Any = None
+    """With which; None: with that of its last attempt."""
+
+
+@dataclass(frozen=True, slots=True)
 class FailTask:
     """End the task with its own last error (``own``) or with ``MaxRetriesExceeded``."""
 
     task: object
     own: bool
+    late: bool = False
+    """Whether that is because the manager ends: else it would have been delayed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +171,7 @@ Action = (
     | Requeue
     | Delay
     | Resume
+    | ReportDelayed
     | FailTask
     | DropTask
     | FailQueued

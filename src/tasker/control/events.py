@@ -118,6 +118,8 @@ class TaskSnoozed:
     seat: Seat
     task: Any
     seconds: float
+    error: Any = None
+    """The task's own, by which it has done so."""
     cancelled: bool = False
     """Whether the task was cancelled while it ran, so that it must not run again."""
     age: float = 0.0

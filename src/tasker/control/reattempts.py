@@ -48,12 +48,16 @@ class Reattempts:
             killing=phase is Phase.KILLING,
         )
         if policy is not None:
-            # A stop does not wait for a pause: what fails again then is tried again at once.
-            pause = policy.pause(event.attempts, self._rng) if phase is Phase.RUNNING else 0.0
+            if phase is Phase.RUNNING or policy.at_stop == "report":
+                pause = policy.pause(event.attempts, self._rng)
+            # Else none: a stop does not wait for a pause, so what fails again then is tried again at once.
             verdict = in_time(verdict, event.age + pause, policy.max_elapsed, own=event.own)
         if verdict is Verdict.TRY_AGAIN and not pause:
             return act.Requeue(event.task)
-        return self._carried_out(verdict, act.Delay(event.task), now + pause)
+        if verdict is Verdict.TRY_AGAIN and phase is not Phase.RUNNING:
+            return act.FailTask(event.task, own=True, late=True)
+        late = act.ReportDelayed(event.task) if policy is not None and policy.at_stop == "report" else None
+        return self._carried_out(verdict, act.Delay(event.task), now + pause, late)
 
     def snoozed(self, event: ev.TaskSnoozed, now: float, phase: Phase) -> act.Action:
         """Decides about a task that gives itself back."""
@@ -63,22 +67,29 @@ class Reattempts:
         )
         if policy is not None:
             verdict = in_time(verdict, event.age + event.seconds, policy.max_elapsed, own=True)
-        return self._carried_out(verdict, act.Delay(event.task, snoozed=True), now + event.seconds)
+        if verdict is Verdict.ENDED and not event.cancelled and phase is not Phase.RUNNING:
+            return act.FailTask(event.task, own=True, late=True)
+        reports = policy is not None and policy.at_stop == "report"
+        late = act.ReportDelayed(event.task, event.error) if reports else None
+        return self._carried_out(verdict, act.Delay(event.task, snoozed=True), now + event.seconds, late)
 
-    def _carried_out(self, verdict: Verdict, delay: act.Delay, due: float) -> act.Action:
+    def _carried_out(self, verdict: Verdict, delay: act.Delay, due: float, late: act.Action | None) -> act.Action:
         if verdict is Verdict.KILLED:
             return act.DropTask(delay.task)
         if verdict is Verdict.TRY_AGAIN:
             task: Any = delay.task
-            self._delayed.add(task, due)
+            self._delayed.add(task, due, late)
             return delay
         return act.FailTask(delay.task, own=verdict is Verdict.ENDED)
 
     def due(self, now: float, phase: Phase) -> list[act.Action]:
-        """Returns the actions for the tasks whose pause is over; all of them, if the manager ends."""
+        """Returns the actions for the tasks whose pause is over. If the manager ends, that is all of them; a kill drops them with
+        those that are queued."""
         if not self._delayed:
             return []
-        return [act.Resume(task) for task in self._delayed.take(now if phase is Phase.RUNNING else math.inf)]
+        if phase is Phase.RUNNING or phase is Phase.KILLING:
+            return [act.Resume(task) for task, _ in self._delayed.take(now if phase is Phase.RUNNING else math.inf)]
+        return [late or act.Resume(task) for task, late in self._delayed.take(math.inf)]
 
     def sweep(self, now: float) -> None:
         """Forgets the tasks that were cancelled while they waited, unless it did so a moment ago."""

@@ -7,7 +7,7 @@ import math
 import random
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass
-from typing import Protocol
+from typing import Any, Literal, Protocol
 
 _MAX_DOUBLINGS = 60
 """A float holds any delay up to there; more would overflow for a task that fails for days."""
@@ -39,7 +39,13 @@ class RetryPolicy:
     """No further attempt follows if, after its pause, more time than this has passed since the task was submitted. None: no
     limit."""
 
+    at_stop: Literal["run", "report"] = "run"
+    """What a graceful stop does with a task that waits for its next attempt, or would have to: ``"run"`` starts it at once;
+    ``"report"`` ends it with its last error, and ``StopReport.delayed_tasks`` counts it."""
+
     def __post_init__(self) -> None:
+        if self.at_stop not in ("run", "report"):
+            raise ValueError(f"RetryPolicy.at_stop must be 'run' or 'report', got {self.at_stop!r}")
         most = self.max_retries
         if most is not None and (isinstance(most, bool) or not isinstance(most, int) or most < 0):
             raise ValueError(f"RetryPolicy.max_retries must be an integer of at least 0 or None, got {most!r}")
@@ -89,7 +95,7 @@ class Delayed:
     __slots__ = ("_heap", "_order")
 
     def __init__(self) -> None:
-        self._heap: list[tuple[float, int, HasOutcome]] = []
+        self._heap: list[tuple[float, int, HasOutcome, Any]] = []
         self._order = 0
 
     def __len__(self) -> int:
@@ -105,14 +111,15 @@ class Delayed:
         self._heap = [entry for entry in self._heap if not entry[2].done()]
         heapq.heapify(self._heap)
 
-    def add(self, task: HasOutcome, due: float) -> None:
-        """Adds a task."""
+    def add(self, task: HasOutcome, due: float, late: Any = None) -> None:
+        """Adds a task. ``late``: what is to be done with it if the manager is stopped before; None: what else is done when it
+        is due."""
         self._order += 1  # of two that are due together the one that came first; and tasks are not compared
-        heapq.heappush(self._heap, (due, self._order, task))
+        heapq.heappush(self._heap, (due, self._order, task, late))
 
-    def take(self, now: float) -> list[HasOutcome]:
-        """Removes and returns those that are due."""
+    def take(self, now: float) -> list[tuple[HasOutcome, Any]]:
+        """Removes and returns those that are due, each with its ``late``."""
         taken = []
         while self._heap and self._heap[0][0] <= now:
-            taken.append(heapq.heappop(self._heap)[2])
+            taken.append(heapq.heappop(self._heap)[2:])
         return taken

@@ -7,7 +7,7 @@ differs between threads and a loop, and is the driver's.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from tasker.control import actions as act
 from tasker.control.attempts import Verdict
@@ -151,6 +151,7 @@ class Effects:
             act.Requeue: self._requeue,
             act.Delay: self._delay,
             act.Resume: self._resume,
+            act.ReportDelayed: self._report_delayed,
             act.FailTask: self._fail_task,
             act.DropTask: lambda action: driver.drop_returned(action.task),
             act.FailQueued: self._fail_queued,
@@ -229,12 +230,25 @@ class Effects:
         if not task.done():  # else cancelled meanwhile; one that is cancelled from here on is one of the queue
             self._driver.enqueue(task, Priority.HIGH)
 
+    def _report_delayed(self, action: act.ReportDelayed) -> None:
+        driver, task = self._driver, cast("Any", action.task)
+        if task.done():
+            return
+        error = action.error
+        if error is None:
+            error = task.attempts_made[-1].error
+            driver.remember(task, error, Verdict.ENDED)
+        driver.fail_queued(task, error)
+        driver.shutdown_counts.delayed_tasks += not task.cancelled()  # else that was a moment before
+        driver.check_drained()
+
     def _fail_task(self, action: act.FailTask) -> None:
         driver = self._driver
         error = driver.claim(action.task)
         if error is None:
             return
         driver.remember(action.task, error, Verdict.ENDED if action.own else Verdict.EXHAUSTED)
+        driver.shutdown_counts.delayed_tasks += action.late
         driver.fail_returned(
             action.task, error if action.own else exhausted(action.task, driver.max_retries_of(action.task), error)
         )

@@ -306,4 +306,5 @@ class EngineCore(abc.ABC, Generic[W]):
             failed_tasks=metrics.total_tasks_failed,
             cancelled_tasks=metrics.total_tasks_cancelled,
             stacks=tuple(self.shutdown_counts.stacks),
+            delayed_tasks=self.shutdown_counts.delayed_tasks,
         )

@@ -215,7 +215,9 @@ class Worker:
         """The same, for a task that has raised ``Snooze``."""
         self.engine.log.log("debug", SNOOZES, self.name, future.label, error.seconds)
         cancelled, age = future._was_cancelled(), self.now() - future._queued_at
-        self._hand_over(future, error, ev.TaskSnoozed(self.seat, future, error.seconds, cancelled, age, future._retry))
+        self._hand_over(
+            future, error, ev.TaskSnoozed(self.seat, future, error.seconds, error, cancelled, age, future._retry)
+        )
 
     def _hand_over(self, future: TaskFuture[Any], error: BaseException, event: ev.Event) -> None:
         engine, shard = self.engine, self.shard

@@ -96,6 +96,7 @@ def test_which_errors(retry_on: Any, wants: tuple[bool, bool]) -> None:
     ("field", "wrong"),
     [
         *(("max_retries", wrong) for wrong in (-1, 1.0, "1", True)),
+        *(("at_stop", wrong) for wrong in ("wait", None, True)),
         *(("backoff", wrong) for wrong in (-1, math.nan, math.inf, "1", True, None)),
         *(("max_backoff", wrong) for wrong in (-1, math.nan, None)),
         *(("max_elapsed", wrong) for wrong in (-1, math.nan, "1")),
@@ -116,8 +117,8 @@ def test_in_the_order_of_their_times() -> None:
         delayed.add(Task(task), due)
     assert (len(delayed), delayed.moment) == (4, 1.0)
     assert delayed.take(0.5) == []
-    assert delayed.take(2.0) == ["a", "b"]
-    assert delayed.take(math.inf) == ["c", "d"]
+    assert delayed.take(2.0) == [("a", None), ("b", None)]
+    assert delayed.take(math.inf) == [("c", None), ("d", None)]
 
 
 def failed(task: str, attempts: int = 1, *, own: bool = True, age: float = 0.0) -> ev.AttemptFailed:
@@ -193,6 +194,37 @@ def test_a_stop_resumes_all() -> None:
     assert rig.do(failed("a", 2)) == [act.Requeue("a")]
 
 
+def test_a_stop_reports_those_that_say_so() -> None:
+    """Each by its own policy; and so what fails or snoozes from then on, unless it has no pause."""
+    reports = RetryPolicy(backoff=4.0, at_stop="report")
+    rig = Rig(1, 1, retry=reports).serving()
+    rig.do(failed("a"))
+    rig.do(replace(failed("b"), policy=SLOW))
+    rig.do(snoozed("c"))
+    actions = rig.do(ev.StopRequested("enough"))
+    assert [action for action in actions if isinstance(action, act.Resume)] == [act.Resume("b")]
+    reported = [action for action in actions if isinstance(action, act.ReportDelayed)]
+    assert reported == [act.ReportDelayed("a"), act.ReportDelayed("c", "snooze")]
+    assert rig.view.delayed == 0
+    assert rig.do(failed("d")) == [act.FailTask("d", own=True, late=True)]
+    assert rig.do(failed("d", own=False)) == [act.FailTask("d", own=True, late=True)]
+    assert rig.do(replace(failed("e"), policy=SLOW)) == [act.Requeue("e")]
+    assert rig.do(replace(failed("f"), policy=RetryPolicy(at_stop="report"))) == [act.Requeue("f")]
+    assert rig.do(failed("g", 4)) == [act.FailTask("g", own=True)]
+    assert rig.do(snoozed("h")) == [act.FailTask("h", own=True, late=True)]
+    assert rig.do(snoozed("i", cancelled=True)) == [act.FailTask("i", own=True)]
+
+
+def test_those_that_a_stop_would_report_are_resumed_by_time_and_dropped_by_a_kill() -> None:
+    """A kill is no time for errors: all that is queued is killed."""
+    rig = Rig(1, 1, retry=RetryPolicy(backoff=4.0, at_stop="report")).serving()
+    rig.do(failed("a"))
+    assert without_logs(rig.do(ev.Wakeup(), after=4.1)) == [act.Resume("a")]
+    rig.do(failed("a", 2))
+    actions = rig.do(ev.KillRequested("enough"))
+    assert act.Resume("a") in actions
+
+
 def test_a_kill_resumes_all_to_drop_them() -> None:
     """Before the queue is dropped, and after no task may start any more."""
     rig = Rig(1, 1, retry=SLOW).serving()
@@ -217,7 +249,7 @@ def test_a_policy_of_its_own() -> None:
 
 def snoozed(task: str, seconds: float = 5.0, *, cancelled: bool = False, age: float = 0.0) -> ev.TaskSnoozed:
     """A task of the first worker gives itself back."""
-    return ev.TaskSnoozed(seat(1), Task(task), seconds, cancelled, age)
+    return ev.TaskSnoozed(seat(1), Task(task), seconds, "snooze", cancelled, age)
 
 
 def test_a_snooze() -> None:
@@ -243,6 +275,6 @@ def test_a_snooze_that_is_not_granted() -> None:
     assert rig.do(snoozed("t", age=4.0)) == [act.FailTask("t", own=True)]
     assert rig.do(snoozed("t", age=3.0)) == [act.Delay("t", snoozed=True)]
     assert act.Resume("t") in rig.do(ev.StopRequested("enough"))
-    assert rig.do(snoozed("t")) == [act.FailTask("t", own=True)]
+    assert rig.do(snoozed("t")) == [act.FailTask("t", own=True, late=True)]
     rig.do(ev.KillRequested("enough"))
     assert rig.do(snoozed("t")) == [act.DropTask("t")]

@@ -44,6 +44,12 @@ class FakeTask:
     ended: bool = False
     _snoozes: int = 0
     _retry: RetryPolicy | None = None
+    attempts_made: tuple[Any, ...] = ()
+    was_cancelled: bool = False
+
+    def cancelled(self) -> bool:
+        """Whether its outcome is a cancellation."""
+        return self.was_cancelled
 
     def _note_snooze(self) -> None:
         self._snoozes += 1

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any, get_args
 
 import pytest
 
 from support.observers import RaisingCollector, RaisingLogger, RecordingCollector
-from tasker import MaxRetriesExceeded, ResourceError
+from tasker import MaxRetriesExceeded, ResourceError, Snooze
 from tasker.aio.engine import AsyncEngine
 from tasker.control import actions as act
 from tasker.control import events as ev
@@ -144,6 +145,28 @@ def test_delay_and_resume() -> None:
     assert collector.retries == [None]
     assert carried_out(driver, act.Resume(TASK))[-1] == ("enqueue", TASK, Priority.HIGH)
     assert carried_out(FakeDriver(), act.Resume(FakeTask(ended=True))) == []
+
+
+def test_a_delayed_task_is_reported() -> None:
+    """It ends with the error of its last attempt, or with its snooze, and is counted; unless it has its outcome."""
+    error, snooze = OSError("gone"), Snooze(5)
+    task = FakeTask(attempts_made=(SimpleNamespace(error=ValueError("before")), SimpleNamespace(error=error)))
+    driver = FakeDriver()
+    assert carried_out(driver, act.ReportDelayed(task)) == [
+        ("remember", task, error, Verdict.ENDED),
+        ("fail_queued", task, error),
+        ("check_drained",),
+    ]
+    assert driver.shutdown_counts.delayed_tasks == 1
+    snoozing, driver = FakeTask(), FakeDriver()
+    assert carried_out(driver, act.ReportDelayed(snoozing, snooze))[0] == ("fail_queued", snoozing, snooze)
+    assert driver.shutdown_counts.delayed_tasks == 1
+    driver = FakeDriver()
+    assert carried_out(driver, act.ReportDelayed(FakeTask(ended=True))) == []
+    carried_out(driver, act.ReportDelayed(FakeTask(was_cancelled=True), snooze))
+    assert driver.shutdown_counts.delayed_tasks == 0
+    carried_out(driver, act.FailTask(FakeTask(), own=True, late=True))
+    assert driver.shutdown_counts.delayed_tasks == 1
 
 
 def test_a_snooze_is_no_retry() -> None:
