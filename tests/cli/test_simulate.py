@@ -125,6 +125,15 @@ def test_creation_that_fails(shop: Workshop) -> None:
         (["bad.csv"], ["bad.csv:3", "arrival_s", "'never'"]),
         (["bad.csv", "--arrivals", "10"], ["--arrivals", "trace"]),
         (["--report", "a", "--no-report"], ["--no-report", "not allowed"]),
+        (["--clients", "5", "--rate", "5"], ["--clients", "--rate", "exclude each other"]),
+        (["--clients", "5", "bad.csv"], ["--clients", "a trace"]),
+        (["--clients", "5", "--report", "a"], ["--clients", "--report"]),
+        (["--clients", "0"], ["--clients", "at least 1"]),
+        (["--contention", "4"], ["--contention needs --clients"]),
+        (["--think-time", "4"], ["--think-time needs --clients"]),
+        (["--clients", "5", "--contention", "0"], ["--contention", "BEST[:LOSS]", "'0'"]),
+        (["--clients", "5", "--contention", "4:nan"], ["--contention", "'4:nan'"]),
+        (["--creation-spread", "-1"], ["--creation-spread", "at least 0"]),
     ],
 )
 def test_bad_usage(shop: Workshop, arguments: list[str], words: list[str]) -> None:
@@ -163,3 +172,58 @@ def test_without_matplotlib(shop: Workshop) -> None:
     assert "--no-report" in refused.stderr
     assert plain.returncode == 0, plain.stderr
     assert "oracle: at least" in plain.stdout
+
+
+LOOP = (
+    "--clients",
+    "50",
+    "--service-time",
+    "0.01",
+    "--creation-time",
+    "0.1",
+    "--worker-count",
+    "4",
+    "--max-workers",
+    "32",
+)
+
+
+def test_clients_of_a_database(shop: Workshop) -> None:
+    """Where more workers do harm, the verdicts say so: the base is the cheapest, and tasker keeps up with it."""
+    done = shop.run("simulate", *LOOP, "--contention", "4:0.14", "--duration", "60", "--compare", "base,max")
+    assert done.returncode == 0, done.stderr
+    verdicts = {line.split("  ")[0]: line.split("  ")[-1] for line in done.stdout.splitlines()}
+    assert verdicts["fixed at base"] == "good"
+    assert verdicts["fixed at maximum"] == "slow and costly"
+    assert verdicts["tasker"] == "good"
+    assert "each further 4 cost 14% of the throughput" in done.stdout
+    assert not list(shop.folder.glob("*.html"))
+
+
+def test_clients_as_data(shop: Workshop) -> None:
+    """All figures, the same for the same seed; clients that think send less."""
+    first, again = (simulated(shop, *LOOP, "--duration", 10, "--compare", "max") for _ in range(2))
+    assert first == again
+    assert list(first["rules"]) == ["tasker", "max"]
+    assert first["rules"]["max"]["tasks_per_second"] == pytest.approx(3200, rel=0.1)
+    thinking = simulated(shop, *LOOP, "--duration", 10, "--compare", "max", "--think-time", 0.09)
+    assert thinking["rules"]["max"]["tasks_per_second"] == pytest.approx(500, rel=0.1)
+    assert thinking["clients"]["think_s"] == 0.09
+    assert first["clients"]["contention"]["loss"] == 0.0
+
+
+def test_creations_of_different_length(shop: Workshop) -> None:
+    """With a spread, the workers are not ready all at once; the mean is the same."""
+    even, varied = (simulated(shop, *SMALL, "--compare", "go", "--creation-spread", spread) for spread in (0, 1))
+    assert even["workload"]["creation"]["spread"] == 0
+    assert varied["workload"]["creation"]["spread"] == 1
+    assert even["rules"]["go"]["mean_wait_s"] != varied["rules"]["go"]["mean_wait_s"]
+
+
+def test_clients_whose_resources_fail(shop: Workshop) -> None:
+    """Tasks that were given up are counted, and the verdict says so."""
+    arguments = (*LOOP, "--duration", "5", "--outage=-1:1000", "--ready-timeout", "1", "--compare", "none")
+    done = shop.run("simulate", *arguments)
+    assert done.returncode == 0, done.stderr
+    assert "gave up tasks" in done.stdout
+    assert "were given up" in done.stdout

@@ -11,7 +11,9 @@ from tasker.control.scaling import RatePolicy
 from tasker.control.view import Plan
 from tasker.simulation.creation import Creation
 from tasker.simulation.feedback import ClosedLoop, Contention, run_closed_loop
+from tasker.simulation.loops import compare_loops
 from tasker.simulation.outcome import Outcome
+from tasker.simulation.rules import PoolOptions
 from tasker.simulation.services import Constant, Exponential
 
 DATABASE = ClosedLoop(
@@ -87,3 +89,50 @@ def test_a_spike_into_a_cold_pool(shift: int) -> None:
     outcome = run_closed_loop(Plan(5, 50), spike, warm_up=shift / 100)
     assert len(outcome.waits) == 50
     assert outcome.created <= 6
+
+
+def test_a_trial_in_vain_costs_no_creation() -> None:
+    """Half as many workers are tried, which complete less: all are back, and none had to be made for it."""
+    load = ClosedLoop(
+        name="crowded",
+        words="",
+        clients=80,
+        services=Exponential(0.05),
+        duration=400.0,
+        contention=Contention(24, 0.3),
+        creation=Creation(2.0),
+    )
+    outcome = run_closed_loop(Plan(2, 32), load, seed=2)
+    decisions = [line for _, line in outcome.log if "scaling from" in line]
+    assert any("it is tried whether fewer do" in line for line in decisions)
+    assert any("fewer workers complete less, so all are back" in line for line in decisions)
+    assert outcome.created == outcome.peak_workers == 32
+
+
+def test_tasks_of_clients_that_are_given_up() -> None:
+    """If no worker is ready for too long, the clients get an error each, and come again."""
+    load = ClosedLoop(
+        name="away",
+        words="",
+        clients=5,
+        services=Constant(0.1),
+        duration=60.0,
+        think=1.0,
+        creation=Creation(0.5, outage=(-1.0, 30.0)),
+    )
+    outcome = run_closed_loop(Plan(1, 2, ready_timeout=2.0), load)
+    assert outcome.failed > 20
+    assert outcome.served > 50
+    assert outcome.failed + outcome.served == len(outcome.waits) == len(outcome.arrivals)
+    assert list(outcome.arrivals) == sorted(outcome.arrivals)
+
+
+def test_rules_on_a_closed_loop() -> None:
+    """The rule that does enough for the least is the measure of the others."""
+    comparison = compare_loops(DATABASE, PoolOptions(worker_count=4, max_worker_count=32), rules=("base", "max"))
+    own, base, most = comparison.figures
+    assert [figures.rule for figures in comparison.figures] == ["tasker", "base", "max"]
+    assert (comparison.cost(base), comparison.costs_well(base), comparison.does_enough(base)) == (1.0, True, True)
+    assert not comparison.does_enough(most)
+    assert not comparison.costs_well(most)
+    assert comparison.rate(own) == pytest.approx(400, rel=0.1)

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import math
 import random
 from array import array
 from dataclasses import dataclass, field
 
+from tasker.control import actions as act
 from tasker.control.view import Plan
 
 from .creation import Creation
@@ -101,16 +103,32 @@ class ClosedLoopPool(SimulatedPool):
             running = 1 + sum(moment > start for moment in free)
             service = next(self._durations) * load.contention.factor(running)
             heapq.heapreplace(free, start + service)
-            self._head += 1
-            self._tasks.arrivals.append(arrived)
-            self._tasks.services.append(service)
-            self._waits.append(start - arrived)
+            self._record(arrived, service, start - arrived)
             heapq.heappop(sent)
-            again = start + service
-            if load.think:
-                again += self._thinking.expovariate(1 / load.think)
-            if again < load.duration and number != load.rounds:
-                heapq.heappush(sent, (again, next(self._number), number + 1))
+            self._answer(start + service, number)
+
+    def _record(self, arrived: float, service: float, wait: float) -> None:
+        self._head += 1
+        self._tasks.arrivals.append(arrived)
+        self._tasks.services.append(service)
+        self._waits.append(wait)
+
+    def _answer(self, moment: float, number: int) -> None:
+        """A client has the answer to its task of that number, and sends the next one after a while."""
+        load = self._load
+        if load.think:
+            moment += self._thinking.expovariate(1 / load.think)
+        if moment < load.duration and number != load.rounds:
+            heapq.heappush(self._sent, (moment, next(self._number), number + 1))
+
+    def _fail_queued(self, action: act.FailQueued, now: float) -> None:
+        before, failed = now if action.before is None else action.before, []
+        while self._sent and self._sent[0][0] <= before:
+            failed.append(heapq.heappop(self._sent))
+        self._failed += len(failed)
+        for arrived, _, number in failed:
+            self._record(arrived, 0.0, math.nan)
+            self._answer(now, number)  # an error
 
     def _arrived(self, now: float) -> int:
         return self._head + sum(arrival <= now for arrival, _, _ in self._sent)

@@ -25,8 +25,13 @@ SERVICES: dict[str, str] = {
     "pareto": "heavy-tailed; --service-shape is alpha (1.5)",
 }
 REPORT = "simulation.html"
+_RATE = 100.0
+_OPEN = ("trace", "workload", "rate", "low_rate", "period", "arrivals", "report")
+"""Options that do not apply to clients which wait for their answers."""
+_CLOSED = ("think_time", "contention")
 
 rate: Callable[[str], Any] = argument_types.number(float, 0.0, True, "tasks a second, more than 0")
+spread: Callable[[str], Any] = argument_types.number(float, 0.0, False, "a number, at least 0")
 shape: Callable[[str], Any] = argument_types.number(float, 0.0, True, "a number, more than 0")
 share: Callable[[str], Any] = argument_types.number(float, 0.0, False, "a share from 0 to 1", most=1.0)
 
@@ -54,7 +59,7 @@ def _add_load(parser: argparse.ArgumentParser) -> None:
         " `tasker run`. With --workload, only its service times are used",
     )
     group.add_argument("--workload", choices=WORKLOADS, metavar="NAME", help=_choices(WORKLOADS))
-    group.add_argument("--rate", type=rate, default=100.0, metavar="R", help="tasks a second, at most (default: 100)")
+    group.add_argument("--rate", type=rate, metavar="R", help="tasks a second, at most (default: 100)")
     group.add_argument("--low-rate", type=rate, metavar="R", help="tasks a second, at least (default: rate / 10)")
     group.add_argument(
         "--period",
@@ -79,6 +84,25 @@ def _add_load(parser: argparse.ArgumentParser) -> None:
         help="the mean seconds of a task (default: 0.1)",
     )
     group.add_argument("--service-shape", type=shape, metavar="X", help="see --service")
+    group.add_argument(
+        "--clients",
+        type=argument_types.positive,
+        metavar="N",
+        help="in place of --workload: N clients that each send a task, wait for its answer, and send the next",
+    )
+    group.add_argument(
+        "--think-time",
+        type=argument_types.seconds,
+        metavar="S",
+        help="--clients: the mean seconds between an answer and the next task, at random (default: 0)",
+    )
+    group.add_argument(
+        "--contention",
+        type=contention,
+        metavar="BEST[:LOSS]",
+        help="--clients: so many tasks can run at the same time without slowing each other down (processors, or what a"
+        " database does best with); each further BEST cost the share LOSS of the throughput (default: 0)",
+    )
     group.add_argument("--seed", type=argument_types.non_negative, default=0, metavar="N", help="(default: 0)")
 
 
@@ -115,6 +139,13 @@ def _add_creation(parser: argparse.ArgumentParser) -> None:
         "--creation-time", type=argument_types.seconds, default=0.5, metavar="S", help="seconds it takes (default: 0.5)"
     )
     group.add_argument(
+        "--creation-spread",
+        type=spread,
+        default=0.0,
+        metavar="X",
+        help="the sigma of the logarithm of that time; --creation-time is its mean (default: 0, always the same)",
+    )
+    group.add_argument(
         "--destroy-time", type=argument_types.seconds, default=0.0, metavar="S", help="seconds to end it (default: 0)"
     )
     group.add_argument(
@@ -136,7 +167,6 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
     where = group.add_mutually_exclusive_group()
     where.add_argument(
         "--report",
-        default=REPORT,
         metavar="PATH",
         help=f"where the HTML report goes, an old one is replaced (default: {REPORT})",
     )
@@ -160,6 +190,18 @@ def outage(text: str) -> tuple[float, float]:
     return begin, end
 
 
+def contention(text: str) -> tuple[int, float]:
+    """Parses BEST or BEST:LOSS."""
+    first, _, last = text.partition(":")
+    try:
+        best, loss = int(first), float(last or 0)
+    except ValueError:
+        best, loss = 0, 0.0
+    if best < 1 or not 0 <= loss < float("inf"):
+        raise argparse.ArgumentTypeError(f"must be BEST[:LOSS], an integer of at least 1 and a share, not {text!r}")
+    return best, loss
+
+
 def rules(text: str) -> tuple[str, ...]:
     """Parses names of rules, separated by commas."""
     names = () if text == "none" else tuple(text.split(","))
@@ -175,6 +217,11 @@ def check(options: argparse.Namespace) -> None:
         options.max_workers = 2 * options.worker_count
     if options.max_workers < options.worker_count:
         raise UsageError(f"--max-workers {options.max_workers} must be at least --worker-count {options.worker_count}")
+    _check_clients(options)
+    if options.rate is None:
+        options.rate = _RATE
+    if options.report is None:
+        options.report = REPORT
     if options.low_rate is None:
         options.low_rate = options.rate / 10
     if options.low_rate > options.rate:
@@ -185,3 +232,17 @@ def check(options: argparse.Namespace) -> None:
         raise UsageError("--arrivals does not apply to a trace, which has its own; see --workload")
     if options.service == "pareto" and options.service_shape is not None and options.service_shape <= 1:
         raise UsageError(f"--service-shape {options.service_shape:g} must be more than 1 for pareto: there is no mean")
+
+
+def _check_clients(options: argparse.Namespace) -> None:
+    if options.clients is None:
+        for name in _CLOSED:
+            if getattr(options, name) is not None:
+                raise UsageError(f"--{name.replace('_', '-')} needs --clients")
+        return
+    for name in _OPEN:
+        if getattr(options, name) is not None:
+            option = "a trace" if name == "trace" else f"--{name.replace('_', '-')}"
+            raise UsageError(f"--clients and {option} exclude each other")
+    options.no_report = True
+    options.think_time = options.think_time or 0.0

@@ -11,22 +11,22 @@ from tasker.simulation.creation import Creation
 from tasker.simulation.traces import Trace, TraceError, read_trace
 from tasker.simulation.workload import Workload
 
-_DURATION = 300.0
+DURATION = 300.0
 _SERVICE_TIME = 0.1
 
 
 def workload_of(options: argparse.Namespace) -> Workload:
     """Returns the workload that the options describe. Raises ``UsageError`` if the trace cannot be read."""
     trace = _trace(options.trace)
-    creation = Creation(options.creation_time, options.creation_failures, options.outage, options.destroy_time)
+    creation = creation_of(options)
     if trace is not None and options.workload is None:
         return _of_trace(trace, options, creation)
     name = options.workload or "poisson"
-    duration = options.duration or _DURATION
+    duration = options.duration or DURATION
     if options.arrivals is not None:
         duration = options.arrivals / _mean_rate(name, options)
     period = options.period or {"spike": duration / 10, "diurnal": duration}.get(name, min(60.0, duration / 2))
-    tasks, words = _services(options, trace, follows=False)
+    tasks, words = services_of(options, trace, follows=False)
     stream, rates = _arrivals(name, options, duration, period)
     return Workload(
         name=name,
@@ -35,6 +35,17 @@ def workload_of(options: argparse.Namespace) -> Workload:
         duration=duration,
         creation=creation,
         words=f"{rates} for {duration:g} s; {words}",
+    )
+
+
+def creation_of(options: argparse.Namespace) -> Creation:
+    """Returns how resources are made."""
+    return Creation(
+        options.creation_time,
+        options.creation_failures,
+        options.outage,
+        options.destroy_time,
+        options.creation_spread,
     )
 
 
@@ -48,7 +59,7 @@ def _trace(path: str | None) -> Trace | None:
 
 
 def _of_trace(trace: Trace, options: argparse.Namespace, creation: Creation) -> Workload:
-    tasks, words = _services(options, trace, follows=True)
+    tasks, words = services_of(options, trace, follows=True)
     # A little longer than the last arrival: the end itself is not part of the duration.
     duration = options.duration or max(trace.arrivals[-1] * (1 + 1e-9), 1e-3)
     return Workload(
@@ -86,7 +97,9 @@ def _arrivals(name: str, options: argparse.Namespace, duration: float, period: f
     return arrivals.diurnal(low, high, period), f"{between} along a sine of {period:g} s"
 
 
-def _services(options: argparse.Namespace, trace: Trace | None, *, follows: bool) -> tuple[services.ServiceTimes, str]:
+def services_of(
+    options: argparse.Namespace, trace: Trace | None, *, follows: bool
+) -> tuple[services.ServiceTimes, str]:
     """Returns the service times, and words for them.
 
     ``follows``: the service times of a trace go with its arrivals; otherwise they are drawn from at random.

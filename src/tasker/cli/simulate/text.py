@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from tasker.cli import humanize
@@ -23,27 +23,36 @@ def lines(comparison: Comparison) -> Iterator[str]:
         f" workers, a resource takes {load.creation.time:g} s to make; seed {comparison.seed}"
     )
     yield ""
-    rows = [_TITLES, *(_row(comparison, figures) for figures in comparison.figures)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(_TITLES))]
-    for row in rows:
-        first, *middle, last = (
-            cell.rjust(width) if 0 < place < len(row) - 1 else cell.ljust(width)
-            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        yield "  ".join((first, *middle, last)).rstrip()
+    yield from table([_TITLES, *(_row(comparison, figures) for figures in comparison.figures)])
     yield ""
     yield f"oracle: at least {comparison.bound.worker_seconds:,.0f} worker-seconds for any rule, even one that knows the future"
     yield (
         f"good: p99 at most {humanize.duration(comparison.allowed_wait)}, {FACTOR:g}x what the fixed maximum pool reaches"
         f" or the target allows; at most {FACTOR:g}x the oracle's worker-seconds; no task given up"
     )
-    yield from _failures(comparison)
+    yield from failures(comparison.figures, comparison.tasks)
+
+
+def table(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
+    """Yields the lines of a table: the first and the last column to the left, the others to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        first, *middle, last = (
+            cell.rjust(width) if 0 < place < len(row) - 1 else cell.ljust(width)
+            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        yield "  ".join((first, *middle, last)).rstrip()
+
+
+def wait_columns(figures: Figures) -> tuple[str, ...]:
+    """Returns the cells about waits: the mean, three percentiles and the longest."""
+    return tuple(map(_wait, (figures.mean, figures.p50, figures.p95, figures.p99, figures.longest)))
 
 
 def _row(comparison: Comparison, figures: Figures) -> tuple[str, ...]:
     return (
         RULES[figures.rule].title,
-        *map(_wait, (figures.mean, figures.p50, figures.p95, figures.p99, figures.longest)),
+        *wait_columns(figures),
         f"{figures.late:.1%}",
         str(figures.peak_workers),
         f"{figures.worker_seconds:,.0f}",
@@ -70,12 +79,13 @@ def verdict(comparison: Comparison, figures: Figures) -> str:
     return " and ".join(faults) or "good"
 
 
-def _failures(comparison: Comparison) -> Iterator[str]:
-    own = next(figures for figures in comparison.figures if figures.rule == OWN)
+def failures(compared: Sequence[Figures], tasks: int) -> Iterator[str]:
+    """Yields lines about what went wrong under tasker's own rule, if anything did."""
+    own = next(figures for figures in compared if figures.rule == OWN)
     if own.creation_failures:
         yield f"{RULES[OWN].title}: {own.creation_failures:,} of {own.created:,} creations failed"
     if own.failed:
-        yield f"{RULES[OWN].title}: {own.failed:,} of {comparison.tasks:,} tasks were given up"
+        yield f"{RULES[OWN].title}: {own.failed:,} of {tasks:,} tasks were given up"
 
 
 def as_data(comparison: Comparison) -> dict[str, Any]:
