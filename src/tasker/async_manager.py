@@ -6,7 +6,7 @@ import asyncio
 import math
 import random
 import warnings
-from collections.abc import Callable, Generator
+from collections.abc import Awaitable, Callable, Generator
 from contextlib import AbstractContextManager
 from threading import get_ident
 from time import monotonic
@@ -17,6 +17,7 @@ from .aio.cancellation import outlast
 from .aio.engine import AsyncBackendPort, AsyncEngine
 from .aio.other_threads import read_elsewhere
 from .aio.reentrancy import forbid_reentry
+from .aio.refreshing import AsyncRefresh
 from .aio.signals import stop_on_signals
 from .aio.starting import Starting
 from .aio.submitting import Submitting
@@ -146,6 +147,20 @@ class AsyncTaskManager(Submitting[R]):
         Raises ``ConfigError`` for a wrong value.
         """
         self._running_engine().resize(worker_count, max_worker_count)
+
+    def refresh(self) -> Awaitable[bool]:
+        """Replaces every resource by one that is made from now on, those of ``run_task`` included, and returns at once: for
+        credentials that change, say.
+
+        No task fails, waits or is interrupted for that: where ``max_worker_count`` leaves room, new workers are made first, and
+        for each that is ready one with an outdated resource ends as soon as it has no task; where there is no room, one goes
+        after the other, so that one worker is missing at most. As long as no resource can be made, the outdated ones serve on.
+
+        What it returns may be awaited: that gives True once no outdated resource is left, and False if the manager ended first.
+        Cancelling the caller ends its waiting, not the refresh. In a task of this manager, awaiting it raises
+        ``DeadlockError``. Raises ``ShutdownError`` if the manager accepts no more tasks.
+        """
+        return AsyncRefresh(self._running_engine())
 
     async def __aenter__(self) -> AsyncTaskManager[R]:
         return await self._start()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor
+from concurrent.futures import Executor, Future
 from contextlib import AbstractContextManager
 from contextvars import copy_context
 from time import monotonic
@@ -281,6 +281,22 @@ class TaskManager(Generic[R]):
         Raises ``ConfigError`` for a wrong value.
         """
         self._engine.resize(worker_count, max_worker_count)
+
+    def refresh(self) -> Future[bool]:
+        """Replaces every resource by one that is made from now on, those of ``run_task`` included, and returns at once: for
+        credentials that change, say.
+
+        No task fails, waits or is interrupted for that: where ``max_worker_count`` leaves room, new workers are made first, and
+        for each that is ready one with an outdated resource ends as soon as it has no task; where there is no room, one goes
+        after the other, so that one worker is missing at most. As long as no resource can be made, the outdated ones serve on.
+
+        The result of the future is True once no outdated resource is left, and False if the manager ended first. It cannot be
+        cancelled. Its ``result`` raises ``DeadlockError`` in a task of this manager. Raises ``ShutdownError`` if the manager
+        accepts no more tasks.
+        """
+        from .threads.refreshing import RefreshFuture  # noqa: PLC0415  as the engine
+
+        return RefreshFuture(self._engine)
 
     def __enter__(self) -> TaskManager[R]:
         return self

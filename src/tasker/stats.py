@@ -65,6 +65,10 @@ class TaskStats:
     """Workers that ended because their resource was unhealthy, since the start."""
     renewed_workers: int = 0
     """Workers that ended because their resource, which was healthy, had served its time, since the start."""
+    outdated_workers: int = 0
+    """Workers that start or serve and whose resource is of before the last ``refresh()``."""
+    generation: int = 0
+    """How many times ``refresh()`` was called. Not the generation of a worker, which ``WorkerInfo`` has."""
     abandoned_workers: int = 0
     """Workers that a kill left behind because user code did not return, and stuck ones that a stop did not wait for."""
     parked_workers: int = 0

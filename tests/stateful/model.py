@@ -63,6 +63,7 @@ class Worker:
     task: Task | None = None
     surplus: bool = False
     stuck: bool = False
+    called: bool = False
 
 
 class Model:
@@ -89,6 +90,14 @@ class Model:
         """Tasks of run_task that run."""
         self.lost = self.replaced = 0
         self.refilling = False
+        self.renewing = False
+        self.outdated = 0
+        """Resources of run_task's pool that are idle and of before the last refresh."""
+        self.lent = False
+        """Whether such a one may be lent."""
+        self.refreshes: dict[int, int] = {}
+        """Those that are not over, and the newest worker's generation then."""
+        self.refreshed = 0
         self.pool = "open" if plan.has_pool else "closed"
         self.closed = self.killed = self.finished = self.drain_reported = False
         self.limit = math.inf
@@ -168,6 +177,29 @@ class Model:
         if worker is not None:  # the inbox may lag behind its end
             assert worker.surplus is not action.surplus
             worker.surplus = action.surplus
+
+    def _do_Renew(self, action: act.Renew) -> None:  # noqa: N802
+        view = self.supervisor.view()
+        assert self.supervisor.phase in SERVING
+        assert view.ready - view.retiring >= view.target - 1, "too few are left"
+        assert action.seat.generation <= self.supervisor.table.outdated
+        worker = self.workers.get(action.seat)
+        if worker is not None:  # the inbox may lag behind its end
+            worker.called = True
+            self.lot.leave(worker)
+
+    def _do_Refreshed(self, action: act.Refreshed) -> None:  # noqa: N802
+        newest = self.refreshes.pop(action.number)
+        assert not [w for w in self.workers.values() if w.seat.generation <= newest and not w.stuck and not self.inbox]
+        assert not self.outdated and not self.lent
+
+    def _do_OutdatePool(self, action: act.OutdatePool) -> None:  # noqa: N802
+        self.outdated, self.lent = 2 * self.plan.has_pool, True
+
+    def _do_RenewPool(self, action: act.RenewPool) -> None:  # noqa: N802
+        assert self.pool == "open"
+        assert not self.refilling and not self.renewing, "two at once"
+        self.renewing = True
 
     def _do_GiveUp(self, action: act.GiveUp) -> None:  # noqa: N802
         worker = self.workers.get(action.seat)
@@ -271,7 +303,7 @@ class Model:
                     worker.task.end("killed")
 
     def _do_RefillPool(self, action: act.RefillPool) -> None:  # noqa: N802
-        assert not self.refilling, "two refills at once"
+        assert not self.refilling and not self.renewing, "two at once"
         self.refilling = True
 
     def _do_ClosePool(self, action: act.ClosePool) -> None:  # noqa: N802
@@ -373,6 +405,28 @@ class Model:
         worker.task, worker.state = None, ENDING
         self.replaced += worker.seat in self.workers
         self.report(ev.WorkerUnhealthy(worker.seat))
+
+    def refresh(self) -> None:
+        """The user wants new resources."""
+        self.deliver()
+        self.refreshed += 1
+        if self.supervisor.phase in SERVING:
+            self.refreshes[self.refreshed] = self.supervisor.table._generation
+        self.report(ev.RefreshRequested(self.refreshed))
+        self.deliver()
+
+    def renew_pool(self, well: bool) -> None:
+        """A resource of the pool is made in place of an outdated one, or not."""
+        self.renewing = False
+        self.outdated = max(0, self.outdated - well)
+        self.report(ev.PoolRenewed(self.outdated > 0) if well else ev.PoolRefillFailed("no route"))
+
+    def return_lent(self) -> None:
+        """No outdated resource is lent any more."""
+        self.deliver()
+        self.lent = False
+        if self.supervisor.view().awaits_pool:
+            self.report(ev.PoolCurrent())
 
     def wear_out(self, worker: Worker) -> None:
         """An idle worker has served its time: nothing is wrong with its resource."""

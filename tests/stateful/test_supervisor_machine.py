@@ -236,6 +236,31 @@ class SupervisorMachine(RuleBasedStateMachine):
         trials._limit, trials._probing, trials._until = max(scaler.base, view.ready - fewer), True, model.now + seconds
         self.tick(seconds=0.0)
 
+    @precondition(lambda self: any(w.called and w.state == IDLE for w in self.model.workers.values()))
+    @rule(number=PICK)
+    def called_worker_obeys(self, number: int) -> None:
+        """An idle worker that was told to renew its resource ends."""
+        called = [w for w in self.model.workers.values() if w.called and w.state == IDLE]
+        self.model.wear_out(called[number % len(called)])
+
+    @rule(usually=st.integers(0, 2))
+    def refresh(self, usually: int) -> None:
+        """The user wants every resource replaced, now and then."""
+        if not usually:
+            self.model.refresh()
+
+    @precondition(lambda self: self.model.renewing)
+    @rule(well=st.booleans())
+    def pool_is_renewed(self, well: bool) -> None:
+        """The pool of run_task gets a resource in place of an outdated one, or not."""
+        self.model.renew_pool(well)
+
+    @precondition(lambda self: self.model.lent)
+    @rule()
+    def lent_ones_return(self) -> None:
+        """The calls of run_task that began before the refresh have ended."""
+        self.model.return_lent()
+
     @precondition(lambda self: self.model.refilling)
     @rule(well=st.booleans())
     def refill_ends(self, well: bool) -> None:
@@ -375,6 +400,8 @@ class SupervisorMachine(RuleBasedStateMachine):
             view = model.supervisor.view()
             assert view.ready >= view.base, "a lost base worker was not replaced"
             assert view.failing_creations == 0 or view.starting == 0
+            assert not model.refreshes, "a refresh is not over"
+            assert not view.outdated
         if model.supervisor.phase is Phase.RUNNING:
             self.fewer_workers_are_tried(fewer=2, seconds=1.0)
             self._take_orders()
@@ -426,7 +453,14 @@ class SupervisorMachine(RuleBasedStateMachine):
     def _step(self) -> bool:
         """Everybody does one thing; False if nobody had anything to do."""
         model, before = self.model, self.model.now
-        acted = bool(model.refilling or model.inline)
+        acted = bool(model.refilling or model.inline or model.renewing)
+        if model.renewing:
+            model.renew_pool(well=True)
+        if model.lent:
+            model.return_lent()
+        elif model.supervisor.view().awaits_pool:
+            model.report(ev.PoolCurrent())
+            acted = True
         if model.refilling:
             self.refill_ends(well=True)
         if model.pool == "closing":
@@ -454,6 +488,8 @@ class SupervisorMachine(RuleBasedStateMachine):
             model.gone(worker, ev.WorkerEnded(worker.seat))
         elif worker.state == RELEASED:
             model.unpark(worker)
+        elif worker.called and worker.state == IDLE:
+            model.wear_out(worker)
         elif worker.state == IDLE and model.tokens:
             model.take(worker)
             model.deliver_if_prompt()

@@ -314,3 +314,36 @@ def test_workers_know_themselves() -> None:
     config = Config(on_create=lambda worker: worker, worker_count=1, max_worker_count=1, per_worker=["gpu"])
     with InlineTaskManager(config) as manager:
         assert manager.queue_task(same) == "gpu"
+
+
+def test_refresh() -> None:
+    """Each resource that was made is replaced at once, and a worker that has made none makes none for that."""
+    resources = ScriptedResources()
+    with InlineTaskManager(config_of(resources, worker_count=2, resource_pool_size=1)) as manager:
+        assert manager.queue_task(number_of) == 2
+        refresh = manager.refresh()
+        assert refresh.done()
+        assert refresh.result() is True
+        assert [one.number for one in resources.alive] == [3, 4, 5]
+        assert manager.queue_task(number_of) > 2
+        assert manager.run_task(number_of) > 2
+        assert (manager.stats().generation, manager.stats().renewed_workers) == (1, 1)
+
+
+def test_refresh_in_a_task() -> None:
+    """It is over when the task has ended; whoever waits for it runs what is queued."""
+    resources = ScriptedResources()
+    refreshes: list[Any] = []
+
+    def ask(ctx: Context, resource: ScriptedResource) -> int:
+        refreshes.append(manager.refresh())
+        return resource.number
+
+    with InlineTaskManager(config_of(resources)) as manager:
+        future = manager.submit(ask)
+        manager.submit(number_of)
+        manager.run_next()
+        assert future.result() == 1
+        assert refreshes[0].result(1) is True
+        assert refreshes[0].exception() is None
+        assert 1 not in [one.number for one in resources.alive]

@@ -15,7 +15,7 @@ from tasker import Config, ProcessBackend
 from tasker.process.parent.session import ending
 from tasker.remote.prefetch import BYTES, MOST, TARGET, Prefetch
 from tasker.remote.recycling import RecycleLimits
-from tasker.remote.targeted_wakeup import TargetedWakeup
+from tasker.remote.targeted_wakeup import Called, TargetedWakeup
 from tasker.threads.queue import CHECK_SESSION, RETIRE, TaskQueue
 
 
@@ -108,7 +108,7 @@ class Member:
     def __init__(self) -> None:
         self.dead = threading.Event()
 
-    def session_dead(self) -> bool:
+    def called(self) -> bool:
         return self.dead.is_set()
 
 
@@ -129,7 +129,7 @@ def test_the_dead_one_is_found_among_the_living() -> None:
     for dead in (3, 1):
         members[dead].dead.set()
         wakeup.wake(members[dead])
-        with pytest.raises(EOFError):
+        with pytest.raises(Called):
             calls[dead].outcome(10)
     queue.tokens.put(None)
     for _ in range(2):
@@ -147,7 +147,7 @@ def test_one_that_does_not_wait_is_not_woken() -> None:
     member.dead.set()
     wakeup.wake(member)
     assert queue.tokens.empty()
-    with pytest.raises(EOFError):
+    with pytest.raises(Called):
         wakeup.next_token(member)
 
 
@@ -159,7 +159,7 @@ def test_a_token_in_dead_hands_goes_back() -> None:
     (call,) = waiting(wakeup, member)
     member.dead.set()
     queue.tokens.put(None)
-    with pytest.raises(EOFError):
+    with pytest.raises(Called):
         call.outcome(10)
     assert queue.tokens.get_nowait() is None
 

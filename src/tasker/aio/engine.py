@@ -188,6 +188,11 @@ class AsyncEngine(AsyncFutureOwner):
         self.tick(now)
         self.end_waits.judge()
 
+    @property
+    def ended(self) -> bool:
+        """See ``EngineCore``."""
+        return self.finished.is_set()
+
     # -- workers --------------------------------------------------------------------------------------------------
 
     def start_worker(self, seat: ev.Seat) -> None:
@@ -247,6 +252,20 @@ class AsyncEngine(AsyncFutureOwner):
             self.report(ev.PoolRefillFailed(describe(error)))
         else:
             self.report(ev.PoolRefilled())
+
+    def renew_pool(self) -> None:
+        """See ``Driver``."""
+        self.spawn(self._renew_pool(), "renew")
+
+    async def _renew_pool(self) -> None:
+        try:
+            left = await self.pool.renew_idle()
+        except BaseException as error:
+            if self.torn_down:
+                raise
+            self.report(ev.PoolRefillFailed(describe(error)))
+        else:
+            self.report(ev.PoolRenewed(left))
 
     def close_pool(self) -> None:
         """See ``Driver``."""

@@ -1,4 +1,5 @@
-"""What a worker in an event loop does when it finds an order in the queue: it retires, or is parked."""
+"""What a worker in an event loop does when it finds an order in the queue: it retires, is parked, or renews
+its resource."""
 
 from __future__ import annotations
 
@@ -12,12 +13,16 @@ from .ports import OrderedWorker
 
 
 async def obey_order(worker: OrderedWorker, *, gone: Callable[[], bool] = bool) -> bool:
-    """Takes the next order of the queue. Returns False if the worker has to retire; otherwise, once it has to serve again.
+    """Takes the next order of the queue. Returns False if the worker has to end; otherwise, once it has to serve again.
     ``gone``: whether its resource is gone; what notices that later calls ``ParkingLot.leave``."""
-    if worker.engine.queue.take_order():
+    if not worker.outdated and worker.engine.queue.take_order():
         worker.engine.report(ev.WorkerRetiring(worker.seat))
         return False
-    await _stay(worker, gone)
+    if not worker.outdated:
+        await _stay(worker, gone)
+    if worker.outdated:
+        worker.engine.report(ev.WorkerWorn(worker.seat))
+        return False
     return True
 
 

@@ -146,6 +146,8 @@ class OrderedWorker(Protocol):
     """The part of a worker that obeys orders of the queue."""
 
     state: WorkerState
+    outdated: bool
+    """Whether its resource is to be renewed."""
 
     @property
     def engine(self) -> EngineForWorkers: ...
@@ -180,6 +182,11 @@ class RunnerWorker(Protocol):
     def shard(self) -> AsyncShard: ...
     @property
     def task(self) -> asyncio.Task[None]: ...
+    @property
+    def ordered(self) -> bool:
+        """Whether there is an order for this worker."""
+        ...
+
     @property
     def suspended(self) -> Any:
         """The awaitable of its task that is suspended, or None."""

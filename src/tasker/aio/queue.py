@@ -27,7 +27,9 @@ class AsyncTaskQueue:
         self.inherited: list[AsyncTaskFuture[Any]] = []
         """In a forked child, the tasks that are the parent's."""
         self.orders: int = 0
-        """The number of workers that have to end or to ask the ``ParkingLot``, each as soon as it has no task."""
+        """The number of workers that have to end or to ask the ``ParkingLot``, each as soon as it has no task, and of those that
+        were called."""
+        self._calls = 0
         self._retiring = 0
         """Those that have to end."""
         self.lot: ParkingLot = ParkingLot()
@@ -108,6 +110,26 @@ class AsyncTaskQueue:
         retires = self._retiring > 0
         self._retiring -= retires
         return retires
+
+    def call(self, waiter: asyncio.Future[None] | None) -> None:
+        """Has one worker end, because its resource is outdated; ``waiter``: what it waits for, if it is idle."""
+        self._calls += 1
+        self.orders += 1
+        if waiter is not None and not waiter.done():
+            self.forget(waiter)
+            waiter.set_result(None)
+
+    def forget_call(self) -> None:
+        """A worker that was called serves no more."""
+        self._calls -= 1
+        self.orders -= 1
+        if len(self):
+            self.wake()  # as in ``take_order``
+
+    @property
+    def has_orders(self) -> bool:
+        """Whether there are orders for any worker."""
+        return self.orders > self._calls
 
     def discard(self, future: AsyncTaskFuture[Any]) -> None:
         """Removes a task that has ended. In a long queue it stays for a while, without its function and arguments:

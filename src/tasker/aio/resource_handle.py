@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from tasker.context import Context
 from tasker.control.wear import Wear
+from tasker.core.ages import UNKNOWN, Age
 from tasker.worker_info import WorkerInfo
 
 from .user_functions import FunctionCaller
@@ -37,7 +38,7 @@ class AsyncResourceElsewhere(Protocol):
 class AsyncResourceHandle:
     """Holds a resource, the caller for functions that use it, and the function that destroys it."""
 
-    __slots__ = ("caller", "end", "remote", "resource", "wear")
+    __slots__ = ("age", "caller", "end", "remote", "resource", "wear")
 
     def __init__(
         self, resource: Any, caller: FunctionCaller | None, end: Callable[[], Awaitable[object]] | None
@@ -47,6 +48,8 @@ class AsyncResourceHandle:
         self.end: Callable[[], Awaitable[object]] | None = end
         self.remote: AsyncResourceElsewhere | None = None
         """The resource in its process; None if it lives in this one."""
+        self.age: Age = UNKNOWN
+        """When it was made, if it is ``run_task``'s."""
         self.wear: Wear | None = None
         """How much it has served; None if there is no limit, or it is kept by the session."""
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from tasker.control.callers import CallerGate
 from tasker.control.events import PoolResourceLost
+from tasker.core.ages import UNKNOWN, Ages
 from tasker.errors import ResourceError, ShutdownError, TaskKilled
 from tasker.logs import describe
 
@@ -25,6 +26,7 @@ class AsyncResourcePool:
     def __init__(self, engine: EngineForResources) -> None:
         config = engine.config
         self._engine = engine
+        self.ages: Ages = Ages()
         self._kept = KeptResources(engine, self._gone)
         self._size = config.pool_size
         self._max_temporary = config.max_temporary_resources
@@ -113,7 +115,7 @@ class AsyncResourcePool:
     async def renew(self, handle: AsyncResourceHandle, temporary: bool) -> AsyncResourceHandle:
         """Replaces a lent resource that must not be used any more; returns the new one. Raises ``ResourceError``."""
         try:
-            await self._kept.end(handle)
+            await self._end(handle)
             return await self._make_for_caller("resource in place of one that was worn out")
         except BaseException:
             # The caller has nothing left to release, so the pool is put right here.
@@ -150,7 +152,7 @@ class AsyncResourcePool:
 
     def take_back(self, handle: AsyncResourceHandle, temporary: bool) -> bool:
         """Takes a healthy resource back at once. Returns False if it has to be destroyed (see ``destroy``)."""
-        if temporary or self._closed or self._kept.is_lost(handle):
+        if temporary or self._closed or self._kept.is_lost(handle) or self._is_outdated(handle):
             return False
         self._idle.append(handle)
         return True
@@ -158,7 +160,7 @@ class AsyncResourcePool:
     async def destroy(self, handle: AsyncResourceHandle, temporary: bool) -> bool:
         """Destroys a lent resource. Returns whether the pool lacks one now."""
         try:
-            await self._kept.end(handle)
+            await self._end(handle)
         finally:  # also if the caller was cancelled meanwhile
             if temporary:
                 self._temporary -= 1
@@ -169,7 +171,7 @@ class AsyncResourcePool:
         if handle not in self._idle:
             return False
         self._idle.remove(handle)
-        self._engine.spawn(self._kept.end(handle), "lost")
+        self._engine.spawn(self._end(handle), "lost")
         return not self._closed
 
     def _gone(self, handle: AsyncResourceHandle) -> None:
@@ -186,7 +188,7 @@ class AsyncResourcePool:
         try:
             handle = await self._make()
             if self._closed:  # while it was made
-                await self._kept.end(handle)
+                await self._end(handle)
             else:
                 self._idle.append(handle)
         finally:
@@ -220,11 +222,46 @@ class AsyncResourcePool:
         struck: asyncio.CancelledError | None = None
         while self._idle:
             try:
-                await self._kept.end(self._idle.pop())
+                await self._end(self._idle.pop())
             except asyncio.CancelledError as error:  # of the caller: the others have to be destroyed all the same
                 struck = error
         return struck
 
     async def _make(self) -> AsyncResourceHandle:
         self._number += 1
-        return await self._kept.make(f"{self._engine.config.name}-pool-{self._number}")
+        age = self.ages.begin()
+        handle = await self._kept.make(f"{self._engine.config.name}-pool-{self._number}")
+        handle.age = age
+        return handle
+
+    async def _end(self, handle: AsyncResourceHandle) -> None:
+        try:
+            await self._kept.end(handle)
+        finally:
+            handle.age = UNKNOWN
+
+    def _is_outdated(self, handle: AsyncResourceHandle) -> bool:
+        return handle.age.generation != self.ages.generation
+
+    def _outdated(self) -> AsyncResourceHandle | None:
+        """Returns an idle outdated resource."""
+        return next(filter(self._is_outdated, self._idle), None)
+
+    async def renew_idle(self) -> bool:
+        """Makes a resource in place of an idle outdated one, if there is one. Returns whether more of them are idle. Raises what
+        the user's function raises."""
+        if self._outdated() is None or self._closed or self._engine.killed:
+            return False
+        self._filling = asyncio.current_task()
+        try:
+            ends = await self._make()
+            # None, if meanwhile the last of them was lent, and is destroyed when it is returned, or the pool was closed.
+            outdated = self._outdated()
+            if outdated is not None and not self._closed:
+                self._idle.remove(outdated)
+                self._idle.append(ends)
+                ends = outdated
+            await self._end(ends)
+        finally:
+            self._filling = None
+        return self._outdated() is not None

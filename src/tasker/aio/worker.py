@@ -49,6 +49,10 @@ class AsyncWorker(AttemptEnds):
         self.state: WorkerState = WorkerState.STARTING
         self.surplus: bool = False
         """Whether it is to end as soon as it has its resource."""
+        self.outdated: bool = False
+        """Whether it is to renew its resource as soon as it has no task."""
+        self.idle: asyncio.Future[None] | None = None
+        """What it waits for while it has no task."""
         self.name: str = WorkerName.of(engine.config.name, seat)
         self.root: WorkerContext = WorkerContext(engine.root, lambda: info_of(engine.config, seat))
         self.context: Context | None = None
@@ -132,6 +136,7 @@ class AsyncWorker(AttemptEnds):
             return ev.WorkerDied(self.seat, describe(error))
         finally:
             runner.close()
+            self.forget_call()
         return ev.WorkerEnded(self.seat)
 
     async def serve(self, runner: TaskRunner, resource: Any, caller: FunctionCaller) -> None:
@@ -248,13 +253,14 @@ class AsyncWorker(AttemptEnds):
     async def _wait_idle(self) -> None:
         """Waits until there may be something to do."""
         self.shard.flush()
-        waiter = self.engine.loop.create_future()
+        self.idle = waiter = self.engine.loop.create_future()
         self.engine.queue.idle.append(waiter)
         try:
             await waiter
         except asyncio.CancelledError:  # what is left of it, the caller clears
             pass
         finally:
+            self.idle = None
             if not waiter.done() or waiter.cancelled():
                 self.engine.queue.forget(waiter)
 
@@ -268,6 +274,23 @@ class AsyncWorker(AttemptEnds):
         """Returns whether an error of the current task is its own, or comes from a cancellation by the manager."""
         cause = None if self.context is None else self.context.cause
         return cause is not None or not issubclass(type(error), asyncio.CancelledError)
+
+    def renew(self) -> None:
+        """See ``WorkerPort``."""
+        if self.state in (WorkerState.READY, WorkerState.PARKED) and not self.outdated:
+            self.outdated = True
+            self.engine.queue.call(self.idle)
+            self.engine.queue.lot.leave(self)
+
+    @property
+    def ordered(self) -> bool:
+        """Whether there is an order for this worker."""
+        return self.outdated or self.engine.queue.has_orders
+
+    def forget_call(self) -> None:
+        """It serves no more, for whatever reason."""
+        if self.outdated:
+            self.engine.queue.forget_call()
 
     def where(self) -> str:
         """See ``WorkerPort``."""

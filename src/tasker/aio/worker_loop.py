@@ -104,7 +104,7 @@ class TaskRunner:
             if engine.door and not (high or normal or low):
                 engine.check_drained()
             # Before a task is taken: surplus workers end although tasks are waiting.
-            if queue.orders:
+            if queue.orders and worker.ordered:
                 known = None
                 yield ORDER
                 now, until = clock(), self.until

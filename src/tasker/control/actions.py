@@ -40,6 +40,31 @@ class MarkSurplus:
 
 
 @dataclass(frozen=True, slots=True)
+class Renew:
+    """Let this worker, whose resource is outdated, end as soon as it has no task; ``WorkerWorn`` follows."""
+
+    seat: Seat
+
+
+@dataclass(frozen=True, slots=True)
+class Refreshed:
+    """Notify those that wait for this refresh: nothing of before it is left."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class OutdatePool:
+    """Note that the resources of ``run_task`` that there are, or that are being made, are outdated: they serve no further call
+    once they are returned."""
+
+
+@dataclass(frozen=True, slots=True)
+class RenewPool:
+    """Make a resource in place of an idle outdated one of the pool of ``run_task``, if there is one."""
+
+
+@dataclass(frozen=True, slots=True)
 class GiveUp:
     """Let a stuck worker end by force where that is possible, and as soon as its callback returns where it is not: what it
     has made by then, it destroys. ``error``: why no resource will come of it; None if it was destroying one."""
@@ -167,6 +192,8 @@ Action = (
     | Retire
     | Park
     | MarkSurplus
+    | Renew
+    | Refreshed
     | GiveUp
     | Requeue
     | Delay
@@ -181,6 +208,8 @@ Action = (
     | Interrupt
     | Abandon
     | RefillPool
+    | OutdatePool
+    | RenewPool
     | ClosePool
     | Finish
     | Log

@@ -87,7 +87,8 @@ class WorkerUnparked:
 
 @dataclass(frozen=True, slots=True)
 class WorkerWorn:
-    """The worker has reached a limit of recycling and is about to destroy its resource, which is healthy."""
+    """The worker has reached a limit of recycling, or obeys a ``Renew``, and is about to destroy its resource, which is
+    healthy."""
 
     seat: Seat
 
@@ -188,6 +189,19 @@ class CallerCreation:
 
 
 @dataclass(frozen=True, slots=True)
+class PoolRenewed:
+    """A ``RenewPool`` is done."""
+
+    left: bool
+    """Whether further outdated resources are idle."""
+
+
+@dataclass(frozen=True, slots=True)
+class PoolCurrent:
+    """No resource of ``run_task`` is outdated any more, lent and temporary ones included."""
+
+
+@dataclass(frozen=True, slots=True)
 class PoolClosed:
     """The idle resources of ``run_task``'s pool were destroyed."""
 
@@ -210,6 +224,15 @@ class Resized:
 
     worker_count: int
     max_worker_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshRequested:
+    """The user wants every resource replaced by one that is made from now on; ``Refreshed`` follows, unless the manager ends
+    before."""
+
+    number: int
+    """Which refresh it is, for the engine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,10 +283,13 @@ Event = (
     | PoolRefilled
     | PoolRefillFailed
     | CallerCreation
+    | PoolRenewed
+    | PoolCurrent
     | PoolClosed
     | Tick
     | Wakeup
     | Resized
+    | RefreshRequested
     | StopRequested
     | KillRequested
     | Drained

@@ -61,6 +61,11 @@ class ScalingExplanation:
     breaker: str = "closed"
     """The circuit breaker around creations: ``"closed"``, ``"open"`` or ``"half-open"``."""
 
+    generation: int = 0
+    """How many times ``refresh()`` was called."""
+    outdated: int = 0
+    """Workers whose resource is of before the last ``refresh()``, and that have yet to be replaced."""
+
     def __str__(self) -> str:
         bounds = f"{self.worker_count} to {self.max_worker_count}"
         said = "the policy was not asked" if self.latest is None else self.latest.why
@@ -68,10 +73,16 @@ class ScalingExplanation:
             [
                 f"{self.target} workers wanted ({bounds} allowed): {self.ready} ready, {self.starting} starting",
                 *self._failures(),
+                *self._refresh(),
                 f"now: {said}",
                 *(f"{duration(self.at - one.at)} ago: {one}" for one in reversed(self.decisions)),
             ]
         )
+
+    def _refresh(self) -> list[str]:
+        if not self.outdated:
+            return []
+        return [f"refresh {self.generation} is under way: {self.outdated} workers have yet to be replaced"]
 
     def _failures(self) -> list[str]:
         if not self.failing_creations:

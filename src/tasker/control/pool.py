@@ -11,7 +11,7 @@ from .creation import CreationGate, recovered
 
 
 class PoolState:
-    """Has lost resources made again, one at a time, and the pool closed once. Not thread-safe."""
+    """Has lost resources made again and outdated ones replaced, one at a time, and the pool closed once. Not thread-safe."""
 
     def __init__(self, gate: CreationGate, *, exists: bool) -> None:
         self._gate = gate
@@ -24,6 +24,30 @@ class PoolState:
         """The creations by callers that failed."""
         self._open = exists
         self._kept = exists
+        self._refreshes = 0
+        self._renewing = 0
+        """Which refresh the ``RenewPool`` under way is for."""
+        self._stale = False
+        """Whether outdated resources may be idle."""
+        self.current: bool = True
+        """Whether no resource of ``run_task`` is outdated, lent and temporary ones included."""
+
+    @property
+    def wanted(self) -> int:
+        """How many resources are to be made now, one that is being made included."""
+        return self.missing + self._stale
+
+    @property
+    def awaits_lent(self) -> bool:
+        """Whether outdated resources may be lent, and no idle one is left."""
+        return not self.current and not self._stale
+
+    def refresh(self) -> list[act.Action]:
+        """All of its resources are outdated."""
+        self._refreshes += 1
+        self._stale = self._open
+        self.current = False
+        return [act.OutdatePool()]
 
     @property
     def alive(self) -> bool:
@@ -43,6 +67,8 @@ class PoolState:
             ev.PoolResourceLost: self._lost,
             ev.PoolRefilled: self._refilled,
             ev.PoolRefillFailed: self._refill_failed,
+            ev.PoolRenewed: self._renewed,
+            ev.PoolCurrent: self._is_current,
             ev.PoolClosed: self._closed,
             ev.CallerCreation: self._caller_creation,
         }
@@ -55,6 +81,17 @@ class PoolState:
         self.missing -= 1
         self.filling = False
         return recovered(self._gate, now)
+
+    def _renewed(self, event: ev.PoolRenewed, now: float) -> list[act.Action]:
+        self.filling = False
+        if not event.left and self._renewing == self._refreshes:  # else it was seen before the last refresh
+            self._stale = False
+        # If none was left to be replaced, nothing was made; the breaker, which waits for an outcome, has to go on all the same.
+        return recovered(self._gate, now)
+
+    def _is_current(self, event: ev.PoolCurrent, now: float) -> list[act.Action]:
+        self.current = True
+        return []
 
     def _refill_failed(self, event: ev.PoolRefillFailed, now: float) -> list[act.Action]:
         self.filling = False
@@ -77,17 +114,20 @@ class PoolState:
         return []
 
     def refill(self, now: float, under_way: int) -> list[act.Action]:
-        """Returns the action that makes a missing resource, if it is time. ``under_way``: the workers that are making
-        theirs."""
-        # One at a time; ``PoolRefilled`` leads to the next one.
-        if self.filling or not self._gate.allowed(now, self.missing, under_way):
+        """Returns the action that makes a missing resource, or one in place of an outdated one, if it is time. ``under_way``:
+        the workers that are making theirs."""
+        # One at a time; ``PoolRefilled`` and ``PoolRenewed`` lead to the next one.
+        if self.filling or not self._gate.allowed(now, self.wanted, under_way):
             return []
         self.filling = True
         self._begun = now
         self._gate.begun(now)
-        return [act.RefillPool()]
+        if self.missing:
+            return [act.RefillPool()]
+        self._renewing = self._refreshes
+        return [act.RenewPool()]
 
     def close(self) -> list[act.Action]:
         """Returns the action that closes the pool, the first time."""
-        was_open, self._open = self._open, False
+        was_open, self._open, self._stale = self._open, False, False
         return [act.ClosePool()] if was_open else []

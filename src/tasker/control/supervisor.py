@@ -70,6 +70,7 @@ class Supervisor:
             ev.Tick: self._tick,
             ev.Wakeup: self._nothing,
             ev.Resized: self._resized,
+            ev.RefreshRequested: self._refresh,
             ev.StopRequested: self._stop,
             ev.KillRequested: self._kill,
             ev.Drained: self._drained,
@@ -125,8 +126,8 @@ class Supervisor:
             ready=self.table.count(_READY),
             ending=self.table.count(_ENDING) + surplus.dropped,
             stuck=self.table.count(WorkerState.STUCK),
+            retiring=workforce.retiring,
             parked=self.table.count(WorkerState.PARKED),
-            retiring=surplus.retiring,
             base=scaler.base,
             most=scaler.most,
             may_grow=workforce.may_grow(serving=self._serving, draining=self.phase is Phase.DRAINING),
@@ -146,6 +147,9 @@ class Supervisor:
             callers_probe_at=gate.retry_at if gate.state is BreakerState.OPEN and not self._lacks else None,
             caller_failures=self._pool.caller_failures,
             in_vain=self._why_in_vain(),
+            generation=workforce.renewal.generation,
+            outdated=workforce.renewal.outdated,
+            awaits_pool=self._serving and self._pool.awaits_lent,
         )
 
     def check(self) -> None:
@@ -225,14 +229,17 @@ class Supervisor:
         far as possible now."""
         starting = self.table.count(_STARTING)
         actions = self._workforce.reconcile(now, starting + self._pool.filling, serving=self._serving)
-        return actions + (self._pool.refill(now, self.table.count(_STARTING)) if self._serving else [])
+        if self._serving:
+            actions += self._pool.refill(now, self.table.count(_STARTING))
+            actions += self._workforce.renewal.over(pool=self._pool.current)
+        return actions
 
     # -- while creations fail -------------------------------------------------------------------------------------
 
     @property
     def _lacks(self) -> bool:
         """Whether a resource is to be made as soon as that may be tried."""
-        return self._serving and bool(self._workforce.missing() or self._pool.missing)
+        return self._serving and bool(self._workforce.missing() or self._pool.wanted)
 
     def _next_probe(self) -> float | None:
         """Returns when a creation is tried again, or None if there is none to wait for."""
@@ -249,6 +256,13 @@ class Supervisor:
         if gate.state is BreakerState.OPEN and table.count(_STARTING):
             return None
         return gate.error or "creations fail"
+
+    def _refresh(self, event: ev.RefreshRequested, now: float) -> list[act.Action]:
+        if not self._serving:
+            return []  # they all go; the engine notifies who waits
+        self._workforce.renewal.request(event.number)
+        text = "refresh %d: %d workers are replaced one after the other"
+        return [act.Log("info", text, (event.number, self._workforce.renewal.outdated)), *self._pool.refresh()]
 
     # -- scaling --------------------------------------------------------------------------------------------------
 

@@ -76,6 +76,12 @@ class View:
     """What it said that on."""
     decisions: tuple[ScalingDecision, ...]
     """The last changes of the target."""
+    generation: int = 0
+    """How many refreshes were requested."""
+    outdated: int = 0
+    """Workers that start or serve and whose resource is of before the last refresh."""
+    awaits_pool: bool = False
+    """Whether a ``PoolCurrent`` is due once no resource of ``run_task`` is outdated."""
     next_creation: float | None = None
     """When a creation is tried again (the clock of the events), while creations fail and a resource is missing."""
     breaker: BreakerState = BreakerState.CLOSED

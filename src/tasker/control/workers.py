@@ -67,6 +67,8 @@ class WorkersTable:
     """Holds the states of the workers that are not gone, and allows only the moves above."""
 
     states: dict[Seat, WorkerState] = field(default_factory=dict)
+    outdated: int = 0
+    """The generation up to which workers have a resource of before the last refresh."""
     _generation: int = 0
 
     def seat_new(self) -> Seat:
@@ -78,6 +80,10 @@ class WorkersTable:
         seat = Seat(slot, self._generation)
         self.states[seat] = WorkerState.STARTING
         return seat
+
+    def outdate(self) -> None:
+        """Makes the resource of every worker that has begun to make it outdated."""
+        self.outdated = self._generation
 
     def move(self, seat: Seat, move: WorkerMove) -> bool:
         """Makes a move. Returns False if the seat is not known any more, because the report came late. Raises

@@ -14,6 +14,7 @@ from .creation import CreationGate, recovered
 from .events import Seat
 from .overdue import Overdue
 from .parking import Parking
+from .renewal import Renewal, Roster
 from .scaler import Scaler, WorkerCounts
 from .surplus import Surplus
 from .view import Plan
@@ -33,6 +34,7 @@ class Workforce:
         self.surplus: Surplus = Surplus()
         self._parking = Parking()
         self.gate: CreationGate = gate
+        self.renewal: Renewal = Renewal(self.table)
         self.none_ready_since: float | None = now
         """Since when no worker has been ready; None if one is."""
         self.lost: int = 0
@@ -50,6 +52,7 @@ class Workforce:
         if not self.table.move(seat, WorkerMove.CREATED):
             return []
         self.none_ready_since = None
+        self.renewal.noticed(seat)
         return self._created(seat, now)
 
     def dropped(self, seat: Seat, now: float) -> list[act.Action]:
@@ -187,12 +190,22 @@ class Workforce:
     def counts(self) -> WorkerCounts:
         """The present workers, by state."""
         gone = self.surplus
-        return WorkerCounts(self.table.count(_READY), self.table.count(_STARTING), gone.retiring, gone.dropped)
+        return WorkerCounts(self.table.count(_READY), self.table.count(_STARTING), self.retiring, gone.dropped)
+
+    @property
+    def retiring(self) -> int:
+        """How many ready workers have to end as soon as they can."""
+        return self.surplus.retiring + self.renewal.leaving
 
     @property
     def staying(self) -> int:
         """How many start, serve or are parked, and do not have to go."""
-        return self.table.count(_STARTING, _READY, _PARKED) - self.surplus.leaving
+        return self.table.count(_STARTING, _READY, _PARKED) - self.surplus.leaving - self.renewal.leaving
+
+    @property
+    def wanted(self) -> int:
+        """How many should start or serve: the target, and what a renewal needs beyond it."""
+        return self._scaler.target + self.renewal.extra
 
     @property
     def gives_up_queued(self) -> bool:
@@ -204,13 +217,25 @@ class Workforce:
         """Returns the actions that bring the number of workers to the target, as far as possible now; if not ``serving``,
         none is started. ``under_way``: the resources that are being made now, for workers or ``run_task``."""
         surplus = self.staying - self._scaler.target
-        if surplus > 0 and serving and self._scaler.tries_fewer:
+        if surplus > 0 and serving and self._scaler.tries_fewer and not self.renewal.active:
             return self._parking.settle(surplus)
         actions = self._parking.settle(0)  # first: a worker that has to retire may be one of them
+        if self.renewal.active:
+            actions += self._renew(serving=serving)
+            surplus = self.staying - self.wanted
+            if surplus > 0 and serving and self.table.count(_PARKED):
+                return actions  # those that were parked serve again first, or few would be ready meanwhile
         actions += self.surplus.settle(surplus, self.table.seats(_STARTING)) if surplus else []
         if surplus > 0 or not serving:
             return actions
         return actions + [self._start(now) for _ in range(self.gate.allowed(now, self.missing(), under_way))]
+
+    def _renew(self, *, serving: bool) -> list[act.Action]:
+        if not serving:
+            self.renewal.extra = 0
+            return []
+        roster = Roster(self._scaler.target, self.surplus.retiring, self._room(), bool(self.gate.failures))
+        return self.renewal.settle(roster)
 
     def _start(self, now: float) -> act.Action:
         seat = self.table.seat_new()
@@ -221,7 +246,7 @@ class Workforce:
 
     def missing(self) -> int:
         """Returns how many workers should be started, within the maximum."""
-        return max(0, min(self._scaler.target - self.staying, self._room()))
+        return max(0, min(self.wanted - self.staying, self._room()))
 
     def _room(self) -> int:
         # An ending worker still has its resource, so it counts against the maximum.
@@ -237,7 +262,7 @@ class Workforce:
         # when it has started is kept as soon as it is needed.
         present = self.table.count(_STARTING, _READY) - self.surplus.dropped
         # A stuck worker may return, as an ending one ends; a parked one serves again as soon as it is needed.
-        return present - self.surplus.retiring < self._scaler.limit and present < self._scaler.most
+        return present - self.retiring < self._scaler.limit and present < self._scaler.most
 
     def check(self, *, serving: bool) -> None:
         """Asserts the invariants. For tests."""
@@ -246,6 +271,7 @@ class Workforce:
         assert scaler.base <= scaler.most
         assert retiring >= 0 and 0 <= dropped <= starting
         assert serving or not scaler.target
+        assert self.table.count(_READY, _PARKED) >= self.renewal.leaving
         if scaler.target:
             assert scaler.base <= scaler.target <= scaler.most, (scaler.base, scaler.target, scaler.most)
             if self.gate.closed and self._room() > 0:

@@ -17,7 +17,8 @@ from tasker.core.counters import Counters
 from tasker.core.history import forget_frames
 from tasker.core.hooks import Hooks
 from tasker.core.long_tasks import UNKNOWN
-from tasker.core.ports import RemoteBackend, WorkerPort
+from tasker.core.ports import AgingPool, RemoteBackend, WorkerPort
+from tasker.core.refreshes import Refreshes
 from tasker.errors import MaxRetriesExceeded, ResourceError, TaskKilled
 from tasker.logs import GuardedLogger, describe
 from tasker.options import Priority
@@ -45,6 +46,10 @@ class Driver(Protocol):
     def workers(self) -> dict[Seat, Any]: ...
     @property
     def shutdown_counts(self) -> ShutdownCounts: ...
+    @property
+    def refreshes(self) -> Refreshes: ...
+    @property
+    def pool(self) -> AgingPool: ...
     @property
     def refusal(self) -> str:
         """Why no task is accepted any more."""
@@ -127,6 +132,9 @@ class Driver(Protocol):
     def refill_pool(self) -> None:
         """Makes one resource for the pool of ``run_task``."""
 
+    def renew_pool(self) -> None:
+        """Makes a resource in place of an idle outdated one of that pool, if there is one; reports ``PoolRenewed``."""
+
     def close_pool(self) -> None:
         """Begins to destroy the idle resources of the pool of ``run_task``; reports ``PoolClosed`` in the end."""
 
@@ -147,6 +155,8 @@ class Effects:
             act.Retire: lambda action: driver.retire(action.count),
             act.Park: lambda action: driver.park(action.count),
             act.MarkSurplus: self._mark_surplus,
+            act.Renew: self._renew,
+            act.Refreshed: lambda action: driver.refreshes.over(action.number),
             act.GiveUp: self._give_up,
             act.Requeue: self._requeue,
             act.Delay: self._delay,
@@ -161,6 +171,8 @@ class Effects:
             act.Interrupt: self._interrupt,
             act.Abandon: self._abandon,
             act.RefillPool: lambda _: driver.refill_pool(),
+            act.OutdatePool: lambda _: driver.pool.ages.outdate(),
+            act.RenewPool: lambda _: driver.renew_pool(),
             act.ClosePool: lambda _: driver.close_pool(),
             act.Finish: self._finish,
             act.Log: lambda action: driver.log.log(action.level, action.message, *action.args),
@@ -179,6 +191,11 @@ class Effects:
         worker = self._driver.workers.get(action.seat)
         if worker is not None:
             worker.surplus = action.surplus
+
+    def _renew(self, action: act.Renew) -> None:
+        worker = self._driver.workers.get(action.seat)
+        if worker is not None:
+            worker.renew()
 
     def _give_up(self, action: act.GiveUp) -> None:
         if action.error is not None:
@@ -278,6 +295,7 @@ class Effects:
             self._driver.soon(lambda: self.carry_out(action))
         else:
             self._driver.finish()
+            self._driver.refreshes.end()
 
     def _drop_some(self, most: int) -> bool:
         """Drops queued tasks; returns whether there may be more."""

@@ -30,7 +30,8 @@ from tasker.core.hooks import Hooks
 from tasker.core.long_tasks import LongTasks
 from tasker.core.memory import memory_use
 from tasker.core.planning import load_of, plan_of
-from tasker.core.ports import JudgedWaits, RemoteBackend, WorkerPort
+from tasker.core.ports import AgingPool, JudgedWaits, RemoteBackend, WorkerPort
+from tasker.core.refreshes import Refreshes
 from tasker.core.report import built_in_metrics
 from tasker.errors import ConfigError, ShutdownError, TaskKilled
 from tasker.logs import GuardedLogger, describe, formatted
@@ -52,6 +53,8 @@ class EngineCore(abc.ABC, Generic[W]):
     """Where the resources live, if not in this process."""
     effects: Effects
     """Of the engine as a whole, which is their ``Driver``."""
+    pool: AgingPool
+    """The resources of ``run_task``."""
     waits: JudgedWaits
     """The waits of this engine's workers for tasks of their own."""
 
@@ -72,6 +75,9 @@ class EngineCore(abc.ABC, Generic[W]):
         self.completions: SlidingRate = SlidingRate(config.rate_window, now)
         self.door: Door = Door.OPEN
         self.refusal: str = ""
+        self.alert: bool = False
+        """Whether workers have to look, after each task, whether they go on as before: at the door, and at ``outdated``."""
+        self.refreshes: Refreshes = Refreshes()
         self.must_admit: bool = config.max_queue_size is not None or config.collector is not None
         """Whether ``submit`` has to call ``admit`` before it queues; always once the door is closed."""
         self.bounds: tuple[int, int] = (config.worker_count, config.most_workers)
@@ -97,6 +103,11 @@ class EngineCore(abc.ABC, Generic[W]):
     @abc.abstractmethod
     def check_drained(self) -> None:
         """Has ``answer_drained`` called soon, between two events. Cheap, harmless when repeated, from anywhere."""
+
+    @property
+    @abc.abstractmethod
+    def ended(self) -> bool:
+        """Whether the supervisor handles no more events."""
 
     @property
     @abc.abstractmethod
@@ -135,6 +146,8 @@ class EngineCore(abc.ABC, Generic[W]):
         self.view = self.supervisor.view()
         for action in actions:
             self.effects.carry_out(action)
+        if self.view.awaits_pool and not self.pool.ages.outdated:
+            self.step(ev.PoolCurrent(), now)
 
     def judge_waits(self, now: float, *, tick: bool = False) -> None:
         """Looks for deadlocks. To be called once every event that was reported is handled: a wait that follows a resize
@@ -210,6 +223,15 @@ class EngineCore(abc.ABC, Generic[W]):
         self.bounds = (base, most)
         self.report(ev.Resized(base, most))
 
+    def refresh(self, notify: Callable[[bool], object]) -> None:
+        """See ``TaskManager.refresh``. ``notify``: see ``Refreshes.add``. Raises ``ShutdownError``."""
+        if self.door:
+            raise self.shutdown_error()
+        self.report(ev.RefreshRequested(self.refreshes.add(notify)))
+        # It ends them before and after the supervisor handles its last event.
+        if self.ended:
+            self.refreshes.end()
+
     # -- the door -------------------------------------------------------------------------------------------------
 
     @property
@@ -236,7 +258,7 @@ class EngineCore(abc.ABC, Generic[W]):
         if was_open or move is DoorMove.FORK:
             # Before the door: whoever finds it closed reads why.
             self.refusal = refusal
-        self.must_admit = True
+        self.must_admit = self.alert = True
         self.door = door_moved(self.door, move)
         return was_open
 

@@ -15,6 +15,7 @@ from tasker.control import events as ev
 from tasker.control.rates import SlidingRate
 from tasker.control.view import View
 from tasker.control.workers import WorkerState
+from tasker.core.ages import Ages
 from tasker.core.counters import Counters, Flow, Shard
 from tasker.metrics.meter import Meter
 from tasker.stats import ProcessUsage, ShutdownCounts
@@ -43,6 +44,8 @@ class WorkerPort(Protocol):
 
     surplus: bool
     """Whether it is to end as soon as it has its resource."""
+    outdated: bool
+    """Whether it is to end as soon as it has no task, to renew its resource."""
     state: WorkerState
 
     @property
@@ -57,6 +60,9 @@ class WorkerPort(Protocol):
     def give_up(self, *, creating: bool) -> None:
         """Has a stuck worker end: by force where that is possible, or as soon as its callback returns. ``creating``: it
         was making its resource, as far as is known. One that has it by now serves on."""
+
+    def renew(self) -> None:
+        """Has it end as soon as it has no task, and report ``WorkerWorn``. Harmless if it does not serve any more."""
 
     def cut_off(self) -> bool:
         """Ends whatever runs there by force, and the resource with it. False where that cannot be done."""
@@ -88,6 +94,15 @@ class JudgedWaits(Protocol):
     def judge(self, now: float, *, tick: bool) -> None:
         """Looks for waits that would never end, and ends them with ``DeadlockError``. ``tick``: also in places where
         looking takes long."""
+
+
+class AgingPool(Protocol):
+    """The pool of ``run_task``, as far as a refresh concerns it."""
+
+    @property
+    def ages(self) -> Ages:
+        """Of its resources, temporary ones included."""
+        ...
 
 
 class RemoteBackend(Protocol):

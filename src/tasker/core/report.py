@@ -51,6 +51,8 @@ def stats_of(engine: ReportPort) -> TaskStats:
         lost_workers=view.lost,
         replaced_workers=view.replaced,
         renewed_workers=view.renewed,
+        outdated_workers=view.outdated,
+        generation=view.generation,
         abandoned_workers=view.abandoned - engine.shutdown_counts.cut_off,
         stuck_workers=view.stuck,
         parked_workers=view.parked,
@@ -123,4 +125,6 @@ def explained(view: View, now: float) -> ScalingExplanation:
         creation_error=view.creation_error,
         next_creation=_until(view.next_creation, now),
         breaker=view.breaker.value,
+        generation=view.generation,
+        outdated=view.outdated,
     )

@@ -185,6 +185,7 @@ class AsyncRemoteHost:
             return await self._after_exit(window, error)
         finally:
             self.window = None
+            worker.forget_call()
             self._session.destroyed = window.destroyed
         return ev.WorkerEnded(worker.seat)
 
@@ -205,22 +206,22 @@ class AsyncRemoteHost:
 
     async def _fill(self, window: AsyncWindow, reader: AsyncReader) -> bool:
         """Sends as many tasks as should be in flight. False: this worker is to end."""
-        engine, queue = self._engine, self._queue
-        spent = window.spent()
+        engine, queue, worker = self._engine, self._queue, self._worker
+        spent = self._spent(window)
         if spent or engine.killed:
             window.take_back()
             if window.in_hand:
                 return True
             if spent:
-                window.report_spent(self._worker.seat)
+                window.report_spent(worker.seat)
                 return False
         wanted = window.room()
-        if not wanted or (queue.orders and window.in_hand):
+        if not wanted or (queue.orders and worker.ordered and window.in_hand):
             return True
         if not window.in_hand:
             if not await self._until_task(window, reader):
                 return False
-            if window.spent():  # too old by now: this task is for another worker
+            if self._spent(window):  # too old by now: this task is for another worker
                 queue.wake()
                 return True
         taken = queue.take_some(wanted)
@@ -228,11 +229,15 @@ class AsyncRemoteHost:
             window.send(taken)
         return True
 
+    def _spent(self, window: AsyncWindow) -> bool:
+        """Returns whether its session gets no more tasks."""
+        return window.spent() or self._worker.outdated
+
     async def _until_task(self, window: AsyncWindow, reader: AsyncReader) -> bool:
         """Waits for a task. False: this worker is to retire."""
         queue = self._queue
-        while queue.orders or not len(queue):
-            if not queue.orders:
+        while self._worker.ordered or not len(queue):
+            if not self._worker.ordered:
                 await self._wait_idle(window, reader)
             elif not await obey_order(self._worker, gone=reader.at_end):
                 return False
@@ -247,14 +252,14 @@ class AsyncRemoteHost:
         worker.shard.flush()
         if reader.at_end():
             raise EOFError
-        self._idle = waiter = self._engine.loop.create_future()
+        self._idle = worker.idle = waiter = self._engine.loop.create_future()
         queue.idle.append(waiter)
         try:
             await waiter
         except asyncio.CancelledError:
             await worker._absorb()
         finally:
-            self._idle = None
+            self._idle = worker.idle = None
             queue.forget(waiter)
         if reader.at_end():
             if len(queue):

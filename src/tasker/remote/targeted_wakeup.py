@@ -1,7 +1,7 @@
-"""How a worker that waits for tasks learns that its session is dead.
+"""How a worker that waits for tasks learns that its session is dead, or that it has to renew it.
 
 Idle workers sleep in one queue of tokens, and none of them can be woken by name. So a token of its own kind is put there: a
-worker that takes it and whose session lives passes it on, and stands aside until the one that is meant has had it.
+worker that takes it and is not meant passes it on, and stands aside until the one that is meant has had it.
 """
 
 from __future__ import annotations
@@ -11,38 +11,41 @@ import threading
 from typing import Any, Protocol
 
 
+class Called(Exception):
+    """The worker that waits for a token has to look at itself first."""
+
+
 class Member(Protocol):
     """A worker's host."""
 
-    def session_dead(self) -> bool:
-        """Whether its session is gone while the worker lives."""
+    def called(self) -> bool:
+        """Whether it has to stop waiting: its session is gone while the worker lives, or has to be renewed."""
 
 
 class TargetedWakeup:
     """For the workers of one manager. Thread-safe."""
 
     def __init__(self, tokens: queue.SimpleQueue[object], check_session: object) -> None:
-        """``check_session`` is the kind of token that wakes a worker with a dead session."""
+        """``check_session`` is the kind of token that wakes a worker that was called."""
         self._tokens = tokens
         self._check_session = check_session
         self._changed = threading.Condition()
         self._turn = 0
         """Grows when a wakeup is asked for, and when one has reached its worker."""
         self._waiting: set[Any] = set()
-        self._dead: set[Any] = set()
-        """Those of the waiting ones whose session is dead."""
+        self._meant: set[Any] = set()
+        """Those of the waiting ones that are called."""
 
     def next_token(self, member: Member) -> object:
-        """Waits for a token of another kind and returns it; raises ``EOFError`` as soon as the member's session is
-        dead."""
+        """Waits for a token of another kind and returns it; raises ``Called`` as soon as the member is called."""
         with self._changed:
             self._waiting.add(member)
         token: object = None
         try:
             while True:
-                # After ``_waiting.add``: a session that dies later than this look finds its member waiting.
-                if member.session_dead():
-                    raise EOFError
+                # After ``_waiting.add``: whoever calls it later than this look finds it waiting.
+                if member.called():
+                    raise Called
                 token = self._tokens.get()
                 if token is not self._check_session:
                     break
@@ -50,32 +53,32 @@ class TargetedWakeup:
         finally:
             with self._changed:
                 self._waiting.discard(member)
-                if member in self._dead:
-                    self._dead.discard(member)
+                if member in self._meant:
+                    self._meant.discard(member)
                     self._turn += 1
                     self._changed.notify_all()
-        if member.session_dead():
+        if member.called():
             # The token stands for a task, which another worker has to take.
             self._tokens.put(token)
-            raise EOFError
+            raise Called
         return token
 
     def wake(self, member: Member) -> None:
-        """Wakes a member whose session is dead, if it waits for a token. If it does not, it looks before it does."""
+        """Wakes a member that is called, if it waits for a token. If it does not, it looks before it does."""
         with self._changed:
             if member not in self._waiting:
                 return
-            self._dead.add(member)
+            self._meant.add(member)
             self._turn += 1
             self._changed.notify_all()
         self._tokens.put(self._check_session)
 
     def _pass_on(self, member: Member) -> None:
         with self._changed:
-            if not self._dead or member.session_dead():
+            if not self._meant or member.called():
                 return
             turn = self._turn
             self._tokens.put(self._check_session)
             # Aside until something changed: this worker, awake, would else take the token again and again, ahead of
             # the one that is meant.
-            self._changed.wait_for(lambda: self._turn != turn or member.session_dead())
+            self._changed.wait_for(lambda: self._turn != turn or member.called())

@@ -25,7 +25,7 @@ from tasker.threads.queue import PARK, TaskQueue
 from .events import destruction, made
 from .ports import BackendEngine
 from .session import Session, Sessions, death_of, where_in
-from .targeted_wakeup import TargetedWakeup
+from .targeted_wakeup import Called, TargetedWakeup
 from .threads_window import ThreadsWindow
 
 
@@ -49,8 +49,11 @@ class RemoteHost:
         self._destroyed = False
         self._killed = False
 
-    def session_dead(self) -> bool:
+    def called(self) -> bool:
         """See ``Member``."""
+        return self._session_dead() or self._worker.outdated
+
+    def _session_dead(self) -> bool:
         session = self._session
         return session is not None and session.dead
 
@@ -113,6 +116,11 @@ class RemoteHost:
         """See ``Host``."""
         return where_in(self._session)
 
+    def call(self) -> None:
+        """See ``Host``."""
+        self._worker.outdated = True
+        self._wake()
+
     def kill(self) -> bool:
         """See ``Host``."""
         self._killed = True
@@ -122,7 +130,7 @@ class RemoteHost:
         return True
 
     def _wake(self) -> None:
-        """In the thread that has noticed the end of the session."""
+        """In the thread that has noticed the end of the session, or that calls this worker."""
         self._wakeup.wake(self)
         self._queue.lot.leave(self._worker)
 
@@ -137,11 +145,11 @@ class RemoteHost:
         if self._order is not None and not window.in_hand and not window.unhealthy:
             order, self._order = self._order, None
             if order is PARK:
-                stay(self._worker, gone=self.session_dead)
+                stay(self._worker, gone=self.called)
             else:
                 self._engine.report(ev.WorkerRetiring(self._worker.seat))
                 return False
-        spent = window.spent()
+        spent = self._spent(window)
         if spent or self._engine.killed:
             window.take_back()
             if window.in_hand:
@@ -155,15 +163,24 @@ class RemoteHost:
             window.send(taken)
         return True
 
+    def _spent(self, window: ThreadsWindow) -> bool:
+        """Returns whether its session gets no more tasks."""
+        return window.spent() or self._worker.outdated
+
     def _take(self, window: ThreadsWindow, wanted: int) -> list[tuple[TaskFuture[Any], int]]:
         """Takes as many tasks at most; waits for the first if none is in flight."""
         taken: list[tuple[TaskFuture[Any], int]] = []
         if wanted and not window.in_hand:
-            token = self._wakeup.next_token(self)
+            try:
+                token = self._wakeup.next_token(self)
+            except Called:
+                if self._session_dead():
+                    raise EOFError from None
+                return taken
             if token is not None:
                 self._order = token
                 return taken
-            if window.spent():  # too old by now: this task is for another worker
+            if self._spent(window):  # too old by now: this task is for another worker
                 self._queue.tokens.put(token)
                 return taken
             taken = self._queue.take_for_token()

@@ -68,6 +68,15 @@ class InlineDriver(FutureOwner, abc.ABC):
         """See ``EngineCore``. It is handled when a call is about to return."""
         self._inbox.append(event)
 
+    @property
+    def ended(self) -> bool:
+        """See ``EngineCore``."""
+        return self.finished.is_set()
+
+    def aside(self, call: Callable[[], None]) -> None:
+        """See ``RefreshableEngine``."""
+        call()
+
     @abc.abstractmethod
     def run_until(self, done: Callable[[], object], timeout: float | None, what: object) -> bool:
         """See ``RunsTasks``."""
@@ -105,6 +114,15 @@ class InlineDriver(FutureOwner, abc.ABC):
             self.report(ev.PoolRefillFailed(describe(error)))
         else:
             self.report(ev.PoolRefilled())
+
+    def renew_pool(self) -> None:
+        """See ``Driver``."""
+        try:
+            left = self.pool.renew_idle()
+        except BaseException as error:
+            self.report(ev.PoolRefillFailed(describe(error)))
+        else:
+            self.report(ev.PoolRenewed(left))
 
     def close_pool(self) -> None:
         """See ``Driver``."""

@@ -88,7 +88,7 @@ class InlineEngine(InlineDriver):
             self._looks = False
             self.answer_drained(now)
         else:
-            return self._end_surplus() or self._probe()
+            return self._end_surplus() or self._probe() or self._renew_one()
         return True
 
     def _probe(self) -> bool:
@@ -101,6 +101,20 @@ class InlineEngine(InlineDriver):
             worker.make()
         return worker is not None
 
+    def _renew_one(self) -> bool:
+        """Makes a resource for a refresh, which waits for no task. Returns whether anything was done."""
+        if not self.view.outdated:
+            return False
+        outdated = self.supervisor.table.outdated
+        old = self._lowest(lambda worker: self._is_unmade(worker) and worker.seat.generation <= outdated)
+        if old is not None:  # it has made none
+            old.retire(ev.WorkerDropped)
+            return True
+        fresh = self._lowest(self._is_unmade)
+        if fresh is not None:
+            fresh.make()
+        return fresh is not None
+
     def _end_surplus(self) -> bool:
         """Ends a worker that has to go and can. Returns whether there was one."""
         for worker in list(self.workers.values()):
@@ -108,6 +122,9 @@ class InlineEngine(InlineDriver):
                 continue
             if worker.surplus and worker.state is WorkerState.STARTING:
                 worker.retire(ev.WorkerDropped)
+                return True
+            if worker.outdated and worker.ready:
+                worker.retire(ev.WorkerWorn)
                 return True
             if self._due_retirements and worker.ready:
                 self._due_retirements -= 1

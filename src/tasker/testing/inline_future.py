@@ -12,6 +12,7 @@ from tasker.core.flag import Flag
 from tasker.errors import DeadlockError
 from tasker.threads.future import TaskFuture
 from tasker.threads.future_log import Bridge
+from tasker.threads.refreshing import RefreshFuture
 
 T = TypeVar("T")
 
@@ -45,7 +46,15 @@ class InlineFuture(TaskFuture[T]):
         return _RunningWaiters(self._bridge(), cast("RunsTasks", self._owner))
 
 
-class _RunningWaiters:
+class InlineRefreshFuture(RefreshFuture):
+    """A refresh of an ``InlineTaskManager``. Whoever waits for it runs what is queued."""
+
+    def _await(self, timeout: float | None) -> float | None:
+        cast("RunsTasks", self._engine).run_until(self.done, timeout, "a refresh")
+        return 0
+
+
+class _RunningWaiters(list[Any]):
     """The waiters of one future, as ``concurrent.futures`` uses them: it appends one, and then waits for its event."""
 
     def __init__(self, bridge: Bridge, engine: RunsTasks) -> None:

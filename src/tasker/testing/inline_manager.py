@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from typing import Any, TypeVar, TypeVarTuple
 
@@ -25,7 +26,7 @@ from tasker.threads.reentrancy import forbid_reentry
 from .clock import ManualClock
 from .clocked_context import ClockedFace
 from .inline_engine import InlineEngine
-from .inline_future import InlineFuture
+from .inline_future import InlineFuture, InlineRefreshFuture
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -208,6 +209,13 @@ class InlineTaskManager(TaskManager[R]):
         each other: each one that waits occupies a worker."""
         super().resize(worker_count=worker_count, max_worker_count=max_worker_count)
         self._engine.pump()
+
+    def refresh(self) -> Future[bool]:
+        """Replaces every resource by one that is made from now on, at once; see ``TaskManager.refresh``. A worker that has no
+        resource yet makes it with its first task, as ever. Waiting for the future runs queued tasks."""
+        future = InlineRefreshFuture(self._engine)
+        self._engine.pump()
+        return future
 
     def __enter__(self) -> InlineTaskManager[R]:
         return self

@@ -55,6 +55,10 @@ class InlineHost:
         """See ``Host``. Nothing runs at the moment of the call."""
         return ""
 
+    def call(self) -> None:
+        """See ``Host``."""
+        self._worker.outdated = True
+
     def kill(self) -> bool:
         """See ``Host``. Returns False."""
         return False
@@ -82,7 +86,7 @@ class InlineWorker(Worker):
     def worn(self) -> bool:
         """Whether its resource must get no more tasks."""
         handle = self.host.held
-        return handle is not None and not handle.usable
+        return self.outdated or (handle is not None and not handle.usable)
 
     def make(self) -> None:
         """Makes the resource, or reports why it could not. Raises what says that a fault hangs: no one else would."""
@@ -162,7 +166,7 @@ class InlineWorker(Worker):
             return True
         if handle.wear is not None:
             handle.wear.served += 1
-            if self.worn:
-                engine.report(ev.WorkerWorn(self.seat))
-                return True
+        if self.worn:
+            engine.report(ev.WorkerWorn(self.seat))
+            return True
         return False

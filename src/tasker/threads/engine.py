@@ -163,6 +163,8 @@ class Engine(FutureOwner):
         if due:
             next_tick = now + self.interval
             self.tick(now)
+            if self.alert:
+                self.look_after_renewals()
         if self._inbox.empty():
             self.judge_waits(now, tick=due)
         return next_tick
@@ -183,6 +185,18 @@ class Engine(FutureOwner):
         if parent is not None and not self.door and parent.cancelled:
             self._parent_ended()
         return min(max(0.0, self.next_moment(now, next_tick) - now), threading.TIMEOUT_MAX)
+
+    @property
+    def ended(self) -> bool:
+        """See ``EngineCore``."""
+        return self.finished.is_set()
+
+    def aside(self, call: Callable[[], None]) -> None:
+        """See ``RefreshableEngine``."""
+        try:
+            self._helpers.start(call, "refresh", "a callback of a refresh")
+        except Exception:  # no more threads
+            call()
 
     def left(self, worker: Worker) -> None:
         """See ``EngineCore``."""
@@ -233,6 +247,10 @@ class Engine(FutureOwner):
     def refill_pool(self) -> None:
         """See ``Driver``."""
         self._pool_keeper.refill()
+
+    def renew_pool(self) -> None:
+        """See ``Driver``."""
+        self._pool_keeper.renew()
 
     def close_pool(self) -> None:
         """See ``Driver``."""
@@ -365,6 +383,7 @@ class Engine(FutureOwner):
         self.pool.forked()
         self._callbacks.forked()
         self.waits.renew_lock()
+        self.renewals.forked()
         if self.queue_slots is not None:
             self.queue_slots.renew_lock()
         self.disable("its threads exist in the parent only")

@@ -32,6 +32,10 @@ class Host(Protocol):
         May be called from any thread."""
         ...
 
+    def call(self) -> None:
+        """Has the worker leave as soon as it has no task, because its resource is outdated. Called by the supervisor's
+        thread."""
+
     def kill(self) -> bool:
         """Ends whatever runs here by force, and the resource with it. Returns False if that is not possible. May be
         called from any thread."""

@@ -16,7 +16,7 @@ from typing import Any
 from tasker.config import Config
 from tasker.control import events as ev
 from tasker.control.attempts import Verdict
-from tasker.control.lifecycle import DoorMove
+from tasker.control.lifecycle import Door, DoorMove
 from tasker.core.checks import check_queue_timeout
 from tasker.core.engine import EngineCore
 from tasker.core.history import after, forget_frames
@@ -28,6 +28,7 @@ from .future import TaskFuture
 from .future_log import Callback, Ending, Waiter
 from .queue import TaskQueue
 from .queue_slots import QueueSlots, SlotWait
+from .renewals import Renewals
 from .this_thread import this_thread
 from .waits import WaitRegistry
 from .worker import Worker
@@ -43,6 +44,7 @@ class FutureOwner(EngineCore[Worker], abc.ABC):
         if config.max_queue_size is not None:
             self.queue_slots = QueueSlots(config.max_queue_size)
         self.waits: WaitRegistry = WaitRegistry(self)
+        self.renewals: Renewals = Renewals(self.queue)
 
     @property
     def urgent_tasks(self) -> int:
@@ -53,6 +55,19 @@ class FutureOwner(EngineCore[Worker], abc.ABC):
     def levels(self) -> Sequence[Sequence[Any]]:
         """See ``EngineCore``."""
         return self.queue.levels
+
+    def attend(self) -> None:
+        """See ``ThreadEngineForWorkers``."""
+        self.alert = True
+
+    def look_after_renewals(self) -> None:
+        """Reminds workers that were called, or, where none is left, lets the others look after nothing any more. For the
+        supervisor's thread, now and then."""
+        if self.renewals:
+            self.renewals.remind()
+        else:
+            with self.counters.lock:  # under which the door moves
+                self.alert = self.door is not Door.OPEN
 
     @abc.abstractmethod
     def soon(self, call: Callable[[], None]) -> None:

@@ -46,6 +46,21 @@ class PoolKeeper:
         else:
             self._reports.report(ev.PoolRefilled())
 
+    def renew(self) -> None:
+        """Replaces one idle outdated resource, and reports that."""
+        try:
+            self._helpers.start(self._renew, "renew", "on_create for the pool of run_task")
+        except Exception as error:  # no more threads
+            self._reports.report(ev.PoolRefillFailed(describe(error)))
+
+    def _renew(self) -> None:
+        try:
+            left = self._pool.renew_idle()
+        except BaseException as error:
+            self._reports.report(ev.PoolRefillFailed(describe(error)))
+        else:
+            self._reports.report(ev.PoolRenewed(left))
+
     def close(self, *, killing: bool) -> None:
         """Begins to destroy the idle resources, and reports the end of that, unless a waiting thread sees to it."""
         # A kill has a deadline, at which it names what has not ended; what the waiting thread does could not be given up.

@@ -23,6 +23,7 @@ from .future_log import Ending
 from .host import Host
 from .queue import TaskQueue
 from .queue_slots import QueueSlots
+from .renewals import Renewals
 from .resource_pool import ResourcePool
 from .resources import ResourceMaker
 
@@ -88,6 +89,16 @@ class ThreadEngineForWorkers(ThreadEngineForTasks, Protocol):
     @property
     def queue(self) -> TaskQueue: ...
     @property
+    def alert(self) -> bool:
+        """Whether workers have to look, after each task, whether they go on as before."""
+        ...
+
+    @property
+    def renewals(self) -> Renewals: ...
+    def attend(self) -> None:
+        """Sets ``alert``. Called by the supervisor's thread."""
+
+    @property
     def queue_slots(self) -> QueueSlots | None: ...
     @property
     def maker(self) -> ResourceMaker: ...
@@ -126,6 +137,8 @@ class HostedWorker(Protocol):
     """The part of a worker that its host uses."""
 
     state: WorkerState
+    outdated: bool
+    """Whether its resource is to be renewed."""
 
     @property
     def engine(self) -> ThreadEngineForWorkers: ...

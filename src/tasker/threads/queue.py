@@ -30,6 +30,8 @@ RETIRE = object()
 """A token: ends the worker that takes it."""
 PARK = object()
 """A token: parks the worker that takes it, if that is still wanted."""
+CALL = object()
+"""A token: ends the worker that takes it, if its resource is outdated, see ``renewals``."""
 CHECK_SESSION = object()
 """A token: wakes the worker whose resource has died in its process, see ``remote.targeted_wakeup``."""
 _FRONT = 1_000
@@ -197,7 +199,7 @@ class TaskQueue:
         tokens are for a moment only here."""
         # Tokens of tasks are all alike, so they can be taken out and put behind. A worker that finds no token meanwhile waits
         # a moment.
-        found = {CHECK_SESSION: 0, RETIRE: 0, PARK: 0, None: 0}
+        found = {CHECK_SESSION: 0, CALL: 0, RETIRE: 0, PARK: 0, None: 0}
         found[order] += count
         for token in self._take_tokens():
             found[token] += 1

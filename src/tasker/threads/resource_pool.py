@@ -6,6 +6,7 @@ import threading
 from collections import deque
 
 from tasker.control.callers import CallerGate
+from tasker.core.ages import UNKNOWN, Ages
 from tasker.core.ports import CreationsPort
 from tasker.errors import ResourceError, ShutdownError, TaskKilled
 from tasker.logs import describe
@@ -45,6 +46,7 @@ class ResourcePool:
         self._engine = engine
         self._gate = CallerGate()
         self._maker: ResourceMaker = maker
+        self.ages: Ages = Ages()
         self._size = size
         self._max_temporary = max_temporary
         self._idle: deque[ResourceHandle] = deque()
@@ -62,7 +64,9 @@ class ResourcePool:
         """Makes the pool's resources. If one fails, destroys those that were made, and raises ``ResourceError``."""
         try:
             for _ in range(self._size):
+                age = self.ages.begin()
                 for handle in uninterrupted(self._maker.make):
+                    handle.age = age
                     self._idle += (handle,)  # no call, as in ``release``
                     break
                 else:
@@ -119,6 +123,7 @@ class ResourcePool:
         # Until the new one is made, so that the pool is refilled if that fails.
         lease.lacks = not lease.temporary
         self._maker.end(handle)
+        handle.age = UNKNOWN
         what = "resource in place of one that was worn out"
         with self._lock:
             begun = self._begin(lease, what)
@@ -146,8 +151,10 @@ class ResourcePool:
                     self._gate.reported()
 
     def _make(self, lease: Lease, begun: float, what: str) -> ResourceHandle:
+        age = self.ages.begin()
         try:
             for lease.handle in uninterrupted(self._maker.make):
+                lease.handle.age = age
                 break
             else:
                 raise RuntimeError("its function raised StopIteration")
@@ -169,7 +176,14 @@ class ResourcePool:
         with self._lock:
             if lease.asks:
                 self._gate.dropped(lease)
-            keep = handle is not None and healthy and not lease.temporary and not self._closed
+            keep = (
+                handle is not None
+                and healthy
+                and not lease.temporary
+                and not self._closed
+                # As ``_is_outdated``, which would be one call more.
+                and handle.age.generation == self.ages.generation
+            )
             if keep and handle is not None:
                 # ``+=`` is no call, so no KeyboardInterrupt can come before the next line: the resource is not put back
                 # a second time.
@@ -179,7 +193,7 @@ class ResourcePool:
         if handle is not None and not keep:
             # In this order: an ``end`` that is interrupted before it has begun is repeated. It destroys nothing twice.
             self._maker.end(handle)
-            lease.handle = None
+            lease.handle, handle.age = None, UNKNOWN
         if lease.temporary:
             with self._lock:
                 # No call in between, so that an interrupted call that is repeated does not count it twice.
@@ -194,11 +208,14 @@ class ResourcePool:
             self._idle.remove(handle)
             lacks = not self._closed
         self._maker.end(handle)
+        handle.age = UNKNOWN
         return lacks
 
     def refill(self) -> None:
         """Adds one resource to the pool. Raises what the user's function raises."""
+        age = self.ages.begin()
         handle = self._maker.make()
+        handle.age = age
         # The pool may have been closed while the resource was made.
         with self._lock:
             keep = not self._closed
@@ -207,11 +224,38 @@ class ResourcePool:
         if not keep:
             self._maker.end(handle)
 
+    def _is_outdated(self, handle: ResourceHandle) -> bool:
+        return handle.age.generation != self.ages.generation
+
+    def renew_idle(self) -> bool:
+        """Makes a resource in place of an idle outdated one, if there is one. Returns whether more of them are idle. Raises what
+        the user's function raises."""
+        if not self._outdated():
+            return False
+        age = self.ages.begin()
+        ends = self._maker.make()
+        ends.age = age
+        with self._lock:
+            # None, if meanwhile the last of them was lent, and is destroyed when it is returned, or the pool was closed.
+            outdated = self._outdated()
+            if outdated and not self._closed:
+                self._idle.remove(outdated[0])
+                self._idle.append(ends)
+                ends = outdated[0]
+        self._maker.end(ends)
+        ends.age = UNKNOWN
+        return bool(self._outdated())
+
+    def _outdated(self) -> list[ResourceHandle]:
+        with self._lock:
+            return [handle for handle in self._idle if self._is_outdated(handle)]
+
     def forked(self) -> None:
         """In a forked child: the resources are the parent's, so none is destroyed here."""
         # Either may be held by a thread that does not exist here.
         self._lock, self._closing = threading.RLock(), threading.RLock()
         self._maker = _ParentsMaker()
+        self.ages.forked()
 
     def close(self) -> None:
         """Destroys the idle resources; each one in use is destroyed when it is released. Returns once all idle ones are

@@ -10,6 +10,7 @@ from typing import Any, Protocol, TypeVar
 from tasker.config import Config
 from tasker.context import Context
 from tasker.control.wear import Wear
+from tasker.core.ages import UNKNOWN, Age
 from tasker.core.counters import Counters
 from tasker.core.identity import arguments_for
 from tasker.core.planning import wear_of
@@ -39,7 +40,7 @@ class ResourceElsewhere(Protocol):
 class ResourceHandle:
     """Holds a resource, and the function that destroys it."""
 
-    __slots__ = ("args", "end", "ended", "remote", "resource", "wear")
+    __slots__ = ("age", "args", "end", "ended", "remote", "resource", "wear")
 
     def __init__(self, resource: Any, end: Callable[..., object] | None) -> None:
         self.resource: Any = resource
@@ -50,6 +51,8 @@ class ResourceHandle:
         """Whether it was ended, or is about to be."""
         self.remote: ResourceElsewhere | None = None
         """The resource in its process; None if it lives in this one."""
+        self.age: Age = UNKNOWN
+        """When it was made, if it is ``run_task``'s."""
         self.wear: Wear | None = None
         """How much it has served; None if there is no limit, or it is kept by the session."""
 

@@ -54,12 +54,12 @@ class Upkeep:
             raise ResourceWorn
         if wear is not None:
             wear.served += 1
-            if self._worn():
-                self._end_worn()
+        if self._worn():
+            self._end_worn()
 
     def _worn(self) -> bool:
         wear = self._handle.wear
-        return wear is not None and wear.worn(monotonic())
+        return self._worker.outdated or (wear is not None and wear.worn(monotonic()))
 
     def _end_worn(self) -> None:
         self._worker.engine.report(ev.WorkerWorn(self._worker.seat))

@@ -42,6 +42,8 @@ class Worker:
         """The present state. The supervisor learns of a change a little later."""
         self.surplus: bool = False
         """Whether it is to end as soon as it has its resource. Written by the supervisor's thread."""
+        self.outdated: bool = False
+        """Whether it is to renew its resource as soon as it has no task. Written by the supervisor's thread."""
         self.root: WorkerContext = WorkerContext(engine.root, lambda: info_of(engine.config, seat))
         self.now: Callable[[], float] = monotonic
         """The clock of what its tasks have taken."""
@@ -125,6 +127,12 @@ class Worker:
         self._lose_task(error)
         self.engine.queue.replace_token()
         return ev.WorkerDied(self.seat, describe(error), may_have_retired=True)
+
+    def renew(self) -> None:
+        """See ``WorkerPort``. Called by the supervisor's thread."""
+        if self.state in (WorkerState.READY, WorkerState.PARKED):
+            self.engine.attend()
+            self.host.call()
 
     def skip(self, future: TaskFuture[Any]) -> None:
         """Drops a task that was cancelled before a worker took it, or must not start because of a kill."""

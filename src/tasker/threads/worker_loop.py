@@ -32,7 +32,7 @@ from tasker.metrics.protocol import TaskLifecycleTimestamps
 from .future_log import DONE, FINISHED, RUN, SETTLED, UNOPENED, opening
 from .parking import stay
 from .ports import HostedWorker
-from .queue import PARK
+from .queue import CALL, PARK, RETIRE
 from .resources import ResourceHandle
 from .upkeep import ResourceWorn, Upkeep
 
@@ -59,6 +59,12 @@ class ThreadHost:
         """See ``Host``."""
         return stack_of_thread(thread)
 
+    def call(self) -> None:
+        """See ``Host``."""
+        engine = self._worker.engine
+        engine.renewals.call(self._worker)
+        engine.queue.lot.leave(self._worker)
+
     def kill(self) -> bool:
         """See ``Host``. Returns False: a thread cannot be ended by force."""
         return False
@@ -76,6 +82,8 @@ class ThreadHost:
                 own = Variables()
         except ResourceWorn:
             pass
+        finally:
+            self._worker.engine.renewals.left(self._worker)
 
     def _serve(self, own: Variables) -> bool:
         """Runs tasks in ``own`` while it is empty. Returns True if the loop has to go on in a new context, False at the
@@ -185,18 +193,23 @@ class ThreadHost:
             shard.future = future = context = log = task = args = variables = value = None
             if len(executions) >= batch:
                 meter.flush()
-            if engine.door:
+            if engine.alert:
                 if engine.is_forked:  # by this task, and this is the child
                     return False
                 # While the manager closes, the check is needed after the last task; ``tokens`` spares the others.
-                if tokens.empty():
+                if engine.door and tokens.empty():
                     engine.check_drained()
+                if worker.outdated:
+                    break
             if own:
                 return True
         if order is PARK:
             stay(worker)
+        if order is CALL:
+            engine.renewals.answer(worker)
+        if order is not RETIRE and not worker.outdated:
             return True
-        engine.report(ev.WorkerRetiring(worker.seat))
+        engine.report((ev.WorkerRetiring if order is RETIRE else ev.WorkerWorn)(worker.seat))
         return False
 
 

@@ -82,3 +82,21 @@ def test_failing_creations_are_explained() -> None:
     assert said == "a resource could not be made, 3 times in a row (no route); the breaker is open; next try in 400 ms"
     once = dataclasses.replace(explained, failing_creations=1, next_creation=None, breaker="half-open")
     assert str(once).splitlines()[1] == "a resource could not be made, once (no route); the breaker is half-open"
+
+
+def test_a_refresh_is_explained() -> None:
+    """While it is under way, the text says how many workers have yet to be replaced."""
+    explained = ScalingExplanation(
+        at=1.0,
+        target=4,
+        ready=4,
+        starting=1,
+        worker_count=4,
+        max_worker_count=8,
+        latest=None,
+        snapshot=None,
+        decisions=(),
+        generation=2,
+        outdated=3,
+    )
+    assert str(explained).splitlines()[1] == "refresh 2 is under way: 3 workers have yet to be replaced"

@@ -15,9 +15,11 @@ from tasker.control.attempts import Verdict
 from tasker.control.retries import RetryPolicy
 from tasker.control.supervisor import View
 from tasker.control.workers import WorkerState
+from tasker.core.ages import Ages
 from tasker.core.counters import Counters, Shard
 from tasker.core.engine import EngineCore
 from tasker.core.hooks import Hooks
+from tasker.core.refreshes import Refreshes
 from tasker.logs import GuardedLogger
 from tasker.metrics.meter import Meter
 from tasker.stats import ProcessUsage, ShutdownCounts
@@ -74,6 +76,7 @@ class FakeWorker:
     cuts: int = 0
     surplus: bool = False
     place: str = ""
+    outdated: bool = False
     given_up: list[bool] = field(default_factory=list)
     """For each `give_up`, whether it was making its resource."""
 
@@ -85,10 +88,21 @@ class FakeWorker:
         """Keeps the call."""
         self.given_up.append(creating)
 
+    def renew(self) -> None:
+        """Notes it."""
+        self.outdated = True
+
     def cut_off(self) -> bool:
         """Counts the attempt."""
         self.cuts += 1
         return self.obeys
+
+
+class FakePool:
+    """A pool of run_task."""
+
+    def __init__(self) -> None:
+        self.ages = Ages()
 
 
 class Recorder:
@@ -137,6 +151,8 @@ class FakeDriver(Recorder):
         self.shutdown_counts = ShutdownCounts()
         self.refusal = "the pool is shutting down: enough"
         self.creation_error: BaseException | None = None
+        self.refreshes = Refreshes()
+        self.pool = FakePool()
         self.failure: BaseException | None = OSError("gone")
         """What `claim` answers."""
         self.wanted = True
@@ -253,6 +269,10 @@ class FakeDriver(Recorder):
         """Keep the call."""
         self.note("refill_pool")
 
+    def renew_pool(self) -> None:
+        """Keep the call."""
+        self.note("renew_pool")
+
     def close_pool(self) -> None:
         """Keep the call."""
         self.note("close_pool")
@@ -314,6 +334,9 @@ class ToyEngine(EngineCore[FakeWorker]):
         self.effects = self  # type: ignore[assignment]
         self.backend = None
         self.waits: Any = NoWaits()
+        self.pool = FakePool()
+        self.over = False
+        """What `ended` answers."""
         self.queue: list[list[FakeTask]] = [[], [], []]
         self.reported: list[ev.Event] = []
         self.carried_out: list[tuple[act.Action, View]] = []
@@ -334,6 +357,11 @@ class ToyEngine(EngineCore[FakeWorker]):
     def check_drained(self) -> None:
         """Count the call."""
         self.drain_checks += 1
+
+    @property
+    def ended(self) -> bool:
+        """As the test says."""
+        return self.over
 
     @property
     def levels(self) -> Sequence[Sequence[Any]]:

@@ -73,6 +73,7 @@ def test_both_engines_are_drivers(engine: Any, member: str) -> None:
         (act.DropTask(TASK), ("drop_returned", TASK)),
         (act.RefuseTasks("enough"), ("close", "enough")),
         (act.RefillPool(), ("refill_pool",)),
+        (act.RenewPool(), ("renew_pool",)),
         (act.ClosePool(), ("close_pool",)),
     ],
 )

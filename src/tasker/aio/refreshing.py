@@ -1,0 +1,32 @@
+"""AsyncRefresh: what ``AsyncTaskManager.refresh`` returns."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Generator
+from typing import Any, Protocol
+
+from .reentrancy import HasWorkers, forbid_reentry
+
+
+class LoopEngineForRefresh(HasWorkers, Protocol):
+    """The part of the engine that is used here."""
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop: ...
+    def refresh(self, notify: Callable[[bool], object]) -> None:
+        """Begins a refresh."""
+
+
+class AsyncRefresh(Awaitable[bool]):
+    """A refresh, which may be awaited, several times and not at all."""
+
+    def __init__(self, engine: LoopEngineForRefresh) -> None:
+        self._engine = engine
+        self._over: asyncio.Future[bool] = engine.loop.create_future()
+        engine.refresh(self._over.set_result)
+
+    def __await__(self) -> Generator[Any, None, bool]:
+        if not self._over.done():
+            forbid_reentry(self._engine, "the wait for a refresh")
+        return asyncio.shield(self._over).__await__()

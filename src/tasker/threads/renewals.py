@@ -1,0 +1,92 @@
+"""How a worker with an outdated resource learns that it has to renew it.
+
+A busy one looks after its task (``alert`` in ``worker_loop``). An idle one sleeps in one queue of tokens with the others, and
+cannot be woken by name. So a ``CALL`` is put there: whoever takes it, and is not meant, passes it on and stands aside for a
+moment.
+
+Rejected: a look at the worker before each task, which all tasks would pay for; a queue of tokens for each worker.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Protocol
+
+from tasker.control.workers import WorkerState
+from tasker.core.counters import Shard
+
+from .queue import CALL, TaskQueue
+
+_ASIDE = 0.01
+"""Seconds. As long as a worker stands aside, it serves no task; the one that is meant may have taken one meanwhile."""
+
+
+class CalledWorker(Protocol):
+    """The part of a worker that is used here."""
+
+    outdated: bool
+
+    @property
+    def state(self) -> WorkerState: ...
+    @property
+    def shard(self) -> Shard: ...
+
+
+class Renewals:
+    """The workers of one engine that were called and have not left. Thread-safe."""
+
+    def __init__(self, queue: TaskQueue) -> None:
+        self._queue = queue
+        self._called: dict[CalledWorker, None] = {}
+        self._left = threading.Condition()
+
+    def __bool__(self) -> bool:
+        return bool(self._called)
+
+    # -- in the supervisor's thread -------------------------------------------------------------------------------
+
+    def call(self, worker: CalledWorker) -> None:
+        """Has a worker leave. ``alert`` is to be set before."""
+        with self._left:
+            self._called[worker] = None
+        worker.outdated = True
+        # The worker clears ``shard.future``, then looks at ``alert``, then waits. So one that is busy here will look.
+        if is_idle(worker):
+            self._queue.orders_first(CALL, 1)
+
+    def remind(self) -> None:
+        """Wakes those that are idle all the same. To be repeated now and then: a worker may have been about to wait when it
+        was called, and one that is struck by an asynchronous exception may have taken a token with it."""
+        with self._left:
+            idle = sum(map(is_idle, self._called))
+        if idle:
+            self._queue.orders_first(CALL, idle)
+
+    # -- in the threads of workers --------------------------------------------------------------------------------
+
+    def answer(self, worker: CalledWorker) -> bool:
+        """A worker has taken a ``CALL``. Returns whether it is meant, and has to leave."""
+        if worker.outdated:
+            return True
+        with self._left:
+            # Dropped, where nobody waits for it: those that are busy look by themselves.
+            if any(map(is_idle, self._called)):
+                self._queue.tokens.put(CALL)
+                self._left.wait(_ASIDE)
+        return False
+
+    def left(self, worker: CalledWorker) -> None:
+        """A worker serves no more."""
+        with self._left:
+            if worker in self._called:
+                del self._called[worker]
+                self._left.notify_all()
+
+    def forked(self) -> None:
+        """In a forked child, where the lock may be held by a thread that does not exist."""
+        self._left = threading.Condition()
+
+
+def is_idle(worker: CalledWorker) -> bool:
+    """Returns whether it waits for a token, or is about to."""
+    return worker.shard.future is None and worker.state is WorkerState.READY

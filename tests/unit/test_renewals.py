@@ -1,0 +1,104 @@
+"""How an idle worker among others learns that it was called, though any of them may take what is meant for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+from support.waiting import Call, wait_until
+from tasker.control.workers import WorkerState
+from tasker.threads.queue import CALL, TaskQueue
+from tasker.threads.renewals import Renewals
+
+
+@dataclass(eq=False)
+class Worker:
+    """A worker of a thread."""
+
+    outdated: bool = False
+    state: WorkerState = WorkerState.READY
+    shard: Any = field(default_factory=lambda: SimpleNamespace(future=None))
+
+
+def bench() -> tuple[TaskQueue, Renewals]:
+    """A queue, and the renewals of its workers."""
+    queue = TaskQueue()
+    return queue, Renewals(queue)
+
+
+def tokens(queue: TaskQueue) -> list[object]:
+    """All of them."""
+    taken = queue._take_tokens()
+    for token in taken:
+        queue.tokens.put(token)
+    return taken
+
+
+def test_an_idle_worker_is_woken() -> None:
+    """It takes the call and leaves, and nothing is left of it."""
+    queue, renewals = bench()
+    worker = Worker()
+    renewals.call(worker)
+    assert worker.outdated
+    assert renewals
+    assert queue.tokens.get_nowait() is CALL
+    assert renewals.answer(worker)
+    renewals.left(worker)
+    assert not renewals
+
+
+def test_a_busy_worker_is_not_woken() -> None:
+    """It looks after its task. If it is idle all the same when it is reminded, it is woken."""
+    queue, renewals = bench()
+    worker = Worker()
+    worker.shard.future = object()
+    renewals.call(worker)
+    renewals.remind()
+    assert queue.tokens.empty()
+    worker.shard.future = None
+    renewals.remind()
+    assert tokens(queue) == [CALL]
+
+
+def test_a_call_that_nobody_needs_is_dropped() -> None:
+    """The one that was meant has taken a task meanwhile, and will look after it."""
+    queue, renewals = bench()
+    called = Worker()
+    renewals.call(called)
+    assert queue.tokens.get_nowait() is CALL
+    called.shard.future = object()
+    assert not renewals.answer(Worker())
+    assert queue.tokens.empty()
+
+
+def test_a_call_is_passed_on() -> None:
+    """Another worker that takes it puts it back and stands aside until the one that is meant has left."""
+    queue, renewals = bench()
+    called, other = Worker(), Worker()
+    renewals.call(called)
+    assert queue.tokens.get_nowait() is CALL
+    aside = Call(renewals.answer, other)
+    wait_until(lambda: not queue.tokens.empty())
+    assert queue.tokens.get_nowait() is CALL
+    assert renewals.answer(called)
+    renewals.left(called)
+    assert aside.outcome(10) is False
+    assert not renewals
+
+
+def test_standing_aside_ends_by_itself() -> None:
+    """The one that is meant may be about to begin a long task, and the other one must serve on."""
+    queue, renewals = bench()
+    renewals.call(Worker())
+    queue.tokens.get_nowait()
+    assert Call(renewals.answer, Worker()).outcome(10) is False
+    assert tokens(queue) == [CALL]
+
+
+def test_in_a_forked_child_the_lock_is_free() -> None:
+    """The thread that held it during the fork does not exist there."""
+    _, renewals = bench()
+    renewals._left.acquire()
+    renewals.forked()
+    assert Call(renewals.left, Worker()).outcome(10) is None
