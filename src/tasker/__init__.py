@@ -7,6 +7,7 @@ from tasker.options import Priority
 from .attempt import Attempt
 from .config import Config
 from .context import Context
+from .control.health import Health, HealthKind
 from .control.journal import ScalingDecision, ScalingExplanation
 from .control.retries import RetryPolicy
 from .control.scaling import Decision, RatePolicy, ScalingPolicy, Snapshot, Window
@@ -48,6 +49,8 @@ __all__ = [
     "Context",
     "DeadlockError",
     "Decision",
+    "Health",
+    "HealthKind",
     "Logger",
     "MaxRetriesExceeded",
     "MetricsCollector",

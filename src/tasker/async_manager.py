@@ -237,7 +237,7 @@ class AsyncTaskManager(Submitting[R]):
         changes, each with the figures that it was based on. ``str()`` of it is meant for people."""
         if self._engine is None:
             return explained(Supervisor(plan_of(self._config), random.Random(0), 0.0).view(), monotonic())
-        return explained(self._engine.view, self._engine.now())
+        return explained(self._engine.view, self._engine.now(), self._engine.workers.values())
 
     def __repr__(self) -> str:
         phase = "not started" if self._engine is None else self._engine.view.phase.value

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypedDict, TypeVar, Unp
 
 from .config_checks import check
 from .context import Context
+from .control.health import Health
 from .control.retries import RetryPolicy
 from .control.scaling import ScalingPolicy
 from .logs import Logger
@@ -29,7 +30,7 @@ class ConfigOptions(TypedDict, total=False):
 
     per_worker: Sequence[Any] | None
     ctx: Context | None
-    check_health: Callable[[BaseException], bool] | Callable[[BaseException], Awaitable[bool]] | None
+    check_health: Callable[[BaseException], bool | Health] | Callable[[BaseException], Awaitable[bool | Health]] | None
     max_worker_count: int | None
     burst_interval: float
     max_retries: int
@@ -101,11 +102,13 @@ class Config(Generic[R]):
     ctx: Context | None = None
     """The parent context. When it is cancelled or its deadline passes, the manager stops gracefully. The contexts of
     tasks have its values."""
-    check_health: Callable[[BaseException], bool] | Callable[[BaseException], Awaitable[bool]] | None = None
-    """Called with the error of a failed task, or with the cancellation that a running task has obeyed. False blames the
-    resource, which is then replaced; a task that failed is retried, one that was cancelled stays cancelled. None: no
-    error is blamed on the resource. If the function itself raises, its error is logged and the resource is not
-    blamed."""
+    check_health: (
+        Callable[[BaseException], bool | Health] | Callable[[BaseException], Awaitable[bool | Health]] | None
+    ) = None
+    """Called with the error of a failed task, or with the cancellation that a running task has obeyed. False, or
+    ``Health.REPLACE``, blames the resource, which is then replaced; a task that failed is retried, one that was cancelled stays
+    cancelled. ``Health`` has more answers. None: no error is blamed on the resource. If the function itself raises, or returns
+    neither a bool nor a ``Health``, that is logged as an error, and the resource is not blamed."""
     max_worker_count: int | None = None
     """The maximum number of workers: base and burst workers, including those that start or end. At least
     ``worker_count``. None: twice ``worker_count``."""

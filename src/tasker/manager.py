@@ -359,7 +359,7 @@ class TaskManager(Generic[R]):
         changes, each with the figures that it was based on. ``str()`` of it is meant for people."""
         from .core.report import explained  # noqa: PLC0415  as the engine
 
-        return explained(self._engine.view, self._engine.now())
+        return explained(self._engine.view, self._engine.now(), self._engine.workers.values())
 
     def __repr__(self) -> str:
         return f"<TaskManager {self._config.name!r} {self._engine.view.phase.value}>"

@@ -76,6 +76,8 @@ class TaskStats:
     stuck_workers: int = 0
     """Workers whose ``on_create`` or ``on_destroy`` has taken longer than ``create_timeout`` or ``destroy_timeout``, and
     that have not ended yet."""
+    cooling_workers: int = 0
+    """Ready workers that take no task for a while, because ``check_health`` has returned ``Health.COOL_DOWN``."""
     resources: ResourceLedger = field(default_factory=ResourceLedger)
     failing_creations: int = 0
     """Creations in a row that failed, those at the same time counted once; 0 if the last one succeeded."""

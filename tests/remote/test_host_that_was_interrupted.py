@@ -29,7 +29,8 @@ def test_an_unhealthy_one_does_not_retire() -> None:
     reported: list[Any] = []
     engine: Any = SimpleNamespace(queue=None, door=Door.OPEN, killed=False, report=reported.append)
     sessions: Any = SimpleNamespace(options=None)
-    host = RemoteHost(SimpleNamespace(name="crew-1", seat=1), engine, sessions, None)  # type: ignore[arg-type]
+    worker: Any = SimpleNamespace(name="crew-1", seat=1, cools_until=0.0)
+    host = RemoteHost(worker, engine, sessions, None)  # type: ignore[arg-type]
     host._order = RETIRE
     window: Any = SimpleNamespace(in_hand=0, unhealthy=True, spent=lambda: True, take_back=lambda: None)
     window.report_spent = lambda seat: InFlightWindow.report_spent(window, seat)

@@ -387,6 +387,15 @@ class Model:
         task.own_error = task.snoozed = True
         self.report(ev.TaskSnoozed(worker.seat, task, seconds))
 
+    def fail_for_now(self, worker: Worker) -> None:
+        """The worker's task failed, and its resource is only to blame for now; the worker serves on after a while."""
+        task = worker.task
+        assert task is not None
+        worker.task, worker.state = None, IDLE
+        task.reported += 1
+        task.own_error = False
+        self.report(ev.AttemptFailed(worker.seat, task, task.starts, task.once, kept=True))
+
     def fail_unhealthily(self, worker: Worker) -> None:
         """The worker's task failed for its resource's sake."""
         task = worker.task

@@ -141,6 +141,17 @@ class SupervisorMachine(RuleBasedStateMachine):
         """A task gives itself back for a while."""
         self.model.snooze(self.pick(number, BUSY), seconds)
 
+    @precondition(some(BUSY))
+    @rule(number=PICK)
+    def task_fails_for_now(self, number: int) -> None:
+        """A task fails, and its worker is to cool down."""
+        self.model.fail_for_now(self.pick(number, BUSY))
+
+    @rule(age=st.floats(0, 10))
+    def dependency_is_down(self, age: float) -> None:
+        """A task that began so long ago has found that no resource can be made."""
+        self.model.report(ev.DependencyDown("no route", self.model.now - age))
+
     @precondition(lambda self: some(BUSY)(self) and self.model.plan.retry is not None)
     @rule(number=PICK)
     def task_fails_and_comes_again(self, number: int) -> None:

@@ -7,7 +7,17 @@ from typing import Any
 
 import pytest
 
-from tasker import Config, Context, DeadlockError, MaxRetriesExceeded, ResourceError, RetryPolicy, Snooze, WorkerInfo
+from tasker import (
+    Config,
+    Context,
+    DeadlockError,
+    Health,
+    MaxRetriesExceeded,
+    ResourceError,
+    RetryPolicy,
+    Snooze,
+    WorkerInfo,
+)
 from tasker.testing import (
     FaultPlan,
     InlineTaskManager,
@@ -347,3 +357,95 @@ def test_refresh_in_a_task() -> None:
         assert refreshes[0].result(1) is True
         assert refreshes[0].exception() is None
         assert 1 not in [one.number for one in resources.alive]
+
+
+class Busy(Exception):
+    """Of what the resource talks to."""
+
+
+def test_a_resource_that_cools_down() -> None:
+    """Its worker takes no task before the clock has come to the moment; another one does at once."""
+    attempts: list[float] = []
+
+    def ask(ctx: Context, resource: ScriptedResource) -> int:
+        attempts.append(clock.now())
+        if len(attempts) == 1:
+            raise Busy
+        return resource.number
+
+    def verdict(error: BaseException) -> Health:
+        return Health.COOL_DOWN(30)
+
+    resources, clock = ScriptedResources(), ManualClock()
+    with InlineTaskManager(config_of(resources, check_health=verdict), clock=clock) as manager:
+        begun = clock.now()
+        future = manager.submit(ask)
+        manager.run_next()
+        assert manager.stats().cooling_workers == 1
+        assert future.result() == 1
+        assert [moment - begun for moment in attempts] == [0, 30]
+        assert manager.stats().cooling_workers == 0
+    attempts.clear()
+    with InlineTaskManager(config_of(resources, check_health=verdict, worker_count=2), clock=clock) as manager:
+        begun = clock.now()
+        assert manager.queue_task(ask) == 3
+        assert clock.now() == begun
+    resources.check()
+
+
+def test_a_stop_of_an_inline_manager_waits_for_no_cool_down() -> None:
+    """What is queued is run at once."""
+    resources, clock = ScriptedResources(), ManualClock()
+    tasks = iter([Busy(), None])
+
+    def ask(ctx: Context, resource: ScriptedResource) -> None:
+        error = next(tasks)
+        if error is not None:
+            raise error
+
+    config = config_of(resources, check_health=lambda error: Health.COOL_DOWN(30))
+    with InlineTaskManager(config, clock=clock) as manager:
+        begun = clock.now()
+        future = manager.submit(ask)
+        manager.run_next()
+        manager.stop()
+        assert future.done() and clock.now() == begun
+    resources.check()
+
+
+def test_run_task_of_an_inline_manager_obeys_a_cool_down() -> None:
+    """Its pool counts the time of the clock."""
+    resources, clock = ScriptedResources(), ManualClock()
+
+    def ask(ctx: Context, resource: ScriptedResource) -> None:
+        raise Busy
+
+    config = config_of(resources, resource_pool_size=1, check_health=lambda error: Health.COOL_DOWN(30))
+    with InlineTaskManager(config, clock=clock) as manager:
+        with pytest.raises(Busy):
+            manager.run_task(ask)
+        assert manager.stats().available_resources == 0
+        assert manager.run_task(number_of) == 2
+        clock.advance(30)
+        assert manager.stats().available_resources == 1
+        assert manager.run_task(number_of) == 1
+    resources.check()
+
+
+def test_an_inline_manager_obeys_a_dependency_that_is_down() -> None:
+    """The next resource is made after the pause, in the time of the clock."""
+    resources, clock = ScriptedResources(), ManualClock()
+    verdict = {"check_health": lambda error: Health.DEPENDENCY_DOWN, "creation_backoff": 8}
+    tasks = iter([Busy(), None])
+
+    def ask(ctx: Context, resource: ScriptedResource) -> int:
+        error = next(tasks)
+        if error is not None:
+            raise error
+        return resource.number
+
+    with InlineTaskManager(config_of(resources, **verdict), clock=clock) as manager:
+        begun = clock.now()
+        assert manager.queue_task(ask) == 2
+        assert 4 <= clock.now() - begun <= 8
+    resources.check()

@@ -9,8 +9,9 @@ from typing import Any
 from tasker.context import Context
 from tasker.control import events as ev
 from tasker.control.attempts import Verdict, after_error, own_error
-from tasker.control.wording import LEFT_UNHEALTHY, SNOOZES, attempt_failed
-from tasker.core.outcomes import snoozes, starts_once
+from tasker.control.health import Health, HealthKind
+from tasker.control.wording import SNOOZES, attempt_failed, left_unhealthy
+from tasker.core.outcomes import snoozes, starts_once, without_first_frame
 from tasker.errors import DeadlockError, TaskKilled, TaskTimeout, WorkerLost
 from tasker.logs import describe
 from tasker.metrics.protocol import TaskLifecycleTimestamps
@@ -18,7 +19,7 @@ from tasker.metrics.protocol import TaskLifecycleTimestamps
 from .cancellation import cancellation_of, unusable
 from .counters import AsyncShard
 from .future import QUEUED, RUNNING, AsyncTaskFuture
-from .hooks import healthy
+from .hooks import health_after
 from .ports import EngineForWorkers
 
 
@@ -31,6 +32,8 @@ class AttemptEnds:
     name: str
     context: Context | None
     """The context of the task that it runs, or ran last."""
+    cools_until: float
+    """Until when its resource must not be used, after ``Health.COOL_DOWN``; 0: it may be."""
 
     def _succeeded(self, future: AsyncTaskFuture[Any], value: Any) -> None:
         """Ends a task with its result, as ``TaskRunner`` does."""
@@ -46,34 +49,30 @@ class AttemptEnds:
         if future._stage == RUNNING:  # not abandoned by a kill
             future._end_result(value)
 
-    async def failed(self, future: Any, error: BaseException, *, blameless: bool = False) -> bool:
-        """Handles a task that raised. Returns False if the resource is unhealthy; then this worker must end.
+    async def failed(self, future: Any, error: BaseException, *, blameless: bool = False) -> Health:
+        """Handles a task that raised. Returns what that says of the resource: whether this worker must end, or cool down.
         ``blameless``: the resource is not to blame, and ``check_health`` is not asked."""
         engine, shard = self.engine, self.shard
         future._finished_at = finished = monotonic()
-        if error.__traceback__ is not None:
-            # Without the frame of the runner, which would keep the resource and the next tasks alive.
-            BaseException.with_traceback(error, error.__traceback__.tb_next)
+        without_first_frame(error)  # of the runner, which would keep the resource and the next tasks alive
         cancellation = cancellation_of(future, self.context, error, engine.refusal)
         if cancellation is None and snoozes(error):
             self._snooze(future, error)
-            return True
+            return Health.OK
         cancelled, killed = cancellation is not None, isinstance(cancellation, TaskKilled)
         blameless = blameless or issubclass(type(error), DeadlockError)
         verdict = after_error(cancelled=cancelled, killed=killed, blameless=blameless)
-        keeps = verdict is not None or await healthy(engine, cancellation or error)
-        own = keeps and engine.hooks.retryable(
-            error, verdict, once=future.extra().once, cancelled=cancelled, policy=future._retry
-        )
-        if own or not (keeps or cancelled):
-            self._send_back(future, error, own=own)
-            return own
+        health = await self._health(future, cancellation or error, verdict)
+        sound, once = not health.blames, future.extra().once
+        own = sound and engine.hooks.retryable(error, verdict, once=once, cancelled=cancelled, policy=future._retry)
+        if own or not (sound or cancelled):
+            self._send_back(future, error, health)
+            return health
         verdict = verdict or own_error(cancelled=cancelled)
         stamps = TaskLifecycleTimestamps(future._queued_at, future._started_at, finished)
         shard.failed(stamps, cancelled=verdict is Verdict.CANCELLED, timed_out=issubclass(type(error), TaskTimeout))
         shard.future = None
-        if verdict is not Verdict.CANCELLED:
-            engine.hooks.failure(stamps)
+        engine.hooks.failure(stamps, cancelled=verdict is Verdict.CANCELLED)
         if future.done():  # abandoned by a kill
             pass
         elif cancellation is None:
@@ -82,20 +81,43 @@ class AttemptEnds:
             future._end_cancelled(cancellation)
         else:
             future._end_error(cancellation, cancelled=True)
-        if not keeps:
-            engine.log.log("warning", LEFT_UNHEALTHY, self.name, future.label)
-            engine.report(ev.WorkerUnhealthy(self.seat))
-        return keeps
+        if health.blames:
+            self._left_unhealthy(future, health)
+        return health
 
-    def _send_back(self, future: AsyncTaskFuture[Any], error: BaseException, *, own: bool = False) -> None:
-        """Leaves the decision about the task to the supervisor. The task counts as queued from here on. ``own``: the error is
-        the task's own, and the resource stays in use."""
+    def _left_unhealthy(self, future: AsyncTaskFuture[Any], health: Health) -> None:
+        """Reports what a task that was cancelled has done to the resource."""
+        self.engine.log.log("warning", left_unhealthy(health), self.name, future.label)
+        if health.replaces:
+            self.engine.report(ev.WorkerUnhealthy(self.seat))
+
+    async def _health(self, future: Any, error: BaseException, verdict: Verdict | None) -> Health:
+        """Returns what an error says of the resource, and notes what follows for others than its task. ``verdict``: that of
+        ``after_error``."""
+        if verdict is not None:
+            return Health.OK
+        health = await health_after(self.engine, error)
+        if health.kind is HealthKind.COOL_DOWN:
+            self.cools_until = monotonic() + health.seconds
+        elif health.kind is HealthKind.DEPENDENCY_DOWN:
+            self.engine.dependency_down(error, future._started_at)
+        return health
+
+    @property
+    def cooling(self) -> bool:
+        """Whether its resource must not be used now."""
+        return self.cools_until > monotonic()
+
+    def _send_back(self, future: AsyncTaskFuture[Any], error: BaseException, health: Health = Health.REPLACE) -> None:
+        """Leaves the decision about the task to the supervisor. The task counts as queued from here on. ``health``: what its
+        error says of the resource; if that is not to blame, the error is the task's own."""
         if not self._take_back(future, error):
             return
         engine, attempts, age = self.engine, future.attempts, monotonic() - future._queued_at
-        engine.log.log("warning", attempt_failed(own=own), self.name, future.label, attempts, describe(error))
+        engine.log.log("warning", attempt_failed(health), self.name, future.label, attempts, describe(error))
         once, cancelled = starts_once(error, once=future.extra().once), self._was_cancelled(future)
-        engine.report(ev.AttemptFailed(self.seat, future, attempts, once, cancelled, own, age, future._retry))
+        own, kept, policy = not health.blames, not health.replaces, future._retry
+        engine.report(ev.AttemptFailed(self.seat, future, attempts, once, cancelled, own, age, policy, kept))
 
     def _snooze(self, future: AsyncTaskFuture[Any], error: Any) -> None:
         """The same, for a task that has raised ``Snooze``."""

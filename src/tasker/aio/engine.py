@@ -288,6 +288,7 @@ class AsyncEngine(AsyncFutureOwner):
         # The door first: callers that wake up look at it, and are refused.
         if self.move_door(DoorMove.CLOSE, self.shutting_down(reason)) and self.queue_slots is not None:
             self.queue_slots.wake_all()
+        self.queue.cooling.wake()
         self.check_drained()
 
     def _parent_cancelled(self) -> None:
@@ -320,8 +321,7 @@ class AsyncEngine(AsyncFutureOwner):
     def left(self, worker: AsyncWorker) -> None:
         """See ``EngineCore``."""
         if not worker.task.done():
-            self._leaving = [task for task in self._leaving if not task.done()]
-            self._leaving.append(worker.task)
+            self._leaving = [*(task for task in self._leaving if not task.done()), worker.task]
 
     def finish(self) -> None:
         """See ``Driver``."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from tasker.control.attempts import health_of
+from tasker.control.health import Health
 from tasker.core.user_functions import is_awaitable
 
 from .ports import EngineInLoop
@@ -12,22 +14,22 @@ from .user_functions import awaited
 from .wait_refusal import without_own
 
 
-async def healthy(engine: EngineInLoop, error: BaseException) -> bool:
-    """Returns whether the resource is healthy after a task failed with ``error``. If ``check_health`` itself raises, the
-    resource counts as healthy."""
+async def health_after(engine: EngineInLoop, error: BaseException) -> Health:
+    """Returns what an error of a task says of the resource. If ``check_health`` itself raises, or returns what means nothing,
+    the error is the task's own fault."""
     check = engine.config.check_health
     if check is None:
-        return True
+        return Health.OK
     try:
         verdict: Any = check(error)
         if is_awaitable(verdict):
             verdict = await without_own(awaited(verdict), engine, "check_health")
-        return bool(verdict)
+        return health_of(verdict)
     except BaseException as fault:
         if engine.torn_down:
             raise
         engine.log.fault("check_health", fault)
-        return True
+        return Health.OK
 
 
 async def reset(engine: EngineInLoop, handle: AsyncResourceHandle) -> bool:

@@ -61,6 +61,9 @@ class EngineInLoop(Protocol):
     def report(self, event: ev.Event) -> None:
         """Passes an event to the supervisor, and carries out its actions."""
 
+    def dependency_down(self, error: BaseException, begun: float) -> None:
+        """Reports that ``check_health`` has said so of an error in an attempt that began at that moment."""
+
     def check_drained(self) -> None:
         """Has the supervisor check whether anything is still outstanding."""
 

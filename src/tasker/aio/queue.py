@@ -15,6 +15,7 @@ from tasker.core import tombstones
 from tasker.core.parking import ParkingLot
 from tasker.options import Priority
 
+from .cooling import CoolingTasks
 from .future import QUEUED, AsyncTaskFuture
 
 
@@ -24,6 +25,7 @@ class AsyncTaskQueue:
     def __init__(self) -> None:
         self.levels: tuple[deque[AsyncTaskFuture[Any]], ...] = tuple(deque() for _ in Priority)
         self.idle: deque[asyncio.Future[None]] = deque()
+        self.cooling: CoolingTasks = CoolingTasks()
         self.inherited: list[AsyncTaskFuture[Any]] = []
         """In a forked child, the tasks that are the parent's."""
         self.orders: int = 0
@@ -101,6 +103,7 @@ class AsyncTaskQueue:
         self.orders += count
         for _ in range(count):
             self.wake()
+        self.cooling.wake()
 
     def take_order(self) -> bool:
         """Removes one order. Returns True if the calling worker has to end, False if it has to ask the ``ParkingLot``."""
@@ -118,6 +121,7 @@ class AsyncTaskQueue:
         if waiter is not None and not waiter.done():
             self.forget(waiter)
             waiter.set_result(None)
+        self.cooling.wake()
 
     def forget_call(self) -> None:
         """A worker that was called serves no more."""

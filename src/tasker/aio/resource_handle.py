@@ -38,7 +38,7 @@ class AsyncResourceElsewhere(Protocol):
 class AsyncResourceHandle:
     """Holds a resource, the caller for functions that use it, and the function that destroys it."""
 
-    __slots__ = ("age", "caller", "end", "remote", "resource", "wear")
+    __slots__ = ("age", "caller", "cools_until", "end", "remote", "resource", "wear")
 
     def __init__(
         self, resource: Any, caller: FunctionCaller | None, end: Callable[[], Awaitable[object]] | None
@@ -48,6 +48,8 @@ class AsyncResourceHandle:
         self.end: Callable[[], Awaitable[object]] | None = end
         self.remote: AsyncResourceElsewhere | None = None
         """The resource in its process; None if it lives in this one."""
+        self.cools_until: float = 0.0
+        """Until when ``run_task``'s pool does not lend it (the clock of the events), after ``Health.COOL_DOWN``."""
         self.age: Age = UNKNOWN
         """When it was made, if it is ``run_task``'s."""
         self.wear: Wear | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import math
 from collections import deque
 from typing import Any
 
@@ -31,6 +32,8 @@ class AsyncResourcePool:
         self._size = config.pool_size
         self._max_temporary = config.max_temporary_resources
         self._idle: deque[AsyncResourceHandle] = deque()
+        self._cools = False
+        """Whether some of them may have to cool down."""
         self._temporary = 0
         self._number = 0
         self._gate = CallerGate()
@@ -90,14 +93,15 @@ class AsyncResourcePool:
     @property
     def available(self) -> int:
         """The number of idle resources in the pool."""
-        return len(self._idle)
+        now = self._engine.now() if self._cools else math.inf
+        return sum(handle.cools_until <= now for handle in [*self._idle])
 
     async def acquire(self) -> tuple[AsyncResourceHandle, bool]:
         """Lends an idle resource or, if there is none, makes a temporary one. Returns it, and whether it is temporary.
         Raises ``ResourceError`` if it cannot be made or too many are in use, and ``ShutdownError`` after ``close``."""
         if self._closed:
             raise ShutdownError("task manager is shutting down")
-        if self._idle:
+        if self._idle and not (self._cools and self._all_cool()):
             return self._idle.pop(), False  # the one used last, which is most likely still warm
         if self._max_temporary is not None and self._temporary >= self._max_temporary:
             raise ResourceError(
@@ -111,6 +115,16 @@ class AsyncResourcePool:
         except BaseException:
             self._temporary -= 1
             raise
+
+    def _all_cool(self) -> bool:
+        """Returns whether each idle resource has to cool down; if not, one that has not is the last one now."""
+        now = self._engine.now()
+        warm = [handle for handle in self._idle if handle.cools_until <= now]
+        self._cools = len(warm) < len(self._idle)
+        if warm:
+            self._idle.remove(warm[-1])
+            self._idle.append(warm[-1])
+        return not warm
 
     async def renew(self, handle: AsyncResourceHandle, temporary: bool) -> AsyncResourceHandle:
         """Replaces a lent resource that must not be used any more; returns the new one. Raises ``ResourceError``."""
@@ -150,10 +164,13 @@ class AsyncResourcePool:
             if error is not None:
                 self._gate.reported()
 
-    def take_back(self, handle: AsyncResourceHandle, temporary: bool) -> bool:
-        """Takes a healthy resource back at once. Returns False if it has to be destroyed (see ``destroy``)."""
+    def take_back(self, handle: AsyncResourceHandle, temporary: bool, cools: float = 0.0) -> bool:
+        """Takes a healthy resource back at once, to be lent again after ``cools`` seconds. Returns False if it has to be
+        destroyed (see ``destroy``)."""
         if temporary or self._closed or self._kept.is_lost(handle) or self._is_outdated(handle):
             return False
+        if cools:
+            handle.cools_until, self._cools = self._engine.now() + cools, True
         self._idle.append(handle)
         return True
 

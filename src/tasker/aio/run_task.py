@@ -16,13 +16,14 @@ from typing import Any
 from tasker.context import Context
 from tasker.control.attempts import after_error
 from tasker.control.events import PoolResourceLost
+from tasker.control.health import Health, HealthKind
 from tasker.core.user_functions import is_async, is_awaitable
 from tasker.errors import DeadlockError, Snooze, TaskCancelled, TaskKilled, TaskTimeout
 from tasker.metrics.meter import BATCH, Meter
 from tasker.metrics.protocol import TaskLifecycleTimestamps
 
 from .cancellation import outlast, restore
-from .hooks import healthy, reset
+from .hooks import health_after, reset
 from .ports import EngineForInlineTasks
 from .reentrancy import current, hook_scope
 from .resource_handle import AsyncResourceHandle
@@ -230,7 +231,7 @@ class AsyncRunTask:
         # or ``on_destroy``, nor may it be lost there.
         closing = start_duty(
             engine.loop,
-            self._close(handle, temporary, usable, blamed, lambda: self._leave(stamps, error, cancelled)),
+            self._close(handle, temporary, usable, (blamed, stamps), lambda: self._leave(stamps, error, cancelled)),
             f"{engine.config.name}-run-task-end",
             contextvars.copy_context(),
         )
@@ -262,16 +263,19 @@ class AsyncRunTask:
         handle: AsyncResourceHandle,
         temporary: bool,
         usable: bool,
-        blamed: BaseException | None,
+        ended: tuple[BaseException | None, TaskLifecycleTimestamps],
         leave: Callable[[], None],
     ) -> None:
-        """Takes a resource back, or destroys it, and counts the task."""
+        """Takes a resource back, or destroys it, and counts the task. ``ended``: the error that ``check_health`` is asked
+        about, if any, and the times of the task."""
         engine = self.engine
+        blamed, stamps = ended
         try:
-            healthy = usable and (blamed is None or await self._is_healthy(blamed)) and await self._returns(handle)
-            lacks = not (healthy and self._pool.take_back(handle, temporary)) and await self._pool.destroy(
-                handle, temporary
-            )
+            health = Health.OK if blamed is None or not usable else await self._health(blamed, stamps.started_at)
+            healthy = usable and not health.replaces and await self._returns(handle)
+            lacks = not (
+                healthy and self._pool.take_back(handle, temporary, health.seconds)
+            ) and await self._pool.destroy(handle, temporary)
             if lacks:
                 engine.report(PoolResourceLost())
         finally:
@@ -287,9 +291,12 @@ class AsyncRunTask:
         with hook_scope(self.engine, "on_return in run_task"):
             return await reset(self.engine, handle)  # one that is worn is renewed before the next call
 
-    async def _is_healthy(self, blamed: BaseException) -> bool:
+    async def _health(self, blamed: BaseException, begun: float) -> Health:
         with hook_scope(self.engine, "check_health in run_task"):
-            return await healthy(self.engine, blamed)
+            health = await health_after(self.engine, blamed)
+        if health.kind is HealthKind.DEPENDENCY_DOWN:
+            self.engine.dependency_down(blamed, begun)
+        return health
 
     def _leave(
         self, stamps: TaskLifecycleTimestamps | None, error: BaseException | None, cancelled: bool = False

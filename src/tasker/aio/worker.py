@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+from collections.abc import Callable
 from time import monotonic
 from typing import Any
 
@@ -65,6 +66,7 @@ class AsyncWorker(AttemptEnds):
         """What is done with its resource between two tasks; None: nothing."""
         self.interruptible: bool = False
         """Whether a cancellation of ``task`` would reach user code that may be cancelled."""
+        self.cools_until: float = 0.0
         self._begun = False
         self._missed_interruption = False
         """Whether an interruption came while a plain function ran in the thread."""
@@ -200,7 +202,9 @@ class AsyncWorker(AttemptEnds):
 
     async def _tend(self) -> bool:
         """Sees to the resource after a task. Returns False if the worker has to end."""
-        return self.upkeep is None or (await self._absorb() and await self.upkeep.after_task())
+        if self.upkeep is not None and not (await self._absorb() and await self.upkeep.after_task()):
+            return False
+        return not self.cools_until or await self.cool_down()
 
     async def _call(self, runner: TaskRunner, future: Any, resource: Any, caller: FunctionCaller) -> bool:
         """Runs a task that is not a coroutine function. Returns False if the worker has to end."""
@@ -245,8 +249,28 @@ class AsyncWorker(AttemptEnds):
         """Handles a task that raised. Returns False if the worker has to end."""
         # First what is left of a cancellation, which would strike ``check_health``.
         if await self._absorb() or self._is_asked_for(error):
-            return await self.failed(future, error)
+            return not (await self.failed(future, error)).replaces
         return self._send_back_struck(future, error)
+
+    async def cool_down(self, interrupted: Callable[[], bool] = bool) -> bool:
+        """Waits until the resource may be used again, the manager ends, or ``interrupted()``. Returns False if it was ordered
+        to retire meanwhile, and has reported that."""
+        engine, queue = self.engine, self.engine.queue
+        self.shard.flush()
+        # A stop waits for no pause.
+        while not (engine.door or interrupted()) and (left := self.cools_until - monotonic()) > 0:
+            if self.ordered:
+                if not await obey_order(self, gone=interrupted):
+                    self.cools_until = 0.0
+                    return False
+                continue
+            try:
+                await queue.cooling.wait(engine.loop, left)
+            except asyncio.CancelledError:
+                if not await self._absorb():
+                    break
+        self.cools_until = 0.0
+        return True
 
     # -- the loop and its cancellations ---------------------------------------------------------------------------
 

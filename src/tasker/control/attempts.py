@@ -2,13 +2,15 @@
 
 An attempt that raises passes two questions. The first is whether the resource may be to blame at all, or spoiled
 (``after_error``); only if it may does the engine call ``check_health``. The second is what becomes of a task whose
-resource *is* to blame (``after_unhealthy``), or is not (``own_error``). A worker that dies in the middle of a task skips the first question
+resource *is* to blame (``health_of``, ``after_unhealthy``), or is not (``own_error``). A worker that dies in the middle of a task skips the first question
 (``after_loss``), and a task that was handed to a worker but not started has a question of its own (``unstarted``).
 """
 
 from __future__ import annotations
 
 import enum
+
+from .health import Health
 
 
 class Verdict(enum.Enum):
@@ -53,6 +55,15 @@ def after_error(*, cancelled: bool, killed: bool = False, blameless: bool = Fals
     if blameless or killed:
         return own_error(cancelled=cancelled)
     return None
+
+
+def health_of(answer: object) -> Health:
+    """Returns what an answer of ``check_health`` means. Raises ``TypeError`` if it is neither a bool nor a ``Health``."""
+    if isinstance(answer, Health):
+        return answer if answer.blames else Health.OK
+    if isinstance(answer, bool):
+        return Health.OK if answer else Health.REPLACE
+    raise TypeError(f"check_health must return a bool or a Health, got {answer!r}")
 
 
 def own_error(*, cancelled: bool) -> Verdict:

@@ -12,6 +12,7 @@ One breaker serves all that a manager creates, because one ``on_create`` makes i
 from __future__ import annotations
 
 import enum
+import math
 import random
 
 from . import actions as act
@@ -86,7 +87,7 @@ class CreationGate:
         self._delay: float = 0.0
         self._latest: int = 0
         """The failures in a row before the last success."""
-        self._closed_at: float = 0.0
+        self._closed_at: float = -math.inf
         self._probed_at: float = 0.0
 
     @property
@@ -109,15 +110,16 @@ class CreationGate:
             return begun < self._probed_at  # the pause may have been no longer than the clock can tell
         return self.state is BreakerState.OPEN and begun <= self._failed_at
 
-    def dependency_down(self, now: float, error: str) -> float:
+    def dependency_down(self, now: float, error: str, begun: float) -> float | None:
         """Opens the breaker although no creation has failed: what resources depend on is down, as a user of one has found
-        out. Returns the seconds until the next attempt.
+        out. Returns the seconds until the next attempt, or None if that is nothing new.
 
         Several find that out at a time, so it counts once until the breaker closes. If it comes again within the last
-        pause after that, the success of the probe has meant nothing, and the pauses go on growing.
+        pause after that, the success of the probe has meant nothing, and the pauses go on growing. One that began, at
+        ``begun``, before the breaker closed says nothing of what is now.
         """
-        if not self.closed:
-            return max(0.0, self.retry_at - now)
+        if not self.closed or begun <= self._closed_at:
+            return None
         self.error = error
         relapse = self._latest and now <= self._closed_at + self._limit(self._latest)
         return self._open(now, self._latest + 1 if relapse else 1)

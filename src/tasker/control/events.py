@@ -96,7 +96,8 @@ class WorkerWorn:
 @dataclass(frozen=True, slots=True)
 class AttemptFailed:
     """A task failed and may be tried again: with an error that is blamed on the resource, which its worker is about to
-    destroy; or, if ``own``, with one of its own that ``RetryPolicy.retry_on`` names, and its worker serves on."""
+    destroy unless it is ``kept``; or, if ``own``, with one of its own that ``RetryPolicy.retry_on`` names, and its worker
+    serves on."""
 
     seat: Seat
     task: Any
@@ -110,6 +111,17 @@ class AttemptFailed:
     """The seconds since it was submitted."""
     policy: RetryPolicy | None = None
     """The one of the task, in place of that of the plan."""
+    kept: bool = False
+    """Whether the resource is only to blame for now, and its worker serves on after a while."""
+
+
+@dataclass(frozen=True, slots=True)
+class DependencyDown:
+    """``check_health`` has said that what resources depend on is down: none can be made for a while."""
+
+    error: str
+    begun: float
+    """When the attempt began that has failed (the clock of ``now``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,6 +285,7 @@ Event = (
     | WorkerParked
     | WorkerUnparked
     | WorkerWorn
+    | DependencyDown
     | WorkerUnhealthy
     | AttemptFailed
     | TaskSnoozed

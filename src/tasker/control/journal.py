@@ -60,6 +60,8 @@ class ScalingExplanation:
     """Seconds until the next attempt, while creations fail and a resource is missing; 0 if it is due or under way."""
     breaker: str = "closed"
     """The circuit breaker around creations: ``"closed"``, ``"open"`` or ``"half-open"``."""
+    cooling: int = 0
+    """Ready workers that take no task for a while, see ``Health.COOL_DOWN``."""
 
     generation: int = 0
     """How many times ``refresh()`` was called."""
@@ -68,10 +70,11 @@ class ScalingExplanation:
 
     def __str__(self) -> str:
         bounds = f"{self.worker_count} to {self.max_worker_count}"
+        cooling = f" ({self.cooling} of them cooling down)" if self.cooling else ""
         said = "the policy was not asked" if self.latest is None else self.latest.why
         return "\n".join(
             [
-                f"{self.target} workers wanted ({bounds} allowed): {self.ready} ready, {self.starting} starting",
+                f"{self.target} workers wanted ({bounds} allowed): {self.ready} ready{cooling}, {self.starting} starting",
                 *self._failures(),
                 *self._refresh(),
                 f"now: {said}",

@@ -60,6 +60,7 @@ class Supervisor:
             ev.WorkerParked: self._worker_parked,
             ev.WorkerUnparked: self._worker_unparked,
             ev.WorkerWorn: self._worker_worn,
+            ev.DependencyDown: self._dependency_down,
             ev.WorkerUnhealthy: self._worker_unhealthy,
             ev.AttemptFailed: self._attempt_failed,
             ev.TaskSnoozed: self._task_snoozed,
@@ -204,8 +205,15 @@ class Supervisor:
         self._workforce.replace(event.seat, now)
         return []
 
+    def _dependency_down(self, event: ev.DependencyDown, now: float) -> list[act.Action]:
+        delay = self._gate.dependency_down(now, event.error, event.begun) if self._serving else None
+        if delay is None:
+            return []
+        text = "what resources depend on is down (the next is made in %.2f s): %s"
+        return [act.Log("warning", text, (delay, event.error))]
+
     def _attempt_failed(self, event: ev.AttemptFailed, now: float) -> list[act.Action]:
-        if not event.own:
+        if not event.own and not event.kept:
             self._workforce.replace(event.seat, now)
         # The task is decided about even if the worker is unknown, because it has no other way to an outcome.
         return [self._reattempts.failed(event, now, self.phase)]

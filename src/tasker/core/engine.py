@@ -210,6 +210,11 @@ class EngineCore(abc.ABC, Generic[W]):
         """See ``Driver``."""
         return most_retries(task._retry or self.config.retry, self.config.max_retries)
 
+    def dependency_down(self, error: BaseException, begun: float) -> None:
+        """``check_health`` has said so of an error in an attempt that began at that moment."""
+        self.creation_error = error
+        self.report(ev.DependencyDown(describe(error), begun))
+
     def resize(self, worker_count: int | None, max_worker_count: int | None) -> None:
         """See ``TaskManager.resize``."""
         base = self.bounds[0] if worker_count is None else worker_count

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 from tasker.config import Config
-from tasker.control.attempts import Verdict
+from tasker.control.attempts import Verdict, health_of
+from tasker.control.health import Health
 from tasker.control.retries import RetryPolicy
 from tasker.core.outcomes import starts_once
 from tasker.logs import GuardedLogger
@@ -25,16 +26,16 @@ class Hooks:
         self._collector = config.collector
         self._log = log
 
-    def healthy(self, error: BaseException) -> bool:
-        """Whether an error is the task's own fault. If ``check_health`` itself raises, the resource is not to
-        blame."""
+    def health(self, error: BaseException) -> Health:
+        """What an error says of the resource. If ``check_health`` itself raises, or returns what means nothing, the error is
+        the task's own fault."""
         if self._check_health is None:
-            return True
+            return Health.OK
         try:
-            return bool(self._check_health(error))
+            return health_of(self._check_health(error))
         except BaseException as fault:
             self._log.fault("check_health", fault)
-            return True
+            return Health.OK
 
     def retryable(
         self,
@@ -78,9 +79,9 @@ class Hooks:
         if self._collector is not None:
             self._guarded(self._collector.record_completion, stamps)
 
-    def failure(self, stamps: TaskLifecycleTimestamps) -> None:
-        """A task ended with an error."""
-        if self._collector is not None:
+    def failure(self, stamps: TaskLifecycleTimestamps, *, cancelled: bool = False) -> None:
+        """A task ended with an error; not if it was cancelled."""
+        if self._collector is not None and not cancelled:
             self._guarded(self._collector.record_failure, stamps)
 
     def retry(self) -> None:

@@ -18,6 +18,13 @@ def carried(error: BaseException) -> BaseException:
     return instead
 
 
+def without_first_frame(error: BaseException) -> None:
+    """Removes from an error's traceback the frame that has caught it, whose locals would live as long as the error."""
+    if error.__traceback__ is not None:
+        # Not by assignment, which the error's class may forbid.
+        BaseException.with_traceback(error, error.__traceback__.tb_next)
+
+
 def starts_once(error: BaseException, *, once: bool) -> bool:
     """Returns whether a task is not to be started again after this error: it was submitted so, or says so by the error."""
     return once or issubclass(type(error), NoRetry)

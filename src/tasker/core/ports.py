@@ -52,6 +52,10 @@ class WorkerPort(Protocol):
     def name(self) -> str: ...
     @property
     def shard(self) -> Shard: ...
+    @property
+    def cooling(self) -> bool:
+        """Whether its resource must not be used now, after ``Health.COOL_DOWN``."""
+        ...
 
     def where(self) -> str:
         """Returns where its thread or coroutine is now, as the lines of a stack, or in words."""

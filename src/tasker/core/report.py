@@ -56,6 +56,7 @@ def stats_of(engine: ReportPort) -> TaskStats:
         abandoned_workers=view.abandoned - engine.shutdown_counts.cut_off,
         stuck_workers=view.stuck,
         parked_workers=view.parked,
+        cooling_workers=_cooling(engine.workers.values()),
         resources=resources,
         delayed_tasks=view.delayed,
         snoozed_tasks=snoozed,
@@ -70,6 +71,10 @@ def stats_of(engine: ReportPort) -> TaskStats:
 
 def _until(moment: float | None, now: float) -> float | None:
     return None if moment is None else max(0.0, moment - now)
+
+
+def _cooling(workers: Iterable[WorkerPort]) -> int:
+    return sum(worker.cooling and worker.state is WorkerState.READY for worker in list(workers))
 
 
 def _ledger(engine: ReportPort) -> ResourceLedger:
@@ -109,13 +114,14 @@ def built_in_metrics(engine: MetricsPort) -> TaskMetrics:
         )
 
 
-def explained(view: View, now: float) -> ScalingExplanation:
+def explained(view: View, now: float, workers: Iterable[WorkerPort] = ()) -> ScalingExplanation:
     """Returns what ``explain()`` shows at ``now``, by the clock of the events."""
     return ScalingExplanation(
         at=now,
         target=view.target,
         ready=view.ready,
         starting=view.starting,
+        cooling=_cooling(workers),
         worker_count=view.base,
         max_worker_count=view.most,
         latest=view.latest,

@@ -207,14 +207,16 @@ class AsyncRemoteHost:
     async def _fill(self, window: AsyncWindow, reader: AsyncReader) -> bool:
         """Sends as many tasks as should be in flight. False: this worker is to end."""
         engine, queue, worker = self._engine, self._queue, self._worker
-        spent = self._spent(window)
-        if spent or engine.killed:
+        spent, cools = self._spent(window), worker.cools_until > 0.0
+        if spent or cools or engine.killed:
             window.take_back()
             if window.in_hand:
                 return True
             if spent:
                 window.report_spent(worker.seat)
                 return False
+            if cools:
+                return await self._cool_down(reader)
         wanted = window.room()
         if not wanted or (queue.orders and worker.ordered and window.in_hand):
             return True
@@ -232,6 +234,13 @@ class AsyncRemoteHost:
     def _spent(self, window: AsyncWindow) -> bool:
         """Returns whether its session gets no more tasks."""
         return window.spent() or self._worker.outdated
+
+    async def _cool_down(self, reader: AsyncReader) -> bool:
+        """Waits until the resource may be used again. False: this worker is to end."""
+        serves_on = await self._worker.cool_down(reader.at_end)
+        if serves_on and reader.at_end():
+            raise EOFError
+        return serves_on
 
     async def _until_task(self, window: AsyncWindow, reader: AsyncReader) -> bool:
         """Waits for a task. False: this worker is to retire."""
@@ -270,6 +279,7 @@ class AsyncRemoteHost:
         if self._idle is not None and not self._idle.done():
             self._idle.set_result(None)
         self._queue.lot.leave(self._worker)
+        self._queue.cooling.wake()
 
     async def _after_exit(self, window: AsyncWindow, fault: BaseException | None = None) -> ev.Event:
         """Sees to the tasks of a session that has ended without having been asked to, or was ended after a fault of this

@@ -111,9 +111,9 @@ class AsyncWindow(InFlightWindow):
         if event[0] == ERROR:
             _, number, error, started, _, cancelled, blameless = event
             future = self._raised(number, error, started, cancelled)
-            healthy = await self._worker.failed(future, error, blameless=blameless)
+            health = await self._worker.failed(future, error, blameless=blameless)
             self._worker.shard.future = None
-            self._judged(healthy)
+            self._judged(health)
         elif event[0] == GARBLED:
             future = self._ended(self._session.in_flight[0][0])
             await self._worker.failed(future, garbled(future.label, event[1]), blameless=True)

@@ -133,6 +133,7 @@ class RemoteHost:
         """In the thread that has noticed the end of the session, or that calls this worker."""
         self._wakeup.wake(self)
         self._queue.lot.leave(self._worker)
+        self._queue.cooling.wake()
 
     # -- tasks ----------------------------------------------------------------------------------------------------
 
@@ -149,14 +150,16 @@ class RemoteHost:
             else:
                 self._engine.report(ev.WorkerRetiring(self._worker.seat))
                 return False
-        spent = self._spent(window)
-        if spent or self._engine.killed:
+        spent, cools = self._spent(window), self._worker.cools_until > 0.0
+        if spent or cools or self._engine.killed:
             window.take_back()
             if window.in_hand:
                 return True
             if spent:
                 window.report_spent(self._worker.seat)
                 return False
+            if cools:
+                return self._order is not None or self._cool_down()
         wanted = window.room() if self._order is None else 0
         taken = self._take(window, wanted)
         if taken:
@@ -166,6 +169,13 @@ class RemoteHost:
     def _spent(self, window: ThreadsWindow) -> bool:
         """Returns whether its session gets no more tasks."""
         return window.spent() or self._worker.outdated
+
+    def _cool_down(self) -> bool:
+        """Waits until the resource may be used again. False: this worker is to end."""
+        serves_on = self._worker.cool_down(self._session_dead)
+        if serves_on and self._session_dead():
+            raise EOFError
+        return serves_on
 
     def _take(self, window: ThreadsWindow, wanted: int) -> list[tuple[TaskFuture[Any], int]]:
         """Takes as many tasks at most; waits for the first if none is in flight."""

@@ -14,6 +14,7 @@ from typing import Any
 from tasker.context import Context
 from tasker.control import events as ev
 from tasker.control.attempts import Unstarted, Verdict, after_loss, unstarted
+from tasker.control.health import Health
 from tasker.errors import TaskCancelled, TaskKilled, TravelError, WorkerLost
 from tasker.logs import describe
 
@@ -197,10 +198,13 @@ class InFlightWindow(ABC):
             if event[0] == GONE:
                 self._handle(event)
 
-    def _judged(self, healthy: bool) -> None:
+    def _judged(self, health: Health) -> None:
         """Goes on after an error, at which the session pauses where that could be the resource's fault."""
-        if not healthy:
+        if health.replaces:
             self.unhealthy = True
+        elif health.blames:
+            self._session.judged += 1
+            self.take_back()  # its worker cools down
         elif not self._over and self._any_engine.config.check_health is not None:
             self._session.judged += 1
             self._dispatch(self._recalled())

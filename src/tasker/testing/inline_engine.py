@@ -123,10 +123,10 @@ class InlineEngine(InlineDriver):
             if worker.surplus and worker.state is WorkerState.STARTING:
                 worker.retire(ev.WorkerDropped)
                 return True
-            if worker.outdated and worker.ready:
+            if worker.outdated and worker.state is WorkerState.READY:
                 worker.retire(ev.WorkerWorn)
                 return True
-            if self._due_retirements and worker.ready:
+            if self._due_retirements and worker.state is WorkerState.READY:
                 self._due_retirements -= 1
                 worker.retire()
                 return True
@@ -233,8 +233,9 @@ class InlineEngine(InlineDriver):
             if len(self.workers) > before:
                 return
         now = self.clock.now()
-        moment = self.supervisor.wakeup(now)
-        if moment is None or moment <= now or self._handling:
+        cooled = [worker.cools_until for worker in self.workers.values() if worker.cooling]
+        moment = min((one for one in (self.supervisor.wakeup(now), *cooled) if one is not None), default=now)
+        if moment <= now or self._handling:
             raise self._deadlock(future, busy)
         self.clock.advance_to(moment)
 

@@ -8,6 +8,7 @@ from types import CoroutineType
 from typing import Any, Protocol
 
 from tasker.control import events as ev
+from tasker.control.health import Health
 from tasker.control.workers import WorkerState
 from tasker.core.user_functions import refused
 from tasker.errors import DeadlockError
@@ -80,7 +81,8 @@ class InlineWorker(Worker):
     @property
     def ready(self) -> bool:
         """Whether it can run a task at once."""
-        return self.state is WorkerState.READY and not self.busy
+        cools = self.cooling and not self.engine.door  # a stop waits for no pause
+        return self.state is WorkerState.READY and not self.busy and not cools
 
     @property
     def worn(self) -> bool:
@@ -147,14 +149,14 @@ class InlineWorker(Worker):
             if type(value) is CoroutineType:
                 raise refused(value)
         except BaseException as error:  # as in a thread: also a SystemExit is the outcome of its task
-            healthy = self.failed(future, error)
+            health = self.failed(future, error)
         else:
             self.succeeded(future, value)
-            healthy = True
+            health = Health.OK
         finally:
             shard.future = None
         shard.meter.flush()
-        return not healthy or self._wears_out()
+        return health.replaces or self._wears_out()
 
     def _wears_out(self) -> bool:
         """Does what is due between two tasks. Returns whether it was reported that the resource has to be replaced."""

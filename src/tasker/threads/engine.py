@@ -271,6 +271,7 @@ class Engine(FutureOwner):
             self.move_door(DoorMove.CLOSE, self.shutting_down(reason))
         if self.queue_slots is not None:
             self.queue_slots.close()
+        self.queue.cooling.wake()
         # After the door was closed, see ``follow_up``.
         self.check_drained()
 

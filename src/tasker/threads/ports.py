@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from tasker.config import Config
 from tasker.context import Context, RunTaskRoot
 from tasker.control import events as ev
+from tasker.control.health import Health
 from tasker.control.lifecycle import Door
 from tasker.control.workers import WorkerState
 from tasker.core.counters import Counters, Shard
@@ -79,6 +80,9 @@ class ThreadEngineForTasks(Protocol):
     def report(self, event: ev.Event) -> None:
         """Passes an event to the supervisor. Thread-safe."""
 
+    def dependency_down(self, error: BaseException, begun: float) -> None:
+        """Reports that ``check_health`` has said so of an error in an attempt that began at that moment. Thread-safe."""
+
     def check_drained(self) -> None:
         """Has the supervisor check whether anything is still outstanding. Thread-safe."""
 
@@ -139,6 +143,8 @@ class HostedWorker(Protocol):
     state: WorkerState
     outdated: bool
     """Whether its resource is to be renewed."""
+    cools_until: float
+    """Until when its resource must not be used, after ``Health.COOL_DOWN``; 0: it may be."""
 
     @property
     def engine(self) -> ThreadEngineForWorkers: ...
@@ -159,8 +165,14 @@ class HostedWorker(Protocol):
     def succeeded(self, future: TaskFuture[Any], value: Any) -> None:
         """Ends a task with its result."""
 
-    def failed(self, future: TaskFuture[Any], error: BaseException, *, blameless: bool = False) -> bool:
-        """Handles a task that raised. Returns False if the resource is to blame: then the host must stop serving."""
+    def failed(self, future: TaskFuture[Any], error: BaseException, *, blameless: bool = False) -> Health:
+        """Handles a task that raised. Returns what that says of the resource: whether the host must stop serving, or first
+        call ``cool_down``."""
+        ...
+
+    def cool_down(self, interrupted: Callable[[], bool] = bool) -> bool:
+        """Waits until the resource may be used again, the manager ends, or ``interrupted()``. Returns False if it was ordered
+        to retire meanwhile, and has reported that."""
         ...
 
     def send_back(self, future: TaskFuture[Any], error: BaseException) -> None:

@@ -24,6 +24,7 @@ from tasker.core import tombstones
 from tasker.core.parking import ParkingLot
 from tasker.options import Priority
 
+from .cooling import CoolingWorkers
 from .future import TaskFuture
 
 RETIRE = object()
@@ -47,6 +48,7 @@ class TaskQueue:
         self.tokens: queue.SimpleQueue[object] = queue.SimpleQueue()
         self.levels: tuple[deque[TaskFuture[Any]], ...] = tuple(deque() for _ in Priority)
         self.lot: ParkingLot = ParkingLot()
+        self.cooling: CoolingWorkers = CoolingWorkers(self.tokens, (RETIRE, PARK))
         self._tombstones = tombstones.Tombstones()
 
     def put(self, future: TaskFuture[Any], level: int) -> None:
@@ -206,6 +208,7 @@ class TaskQueue:
         for token, times in found.items():
             for _ in range(times):
                 self.tokens.put(token)
+        self.cooling.wake()
 
     def take_many(self, most: int) -> list[TaskFuture[Any]]:
         """Removes and returns up to ``most`` tasks whose tokens no worker has taken, most urgent first."""

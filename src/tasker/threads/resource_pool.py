@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import deque
 
@@ -50,6 +51,8 @@ class ResourcePool:
         self._size = size
         self._max_temporary = max_temporary
         self._idle: deque[ResourceHandle] = deque()
+        self._cools = False
+        """Whether some of them may have to cool down."""
         self._temporary = 0
         self._closed = False
         self._emptied = False
@@ -91,7 +94,8 @@ class ResourcePool:
     @property
     def available(self) -> int:
         """The number of idle resources in the pool."""
-        return len(self._idle)
+        now = self._engine.now() if self._cools else math.inf
+        return sum(handle.cools_until <= now for handle in [*self._idle])
 
     def acquire(self, lease: Lease) -> None:
         """Lends an idle resource or, if there is none, makes a temporary one. Raises ``ResourceError`` if that fails or
@@ -99,7 +103,7 @@ class ResourcePool:
         with self._lock:
             if self._closed:
                 raise ShutdownError("task manager is shutting down")
-            if self._idle:
+            if self._idle and not (self._cools and self._all_cool()):
                 # The one used last, which is most likely still warm. Not ``pop``: a KeyboardInterrupt can be raised
                 # when a call returns, and then neither the pool nor the lease would have the resource.
                 lease.handle = self._idle[-1]
@@ -115,6 +119,16 @@ class ResourcePool:
             self._temporary += 1
             lease.temporary = True
         self._make(lease, begun, "temporary resource")
+
+    def _all_cool(self) -> bool:
+        """Returns whether each idle resource has to cool down; if not, one that has not is the last one now."""
+        now = self._engine.now()
+        warm = [index for index, handle in enumerate(self._idle) if handle.cools_until <= now]
+        self._cools = len(warm) < len(self._idle)
+        if warm:
+            self._idle += (self._idle[warm[-1]],)
+            del self._idle[warm[-1]]  # no call in between, as in ``release``
+        return not warm
 
     def renew(self, lease: Lease) -> ResourceHandle:
         """Replaces a lent resource that must not be used any more; returns the new one. Raises ``ResourceError``."""
@@ -168,6 +182,12 @@ class ResourcePool:
         made = lease.handle
         assert made is not None
         return made
+
+    def cool(self, lease: Lease, seconds: float) -> None:
+        """Has a lent resource not be lent again for so many seconds."""
+        if lease.handle is not None:
+            lease.handle.cools_until = self._engine.now() + seconds
+            self._cools = True
 
     def release(self, lease: Lease, healthy: bool) -> None:
         """Ends a lease: takes the resource back, or destroys it. Records in ``lease.lacks`` whether the pool lacks one

@@ -40,7 +40,7 @@ class ResourceElsewhere(Protocol):
 class ResourceHandle:
     """Holds a resource, and the function that destroys it."""
 
-    __slots__ = ("age", "args", "end", "ended", "remote", "resource", "wear")
+    __slots__ = ("age", "args", "cools_until", "end", "ended", "remote", "resource", "wear")
 
     def __init__(self, resource: Any, end: Callable[..., object] | None) -> None:
         self.resource: Any = resource
@@ -51,6 +51,8 @@ class ResourceHandle:
         """Whether it was ended, or is about to be."""
         self.remote: ResourceElsewhere | None = None
         """The resource in its process; None if it lives in this one."""
+        self.cools_until: float = 0.0
+        """Until when ``run_task``'s pool does not lend it (the clock of the events), after ``Health.COOL_DOWN``."""
         self.age: Age = UNKNOWN
         """When it was made, if it is ``run_task``'s."""
         self.wear: Wear | None = None

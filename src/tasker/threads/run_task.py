@@ -15,6 +15,7 @@ from typing import Any
 from tasker.context import BareContext, Context
 from tasker.control.attempts import after_error
 from tasker.control.events import PoolResourceLost
+from tasker.control.health import Health, HealthKind
 from tasker.core.outcomes import snoozes
 from tasker.errors import TaskKilled, TaskTimeout
 from tasker.metrics.meter import BATCH, Meter
@@ -125,9 +126,8 @@ class RunTask:
         finished = monotonic()
         handle = call.handle
         broken = handle is not None and handle.remote is not None and not handle.remote.usable
-        healthy = (
-            not broken and (error is None or self._is_healthy_after(error, call.cancelled)) and self._returns(call)
-        )
+        health = Health.OK if broken or error is None else self._health_after(call, error)
+        healthy = not broken and not health.replaces and self._returns(call)
         engine.pool.release(call, healthy)
         # The names are looked up and the event is made before ``lacks`` is cleared: between that and ``put``, which is
         # C, nothing is called. So the pool is refilled exactly once.
@@ -167,10 +167,16 @@ class RunTask:
                 handle.wear.served += 1
         return call.fit  # one that is worn is renewed before the next call, which needs no other meanwhile
 
-    def _is_healthy_after(self, error: BaseException, cancelled: bool) -> bool:
-        killed = cancelled and isinstance(error, TaskKilled)
-        verdict = after_error(cancelled=cancelled, killed=killed, blameless=snoozes(error))
-        return verdict is not None or self._engine.hooks.healthy(error)
+    def _health_after(self, call: _Call, error: BaseException) -> Health:
+        killed = call.cancelled and isinstance(error, TaskKilled)
+        if after_error(cancelled=call.cancelled, killed=killed, blameless=snoozes(error)) is not None:
+            return Health.OK
+        health = self._engine.hooks.health(error)
+        if health.kind is HealthKind.DEPENDENCY_DOWN:
+            self._engine.dependency_down(error, call.started)
+        elif health.kind is HealthKind.COOL_DOWN:
+            self._engine.pool.cool(call, health.seconds)
+        return health
 
     def _record(self, call: _Call, finished: float) -> None:
         if call.started and not call.cancelled:

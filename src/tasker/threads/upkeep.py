@@ -36,15 +36,19 @@ class Upkeep:
 
     def next_token(self) -> object:
         """Waits for the next token, as the queue's ``get`` does. Raises ``ResourceWorn``."""
-        taken = self._worker.shard.taken
-        if taken != self._taken:  # not where the last one was skipped
-            self._taken = taken
-            self._after_task()
+        self.settle()
         token = self._get()
         if token is None and self._worn():  # too old by now: this task is for another worker
             self._worker.engine.queue.tokens.put(token)
             self._end_worn()
         return token
+
+    def settle(self) -> None:
+        """Sees to the resource after a task. Raises ``ResourceWorn``."""
+        taken = self._worker.shard.taken
+        if taken != self._taken:  # not where the last one was skipped
+            self._taken = taken
+            self._after_task()
 
     def _after_task(self) -> None:
         worker, wear = self._worker, self._handle.wear

@@ -14,11 +14,13 @@ from typing import Any
 
 from tasker.control import events as ev
 from tasker.control.attempts import Verdict, after_error, own_error
-from tasker.control.wording import LEFT_UNHEALTHY, SNOOZES, attempt_failed
+from tasker.control.health import Health, HealthKind
+from tasker.control.lifecycle import Door
+from tasker.control.wording import SNOOZES, attempt_failed, left_unhealthy
 from tasker.control.workers import WorkerState
 from tasker.core.counters import Shard
 from tasker.core.identity import WorkerContext, WorkerName, info_of
-from tasker.core.outcomes import obeyed, snoozes, starts_once
+from tasker.core.outcomes import obeyed, snoozes, starts_once, without_first_frame
 from tasker.errors import DeadlockError, TaskKilled, TaskTimeout, WorkerLost
 from tasker.logs import describe
 from tasker.metrics.protocol import TaskLifecycleTimestamps
@@ -27,7 +29,9 @@ from .completion import finish
 from .future import TaskFuture
 from .future_log import BACK, DONE, Ending, opened, opening, outcome_in
 from .host import Host, HostDied
+from .parking import stay
 from .ports import ThreadEngineForWorkers
+from .queue import PARK
 from .this_thread import this_thread
 
 
@@ -44,6 +48,8 @@ class Worker:
         """Whether it is to end as soon as it has its resource. Written by the supervisor's thread."""
         self.outdated: bool = False
         """Whether it is to renew its resource as soon as it has no task. Written by the supervisor's thread."""
+        self.cools_until: float = 0.0
+        """Until when its resource must not be used, after ``Health.COOL_DOWN`` (the clock of ``now``); 0: it may be."""
         self.root: WorkerContext = WorkerContext(engine.root, lambda: info_of(engine.config, seat))
         self.now: Callable[[], float] = monotonic
         """The clock of what its tasks have taken."""
@@ -165,17 +171,14 @@ class Worker:
         if not future._after(DONE):
             future._value = None  # a kill has set another outcome
 
-    def failed(self, future: TaskFuture[Any], error: BaseException, *, blameless: bool = False) -> bool:
-        """Handles a task that raised. Returns False if the resource is unhealthy; then this worker must end.
+    def failed(self, future: TaskFuture[Any], error: BaseException, *, blameless: bool = False) -> Health:
+        """Handles a task that raised. Returns what that says of the resource: whether this worker must end, or cool down.
         ``blameless``: the resource is not to blame, and ``check_health`` is not asked."""
         engine, shard = self.engine, self.shard
         if engine.is_forked:
             raise error
         future._finished_at = finished = self.now()
-        if error.__traceback__ is not None:
-            # Without the frame of the worker's loop, which would keep the resource and the next tasks alive as long as
-            # the error. Not by assignment, which the error's class may forbid.
-            BaseException.with_traceback(error, error.__traceback__.tb_next)
+        without_first_frame(error)  # of the worker's loop, which would keep the resource and the next tasks alive
         # The task obeyed its cancellation only if its context was cancelled. Any other ``CancelledError`` comes from
         # something else that it has waited for, and is an ordinary error.
         context = future._context
@@ -183,40 +186,78 @@ class Worker:
             cause = None if context is None else context.cause
             if cause is None:
                 self._snooze(future, error)
-                return True
+                return Health.OK
             error = obeyed(error, cause, future.label)
         cancelled = issubclass(type(error), CancelledError) and context is not None and context.cancelled
         killed = issubclass(type(error), TaskKilled)
         blameless = blameless or issubclass(type(error), DeadlockError)
         verdict = after_error(cancelled=cancelled, killed=cancelled and killed, blameless=blameless)
-        healthy = verdict is not None or engine.hooks.healthy(error)
-        own = healthy and engine.hooks.retryable(
+        health = self._health(future, error, verdict)
+        own = not health.blames and engine.hooks.retryable(
             error, verdict, once=future._once, cancelled=cancelled, policy=future._retry
         )
-        if own or not (healthy or cancelled):
-            self.send_back(future, error, own=own)
-            return own
+        if own or (health.blames and not cancelled):
+            self.send_back(future, error, health)
+            return health
         verdict = verdict or own_error(cancelled=cancelled)
         stamps = TaskLifecycleTimestamps(future._queued_at, future._started_at, finished)
         # Counted before the outcome is visible: a caller that has the error also finds it in ``stats()``.
         shard.failed(stamps, cancelled=verdict is Verdict.CANCELLED, timed_out=issubclass(type(error), TaskTimeout))
-        if verdict is not Verdict.CANCELLED:
-            engine.hooks.failure(stamps)
+        engine.hooks.failure(stamps, cancelled=verdict is Verdict.CANCELLED)
         future._end(Ending(error, cancelled=cancelled, forced=True))
-        if not healthy:
-            # After the callbacks of the task: while they run, and may wait, the worker has to count as one that serves.
-            engine.log.log("warning", LEFT_UNHEALTHY, self.name, future.label)
-            engine.report(ev.WorkerUnhealthy(self.seat))
-        return healthy
+        if health.blames:
+            self._left_unhealthy(future, health)
+        return health
 
-    def send_back(self, future: TaskFuture[Any], error: BaseException, *, own: bool = False) -> None:
-        """Leaves the decision about the task to the supervisor. The task counts as running until it has decided. ``own``: the
-        error is the task's own, and the resource stays in use."""
+    def _left_unhealthy(self, future: TaskFuture[Any], health: Health) -> None:
+        """Reports what a task that was cancelled has done to the resource."""
+        # After the callbacks of the task: while they run, and may wait, the worker has to count as one that serves.
+        self.engine.log.log("warning", left_unhealthy(health), self.name, future.label)
+        if health.replaces:
+            self.engine.report(ev.WorkerUnhealthy(self.seat))
+
+    def _health(self, future: TaskFuture[Any], error: BaseException, verdict: Verdict | None) -> Health:
+        """Returns what an error says of the resource, and notes what follows for others than its task. ``verdict``: that of
+        ``after_error``."""
+        if verdict is not None:
+            return Health.OK
+        health = self.engine.hooks.health(error)
+        if health.kind is HealthKind.COOL_DOWN:
+            self.cools_until = self.now() + health.seconds
+        elif health.kind is HealthKind.DEPENDENCY_DOWN:
+            self.engine.dependency_down(error, future._started_at)
+        return health
+
+    @property
+    def cooling(self) -> bool:
+        """Whether its resource must not be used now."""
+        return self.cools_until > self.now()
+
+    def cool_down(self, interrupted: Callable[[], bool] = bool) -> bool:
+        """See ``HostedWorker``."""
+        engine, self.shard.future = self.engine, None
+
+        def over() -> bool:  # a stop waits for no pause
+            return engine.door is not Door.OPEN or self.outdated or interrupted()
+
+        while (order := engine.queue.cooling.wait(self.cools_until, over)) is PARK:
+            stay(self, gone=interrupted)
+        self.cools_until = 0.0
+        if order is not None:
+            engine.report(ev.WorkerRetiring(self.seat))
+        elif engine.door:
+            engine.check_drained()
+        return order is None
+
+    def send_back(self, future: TaskFuture[Any], error: BaseException, health: Health = Health.REPLACE) -> None:
+        """Leaves the decision about the task to the supervisor. The task counts as running until it has decided. ``health``:
+        what its error says of the resource; if that is not to blame, the error is the task's own."""
         attempts, age = future.attempts, self.now() - future._queued_at
-        self.engine.log.log("warning", attempt_failed(own=own), self.name, future.label, attempts, describe(error))
+        self.engine.log.log("warning", attempt_failed(health), self.name, future.label, attempts, describe(error))
         once, cancelled = starts_once(error, once=future._once), future._was_cancelled()
+        own, kept = not health.blames, not health.replaces
         self._hand_over(
-            future, error, ev.AttemptFailed(self.seat, future, attempts, once, cancelled, own, age, future._retry)
+            future, error, ev.AttemptFailed(self.seat, future, attempts, once, cancelled, own, age, future._retry, kept)
         )
 
     def _snooze(self, future: TaskFuture[Any], error: Any) -> None:

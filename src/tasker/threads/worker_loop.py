@@ -24,6 +24,7 @@ from typing import Any
 
 from tasker.context import BareContext
 from tasker.control import events as ev
+from tasker.control.health import Health
 from tasker.core.stacks import stack_of_thread
 from tasker.core.user_functions import refused
 from tasker.metrics.meter import BATCH
@@ -78,12 +79,21 @@ class ThreadHost:
         assert self._held is not None
         self._upkeep = Upkeep.of(self._worker, self._held)
         try:
-            while own.run(self._serve, own):
+            while own.run(self._serve, own) or self._cools_down():
                 own = Variables()
         except ResourceWorn:
             pass
         finally:
             self._worker.engine.renewals.left(self._worker)
+
+    def _cools_down(self) -> bool:
+        """Returns whether the worker has left its loop to cool down, and serves on."""
+        worker = self._worker
+        if not worker.cools_until:
+            return False
+        if self._upkeep is not None:
+            self._upkeep.settle()
+        return worker.cool_down()
 
     def _serve(self, own: Variables) -> bool:
         """Runs tasks in ``own`` while it is empty. Returns True if the loop has to go on in a new context, False at the
@@ -168,8 +178,8 @@ class ThreadHost:
                 if value is not None and type(value) is not coroutine:
                     # The task has returned. What raised is the ``__class__`` of its result, for instance of a proxy.
                     _outside(own, worker.succeeded, future, value)
-                elif not _outside(own, worker.failed, future, error):
-                    return False
+                elif _outside(own, worker.failed, future, error) is not Health.OK:
+                    return False  # to end, or to cool down
             else:
                 # Everything about the task is written, and ``done`` grows, before DONE is appended: a caller that has
                 # the result also finds it in ``stats()`` and ``metrics()``.

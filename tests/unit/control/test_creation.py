@@ -154,10 +154,11 @@ def test_success_closes_it() -> None:
 def test_dependency_down_opens_it_once() -> None:
     """However many users of a resource find the dependency down, that is one failure."""
     tried = gate(drawn=1.0)
-    assert [tried.dependency_down(now, "down") for now in (1.0, 1.04, 1.2)] == pytest.approx([0.1, 0.06, 0.0])
+    assert tried.dependency_down(1.0, "down", 0.9) == pytest.approx(0.1)
+    assert [tried.dependency_down(now, "down", 0.9) for now in (1.04, 1.2)] == [None, None]
     assert (tried.state, tried.failures, tried.error) == (OPEN, 1, "down")
     tried.begun(1.2)
-    tried.dependency_down(1.3, "still")
+    tried.dependency_down(1.3, "still", 1.3)
     assert (tried.state, tried.failures, tried.error) == (HALF_OPEN, 1, "down")
 
 
@@ -167,10 +168,22 @@ def test_a_relapse_goes_on_with_the_backoff() -> None:
     tried = gate(drawn=1.0)
     now, delays = 0.0, []
     for _ in range(5):
-        delays.append(tried.dependency_down(now, "down"))
+        delays.append(tried.dependency_down(now, "down", now))
         now = tried.retry_at
         tried.begun(now)
         tried.succeeded(now)
         now += 0.01
     assert delays == pytest.approx([0.1, 0.2, 0.4, 0.8, 1.6])
-    assert tried.dependency_down(now + 1.6, "down") == pytest.approx(0.1)
+    assert tried.dependency_down(now + 1.6, "down", now + 1.6) == pytest.approx(0.1)
+
+
+def test_what_was_found_before_the_breaker_closed_is_old() -> None:
+    """An attempt that had begun by then says nothing of what is now."""
+    tried = gate(drawn=1.0)
+    tried.dependency_down(1.0, "down", 0.9)
+    tried.begun(1.1)
+    tried.succeeded(1.2)
+    tried.dependency_down(1.3, "down", 1.2)
+    assert tried.closed
+    tried.dependency_down(1.3, "down", 1.25)
+    assert not tried.closed

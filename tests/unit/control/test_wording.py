@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tasker.control.wording import attempt_failed, duration
+from tasker.control.health import Health
+from tasker.control.wording import attempt_failed, duration, left_unhealthy
 
 
 @pytest.mark.parametrize(
@@ -26,8 +27,10 @@ def test_durations(seconds: float, text: str) -> None:
 
 
 def test_a_failed_attempt() -> None:
-    """It says whether the resource goes as well."""
+    """It says what becomes of the resource."""
     values = ("crew-1", "task #1 fn", 2, "OSError: gone")
-    assert attempt_failed(own=True) % values == "worker crew-1: task #1 fn failed (attempt 2) with OSError: gone"
+    assert attempt_failed(Health.OK) % values == "worker crew-1: task #1 fn failed (attempt 2) with OSError: gone"
     text = "worker crew-1 replaces its resource: task #1 fn failed (attempt 2) with OSError: gone"
-    assert attempt_failed(own=False) % values == text
+    assert attempt_failed(Health.REPLACE) % values == attempt_failed(Health.DEPENDENCY_DOWN) % values == text
+    text = "worker crew-1 cools down for 30.0 s: task #1 fn left it unhealthy when it was cancelled"
+    assert left_unhealthy(Health.COOL_DOWN(30)) % values[:2] == text

@@ -77,6 +77,7 @@ class FakeWorker:
     surplus: bool = False
     place: str = ""
     outdated: bool = False
+    cooling: bool = False
     given_up: list[bool] = field(default_factory=list)
     """For each `give_up`, whether it was making its resource."""
 

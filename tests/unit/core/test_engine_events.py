@@ -203,6 +203,14 @@ def test_creation_failed() -> None:
     assert engine.logger.lines == [("debug", "pool: on_create raised OSError: no route\nOSError: no route")]
 
 
+def test_dependency_down() -> None:
+    """The error is kept as the cause of others, as one of a creation."""
+    engine, error = ToyEngine(), OSError("no route")
+    engine.dependency_down(error, 3.0)
+    assert engine.reported == [ev.DependencyDown("OSError: no route", 3.0)]
+    assert engine.creation_error is error
+
+
 def test_a_tick_looks_for_long_tasks() -> None:
     """Only where that is asked for."""
     assert ToyEngine().long_tasks is None

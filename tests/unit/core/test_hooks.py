@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from support.observers import RaisingCollector, RecordingCollector, RecordingLogger
-from tasker import Config, RetryPolicy
+from tasker import Config, Health, RetryPolicy
 from tasker.control.attempts import Verdict
 from tasker.core.hooks import Hooks
 from tasker.logs import GuardedLogger
@@ -34,19 +34,28 @@ class Rig:
         self.hooks.arrival()
         self.hooks.completion(STAMPS)
         self.hooks.failure(STAMPS)
+        self.hooks.failure(STAMPS, cancelled=True)
         self.hooks.retry()
 
 
 def test_without_check_health_no_resource_is_to_blame() -> None:
     """Each error is the task's own fault, and nothing is logged."""
     rig = Rig()
-    assert rig.hooks.healthy(OSError()) is True
+    assert rig.hooks.health(OSError()) is Health.OK
     assert (rig.faults, rig.logger.lines) == (0, [])
 
 
-@pytest.mark.parametrize(("answer", "healthy"), [(True, True), (False, False), (1, True), (None, False), ("", False)])
-def test_check_health_decides(answer: Any, healthy: bool) -> None:
-    """What it returns for the error counts by its truth."""
+@pytest.mark.parametrize(
+    ("answer", "health"),
+    [
+        (True, Health.OK),
+        (False, Health.REPLACE),
+        (Health.DEPENDENCY_DOWN, Health.DEPENDENCY_DOWN),
+        (Health.COOL_DOWN(2), Health.COOL_DOWN(2.0)),
+    ],
+)
+def test_check_health_decides(answer: Any, health: Health) -> None:
+    """It is asked about the error, and may answer with a bool or a Health."""
     asked = []
 
     def check_health(error: BaseException) -> Any:
@@ -54,8 +63,17 @@ def test_check_health_decides(answer: Any, healthy: bool) -> None:
         return answer
 
     error = OSError("gone")
-    assert Rig(check_health=check_health).hooks.healthy(error) is healthy
+    assert Rig(check_health=check_health).hooks.health(error) == health
     assert asked == [error]
+
+
+@pytest.mark.parametrize("answer", [None, 1, "", Health.COOL_DOWN])
+def test_check_health_with_another_answer(answer: Any) -> None:
+    """What means nothing is a fault, and does not blame the resource."""
+    rig = Rig(check_health=lambda error: answer)
+    assert rig.hooks.health(OSError()) is Health.OK
+    assert rig.faults == 1
+    assert "check_health raised TypeError: check_health must return a bool or a Health" in rig.logger.text("error")
 
 
 def test_a_policy_decides_about_errors_of_their_own() -> None:
@@ -137,7 +155,7 @@ def test_check_health_that_raises(fault: BaseException) -> None:
         raise fault
 
     rig = Rig(check_health=check_health)
-    assert rig.hooks.healthy(OSError()) is True
+    assert rig.hooks.health(OSError()) is Health.OK
     assert rig.faults == 1
     assert f"pool: check_health raised {type(fault).__name__}: boom" in rig.logger.text("error")
 
@@ -145,7 +163,7 @@ def test_check_health_that_raises(fault: BaseException) -> None:
 def test_check_health_whose_answer_raises() -> None:
     """It is logged and counted, and the resource is not to blame."""
     rig = Rig(check_health=lambda error: Undecided())
-    assert rig.hooks.healthy(OSError()) is True
+    assert rig.hooks.health(OSError()) is Health.OK
     assert (rig.faults, len(rig.logger.lines)) == (1, 1)
 
 

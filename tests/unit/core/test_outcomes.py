@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tasker import NoRetry, Snooze, TaskCancelled, TaskKilled
-from tasker.core.outcomes import carried, obeyed, snoozes, starts_once
+from tasker.core.outcomes import carried, obeyed, snoozes, starts_once, without_first_frame
 
 
 class Headless(Exception):
@@ -60,3 +60,23 @@ def test_a_snooze_of_a_task_that_was_cancelled(cause: Exception, kind: type[Task
     cancellation = obeyed(error, cause, "task #7")
     assert (type(cancellation), str(cancellation)) == (kind, f"task #7 was cancelled: {cause}")
     assert cancellation.__cause__ is error
+
+
+def test_the_first_frame_is_removed() -> None:
+    """What has caught the error is in its traceback no more; an error that was never raised has none."""
+
+    def fail() -> None:
+        raise OSError
+
+    caught: list[OSError] = []
+    try:
+        fail()
+    except OSError as error:
+        caught.append(error)
+    before = caught[0].__traceback__
+    assert before is not None
+    without_first_frame(caught[0])
+    assert caught[0].__traceback__ is before.tb_next
+    unraised = OSError()
+    without_first_frame(unraised)
+    assert unraised.__traceback__ is None

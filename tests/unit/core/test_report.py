@@ -217,6 +217,16 @@ def test_explained() -> None:
     assert (shown.failing_creations, shown.creation_error, shown.next_creation) == (0, None, None)
 
 
+def test_cooling_workers() -> None:
+    """They are counted apart, and among those that are ready."""
+    figures = Figures(READY, READY, ENDING)
+    figures.workers[1].cooling = figures.workers[2].cooling = True
+    assert (stats_of(figures).cooling_workers, stats_of(figures).active_workers) == (1, 2)
+    shown = explained(some_view(target=2, ready=2), 1.0, figures.workers.values())
+    assert shown.cooling == 1
+    assert "2 ready (1 of them cooling down), 0 starting" in str(shown)
+
+
 def test_an_outage_is_explained() -> None:
     """How often no resource could be made, why, and how long it is until the next try, which may be overdue."""
     failing = {"failing_creations": 2, "creation_error": "no route"}

@@ -1,0 +1,56 @@
+"""CoolingWorkers: where workers wait whose resource must not be used for a while (``Health.COOL_DOWN``).
+
+They must not wait for the tokens of the queue, since they would take those of tasks; but they have to obey orders, which are
+among these tokens, and a stop, which waits for no pause. So each waits at a queue of its own, and whoever puts an order or
+closes the door wakes all of them.
+"""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Callable
+from time import monotonic
+
+_LONGEST = 3600.0
+"""Seconds; ``get`` takes no number that is too large."""
+
+
+class CoolingWorkers:
+    """Those of one manager. Thread-safe; ``wake`` may be called from finalizers and signal handlers."""
+
+    def __init__(self, tokens: queue.SimpleQueue[object], orders: tuple[object, ...]) -> None:
+        """``orders``: the tokens that one of them may take."""
+        self._tokens = tokens
+        self._orders = orders
+        self._alarms: set[queue.SimpleQueue[None]] = set()
+
+    def wake(self) -> None:
+        """Has each of them look whether it has to go on waiting."""
+        for alarm in tuple(self._alarms):
+            alarm.put(None)
+
+    def wait(self, until: float, over: Callable[[], bool]) -> object:
+        """Waits until that moment (``time.monotonic``), until ``over()``, or for an order. Returns the order, or None."""
+        alarm: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._alarms.add(alarm)  # before the look: what changes after the look wakes this worker
+        try:
+            while not over() and (left := until - monotonic()) > 0:
+                if (order := self._take_order()) is not None:
+                    return order
+                try:
+                    alarm.get(True, min(left, _LONGEST))
+                except queue.Empty:
+                    pass
+        finally:
+            self._alarms.discard(alarm)
+        return None
+
+    def _take_order(self) -> object:
+        try:
+            token = self._tokens.get_nowait()
+        except queue.Empty:
+            return None
+        if token in self._orders:
+            return token
+        self._tokens.put(token)
+        return None
