@@ -10,6 +10,7 @@ from .context import Context
 from .control.health import Health, HealthKind
 from .control.journal import ScalingDecision, ScalingExplanation
 from .control.retries import RetryPolicy
+from .control.retry_budget import RetryBudget
 from .control.scaling import Decision, RatePolicy, ScalingPolicy, Snapshot, Window
 from .errors import (
     ConfigError,
@@ -63,6 +64,7 @@ __all__ = [
     "RemoteTraceback",
     "ResourceError",
     "ResourceLedger",
+    "RetryBudget",
     "RetryPolicy",
     "ScalingDecision",
     "ScalingExplanation",

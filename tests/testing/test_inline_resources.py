@@ -14,6 +14,7 @@ from tasker import (
     Health,
     MaxRetriesExceeded,
     ResourceError,
+    RetryBudget,
     RetryPolicy,
     Snooze,
     WorkerInfo,
@@ -277,6 +278,41 @@ def test_pauses_between_attempts_pass_on_the_clock() -> None:
         assert future.result() == "done"
         assert 0 < clock.now() - before <= 3000
         assert future.attempts == 3
+
+
+def test_a_retry_budget() -> None:
+    """What is used up is not retried, and successes fill it."""
+
+    def fails(ctx: Context, resource: object) -> None:
+        raise ValueError("busy")
+
+    budget = RetryBudget(10)
+    policy = RetryPolicy(retry_on=ValueError, budget=budget)
+    with InlineTaskManager(Config(on_create=object, worker_count=1, retry=policy)) as manager:
+        attempts = []
+        for successes in (0, 4, 1):
+            for _ in range(successes):
+                manager.queue_task(lambda ctx, resource: None)
+            future = manager.submit(fails)
+            assert isinstance(future.exception(), ValueError)
+            attempts.append(future.attempts)
+        assert attempts == [3, 1, 2]
+        assert manager.stats().refused_retries == 3
+
+
+def test_a_stop_that_reports_what_is_delayed() -> None:
+    """As the policy says: no further attempt, and the last error is the outcome."""
+
+    def fails(ctx: Context, resource: object) -> None:
+        raise ValueError("busy")
+
+    policy = RetryPolicy(retry_on=ValueError, backoff=1000.0, at_stop="report")
+    with InlineTaskManager(Config(on_create=object, worker_count=1, retry=policy)) as manager:
+        future = manager.submit(fails)
+        manager.run_next()
+        report = manager.stop()
+        assert isinstance(future.exception(), ValueError)
+        assert (future.attempts, report.delayed_tasks, report.failed_tasks) == (1, 1, 1)
 
 
 def test_a_task_that_snoozes() -> None:

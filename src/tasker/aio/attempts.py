@@ -117,7 +117,8 @@ class AttemptEnds:
         engine.log.log("warning", attempt_failed(health), self.name, future.label, attempts, describe(error))
         once, cancelled = starts_once(error, once=future.extra().once), self._was_cancelled(future)
         own, kept, policy = not health.blames, not health.replaces, future._retry
-        engine.report(ev.AttemptFailed(self.seat, future, attempts, once, cancelled, own, age, policy, kept))
+        late = issubclass(type(error), TimeoutError)
+        engine.report(ev.AttemptFailed(self.seat, future, attempts, once, cancelled, own, age, policy, kept, late))
 
     def _snooze(self, future: AsyncTaskFuture[Any], error: Any) -> None:
         """The same, for a task that has raised ``Snooze``."""

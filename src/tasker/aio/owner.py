@@ -25,7 +25,7 @@ from tasker.options import Priority
 
 from .callbacks import Callbacks
 from .counters import AsyncShard
-from .future import QUEUED, RUNNING, AsyncTaskFuture
+from .future import ENDED, QUEUED, RUNNING, AsyncTaskFuture
 from .queue import AsyncTaskQueue
 from .queue_slots import AsyncQueueSlots
 from .tasks import start_duty
@@ -179,6 +179,15 @@ class AsyncFutureOwner(EngineCore[AsyncWorker], abc.ABC):
         """See ``Driver``."""
         extra = task.extra()
         extra.history = after(extra.history, task, error, verdict)
+
+    def on_success(self, task: AsyncTaskFuture[Any], call: Callable[[], None]) -> None:
+        """See ``EngineCore``."""
+
+        def look(future: AsyncTaskFuture[Any]) -> None:
+            if future._stage == ENDED:
+                call()
+
+        task.add_done_callback(look)
 
     def returned(self, task: AsyncTaskFuture[Any]) -> bool:
         """See ``Driver``."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from .events import Seat
+from .retry_budget import Loan
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,8 @@ class Requeue:
     """Queue the task again, at high priority."""
 
     task: object
+    loan: Loan | None = None
+    """What it pays back if it succeeds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +90,8 @@ class Delay:
     task: object
     snoozed: bool = False
     """Whether it asked for that itself: then the attempt does not count, and the next one is no retry."""
+    loan: Loan | None = None
+    """As for ``Requeue``."""
 
 
 @dataclass(frozen=True, slots=True)

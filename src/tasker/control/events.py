@@ -113,6 +113,8 @@ class AttemptFailed:
     """The one of the task, in place of that of the plan."""
     kept: bool = False
     """Whether the resource is only to blame for now, and its worker serves on after a while."""
+    timed_out: bool = False
+    """Whether the error is a ``TimeoutError``, after which a retry costs more of a ``RetryBudget``."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,6 +63,8 @@ class ScalingExplanation:
     cooling: int = 0
     """Ready workers that take no task for a while, see ``Health.COOL_DOWN``."""
 
+    refused_retries: int = 0
+    """Retries that were not made because the ``RetryBudget`` of their policy had no tokens left, since the start."""
     generation: int = 0
     """How many times ``refresh()`` was called."""
     outdated: int = 0
@@ -77,6 +79,7 @@ class ScalingExplanation:
                 f"{self.target} workers wanted ({bounds} allowed): {self.ready} ready{cooling}, {self.starting} starting",
                 *self._failures(),
                 *self._refresh(),
+                *self._refused(),
                 f"now: {said}",
                 *(f"{duration(self.at - one.at)} ago: {one}" for one in reversed(self.decisions)),
             ]
@@ -86,6 +89,12 @@ class ScalingExplanation:
         if not self.outdated:
             return []
         return [f"refresh {self.generation} is under way: {self.outdated} workers have yet to be replaced"]
+
+    def _refused(self) -> list[str]:
+        if not self.refused_retries:
+            return []
+        retries = "1 retry was" if self.refused_retries == 1 else f"{self.refused_retries} retries were"
+        return [f"{retries} not made, because the retry budget was used up"]
 
     def _failures(self) -> list[str]:
         if not self.failing_creations:

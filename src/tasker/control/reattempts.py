@@ -10,7 +10,7 @@ from . import actions as act
 from . import events as ev
 from .attempts import Verdict, after_retryable, after_snooze, after_unhealthy, in_time
 from .lifecycle import Phase
-from .retries import Delayed, most_retries
+from .retries import Delayed, RetryPolicy, most_retries
 from .view import Plan
 
 _SWEEP = 1.0
@@ -25,6 +25,8 @@ class Reattempts:
         self._rng = rng
         self._delayed = Delayed()
         self._swept = now
+        self.refused: int = 0
+        """How many retries a ``RetryBudget`` could not pay for."""
 
     @property
     def waiting(self) -> int:
@@ -48,16 +50,27 @@ class Reattempts:
             killing=phase is Phase.KILLING,
         )
         if policy is not None:
-            if phase is Phase.RUNNING or policy.at_stop == "report":
+            if phase is Phase.RUNNING or _reports(policy):
                 pause = policy.pause(event.attempts, self._rng)
             # Else none: a stop does not wait for a pause, so what fails again then is tried again at once.
             verdict = in_time(verdict, event.age + pause, policy.max_elapsed, own=event.own)
-        if verdict is Verdict.TRY_AGAIN and not pause:
-            return act.Requeue(event.task)
-        if verdict is Verdict.TRY_AGAIN and phase is not Phase.RUNNING:
+        if verdict is not Verdict.TRY_AGAIN:
+            return act.DropTask(event.task) if verdict is Verdict.KILLED else _failed(event.task, verdict)
+        if pause and phase is not Phase.RUNNING:
             return act.FailTask(event.task, own=True, late=True)
-        late = act.ReportDelayed(event.task) if policy is not None and policy.at_stop == "report" else None
-        return self._carried_out(verdict, act.Delay(event.task), now + pause, late)
+        return self._tried_again(event, policy, pause, now)
+
+    def _tried_again(self, event: ev.AttemptFailed, policy: RetryPolicy | None, pause: float, now: float) -> act.Action:
+        loan = None
+        if policy is not None and policy.budget is not None:
+            loan = policy.budget.borrow(timed_out=event.timed_out)
+            if loan is None:
+                self.refused += 1
+                return act.FailTask(event.task, own=True)
+        if not pause:
+            return act.Requeue(event.task, loan)
+        self._delayed.add(event.task, now + pause, act.ReportDelayed(event.task) if _reports(policy) else None)
+        return act.Delay(event.task, loan=loan)
 
     def snoozed(self, event: ev.TaskSnoozed, now: float, phase: Phase) -> act.Action:
         """Decides about a task that gives itself back."""
@@ -69,18 +82,11 @@ class Reattempts:
             verdict = in_time(verdict, event.age + event.seconds, policy.max_elapsed, own=True)
         if verdict is Verdict.ENDED and not event.cancelled and phase is not Phase.RUNNING:
             return act.FailTask(event.task, own=True, late=True)
-        reports = policy is not None and policy.at_stop == "report"
-        late = act.ReportDelayed(event.task, event.error) if reports else None
-        return self._carried_out(verdict, act.Delay(event.task, snoozed=True), now + event.seconds, late)
-
-    def _carried_out(self, verdict: Verdict, delay: act.Delay, due: float, late: act.Action | None) -> act.Action:
-        if verdict is Verdict.KILLED:
-            return act.DropTask(delay.task)
-        if verdict is Verdict.TRY_AGAIN:
-            task: Any = delay.task
-            self._delayed.add(task, due, late)
-            return delay
-        return act.FailTask(delay.task, own=verdict is Verdict.ENDED)
+        if verdict is not Verdict.TRY_AGAIN:
+            return act.DropTask(event.task) if verdict is Verdict.KILLED else _failed(event.task, verdict)
+        late = act.ReportDelayed(event.task, event.error) if _reports(policy) else None
+        self._delayed.add(event.task, now + event.seconds, late)
+        return act.Delay(event.task, snoozed=True)
 
     def due(self, now: float, phase: Phase) -> list[act.Action]:
         """Returns the actions for the tasks whose pause is over. If the manager ends, that is all of them; a kill drops them with
@@ -96,3 +102,11 @@ class Reattempts:
         if self._delayed and now >= self._swept + _SWEEP:
             self._swept = now
             self._delayed.sweep()
+
+
+def _reports(policy: RetryPolicy | None) -> bool:
+    return policy is not None and policy.at_stop == "report"
+
+
+def _failed(task: Any, verdict: Verdict) -> act.Action:
+    return act.FailTask(task, own=verdict is Verdict.ENDED)

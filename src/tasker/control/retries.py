@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, Literal, Protocol
 
+from .retry_budget import RetryBudget
+
 _MAX_DOUBLINGS = 60
 """A float holds any delay up to there; more would overflow for a task that fails for days."""
 
@@ -43,9 +45,22 @@ class RetryPolicy:
     """What a graceful stop does with a task that waits for its next attempt, or would have to: ``"run"`` starts it at once;
     ``"report"`` ends it with its last error, and ``StopReport.delayed_tasks`` counts it."""
 
+    budget: RetryBudget | None = None
+    """From which retries are paid; those that it cannot pay for are not made. Give the same one to policies that share it. None:
+    no limit but the others."""
+
     def __post_init__(self) -> None:
+        self._check_numbers()
         if self.at_stop not in ("run", "report"):
             raise ValueError(f"RetryPolicy.at_stop must be 'run' or 'report', got {self.at_stop!r}")
+        if self.budget is not None and not isinstance(self.budget, RetryBudget):
+            raise ValueError(f"RetryPolicy.budget must be a RetryBudget or None, got {self.budget!r}")
+        kinds = self.retry_on if isinstance(self.retry_on, tuple) else (self.retry_on,)
+        classes = all(isinstance(kind, type) and issubclass(kind, BaseException) for kind in kinds)
+        if not (self.retry_on is None or classes or (callable(self.retry_on) and not isinstance(self.retry_on, type))):
+            raise ValueError(f"RetryPolicy.retry_on must be error classes, a function or None, got {self.retry_on!r}")
+
+    def _check_numbers(self) -> None:
         most = self.max_retries
         if most is not None and (isinstance(most, bool) or not isinstance(most, int) or most < 0):
             raise ValueError(f"RetryPolicy.max_retries must be an integer of at least 0 or None, got {most!r}")
@@ -56,10 +71,6 @@ class RetryPolicy:
             number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
             if not number or value < 0:
                 raise ValueError(f"RetryPolicy.{name} must be a finite number of seconds, at least 0, got {value!r}")
-        kinds = self.retry_on if isinstance(self.retry_on, tuple) else (self.retry_on,)
-        classes = all(isinstance(kind, type) and issubclass(kind, BaseException) for kind in kinds)
-        if not (self.retry_on is None or classes or (callable(self.retry_on) and not isinstance(self.retry_on, type))):
-            raise ValueError(f"RetryPolicy.retry_on must be error classes, a function or None, got {self.retry_on!r}")
 
     def wants(self, error: BaseException) -> bool:
         """Returns whether a task is tried again after this error of its own. Raises what ``retry_on`` raises."""

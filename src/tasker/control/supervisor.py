@@ -136,6 +136,7 @@ class Supervisor:
             replaced=workforce.replaced,
             renewed=workforce.renewed,
             abandoned=self._abandoned,
+            refused_retries=self._reattempts.refused,
             delayed=self._reattempts.waiting,
             failing_creations=gate.failures,
             creation_error=gate.error,

@@ -64,6 +64,8 @@ class View:
     """Workers that have been making or destroying their resource for too long."""
     parked: int
     """Workers that keep their resource and take no tasks, while it is tried whether fewer do as much."""
+    refused_retries: int
+    """Retries that a ``RetryBudget`` could not pay for."""
     delayed: int
     """Tasks that wait for the time of their next attempt."""
     failing_creations: int

@@ -12,6 +12,7 @@ from typing import Any, Protocol, cast
 from tasker.control import actions as act
 from tasker.control.attempts import Verdict
 from tasker.control.events import Seat
+from tasker.control.retry_budget import Loan
 from tasker.control.workers import WorkerState
 from tasker.core.counters import Counters
 from tasker.core.history import forget_frames
@@ -83,6 +84,9 @@ class Driver(Protocol):
 
     def returned(self, task: Any) -> bool:
         """Counts a claimed task as queued again. False if it was cancelled in the meantime: then it must not run."""
+
+    def lend(self, task: Any, loan: Loan) -> None:
+        """Has a task that is tried again pay back the loan if it succeeds."""
 
     def enqueue(self, task: Any, priority: Priority) -> None:
         """Puts a task at the end of a level."""
@@ -207,7 +211,7 @@ class Effects:
 
     def _requeue(self, action: act.Requeue) -> None:
         if self._count_as_queued(action.task):
-            self._count_retry()
+            self._count_retry(action)
             self._driver.enqueue(action.task, Priority.HIGH)
 
     def _delay(self, action: act.Delay) -> None:
@@ -218,11 +222,13 @@ class Effects:
             task._note_snooze()
             self._driver.counters.note("snoozed")
         else:
-            self._count_retry()
+            self._count_retry(action)
 
-    def _count_retry(self) -> None:
+    def _count_retry(self, action: act.Requeue | act.Delay) -> None:
         self._driver.counters.note("retried")
         self._driver.hooks.retry()
+        if action.loan is not None:
+            self._driver.lend(action.task, action.loan)
 
     def _count_as_queued(self, task: Any, *, snoozed: bool = False) -> bool:
         """Counts a task as queued again. Returns False if it has its outcome instead."""

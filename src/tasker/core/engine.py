@@ -20,6 +20,7 @@ from tasker.control import events as ev
 from tasker.control.lifecycle import Door, DoorMove, door_moved
 from tasker.control.rates import SlidingRate
 from tasker.control.retries import most_retries
+from tasker.control.retry_budget import Loan
 from tasker.control.supervisor import Supervisor
 from tasker.control.view import View
 from tasker.control.workers import WorkerState
@@ -33,6 +34,7 @@ from tasker.core.planning import load_of, plan_of
 from tasker.core.ports import AgingPool, JudgedWaits, RemoteBackend, WorkerPort
 from tasker.core.refreshes import Refreshes
 from tasker.core.report import built_in_metrics
+from tasker.core.retry_credit import RetryCredit
 from tasker.errors import ConfigError, ShutdownError, TaskKilled
 from tasker.logs import GuardedLogger, describe, formatted
 from tasker.metrics.meter import Meter
@@ -65,6 +67,7 @@ class EngineCore(abc.ABC, Generic[W]):
         self.config: Config[Any] = config
         self.collector: MetricsCollector | None = config.collector
         self.counters: Counters = Counters()
+        self.retry_credit: RetryCredit = RetryCredit(self.counters, config.retry)
         self.log: GuardedLogger = GuardedLogger(config.logger, config.name, lambda: self.counters.note("user_errors"))
         self.hooks: Hooks = Hooks(config, self.log)
         self.root: RootContext = RootContext(config.ctx)
@@ -137,6 +140,8 @@ class EngineCore(abc.ABC, Generic[W]):
                 self.left(worker)
             if self.door is not Door.OPEN:
                 self.check_drained()
+        elif type(event) is ev.AttemptFailed:
+            self.retry_credit.settle(event.policy or self.config.retry)
         try:
             actions = self.supervisor.handle(event, now)
         except BaseException as error:  # even a SystemExit, which would end the thread or the loop that this runs in
@@ -205,6 +210,14 @@ class EngineCore(abc.ABC, Generic[W]):
             self.creation_error = error
         self.log.log("debug", "on_create raised %s\n%s", describe(error), formatted(error))
         self.report(ev.CreationFailed(seat, describe(error)))
+
+    def lend(self, task: Any, loan: Loan) -> None:
+        """See ``Driver``."""
+        self.retry_credit.lend(task, loan, self.on_success)
+
+    @abc.abstractmethod
+    def on_success(self, task: Any, call: Callable[[], None]) -> None:
+        """Has ``call`` made if the task succeeds."""
 
     def max_retries_of(self, task: Any) -> int:
         """See ``Driver``."""

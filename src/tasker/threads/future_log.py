@@ -134,6 +134,20 @@ class Waiter:
         self.wake()
 
 
+class OnSuccess:
+    """Makes a call of the library's own if the outcome is a result. It may be made twice."""
+
+    __slots__ = ("call",)
+    first: bool = True
+
+    def __init__(self, call: Callable[[], None]) -> None:
+        self.call: Callable[[], None] = call
+
+    def notify(self, future: Logged) -> None:
+        if future._kind == FINISHED:
+            self.call()
+
+
 class Callback:
     """Calls a function of the user's with the future."""
 
@@ -308,7 +322,7 @@ class _CallbackRunner(threading.local):
 
 _MAX_DEPTH = 20
 callback_runner: _CallbackRunner = _CallbackRunner()
-Watcher = Waiter | Callback | Bridge
+Watcher = Waiter | OnSuccess | Callback | Bridge
 _Entry = Mark | Ending | Watcher
 
 

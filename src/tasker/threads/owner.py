@@ -25,7 +25,7 @@ from tasker.metrics.protocol import TaskLifecycleTimestamps
 from tasker.options import Priority
 
 from .future import TaskFuture
-from .future_log import Callback, Ending, Waiter
+from .future_log import Callback, Ending, OnSuccess, Waiter
 from .queue import TaskQueue
 from .queue_slots import QueueSlots, SlotWait
 from .renewals import Renewals
@@ -190,6 +190,10 @@ class FutureOwner(EngineCore[Worker], abc.ABC):
     def remember(self, task: TaskFuture[Any], error: BaseException, verdict: Verdict) -> None:
         """See ``Driver``."""
         task._history = after(task._history, task, error, verdict)
+
+    def on_success(self, task: TaskFuture[Any], call: Callable[[], None]) -> None:
+        """See ``EngineCore``."""
+        task._watch(OnSuccess(call))
 
     def returned(self, task: TaskFuture[Any]) -> bool:
         """See ``Driver``."""

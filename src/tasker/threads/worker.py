@@ -255,10 +255,10 @@ class Worker:
         attempts, age = future.attempts, self.now() - future._queued_at
         self.engine.log.log("warning", attempt_failed(health), self.name, future.label, attempts, describe(error))
         once, cancelled = starts_once(error, once=future._once), future._was_cancelled()
-        own, kept = not health.blames, not health.replaces
-        self._hand_over(
-            future, error, ev.AttemptFailed(self.seat, future, attempts, once, cancelled, own, age, future._retry, kept)
-        )
+        own, kept, policy = not health.blames, not health.replaces, future._retry
+        late = issubclass(type(error), TimeoutError)
+        event = ev.AttemptFailed(self.seat, future, attempts, once, cancelled, own, age, policy, kept, late)
+        self._hand_over(future, error, event)
 
     def _snooze(self, future: TaskFuture[Any], error: Any) -> None:
         """The same, for a task that has raised ``Snooze``."""

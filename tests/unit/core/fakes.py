@@ -13,6 +13,7 @@ from tasker.control import actions as act
 from tasker.control import events as ev
 from tasker.control.attempts import Verdict
 from tasker.control.retries import RetryPolicy
+from tasker.control.retry_budget import Loan
 from tasker.control.supervisor import View
 from tasker.control.workers import WorkerState
 from tasker.core.ages import Ages
@@ -169,6 +170,10 @@ class FakeDriver(Recorder):
         """How many faults were counted."""
         self.counters.flow()
         return self.counters.user_errors
+
+    def lend(self, task: Any, loan: Loan) -> None:
+        """Keep the call."""
+        self.note("lend", task, loan)
 
     def max_retries_of(self, task: Any) -> int:
         """As the configuration has it by default."""
@@ -346,6 +351,11 @@ class ToyEngine(EngineCore[FakeWorker]):
         self.gone: list[FakeWorker] = []
         self.contexts: list[Context] = []
         """Those of the tasks that run."""
+        self.watched: list[tuple[Any, Callable[[], None]]] = []
+
+    def on_success(self, task: Any, call: Callable[[], None]) -> None:
+        """Keep the call."""
+        self.watched.append((task, call))
 
     def running_contexts(self) -> list[Context]:
         """Those that the test has put there."""

@@ -10,11 +10,12 @@ from typing import Any, get_args
 import pytest
 
 from support.observers import RaisingCollector, RaisingLogger, RecordingCollector
-from tasker import MaxRetriesExceeded, ResourceError, Snooze
+from tasker import MaxRetriesExceeded, ResourceError, RetryBudget, Snooze
 from tasker.aio.engine import AsyncEngine
 from tasker.control import actions as act
 from tasker.control import events as ev
 from tasker.control.attempts import Verdict
+from tasker.control.retry_budget import Loan
 from tasker.core.effects import SLICE, Driver, Effects, exhausted
 from tasker.logs import GuardedLogger
 from tasker.options import Priority
@@ -168,6 +169,17 @@ def test_a_delayed_task_is_reported() -> None:
     assert driver.shutdown_counts.delayed_tasks == 0
     carried_out(driver, act.FailTask(FakeTask(), own=True, late=True))
     assert driver.shutdown_counts.delayed_tasks == 1
+
+
+def test_a_retry_that_was_paid() -> None:
+    """What it has cost is noted before the task is queued, and only if it is."""
+    loan = Loan(RetryBudget(), 5)
+    calls = carried_out(FakeDriver(), act.Requeue(TASK, loan))
+    assert calls[-2:] == [("lend", TASK, loan), ("enqueue", TASK, Priority.HIGH)]
+    assert carried_out(FakeDriver(), act.Delay(TASK, loan=loan))[-1] == ("lend", TASK, loan)
+    driver = FakeDriver()
+    driver.wanted = False
+    assert ("lend", TASK, loan) not in carried_out(driver, act.Requeue(TASK, loan))
 
 
 def test_a_snooze_is_no_retry() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tasker import Context, RetryPolicy
+from tasker import Context, RetryBudget, RetryPolicy
 from tasker.control import actions as act
 from tasker.control import events as ev
 from tasker.control.lifecycle import DoorMove
@@ -249,3 +249,39 @@ def test_how_many_retries(own: RetryPolicy | None, theirs: RetryPolicy | None, m
     """What the policy of the task says, else that of the manager; what they leave open is Config.max_retries."""
     engine = ToyEngine(retry=theirs, max_retries=2)
     assert engine.max_retries_of(FakeTask(_retry=own)) == most
+
+
+def test_a_budget_gets_its_due_before_the_decision() -> None:
+    """The successes so far are given first, to the budget of the policy by which is decided."""
+    theirs, own = (RetryBudget(100, retry_cost=90, timeout_cost=90) for _ in range(2))
+    left: list[tuple[int, int]] = []
+
+    def look(event: ev.Event) -> list[act.Action]:
+        left.append((theirs.available, own.available))
+        return []
+
+    engine = ToyEngine(look, retry=RetryPolicy(budget=theirs))
+    for budget in (theirs, own):
+        budget.borrow(timed_out=False)
+    engine.counters.shard(1).done = 5
+    engine.step(ev.AttemptFailed(SEAT, FakeTask(), 1, False, policy=RetryPolicy(budget=own)), 0.0)
+    engine.step(ev.AttemptFailed(SEAT, FakeTask(), 1, False), 0.0)
+    engine.counters.shard(1).done = 7
+    engine.step(ev.AttemptFailed(SEAT, FakeTask(), 1, False, policy=RetryPolicy(budget=own)), 0.0)
+    assert left == [(10, 10), (15, 10), (15, 12)]
+
+
+def test_a_loan_is_repaid_by_what_succeeds() -> None:
+    """The outcome of the task is watched for that."""
+    engine, task, budget = ToyEngine(), WeakTask(), RetryBudget()
+    loan = budget.borrow(timed_out=True)
+    assert loan is not None
+    engine.lend(task, loan)
+    ((watched, call),) = engine.watched
+    assert watched is task
+    call()
+    assert budget.available == 499
+
+
+class WeakTask:
+    """A task, as far as a loan is concerned."""
