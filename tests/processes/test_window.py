@@ -241,7 +241,8 @@ def test_a_task_that_begins_during_a_kill_is_cancelled(
     assert session.send([(1, Future(), 1)])[0] == []
     engine.killed = True
     engine.root.cancel(TaskKilled("kill"))
-    Begins(Worker(), engine, session, ProcessBackend())._begin()  # type: ignore[arg-type]
+    window = Begins(Worker(), engine, session, ProcessBackend())  # type: ignore[arg-type]
+    Call(window._begin).outcome(10)
     assert cancelled == [(1, TaskKilled)]
 
 

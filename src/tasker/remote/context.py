@@ -5,9 +5,10 @@ from __future__ import annotations
 from functools import partial
 
 from tasker.context import Cause, Context
-from tasker.core.daemon import Daemon
 from tasker.errors import TaskKilled
 
+from .errand import interruptible
+from .graces import graces
 from .session import Session
 
 PATIENCE = 1.0
@@ -31,9 +32,10 @@ class RemoteContext(Context):
         super().cancel(cause)
         fired: BaseException | None = self._cause
         assert fired is not None
-        if self._session.held():
-            # In another thread, which waits until the session may be used again.
-            Daemon(partial(self._session.cancel, self.number, fired), "tasker-cancel").start()
+        if self._session.held() or interruptible():
+            # In another thread, which waits until the session may be used again, and in which Ctrl-C cannot strike before all
+            # of the order is sent.
+            graces.soon(partial(self._session.cancel, self.number, fired))
         else:
             self._session.cancel(self.number, fired)
         if not isinstance(fired, TaskKilled):  # a kill has a deadline of its own

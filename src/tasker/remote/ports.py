@@ -21,6 +21,7 @@ from tasker.stats import ShutdownCounts
 
 if TYPE_CHECKING:
     import asyncio
+    import threading
 
 
 class InlineEngine(Protocol):
@@ -111,6 +112,14 @@ class BackendEngine(WindowEngine, Protocol):
     def pool(self) -> RemotePool: ...
     def report(self, event: ev.Event) -> None:
         """Hands an event to the supervisor."""
+
+
+class ThreadsBackendEngine(BackendEngine, Protocol):
+    """What a backend uses of an engine of threads."""
+
+    def help(self, target: Callable[[], None], name: str, what: str) -> threading.Thread:
+        """Starts a thread that a stop waits for; ``what`` names what it does in messages."""
+        ...
 
 
 class LoopBackendEngine(BackendEngine, Protocol):

@@ -232,6 +232,10 @@ class Engine(FutureOwner):
         """See ``Driver``."""
         self.queue.park(count)
 
+    def help(self, target: Callable[[], None], name: str, what: str) -> threading.Thread:
+        """See ``errand``."""
+        return self._helpers.start(target, name, what)
+
     # -- the pool of run_task -------------------------------------------------------------------------------------
 
     @property

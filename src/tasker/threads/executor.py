@@ -133,7 +133,8 @@ def _cancel_waiting(future: Any) -> None:
     """Cancels a task unless an attempt runs. ``cancel`` would cancel the context of that attempt, and the backend would
     end it by force after the grace."""
     if future._log and getattr(future, "_context", future) is None:
-        future._owner.recall(future)  # it may have been sent ahead to another process
+        future.cancel()  # it may have been sent ahead to another process
+        return
     marks = [entry for entry in (*future._log,) if isinstance(entry, Mark)]
     if not marks or marks[-1] is not RUN:
         future._end(Ending(TaskCancelled(f"{future.label} was cancelled before it started"), cancelled=True))

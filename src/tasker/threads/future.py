@@ -144,12 +144,13 @@ class TaskFuture(StandardFuture[T]):
         Returns True if the outcome is a cancellation: the task will not be started (again). Returns False if the task
         has another outcome, or is running; then its ``Context`` is cancelled, and the task decides how it ends.
         """
-        if not self._kind and self._log and getattr(self, "_context", self) is None:
-            # Sent ahead to another process. Back in the queue, it can be cancelled like any other task.
-            self._owner.recall(self)
         ending = Ending(TaskCancelled(f"{self.label} was cancelled before it started"), cancelled=True)
         if self._end(ending):
             return True
+        if not self._kind and getattr(self, "_context", self) is None:
+            # Sent ahead to another process. If it has not begun there, it ends on its way back into the queue. After the
+            # ending is in the log: else it could be sent again before that.
+            self._owner.recall(self)
         outcome = outcome_in((*self._log,))
         if outcome is not None:
             return isinstance(outcome, Ending) and outcome.cancelled

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from time import monotonic
 
 from tasker.core.daemon import Daemon
@@ -33,19 +34,25 @@ class HelperThreads:
                 engine.log.fault(what, error)
 
         thread = Daemon(run, f"{engine.config.name}-{name}")
-        thread.start()
-        self.remember(thread)
+        try:
+            thread.start()
+        finally:
+            self.remember(thread)
         return thread
 
     def remember(self, thread: threading.Thread) -> None:
         """Records a thread that is about to end, for ``join`` to wait for."""
         # Forgets those that have ended, so that a manager with many short-lived workers does not accumulate them.
-        self._leaving = [other for other in self._leaving if other.is_alive()]
+        # One after the other, since another thread may do the same.
+        for other in self._leaving.copy():
+            if not other.is_alive():
+                self.forget(other)
         self._leaving.append(thread)
 
     def forget(self, thread: threading.Thread | None) -> None:
         """Has nothing wait for a thread any more."""
-        self._leaving = [other for other in self._leaving if other is not thread]
+        with suppress(ValueError):
+            self._leaving.remove(thread)  # type: ignore[arg-type]
 
     def join(self, supervisor: threading.Thread, end: float | None) -> None:
         """Waits for the supervisor's thread and for those that are recorded, up to ``end`` (None: without a limit)."""
