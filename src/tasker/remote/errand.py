@@ -21,8 +21,9 @@ T = TypeVar("T")
 class StartsThreads(Protocol):
     """The part of an engine that an errand uses."""
 
-    def help(self, target: Callable[[], None], name: str, what: str) -> threading.Thread:
-        """Starts a thread that a stop waits for; ``what`` names what it does in messages."""
+    @property
+    def help(self) -> Callable[[Callable[[], None], str, str], threading.Thread]:
+        """Starts a thread that a stop waits for, with a name, and one for what it does in messages."""
         ...
 
 

@@ -117,8 +117,9 @@ class BackendEngine(WindowEngine, Protocol):
 class ThreadsBackendEngine(BackendEngine, Protocol):
     """What a backend uses of an engine of threads."""
 
-    def help(self, target: Callable[[], None], name: str, what: str) -> threading.Thread:
-        """Starts a thread that a stop waits for; ``what`` names what it does in messages."""
+    @property
+    def help(self) -> Callable[[Callable[[], None], str, str], threading.Thread]:
+        """Starts a thread that a stop waits for, with a name, and one for what it does in messages."""
         ...
 
 

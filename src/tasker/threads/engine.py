@@ -82,6 +82,7 @@ class Engine(FutureOwner):
         self.put_event: Callable[[ev.Event], None] = self._inbox.put
         """Does what ``report`` does as one call of C, which no signal handler can interrupt."""
         self._helpers = HelperThreads(self)
+        self.help: Callable[[Callable[[], None], str, str], threading.Thread] = self._helpers.start
         self._pool_keeper = PoolKeeper(self.pool, self, self._helpers)
         self._callbacks = CallbackThread(self, self._helpers)
         self.thread: threading.Thread = Daemon(self._supervise, f"{config.name}-supervisor")
@@ -231,10 +232,6 @@ class Engine(FutureOwner):
     def park(self, count: int) -> None:
         """See ``Driver``."""
         self.queue.park(count)
-
-    def help(self, target: Callable[[], None], name: str, what: str) -> threading.Thread:
-        """See ``errand``."""
-        return self._helpers.start(target, name, what)
 
     # -- the pool of run_task -------------------------------------------------------------------------------------
 
