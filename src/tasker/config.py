@@ -51,6 +51,7 @@ class ConfigOptions(TypedDict, total=False):
     max_tasks_per_resource: int | None
     max_resource_lifetime: float | None
     creation_backoff: float
+    restart_intensity: tuple[int, float] | None
     cancel_grace: float
     rate_window: float
     target_wait: float
@@ -160,6 +161,10 @@ class Config(Generic[R]):
     creation_backoff: float = 0.1
     """The seconds to wait after the first failed creation; doubled for each further one, up to 30 s. It is the limit of a pause that is
     random, so that many processes whose server is back do not all connect to it at once."""
+    restart_intensity: tuple[int, float] | None = None
+    """``(n, seconds)``: if more than ``n`` workers end otherwise than planned within ``seconds``, because their resource was
+    unhealthy or could not be made, or they were lost, that is logged as an error, once, and shown by ``stats()`` and
+    ``explain()`` until it is over. They are replaced all the same. None: no such alarm."""
     cancel_grace: float = 5.0
     """The seconds that running tasks have to end after a kill without a timeout of its own."""
     rate_window: float = 10.0

@@ -39,6 +39,7 @@ def check(config: _Config) -> None:
     _integer(config, "max_tasks_per_resource", 1, optional=True)
     _check_values(config, takes)
     _check_share(config, "max_memory")
+    _check_intensity(config)
     _duration(config, "burst_interval", zero=True)
     _duration(config, "cancel_grace", zero=True)
     _duration(config, "rate_window")
@@ -149,6 +150,19 @@ def _integer(config: _Config, field: str, least: int, note: str = "", *, optiona
         raise _wrong(field, value, allowed + (" or None" if optional else ""))
 
 
+def _check_intensity(config: _Config) -> None:
+    given = config.restart_intensity
+    if given is None:
+        return
+    allowed = "(n, seconds), a positive integer and a finite number of seconds, more than 0, or None"
+    if not isinstance(given, tuple) or len(given) != 2:
+        raise _wrong("restart_intensity", given, allowed)
+    most, seconds = given
+    whole = isinstance(most, int) and not isinstance(most, bool) and most > 0
+    if not whole or not _is_number(seconds) or seconds <= 0:
+        raise _wrong("restart_intensity", given, allowed)
+
+
 def _check_share(config: _Config, field: str) -> None:
     value = getattr(config, field)
     number = isinstance(value, int | float) and not isinstance(value, bool)
@@ -160,7 +174,10 @@ def _duration(config: _Config, field: str, *, zero: bool = False, optional: bool
     value = getattr(config, field)
     if value is None and optional:
         return
-    number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    if not number or value < 0 or (value == 0 and not zero):
+    if not _is_number(value) or value < 0 or (value == 0 and not zero):
         allowed = "a finite number of seconds, " + ("at least 0" if zero else "more than 0")
         raise _wrong(field, value, allowed + (" (or None)" if optional else ""))
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -90,6 +90,8 @@ class TaskStats:
     while one is tried."""
     next_creation: float | None = None
     """Seconds until a creation is tried again, while they fail and a resource is missing; 0 if it is due or under way."""
+    restart_alarm: bool = False
+    """Whether workers are replaced more often than ``Config.restart_intensity`` says."""
     user_errors: int = 0
     """Errors raised by callbacks, hooks, the logger and the collector, since the start."""
     processes: tuple[ProcessUsage, ...] = ()

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from support.observers import RecordingLogger
 from support.resources import ScriptedResources
 from support.waiting import eventually
 from tasker import ResourceError
@@ -122,3 +123,23 @@ async def test_no_task_fails_while_a_worker_is_ready(engine: Any, kit: Any) -> N
         await eventually(lambda: m.stats().failing_creations > 1)
         futures = [await m.submit(kit.returns(n)) for n in range(20)]
         assert [await future for future in futures] == list(range(20))
+
+
+async def test_an_alarm_instead_of_a_loop_in_silence(engine: Any, kit: Any) -> None:
+    """More than two workers are replaced within the time: one line in the log, a state to be seen, until it is over."""
+    logger = RecordingLogger()
+    async with engine.manager(
+        logger=logger, restart_intensity=(2, 1.0), max_retries=0, check_health=kit.hook(lambda error: False)
+    ) as m:
+        for number in range(5):
+            with pytest.raises(Exception):  # noqa: B017  MaxRetriesExceeded, in the form of the engine
+                await m.queue_task(kit.raises(BOOM))
+            if number < 2:
+                assert not m.stats().restart_alarm
+        await eventually(lambda: m.stats().restart_alarm)
+        assert "more often than restart_intensity says" in str(m.explain())
+        await eventually(lambda: not m.stats().restart_alarm)
+        assert "restart_intensity" not in str(m.explain())
+        said = logger.text("error")
+        assert said.count("again and again, more than 2 in 1 seconds (restart_intensity); the last one because") == 1
+        assert "are not replaced more than 2 in 1 seconds (restart_intensity) any more" in logger.text("info")

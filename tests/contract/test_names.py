@@ -57,6 +57,8 @@ def test_all_zero_without_arguments(kind: Any) -> None:
             assert value is None
         elif field == "breaker":
             assert value == "closed"
+        elif field == "restart_alarm":
+            assert value is False
         elif field == "processes":
             assert value == ()
         else:
@@ -66,7 +68,7 @@ def test_all_zero_without_arguments(kind: Any) -> None:
 STATS = """base_workers active_workers burst_workers queued_tasks priority_tasks
 available_resources running_tasks done_tasks accepted_tasks starting_workers lost_workers
 replaced_workers abandoned_workers resources failing_creations creation_error
-breaker next_creation user_errors""".split()
+breaker next_creation restart_alarm user_errors""".split()
 METRICS = """average_execution_time min_execution_time max_execution_time p95_execution_time
 p99_execution_time average_wait_time task_arrival_rate task_completion_rate total_tasks_completed
 total_tasks_failed total_tasks_retried success_rate failure_rate p50_execution_time p50_wait_time

@@ -50,6 +50,7 @@ DEFAULTS = {
     "max_resource_lifetime": None,
     "stuck_after": None,
     "creation_backoff": 0.1,
+    "restart_intensity": None,
     "cancel_grace": 5.0,
     "rate_window": 10.0,
     "target_wait": 0.1,
@@ -87,6 +88,7 @@ def test_plan() -> None:
     )
     assert plan_of(off) == expected
     assert plan_of(config(when_unavailable="fail")).fails_fast
+    assert plan_of(config(restart_intensity=(3, 60))).restart_intensity == (3, 60)
     policy = RatePolicy(hold=9.0)
     assert plan_of(config(scaling=policy)).policy is policy
 
@@ -144,6 +146,10 @@ BAD: dict[str, tuple[list[Any], str]] = {
         f"a MetricsCollector (it lacks {', '.join(COLLECTOR)})",
     ),
     "backend": (["process", 1, object()], "a backend (such as ProcessBackend()) or None"),
+    "restart_intensity": (
+        [3, (3,), [3, 1.0], (0, 1.0), (1.5, 1.0), (True, 1.0), (3, 0), (3, -1.0), (3, math.inf), (3, True), (3, "1")],
+        "(n, seconds), a positive integer and a finite number of seconds, more than 0, or None",
+    ),
     "when_unavailable": (["raise", None, True, 1], "'wait' or 'fail'"),
     "max_memory": ([0, 0.0, -0.5, 1.1, 90, True, "90%", float("nan")], "a number, more than 0 and at most 1, or None"),
     "scaling": ([object(), lambda snapshot, now: None], "a ScalingPolicy (it lacks decide)"),

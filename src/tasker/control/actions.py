@@ -184,6 +184,20 @@ class Finish:
 
 
 @dataclass(frozen=True, slots=True)
+class RestartAlarm:
+    """Tell the user that workers end otherwise than planned more often than ``Config.restart_intensity`` says; or, if
+    ``raised`` is False, that this is over."""
+
+    raised: bool
+    restarts: int
+    """Those that have raised it; at its end, all that there were until then."""
+    most: int
+    seconds: float
+    reason: str
+    """Of the last one."""
+
+
+@dataclass(frozen=True, slots=True)
 class Log:
     """Log this with the user's logger."""
 
@@ -217,5 +231,6 @@ Action = (
     | RenewPool
     | ClosePool
     | Finish
+    | RestartAlarm
     | Log
 )

@@ -62,6 +62,8 @@ class ScalingExplanation:
     """The circuit breaker around creations: ``"closed"``, ``"open"`` or ``"half-open"``."""
     cooling: int = 0
     """Ready workers that take no task for a while, see ``Health.COOL_DOWN``."""
+    restart_alarm: bool = False
+    """Whether workers are replaced more often than ``Config.restart_intensity`` says."""
 
     refused_retries: int = 0
     """Retries that were not made because the ``RetryBudget`` of their policy had no tokens left, since the start."""
@@ -80,6 +82,7 @@ class ScalingExplanation:
                 *self._failures(),
                 *self._refresh(),
                 *self._refused(),
+                *(["workers are replaced more often than restart_intensity says"] if self.restart_alarm else []),
                 f"now: {said}",
                 *(f"{duration(self.at - one.at)} ago: {one}" for one in reversed(self.decisions)),
             ]

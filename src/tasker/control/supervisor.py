@@ -93,6 +93,8 @@ class Supervisor:
             actions += self._give_up_queued()
         if (reason := self._why_in_vain()) is not None:
             actions.append(act.FailQueued(reason))
+        if self._serving:  # in a kill workers end as they can
+            actions += self._workforce.restarts.judge(now)
         actions += self._close()
         return actions
 
@@ -108,7 +110,7 @@ class Supervisor:
         workforce = self._workforce
         times: list[float | None] = [*self._deadline.moments, workforce.next_overdue, self._reattempts.moment]
         if self._serving:
-            times.append(self._next_probe())
+            times += [self._next_probe(), workforce.restarts.moment]
             timeout, since = self._plan.ready_timeout, workforce.none_ready_since
             if timeout is not None and since is not None:
                 # Tasks arrive at any time, and each may wait that long. Checking several times within that time keeps
@@ -152,6 +154,7 @@ class Supervisor:
             generation=workforce.renewal.generation,
             outdated=workforce.renewal.outdated,
             awaits_pool=self._serving and self._pool.awaits_lent,
+            restart_alarm=workforce.restarts.alarm,
         )
 
     def check(self) -> None:

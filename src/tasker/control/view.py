@@ -26,6 +26,8 @@ class Plan:
     slots: int | None = None
     """How many slots there are; None: as many as are needed."""
     creation_backoff: float = 0.1
+    restart_intensity: tuple[int, float] | None = None
+    """How many workers may end otherwise than planned, and in how many seconds, before there is an alarm."""
     fails_fast: bool = False
     """Whether tasks fail while no worker is ready and creations fail."""
     policy: ScalingPolicy = field(default_factory=RatePolicy)
@@ -91,5 +93,7 @@ class View:
     """When a caller of ``run_task`` may try to make a resource, while creations fail and nothing else is missing."""
     caller_failures: int = 0
     """The creations by callers of ``run_task`` that failed, since the start."""
+    restart_alarm: bool = False
+    """Whether workers end otherwise than planned more often than is usual."""
     in_vain: str | None = None
     """Why a task that is submitted now fails at once; None: it is queued."""

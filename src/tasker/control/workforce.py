@@ -15,6 +15,7 @@ from .events import Seat
 from .overdue import Overdue
 from .parking import Parking
 from .renewal import Renewal, Roster
+from .restarts import Restarts
 from .scaler import Scaler, WorkerCounts
 from .surplus import Surplus
 from .view import Plan
@@ -37,6 +38,7 @@ class Workforce:
         self.renewal: Renewal = Renewal(self.table)
         self.none_ready_since: float | None = now
         """Since when no worker has been ready; None if one is."""
+        self.restarts: Restarts = Restarts(plan.restart_intensity)
         self.lost: int = 0
         self.replaced: int = 0
         self.renewed: int = 0
@@ -80,6 +82,7 @@ class Workforce:
     def _failed(self, seat: Seat, error: str, now: float) -> act.Action:
         self.surplus.forget(seat)
         self._overdue.creation_ended(seat)
+        self.restarts.note(now, f"its resource could not be made: {error}")
         delay = self.gate.failed(now, error, self._scaler.clock.forget(seat))
         text = "a resource could not be made (%d in a row, next try in %.2f s): %s"
         return act.Log("warning", text, (self.gate.failures, delay, error))
@@ -106,6 +109,7 @@ class Workforce:
         """A worker is about to destroy its resource, which is unhealthy."""
         if self.begin_ending(seat, now):
             self.replaced += 1
+            self.restarts.note(now, "its resource was unhealthy")
 
     def renew(self, seat: Seat, now: float) -> None:
         """A worker is about to destroy its resource, which is healthy and has served its time."""
@@ -127,6 +131,7 @@ class Workforce:
             # In doubt: a count too high keeps the last worker of a stop for ever, one too low costs one resource.
             self.surplus.obeyed()
         self.lost += 1
+        self.restarts.note(now, f"it was lost: {reason}")
         self.surplus.forget(seat)
         self._overdue.forget(seat)
         begun = self._scaler.clock.forget(seat)

@@ -179,6 +179,7 @@ class Effects:
             act.RenewPool: lambda _: driver.renew_pool(),
             act.ClosePool: lambda _: driver.close_pool(),
             act.Finish: self._finish,
+            act.RestartAlarm: self._restart_alarm,
             act.Log: lambda action: driver.log.log(action.level, action.message, *action.args),
         }
 
@@ -208,6 +209,15 @@ class Effects:
         if worker is not None:
             self._driver.log.log("warning", "worker %s is at\n%s", worker.name, worker.where() or UNKNOWN)
             worker.give_up(creating=action.error is not None)
+
+    def _restart_alarm(self, action: act.RestartAlarm) -> None:
+        limit = f"more than {action.most} in {action.seconds:g} seconds (restart_intensity)"
+        if action.raised:
+            text = "workers are replaced again and again, %s; the last one because %s"
+            self._driver.log.log("error", text, limit, action.reason)
+        else:
+            text = "workers are not replaced %s any more; there were %d"
+            self._driver.log.log("info", text, limit, action.restarts)
 
     def _requeue(self, action: act.Requeue) -> None:
         if self._count_as_queued(action.task):

@@ -29,6 +29,7 @@ def plan_of(config: Config[Any]) -> Plan:
         max_stuck_workers=config.replaceable_workers,
         slots=None if config.per_worker is None else len(config.per_worker),
         creation_backoff=config.creation_backoff,
+        restart_intensity=config.restart_intensity,
         fails_fast=config.when_unavailable == "fail",
         policy=config.scaling or RatePolicy(),
         target_wait=config.target_wait,

@@ -65,6 +65,7 @@ def stats_of(engine: ReportPort) -> TaskStats:
         creation_error=view.creation_error,
         breaker=view.breaker.value,
         next_creation=_until(view.next_creation, engine.now()),
+        restart_alarm=view.restart_alarm,
         user_errors=user_errors,
         processes=() if engine.backend is None else engine.backend.usage(),
     )
@@ -135,4 +136,5 @@ def explained(view: View, now: float, workers: Iterable[WorkerPort] = ()) -> Sca
         breaker=view.breaker.value,
         generation=view.generation,
         outdated=view.outdated,
+        restart_alarm=view.restart_alarm,
     )
