@@ -4,7 +4,7 @@ import typing
 
 from tasker.options import Priority
 
-from .attempt import Attempt
+from .attempt import Attempt, Quarantined
 from .config import Config
 from .context import Context
 from .control.health import Health, HealthKind
@@ -17,6 +17,7 @@ from .errors import (
     DeadlockError,
     MaxRetriesExceeded,
     NoRetry,
+    PoisonTask,
     QueueFull,
     RemoteTraceback,
     ResourceError,
@@ -56,9 +57,11 @@ __all__ = [
     "MaxRetriesExceeded",
     "MetricsCollector",
     "NoRetry",
+    "PoisonTask",
     "Priority",
     "ProcessBackend",
     "ProcessUsage",
+    "Quarantined",
     "QueueFull",
     "RatePolicy",
     "RemoteTraceback",

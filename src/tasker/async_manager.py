@@ -237,7 +237,8 @@ class AsyncTaskManager(Submitting[R]):
         changes, each with the figures that it was based on. ``str()`` of it is meant for people."""
         if self._engine is None:
             return explained(Supervisor(plan_of(self._config), random.Random(0), 0.0).view(), monotonic())
-        return explained(self._engine.view, self._engine.now(), self._engine.workers.values())
+        engine = self._engine
+        return explained(engine.view, engine.now(), engine.workers.values(), engine.quarantine.labels)
 
     def __repr__(self) -> str:
         phase = "not started" if self._engine is None else self._engine.view.phase.value

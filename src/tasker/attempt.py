@@ -1,12 +1,14 @@
-"""Attempt: one execution of a task, as ``TaskFuture.attempts_made`` tells of it."""
+"""Attempt: one execution of a task, as ``TaskFuture.attempts_made`` and ``PoisonTask.attempts`` tell of it. Quarantined: a task
+that is not executed any more."""
 
 from __future__ import annotations
 
 import traceback
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
-AttemptVerdict = Literal["succeeded", "ended", "cancelled", "try again", "exhausted", "killed"]
+AttemptVerdict = Literal["succeeded", "ended", "cancelled", "try again", "exhausted", "killed", "quarantined"]
 """What became of a task after an attempt."""
 
 
@@ -32,7 +34,7 @@ class Attempt:
     ``__traceback__``, which would keep the resource and the arguments alive; see ``traceback``."""
     verdict: AttemptVerdict
     """What became of the task: ``"succeeded"``; ``"ended"`` with the error; ``"cancelled"``; ``"try again"``; ``"exhausted"``
-    (``MaxRetriesExceeded``); ``"killed"``."""
+    (``MaxRetriesExceeded``); ``"killed"``; ``"quarantined"`` (``PoisonTask``)."""
     ended_at: float = 0.0
     """When it ended, in seconds of ``time.monotonic``."""
     frames: tuple[tuple[str, int, str], ...] = field(default=(), repr=False)
@@ -43,3 +45,21 @@ class Attempt:
     def traceback(self) -> str:
         """``frames`` as the lines of a traceback, with the source lines as the files have them now."""
         return "".join(traceback.format_list([traceback.FrameSummary(*frame) for frame in self.frames]))
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantined:
+    """A task that has ended with ``PoisonTask``, as ``Config.on_quarantine`` gets it. Immutable."""
+
+    id: int
+    """Its number, ``TaskFuture.id``."""
+    name: str
+    """Module and name of its function, as in messages."""
+    task: Callable[..., Any] = field(repr=False)
+    """The function, to be submitted again once the reason is known."""
+    args: tuple[Any, ...]
+    """Its arguments, without context and resource."""
+    attempts: tuple[Attempt, ...] = field(repr=False)
+    """What was tried; of more than 10 attempts, the first 5 and the last 5."""
+    error: BaseException
+    """The ``PoisonTask`` that is its outcome; ``__cause__`` is the error of the last attempt."""

@@ -8,6 +8,7 @@ from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypedDict, TypeVar, Unpack, overload
 
+from .attempt import Quarantined
 from .config_checks import check
 from .context import Context
 from .control.health import Health
@@ -35,6 +36,8 @@ class ConfigOptions(TypedDict, total=False):
     burst_interval: float
     max_retries: int
     retry: RetryPolicy | None
+    quarantine_after: int | None
+    on_quarantine: Callable[[Quarantined], object] | None
     resource_pool_size: int | None
     max_temporary_resources: int | None
     max_queue_size: int | None
@@ -120,6 +123,13 @@ class Config(Generic[R]):
     never."""
     retry: RetryPolicy | None = None
     """After which pauses a task is tried again, and after which errors of its own. None: at once, and after none."""
+    quarantine_after: int | None = None
+    """How many resources a task may leave unhealthy, one after the other, or how many processes it may end, before it is
+    quarantined: it ends with ``PoisonTask`` and is not tried again. At least 1; matters if it is at most ``max_retries`` + 1. A
+    ``once`` task ends with its own error. None: no limit but ``max_retries``."""
+    on_quarantine: Callable[[Quarantined], object] | None = None
+    """Called with each task that is quarantined, after its outcome is set, where the callbacks of tasks are called. For
+    ``AsyncTaskManager``, it may be asynchronous. An error that it raises is logged and counted."""
     resource_pool_size: int | None = None
     """The number of resources that are kept ready for ``run_task``. None: ``worker_count``, or 0 if ``on_create`` takes the
     worker. 0: each call makes one."""

@@ -33,6 +33,9 @@ def check(config: _Config) -> None:
     _integer(config, "max_worker_count", config.worker_count, " (worker_count)")
     _integer(config, "max_stuck_workers", 0, optional=True)
     _integer(config, "max_retries", 0)
+    _integer(config, "quarantine_after", 1, optional=True)
+    if config.quarantine_after is None and config.on_quarantine is not None:
+        raise _wrong("on_quarantine", config.on_quarantine, "left out where quarantine_after is None")
     _integer(config, "resource_pool_size", 0)
     _integer(config, "max_temporary_resources", 0, optional=True)
     _integer(config, "max_queue_size", 1, optional=True)
@@ -78,7 +81,7 @@ def _rename(config: _Config, old: str, new: str) -> None:
 
 
 def _check_types(config: _Config) -> None:
-    for field in ("on_create", "on_destroy", "on_return", "resource", "check_health"):
+    for field in ("on_create", "on_destroy", "on_return", "resource", "check_health", "on_quarantine"):
         value = getattr(config, field)
         if value is not None and not callable(value):
             raise _wrong(field, value, "callable")

@@ -11,6 +11,8 @@ import concurrent.futures
 import math
 import queue
 
+from .attempt import Attempt
+
 
 class TaskerError(Exception):
     """The root of all errors that the library raises."""
@@ -45,6 +47,15 @@ class MaxRetriesExceeded(TaskerError):
     def __init__(self, message: str, attempts: int = 0) -> None:
         super().__init__(message)
         self.attempts = attempts
+
+
+class PoisonTask(TaskerError):
+    """The outcome of a task that has made ``Config.quarantine_after`` resources unhealthy, or has ended so many processes: it is
+    not tried again. ``attempts`` is what was tried (``Attempt``), ``__cause__`` the error of the last attempt."""
+
+    def __init__(self, message: str, attempts: tuple[Attempt, ...] = ()) -> None:
+        super().__init__(message)
+        self.attempts: tuple[Attempt, ...] = attempts
 
 
 class NoRetry(TaskerError):

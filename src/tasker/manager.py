@@ -359,7 +359,8 @@ class TaskManager(Generic[R]):
         changes, each with the figures that it was based on. ``str()`` of it is meant for people."""
         from .core.report import explained  # noqa: PLC0415  as the engine
 
-        return explained(self._engine.view, self._engine.now(), self._engine.workers.values())
+        engine = self._engine
+        return explained(engine.view, engine.now(), engine.workers.values(), engine.quarantine.labels)
 
     def __repr__(self) -> str:
         return f"<TaskManager {self._config.name!r} {self._engine.view.phase.value}>"

@@ -75,6 +75,8 @@ class TaskStats:
     """Workers that a kill left behind because user code did not return, and stuck ones that a stop did not wait for."""
     parked_workers: int = 0
     """Workers that keep their resource and are given no tasks, while it is tried whether fewer workers do as much."""
+    quarantined_tasks: int = 0
+    """Tasks that ended with ``PoisonTask``, since the start; see ``Config.quarantine_after``."""
     stuck_workers: int = 0
     """Workers whose ``on_create`` or ``on_destroy`` has taken longer than ``create_timeout`` or ``destroy_timeout``, and
     that have not ended yet."""

@@ -42,6 +42,8 @@ class Task:
     """Whether its last error was its own."""
     snoozed: bool = False
     """Whether that was a `Snooze`."""
+    harmed: int = 0
+    """How many resources it has left unhealthy."""
     outcomes: list[str] = field(default_factory=list)
 
     def done(self) -> bool:
@@ -263,6 +265,12 @@ class Model:
             assert self.killed or task.once or task.starts == self.plan.max_retries + 1
         task.end("own error" if action.own else "exhausted")
 
+    def _do_Quarantine(self, action: act.Quarantine) -> None:  # noqa: N802
+        task = self._returned(action.task)
+        assert action.harmed == task.harmed == self.plan.quarantine_after
+        assert not (task.once or task.own_error)
+        task.end("quarantined")
+
     def _do_DropTask(self, action: act.DropTask) -> None:  # noqa: N802
         assert self.killed
         self._returned(action.task).end("killed")
@@ -403,8 +411,9 @@ class Model:
         worker.task, worker.state = None, ENDING
         task.reported += 1
         task.own_error = task.snoozed = False
+        task.harmed += 1
         self.replaced += worker.seat in self.workers
-        self.report(ev.AttemptFailed(worker.seat, task, task.starts, task.once))
+        self.report(ev.AttemptFailed(worker.seat, task, task.starts, task.once, harmed=task.harmed))
 
     def end_spoiled(self, worker: Worker) -> None:
         """The worker's task is cancelled, and its resource is unhealthy for it."""

@@ -57,6 +57,7 @@ class SupervisorMachine(RuleBasedStateMachine):
                 RetryPolicy(backoff=40.0, at_stop="report"),
             ]
         ),
+        quarantine_after=st.sampled_from([None, 1, 2, 3]),
         has_pool=st.booleans(),
         interrupts=st.booleans(),
         kind=st.booleans(),
@@ -73,6 +74,7 @@ class SupervisorMachine(RuleBasedStateMachine):
         destroy_timeout: float | None,
         max_stuck_workers: int,
         retry: RetryPolicy | None,
+        quarantine_after: int | None,
         has_pool: bool,
         interrupts: bool,
         kind: bool,
@@ -89,6 +91,7 @@ class SupervisorMachine(RuleBasedStateMachine):
             destroy_timeout=destroy_timeout,
             max_stuck_workers=max_stuck_workers,
             retry=retry,
+            quarantine_after=quarantine_after,
             has_pool=has_pool,
             interrupts=interrupts,
         )

@@ -13,6 +13,8 @@ from tasker import (
     DeadlockError,
     Health,
     MaxRetriesExceeded,
+    PoisonTask,
+    Quarantined,
     ResourceError,
     RetryBudget,
     RetryPolicy,
@@ -485,3 +487,38 @@ def test_an_inline_manager_obeys_a_dependency_that_is_down() -> None:
         assert manager.queue_task(ask) == 2
         assert 4 <= clock.now() - begun <= 8
     resources.check()
+
+
+def test_a_poison_task() -> None:
+    """It is quarantined as in a TaskManager; on_quarantine is called in this thread, before the call returns."""
+    got: list[Quarantined] = []
+    resources = ScriptedResources()
+    config = config_of(resources, quarantine_after=2, on_quarantine=got.append)
+    with InlineTaskManager(config) as m:
+        future = m.submit(breaks)
+        error = future.exception()
+        assert isinstance(error, PoisonTask)
+        assert [info.id for info in got] == [future.id]
+        assert m.stats().quarantined_tasks == 1
+        assert m.explain().quarantined == (f"task #{future.id} {got[0].name}",)
+
+
+def test_the_history_of_a_task() -> None:
+    """Its times are those of the clock."""
+    policy = RetryPolicy(retry_on=OSError, backoff=8.0, max_backoff=8.0)
+    clock = ManualClock()
+    errors = [OSError("one"), OSError("two")]
+
+    def fails(ctx: Context, resource: Any) -> None:
+        clock.advance(3.0)
+        if errors:
+            raise errors.pop(0)
+
+    with InlineTaskManager(config_of(ScriptedResources(), retry=policy), clock=clock) as m:
+        future = m.submit(fails)
+        clock.advance(1.0)
+        future.result()
+        first, second, third = future.attempts_made
+        assert (first.wait, first.run, first.verdict) == (1.0, 3.0, "try again")
+        assert 0.0 <= second.wait <= 8.0
+        assert (third.run, third.verdict) == (3.0, "succeeded")

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tasker import errors
+from tasker import Attempt, errors
 
 TREE = {
     errors.TaskerError: (Exception,),
@@ -18,6 +18,7 @@ TREE = {
     errors.ShutdownError: (errors.TaskerError, RuntimeError),
     errors.ResourceError: (errors.TaskerError,),
     errors.MaxRetriesExceeded: (errors.TaskerError,),
+    errors.PoisonTask: (errors.TaskerError,),
     errors.NoRetry: (errors.TaskerError,),
     errors.Snooze: (errors.TaskerError,),
     errors.QueueFull: (errors.TaskerError, queue.Full),
@@ -61,6 +62,16 @@ def test_attempts() -> None:
     """MaxRetriesExceeded carries the number of attempts."""
     assert errors.MaxRetriesExceeded("why", 4).attempts == 4
     assert errors.MaxRetriesExceeded("why").attempts == 0
+
+
+def test_a_poison_task_has_its_history() -> None:
+    """It travels with it, errors included."""
+    attempt = Attempt(1, "pool-1", 1, 1, 0.0, 1.0, OSError("gone"), "quarantined")
+    copy = pickle.loads(pickle.dumps(errors.PoisonTask("why", (attempt,))))
+    assert str(copy) == "why"
+    (again,) = copy.attempts
+    assert (again.worker, again.verdict, str(again.error)) == ("pool-1", "quarantined", "gone")
+    assert errors.PoisonTask("why").attempts == ()
 
 
 @pytest.mark.parametrize("kind", TREE, ids=lambda kind: kind.__name__)

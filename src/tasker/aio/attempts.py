@@ -115,10 +115,12 @@ class AttemptEnds:
             return
         engine, attempts, age = self.engine, future.attempts, monotonic() - future._queued_at
         engine.log.log("warning", attempt_failed(health), self.name, future.label, attempts, describe(error))
-        once, cancelled = starts_once(error, once=future.extra().once), self._was_cancelled(future)
-        own, kept, policy = not health.blames, not health.replaces, future._retry
-        late = issubclass(type(error), TimeoutError)
-        engine.report(ev.AttemptFailed(self.seat, future, attempts, once, cancelled, own, age, policy, kept, late))
+        extra = future.extra()
+        extra.harmed += health.harms  # each time another resource: this worker ends
+        once, cancelled = starts_once(error, once=extra.once), self._was_cancelled(future)
+        own, kept, late = not health.blames, not health.replaces, issubclass(type(error), TimeoutError)
+        why = (once, cancelled, own, age, future._retry, kept, late, extra.harmed)
+        engine.report(ev.AttemptFailed(self.seat, future, attempts, *why))
 
     def _snooze(self, future: AsyncTaskFuture[Any], error: Any) -> None:
         """The same, for a task that has raised ``Snooze``."""

@@ -37,6 +37,8 @@ class Extra:
     """The error of the last attempt, while the supervisor decides about the task."""
     history: History = ()
     """The attempts that another one has followed, or that the supervisor has decided about."""
+    harmed: int = 0
+    """How many resources it has left unhealthy."""
     error: BaseException | None = None
     """The error with which the task failed; after ``cancel``, the error that its callback got."""
     cancelled: bool = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import Any
 
 from tasker.control.attempts import health_of
@@ -46,3 +47,17 @@ async def reset(engine: EngineInLoop, handle: AsyncResourceHandle) -> bool:
         engine.log.fault("on_return", fault)
         return False
     return True
+
+
+def after_quarantine(engine: EngineInLoop, returned: object) -> Awaitable[None] | None:
+    """Returns what is to be awaited after ``on_quarantine`` has returned that, if it is asynchronous."""
+    return _to_its_end(engine, returned) if is_awaitable(returned) else None
+
+
+async def _to_its_end(engine: EngineInLoop, returned: Awaitable[object]) -> None:
+    try:
+        await returned
+    except BaseException as fault:
+        if engine.torn_down:
+            raise
+        engine.log.fault("on_quarantine", fault)

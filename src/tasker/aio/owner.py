@@ -12,6 +12,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from time import monotonic
 from typing import Any
 
+from tasker.attempt import Quarantined
 from tasker.config import Config
 from tasker.control import events as ev
 from tasker.control.attempts import Verdict
@@ -26,6 +27,7 @@ from tasker.options import Priority
 from .callbacks import Callbacks
 from .counters import AsyncShard
 from .future import ENDED, QUEUED, RUNNING, AsyncTaskFuture
+from .hooks import after_quarantine
 from .queue import AsyncTaskQueue
 from .queue_slots import AsyncQueueSlots
 from .tasks import start_duty
@@ -33,7 +35,7 @@ from .worker import AsyncWorker
 
 
 class AsyncFutureOwner(EngineCore[AsyncWorker], abc.ABC):
-    """Implements ``future.LoopOwner``, and the methods of ``effects.Driver`` that concern tasks."""
+    """Implements ``future.LoopOwner``, and the methods of ``driver.Driver`` that concern tasks."""
 
     def __init__(self, config: Config[Any], loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(config)
@@ -202,6 +204,19 @@ class AsyncFutureOwner(EngineCore[AsyncWorker], abc.ABC):
     def fail_returned(self, task: AsyncTaskFuture[Any], error: BaseException) -> None:
         """See ``Driver``."""
         self.fail_queued(task, error)
+
+    def call_of(self, task: AsyncTaskFuture[Any]) -> tuple[Any, tuple[Any, ...]]:
+        """See ``Driver``."""
+        return task._task, task._held or ()
+
+    def quarantined(self, task: AsyncTaskFuture[Any], info: Quarantined) -> None:
+        """See ``Driver``. Called as a callback is, and waited for like one."""
+        if self.config.on_quarantine is not None:
+
+            def tell(value: object, error: object) -> object:
+                return after_quarantine(self, self.hooks.quarantined(info))
+
+            self.callbacks.call(task, tell, None, None)
 
     def drop_returned(self, task: AsyncTaskFuture[Any]) -> None:
         """See ``Driver``."""

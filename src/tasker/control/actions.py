@@ -121,6 +121,15 @@ class FailTask:
 
 
 @dataclass(frozen=True, slots=True)
+class Quarantine:
+    """End the task with ``PoisonTask``, and call ``on_quarantine``."""
+
+    task: object
+    harmed: int
+    """How many resources it has left unhealthy."""
+
+
+@dataclass(frozen=True, slots=True)
 class DropTask:
     """End the task as killed."""
 
@@ -219,6 +228,7 @@ Action = (
     | Resume
     | ReportDelayed
     | FailTask
+    | Quarantine
     | DropTask
     | FailQueued
     | RefuseTasks

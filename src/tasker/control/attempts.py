@@ -28,6 +28,8 @@ class Verdict(enum.Enum):
     """The outcome is ``MaxRetriesExceeded``."""
     KILLED = "killed"
     """The outcome is ``TaskKilled``."""
+    QUARANTINED = "quarantined"
+    """The outcome is ``PoisonTask``."""
 
 
 class Unstarted(enum.Enum):
@@ -73,17 +75,30 @@ def own_error(*, cancelled: bool) -> Verdict:
 
 
 def after_unhealthy(
-    attempts: int, max_retries: int, *, once: bool = False, cancelled: bool = False, killing: bool = False
+    attempts: int,
+    max_retries: int,
+    *,
+    once: bool = False,
+    cancelled: bool = False,
+    killing: bool = False,
+    harmed: int = 0,
+    quarantine_after: int | None = None,
 ) -> Verdict:
     """Decides what becomes of a task whose attempt left its resource unhealthy.
 
     ``attempts`` counts the failed one; ``max_retries`` further ones may follow the first. A task that was cancelled
     while it ran is not wanted any more: it never starts again, and ends with the error that it raised.
+
+    ``harmed`` counts the resources that the task has left unhealthy, this one included. A quarantine takes the place of a further
+    attempt, so it concerns no task that gets none anyway; but one that reaches both bounds at once is quarantined, because that
+    says more.
     """
     if killing:
         return Verdict.KILLED
     if once or cancelled:
         return Verdict.ENDED
+    if quarantine_after is not None and harmed >= quarantine_after:
+        return Verdict.QUARANTINED
     return Verdict.TRY_AGAIN if attempts <= max_retries else Verdict.EXHAUSTED
 
 

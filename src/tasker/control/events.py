@@ -115,6 +115,8 @@ class AttemptFailed:
     """Whether the resource is only to blame for now, and its worker serves on after a while."""
     timed_out: bool = False
     """Whether the error is a ``TimeoutError``, after which a retry costs more of a ``RetryBudget``."""
+    harmed: int = 0
+    """How many resources it has left unhealthy, this one included."""
 
 
 @dataclass(frozen=True, slots=True)

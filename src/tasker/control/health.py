@@ -55,6 +55,11 @@ class Health:
         """Whether the resource must not be used any more."""
         return self.kind in (HealthKind.REPLACE, HealthKind.DEPENDENCY_DOWN)
 
+    @property
+    def harms(self) -> bool:
+        """Whether the task has left the resource unusable, as far as is known. What it depends on is not the task's doing."""
+        return self.kind is HealthKind.REPLACE
+
     def __repr__(self) -> str:
         return f"Health.{self.kind.name}" + (f"({self.seconds:g})" if self.kind is HealthKind.COOL_DOWN else "")
 

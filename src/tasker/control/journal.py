@@ -58,6 +58,8 @@ class ScalingExplanation:
     """The last error of a creation, while creations fail."""
     next_creation: float | None = None
     """Seconds until the next attempt, while creations fail and a resource is missing; 0 if it is due or under way."""
+    quarantined: tuple[str, ...] = ()
+    """The last tasks that ended with ``PoisonTask``, at most 10, the newest last."""
     breaker: str = "closed"
     """The circuit breaker around creations: ``"closed"``, ``"open"`` or ``"half-open"``."""
     cooling: int = 0
@@ -83,6 +85,7 @@ class ScalingExplanation:
                 *self._refresh(),
                 *self._refused(),
                 *(["workers are replaced more often than restart_intensity says"] if self.restart_alarm else []),
+                *([f"quarantined: {', '.join(self.quarantined)}"] if self.quarantined else []),
                 f"now: {said}",
                 *(f"{duration(self.at - one.at)} ago: {one}" for one in reversed(self.decisions)),
             ]

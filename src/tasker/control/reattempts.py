@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from functools import partial
 from typing import Any
 
 from . import actions as act
@@ -41,14 +42,9 @@ class Reattempts:
     def failed(self, event: ev.AttemptFailed, now: float, phase: Phase) -> act.Action:
         """Decides about a task whose attempt failed."""
         policy, pause = event.policy or self._plan.retry, 0.0
-        judge = after_retryable if event.own else after_unhealthy
-        verdict = judge(
-            event.attempts,
-            most_retries(policy, self._plan.max_retries),
-            once=event.once,
-            cancelled=event.cancelled,
-            killing=phase is Phase.KILLING,
-        )
+        verdict = self._verdict(event, policy, phase)
+        if verdict is Verdict.QUARANTINED:
+            return act.Quarantine(event.task, event.harmed)
         if policy is not None:
             if phase is Phase.RUNNING or _reports(policy):
                 pause = policy.pause(event.attempts, self._rng)
@@ -71,6 +67,17 @@ class Reattempts:
             return act.Requeue(event.task, loan)
         self._delayed.add(event.task, now + pause, act.ReportDelayed(event.task) if _reports(policy) else None)
         return act.Delay(event.task, loan=loan)
+
+    def _verdict(self, event: ev.AttemptFailed, policy: RetryPolicy | None, phase: Phase) -> Verdict:
+        after = self._plan.quarantine_after
+        judge = after_retryable if event.own else partial(after_unhealthy, harmed=event.harmed, quarantine_after=after)
+        return judge(
+            event.attempts,
+            most_retries(policy, self._plan.max_retries),
+            once=event.once,
+            cancelled=event.cancelled,
+            killing=phase is Phase.KILLING,
+        )
 
     def snoozed(self, event: ev.TaskSnoozed, now: float, phase: Phase) -> act.Action:
         """Decides about a task that gives itself back."""

@@ -38,6 +38,7 @@ class Plan:
     """Whether tasks that run can be interrupted by force, and their resources destroyed all the same."""
     max_memory: float | None = None
     retry: RetryPolicy | None = None
+    quarantine_after: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -163,6 +163,7 @@ class Counters:
         self.inline_accepted = 0
         self.inline_done = 0
         self.retried: int = 0
+        self.quarantined: int = 0
         self.snoozed: int = 0
         self.user_errors: int = 0
         self.notes: deque[tuple[str, ...]] = deque()
@@ -213,6 +214,7 @@ class Counters:
             self.ended_in_queue += "ended_in_queue" in names
             self.cancelled_in_queue += "cancelled_in_queue" in names
             self.retried += "retried" in names
+            self.quarantined += "quarantined" in names
             self.snoozed += "snoozed" in names
             self.user_errors += "user_errors" in names
             del notes[0]

@@ -32,6 +32,7 @@ from tasker.core.long_tasks import LongTasks
 from tasker.core.memory import memory_use
 from tasker.core.planning import load_of, plan_of
 from tasker.core.ports import AgingPool, JudgedWaits, RemoteBackend, WorkerPort
+from tasker.core.quarantine import QuarantineRecord
 from tasker.core.refreshes import Refreshes
 from tasker.core.report import built_in_metrics
 from tasker.core.retry_credit import RetryCredit
@@ -89,6 +90,7 @@ class EngineCore(abc.ABC, Generic[W]):
         self.inherited: dict[ev.Seat, W] = {}
         """In a forked child, the workers of the parent."""
         self.creation_error: BaseException | None = None
+        self.quarantine: QuarantineRecord = QuarantineRecord()
         self.shutdown_counts: ShutdownCounts = ShutdownCounts()
         self.long_tasks: LongTasks | None = (
             None if config.stuck_after is None else LongTasks(config.stuck_after, self.log)

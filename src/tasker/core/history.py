@@ -45,7 +45,9 @@ def after(history: History, task: Tried, error: BaseException | None, verdict: V
     """Returns the history with the attempt that has just ended, in place of what it has of that attempt. Calls nothing of the
     user's."""
     number = task.attempts
+    frames = () if error is None else _frames(error)
     if history and history[-1].number == number:
+        frames = frames or history[-1].frames  # the error may have lost its own meanwhile
         history = history[:-1]
     before = history[-1].ended_at if history else task._queued_at
     started = getattr(task, "_started_at", before)
@@ -62,7 +64,7 @@ def after(history: History, task: Tried, error: BaseException | None, verdict: V
         error=error,
         verdict=verdict.value,
         ended_at=ended,
-        frames=() if error is None else _frames(error),
+        frames=frames,
     )
     return (*history[:FIRST], *history[FIRST:][1 - LAST :], attempt)
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from tasker.attempt import Quarantined
 from tasker.config import Config
 from tasker.control.attempts import Verdict, health_of
 from tasker.control.health import Health
@@ -16,13 +17,14 @@ from tasker.metrics.protocol import TaskLifecycleTimestamps
 
 
 class Hooks:
-    """``check_health``, ``on_return`` and the collector of one manager. Thread-safe as far as they are."""
+    """``check_health``, ``on_return``, ``on_quarantine`` and the collector of one manager. Thread-safe as far as they are."""
 
     def __init__(self, config: Config[Any], log: GuardedLogger) -> None:
         self._check_health = config.check_health
         self._on_return = config.on_return
         self._retry = config.retry
         self._forked = False
+        self._on_quarantine = config.on_quarantine
         self._collector = config.collector
         self._log = log
 
@@ -68,6 +70,16 @@ class Hooks:
             self._log.fault("on_return", fault)
             return False
         return True
+
+    def quarantined(self, info: Quarantined) -> object:
+        """Calls ``on_quarantine``; returns what it returns."""
+        if self._on_quarantine is None:
+            return None
+        try:
+            return self._on_quarantine(info)
+        except BaseException as fault:
+            self._log.fault("on_quarantine", fault)
+            return None
 
     def arrival(self) -> None:
         """A task was accepted."""

@@ -37,6 +37,7 @@ def plan_of(config: Config[Any]) -> Plan:
         interrupts=config.backend is not None,
         max_memory=config.max_memory,
         retry=config.retry,
+        quarantine_after=config.quarantine_after,
     )
 
 

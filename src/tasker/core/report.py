@@ -33,6 +33,7 @@ def stats_of(engine: ReportPort) -> TaskStats:
     with counters.lock:  # so that tasks, resources and errors are of one moment
         flow = counters.flow()
         resources, user_errors, snoozed = _ledger(engine), counters.user_errors, counters.snoozed
+        quarantined = counters.quarantined
     view = engine.view
     ready, starting = working(list(engine.workers.values()))  # a copy: other threads may start workers meanwhile
     # A moment later than the counters; what they have as queued bounds what is shown as urgent.
@@ -67,6 +68,7 @@ def stats_of(engine: ReportPort) -> TaskStats:
         next_creation=_until(view.next_creation, engine.now()),
         restart_alarm=view.restart_alarm,
         user_errors=user_errors,
+        quarantined_tasks=quarantined,
         processes=() if engine.backend is None else engine.backend.usage(),
     )
 
@@ -116,8 +118,10 @@ def built_in_metrics(engine: MetricsPort) -> TaskMetrics:
         )
 
 
-def explained(view: View, now: float, workers: Iterable[WorkerPort] = ()) -> ScalingExplanation:
-    """Returns what ``explain()`` shows at ``now``, by the clock of the events."""
+def explained(
+    view: View, now: float, workers: Iterable[WorkerPort] = (), quarantined: tuple[str, ...] = ()
+) -> ScalingExplanation:
+    """Returns what ``explain()`` shows at ``now``, by the clock of the events. ``quarantined``: the last tasks that were."""
     return ScalingExplanation(
         at=now,
         target=view.target,
@@ -137,4 +141,5 @@ def explained(view: View, now: float, workers: Iterable[WorkerPort] = ()) -> Sca
         generation=view.generation,
         outdated=view.outdated,
         restart_alarm=view.restart_alarm,
+        quarantined=quarantined,
     )

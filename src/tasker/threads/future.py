@@ -92,6 +92,8 @@ class TaskFuture(StandardFuture[T]):
     _once: bool = False
     _retry: RetryPolicy | None = None
     _history: History = ()
+    _harmed: int = 0
+    """How many resources it has left unhealthy."""
     _snoozes: int = 0
 
     # Not Future.__init__: it would make a Condition, which costs more than the rest of a task. No __init__ of its own

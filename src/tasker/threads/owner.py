@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import Any
 
+from tasker.attempt import Quarantined
 from tasker.config import Config
 from tasker.control import events as ev
 from tasker.control.attempts import Verdict
@@ -25,7 +26,7 @@ from tasker.metrics.protocol import TaskLifecycleTimestamps
 from tasker.options import Priority
 
 from .future import TaskFuture
-from .future_log import Callback, Ending, OnSuccess, Waiter
+from .future_log import Callback, Ending, OnSuccess, Waiter, callback_runner
 from .queue import TaskQueue
 from .queue_slots import QueueSlots, SlotWait
 from .renewals import Renewals
@@ -35,7 +36,7 @@ from .worker import Worker
 
 
 class FutureOwner(EngineCore[Worker], abc.ABC):
-    """Implements ``future_log.Owner``, and the methods of ``effects.Driver`` that concern tasks."""
+    """Implements ``future_log.Owner``, and the methods of ``driver.Driver`` that concern tasks."""
 
     def __init__(self, config: Config[Any]) -> None:
         super().__init__(config)
@@ -216,6 +217,15 @@ class FutureOwner(EngineCore[Worker], abc.ABC):
         self._failed_in_queue(task)
         # Forced: the log has no BACK for the failed attempt, so any other ending would not count.
         self._conclude(task, Ending(error, forced=True))
+
+    def call_of(self, task: TaskFuture[Any]) -> tuple[Any, tuple[Any, ...]]:
+        """See ``Driver``."""
+        return task._task, task._args or ()
+
+    def quarantined(self, task: TaskFuture[Any], info: Quarantined) -> None:
+        """See ``Driver``. Called where callbacks are."""
+        if self.config.on_quarantine is not None:
+            callback_runner.call(task, [Callback(lambda _: self.hooks.quarantined(info))])
 
     def drop_returned(self, task: TaskFuture[Any]) -> None:
         """See ``Driver``. Called by the supervisor's thread, or by a worker that has outlived it."""

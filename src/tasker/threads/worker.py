@@ -255,9 +255,10 @@ class Worker:
         attempts, age = future.attempts, self.now() - future._queued_at
         self.engine.log.log("warning", attempt_failed(health), self.name, future.label, attempts, describe(error))
         once, cancelled = starts_once(error, once=future._once), future._was_cancelled()
-        own, kept, policy = not health.blames, not health.replaces, future._retry
-        late = issubclass(type(error), TimeoutError)
-        event = ev.AttemptFailed(self.seat, future, attempts, once, cancelled, own, age, policy, kept, late)
+        future._harmed += health.harms  # each time another resource: this worker ends
+        own, kept, late = not health.blames, not health.replaces, issubclass(type(error), TimeoutError)
+        why = (once, cancelled, own, age, future._retry, kept, late, future._harmed)
+        event = ev.AttemptFailed(self.seat, future, attempts, *why)
         self._hand_over(future, error, event)
 
     def _snooze(self, future: TaskFuture[Any], error: Any) -> None:

@@ -39,6 +39,22 @@ def test_a_kill_ends_everything(once: bool, cancelled: bool) -> None:
     assert after_unhealthy(1, 3, once=once, cancelled=cancelled, killing=True) is Verdict.KILLED
 
 
+def test_a_quarantine() -> None:
+    """From so many harmed resources on, at the smaller bound of the two, and with no bound never."""
+    verdicts = [after_unhealthy(n, 9, harmed=n, quarantine_after=3) for n in range(1, 5)]
+    assert verdicts == [Verdict.TRY_AGAIN] * 2 + [Verdict.QUARANTINED] * 2
+    assert after_unhealthy(3, 1, harmed=2, quarantine_after=3) is Verdict.EXHAUSTED
+    assert after_unhealthy(3, 2, harmed=3, quarantine_after=3) is Verdict.QUARANTINED
+    assert after_unhealthy(9, 9, harmed=9) is Verdict.TRY_AGAIN
+
+
+@pytest.mark.parametrize("reason", ["once", "cancelled", "killing"])
+def test_what_is_not_quarantined(reason: str) -> None:
+    """A task that gets no further attempt anyway ends as it would without."""
+    plain = after_unhealthy(3, 9, **{reason: True})
+    assert after_unhealthy(3, 9, harmed=3, quarantine_after=3, **{reason: True}) is plain
+
+
 def test_an_error_is_judged_by_check_health_only_where_it_may_be_the_resource() -> None:
     """A kill leaves no task to come, and a blameless error no doubt; anything else is left to check_health."""
     assert after_error(cancelled=True, killed=True) is Verdict.CANCELLED

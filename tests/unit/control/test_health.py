@@ -34,6 +34,7 @@ def test_answers() -> None:
 def test_verdicts(health: Health, blames: bool, replaces: bool, text: str) -> None:
     """Each says whether the resource is to blame, and whether it goes; it is a value."""
     assert (health.blames, health.replaces, repr(health)) == (blames, replaces, text)
+    assert health.harms is (health == Health.REPLACE)
     assert pickle.loads(pickle.dumps(health)) == health
 
 

@@ -247,6 +247,15 @@ def test_a_policy_of_its_own() -> None:
     assert rig.do(replace(snoozed("t"), policy=RetryPolicy(max_elapsed=1.0))) == [act.FailTask("t", own=True)]
 
 
+def test_a_quarantine() -> None:
+    """The supervisor asks with what the event and the plan say; an error of the task's own is another question."""
+    rig = Rig(2, 2, quarantine_after=2, max_retries=9).serving()
+    assert rig.do(ev.AttemptFailed(seat(1), Task("t"), 1, once=False, harmed=1))[0] == act.Requeue("t")
+    assert rig.do(ev.AttemptFailed(seat(2), Task("t"), 2, once=False, harmed=2))[0] == act.Quarantine("t", 2)
+    own = ev.AttemptFailed(seat(1), Task("t"), 3, once=False, own=True, harmed=2)
+    assert rig.do(own) == [act.Requeue("t")]
+
+
 def snoozed(task: str, seconds: float = 5.0, *, cancelled: bool = False, age: float = 0.0) -> ev.TaskSnoozed:
     """A task of the first worker gives itself back."""
     return ev.TaskSnoozed(seat(1), Task(task), seconds, "snooze", cancelled, age)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from support.observers import RecordingLogger
-from tasker import Config
+from tasker import Config, Quarantined
 from tasker.context import Context
 from tasker.control import actions as act
 from tasker.control import events as ev
@@ -20,6 +20,7 @@ from tasker.core.ages import Ages
 from tasker.core.counters import Counters, Shard
 from tasker.core.engine import EngineCore
 from tasker.core.hooks import Hooks
+from tasker.core.quarantine import QuarantineRecord
 from tasker.core.refreshes import Refreshes
 from tasker.logs import GuardedLogger
 from tasker.metrics.meter import Meter
@@ -155,6 +156,7 @@ class FakeDriver(Recorder):
         self.creation_error: BaseException | None = None
         self.refreshes = Refreshes()
         self.pool = FakePool()
+        self.quarantine = QuarantineRecord()
         self.failure: BaseException | None = OSError("gone")
         """What `claim` answers."""
         self.wanted = True
@@ -199,6 +201,14 @@ class FakeDriver(Recorder):
     def remember(self, task: Any, error: BaseException, verdict: Verdict) -> None:
         """Keep the call."""
         self.note("remember", task, error, verdict)
+
+    def call_of(self, task: Any) -> tuple[Any, tuple[Any, ...]]:
+        """Answer."""
+        return len, ("seven",)
+
+    def quarantined(self, task: Any, info: Quarantined) -> None:
+        """Keep the call."""
+        self.note("quarantined", task, info)
 
     def returned(self, task: Any) -> bool:
         """Keep the call, and answer."""

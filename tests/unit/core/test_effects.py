@@ -10,13 +10,15 @@ from typing import Any, get_args
 import pytest
 
 from support.observers import RaisingCollector, RaisingLogger, RecordingCollector
-from tasker import MaxRetriesExceeded, ResourceError, RetryBudget, Snooze
+from tasker import MaxRetriesExceeded, PoisonTask, Quarantined, ResourceError, RetryBudget, Snooze
 from tasker.aio.engine import AsyncEngine
 from tasker.control import actions as act
 from tasker.control import events as ev
 from tasker.control.attempts import Verdict
 from tasker.control.retry_budget import Loan
-from tasker.core.effects import SLICE, Driver, Effects, exhausted
+from tasker.core.driver import Driver
+from tasker.core.effects import SLICE, Effects, exhausted
+from tasker.core.quarantine import QuarantineRecord, poisoned
 from tasker.logs import GuardedLogger
 from tasker.options import Priority
 from tasker.threads.engine import Engine
@@ -280,6 +282,48 @@ def test_fail_task_that_was_decided_already(own: bool) -> None:
     driver = FakeDriver()
     driver.failure = None
     assert carried_out(driver, act.FailTask(TASK, own)) == [("claim", TASK)]
+
+
+def test_quarantine() -> None:
+    """The task ends with PoisonTask, is counted, named and logged first, and then on_quarantine is called."""
+    driver = FakeDriver()
+    task = FakeTask(attempts_made=("first", "last"))
+    claim, remembered, (name, failed, error), (last, told, info) = carried_out(driver, act.Quarantine(task, 2))
+    assert claim == ("claim", task)
+    assert remembered == ("remember", task, driver.failure, Verdict.QUARANTINED)
+    assert (name, failed, last, told) == ("fail_returned", task, "quarantined", task)
+    assert type(error) is PoisonTask
+    assert (error.__cause__, error.attempts) == (driver.failure, ("first", "last"))
+    assert info == Quarantined(7, "builtins.len", len, ("seven",), ("first", "last"), error)  # type: ignore[arg-type]
+    driver.counters.flow()
+    assert driver.counters.quarantined == 1
+    assert driver.quarantine.labels == ("task #7 (mod.fn)",)
+    assert driver.logger.lines == [("error", f"pool: {error}")]
+
+
+def test_quarantine_of_a_task_that_was_decided_already() -> None:
+    """What cannot be claimed is left alone."""
+    driver = FakeDriver()
+    driver.failure = None
+    assert carried_out(driver, act.Quarantine(TASK, 2)) == [("claim", TASK)]
+    assert driver.quarantine.labels == ()
+
+
+@pytest.mark.parametrize(("harmed", "resources"), [(1, "a resource"), (3, "3 resources")])
+def test_the_error_of_a_poison_task(harmed: int, resources: str) -> None:
+    """It says how many resources, and what came last."""
+    error = poisoned(FakeTask(), harmed, OSError("gone"))
+    assert str(error) == (
+        f"task #7 (mod.fn) has left {resources} unhealthy and is not tried again (Config.quarantine_after), last with OSError: gone"
+    )
+
+
+def test_few_names_are_remembered() -> None:
+    """The last ten tasks, the newest last."""
+    quarantine = QuarantineRecord()
+    for number in range(12):
+        quarantine.add(f"task #{number}")
+    assert quarantine.labels == tuple(f"task #{number}" for number in range(2, 12))
 
 
 def test_the_error_of_an_exhausted_task() -> None:

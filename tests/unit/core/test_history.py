@@ -98,6 +98,15 @@ def test_a_verdict_is_corrected() -> None:
     assert [(one.number, one.verdict, one.wait) for one in history] == [(1, "try again", 1.0), (2, "ended", 1.0)]
 
 
+def test_a_correction_keeps_the_frames() -> None:
+    """The error may have lost its own by then."""
+    error = raised(OSError("gone"))
+    history = after((), Task(), error, Verdict.TRY_AGAIN)
+    forget_frames(error)
+    (attempt,) = after(history, Task(), error, Verdict.ENDED)
+    assert attempt.frames == history[0].frames != ()
+
+
 @pytest.mark.parametrize("times", [1, 9, 10, 11, 12, 100])
 def test_a_long_history_is_bounded(times: int) -> None:
     """The first and the last attempts are kept."""

@@ -1,4 +1,4 @@
-"""check_health, on_return, retry_on and the collector: called where they are there, guarded always."""
+"""check_health, on_return, on_quarantine, retry_on and the collector: called where they are there, guarded always."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 
 from support.observers import RaisingCollector, RecordingCollector, RecordingLogger
-from tasker import Config, Health, RetryPolicy
+from tasker import Config, Health, PoisonTask, Quarantined, RetryPolicy
 from tasker.control.attempts import Verdict
 from tasker.core.hooks import Hooks
 from tasker.logs import GuardedLogger
 from tasker.metrics.protocol import TaskLifecycleTimestamps
 
 STAMPS = TaskLifecycleTimestamps(1.0, 2.0, 3.0)
+INFO = Quarantined(7, "mod.fn", print, (), (), PoisonTask("why"))
 
 
 class Rig:
@@ -165,6 +166,20 @@ def test_check_health_whose_answer_raises() -> None:
     rig = Rig(check_health=lambda error: Undecided())
     assert rig.hooks.health(OSError()) is Health.OK
     assert (rig.faults, len(rig.logger.lines)) == (1, 1)
+
+
+def test_on_quarantine() -> None:
+    """What it returns may have to be awaited; without one nothing is called; one that raises is logged and counted."""
+    assert Rig().hooks.quarantined(INFO) is None
+    assert Rig(quarantine_after=1, on_quarantine=lambda info: [info]).hooks.quarantined(INFO) == [INFO]
+
+    def broken(info: Quarantined) -> None:
+        raise SystemExit("boom")
+
+    rig = Rig(quarantine_after=1, on_quarantine=broken)
+    assert rig.hooks.quarantined(INFO) is None
+    assert rig.faults == 1
+    assert "pool: on_quarantine raised SystemExit: boom" in rig.logger.text("error")
 
 
 def test_without_a_collector() -> None:

@@ -92,7 +92,7 @@ def test_the_plan_has_what_decisions_depend_on() -> None:
     """Bounds, retries, creation and scaling are taken over as they are configured."""
     policy = RatePolicy()
     fields = {"max_retries": 7, "ready_timeout": 9.0, "creation_backoff": 0.3, "target_wait": 0.4}
-    fields |= {"retry": RetryPolicy(backoff=1.0)}
+    fields |= {"retry": RetryPolicy(backoff=1.0), "quarantine_after": 2}
     fields |= {"create_timeout": 3.0, "destroy_timeout": 2.0, "max_stuck_workers": 1}
     expected = Plan(worker_count=2, max_worker_count=5, policy=policy, has_pool=True, **fields)
     assert plan(worker_count=2, max_worker_count=5, scaling=policy, **fields) == expected

@@ -227,6 +227,13 @@ def test_cooling_workers() -> None:
     assert "2 ready (1 of them cooling down), 0 starting" in str(shown)
 
 
+def test_quarantined_tasks_are_named() -> None:
+    """One line, as far as there are any."""
+    assert "quarantined" not in str(explained(some_view(), monotonic()))
+    shown = explained(some_view(), monotonic(), quarantined=("task #7 mod.fn", "task #9 mod.fn"))
+    assert "\nquarantined: task #7 mod.fn, task #9 mod.fn\n" in str(shown)
+
+
 def test_an_outage_is_explained() -> None:
     """How often no resource could be made, why, and how long it is until the next try, which may be overdue."""
     failing = {"failing_creations": 2, "creation_error": "no route"}
