@@ -9,6 +9,9 @@ import sys
 
 import pytest
 
+from tasker import RetryPolicy
+from tasker.cli.run.command import _retry_policy
+
 from .conftest import Workshop, finish, wait_for
 from .jobfiles import SQUARE
 
@@ -199,6 +202,25 @@ def test_an_unhealthy_error_is_retried(shop: Workshop) -> None:
     assert {r["attempts"] for r in shop.records()} == {2}
     assert "retried    5" in done.stderr
     assert "5 replaced" in done.stderr
+
+
+def test_a_pause_before_a_retry(shop: Workshop) -> None:
+    """With --retry-delay an item pauses, and is then tried again; the delay has to be a time."""
+    shop.write("jobs.py", UNHEALTHY_ONCE)
+    shop.numbers(5)
+    done = shop.run("run", "jobs.py", "in.txt", "--output", "out.jsonl", "--retry-delay", 0.05)
+    assert done.returncode == 0, done.stderr
+    assert {r["attempts"] for r in shop.records()} == {2}
+    assert shop.run("run", "jobs.py", "in.txt", "--retry-delay", "-1").returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("delay", "policy"),
+    [(0.0, None), (2.0, RetryPolicy(backoff=2.0)), (60.0, RetryPolicy(backoff=60.0, max_backoff=60.0))],
+)
+def test_the_policy_of_a_retry_delay(delay: float, policy: RetryPolicy | None) -> None:
+    """The delay is the first limit, whatever the library says of the longest."""
+    assert _retry_policy(delay) == policy
 
 
 def test_no_retries_when_none_are_wanted(shop: Workshop) -> None:

@@ -36,6 +36,7 @@ class RunOptions:
     max_workers: int
     burst_interval: float
     retries: int
+    retry_delay: float
     once: bool
     priority_field: str | None
     max_queue: int
@@ -160,6 +161,13 @@ def _add_tasks(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="further attempts after an error that check_health calls unhealthy (default: 3)",
     )
+    group.add_argument(
+        "--retry-delay",
+        type=seconds,
+        default=0.0,
+        metavar="S",
+        help="the longest pause before the second attempt; doubled for each further one, and random below (default: 0)",
+    )
     group.add_argument("--once", action="store_true", help="never start an item a second time")
     with_fields = formats.titles_with_fields(", ")
     group.add_argument("--priority-field", metavar="NAME", help=f"field with high|normal|low or 0..2 ({with_fields})")
@@ -207,6 +215,7 @@ def checked(parsed: argparse.Namespace) -> RunOptions:
         max_workers=most,
         burst_interval=parsed.burst_interval,
         retries=parsed.retries,
+        retry_delay=parsed.retry_delay,
         once=parsed.once,
         priority_field=parsed.priority_field,
         max_queue=parsed.max_queue or QUEUE_PER_WORKER * most,

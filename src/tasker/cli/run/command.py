@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from tasker import Config, ConfigError, Context, TaskManager
+from tasker import Config, ConfigError, Context, RetryPolicy, TaskManager
 from tasker.cli import exit_codes
 
 from . import resume
@@ -83,6 +83,7 @@ def _config(options: RunOptions, job: Job) -> Config[Any]:
             max_worker_count=options.max_workers,
             burst_interval=options.burst_interval,
             max_retries=options.retries,
+            retry=_retry_policy(options.retry_delay),
             max_queue_size=options.max_queue,
             ready_timeout=options.ready_timeout,
             resource_pool_size=0,  # for run_task, which is not used here
@@ -90,6 +91,10 @@ def _config(options: RunOptions, job: Job) -> Config[Any]:
         )
     except ConfigError as error:
         raise exit_codes.UsageError(str(error)) from None
+
+
+def _retry_policy(delay: float) -> RetryPolicy | None:
+    return RetryPolicy(backoff=delay, max_backoff=max(delay, RetryPolicy().max_backoff)) if delay else None
 
 
 def _where(options: RunOptions, job: Job) -> dict[str, Any]:
