@@ -95,6 +95,44 @@ async def test_it_comes_when_the_next_task_of_a_loop_runs(amake: Any, late: tupl
 # -- the child's side -----------------------------------------------------------------------------------------------------
 
 
+def raise_what_interrupts(ctx: Context, thing: Any) -> None:
+    """Raise what the order to terminate raises, with nobody having ordered it."""
+    raise Terminated("of its own accord")
+
+
+def return_badly(thing: Any) -> None:
+    """The same as `on_return`."""
+    raise Terminated("of its own accord")
+
+
+def test_a_task_that_raises_what_interrupts(make: Any) -> None:
+    """It is the task's own error, and the child goes on."""
+    with make(resource_pool_size=1) as m:
+        pid = m.queue_task(work.pid)
+        for call in (m.queue_task, m.run_task):
+            with pytest.raises(Terminated, match="of its own accord"):
+                call(raise_what_interrupts)
+        assert m.queue_task(work.pid) == pid
+
+
+async def test_a_coroutine_that_raises_what_interrupts(amake: Any) -> None:
+    """The same there."""
+    async with amake() as m:
+        pid = await m.queue_task(work.apid)
+        future = m.submit(raise_what_interrupts)
+        await asyncio.wait([future])
+        assert isinstance(future.exception(), Terminated)
+        assert await m.queue_task(work.apid) == pid
+
+
+def test_a_resource_that_is_returned_so(make: Any) -> None:
+    """It is replaced, as after any other error of `on_return`."""
+    with make(on_return=return_badly) as m:
+        pid = m.queue_task(work.pid)
+        assert m.queue_task(work.pid) != pid
+        assert m.stats().user_errors >= 1
+
+
 @pytest.fixture
 def orders(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Orders, Wire, list[int]]]:
     """The orders of a child, the parent's end of the connection, and the signals for the main thread."""

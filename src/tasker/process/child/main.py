@@ -62,6 +62,8 @@ class Child:
         """Tasks that were read and have not begun, each with its epoch."""
         self._leaving = False
         self._interruptible = _NOT
+        self._struck: Terminated | None = None
+        """What was raised to interrupt the main thread. Any other ``Terminated`` is the user's own error."""
         self._copied = False
         """Whether this process is a fork of the child, made by a task."""
         self._sigterm = HeldSigterm()
@@ -111,7 +113,8 @@ class Child:
         # interrupts nothing.
         if self._interruptible == _BY_ANY or (self._interruptible and self._orders.interrupts()):
             self._interruptible = _NOT
-            raise Terminated
+            self._struck = Terminated()
+            raise self._struck
 
     def _after_fork(self) -> None:
         """In a process that a task has forked: that is none of the parent's, even if the task returns there as well."""
@@ -249,11 +252,11 @@ class Child:
                     leave_copy()
             if type(value) is CoroutineType:
                 raise refused(value)
-        except Terminated:
-            self._orders.current = None
-            return  # the parent finds a task that has begun and has no outcome
         except BaseException as error:
-            self._raised(context, error, started)
+            if error is self._struck:
+                self._orders.current = None  # the parent finds a task that has begun and has no outcome
+            else:
+                self._raised(context, error, started)
             return
         finished = monotonic()
         self._orders.current = None
@@ -304,9 +307,9 @@ class Child:
         if self._setup.on_return is not None:
             try:
                 self._user(self._resource.reset)
-            except Terminated:
-                pass  # the task has its outcome all the same, and this process leaves after it
             except BaseException as error:
+                if error is self._struck:
+                    return  # the task has its outcome all the same, and this process leaves after it
                 self._pause()
                 self._send((UNFIT, pack_error(error)))
         self._measure()
