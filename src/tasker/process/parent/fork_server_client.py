@@ -94,6 +94,16 @@ class ForkServerClient:
         """The process id of the fork server."""
         return self._process.pid
 
+    @property
+    def stopped(self) -> bool:
+        """Whether the fork server was stopped (SIGSTOP), and so reports nothing."""
+        if not hasattr(os, "waitid"):
+            return False
+        try:
+            return os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WNOHANG | os.WNOWAIT) is not None
+        except ChildProcessError:  # it is gone
+            return False
+
     def start(self, spawned: SpawnedChild, fds: list[int], spawn: bool, grace: float) -> None:
         """Asks for a child, and waits until it is started.
 
@@ -174,7 +184,7 @@ class ForkServerClient:
             unanswered = any(not spawned.pid for spawned in self._children.values())
         self._socket.shutdown(socket.SHUT_RDWR)
         try:
-            self._process.wait(0 if unanswered else _PATIENCE)
+            self._process.wait(0 if unanswered or self.stopped else _PATIENCE)
         except subprocess.TimeoutExpired:  # an import that does not end, or it was stopped
             self._process.kill()
             self._process.wait()

@@ -24,6 +24,7 @@ from tasker.remote.events import SessionEvent
 from tasker.remote.session import ArgsOf, InFlightTask, Refused, Session
 
 from .connection import Connection
+from .exiting import is_exiting
 from .fork_server_client import FORK_SERVER_LOST, ForkServerClient, SpawnedChild
 from .loop_watch import LoopWatch
 
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 _EXIT_PATIENCE = 5.0
 """Seconds that a child has to exit."""
+_LOOK = 0.1
+"""Seconds between two looks at a child that does not exit."""
 
 
 class ProcessSession(Session):
@@ -43,6 +46,7 @@ class ProcessSession(Session):
         self._encoder = TaskEncoder(args_of)
         self._connection = Connection()
         self._wire = self._connection.wire
+        self._client: ForkServerClient | None = None
         self._spawned: SpawnedChild | None = None
         self._killed = False
         self._epoch = 0
@@ -51,6 +55,7 @@ class ProcessSession(Session):
 
     def start(self, client: ForkServerClient, spawn: bool, setup: Setup, make_pipes: Callable[[], list[int]]) -> None:
         """Starts the child and sends it its setup. ``make_pipes`` returns the pipes for its output."""
+        self._client = client
         hello = Frame(pack_named(setup, "on_create, on_destroy or resource of the Config"))
         try:
             with ExitStack() as theirs:
@@ -264,11 +269,29 @@ class ProcessSession(Session):
     def death(self) -> WorkerLost:
         """See ``Session``."""
         spawned = self._spawned
-        if spawned is None or not spawned.ended.wait(_EXIT_PATIENCE):
+        if spawned is None or not self._exited(spawned):
             return WorkerLost(f"the process of worker {self.name} closed its end of the connection")
         status = spawned.status
         text = f"the process of worker {self.name} (pid {spawned.pid}) died: {ending(status)}"
         return WorkerLost(text, spawned.pid or None, None if status == FORK_SERVER_LOST else status)
+
+    def _patience(self) -> float:
+        """Returns for how many seconds to wait until the end of the child is reported."""
+        # A fork server that was stopped reports nothing.
+        return _LOOK if self._client is not None and self._client.stopped else _EXIT_PATIENCE
+
+    def _exited(self, spawned: SpawnedChild) -> bool:
+        """Waits for the end of a child that has closed its end of the connection. If it is not about to exit, another
+        program has taken its place, or the task has closed its descriptors: then it is killed, and this returns False."""
+        alive, left = 0, self._patience()
+        while not spawned.ended.wait(min(_LOOK, left)):
+            alive = 0 if is_exiting(spawned.pid) else alive + 1
+            left -= _LOOK
+            if alive > 1:
+                self.kill()
+            if alive > 1 or left <= 0:
+                return False
+        return True
 
     def close(self) -> None:
         """See ``Session``."""
@@ -278,9 +301,9 @@ class ProcessSession(Session):
         if spawned is not None and spawned.pid:
             # Its last message was read, so it has nothing left to do but to exit. This ends one that waits for more.
             self._connection.close_control()
-            if not spawned.ended.wait(_EXIT_PATIENCE):
+            if not spawned.ended.wait(self._patience()):
                 self.kill()
-                spawned.ended.wait(_EXIT_PATIENCE)  # longer only where the fork server was stopped
+                spawned.ended.wait(self._patience())
         self._connection.close()
 
 
