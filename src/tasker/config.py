@@ -122,7 +122,8 @@ class Config(Generic[R]):
     """How many times a task is started again after an error that is blamed on the resource, or that ``retry`` names. 0:
     never."""
     retry: RetryPolicy | None = None
-    """After which pauses a task is tried again, and after which errors of its own. None: at once, and after none."""
+    """How often, after which pauses and after which errors of its own a task is tried again. None: ``max_retries`` times, at
+    once, and after none."""
     quarantine_after: int | None = None
     """How many resources a task may leave unhealthy, one after the other, or how many processes it may end, before it is
     quarantined: it ends with ``PoisonTask`` and is not tried again. At least 1; matters if it is at most ``max_retries`` + 1. A

@@ -26,7 +26,7 @@ class TaskOptions(TypedDict, total=False):
     priority: Priority
     """Started before all tasks of lower priority; in the order of submission inside one. Default: ``NORMAL``."""
     once: bool
-    """Never started a second time, even if the resource was at fault. Default: False."""
+    """Never started a second time, even if the resource was at fault, unless it raises ``Snooze``. Default: False."""
     retry: RetryPolicy | None
     """When it is tried again. Default: None, as ``Config.retry`` says."""
 

@@ -83,7 +83,8 @@ class Submitting(Generic[R]):
 
         ``priority``: the task is started before all queued tasks of lower priority, and after those of the same
         priority that were submitted before it.
-        ``once``: the task is never started a second time, even if the resource was to blame for its error.
+        ``once``: the task is never started a second time, even if the resource was to blame for its error; unless it gives
+        itself back by ``Snooze``.
         ``retry``: when the task is tried again, in place of ``Config.retry``.
         ``callback(result, error)``: called exactly once, in the event loop, with the result and None or with None and
         the error; awaited if it is asynchronous. An error that it raises is logged and counted.

@@ -100,3 +100,22 @@ def test_a_refresh_is_explained() -> None:
         outdated=3,
     )
     assert str(explained).splitlines()[1] == "refresh 2 is under way: 3 workers have yet to be replaced"
+
+
+def test_a_budget_that_is_used_up_is_explained() -> None:
+    """It says how many retries were not made, if any."""
+    explained = ScalingExplanation(
+        at=12.5,
+        target=4,
+        ready=4,
+        starting=0,
+        worker_count=2,
+        max_worker_count=8,
+        latest=None,
+        snapshot=None,
+        decisions=(),
+    )
+    assert "budget" not in str(explained)
+    for retries, said in ((1, "1 retry was not made"), (7, "7 retries were not made")):
+        text = str(dataclasses.replace(explained, refused_retries=retries)).splitlines()
+        assert text[1] == f"{said}, because the retry budget was used up"

@@ -287,3 +287,12 @@ def test_a_snooze_that_is_not_granted() -> None:
     assert rig.do(snoozed("t")) == [act.FailTask("t", own=True, late=True)]
     rig.do(ev.KillRequested("enough"))
     assert rig.do(snoozed("t")) == [act.DropTask("t")]
+
+
+def test_a_snooze_after_the_end() -> None:
+    """An abandoned worker's task: no one is left to wake it."""
+    rig = Rig(1, 1).serving()
+    rig.do(ev.KillRequested("enough", 1.0))
+    assert rig.do(ev.Wakeup(), after=2.0)
+    assert rig.view.phase is Phase.STOPPED
+    assert rig.do(snoozed("t")) == [act.DropTask("t")]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -46,6 +48,32 @@ def test_tokens_come_back_up_to_the_capacity() -> None:
     budget.give(1)
     budget.give(10**12)
     assert budget.available == 10
+
+
+class Interrupted(deque[None]):
+    """In the middle of taking tokens, another one does."""
+
+    def __init__(self, tokens: int, other: Callable[[], object]) -> None:
+        super().__init__([None] * tokens, maxlen=tokens)
+        self.other: Callable[[], object] | None = other
+
+    def pop(self) -> None:  # type: ignore[override]
+        """Take one; before the second, let the other one take."""
+        super().pop()
+        other, self.other = self.other, None
+        if other is not None:
+            other()
+
+
+@pytest.mark.parametrize(("tokens", "lent", "left"), [(10, 2, 0), (9, 1, 4), (5, 1, 0)])
+def test_two_at_the_same_moment(tokens: int, lent: int, left: int) -> None:
+    """Neither gets tokens that are not there, and none is lost or lent twice."""
+    budget = RetryBudget(tokens, timeout_cost=1)
+    loans: list[Loan | None] = []
+    budget._tokens = Interrupted(tokens, lambda: loans.append(budget.borrow(timed_out=False)))
+    loans.append(budget.borrow(timed_out=False))
+    assert len(loans) - loans.count(None) == lent
+    assert budget.available == left
 
 
 @pytest.mark.parametrize(
