@@ -59,6 +59,7 @@ class ConfigOptions(TypedDict, total=False):
     rate_window: float
     target_wait: float
     scaling: ScalingPolicy | None
+    idle_timeout: float | None
     max_memory: float | None
     sync_in_thread: bool
     slow_callback: float
@@ -185,6 +186,9 @@ class Config(Generic[R]):
     more tasks would wait longer."""
     scaling: ScalingPolicy | None = None
     """Decides the number of workers. None: ``RatePolicy()``."""
+    idle_timeout: float | None = None
+    """The seconds after which a burst worker that was not used ends, even if the policy would keep it for longer. None: the
+    policy alone decides."""
     max_memory: float | None = None
     """The share of the memory, more than 0 and at most 1, above which no burst worker is added: of the container's limit or
     of the machine's memory, whichever is fuller. Known on Linux; elsewhere there is no limit. None: no limit."""

@@ -58,6 +58,7 @@ DEFAULTS = {
     "target_wait": 0.1,
     "scaling": None,
     "max_memory": None,
+    "idle_timeout": None,
     "sync_in_thread": True,
     "slow_callback": 0.1,
     "backend": None,
@@ -129,7 +130,7 @@ BAD: dict[str, tuple[list[Any], str]] = {
     "rate_window": ([None, 0, 0.0, *NOT_DURATIONS], "a finite number of seconds, more than 0"),
     "creation_backoff": ([None, 0, *NOT_DURATIONS], "a finite number of seconds, more than 0"),
     **dict.fromkeys(
-        ("ready_timeout", "create_timeout", "destroy_timeout", "max_resource_lifetime", "stuck_after"),
+        ("ready_timeout", "create_timeout", "destroy_timeout", "max_resource_lifetime", "idle_timeout", "stuck_after"),
         ([0, 0.0, *NOT_DURATIONS], "a finite number of seconds, more than 0 (or None)"),
     ),
     "creation_timeout": ([0, 0.0, *NOT_DURATIONS], "a finite number of seconds, more than 0"),

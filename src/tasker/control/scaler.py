@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from . import actions as act
 from .demand import CreationClock, Demand
 from .events import Load
+from .idleness import Idleness
 from .journal import Cause, Journal, ScalingDecision
 from .scaling import Decision, ScalingPolicy, Snapshot
 from .trials import Trials
+from .wording import duration
 
 _COUNTS = (0.15, 20)
 """Seconds and completions without which a window says nothing about the time that a task takes."""
@@ -39,6 +41,7 @@ class Scaler:
         target_wait: float,
         now: float,
         max_memory: float | None = None,
+        idle_timeout: float | None = None,
     ) -> None:
         self.base: int = base
         self.most: int = most
@@ -53,6 +56,7 @@ class Scaler:
         self._max_memory = max_memory
         self._demand = Demand(now)
         self._trials = Trials(now)
+        self._idleness = Idleness(idle_timeout)
         self._before = 0
         """The target before the last trial of fewer workers."""
 
@@ -89,6 +93,7 @@ class Scaler:
         creation_time = self.clock.seconds(now)
         # Measured at every tick, whether or not anything is decided: gaps would look like a load that stopped.
         self._demand.sample(now, load)
+        self._idleness.sample(now, load)
         # Whatever starts or is about to end changes the throughput that a trial compares, and a pool that is not
         # complete is no pool to take workers from.
         settled = tries and not pool.starting and not pool.retiring
@@ -115,9 +120,24 @@ class Scaler:
             self._demand.needed(now, self._before, creation_time or 0.0)
             why = f"fewer workers complete less, so all are back; {self.latest.why}"
             return self._aim(*self._afforded(self._within(self._before), why, load), now)
+        target, why = self._used(target, 0 if decision.need is None else need, self.latest.why, now)
+        self.latest = Decision(target, why, need)
         if trials.probing and not probed:
             self._before = before
-        return self._aim(*self._afforded(target, self.latest.why, load), now)
+        return self._aim(*self._afforded(target, why, load), now)
+
+    def _used(self, target: int, need: int, why: str, now: float) -> tuple[int, str]:
+        """Returns the target without the burst workers that have been idle for too long, and why."""
+        used = self._idleness.most(now)
+        if used is None:
+            return target, why
+        # What the load needs is computed from more than these moments. Without any task, it is that of a load that has ended.
+        most = max(self.base, used, need if used else 0)
+        if target <= most:
+            return target, why
+        assert self._idleness.timeout is not None
+        idle = f"more than {most} were not used for {duration(self._idleness.timeout)}, the idle_timeout"
+        return most, f"{idle}; {why}"
 
     def _afforded(self, target: int, why: str, load: Load) -> tuple[int, Cause, str]:
         """Returns the target, no more than the present one if too much memory is in use, and why."""
@@ -165,6 +185,8 @@ class Scaler:
 
     def _change(self, target: int, cause: Cause, why: str, now: float) -> None:
         before, self.target = self.target, target
+        if target > before:
+            self._idleness.note(now, target)
         if target != before:
             snapshot = self.snapshot if cause == "policy" else None
             self.journal.add(ScalingDecision(now, cause, before, target, why, snapshot))

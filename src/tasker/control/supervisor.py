@@ -42,7 +42,7 @@ class Supervisor:
         self._plan = plan
         policy = plan.policy if plan.scales else None
         base, most = plan.worker_count, plan.max_worker_count
-        self._scaler = Scaler(base, most, policy, plan.target_wait, now, plan.max_memory)
+        self._scaler = Scaler(base, most, policy, plan.target_wait, now, plan.max_memory, plan.idle_timeout)
         self._gate = CreationGate(plan.creation_backoff, rng)
         self._workforce = Workforce(plan, self._scaler, self._gate, now)
         self._pool = PoolState(self._gate, exists=plan.has_pool)

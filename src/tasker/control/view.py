@@ -37,6 +37,7 @@ class Plan:
     interrupts: bool = False
     """Whether tasks that run can be interrupted by force, and their resources destroyed all the same."""
     max_memory: float | None = None
+    idle_timeout: float | None = None
     retry: RetryPolicy | None = None
     quarantine_after: int | None = None
 

@@ -36,6 +36,7 @@ def plan_of(config: Config[Any]) -> Plan:
         has_pool=config.pool_size > 0,
         interrupts=config.backend is not None,
         max_memory=config.max_memory,
+        idle_timeout=config.idle_timeout,
         retry=config.retry,
         quarantine_after=config.quarantine_after,
     )
