@@ -76,7 +76,8 @@ class Config(Generic[R]):
 
     _: KW_ONLY
     worker_count: int
-    """The number of base workers, which are always kept alive. At least 1."""
+    """The number of base workers, which are always kept alive. 0: none is kept while there is nothing to do; a task has the
+    first one started, which ends when it was idle for ``idle_timeout`` (None: for as long as the policy holds it)."""
     on_create: (
         Callable[[], R]
         | Callable[[], Awaitable[R]]
@@ -116,7 +117,7 @@ class Config(Generic[R]):
     neither a bool nor a ``Health``, that is logged as an error, and the resource is not blamed."""
     max_worker_count: int | None = None
     """The maximum number of workers: base and burst workers, including those that start or end. At least
-    ``worker_count``. None: twice ``worker_count``."""
+    ``worker_count``, and at least 1. None: twice ``worker_count``, or 1 if that is 0."""
     burst_interval: float = 0.1
     """The seconds between two scaling decisions. 0: no scaling."""
     max_retries: int = 3

@@ -22,15 +22,16 @@ def check(config: _Config) -> None:
     _check_resource(config)
     _check_types(config)
     _rename(config, "creation_timeout", "ready_timeout")
-    _integer(config, "worker_count", 1)
+    _integer(config, "worker_count", 0)
     # Only now that ``worker_count`` is known to be valid, because the defaults depend on it. The dataclass is
     # frozen.
     takes = _check_worker_parameter(config)
-    defaults = {"max_worker_count": 2 * config.worker_count, "resource_pool_size": 0 if takes else config.worker_count}
+    most = max(1, 2 * config.worker_count)
+    defaults = {"max_worker_count": most, "resource_pool_size": 0 if takes else config.worker_count}
     for field, default in defaults.items():
         if getattr(config, field) is None:
             object.__setattr__(config, field, default)
-    _integer(config, "max_worker_count", config.worker_count, " (worker_count)")
+    _integer(config, "max_worker_count", max(1, config.worker_count), " (worker_count)" if config.worker_count else "")
     _integer(config, "max_stuck_workers", 0, optional=True)
     _integer(config, "max_retries", 0)
     _integer(config, "quarantine_after", 1, optional=True)
@@ -44,6 +45,10 @@ def check(config: _Config) -> None:
     _check_share(config, "max_memory")
     _check_intensity(config)
     _duration(config, "burst_interval", zero=True)
+    if not config.worker_count and not config.burst_interval:
+        raise _wrong(
+            "worker_count", config.worker_count, "at least 1 where burst_interval is 0, which keeps their number"
+        )
     _duration(config, "cancel_grace", zero=True)
     _duration(config, "rate_window")
     _duration(config, "target_wait")

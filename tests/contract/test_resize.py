@@ -22,7 +22,7 @@ async def test_several_resizes_in_a_row_all_count(engine: Any) -> None:
 async def test_a_refused_resize_changes_nothing(engine: Any) -> None:
     """After a ConfigError the bounds are as before."""
     async with engine.manager(worker_count=2, max_worker_count=4) as m:
-        for bad in ({"worker_count": 5}, {"max_worker_count": 1}, {"worker_count": 0}, {"worker_count": True}):
+        for bad in ({"worker_count": 5}, {"max_worker_count": 1}, {"worker_count": -1}, {"worker_count": True}):
             with pytest.raises(ValueError, match="worker_count"):
                 m.resize(**bad)
         m.resize(worker_count=3)

@@ -344,6 +344,8 @@ class Model:
         self.tasks.append(task)
         self.levels[level].append(task)
         self.tokens.append(None)
+        if not self.supervisor.view().target:
+            self.report(ev.TaskWaits())
 
     def take(self, worker: Worker) -> None:
         """An idle worker takes a token."""

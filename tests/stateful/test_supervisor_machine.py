@@ -40,10 +40,11 @@ class SupervisorMachine(RuleBasedStateMachine):
     ending: str
 
     @initialize(
-        base=st.integers(1, 4),
+        base=st.integers(0, 4),
         burst=st.integers(0, 4),
         max_retries=st.integers(0, 3),
         scales=st.booleans(),
+        idle_timeout=st.sampled_from([None, 0.3, 30.0]),
         ready_timeout=st.sampled_from([None, None, 0.5, 5.0]),
         create_timeout=st.sampled_from([None, 0.5, 5.0]),
         destroy_timeout=st.sampled_from([None, 0.5, 5.0]),
@@ -69,6 +70,7 @@ class SupervisorMachine(RuleBasedStateMachine):
         burst: int,
         max_retries: int,
         scales: bool,
+        idle_timeout: float | None,
         ready_timeout: float | None,
         create_timeout: float | None,
         destroy_timeout: float | None,
@@ -83,9 +85,10 @@ class SupervisorMachine(RuleBasedStateMachine):
         """An engine starts."""
         plan = Plan(
             base,
-            base + burst,
+            max(1, base + burst),
             max_retries=max_retries,
-            scales=scales,
+            scales=scales or not base,
+            idle_timeout=idle_timeout,
             ready_timeout=ready_timeout,
             create_timeout=create_timeout,
             destroy_timeout=destroy_timeout,
@@ -366,12 +369,14 @@ class SupervisorMachine(RuleBasedStateMachine):
         self.model.report(ev.AllBlocked(states.count(BUSY)))
 
     @precondition(lambda self: not self.model.closed)
-    @rule(base=st.integers(1, 5), burst=st.integers(0, 4))
+    @rule(base=st.integers(0, 5), burst=st.integers(0, 4))
     def resize(self, base: int, burst: int) -> None:
         """The user changes the bounds."""
         self.model.deliver()
-        self.model.base, self.model.most = base, base + burst
-        self.model.report(ev.Resized(base, base + burst))
+        base = base or int(not self.model.plan.scales)
+        most = max(1, base + burst)
+        self.model.base, self.model.most = base, most
+        self.model.report(ev.Resized(base, most))
 
     @rule(seconds=st.sampled_from([None, 0.0, 0.5, 30.0]), usually=st.integers(0, 5))
     def stop(self, seconds: float | None, usually: int) -> None:

@@ -333,7 +333,7 @@ def wrong_arguments(make: Factory) -> Any:
         lambda: manager.map(value_of, [], look_ahead=0),
         lambda: manager.stop(-1),
         lambda: manager.kill("1"),
-        lambda: manager.resize(worker_count=0),
+        lambda: manager.resize(worker_count=-1),
         lambda: make(None),
         lambda: make(config_of(resources, on_create=coroutine_function)),
         lambda: manager.queue_task(coroutine_function),

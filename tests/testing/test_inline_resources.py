@@ -522,3 +522,13 @@ def test_the_history_of_a_task() -> None:
         assert (first.wait, first.run, first.verdict) == (1.0, 3.0, "try again")
         assert 0.0 <= second.wait <= 8.0
         assert (third.run, third.verdict) == (3.0, "succeeded")
+
+
+def test_without_a_base() -> None:
+    """The first task has a worker started, as in a TaskManager; nothing is made before."""
+    resources = ScriptedResources()
+    with InlineTaskManager(config_of(resources, worker_count=0)) as manager:
+        assert manager.stats().starting_workers == 0
+        future = manager.submit(number_of)
+        assert manager.queue_task(number_of) == 1
+        assert future.result() == 1

@@ -116,7 +116,7 @@ COLLECTOR = (
     "metrics",
 )
 BAD: dict[str, tuple[list[Any], str]] = {
-    "worker_count": ([0, -1, None, *NOT_INTEGERS], "a positive integer"),
+    "worker_count": ([-1, None, *NOT_INTEGERS], "an integer of at least 0"),
     "max_worker_count": ([2, 0, -1, *NOT_INTEGERS], "an integer of at least 3 (worker_count)"),
     "max_retries": ([-1, None, *NOT_INTEGERS], "an integer of at least 0"),
     "resource_pool_size": ([-1, *NOT_INTEGERS], "an integer of at least 0"),
@@ -229,6 +229,16 @@ def test_defaults_follow_worker_count() -> None:
     """max_worker_count is twice, resource_pool_size once the number of workers."""
     made = config(worker_count=5)
     assert (made.max_worker_count, made.resource_pool_size) == (10, 5)
+    none_kept = config(worker_count=0)
+    assert (none_kept.max_worker_count, none_kept.resource_pool_size) == (1, 0)
+
+
+def test_without_a_base_the_number_has_to_change() -> None:
+    """A manager without scaling would never have a worker; nor would one whose maximum is 0."""
+    with pytest.raises(ConfigError, match=r"Config\.worker_count must be at least 1 where burst_interval is 0"):
+        config(worker_count=0, burst_interval=0)
+    with pytest.raises(ConfigError, match=r"Config\.max_worker_count must be a positive integer, got 0"):
+        config(worker_count=0, max_worker_count=0)
 
 
 def test_on_create_is_required() -> None:

@@ -45,7 +45,7 @@ class AsyncFutureOwner(EngineCore[AsyncWorker], abc.ABC):
         if config.max_queue_size is not None:
             self.queue_slots = AsyncQueueSlots(self, config.max_queue_size)
         self.callbacks: Callbacks = Callbacks(self)
-        self.must_admit: bool = self.must_admit or config.when_unavailable == "fail"
+        self.must_admit: bool = self.must_admit or config.when_unavailable == "fail" or not config.worker_count
         self._fails_soon = False
         self._background_tasks: set[asyncio.Task[None]] = set()
 
@@ -96,6 +96,8 @@ class AsyncFutureOwner(EngineCore[AsyncWorker], abc.ABC):
         if self.queue_slots is not None and not has_slot:
             self.queue_slots.take()
         self.hooks.arrival()
+        if not self.view.target:
+            self.report(ev.TaskWaits())  # the worker begins in a later turn of the loop, when the task is in the queue
         if self.view.in_vain is not None and not self._fails_soon:
             # Not now: the task is not in the queue yet.
             self._fails_soon = True
@@ -104,6 +106,10 @@ class AsyncFutureOwner(EngineCore[AsyncWorker], abc.ABC):
     def _fail_in_vain(self) -> None:
         self._fails_soon = False
         self.report(ev.Wakeup())
+
+    def keep_workers(self, count: int) -> None:
+        """See ``EngineCore``."""
+        self.must_admit = self.must_admit or not count
 
     async def acquire_slot(self, timeout: float | None) -> bool:
         """Waits for a slot of the queue. Returns False if the queue is not bounded. Raises ``QueueFull`` if there is

@@ -223,6 +223,11 @@ class PoolClosed:
 
 
 @dataclass(frozen=True, slots=True)
+class TaskWaits:
+    """A task was queued while no worker is wanted."""
+
+
+@dataclass(frozen=True, slots=True)
 class Tick:
     """A scaling decision is due."""
 
@@ -303,6 +308,7 @@ Event = (
     | PoolRenewed
     | PoolCurrent
     | PoolClosed
+    | TaskWaits
     | Tick
     | Wakeup
     | Resized

@@ -10,7 +10,7 @@ from .wording import duration
 
 REMEMBERED = 32
 
-Cause = Literal["start", "policy", "blocked", "resize", "stop", "kill"]
+Cause = Literal["start", "policy", "task", "blocked", "resize", "stop", "kill"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class ScalingDecision:
     at: float
     """When, in ``time.monotonic`` seconds."""
     cause: Cause
-    """What changed it: the policy, a resize, a pool whose workers all wait for other tasks, or the start or end of the
+    """What changed it: the policy, the first task where no worker is kept, a resize, a pool whose workers all wait for other tasks, or the start or end of the
     manager."""
     before: int
     target: int
@@ -81,6 +81,7 @@ class ScalingExplanation:
         return "\n".join(
             [
                 f"{self.target} workers wanted ({bounds} allowed): {self.ready} ready{cooling}, {self.starting} starting",
+                *self._nothing_kept(),
                 *self._failures(),
                 *self._refresh(),
                 *self._refused(),
@@ -90,6 +91,11 @@ class ScalingExplanation:
                 *(f"{duration(self.at - one.at)} ago: {one}" for one in reversed(self.decisions)),
             ]
         )
+
+    def _nothing_kept(self) -> list[str]:
+        if self.worker_count or self.target:
+            return []
+        return ["no worker is kept while there is nothing to do (worker_count=0): the next task has one started"]
 
     def _refresh(self) -> list[str]:
         if not self.outdated:

@@ -16,6 +16,7 @@ from .wording import duration
 
 _COUNTS = (0.15, 20)
 """Seconds and completions without which a window says nothing about the time that a task takes."""
+_WAITS = "a task waits, and no worker is kept"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +47,14 @@ class Scaler:
         self.base: int = base
         self.most: int = most
         self.target: int = 0
-        """0 before the start and after the end."""
+        self.active: bool = False
+        """Whether workers are wanted: not before the start and after the end."""
         self.clock: CreationClock = CreationClock()
         self.journal: Journal = Journal()
         self.latest: Decision | None = None
         self.snapshot: Snapshot | None = None
+        self._used_lately = False
+        """Whether there are tasks, or were within the ``idle_timeout``: then one worker is the least, also without a base."""
         self._policy = policy
         self._wait = target_wait
         self._max_memory = max_memory
@@ -72,6 +76,7 @@ class Scaler:
 
     def start(self, now: float) -> None:
         """Sets the target to the base."""
+        self.active = True
         self._change(self.base, "start", f"{self.base} base workers", now)
 
     def end_trial(self, now: float) -> list[act.Action]:
@@ -84,6 +89,7 @@ class Scaler:
 
     def end(self, cause: Cause, why: str, now: float) -> None:
         """Sets the target to 0."""
+        self.active = False
         self._change(0, cause, why, now)
 
     def tick(
@@ -94,6 +100,7 @@ class Scaler:
         # Measured at every tick, whether or not anything is decided: gaps would look like a load that stopped.
         self._demand.sample(now, load)
         self._idleness.sample(now, load)
+        self._used_lately = load.queued + load.running > 0 or bool(self._idleness.most(now))
         # Whatever starts or is about to end changes the throughput that a trial compares, and a pool that is not
         # complete is no pool to take workers from.
         settled = tries and not pool.starting and not pool.retiring
@@ -101,7 +108,7 @@ class Scaler:
         counts = usual.seconds >= _COUNTS[0] and usual.completion_rate * usual.seconds >= _COUNTS[1]
         service = usual.service_time if counts else None
         probed = trials.probing
-        trials.sample(now, load, pool.ready, self.base, creation_time or 0.0, settled=settled, service=service)
+        trials.sample(now, load, pool.ready, max(1, self.base), creation_time or 0.0, settled=settled, service=service)
         if self._policy is None or not decides:
             return []
         before = self.target
@@ -113,7 +120,8 @@ class Scaler:
             need = target if decision.need is None else self._within(operator.index(decision.need))
             self.latest = Decision(target, str(decision.why), need)
         except BaseException as error:  # a user's policy, even its SystemExit; the number of workers stays
-            return [act.Log("error", "the scaling policy failed: %s: %s", (type(error).__name__, error))]
+            failed = act.Log("error", "the scaling policy failed: %s: %s", (type(error).__name__, error))
+            return [failed, *self._aim(self._within(self.target), "task", _WAITS, now)]
         self._demand.needed(now, need, creation_time or 0.0)
         if self._restores(target, probed=probed):
             # Needed, so that they are held until the arrivals have followed: some clients wait for their answers.
@@ -132,7 +140,7 @@ class Scaler:
         if used is None:
             return target, why
         # What the load needs is computed from more than these moments. Without any task, it is that of a load that has ended.
-        most = max(self.base, used, need if used else 0)
+        most = max(self.least, used, need if used else 0)
         if target <= most:
             return target, why
         assert self._idleness.timeout is not None
@@ -143,7 +151,8 @@ class Scaler:
         """Returns the target, no more than the present one if too much memory is in use, and why."""
         memory, most = load.memory, self._max_memory
         if target > self.target and memory is not None and most is not None and memory > most:
-            target, why = self.target, f"{memory:.0%} of the memory is in use, more than max_memory; {why}"
+            target = self._within(self.target)
+            why = f"{memory:.0%} of the memory is in use, more than max_memory; {why}"
             assert self.latest is not None
             self.latest = Decision(target, why, self.latest.need)
         return target, "policy", why
@@ -164,16 +173,28 @@ class Scaler:
         self._demand.needed(now, target)
         return self._aim(target, "blocked", f"all {living} workers run tasks that wait for other tasks", now)
 
+    def first(self, now: float) -> list[act.Action]:
+        """A task waits. Wants a worker, if none is wanted."""
+        if self.target or not self.active:
+            return []
+        self._used_lately = True
+        return self._aim(self._within(0), "task", _WAITS, now)
+
+    @property
+    def least(self) -> int:
+        """The smallest number of workers that the target may be now."""
+        return self.base or int(self._used_lately)
+
     def resize(self, base: int, most: int, now: float) -> list[act.Action]:
         """Sets new bounds, and moves the target between them."""
         self.base, self.most = base, most
-        if not self.target:
-            return []  # not started yet, or ended: the new base must not start a worker
+        if not self.active:
+            return []  # the new base must not start a worker
         target = self._within(self.base if self._policy is None else self.target)
         return self._aim(target, "resize", f"resized to {base} base workers and at most {most}", now)
 
     def _within(self, target: int) -> int:
-        return max(self.base, min(target, self.most))
+        return max(self.least, min(target, self.most))
 
     def _aim(self, target: int, cause: Cause, why: str, now: float) -> list[act.Action]:
         """Changes the target and logs it, unless it is the present one."""

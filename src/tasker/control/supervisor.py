@@ -68,6 +68,7 @@ class Supervisor:
             ev.WorkerDied: self._worker_lost,
             ev.AllBlocked: self._all_blocked,
             **self._pool.handlers,
+            ev.TaskWaits: self._task_waits,
             ev.Tick: self._tick,
             ev.Wakeup: self._nothing,
             ev.Resized: self._resized,
@@ -87,7 +88,8 @@ class Supervisor:
         # reached when none is left.
         actions = self._handlers[type(event)](event, now)
         actions += self._expire(now)
-        actions += self._reattempts.due(now, self.phase)
+        if due := self._reattempts.due(now, self.phase):
+            actions += due + self._scaler.first(now)
         actions += self._reconcile(now)
         if self.phase is Phase.DRAINING and self._workforce.wedged:
             actions += self._give_up_queued()
@@ -143,6 +145,7 @@ class Supervisor:
             failing_creations=gate.failures,
             creation_error=gate.error,
             target=scaler.target,
+            active=scaler.active,
             latest=scaler.latest,
             snapshot=scaler.snapshot,
             decisions=scaler.journal.entries,
@@ -264,6 +267,8 @@ class Supervisor:
         gate, table = self._gate, self.table
         if not self._plan.fails_fast or gate.closed or not self._serving or table.count(_READY):
             return None
+        if not self._scaler.target:  # nothing is tried until a task comes
+            return None
         # Those that began before the first failure may still succeed. The probe alone is waited for by nobody.
         if gate.state is BreakerState.OPEN and table.count(_STARTING):
             return None
@@ -285,6 +290,9 @@ class Supervisor:
             load = replace(load, queued=max(0, load.queued - delayed))
         running = self.phase is Phase.RUNNING
         return self._scaler.tick(load, self._workforce.counts, now, decides=self._serving, tries=running)
+
+    def _task_waits(self, event: ev.TaskWaits, now: float) -> list[act.Action]:
+        return self._scaler.first(now) if self._serving else []
 
     def _all_blocked(self, event: ev.AllBlocked, now: float) -> list[act.Action]:
         living = self._workforce.staying - self.table.count(WorkerState.PARKED)

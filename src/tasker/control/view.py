@@ -75,7 +75,9 @@ class View:
     failing_creations: int
     creation_error: str | None
     target: int
-    """How many workers there should be; 0 before the start and after the end."""
+    """How many workers there should be."""
+    active: bool
+    """Whether workers are wanted at all: not before the start and after the end."""
     latest: Decision | None
     """What the policy said at the last tick."""
     snapshot: Snapshot | None

@@ -234,14 +234,20 @@ class EngineCore(abc.ABC, Generic[W]):
         """See ``TaskManager.resize``."""
         base = self.bounds[0] if worker_count is None else worker_count
         most = self.bounds[1] if max_worker_count is None else max_worker_count
-        for field, value, least in (("worker_count", base, 1), ("max_worker_count", most, base)):
+        kept = 0 if self.config.burst_interval else 1
+        for field, value, least in (("worker_count", base, kept), ("max_worker_count", most, base or 1)):
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
                 raise ConfigError(f"{field} must be an integer of at least {least}, got {value!r}")
         values = self.config.per_worker
         if values is not None and most > len(values):
             raise ConfigError(f"max_worker_count must be at most {len(values)}, the values of per_worker, got {most!r}")
         self.bounds = (base, most)
+        self.keep_workers(base)
         self.report(ev.Resized(base, most))
+
+    @abc.abstractmethod
+    def keep_workers(self, count: int) -> None:
+        """So many workers are always kept. Where it is none, ``submit`` has to report ``TaskWaits``."""
 
     def refresh(self, notify: Callable[[bool], object]) -> None:
         """See ``TaskManager.refresh``. ``notify``: see ``Refreshes.add``. Raises ``ShutdownError``."""

@@ -68,6 +68,9 @@ class InlineDriver(FutureOwner, abc.ABC):
         """See ``EngineCore``. It is handled when a call is about to return."""
         self._inbox.append(event)
 
+    def keep_workers(self, count: int) -> None:
+        """See ``EngineCore``. ``submit`` looks each time."""
+
     @property
     def ended(self) -> bool:
         """See ``EngineCore``."""

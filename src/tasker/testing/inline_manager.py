@@ -10,7 +10,7 @@ from typing import Any, TypeVar, TypeVarTuple
 
 from tasker.config import Config
 from tasker.context import Context
-from tasker.control.events import Wakeup
+from tasker.control.events import TaskWaits, Wakeup
 from tasker.control.retries import RetryPolicy
 from tasker.core.checks import check_rare
 from tasker.core.signals import Received
@@ -159,6 +159,8 @@ class InlineTaskManager(TaskManager[R]):
             future._append(OutcomeCallback(callback))
         level.append(future)
         engine.queue.tokens.put(None)
+        if not engine.view.target:
+            engine.report(TaskWaits())
         if engine.view.in_vain is not None:
             engine.report(Wakeup())
         return future

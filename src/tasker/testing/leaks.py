@@ -84,7 +84,7 @@ def _faults_of(engine: Any) -> Iterator[str]:
     view = engine.view
     name = f"{_FACES.get(type(engine).__name__, type(engine).__name__)} {engine.config.name!r}"
     if view.phase is not Phase.STOPPED:
-        if view.phase is not Phase.RUNNING or view.target:  # else it has never started
+        if view.phase is not Phase.RUNNING or view.active:  # else it has never started
             text = f"has not ended, {view.phase.value}: {engine.refusal}" if engine.closed else "was not stopped"
             yield f"{name} {text}; {_numbers(engine)}"
         return

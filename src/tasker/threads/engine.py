@@ -69,7 +69,9 @@ class Engine(FutureOwner):
         self.new_host: Callable[[HostedWorker], Host] = ThreadHost if self.backend is None else self.backend.host
         self.pool: ResourcePool = ResourcePool(self, self.maker, config.pool_size, config.max_temporary_resources)
         self.run_task: RunTask = RunTask(self)
-        self.must_follow_up: bool = self.backend is not None or config.when_unavailable == "fail"
+        self.must_follow_up: bool = (
+            self.backend is not None or config.when_unavailable == "fail" or not config.worker_count
+        )
         """Whether ``submit`` has to call ``follow_up`` after queueing; always True once the door is closed."""
         self.effects: Effects = Effects(self)
         self._begun = Flag()
@@ -186,6 +188,10 @@ class Engine(FutureOwner):
         if parent is not None and not self.door and parent.cancelled:
             self._parent_ended()
         return min(max(0.0, self.next_moment(now, next_tick) - now), threading.TIMEOUT_MAX)
+
+    def keep_workers(self, count: int) -> None:
+        """See ``EngineCore``."""
+        self.must_follow_up = self.must_follow_up or not count
 
     @property
     def ended(self) -> bool:

@@ -118,6 +118,8 @@ class FutureOwner(EngineCore[Worker], abc.ABC):
         # that goes before that look.
         if self.view.in_vain is not None:
             self.report(ev.Wakeup())
+        if not self.view.target:
+            self.report(ev.TaskWaits())
         # No task is lost between the two: ``submit`` queues its task and *then* looks at the door; ``close`` closes the
         # door and *then* checks whether anything is outstanding. A submitter that finds the door closed takes its task
         # back. That appends an ending to the log, so if a worker has started the task before, the worker wins.

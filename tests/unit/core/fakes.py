@@ -352,6 +352,7 @@ class ToyEngine(EngineCore[FakeWorker]):
         self.waits: Any = NoWaits()
         self.pool = FakePool()
         self.over = False
+        self.kept: int | None = None
         """What `ended` answers."""
         self.queue: list[list[FakeTask]] = [[], [], []]
         self.reported: list[ev.Event] = []
@@ -378,6 +379,10 @@ class ToyEngine(EngineCore[FakeWorker]):
     def check_drained(self) -> None:
         """Count the call."""
         self.drain_checks += 1
+
+    def keep_workers(self, count: int) -> None:
+        """Keep the number."""
+        self.kept = count
 
     @property
     def ended(self) -> bool:

@@ -109,11 +109,11 @@ def test_resize_twice() -> None:
 @pytest.mark.parametrize(
     ("base", "most", "text"),
     [
-        (0, None, "worker_count must be an integer of at least 1, got 0"),
-        (-1, None, "worker_count must be an integer of at least 1, got -1"),
-        (True, None, "worker_count must be an integer of at least 1, got True"),
-        (2.0, None, "worker_count must be an integer of at least 1, got 2.0"),
-        ("2", None, "worker_count must be an integer of at least 1, got '2'"),
+        (None, 0, "max_worker_count must be an integer of at least 2, got 0"),
+        (-1, None, "worker_count must be an integer of at least 0, got -1"),
+        (True, None, "worker_count must be an integer of at least 0, got True"),
+        (2.0, None, "worker_count must be an integer of at least 0, got 2.0"),
+        ("2", None, "worker_count must be an integer of at least 0, got '2'"),
         (5, None, "max_worker_count must be an integer of at least 5, got 4"),
         (None, 1, "max_worker_count must be an integer of at least 2, got 1"),
         (None, True, "max_worker_count must be an integer of at least 2, got True"),
@@ -127,6 +127,16 @@ def test_resize_to_what_is_not_allowed(base: Any, most: Any, text: str) -> None:
         engine.resize(base, most)
     assert str(caught.value) == text
     assert (engine.reported, engine.bounds) == ([], (2, 4))
+
+
+def test_resize_to_none() -> None:
+    """No worker need be kept, if there is scaling to make one."""
+    engine = ToyEngine(worker_count=2, max_worker_count=4)
+    engine.resize(0, None)
+    assert (engine.reported, engine.kept) == ([ev.Resized(0, 4)], 0)
+    fixed = ToyEngine(worker_count=2, max_worker_count=4, burst_interval=0)
+    with pytest.raises(ConfigError, match="worker_count must be an integer of at least 1, got 0"):
+        fixed.resize(0, None)
 
 
 def test_resize_beyond_the_values_of_workers() -> None:
