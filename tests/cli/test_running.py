@@ -223,6 +223,34 @@ def test_the_policy_of_a_retry_delay(delay: float, policy: RetryPolicy | None) -
     assert _retry_policy(delay) == policy
 
 
+ALWAYS_UNHEALTHY = """
+calls = iter(range(100))
+check_health = lambda error: False
+
+def create():
+    return None
+
+def task(ctx, resource, number):
+    raise ConnectionError(f"went away {next(calls)}")
+"""
+
+
+def test_what_was_tried_before(shop: Workshop) -> None:
+    """The line of an item that failed after several attempts tells of those before the last one; any other has no such field."""
+    shop.write("jobs.py", ALWAYS_UNHEALTHY)
+    shop.numbers(1)
+    assert shop.run("run", "jobs.py", "in.txt", "--output", "out.jsonl", "--retries", 2).returncode == 1
+    (record,) = shop.records()
+    assert [one["attempt"] for one in record["earlier"]] == [1, 2]
+    assert [one["error"] for one in record["earlier"]] == [
+        {"type": "ConnectionError", "message": f"went away {number}"} for number in range(2)
+    ]
+    assert record["error"]["cause"]["message"] == "went away 2"
+    assert record["earlier"][0].keys() == {"attempt", "worker", "wait_s", "execution_s", "error"}
+    assert shop.run("run", "jobs.py", "in.txt", "--output", "once.jsonl", "--retries", 0).returncode == 1
+    assert "earlier" not in shop.records("once.jsonl")[0]
+
+
 def test_no_retries_when_none_are_wanted(shop: Workshop) -> None:
     """--retries 0 fails with the attempts and the cause; --once with the error itself."""
     shop.write("jobs.py", UNHEALTHY_ONCE)

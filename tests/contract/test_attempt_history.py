@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import traceback
+import weakref
 from typing import Any
 
 import pytest
@@ -193,7 +195,33 @@ async def test_earlier_errors_keep_no_frames(engine: Any, kit: Any) -> None:
             assert __file__.rpartition("tests")[0] in first.traceback
 
 
-async def test_a_bare_loss_is_told(engine: Any, kit: Any) -> None:
+class Thing:
+    """A resource that can be watched."""
+
+
+async def test_a_future_that_is_kept_keeps_no_resource(engine: Any, kit: Any) -> None:
+    """Not those of the attempts that failed: they go at once, and not with the garbage collector."""
+    if engine.pickles or "toy" in engine.name:
+        pytest.skip("the resources are elsewhere")
+    things: list[weakref.ref[Thing]] = []
+
+    def make() -> Thing:
+        thing = Thing()
+        things.append(weakref.ref(thing))
+        return thing
+
+    gc.disable()
+    try:
+        async with pool(engine, on_create=make, check_health=kit.hook(lambda error: False)) as m:
+            future = await m.submit(kit.script(ConnectionError("one"), ConnectionError("two"), "value"))
+            assert await future == "value"
+            await eventually(lambda: [thing() is None for thing in things] == [True, True, False])
+    finally:
+        gc.enable()
+    assert verdicts(future) == ["try again", "try again", "succeeded"]
+
+
+async def test_an_error_that_takes_no_notes(engine: Any, kit: Any) -> None:
     """An error whose class forbids notes and attributes is delivered all the same, without a note."""
     async with pool(engine, max_retries=1, retry=RetryPolicy(retry_on=Unwilling)) as m:
         future = await m.submit(kit.script(Unwilling("one"), Unwilling("two")))

@@ -6,7 +6,7 @@ import traceback
 from dataclasses import dataclass
 from typing import Any
 
-from tasker import MaxRetriesExceeded
+from tasker import MaxRetriesExceeded, PoisonTask
 
 from . import task_wrapper
 from .type_names import type_name
@@ -19,7 +19,7 @@ class ErrorData:
     type: str
     message: str
     traceback: str | None = None
-    cause: tuple[str, str] | None = None  # type and message of the error behind MaxRetriesExceeded
+    cause: tuple[str, str] | None = None  # type and message of the error behind MaxRetriesExceeded and PoisonTask
 
     @property
     def label(self) -> str:
@@ -35,9 +35,14 @@ class ErrorData:
 
 def describe(error: BaseException) -> ErrorData:
     """Returns the data of an error; as much as there is, if the error's own methods raise."""
-    behind = error.__cause__ if isinstance(error, MaxRetriesExceeded) else None
+    behind = error.__cause__ if isinstance(error, MaxRetriesExceeded | PoisonTask) else None
     cause = (type_name(type(behind)), _message(behind)) if behind is not None else None
     return ErrorData(type_name(type(error)), _message(error), _traceback(error), cause)
+
+
+def in_short(error: BaseException | None) -> dict[str, str] | None:
+    """Returns the type and the message of an error; None if there is none."""
+    return None if error is None else {"type": type_name(type(error)), "message": _in_utf8(_message(error))}
 
 
 def _in_utf8(text: str) -> str:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from typing import Any
 
-from tasker import TaskFuture
+from tasker import Attempt, TaskFuture
 from tasker.cli import strict_json
 
-from .errors_as_data import ErrorData, describe
+from .errors_as_data import ErrorData, describe, in_short
 from .items import Item
 from .task_wrapper import Encoded, ItemResult, NotEncodable
 
@@ -27,6 +28,8 @@ class Record:
     wait_s: float | None = None
     execution_s: float | None = None
     worker: str | None = None
+    earlier: tuple[dict[str, Any], ...] = ()
+    """The attempts before the last one, of an item that failed after several."""
     is_misfit: bool = False
     """Whether the result's type has no JSON form, so that further results will have none, either."""
 
@@ -49,6 +52,7 @@ class Record:
             "wait_s": _rounded(self.wait_s),
             "execution_s": _rounded(self.execution_s),
             "worker": self.worker,
+            **({"earlier": list(self.earlier)} if self.earlier else {}),
             "job": version,
         }
         head = f'{{"index": {self.item.index}, "input": {self.item.text}, "status": "{self.status}"'
@@ -95,4 +99,15 @@ def _timed(item: Item, future: TaskFuture[ItemResult], result: str | None, error
         stamps.started_at - stamps.queued_at if stamps else None,
         stamps.finished_at - stamps.started_at if stamps else None,
         future.worker,
+        tuple(map(_told, future.attempts_made[:-1])) if error is not None and future.attempts > 1 else (),
     )
+
+
+def _told(attempt: Attempt) -> dict[str, Any]:
+    return {
+        "attempt": attempt.number,
+        "worker": attempt.worker,
+        "wait_s": _rounded(attempt.wait),
+        "execution_s": _rounded(attempt.run),
+        "error": in_short(attempt.error),
+    }
