@@ -156,6 +156,23 @@ async def test_many_and_a_bounded_queue(engine: Any, kit: Any) -> None:
         assert [future.attempts for future in futures] == [1] * 40
 
 
+class Timeless(Snooze):
+    """A snooze without an end."""
+
+    def __init__(self) -> None:
+        pass
+
+
+async def test_one_that_does_not_say_for_how_long(engine: Any, kit: Any) -> None:
+    """It is an error like any other, and its worker serves on."""
+    async with pool(engine) as m:
+        future = await m.submit(kit.raises(Timeless()))
+        with pytest.raises(Timeless):
+            await future
+        assert await m.queue_task(kit.returns("next")) == "next"
+        assert (future.attempts, m.stats().lost_workers, m.stats().snoozed_tasks) == (1, 0, 0)
+
+
 async def test_it_is_no_part_of_the_history(engine: Any, kit: Any) -> None:
     """Only attempts are told of; the time that the task has snoozed counts as time that it has waited."""
     policy = RetryPolicy(retry_on=ConnectionError)

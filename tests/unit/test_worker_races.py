@@ -83,7 +83,9 @@ class Bench:
         reports = []
         while not self.engine._inbox.empty():
             reports.append(self.engine._inbox.get())
-        assert [replace(event, age=0.0) for event in reports] == [AttemptFailed(Seat(1, 1), future, 1, once=False)]
+        assert [replace(event, age=0.0) for event in reports] == [
+            AttemptFailed(Seat(1, 1), future, 1, once=False, harmed=1)
+        ]
         self.engine.effects.carry_out(Requeue(future))
         assert list(log) == [RUN, BACK]
         return future

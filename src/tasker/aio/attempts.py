@@ -11,7 +11,7 @@ from tasker.control import events as ev
 from tasker.control.attempts import Verdict, after_error, own_error
 from tasker.control.health import Health, HealthKind
 from tasker.control.wording import SNOOZES, attempt_failed, left_unhealthy
-from tasker.core.outcomes import snoozes, starts_once, without_first_frame
+from tasker.core.outcomes import snooze_of, starts_once, without_first_frame
 from tasker.errors import DeadlockError, TaskKilled, TaskTimeout, WorkerLost
 from tasker.logs import describe
 from tasker.metrics.protocol import TaskLifecycleTimestamps
@@ -56,8 +56,9 @@ class AttemptEnds:
         future._finished_at = finished = monotonic()
         without_first_frame(error)  # of the runner, which would keep the resource and the next tasks alive
         cancellation = cancellation_of(future, self.context, error, engine.refusal)
-        if cancellation is None and snoozes(error):
-            self._snooze(future, error)
+        seconds = None if cancellation is not None else snooze_of(error)
+        if seconds is not None:
+            self._snooze(future, error, seconds)
             return Health.OK
         cancelled, killed = cancellation is not None, isinstance(cancellation, TaskKilled)
         blameless = blameless or issubclass(type(error), DeadlockError)
@@ -122,13 +123,13 @@ class AttemptEnds:
         why = (once, cancelled, own, age, future._retry, kept, late, extra.harmed)
         engine.report(ev.AttemptFailed(self.seat, future, attempts, *why))
 
-    def _snooze(self, future: AsyncTaskFuture[Any], error: Any) -> None:
+    def _snooze(self, future: AsyncTaskFuture[Any], error: BaseException, seconds: float) -> None:
         """The same, for a task that has raised ``Snooze``."""
         if not self._take_back(future, error):
             return
-        self.engine.log.log("debug", SNOOZES, self.name, future.label, error.seconds)
+        self.engine.log.log("debug", SNOOZES, self.name, future.label, seconds)
         cancelled, age = self._was_cancelled(future), monotonic() - future._queued_at
-        self.engine.report(ev.TaskSnoozed(self.seat, future, error.seconds, error, cancelled, age, future._retry))
+        self.engine.report(ev.TaskSnoozed(self.seat, future, seconds, error, cancelled, age, future._retry))
 
     def _take_back(self, future: AsyncTaskFuture[Any], error: BaseException) -> bool:
         """Counts a task as queued again. Returns False if it has its outcome."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 from tasker.errors import NoRetry, Snooze, TaskCancelled, TaskKilled
 
 
@@ -33,6 +36,18 @@ def starts_once(error: BaseException, *, once: bool) -> bool:
 def snoozes(error: BaseException) -> bool:
     """Returns whether the error is a task's way to give itself back for a while."""
     return issubclass(type(error), Snooze)
+
+
+def snooze_of(error: BaseException) -> float | None:
+    """Returns for how many seconds a task gives itself back by an error; None if it does not. ``Snooze`` itself has them checked,
+    but a class of the user's may have anything in their place; then it is an error like any other."""
+    if not snoozes(error):
+        return None
+    try:
+        seconds: Any = error.seconds  # type: ignore[attr-defined]
+    except BaseException:
+        return None
+    return seconds if type(seconds) in (int, float) and 0 <= seconds < math.inf else None
 
 
 def obeyed(error: BaseException, cause: BaseException, label: str) -> TaskCancelled:

@@ -20,7 +20,7 @@ from tasker.control.wording import SNOOZES, attempt_failed, left_unhealthy
 from tasker.control.workers import WorkerState
 from tasker.core.counters import Shard
 from tasker.core.identity import WorkerContext, WorkerName, info_of
-from tasker.core.outcomes import obeyed, snoozes, starts_once, without_first_frame
+from tasker.core.outcomes import obeyed, snooze_of, starts_once, without_first_frame
 from tasker.errors import DeadlockError, TaskKilled, TaskTimeout, WorkerLost
 from tasker.logs import describe
 from tasker.metrics.protocol import TaskLifecycleTimestamps
@@ -182,10 +182,11 @@ class Worker:
         # The task obeyed its cancellation only if its context was cancelled. Any other ``CancelledError`` comes from
         # something else that it has waited for, and is an ordinary error.
         context = future._context
-        if snoozes(error):
+        seconds = snooze_of(error)
+        if seconds is not None:
             cause = None if context is None else context.cause
             if cause is None:
-                self._snooze(future, error)
+                self._snooze(future, error, seconds)
                 return Health.OK
             error = obeyed(error, cause, future.label)
         cancelled = issubclass(type(error), CancelledError) and context is not None and context.cancelled
@@ -261,13 +262,11 @@ class Worker:
         event = ev.AttemptFailed(self.seat, future, attempts, *why)
         self._hand_over(future, error, event)
 
-    def _snooze(self, future: TaskFuture[Any], error: Any) -> None:
+    def _snooze(self, future: TaskFuture[Any], error: BaseException, seconds: float) -> None:
         """The same, for a task that has raised ``Snooze``."""
-        self.engine.log.log("debug", SNOOZES, self.name, future.label, error.seconds)
+        self.engine.log.log("debug", SNOOZES, self.name, future.label, seconds)
         cancelled, age = future._was_cancelled(), self.now() - future._queued_at
-        self._hand_over(
-            future, error, ev.TaskSnoozed(self.seat, future, error.seconds, error, cancelled, age, future._retry)
-        )
+        self._hand_over(future, error, ev.TaskSnoozed(self.seat, future, seconds, error, cancelled, age, future._retry))
 
     def _hand_over(self, future: TaskFuture[Any], error: BaseException, event: ev.Event) -> None:
         engine, shard = self.engine, self.shard

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tasker import NoRetry, Snooze, TaskCancelled, TaskKilled
-from tasker.core.outcomes import carried, obeyed, snoozes, starts_once, without_first_frame
+from tasker.core.outcomes import carried, obeyed, snooze_of, snoozes, starts_once, without_first_frame
 
 
 class Headless(Exception):
@@ -80,3 +80,45 @@ def test_the_first_frame_is_removed() -> None:
     unraised = OSError()
     without_first_frame(unraised)
     assert unraised.__traceback__ is None
+
+
+class Timeless(Snooze):
+    """Made without the constructor of its class."""
+
+    def __init__(self) -> None:
+        pass
+
+
+class Moody(Snooze):
+    """Its seconds are whatever a class makes of them."""
+
+    def __init__(self, answer: Any) -> None:
+        super().__init__(1)
+        self.answer = answer
+
+    def __getattribute__(self, name: str) -> Any:
+        if name != "seconds":
+            return super().__getattribute__(name)
+        if isinstance(self.answer, BaseException):
+            raise self.answer
+        return self.answer
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(),
+        Timeless(),
+        *(Moody(answer) for answer in (SystemExit(), -1, "5", True, float("nan"), float("inf"), None)),
+    ],
+)
+def test_no_time_to_come_again(error: BaseException) -> None:
+    """Then it is an error like any other."""
+    assert snooze_of(error) is None
+
+
+@pytest.mark.parametrize("seconds", [0, 2.5, 10**9])
+def test_when_to_come_again(seconds: float) -> None:
+    """As the task has said."""
+    assert snooze_of(Snooze(seconds)) == seconds
+    assert snooze_of(Moody(seconds)) == seconds
