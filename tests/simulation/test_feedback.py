@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import math
 import random
 import statistics
+from array import array
 
 import pytest
 
+from tasker.control import actions as act
 from tasker.control.scaling import RatePolicy
 from tasker.control.view import Plan
 from tasker.simulation.creation import Creation
 from tasker.simulation.feedback import ClosedLoop, Contention, run_closed_loop
 from tasker.simulation.loops import compare_loops
 from tasker.simulation.outcome import Outcome
+from tasker.simulation.pool import SimulatedPool
 from tasker.simulation.rules import PoolOptions
 from tasker.simulation.services import Constant, Exponential
+from tasker.simulation.workload import Tasks
 
 DATABASE = ClosedLoop(
     name="database",
@@ -136,3 +141,26 @@ def test_rules_on_a_closed_loop() -> None:
     assert not comparison.does_enough(most)
     assert not comparison.costs_well(most)
     assert comparison.rate(own) == pytest.approx(400, rel=0.1)
+
+
+class Recorded(SimulatedPool):
+    """Notes when each creation begins."""
+
+    begun: list[float]
+
+    def _start_worker(self, action: act.StartWorker, now: float) -> None:
+        self.begun = [*getattr(self, "begun", []), now]
+        super()._start_worker(action, now)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_ramp_that_ends(seed: int) -> None:
+    """HikariCP's ramp: the load grows to what fifty workers do and ends. Workers are made on the way, each of which takes
+    150 ms, and none any more once the last task has arrived."""
+    rng = random.Random(seed)
+    rising = sorted(2.0 * math.sqrt(rng.random()) for _ in range(4000))
+    tasks = Tasks(array("d", rising), array("d", [0.01] * len(rising)))
+    pool = Recorded(Plan(5, 50), tasks, 10.0, creation=Creation(0.15), seed=seed)
+    outcome = pool.run()
+    assert outcome.peak_workers > 20, "the ramp is steep enough to need more"
+    assert not [moment for moment in pool.begun if moment > rising[-1]]
