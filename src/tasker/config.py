@@ -64,6 +64,7 @@ class ConfigOptions(TypedDict, total=False):
     sync_in_thread: bool
     slow_callback: float
     backend: Backend | None
+    debug: bool
 
 
 @dataclass(frozen=True)
@@ -202,6 +203,9 @@ class Config(Generic[R]):
     never."""
     backend: Backend | None = None
     """Where the resources live. None: in this process. ``ProcessBackend()``: each in a child process of its own."""
+    debug: bool = False
+    """Whether it is kept for each resource of this process where it was made, so that ``StopReport.leaked``, the log and
+    ``tasker.testing`` can say of one that was not destroyed whose it was. Costs a stack trace for each resource."""
 
     # Overloads, so that type checkers find R also if the resource has to be awaited. The dataclass makes the real one.
     if TYPE_CHECKING:

@@ -108,8 +108,9 @@ def _check_types(config: _Config) -> None:
             raise _wrong(field, value, allowed)
     if config.retry is not None and inspect.iscoroutinefunction(config.retry.retry_on):
         raise _wrong("retry", config.retry, "a RetryPolicy whose retry_on is not asynchronous")
-    if not isinstance(config.sync_in_thread, bool):
-        raise _wrong("sync_in_thread", config.sync_in_thread, "True or False")
+    for field in ("sync_in_thread", "debug"):
+        if not isinstance(getattr(config, field), bool):
+            raise _wrong(field, getattr(config, field), "True or False")
     if not isinstance(config.name, str) or not config.name:
         raise _wrong("name", config.name, "a non-empty string")
     if config.when_unavailable not in ("wait", "fail"):

@@ -122,6 +122,9 @@ class StopReport:
     stacks: tuple[str, ...] = ()
     """Where the abandoned workers were, as far as it is known: a name each, and the lines of the stack of its thread or
     coroutine."""
+    leaked: tuple[str, ...] = ()
+    """With ``Config(debug=True)``, the resources of this process that were not destroyed: whose each is, the function that made
+    it, and the lines of the stack of the caller, if it is one of ``run_task``'s."""
     delayed_tasks: int = 0
     """Failed tasks that ended with their last error because the stop came before their next attempt: those of a policy with
     ``at_stop="report"``, and those that raised ``Snooze`` during the stop."""

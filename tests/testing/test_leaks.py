@@ -72,6 +72,16 @@ def test_a_manager_that_runs_on(kind: Any) -> None:
     )
 
 
+def test_whose_resources_are_left(watch: ManagerWatch) -> None:
+    """With debug=True the text names the workers whose resources are left, and what has made them."""
+    manager = TaskManager(config_of(name="crew", debug=True))
+    manager.queue_task(nothing)
+    (text,) = watch.leaks(grace=0)
+    assert "1 created, 0 destroyed, 0 lost\nthe resource of crew-1, made by config_of.<locals>.<lambda> (" in text
+    manager.stop()
+    assert watch.leaks(grace=5) == []
+
+
 def test_a_manager_of_a_loop_that_ends(watch: ManagerWatch) -> None:
     """The end of the loop kills it: nobody has stopped it."""
 

@@ -62,6 +62,7 @@ DEFAULTS = {
     "sync_in_thread": True,
     "slow_callback": 0.1,
     "backend": None,
+    "debug": False,
 }
 
 
@@ -125,6 +126,7 @@ BAD: dict[str, tuple[list[Any], str]] = {
     "burst_interval": ([None, *NOT_DURATIONS], "a finite number of seconds, at least 0"),
     "cancel_grace": ([None, *NOT_DURATIONS], "a finite number of seconds, at least 0"),
     "slow_callback": ([None, *NOT_DURATIONS], "a finite number of seconds, at least 0"),
+    "debug": ([None, 0, 1, "yes"], "True or False"),
     "sync_in_thread": ([None, 0, 1, "yes"], "True or False"),
     "target_wait": ([None, 0, 0.0, *NOT_DURATIONS], "a finite number of seconds, more than 0"),
     "rate_window": ([None, 0, 0.0, *NOT_DURATIONS], "a finite number of seconds, more than 0"),

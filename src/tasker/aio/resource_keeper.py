@@ -100,6 +100,10 @@ class KeptResources:
             finally:
                 del struck, keeper  # the error's traceback holds this frame
         self._keepers[keeper.handle] = keeper
+        origins = self._engine.counters.origins
+        if origins is not None and keeper.handle.remote is None:
+            # Again, because what has called for it is not on the stack of the task that made it.
+            origins.made(keeper.handle, "run_task", self._engine.config)
         if struck is not None:
             await self.end(keeper.handle)
             raise struck

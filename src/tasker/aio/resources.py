@@ -37,6 +37,8 @@ class AsyncMaker:
             raise
         handle.wear = wear_of(engine.config)
         engine.counters.resource(created=1)
+        if engine.counters.origins is not None:
+            engine.counters.origins.made(handle, name if worker is not None else "run_task", engine.config)
         return handle
 
     async def _make(self, caller: FunctionCaller, *args: WorkerInfo) -> AsyncResourceHandle:
@@ -72,6 +74,8 @@ class AsyncMaker:
         finally:
             # Also after an error: the function is not called again, so the resource counts as destroyed.
             self._engine.counters.resource(destroyed=1)
+            if self._engine.counters.origins is not None:
+                self._engine.counters.origins.ended(handle)
         # After ``on_destroy``, which may run in it.
         if handle.caller is not None:
             await handle.caller.thread.close()

@@ -29,6 +29,8 @@ from typing import Any
 from tasker.metrics.meter import Meter
 from tasker.metrics.protocol import TaskLifecycleTimestamps
 
+from .origins import Origins
+
 _TRIES = 10
 _STOCK = 1000
 
@@ -152,6 +154,8 @@ class Counters:
         """Gives each accepted task its number, and so knows how many there were."""
         self.shards: dict[int, Shard] = {}
         self.ledger: ResourceCounts = ResourceCounts()
+        self.origins: Origins | None = None
+        """Where the living resources were made, if that is to be known."""
         self.refused: int = 0
         """Took a number, but the manager closed before they were in."""
         self.sent_back: int = 0

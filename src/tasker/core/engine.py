@@ -17,7 +17,7 @@ from typing import Any, Generic, TypeVar
 from tasker.config import Config
 from tasker.context import Context, RootContext, RunTaskRoot
 from tasker.control import events as ev
-from tasker.control.lifecycle import Door, DoorMove, door_moved
+from tasker.control.lifecycle import Door, DoorMove, Phase, door_moved
 from tasker.control.rates import SlidingRate
 from tasker.control.retries import most_retries
 from tasker.control.retry_budget import Loan
@@ -30,6 +30,7 @@ from tasker.core.effects import Effects
 from tasker.core.hooks import Hooks
 from tasker.core.long_tasks import LongTasks
 from tasker.core.memory import memory_use
+from tasker.core.origins import Origins
 from tasker.core.planning import load_of, plan_of
 from tasker.core.ports import AgingPool, JudgedWaits, RemoteBackend, WorkerPort
 from tasker.core.quarantine import QuarantineRecord
@@ -68,6 +69,8 @@ class EngineCore(abc.ABC, Generic[W]):
         self.config: Config[Any] = config
         self.collector: MetricsCollector | None = config.collector
         self.counters: Counters = Counters()
+        if config.debug:
+            self.counters.origins = Origins()
         self.retry_credit: RetryCredit = RetryCredit(self.counters, config.retry)
         self.log: GuardedLogger = GuardedLogger(config.logger, config.name, lambda: self.counters.note("user_errors"))
         self.hooks: Hooks = Hooks(config, self.log)
@@ -96,6 +99,7 @@ class EngineCore(abc.ABC, Generic[W]):
             None if config.stuck_after is None else LongTasks(config.stuck_after, self.log)
         )
         self.ended_at: float = now
+        self._told_leaks = False
         self.forget_parent: Callable[[], None] = lambda: None
         enrol(self)
 
@@ -355,4 +359,16 @@ class EngineCore(abc.ABC, Generic[W]):
             cancelled_tasks=metrics.total_tasks_cancelled,
             stacks=tuple(self.shutdown_counts.stacks),
             delayed_tasks=self.shutdown_counts.delayed_tasks,
+            leaked=self._leaked(),
         )
+
+    def _leaked(self) -> tuple[str, ...]:
+        """Returns whose resources were not destroyed although the manager has ended; logs it, the first time."""
+        origins = self.counters.origins
+        if origins is None or self.view.phase is not Phase.STOPPED or self.is_forked:
+            return ()
+        leaked = origins.living
+        if leaked and not self._told_leaks:
+            self._told_leaks = True
+            self.log.log("warning", "not destroyed: %s", "\n".join(leaked))
+        return leaked

@@ -11,6 +11,8 @@ from types import FrameType
 from typing import Any
 
 _PACKAGE = str(Path(__file__).parents[1])
+_MACHINERY = (threading.__file__, str(Path(threading.__file__).parent / "asyncio"), "<frozen")
+"""What every thread and every coroutine is called through."""
 _MOST = 20
 """Frames that are shown, the innermost ones."""
 
@@ -31,6 +33,14 @@ def stack_of_worker(awaitable: Any, thread_name: str) -> str:
     that thread. "" if neither is known, as for a hook that is a coroutine function."""
     threads = [thread.ident for thread in threading.enumerate() if thread.name == thread_name]
     return stack_of_awaitable(awaitable) or "".join(map(stack_of_thread, threads))
+
+
+def stack_of_caller() -> str:
+    """Returns where this thread has called the library; "" if it is one of the library's own threads."""
+    frames = [one for one, _ in traceback.walk_stack(sys._getframe())]
+    called = next((n for n, one in enumerate(frames) if not one.f_code.co_filename.startswith(_PACKAGE)), len(frames))
+    users = [one for one in frames[called:] if not one.f_code.co_filename.startswith(_MACHINERY)]
+    return "".join(traceback.StackSummary.extract((one, one.f_lineno) for one in users[:_MOST][::-1]).format())
 
 
 def _frames(awaitable: Any) -> Iterator[FrameType]:

@@ -86,13 +86,13 @@ def _faults_of(engine: Any) -> Iterator[str]:
     if view.phase is not Phase.STOPPED:
         if view.phase is not Phase.RUNNING or view.active:  # else it has never started
             text = f"has not ended, {view.phase.value}: {engine.refusal}" if engine.closed else "was not stopped"
-            yield f"{name} {text}; {_numbers(engine)}"
+            yield f"{name} {text}; {_numbers(engine)}{_whose(engine)}"
         return
     if engine.refusal.endswith(_NOT_STOPPED):
         yield f"{name} was not stopped, but killed: {engine.refusal.rpartition(': ')[2]}; {_numbers(engine)}"
     ledger = engine.counters.ledger
     if ledger.created != ledger.destroyed + ledger.lost:
-        yield f"{name} has not destroyed each of its resources; {_numbers(engine)}"
+        yield f"{name} has not destroyed each of its resources; {_numbers(engine)}{_whose(engine)}"
     for thread in threading.enumerate():
         if _runs_for(thread, engine):
             yield f"{name} has ended, and its thread {thread.name!r} still runs"
@@ -104,6 +104,12 @@ def _numbers(engine: Any) -> str:
         f"tasks: {flow.queued} queued, {flow.running} running, {flow.done} done; resources: {ledger.created} created,"
         f" {ledger.destroyed} destroyed, {ledger.lost} lost"
     )
+
+
+def _whose(engine: Any) -> str:
+    """Returns whose resources are left, where that is known."""
+    origins = engine.counters.origins
+    return "" if origins is None else "".join(f"\n{text}" for text in origins.living)
 
 
 def _runs_for(thread: threading.Thread, engine: Any) -> bool:

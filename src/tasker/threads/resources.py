@@ -92,6 +92,9 @@ class Maker:
         try:
             self._make(handle, *arguments_for(self._config, worker))
             handle.wear = wear_of(self._config)
+            if self._counters.origins is not None:
+                owner = "run_task" if worker is None else worker.name
+                self._counters.origins.made(handle, owner, self._config)
             with self._counters.lock:
                 # No call in between, as in ``Counters.resource``.
                 self._counters.ledger.created += 1
@@ -134,6 +137,8 @@ class Maker:
             # Also after an error: the function is not called again, so the resource counts as destroyed. No call, as above.
             with self._counters.lock:
                 self._counters.ledger.destroyed += 1
+            if self._counters.origins is not None:
+                self._counters.origins.ended(handle)
 
 
 def uninterrupted(fn: Callable[..., T], *args: Any) -> Iterator[T]:
