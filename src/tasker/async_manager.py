@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from .aio.cancellation import outlast
 from .aio.engine import AsyncBackendPort, AsyncEngine
 from .aio.other_threads import read_elsewhere
+from .aio.pauses import pause, resume
 from .aio.reentrancy import forbid_reentry
 from .aio.refreshing import AsyncRefresh
 from .aio.signals import stop_on_signals
@@ -139,6 +140,31 @@ class AsyncTaskManager(Submitting[R]):
         former handlers are restored at the end. Entering it raises ``ValueError`` in any thread but the main one.
         """
         return stop_on_signals(self._running_engine(), signums)
+
+    async def pause(self, timeout: float | None = None) -> bool:
+        """Lets no task start until ``resume``, for maintenance: running tasks go on, workers keep their resources. Waits up to
+        ``timeout`` seconds (None: no limit; 0: does not wait) until no task runs any more; the pause lasts even if that takes
+        longer, or if the caller is cancelled. Returns whether none runs: False if some may still, or if it was resumed or
+        stopped meanwhile.
+
+        Tasks are accepted and wait; the bound of the queue and ``queue_timeout`` hold as ever. ``run_task`` raises
+        ``PausedError``, except in a task that still runs. The pool neither grows nor shrinks, and no task fails because of
+        ``ready_timeout``. ``stop`` ends the pause, and so runs what was accepted; ``kill`` drops it. Pausing a paused manager
+        changes nothing: one ``resume`` ends the pause.
+
+        Raises ``ShutdownError`` if the manager was stopped or killed; ``DeadlockError`` inside a task or callback of this
+        manager, unless ``timeout`` is 0; ``ValueError`` for a wrong timeout; ``RuntimeError`` in another event loop or thread.
+        """
+        check_timeout(timeout)
+        engine = self._running_engine()
+        if timeout != 0:
+            forbid_reentry(engine, "pause")
+        return await pause(engine, None if timeout == math.inf else timeout)
+
+    def resume(self) -> None:
+        """Ends a pause, and returns at once. Tasks start in the order of their priorities. Harmless if the manager is not
+        paused, or was stopped. Raises ``RuntimeError`` in another event loop or thread."""
+        resume(self._running_engine())
 
     def resize(self, *, worker_count: int | None = None, max_worker_count: int | None = None) -> None:
         """Changes the bounds of the number of workers, and returns at once. A bound that is not given stays as it is.

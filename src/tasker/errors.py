@@ -28,6 +28,11 @@ class ShutdownError(TaskerError, RuntimeError):
     process is a fork of the one it belongs to. Raised by submissions and ``run_task``."""
 
 
+class PausedError(TaskerError, RuntimeError):
+    """The manager is paused, and ``run_task`` never waits. Raised by ``run_task``; ``submit`` and ``queue_task`` accept tasks
+    during a pause."""
+
+
 class ResourceError(TaskerError):
     """A resource could not be made; ``__cause__`` is the error of ``on_create``, if it raised one.
 

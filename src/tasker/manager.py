@@ -10,24 +10,23 @@ from contextlib import AbstractContextManager
 from contextvars import copy_context
 from time import monotonic
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, TypeVarTuple, Unpack
+from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, Unpack
 
 from .config import Config
 from .context import Context
-from .control.journal import ScalingExplanation
 from .control.retries import RetryPolicy
 from .core.checks import check_look_ahead, check_rare, check_timeout
 from .core.mapping import is_in_memory
 from .core.signals import Received
 from .errors import ConfigError, ShutdownError
-from .metrics.protocol import TaskMetrics
 from .options import Priority, QueueOptions, TaskOptions, spells_out
-from .stats import StopReport, TaskStats
+from .stats import StopReport
 from .threads.executor import ManagerExecutor
 from .threads.future import TaskFuture
-from .threads.future_log import LATE, PENDING, UNOPENED, Ending, OutcomeCallback
+from .threads.future_log import LATE, PENDING, UNOPENED, OutcomeCallback
 from .threads.interpreter_exit import register
 from .threads.mapping import as_completed, in_order
+from .threads.observing import Observing
 from .threads.signals import stop_on_signals
 
 if TYPE_CHECKING:
@@ -41,7 +40,7 @@ Ts = TypeVarTuple("Ts")
 _NORMAL = Priority.NORMAL
 
 
-class TaskManager(Generic[R]):
+class TaskManager(Observing[R]):
     """Runs tasks over a pool of threads, each of which owns a resource.
 
     A task is ``task(ctx, resource, *args)``. All methods are thread-safe. Use the manager as a context manager: leaving
@@ -152,7 +151,9 @@ class TaskManager(Generic[R]):
         except BaseException as error:
             engine.unsubmitted(number, slot)
             if callback is not None and isinstance(error, ShutdownError):
-                return _refused(engine, task, callback, error)
+                from .threads.refusals import refused  # noqa: PLC0415  as the engine
+
+                return refused(engine, task, callback, error)
             raise
         # After the task was queued: the door may have been closed meanwhile, see ``follow_up``.
         if engine.must_follow_up and engine.follow_up(future, priority) and callback is None:
@@ -275,6 +276,34 @@ class TaskManager(Generic[R]):
         """
         return stop_on_signals(self._engine, signums)
 
+    def pause(self, timeout: float | None = None) -> bool:
+        """Lets no task start until ``resume``, for maintenance: running tasks go on, workers keep their resources. Waits up to
+        ``timeout`` seconds (None: no limit; 0: does not wait) until no task runs any more; the pause lasts even if that takes
+        longer. Returns whether none runs: False if some may still, or if it was resumed or stopped meanwhile.
+
+        Tasks are accepted and wait; the bound of the queue and ``queue_timeout`` hold as ever. ``run_task`` raises
+        ``PausedError``, except in a task that still runs. The pool neither grows nor shrinks, and no task fails because of
+        ``ready_timeout``. ``stop`` ends the pause, and so runs what was accepted; ``kill`` drops it. Pausing a paused manager
+        changes nothing: one ``resume`` ends the pause.
+
+        Thread-safe. Raises ``ShutdownError`` if the manager was stopped or killed; ``DeadlockError`` inside a task or callback
+        of this manager, unless ``timeout`` is 0; ``ValueError`` for a wrong timeout.
+        """
+        check_timeout(timeout)
+        from .threads.pauses import pause  # noqa: PLC0415  as the engine
+        from .threads.reentrancy import forbid_reentry  # noqa: PLC0415
+
+        if timeout != 0:
+            forbid_reentry(self._engine, "pause")
+        return pause(self._engine, None if timeout == math.inf else timeout)
+
+    def resume(self) -> None:
+        """Ends a pause, and returns at once. Tasks start in the order of their priorities. Harmless if the manager is not
+        paused, or was stopped. Thread-safe."""
+        from .threads.pauses import resume  # noqa: PLC0415  as the engine
+
+        resume(self._engine)
+
     def resize(self, *, worker_count: int | None = None, max_worker_count: int | None = None) -> None:
         """Changes the bounds of the number of workers, and returns at once. A bound that is not given stays as it is.
         Surplus workers end after their task.
@@ -318,50 +347,11 @@ class TaskManager(Generic[R]):
     def __del__(self) -> None:
         # None if the constructor has raised.
         engine: Engine | None = getattr(self, "_engine", None)
-        if engine is None or engine.door:
+        if engine is None or engine.closed:
             return
         # A finalizer must not wait or take a lock; a request does neither.
         engine.request_kill("it was collected without stop()", engine.config.cancel_grace)
         warnings.warn(f"{self!r} was collected without stop() or kill()", ResourceWarning, stacklevel=1, source=self)
-
-    # -- observing ------------------------------------------------------------------------------------------------
-
-    @property
-    def name(self) -> str:
-        """``Config.name``."""
-        return self._config.name
-
-    @property
-    def config(self) -> Config[R]:
-        """The configuration that the manager was made with."""
-        return self._config
-
-    @property
-    def closed(self) -> bool:
-        """Whether the manager accepts no more tasks."""
-        return self._engine.closed
-
-    def stats(self) -> TaskStats:
-        """Returns the numbers of workers, tasks and resources at this moment, consistent with each other. Costs
-        O(workers)."""
-        from .core.report import stats_of  # noqa: PLC0415  as the engine
-
-        return stats_of(self._engine)
-
-    def metrics(self) -> TaskMetrics:
-        """Returns the times, rates and totals of the tasks so far, or what ``Config.collector`` returns. Costs
-        O(workers)."""
-        from .core.report import metrics_of  # noqa: PLC0415  as the engine
-
-        return metrics_of(self._engine)
-
-    def explain(self) -> ScalingExplanation:
-        """Explains the present number of workers: returns the last decision of the scaling policy and the last 32
-        changes, each with the figures that it was based on. ``str()`` of it is meant for people."""
-        from .core.report import explained  # noqa: PLC0415  as the engine
-
-        engine = self._engine
-        return explained(engine.view, engine.now(), engine.workers.values(), engine.quarantine.labels)
 
     def __repr__(self) -> str:
         return f"<TaskManager {self._config.name!r} {self._engine.view.phase.value}>"
@@ -380,16 +370,3 @@ def _task_options(
 ) -> tuple[Priority, bool, RetryPolicy | None]:
     check_rare(None, retry)
     return priority, once, retry
-
-
-def _refused(
-    engine: Engine,
-    task: Callable[..., Any],
-    callback: Callable[[Any, BaseException | None], object],
-    error: ShutdownError,
-) -> TaskFuture[Any]:
-    """Returns the failed future of a task that was not accepted, after calling its callback."""
-    future: TaskFuture[Any] = TaskFuture._accepted(engine, 0, task, (), monotonic())
-    future._log = [OutcomeCallback(callback)]
-    future._end(Ending(error, forced=True))
-    return future

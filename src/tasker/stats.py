@@ -59,6 +59,8 @@ class TaskStats:
     done_tasks: int = 0
     """Tasks that have their outcome: a result, an error or a cancellation."""
     accepted_tasks: int = 0
+    paused: bool = False
+    """Whether ``pause()`` holds the start of tasks; those that were running then may still be."""
     starting_workers: int = 0
     """Workers that are making their resource."""
     lost_workers: int = 0

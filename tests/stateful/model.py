@@ -14,7 +14,7 @@ from typing import Any
 
 from tasker.control import actions as act
 from tasker.control import events as ev
-from tasker.control.lifecycle import Phase
+from tasker.control.lifecycle import ACCEPTING, STAFFED, Phase
 from tasker.control.supervisor import Supervisor
 from tasker.control.view import Plan
 from tasker.control.workers import WorkerState
@@ -24,7 +24,7 @@ RETIRE, PARK = object(), object()
 STARTING, IDLE, BUSY, ENDING = "starting", "idle", "busy", "ending"
 PARKED, RELEASED = "parked", "released"
 GRACE = ev.StopRequested("").grace
-SERVING = (Phase.RUNNING, Phase.DRAINING)
+SERVING = STAFFED
 
 
 @dataclass(eq=False)
@@ -102,6 +102,8 @@ class Model:
         self.refreshed = 0
         self.pool = "open" if plan.has_pool else "closed"
         self.closed = self.killed = self.finished = self.drain_reported = False
+        self.held = False
+        """Whether a pause lets no task start."""
         self.limit = math.inf
         """When what is under way must have become a kill, or be over."""
         self.broken = False
@@ -221,7 +223,7 @@ class Model:
         self.tokens.extendleft([RETIRE] * action.count)
 
     def _do_Park(self, action: act.Park) -> None:  # noqa: N802
-        assert self.supervisor.phase is Phase.RUNNING or not action.count
+        assert self.supervisor.phase in ACCEPTING or not action.count
         self.tokens.extendleft([PARK] * self.lot.want(action.count))
 
     def _do_Requeue(self, action: act.Requeue) -> None:  # noqa: N802
@@ -235,7 +237,7 @@ class Model:
 
     def _do_Delay(self, action: act.Delay) -> None:  # noqa: N802
         task = self._returned(action.task)
-        assert self.supervisor.phase is Phase.RUNNING
+        assert self.supervisor.phase in ACCEPTING
         assert action.snoozed is task.snoozed
         assert action.snoozed or not task.once
         self.delayed.append(task)
@@ -281,6 +283,14 @@ class Model:
             for task in level:
                 if action.before is None or task.queued_at <= action.before:
                     task.end("no resource")
+
+    def _do_HoldTasks(self, action: act.HoldTasks) -> None:  # noqa: N802
+        assert not self.held
+        self.held = True
+
+    def _do_ReleaseTasks(self, action: act.ReleaseTasks) -> None:  # noqa: N802
+        assert self.held
+        self.held = False
 
     def _do_RefuseTasks(self, action: act.RefuseTasks) -> None:  # noqa: N802
         self.closed = True
@@ -349,6 +359,7 @@ class Model:
 
     def take(self, worker: Worker) -> None:
         """An idle worker takes a token."""
+        assert not self.held
         token = self.tokens.popleft()
         if token is RETIRE:
             worker.state = ENDING
@@ -477,6 +488,10 @@ class Model:
         if not self.lagging:
             self._check_drained()
             self.deliver()
+
+    def is_quiet(self) -> bool:
+        """Whether no task runs."""
+        return not self.inline and all(worker.task is None for worker in self.workers.values())
 
     # -- invariants -------------------------------------------------------------------------------
 

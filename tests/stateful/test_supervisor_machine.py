@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from stateful.model import BUSY, ENDING, IDLE, PARKED, RELEASED, RETIRE, STARTING, Model, Worker
 from tasker.control import events as ev
-from tasker.control.lifecycle import Phase
+from tasker.control.lifecycle import HELD, Phase
 from tasker.control.retries import RetryPolicy
 from tasker.control.view import Plan
 
@@ -115,13 +115,13 @@ class SupervisorMachine(RuleBasedStateMachine):
         for _ in range(count):
             self.model.submit(level, once)
 
-    @precondition(lambda self: some(IDLE)(self) and self.model.tokens)
+    @precondition(lambda self: some(IDLE)(self) and self.model.tokens and not self.model.held)
     @rule(number=PICK)
     def take(self, number: int) -> None:
         """An idle worker takes what is next: a task or a Retire."""
         self.model.take(self.pick(number, IDLE))
 
-    @precondition(lambda self: some(IDLE)(self) and self.model.tokens)
+    @precondition(lambda self: some(IDLE)(self) and self.model.tokens and not self.model.held)
     @rule()
     def everybody_takes(self) -> None:
         """All idle workers take what is next."""
@@ -176,7 +176,7 @@ class SupervisorMachine(RuleBasedStateMachine):
         """A worker between two tasks is to be replaced by a fresh one."""
         self.model.wear_out(self.pick(number, IDLE))
 
-    @precondition(lambda self: not self.model.closed and self.model.inline < 2)
+    @precondition(lambda self: not self.model.closed and not self.model.held and self.model.inline < 2)
     @rule()
     def inline_task_starts(self) -> None:
         """A task of run_task begins."""
@@ -378,6 +378,25 @@ class SupervisorMachine(RuleBasedStateMachine):
         self.model.base, self.model.most = base, most
         self.model.report(ev.Resized(base, most))
 
+    @rule()
+    def pause(self) -> None:
+        """The user pauses the manager, or does so again."""
+        self.model.report(ev.PauseRequested())
+
+    @rule()
+    def resume(self) -> None:
+        """The user resumes it, or does so though it is not paused."""
+        self.model.report(ev.ResumeRequested())
+
+    @precondition(lambda self: self.model.held and self.model.is_quiet())
+    @rule()
+    def quiet(self) -> None:
+        """No task runs any more."""
+        self.model.report(ev.Quiet())
+        self.model.deliver()
+        phase = self.model.supervisor.phase
+        assert phase not in (Phase.PAUSING, Phase.RUNNING) or not self.model.held
+
     @rule(seconds=st.sampled_from([None, 0.0, 0.5, 30.0]), usually=st.integers(0, 5))
     def stop(self, seconds: float | None, usually: int) -> None:
         """The user stops the manager, once in a while."""
@@ -414,6 +433,10 @@ class SupervisorMachine(RuleBasedStateMachine):
         model = self.model
         model.lagging = False
         model.deliver()
+        before = model.supervisor.phase
+        model.report(ev.ResumeRequested())
+        assert not model.held
+        assert model.supervisor.phase is (before if before not in HELD else Phase.RUNNING)
         if model.supervisor.phase is Phase.RUNNING and self.kind:
             self._settle()
             view = model.supervisor.view()

@@ -44,6 +44,10 @@ class OwnManager:
         """Return all results of `map`."""
         return list(self.raw.map(task, items, **options))
 
+    async def pause(self, timeout: float | None = None) -> Any:
+        """Call `pause`."""
+        return self.raw.pause(timeout)
+
     async def end(self, how: str) -> Any:
         """Call `stop` or `kill`."""
         return getattr(self.raw, how)()
@@ -74,6 +78,9 @@ class OwnAsyncManager(OwnManager):
 
     async def map(self, task: Any, items: Iterable[Any], **options: Any) -> list[Any]:
         return [result async for result in self.raw.map(task, items, **options)]
+
+    async def pause(self, timeout: float | None = None) -> Any:
+        return await self.raw.pause(timeout)
 
     async def end(self, how: str) -> Any:
         return await getattr(self.raw, how)()

@@ -96,6 +96,10 @@ class ThreadedManager:
         """`stop`."""
         return await in_thread(self.raw.stop, timeout)
 
+    async def pause(self, timeout: float | None = None) -> Any:
+        """`pause`."""
+        return await in_thread(self.raw.pause, timeout)
+
     async def kill(self, timeout: float | None = None) -> Any:
         """`kill`."""
         return await in_thread(self.raw.kill, timeout)

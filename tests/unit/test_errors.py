@@ -16,6 +16,7 @@ TREE = {
     errors.TaskerError: (Exception,),
     errors.ConfigError: (errors.TaskerError, ValueError),
     errors.ShutdownError: (errors.TaskerError, RuntimeError),
+    errors.PausedError: (errors.TaskerError, RuntimeError),
     errors.ResourceError: (errors.TaskerError,),
     errors.MaxRetriesExceeded: (errors.TaskerError,),
     errors.PoisonTask: (errors.TaskerError,),

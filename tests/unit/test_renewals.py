@@ -8,6 +8,7 @@ from typing import Any
 
 from support.waiting import Call, wait_until
 from tasker.control.workers import WorkerState
+from tasker.threads.hold import TaskHold
 from tasker.threads.queue import CALL, TaskQueue
 from tasker.threads.renewals import Renewals
 
@@ -24,7 +25,7 @@ class Worker:
 def bench() -> tuple[TaskQueue, Renewals]:
     """A queue, and the renewals of its workers."""
     queue = TaskQueue()
-    return queue, Renewals(queue)
+    return queue, Renewals(queue, TaskHold(lambda: None))
 
 
 def tokens(queue: TaskQueue) -> list[object]:
@@ -46,6 +47,16 @@ def test_an_idle_worker_is_woken() -> None:
     assert renewals.answer(worker)
     renewals.left(worker)
     assert not renewals
+
+
+def test_a_worker_that_waits_for_the_end_of_a_pause() -> None:
+    """It leaves there and then."""
+    hold, worker = TaskHold(lambda: None), Worker()
+    hold.begin()
+    call = Call(hold.stay, worker, lambda: worker.outdated)
+    wait_until(lambda: bool(hold._staying))
+    Renewals(TaskQueue(), hold).call(worker)
+    call.outcome()
 
 
 def test_a_busy_worker_is_not_woken() -> None:

@@ -118,11 +118,11 @@ class AsyncEngine(AsyncFutureOwner):
 
     def check_drained(self) -> None:
         """See ``EngineCore``."""
-        if not self.view.awaits_drain or self._drain_check_pending:
+        if self._drain_check_pending or not ((quiet := self.view.awaits_quiet) or self.view.awaits_drain):
             return
         # While the inbox is processed, one check at its end is enough for all: a kill ends many tasks at once, and each
         # check costs O(workers). Otherwise it is made here first, because processing the inbox sets the timer anew.
-        if self._processing or not self.outstanding():
+        if self._processing or (self.is_quiet() if quiet else not self.outstanding()):
             self._drain_check_pending = True
             self._post(self._answer_drain_check)
 
@@ -178,7 +178,7 @@ class AsyncEngine(AsyncFutureOwner):
         self._timer = None
         # ``Context.on_cancel`` reports that the parent was cancelled, but not that its deadline has passed.
         parent = self.config.ctx
-        if parent is not None and not self.door and parent.cancelled:
+        if parent is not None and not self.closed and parent.cancelled:
             self._parent_ended()
         self._post(self._tick if monotonic() >= self._next_tick else ev.Wakeup())
 

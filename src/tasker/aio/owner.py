@@ -90,7 +90,7 @@ class AsyncFutureOwner(EngineCore[AsyncWorker], abc.ABC):
     def admit(self, timeout: float | None, has_slot: bool) -> None:
         """Acquires what ``submit`` needs before it may queue a task. Raises ``ShutdownError`` if the door is closed,
         and ``QueueFull`` if there is no slot."""
-        if self.door:
+        if self.closed:
             raise self.shutdown_error()
         check_queue_timeout(timeout)
         if self.queue_slots is not None and not has_slot:
@@ -114,13 +114,13 @@ class AsyncFutureOwner(EngineCore[AsyncWorker], abc.ABC):
     async def acquire_slot(self, timeout: float | None) -> bool:
         """Waits for a slot of the queue. Returns False if the queue is not bounded. Raises ``QueueFull`` if there is
         none within ``timeout`` seconds, and ``ShutdownError`` if the door is or gets closed."""
-        if self.door:
+        if self.closed:
             raise self.shutdown_error()
         check_queue_timeout(timeout)
         if self.queue_slots is None:
             return False
         await self.queue_slots.acquire(timeout)
-        if self.door:
+        if self.closed:
             raise self.shutdown_error()
         return True
 
@@ -233,6 +233,23 @@ class AsyncFutureOwner(EngineCore[AsyncWorker], abc.ABC):
             self.remember(task, failure, Verdict.KILLED)
             forget_frames(failure)
         self.drop(task)
+
+    # -- pauses ---------------------------------------------------------------------------------------------------
+
+    def hold_tasks(self) -> None:
+        """See ``Driver``."""
+        self.queue.hold()
+        if self.backend is not None:
+            self.backend.recall_all()
+        self.check_drained()
+
+    def release_tasks(self) -> None:
+        """See ``Driver``."""
+        self.queue.release()
+
+    def is_quiet(self) -> bool:
+        """See ``EngineCore``."""
+        return all(worker.quiet for worker in self.workers.values()) and not self.counters.flow().inline_running
 
     # -- tasks that wait ------------------------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ from tasker.config import Config
 from tasker.context import Context, RunTaskRoot
 from tasker.control import events as ev
 from tasker.control.lifecycle import Door
+from tasker.control.view import View
 from tasker.control.workers import WorkerState
 from tasker.core.counters import Counters
 from tasker.core.hooks import Hooks
@@ -119,6 +120,16 @@ class EngineForInlineTasks(EngineForTasks, Protocol):
     def refusal(self) -> str:
         """Why no task is accepted any more."""
         ...
+
+    @property
+    def closed(self) -> bool:
+        """Whether no task is accepted any more."""
+        ...
+
+    @property
+    def view(self) -> View: ...
+    @property
+    def workers(self) -> dict[ev.Seat, Any]: ...
 
 
 class EngineForWorkers(EngineForInlineTasks, Protocol):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 from tasker.core import tombstones
@@ -30,8 +31,12 @@ class AsyncTaskQueue:
         """In a forked child, the tasks that are the parent's."""
         self.orders: int = 0
         """The number of workers that have to end or to ask the ``ParkingLot``, each as soon as it has no task, and of those that
-        were called."""
+        were called; one more during a pause, in which no worker takes a task or another order."""
         self._calls = 0
+        self.held: bool = False
+        """Whether there is a pause."""
+        self.staying: dict[object, Callable[[], object]] = {}
+        """The workers that wait for its end, and what ends the wait of each."""
         self._retiring = 0
         """Those that have to end."""
         self.lot: ParkingLot = ParkingLot()
@@ -82,6 +87,7 @@ class AsyncTaskQueue:
 
     def set_aside(self) -> None:
         """In a forked child: has no worker take what waits for those of the parent."""
+        self.release()
         # Not dropped: what a task refers to may be collected in the parent only.
         for level in self.levels:
             self.inherited += level
@@ -134,6 +140,28 @@ class AsyncTaskQueue:
     def has_orders(self) -> bool:
         """Whether there are orders for any worker."""
         return self.orders > self._calls
+
+    def hold(self) -> None:
+        """Lets no worker take a task."""
+        self.orders += not self.held
+        self.held = True
+        self.cooling.wake()
+
+    def leave_hold(self, worker: object) -> None:
+        """Ends the wait of a worker for the end of the pause. Harmless if it does not wait."""
+        if worker in self.staying:
+            self.staying[worker]()
+
+    def release(self) -> None:
+        """Ends ``hold``."""
+        self.orders -= self.held
+        self.held = False
+        for release in [*self.staying.values()]:
+            release()
+        # Each task that was queued meanwhile has woken an idle worker, which then stayed; orders came to those that were idle.
+        # Where one of these was cancelled or is gone, another one that is still idle has to be woken.
+        for _ in range(min(len(self.idle), len(self) + self.orders)):
+            self.wake()
 
     def discard(self, future: AsyncTaskFuture[Any]) -> None:
         """Removes a task that has ended. In a long queue it stays for a while, without its function and arguments:

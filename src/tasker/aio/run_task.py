@@ -18,14 +18,14 @@ from tasker.control.attempts import after_error
 from tasker.control.events import PoolResourceLost
 from tasker.control.health import Health, HealthKind
 from tasker.core.user_functions import is_async, is_awaitable
-from tasker.errors import DeadlockError, Snooze, TaskCancelled, TaskKilled, TaskTimeout
+from tasker.errors import DeadlockError, PausedError, Snooze, TaskCancelled, TaskKilled, TaskTimeout
 from tasker.metrics.meter import BATCH, Meter
 from tasker.metrics.protocol import TaskLifecycleTimestamps
 
 from .cancellation import outlast, restore
 from .hooks import health_after, reset
 from .ports import EngineForInlineTasks
-from .reentrancy import current, hook_scope
+from .reentrancy import current, enclosing_user_code, hook_scope
 from .resource_handle import AsyncResourceHandle
 from .resource_pool import AsyncResourcePool
 from .tasks import start_duty
@@ -97,7 +97,7 @@ class AsyncRunTask:
         queued = monotonic()
         # No await in between: a stop either refuses this task here, or waits for it.
         if engine.door:
-            raise engine.shutdown_error()
+            self._refuse()
         engine.counters.inline_accepted += 1
         engine.hooks.arrival()
         self._number += 1
@@ -132,6 +132,14 @@ class AsyncRunTask:
             stamps = TaskLifecycleTimestamps(queued, started, monotonic())
             await self._give_back(run, context, handle, temporary, error, stamps)
             del error  # its traceback holds this frame
+
+    def _refuse(self) -> None:
+        """Raises the error of a call that is refused. During a pause, those of tasks that still run are not."""
+        engine = self.engine
+        if engine.closed:
+            raise engine.shutdown_error()
+        if not engine.view.awaits_quiet or enclosing_user_code(engine) is None:
+            raise PausedError(f"task manager {engine.config.name!r} is paused, and run_task does not wait")
 
     async def _error_of(self, run: _Run, raised: BaseException) -> BaseException:
         """Returns the error that the caller gets: ``TaskKilled`` in place of the ``CancelledError`` of a kill."""

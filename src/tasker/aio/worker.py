@@ -68,6 +68,7 @@ class AsyncWorker(AttemptEnds):
         """Whether a cancellation of ``task`` would reach user code that may be cancelled."""
         self.cools_until: float = 0.0
         self._begun = False
+        self._tends = False
         self._missed_interruption = False
         """Whether an interruption came while a plain function ran in the thread."""
         self.task: asyncio.Task[None] = start_task(engine.loop, self._run(), self.name)
@@ -172,7 +173,7 @@ class AsyncWorker(AttemptEnds):
         keep_serving, turns = True, self.engine.turns
         if request is IDLE:
             await self._wait_idle()
-            keep_serving = self.upkeep is None or self.upkeep.before_task()
+            keep_serving = self._may_serve()
             runner.until = await turns.slice()
         elif request is PAUSE:
             self.shard.flush()
@@ -194,7 +195,7 @@ class AsyncWorker(AttemptEnds):
                 del error  # its traceback holds frames of this worker
             keep_serving = keep_serving and await self._tend()
         elif request is ORDER:
-            keep_serving = await obey_order(self)
+            keep_serving = await obey_order(self) and self._may_serve()
             runner.until = await turns.slice()
         if keep_serving and not await self._absorb():
             raise unusable(self.name)
@@ -202,9 +203,23 @@ class AsyncWorker(AttemptEnds):
 
     async def _tend(self) -> bool:
         """Sees to the resource after a task. Returns False if the worker has to end."""
-        if self.upkeep is not None and not (await self._absorb() and await self.upkeep.after_task()):
-            return False
+        if self.upkeep is not None:
+            self._tends = True
+            try:
+                if not (await self._absorb() and await self.upkeep.after_task()):
+                    return False
+            finally:
+                self._tends = False
         return not self.cools_until or await self.cool_down()
+
+    def _may_serve(self) -> bool:
+        """Returns whether the resource may serve another task, after a wait."""
+        return self.upkeep is None or self.upkeep.before_task()
+
+    @property
+    def quiet(self) -> bool:
+        """Whether nothing runs here."""
+        return self.shard.future is None and not self._tends
 
     async def _call(self, runner: TaskRunner, future: Any, resource: Any, caller: FunctionCaller) -> bool:
         """Runs a task that is not a coroutine function. Returns False if the worker has to end."""
@@ -258,7 +273,7 @@ class AsyncWorker(AttemptEnds):
         engine, queue = self.engine, self.engine.queue
         self.shard.flush()
         # A stop waits for no pause.
-        while not (engine.door or interrupted()) and (left := self.cools_until - monotonic()) > 0:
+        while not (engine.closed or interrupted()) and (left := self.cools_until - monotonic()) > 0:
             if self.ordered:
                 if not await obey_order(self, gone=interrupted):
                     self.cools_until = 0.0

@@ -145,6 +145,16 @@ class FailQueued:
 
 
 @dataclass(frozen=True, slots=True)
+class HoldTasks:
+    """Let no task start. What was sent ahead to a session comes back; each worker stops taking tasks after its present one."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseTasks:
+    """Let tasks start again."""
+
+
+@dataclass(frozen=True, slots=True)
 class RefuseTasks:
     """Accept no more tasks, for this reason."""
 
@@ -231,6 +241,8 @@ Action = (
     | Quarantine
     | DropTask
     | FailQueued
+    | HoldTasks
+    | ReleaseTasks
     | RefuseTasks
     | DropQueued
     | CancelRunning

@@ -84,6 +84,10 @@ class WaitJudge(Generic[W, T]):
         asked = staff.starting > 0 or staff.target > staff.ready - staff.retiring
         return Outlook.FINE if free or asked or not needs else Outlook.NEEDS_WORKER
 
+    def forget(self) -> None:
+        """Until now, no worker could serve what is waited for."""
+        self._blocked, self._blocked_since = {}, None
+
     def gives_up_at(self, staff: Staff) -> float | None:
         """Returns when it is no longer waited for a worker that was to be made, or None."""
         if self._blocked_since is None or staff.ready_timeout is None:

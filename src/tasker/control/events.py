@@ -257,6 +257,21 @@ class RefreshRequested:
 
 
 @dataclass(frozen=True, slots=True)
+class PauseRequested:
+    """No task is to start until a ``ResumeRequested``."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeRequested:
+    """Tasks may start again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quiet:
+    """No task runs, and none starts during the pause that was requested."""
+
+
+@dataclass(frozen=True, slots=True)
 class StopRequested:
     """A graceful stop was requested: no more tasks, but those that were accepted are run.
 
@@ -313,6 +328,9 @@ Event = (
     | Wakeup
     | Resized
     | RefreshRequested
+    | PauseRequested
+    | ResumeRequested
+    | Quiet
     | StopRequested
     | KillRequested
     | Drained

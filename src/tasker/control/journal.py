@@ -73,6 +73,8 @@ class ScalingExplanation:
     """How many times ``refresh()`` was called."""
     outdated: int = 0
     """Workers whose resource is of before the last ``refresh()``, and that have yet to be replaced."""
+    paused: bool = False
+    """Whether ``pause()`` holds the start of tasks: then the number of workers stays as it is."""
 
     def __str__(self) -> str:
         bounds = f"{self.worker_count} to {self.max_worker_count}"
@@ -82,6 +84,7 @@ class ScalingExplanation:
             [
                 f"{self.target} workers wanted ({bounds} allowed): {self.ready} ready{cooling}, {self.starting} starting",
                 *self._nothing_kept(),
+                *(["paused: no task starts, and the number of workers stays as it is"] if self.paused else []),
                 *self._failures(),
                 *self._refresh(),
                 *self._refused(),

@@ -15,6 +15,10 @@ class Phase(enum.Enum):
     """How far a manager is."""
 
     RUNNING = "running"
+    PAUSING = "pausing"
+    """Takes tasks and starts none; some still run."""
+    PAUSED = "paused"
+    """Takes tasks and starts none; none runs."""
     DRAINING = "draining"
     """Takes no tasks, runs those it has."""
     CLOSING = "closing"
@@ -27,6 +31,10 @@ class Phase(enum.Enum):
 class Move(enum.Enum):
     """What changes the phase."""
 
+    PAUSE = "pause"
+    RESUME = "resume"
+    QUIET = "quiet"
+    """No task runs."""
     STOP = "stop"
     KILL = "kill"
     DRAINED = "drained"
@@ -35,23 +43,56 @@ class Move(enum.Enum):
 
 
 MOVES: dict[tuple[Phase, Move], Phase] = {
+    (Phase.RUNNING, Move.PAUSE): Phase.PAUSING,
+    (Phase.RUNNING, Move.RESUME): Phase.RUNNING,
+    (Phase.RUNNING, Move.QUIET): Phase.RUNNING,
     (Phase.RUNNING, Move.STOP): Phase.DRAINING,
     (Phase.RUNNING, Move.KILL): Phase.KILLING,
+    (Phase.PAUSING, Move.PAUSE): Phase.PAUSING,
+    (Phase.PAUSING, Move.RESUME): Phase.RUNNING,
+    (Phase.PAUSING, Move.QUIET): Phase.PAUSED,
+    (Phase.PAUSING, Move.STOP): Phase.DRAINING,
+    (Phase.PAUSING, Move.KILL): Phase.KILLING,
+    (Phase.PAUSED, Move.PAUSE): Phase.PAUSED,
+    (Phase.PAUSED, Move.RESUME): Phase.RUNNING,
+    (Phase.PAUSED, Move.QUIET): Phase.PAUSED,
+    (Phase.PAUSED, Move.STOP): Phase.DRAINING,
+    (Phase.PAUSED, Move.KILL): Phase.KILLING,
+    (Phase.DRAINING, Move.PAUSE): Phase.DRAINING,
+    (Phase.DRAINING, Move.RESUME): Phase.DRAINING,
+    (Phase.DRAINING, Move.QUIET): Phase.DRAINING,
     (Phase.DRAINING, Move.STOP): Phase.DRAINING,
     (Phase.DRAINING, Move.KILL): Phase.KILLING,
     (Phase.DRAINING, Move.DRAINED): Phase.CLOSING,
+    (Phase.CLOSING, Move.PAUSE): Phase.CLOSING,
+    (Phase.CLOSING, Move.RESUME): Phase.CLOSING,
+    (Phase.CLOSING, Move.QUIET): Phase.CLOSING,
     (Phase.CLOSING, Move.STOP): Phase.CLOSING,
     (Phase.CLOSING, Move.KILL): Phase.KILLING,
     (Phase.CLOSING, Move.DRAINED): Phase.CLOSING,
     (Phase.CLOSING, Move.EMPTIED): Phase.STOPPED,
+    (Phase.KILLING, Move.PAUSE): Phase.KILLING,
+    (Phase.KILLING, Move.RESUME): Phase.KILLING,
+    (Phase.KILLING, Move.QUIET): Phase.KILLING,
     (Phase.KILLING, Move.STOP): Phase.KILLING,
     (Phase.KILLING, Move.KILL): Phase.KILLING,
     (Phase.KILLING, Move.DRAINED): Phase.KILLING,
     (Phase.KILLING, Move.EMPTIED): Phase.STOPPED,
+    (Phase.STOPPED, Move.PAUSE): Phase.STOPPED,
+    (Phase.STOPPED, Move.RESUME): Phase.STOPPED,
+    (Phase.STOPPED, Move.QUIET): Phase.STOPPED,
     (Phase.STOPPED, Move.STOP): Phase.STOPPED,
     (Phase.STOPPED, Move.KILL): Phase.STOPPED,
     (Phase.STOPPED, Move.DRAINED): Phase.STOPPED,
 }
+
+
+HELD = frozenset({Phase.PAUSING, Phase.PAUSED})
+"""The phases in which no task starts though they may later."""
+ACCEPTING = HELD | {Phase.RUNNING}
+"""The phases in which tasks come in."""
+STAFFED = ACCEPTING | {Phase.DRAINING}
+"""The phases in which workers are kept, and those that are lost replaced."""
 
 
 def moved(phase: Phase, move: Move) -> Phase:
@@ -66,32 +107,49 @@ class Door(enum.IntEnum):
     """
 
     OPEN = 0
-    CLOSED = 1
+    PAUSED = 1
+    """Tasks come in; none starts."""
+    CLOSED = 2
     """No task comes in; those that are in are run."""
-    KILLED = 2
+    KILLED = 3
     """No task comes in, and none starts."""
-    FORKED = 3
+    FORKED = 4
     """This process is a fork of the manager's: its threads do not exist here, so no task comes in and nothing ends."""
 
 
 class DoorMove(enum.Enum):
     """What changes the door."""
 
+    PAUSE = "pause"
+    RESUME = "resume"
     CLOSE = "close"
     KILL = "kill"
     FORK = "fork"
 
 
 DOOR_MOVES: dict[tuple[Door, DoorMove], Door] = {
+    (Door.OPEN, DoorMove.PAUSE): Door.PAUSED,
+    (Door.OPEN, DoorMove.RESUME): Door.OPEN,
     (Door.OPEN, DoorMove.CLOSE): Door.CLOSED,
     (Door.OPEN, DoorMove.KILL): Door.KILLED,
     (Door.OPEN, DoorMove.FORK): Door.FORKED,
+    (Door.PAUSED, DoorMove.PAUSE): Door.PAUSED,
+    (Door.PAUSED, DoorMove.RESUME): Door.OPEN,
+    (Door.PAUSED, DoorMove.CLOSE): Door.CLOSED,
+    (Door.PAUSED, DoorMove.KILL): Door.KILLED,
+    (Door.PAUSED, DoorMove.FORK): Door.FORKED,
+    (Door.CLOSED, DoorMove.PAUSE): Door.CLOSED,
+    (Door.CLOSED, DoorMove.RESUME): Door.CLOSED,
     (Door.CLOSED, DoorMove.CLOSE): Door.CLOSED,
     (Door.CLOSED, DoorMove.KILL): Door.KILLED,
     (Door.CLOSED, DoorMove.FORK): Door.FORKED,
+    (Door.KILLED, DoorMove.PAUSE): Door.KILLED,
+    (Door.KILLED, DoorMove.RESUME): Door.KILLED,
     (Door.KILLED, DoorMove.CLOSE): Door.KILLED,
     (Door.KILLED, DoorMove.KILL): Door.KILLED,
     (Door.KILLED, DoorMove.FORK): Door.FORKED,
+    (Door.FORKED, DoorMove.PAUSE): Door.FORKED,
+    (Door.FORKED, DoorMove.RESUME): Door.FORKED,
     (Door.FORKED, DoorMove.CLOSE): Door.FORKED,
     (Door.FORKED, DoorMove.KILL): Door.FORKED,
     (Door.FORKED, DoorMove.FORK): Door.FORKED,

@@ -10,7 +10,7 @@ from typing import Any
 from . import actions as act
 from . import events as ev
 from .attempts import Verdict, after_retryable, after_snooze, after_unhealthy, in_time
-from .lifecycle import Phase
+from .lifecycle import ACCEPTING, Phase
 from .retries import Delayed, RetryPolicy, most_retries
 from .view import Plan
 
@@ -46,13 +46,13 @@ class Reattempts:
         if verdict is Verdict.QUARANTINED:
             return act.Quarantine(event.task, event.harmed)
         if policy is not None:
-            if phase is Phase.RUNNING or _reports(policy):
+            if phase in ACCEPTING or _reports(policy):
                 pause = policy.pause(event.attempts, self._rng)
             # Else none: a stop does not wait for a pause, so what fails again then is tried again at once.
             verdict = in_time(verdict, event.age + pause, policy.max_elapsed, own=event.own)
         if verdict is not Verdict.TRY_AGAIN:
             return act.DropTask(event.task) if verdict is Verdict.KILLED else _failed(event.task, verdict)
-        if pause and phase is not Phase.RUNNING:
+        if pause and phase not in ACCEPTING:
             return act.FailTask(event.task, own=True, late=True)
         return self._tried_again(event, policy, pause, now)
 
@@ -83,11 +83,11 @@ class Reattempts:
         """Decides about a task that gives itself back."""
         policy = event.policy or self._plan.retry
         verdict = after_snooze(
-            cancelled=event.cancelled, stopping=phase is not Phase.RUNNING, killing=phase is Phase.KILLING
+            cancelled=event.cancelled, stopping=phase not in ACCEPTING, killing=phase is Phase.KILLING
         )
         if policy is not None:
             verdict = in_time(verdict, event.age + event.seconds, policy.max_elapsed, own=True)
-        if verdict is Verdict.ENDED and not event.cancelled and phase is not Phase.RUNNING:
+        if verdict is Verdict.ENDED and not event.cancelled and phase not in ACCEPTING:
             return act.FailTask(event.task, own=True, late=True)
         if verdict is not Verdict.TRY_AGAIN:
             return act.DropTask(event.task) if verdict is Verdict.KILLED else _failed(event.task, verdict)
@@ -100,8 +100,8 @@ class Reattempts:
         those that are queued."""
         if not self._delayed:
             return []
-        if phase is Phase.RUNNING or phase is Phase.KILLING:
-            return [act.Resume(task) for task, _ in self._delayed.take(now if phase is Phase.RUNNING else math.inf)]
+        if phase in ACCEPTING or phase is Phase.KILLING:
+            return [act.Resume(task) for task, _ in self._delayed.take(now if phase in ACCEPTING else math.inf)]
         return [late or act.Resume(task) for task, late in self._delayed.take(math.inf)]
 
     def sweep(self, now: float) -> None:

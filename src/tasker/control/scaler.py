@@ -108,7 +108,9 @@ class Scaler:
         counts = usual.seconds >= _COUNTS[0] and usual.completion_rate * usual.seconds >= _COUNTS[1]
         service = usual.service_time if counts else None
         probed = trials.probing
-        trials.sample(now, load, pool.ready, max(1, self.base), creation_time or 0.0, settled=settled, service=service)
+        # During a pause no worker completes anything, which says nothing about how much so many do.
+        serving, least = pool.ready * decides, max(1, self.base)
+        trials.sample(now, load, serving, least, creation_time or 0.0, settled=settled, service=service)
         if self._policy is None or not decides:
             return []
         before = self.target

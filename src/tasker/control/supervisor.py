@@ -3,7 +3,7 @@
 ``handle(event, now)`` takes one event after the other and returns the actions to carry out, in order. ``wakeup(now)``
 returns when it has to be called again even without an event.
 
-After each event, while the phase is RUNNING or DRAINING (``check`` asserts the second):
+After each event, while the phase is RUNNING, PAUSING, PAUSED or DRAINING (``check`` asserts the second):
 
 - the workers that start, serve or end are at most ``max_worker_count``;
 - the workers that start or serve, less those that have to go, reach the target, unless creations fail or the maximum
@@ -23,7 +23,8 @@ from . import actions as act
 from . import events as ev
 from .creation import BreakerState, CreationGate
 from .deadline import Deadline
-from .lifecycle import Move, Phase, moved
+from .lifecycle import ACCEPTING, HELD, STAFFED, Move, Phase, moved
+from .pauses import PauseEvent, paused
 from .pool import PoolState
 from .reattempts import Reattempts
 from .scaler import Scaler
@@ -32,6 +33,16 @@ from .workers import WorkersTable, WorkerState
 from .workforce import Workforce
 
 _STARTING, _READY, _ENDING = WorkerState.STARTING, WorkerState.READY, WorkerState.ENDING
+
+
+def _noting(note: Callable[[ev.Seat, float], object]) -> Callable[[Any, float], list[act.Action]]:
+    """Returns the handler of an event of a worker that leads to nothing but a note; what follows from it is seen afterwards."""
+
+    def handle(event: Any, now: float) -> list[act.Action]:
+        note(event.seat, now)
+        return []
+
+    return handle
 
 
 class Supervisor:
@@ -53,26 +64,29 @@ class Supervisor:
         self._reattempts = Reattempts(plan, rng, now)
         self._handlers: dict[type, Callable[[Any, float], list[act.Action]]] = {
             ev.Started: self._started,
-            ev.WorkerReady: self._worker_ready,
-            ev.WorkerDropped: self._worker_dropped,
+            ev.WorkerReady: lambda event, now: self._workforce.ready(event.seat, now),
+            ev.WorkerDropped: lambda event, now: self._workforce.dropped(event.seat, now),
             ev.CreationFailed: self._creation_failed,
             ev.WorkerRetiring: self._worker_retiring,
-            ev.WorkerParked: self._worker_parked,
-            ev.WorkerUnparked: self._worker_unparked,
-            ev.WorkerWorn: self._worker_worn,
+            ev.WorkerParked: _noting(self._workforce.park),
+            ev.WorkerUnparked: _noting(lambda seat, now: self._workforce.unpark(seat)),
+            ev.WorkerWorn: _noting(self._workforce.renew),
             ev.DependencyDown: self._dependency_down,
-            ev.WorkerUnhealthy: self._worker_unhealthy,
+            ev.WorkerUnhealthy: _noting(self._workforce.replace),
             ev.AttemptFailed: self._attempt_failed,
-            ev.TaskSnoozed: self._task_snoozed,
-            ev.WorkerEnded: self._worker_ended,
+            ev.TaskSnoozed: lambda event, now: [self._reattempts.snoozed(event, now, self.phase)],
+            ev.WorkerEnded: _noting(lambda seat, now: self._workforce.ended(seat)),
             ev.WorkerDied: self._worker_lost,
             ev.AllBlocked: self._all_blocked,
             **self._pool.handlers,
-            ev.TaskWaits: self._task_waits,
+            ev.TaskWaits: lambda event, now: self._scaler.first(now) if self._serving else [],
             ev.Tick: self._tick,
-            ev.Wakeup: self._nothing,
-            ev.Resized: self._resized,
+            ev.Wakeup: lambda event, now: [],
+            ev.Resized: lambda event, now: self._scaler.resize(event.worker_count, event.max_worker_count, now),
             ev.RefreshRequested: self._refresh,
+            ev.PauseRequested: self._move_pause,
+            ev.ResumeRequested: self._move_pause,
+            ev.Quiet: self._move_pause,
             ev.StopRequested: self._stop,
             ev.KillRequested: self._kill,
             ev.Drained: self._drained,
@@ -114,7 +128,7 @@ class Supervisor:
         if self._serving:
             times += [self._next_probe(), workforce.restarts.moment]
             timeout, since = self._plan.ready_timeout, workforce.none_ready_since
-            if timeout is not None and since is not None:
+            if timeout is not None and since is not None and self.phase not in HELD:
                 # Tasks arrive at any time, and each may wait that long. Checking several times within that time keeps
                 # the delay small without a timer for each task.
                 times.append(max(since + timeout, now + min(1.0, timeout / 8)))
@@ -127,6 +141,7 @@ class Supervisor:
         return View(
             phase=self.phase,
             awaits_drain=self.phase in (Phase.DRAINING, Phase.KILLING) and not self._nothing_runs,
+            awaits_quiet=self.phase is Phase.PAUSING,
             starting=self.table.count(_STARTING) - surplus.dropped,
             ready=self.table.count(_READY),
             ending=self.table.count(_ENDING) + surplus.dropped,
@@ -163,20 +178,13 @@ class Supervisor:
     def check(self) -> None:
         """Asserts the invariants. For tests."""
         self._workforce.check(serving=self._serving)
-        if self.phase is Phase.STOPPED:
-            assert not self.table.states
+        assert self.phase is not Phase.STOPPED or not self.table.states
 
     # -- workers --------------------------------------------------------------------------------------------------
 
     def _started(self, event: ev.Started, now: float) -> list[act.Action]:
         self._scaler.start(now)
         return []
-
-    def _worker_ready(self, event: ev.WorkerReady, now: float) -> list[act.Action]:
-        return self._workforce.ready(event.seat, now)
-
-    def _worker_dropped(self, event: ev.WorkerDropped, now: float) -> list[act.Action]:
-        return self._workforce.dropped(event.seat, now)
 
     def _creation_failed(self, event: ev.CreationFailed, now: float) -> list[act.Action]:
         actions = self._workforce.creation_failed(event.seat, event.error, now)
@@ -196,22 +204,6 @@ class Supervisor:
         self._workforce.begin_ending(event.seat, now)
         return []
 
-    def _worker_parked(self, event: ev.WorkerParked, now: float) -> list[act.Action]:
-        self._workforce.park(event.seat, now)
-        return []
-
-    def _worker_unparked(self, event: ev.WorkerUnparked, now: float) -> list[act.Action]:
-        self._workforce.unpark(event.seat)
-        return []
-
-    def _worker_worn(self, event: ev.WorkerWorn, now: float) -> list[act.Action]:
-        self._workforce.renew(event.seat, now)
-        return []
-
-    def _worker_unhealthy(self, event: ev.WorkerUnhealthy, now: float) -> list[act.Action]:
-        self._workforce.replace(event.seat, now)
-        return []
-
     def _dependency_down(self, event: ev.DependencyDown, now: float) -> list[act.Action]:
         delay = self._gate.dependency_down(now, event.error, event.begun) if self._serving else None
         if delay is None:
@@ -225,19 +217,12 @@ class Supervisor:
         # The task is decided about even if the worker is unknown, because it has no other way to an outcome.
         return [self._reattempts.failed(event, now, self.phase)]
 
-    def _task_snoozed(self, event: ev.TaskSnoozed, now: float) -> list[act.Action]:
-        return [self._reattempts.snoozed(event, now, self.phase)]
-
-    def _worker_ended(self, event: ev.WorkerEnded, now: float) -> list[act.Action]:
-        self._workforce.ended(event.seat)
-        return []
-
     def _worker_lost(self, event: ev.WorkerDied, now: float) -> list[act.Action]:
         return self._workforce.died(event.seat, event.reason, now, may_have_retired=event.may_have_retired)
 
     @property
     def _serving(self) -> bool:
-        return self.phase in (Phase.RUNNING, Phase.DRAINING)
+        return self.phase in STAFFED
 
     def _reconcile(self, now: float) -> list[act.Action]:
         """Returns the actions that bring the number of workers, and of resources for ``run_task``, to what it should be, as
@@ -289,28 +274,38 @@ class Supervisor:
         if delayed := self._reattempts.waiting:  # they need no worker yet
             load = replace(load, queued=max(0, load.queued - delayed))
         running = self.phase is Phase.RUNNING
-        return self._scaler.tick(load, self._workforce.counts, now, decides=self._serving, tries=running)
-
-    def _task_waits(self, event: ev.TaskWaits, now: float) -> list[act.Action]:
-        return self._scaler.first(now) if self._serving else []
+        return self._scaler.tick(load, self._workforce.counts, now, decides=self._starts_tasks, tries=running)
 
     def _all_blocked(self, event: ev.AllBlocked, now: float) -> list[act.Action]:
         living = self._workforce.staying - self.table.count(WorkerState.PARKED)
         # A worker that was started since the report may run the awaited task.
-        if not self._serving or event.workers < living:
+        if not self._starts_tasks or event.workers < living:
             return []
         return self._scaler.blocked(living, now)
 
-    def _resized(self, event: ev.Resized, now: float) -> list[act.Action]:
-        return self._scaler.resize(event.worker_count, event.max_worker_count, now)
+    # -- pauses ---------------------------------------------------------------------------------------------------
 
-    def _nothing(self, event: ev.Wakeup, now: float) -> list[act.Action]:
-        return []
+    @property
+    def _starts_tasks(self) -> bool:
+        # During a pause the queue says nothing about how many workers are needed, or whether they come too late.
+        return self._serving and self.phase not in HELD
+
+    def _move_pause(self, event: PauseEvent, now: float) -> list[act.Action]:
+        released = self._release(now) if type(event) is ev.ResumeRequested else []
+        self.phase, told = paused(event, self.phase)
+        return released + told
+
+    def _release(self, now: float) -> list[act.Action]:
+        """Returns the action that ends a pause, if there is one."""
+        if self.phase not in HELD:
+            return []
+        self._workforce.excuse(now)
+        return [act.ReleaseTasks()]
 
     # -- the end --------------------------------------------------------------------------------------------------
 
     def _stop(self, event: ev.StopRequested, now: float) -> list[act.Action]:
-        first = self.phase is Phase.RUNNING
+        first, released = self.phase in ACCEPTING, self._release(now)
         self.phase = moved(self.phase, Move.STOP)
         if self.phase is not Phase.KILLING:
             self._grace = event.grace
@@ -320,11 +315,12 @@ class Supervisor:
         return [
             *self._scaler.end_trial(now),
             act.RefuseTasks(event.reason),
+            *released,
             act.Log("info", "stopping: %s", (event.reason,)),
         ]
 
     def _kill(self, event: ev.KillRequested, now: float) -> list[act.Action]:
-        first = self.phase is not Phase.KILLING
+        first, released = self.phase is not Phase.KILLING, self._release(now)
         self.phase = moved(self.phase, Move.KILL)
         if not first:
             self._deadline.shorten(event.deadline)
@@ -337,6 +333,7 @@ class Supervisor:
             # The running tasks first: they need the time until the deadline, and dropping takes its own. The log last:
             # until ``CancelRunning`` bars the door tasks start, and a handler of the user's may take its time.
             act.CancelRunning(),
+            *released,
             *self._reattempts.due(now, self.phase),  # to be dropped with the others
             act.DropQueued(),
             # Not only once nothing runs: whatever uses a resource of the pool destroys it itself.
@@ -345,7 +342,7 @@ class Supervisor:
         ]
 
     def _drained(self, event: ev.Drained, now: float) -> list[act.Action]:
-        if self.phase is not Phase.RUNNING:
+        if self.phase not in ACCEPTING:
             self.phase = moved(self.phase, Move.DRAINED)
             self._scaler.end("stop", "every task has its outcome", now)
             self._nothing_runs = True
@@ -359,7 +356,7 @@ class Supervisor:
 
     def _expire_queued(self, now: float) -> list[act.Action]:
         timeout, since = self._plan.ready_timeout, self._workforce.none_ready_since
-        if not self._serving or timeout is None or since is None or now - since < timeout:
+        if not self._starts_tasks or timeout is None or since is None or now - since < timeout:
             return []
         error = self._gate.error or f"no worker was ready within ready_timeout={timeout} seconds"
         return [act.FailQueued(error, before=now - timeout)]

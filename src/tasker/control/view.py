@@ -49,6 +49,8 @@ class View:
     phase: Phase
     awaits_drain: bool
     """Whether a ``Drained`` is due once nothing is outstanding."""
+    awaits_quiet: bool
+    """Whether a ``Quiet`` is due once nothing runs."""
     starting: int
     ready: int
     ending: int

@@ -144,6 +144,11 @@ class Workforce:
         if self.none_ready_since is None and not self.table.count(_READY):
             self.none_ready_since = now
 
+    def excuse(self, now: float) -> None:
+        """What was until now does not count against workers that are not ready: no task could start."""
+        if self.none_ready_since is not None:
+            self.none_ready_since = now
+
     # -- those that take too long ---------------------------------------------------------------------------------
 
     @property

@@ -115,6 +115,12 @@ class Driver(Protocol):
     def drop(self, task: Any) -> None:
         """Ends a task that is not running as killed."""
 
+    def hold_tasks(self) -> None:
+        """Has no task start; what was sent ahead to a session comes back."""
+
+    def release_tasks(self) -> None:
+        """Lets tasks start again."""
+
     # The end.
     def soon(self, call: Callable[[], None]) -> None:
         """Has ``call`` made between two of the next events, whatever else happens."""

@@ -46,6 +46,8 @@ class Effects:
             act.Quarantine: self._quarantine,
             act.DropTask: lambda action: driver.drop_returned(action.task),
             act.FailQueued: self._fail_queued,
+            act.HoldTasks: lambda _: driver.hold_tasks(),
+            act.ReleaseTasks: lambda _: driver.release_tasks(),
             act.RefuseTasks: lambda action: driver.close(action.reason),
             act.DropQueued: self._drop_queued,
             act.CancelRunning: self._cancel_running,

@@ -31,6 +31,7 @@ from tasker.core.hooks import Hooks
 from tasker.core.long_tasks import LongTasks
 from tasker.core.memory import memory_use
 from tasker.core.origins import Origins
+from tasker.core.pauses import Answer, QuietWaits
 from tasker.core.planning import load_of, plan_of
 from tasker.core.ports import AgingPool, JudgedWaits, RemoteBackend, WorkerPort
 from tasker.core.quarantine import QuarantineRecord
@@ -98,6 +99,7 @@ class EngineCore(abc.ABC, Generic[W]):
         self.long_tasks: LongTasks | None = (
             None if config.stuck_after is None else LongTasks(config.stuck_after, self.log)
         )
+        self.quiet_waits: QuietWaits = QuietWaits()
         self.ended_at: float = now
         self._told_leaks = False
         self.forget_parent: Callable[[], None] = lambda: None
@@ -159,6 +161,8 @@ class EngineCore(abc.ABC, Generic[W]):
             self.effects.carry_out(action)
         if self.view.awaits_pool and not self.pool.ages.outdated:
             self.step(ev.PoolCurrent(), now)
+        if self.quiet_waits:
+            self.quiet_waits.settle(self.view.phase)
 
     def judge_waits(self, now: float, *, tick: bool = False) -> None:
         """Looks for deadlocks. To be called once every event that was reported is handled: a wait that follows a resize
@@ -177,13 +181,24 @@ class EngineCore(abc.ABC, Generic[W]):
         self.step(ev.Tick(load_of(self.sample_rates(now), self.levels, now, tasks, memory)), now)
 
     def answer_drained(self, now: float) -> None:
-        """Looks, after a stop or kill, whether anything is still outstanding; if not, the workers may end.
+        """Looks, after a stop or kill, whether anything is still outstanding; if not, the workers may end. During a pause, looks
+        whether anything still runs.
 
         Between the closing of the door and the supervisor's hearing of it nothing is awaited yet. That loses nothing:
         its answer to the request, ``RefuseTasks``, closes the door again and so has this called again.
         """
         if self.view.awaits_drain and not self.outstanding():
             self.step(ev.Drained(), now)
+        elif self.view.awaits_quiet and self.is_quiet():
+            self.step(ev.Quiet(), now)
+
+    @abc.abstractmethod
+    def is_quiet(self) -> bool:
+        """Returns whether no task runs, and none can start while the door is ``PAUSED``."""
+
+    def await_quiet(self, answer: Answer) -> None:
+        """See ``QuietWaits.add``. To be called between two events."""
+        self.quiet_waits.add(answer, self.view.phase)
 
     def outstanding(self) -> bool:
         """Returns whether the end of the manager still has to wait for a task."""
@@ -197,7 +212,7 @@ class EngineCore(abc.ABC, Generic[W]):
         moments = [next_tick, self.supervisor.wakeup(now)]
         if (judgement := self.waits.moment) is not None and judgement > now:
             moments.append(judgement)
-        if self.config.ctx is not None and self.door is Door.OPEN:
+        if self.config.ctx is not None and not self.closed:
             moments.append(self.config.ctx.deadline)
         return min(moment for moment in moments if moment is not None)
 
@@ -255,7 +270,7 @@ class EngineCore(abc.ABC, Generic[W]):
 
     def refresh(self, notify: Callable[[bool], object]) -> None:
         """See ``TaskManager.refresh``. ``notify``: see ``Refreshes.add``. Raises ``ShutdownError``."""
-        if self.door:
+        if self.closed:
             raise self.shutdown_error()
         self.report(ev.RefreshRequested(self.refreshes.add(notify)))
         # It ends them before and after the supervisor handles its last event.
@@ -267,7 +282,12 @@ class EngineCore(abc.ABC, Generic[W]):
     @property
     def closed(self) -> bool:
         """Whether no task is accepted any more."""
-        return self.door is not Door.OPEN
+        return self.door >= Door.CLOSED
+
+    @property
+    def paused(self) -> bool:
+        """Whether no task may start for the time being."""
+        return self.door is Door.PAUSED
 
     @property
     def killed(self) -> bool:
@@ -275,21 +295,27 @@ class EngineCore(abc.ABC, Generic[W]):
         return self.door >= Door.KILLED
 
     @property
+    def barred(self) -> bool:
+        """Whether no task may start now."""
+        return self.paused or self.killed
+
+    @property
     def is_forked(self) -> bool:
         """Whether this process is a fork of the one in which the engine was made."""
         return self.door is Door.FORKED
 
     def move_door(self, move: DoorMove, refusal: str) -> bool:
-        """Moves the door; ``refusal`` is what callers are told from now on. True if it was open.
+        """Moves the door; ``refusal`` is what callers are told from now on, if that closes it. True if it was not closed.
 
         The caller holds whatever keeps two threads from moving it at once.
         """
-        was_open = self.door is Door.OPEN
-        if was_open or move is DoorMove.FORK:
-            # Before the door: whoever finds it closed reads why.
-            self.refusal = refusal
-        self.must_admit = self.alert = True
-        self.door = door_moved(self.door, move)
+        was_open, door = not self.closed, door_moved(self.door, move)
+        if door >= Door.CLOSED:
+            if was_open or move is DoorMove.FORK:
+                # Before the door: whoever finds it closed reads why.
+                self.refusal = refusal
+            self.must_admit = self.alert = True
+        self.door = door
         return was_open
 
     def shutting_down(self, reason: str) -> str:

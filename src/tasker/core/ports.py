@@ -115,6 +115,9 @@ class RemoteBackend(Protocol):
     def recall(self, future: Any) -> None:
         """If the task was sent ahead and has not begun, puts it back into the queue."""
 
+    def recall_all(self) -> None:
+        """Puts whatever was sent ahead, and has not begun, back into the queue."""
+
     def overtake(self, priority: int) -> None:
         """Takes back what was sent ahead and is less urgent than a task of that priority."""
 

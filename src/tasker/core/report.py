@@ -10,6 +10,7 @@ from time import monotonic
 from typing import Any
 
 from tasker.control.journal import ScalingExplanation
+from tasker.control.lifecycle import HELD
 from tasker.control.view import View
 from tasker.control.workers import WorkerState
 from tasker.core.ports import MetricsPort, ReportPort, WorkerPort
@@ -48,6 +49,7 @@ def stats_of(engine: ReportPort) -> TaskStats:
         running_tasks=flow.running,
         done_tasks=flow.done,
         accepted_tasks=flow.accepted,
+        paused=view.phase in HELD,
         starting_workers=starting,
         lost_workers=view.lost,
         replaced_workers=view.replaced,
@@ -142,4 +144,5 @@ def explained(
         outdated=view.outdated,
         restart_alarm=view.restart_alarm,
         quarantined=quarantined,
+        paused=view.phase in HELD,
     )

@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 
 from tasker.control.deadlock import Need, Outlook, Staff, WaitJudge, stuck_among
 from tasker.control.events import AllBlocked
-from tasker.control.lifecycle import Phase
+from tasker.control.lifecycle import HELD, Phase
 from tasker.errors import DeadlockError
 
 from .ports import WaitsPort
@@ -46,6 +46,9 @@ class WaitSearch(abc.ABC, Generic[W]):
         """Refuses as many of the waits as it takes to let all others end, the latest first, or asks for a worker. Removes
         those that it refuses from ``needs``."""
         engine = self._engine
+        if engine.view.phase in HELD:
+            self._judge.forget()  # what is waited for may start when the pause is over
+            return
         if engine.view.phase not in (Phase.RUNNING, Phase.DRAINING):
             return  # a kill ends whatever is waited for
         while (outlook := self._judge.judge(needs, running, self._staff(), now)) is Outlook.DEADLOCK:

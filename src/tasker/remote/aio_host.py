@@ -208,7 +208,7 @@ class AsyncRemoteHost:
         """Sends as many tasks as should be in flight. False: this worker is to end."""
         engine, queue, worker = self._engine, self._queue, self._worker
         spent, cools = self._spent(window), worker.cools_until > 0.0
-        if spent or cools or engine.killed:
+        if spent or cools or engine.barred:
             window.take_back()
             if window.in_hand:
                 return True
@@ -280,6 +280,7 @@ class AsyncRemoteHost:
             self._idle.set_result(None)
         self._queue.lot.leave(self._worker)
         self._queue.cooling.wake()
+        self._queue.leave_hold(self._worker)
 
     async def _after_exit(self, window: AsyncWindow, fault: BaseException | None = None) -> ev.Event:
         """Sees to the tasks of a session that has ended without having been asked to, or was ended after a fault of this
@@ -352,6 +353,12 @@ class AsyncRemoteWorker(AsyncWorker):
         await self._absorb()
         await outlasting_loop_end(host.destroy(), engine)
         engine.report(last)
+
+    @property
+    def quiet(self) -> bool:
+        """See ``AsyncWorker``."""
+        window = self.host.window
+        return super().quiet and (window is None or not window.in_hand)
 
     def where(self) -> str:
         """See ``AsyncWorker``."""

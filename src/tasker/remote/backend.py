@@ -30,6 +30,11 @@ class SessionsBackend(ABC):
             if window.name == future.worker:
                 window.recall()
 
+    def recall_all(self) -> None:
+        """See ``RemoteBackend``."""
+        for window in self._windows():
+            window.recall()
+
     def overtake(self, priority: int) -> None:
         """See ``RemoteBackend``."""
         for window in self._windows():

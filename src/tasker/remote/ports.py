@@ -55,6 +55,11 @@ class WindowEngine(Protocol):
         ...
 
     @property
+    def barred(self) -> bool:
+        """Whether no task may start now."""
+        ...
+
+    @property
     def queue(self) -> Any:
         """Where tasks come from, and go back to."""
         ...

@@ -20,7 +20,7 @@ from tasker.threads.future import TaskFuture
 from tasker.threads.host import HostDied
 from tasker.threads.parking import stay
 from tasker.threads.ports import HostedWorker
-from tasker.threads.queue import PARK, TaskQueue
+from tasker.threads.queue import HOLD, PARK, TaskQueue
 
 from .events import destruction, made
 from .ports import BackendEngine
@@ -44,7 +44,7 @@ class RemoteHost:
         self.window: ThreadsWindow | None = None
         """While it serves."""
         self._order: object = None
-        """The ``RETIRE`` or ``PARK`` that it has taken while tasks are in flight."""
+        """The ``RETIRE``, ``PARK`` or ``HOLD`` that it has taken while tasks are in flight."""
         self._dead = False
         self._destroyed = False
         self._killed = False
@@ -81,6 +81,7 @@ class RemoteHost:
             self._worker, self._engine, session, self._sessions.options, self._sessions.suspects
         )
         try:
+            self._worker.engine.hold.enter(self._worker, self.called)
             while self._fill(window):
                 window.receive()
         except EOFError:
@@ -134,6 +135,7 @@ class RemoteHost:
         self._wakeup.wake(self)
         self._queue.lot.leave(self._worker)
         self._queue.cooling.wake()
+        self._worker.engine.hold.look()
 
     # -- tasks ----------------------------------------------------------------------------------------------------
 
@@ -145,13 +147,10 @@ class RemoteHost:
         # one has to retire.
         if self._order is not None and not window.in_hand and not window.unhealthy:
             order, self._order = self._order, None
-            if order is PARK:
-                stay(self._worker, gone=self.called)
-            else:
-                self._engine.report(ev.WorkerRetiring(self._worker.seat))
+            if not self._obey(order):
                 return False
         spent, cools = self._spent(window), self._worker.cools_until > 0.0
-        if spent or cools or self._engine.killed:
+        if spent or cools or self._engine.barred:
             window.take_back()
             if window.in_hand:
                 return True
@@ -164,6 +163,17 @@ class RemoteHost:
         taken = self._take(window, wanted)
         if taken:
             window.send(taken)
+        return True
+
+    def _obey(self, order: object) -> bool:
+        """Returns False if this worker has to retire; otherwise, once it has to serve again."""
+        if order is PARK:
+            stay(self._worker, gone=self.called)
+        elif order is HOLD:
+            self._worker.engine.hold.stay(self._worker, self.called)
+        else:
+            self._engine.report(ev.WorkerRetiring(self._worker.seat))
+            return False
         return True
 
     def _spent(self, window: ThreadsWindow) -> bool:

@@ -95,7 +95,7 @@ class InFlightWindow(ABC):
     def room(self) -> int:
         """Returns how many tasks are to be sent now; at least one if none is in flight."""
         in_hand, engine = len(self._session.in_flight), self._any_engine
-        if engine.killed:
+        if engine.barred:
             return 0 if in_hand else 1
         queued = sum(map(len, engine.queue.levels))
         wanted = self._prefetch.in_hand(queued + in_hand, len(engine.workers))

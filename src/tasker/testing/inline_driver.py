@@ -97,6 +97,20 @@ class InlineDriver(FutureOwner, abc.ABC):
     def park(self, count: int) -> None:
         """See ``Driver``. Never called: nothing is tried without ticks."""
 
+    # -- pauses ---------------------------------------------------------------------------------------------------
+
+    def hold_tasks(self) -> None:
+        """See ``Driver``: while the door says so, ``run_next`` runs nothing."""
+        self.check_drained()
+
+    def release_tasks(self) -> None:
+        """See ``Driver``."""
+
+    def is_quiet(self) -> bool:
+        """See ``EngineCore``."""
+        busy = any(worker.busy for worker in self.workers.values())
+        return not busy and not self.counters.flow().inline_running
+
     # -- the pool of run_task -------------------------------------------------------------------------------------
 
     @property
@@ -151,7 +165,7 @@ class InlineDriver(FutureOwner, abc.ABC):
 
     def _look_at_parent(self) -> None:
         parent = self.config.ctx
-        if parent is not None and not self.door and parent.cancelled:
+        if parent is not None and not self.closed and parent.cancelled:
             self._parent_ended()
 
     def _parent_ended(self) -> None:

@@ -142,7 +142,7 @@ class InlineEngine(InlineDriver):
         """Runs one attempt of the chosen task, or of the next one. Returns it, or None if no task waits. Raises
         ``DeadlockError`` if every worker waits for a task, and ``ResourceError`` if no worker can be made."""
         self.pump()
-        future = chosen or self._choose()
+        future = None if self.paused else chosen or self._choose()
         if future is None:
             return None
         worker = self._free_worker(future)
@@ -163,7 +163,8 @@ class InlineEngine(InlineDriver):
             try:
                 if self.run_next() is not None:
                     continue
-                blocked = DeadlockError(f"the wait for {what} would never end: no task is queued that could end it")
+                why = "the manager is paused" if self.paused else "no task is queued that could end it"
+                blocked = DeadlockError(f"the wait for {what} would never end: {why}")
             except DeadlockError as error:
                 blocked = error
             if done():
@@ -261,7 +262,7 @@ class InlineEngine(InlineDriver):
     def admit(self, slot: SlotWait | None, block: bool, timeout: float | None) -> None:
         """As in a ``FutureOwner``. Where that would wait for a slot, it runs tasks."""
         self._look_at_parent()
-        if self.door:
+        if self.closed:
             raise self.shutdown_error()
         check_queue_timeout(timeout)
         if self.queue_slots is not None and slot is not None:
@@ -278,7 +279,7 @@ class InlineEngine(InlineDriver):
         except QueueFull:
             if not block or (end is not None and self.clock.now() >= end) or self.run_next() is None:
                 raise
-        if self.door:
+        if self.closed:
             raise self.shutdown_error()
 
     # -- the end --------------------------------------------------------------------------------------------------

@@ -11,8 +11,9 @@ from typing import Any, TypeVar, TypeVarTuple
 from tasker.config import Config
 from tasker.context import Context
 from tasker.control.events import TaskWaits, Wakeup
+from tasker.control.lifecycle import Phase
 from tasker.control.retries import RetryPolicy
-from tasker.core.checks import check_rare
+from tasker.core.checks import check_rare, check_timeout
 from tasker.core.signals import Received
 from tasker.core.user_functions import forbid_async
 from tasker.errors import ConfigError, DeadlockError, ShutdownError
@@ -21,6 +22,7 @@ from tasker.options import Priority
 from tasker.stats import StopReport
 from tasker.threads.future import TaskFuture
 from tasker.threads.future_log import Ending, OutcomeCallback
+from tasker.threads.pauses import request_pause
 from tasker.threads.reentrancy import forbid_reentry
 
 from .clock import ManualClock
@@ -201,6 +203,22 @@ class InlineTaskManager(TaskManager[R]):
                 raise
             return self._engine.begin_end(what == "kill", f"{what}() was called")
         return self._engine.end(what == "kill", f"{what}() was called", timeout)
+
+    def pause(self, timeout: float | None = None) -> bool:
+        """Lets no task start until ``resume``; see ``TaskManager.pause``. Meanwhile ``run_next`` returns None, and whatever waits
+        for a task raises ``DeadlockError``. ``timeout``: 0 in a task or a call of the clock; elsewhere nothing runs that it could
+        wait for."""
+        check_timeout(timeout)
+        if timeout != 0:
+            forbid_reentry(self._engine, "pause")
+        request_pause(self._engine)
+        self._engine.pump()
+        return self._engine.view.phase is Phase.PAUSED
+
+    def resume(self) -> None:
+        """Ends a pause; see ``TaskManager.resume``."""
+        super().resume()
+        self._engine.pump()
 
     def stop_on_signals(self, *signums: int) -> AbstractContextManager[Received]:
         """Returns a context manager that does nothing: no signal is caught. Entering it returns no signals."""

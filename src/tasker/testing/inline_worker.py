@@ -81,7 +81,7 @@ class InlineWorker(Worker):
     @property
     def ready(self) -> bool:
         """Whether it can run a task at once."""
-        cools = self.cooling and not self.engine.door  # a stop waits for no pause
+        cools = self.cooling and not self.engine.closed  # a stop waits for no pause
         return self.state is WorkerState.READY and not self.busy and not cools
 
     @property

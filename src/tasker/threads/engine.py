@@ -185,7 +185,7 @@ class Engine(FutureOwner):
         now = monotonic()
         # ``Context.on_cancel`` reports that the parent was cancelled, but not that its deadline has passed.
         parent = self.config.ctx
-        if parent is not None and not self.door and parent.cancelled:
+        if parent is not None and not self.closed and parent.cancelled:
             self._parent_ended()
         return min(max(0.0, self.next_moment(now, next_tick) - now), threading.TIMEOUT_MAX)
 

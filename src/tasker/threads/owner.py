@@ -17,7 +17,7 @@ from tasker.attempt import Quarantined
 from tasker.config import Config
 from tasker.control import events as ev
 from tasker.control.attempts import Verdict
-from tasker.control.lifecycle import Door, DoorMove
+from tasker.control.lifecycle import DoorMove
 from tasker.core.checks import check_queue_timeout
 from tasker.core.engine import EngineCore
 from tasker.core.history import after, forget_frames
@@ -27,7 +27,8 @@ from tasker.options import Priority
 
 from .future import TaskFuture
 from .future_log import Callback, Ending, OnSuccess, Waiter, callback_runner
-from .queue import TaskQueue
+from .hold import TaskHold
+from .queue import HOLD, TaskQueue
 from .queue_slots import QueueSlots, SlotWait
 from .renewals import Renewals
 from .this_thread import this_thread
@@ -45,7 +46,8 @@ class FutureOwner(EngineCore[Worker], abc.ABC):
         if config.max_queue_size is not None:
             self.queue_slots = QueueSlots(config.max_queue_size)
         self.waits: WaitRegistry = WaitRegistry(self)
-        self.renewals: Renewals = Renewals(self.queue)
+        self.hold: TaskHold = TaskHold(self.check_drained)
+        self.renewals: Renewals = Renewals(self.queue, self.hold)
 
     @property
     def urgent_tasks(self) -> int:
@@ -68,7 +70,7 @@ class FutureOwner(EngineCore[Worker], abc.ABC):
             self.renewals.remind()
         else:
             with self.counters.lock:  # under which the door moves
-                self.alert = self.door is not Door.OPEN
+                self.alert = self.closed
 
     @abc.abstractmethod
     def soon(self, call: Callable[[], None]) -> None:
@@ -89,7 +91,7 @@ class FutureOwner(EngineCore[Worker], abc.ABC):
     def admit(self, slot: SlotWait | None, block: bool, timeout: float | None) -> None:
         """Acquires what ``submit`` needs before it may queue a task. Raises ``ShutdownError`` if the door is closed,
         and ``QueueFull`` if there is no slot, at once or within ``timeout`` seconds."""
-        if self.door:
+        if self.closed:
             raise self.shutdown_error()
         check_queue_timeout(timeout)
         if self.queue_slots is not None:
@@ -250,6 +252,23 @@ class FutureOwner(EngineCore[Worker], abc.ABC):
         now = task._finished_at = monotonic()
         started = getattr(task, "_started_at", now)
         self.hooks.failure(TaskLifecycleTimestamps(task._queued_at, started, now))
+
+    # -- pauses ---------------------------------------------------------------------------------------------------
+
+    def hold_tasks(self) -> None:
+        """See ``Driver``."""
+        self.queue.orders_first(HOLD, self.hold.begin())
+        if self.backend is not None:
+            self.backend.recall_all()
+        self.check_drained()
+
+    def release_tasks(self) -> None:
+        """See ``Driver``."""
+        self.hold.end()
+
+    def is_quiet(self) -> bool:
+        """See ``EngineCore``."""
+        return self.hold.complete() and not self.counters.flow().inline_running
 
     # -- tasks that wait ------------------------------------------------------------------------------------------
 

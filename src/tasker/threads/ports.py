@@ -21,6 +21,7 @@ from tasker.metrics.protocol import MetricsCollector
 
 from .future import TaskFuture
 from .future_log import Ending
+from .hold import TaskHold
 from .host import Host
 from .queue import TaskQueue
 from .queue_slots import QueueSlots
@@ -68,6 +69,11 @@ class ThreadEngineForTasks(Protocol):
     @property
     def door(self) -> Door: ...
     @property
+    def closed(self) -> bool:
+        """Whether no task is accepted any more."""
+        ...
+
+    @property
     def killed(self) -> bool:
         """Whether no task may start any more."""
         ...
@@ -104,6 +110,8 @@ class ThreadEngineForWorkers(ThreadEngineForTasks, Protocol):
 
     @property
     def queue_slots(self) -> QueueSlots | None: ...
+    @property
+    def hold(self) -> TaskHold: ...
     @property
     def maker(self) -> ResourceMaker: ...
     @property

@@ -3,7 +3,7 @@
 There is a deque for each priority, a *level*. ``tokens`` holds one token for each task in a level. A worker blocks on
 ``tokens``, which ``SimpleQueue`` does in C; with the token it takes the first task of the most urgent level, which is
 not necessarily the task that the token was put for. Tokens of other kinds are orders: a worker that takes ``RETIRE`` ends,
-and one that takes ``PARK`` asks the ``ParkingLot``.
+one that takes ``PARK`` asks the ``ParkingLot``, and one that takes ``HOLD`` the ``TaskHold``.
 
 Atomic without the GIL: ``deque.append``, ``deque.popleft``, ``SimpleQueue.put`` and ``get``, each on its own object.
 
@@ -33,6 +33,8 @@ PARK = object()
 """A token: parks the worker that takes it, if that is still wanted."""
 CALL = object()
 """A token: ends the worker that takes it, if its resource is outdated, see ``renewals``."""
+HOLD = object()
+"""A token: has the worker that takes it wait for the end of a pause."""
 CHECK_SESSION = object()
 """A token: wakes the worker whose resource has died in its process, see ``remote.targeted_wakeup``."""
 _FRONT = 1_000
@@ -48,7 +50,7 @@ class TaskQueue:
         self.tokens: queue.SimpleQueue[object] = queue.SimpleQueue()
         self.levels: tuple[deque[TaskFuture[Any]], ...] = tuple(deque() for _ in Priority)
         self.lot: ParkingLot = ParkingLot()
-        self.cooling: CoolingWorkers = CoolingWorkers(self.tokens, (RETIRE, PARK))
+        self.cooling: CoolingWorkers = CoolingWorkers(self.tokens, (RETIRE, PARK, HOLD))
         self._tombstones = tombstones.Tombstones()
 
     def put(self, future: TaskFuture[Any], level: int) -> None:
@@ -82,14 +84,14 @@ class TaskQueue:
 
     def take_some(self, most: int) -> tuple[list[tuple[TaskFuture[Any], int]], object]:
         """Removes and returns up to ``most`` tasks with their levels, without waiting. Returns also the last token if it
-        was a ``RETIRE`` or ``PARK``, which the caller then has to obey; else None."""
+        was an order, which the caller then has to obey; else None."""
         # No tasks of low priority: these are taken to be sent ahead, and any other task may overtake them until then.
         taken: list[tuple[TaskFuture[Any], int]] = []
         next_token, (high, normal, _) = self.tokens.get_nowait, self.levels
         try:
             while len(taken) < most:
                 token = next_token()
-                if token is RETIRE or token is PARK:
+                if token in (RETIRE, PARK, HOLD):
                     return taken, token
                 if token is CHECK_SESSION:  # for an idle worker, which this one is not
                     self.tokens.put(token)
@@ -201,7 +203,7 @@ class TaskQueue:
         tokens are for a moment only here."""
         # Tokens of tasks are all alike, so they can be taken out and put behind. A worker that finds no token meanwhile waits
         # a moment.
-        found = {CHECK_SESSION: 0, CALL: 0, RETIRE: 0, PARK: 0, None: 0}
+        found = {CHECK_SESSION: 0, CALL: 0, HOLD: 0, RETIRE: 0, PARK: 0, None: 0}
         found[order] += count
         for token in self._take_tokens():
             found[token] += 1

@@ -15,6 +15,7 @@ from typing import Protocol
 from tasker.control.workers import WorkerState
 from tasker.core.counters import Shard
 
+from .hold import TaskHold
 from .queue import CALL, TaskQueue
 
 _ASIDE = 0.01
@@ -35,8 +36,9 @@ class CalledWorker(Protocol):
 class Renewals:
     """The workers of one engine that were called and have not left. Thread-safe."""
 
-    def __init__(self, queue: TaskQueue) -> None:
+    def __init__(self, queue: TaskQueue, hold: TaskHold) -> None:
         self._queue = queue
+        self._hold = hold
         self._called: dict[CalledWorker, None] = {}
         self._left = threading.Condition()
 
@@ -50,6 +52,7 @@ class Renewals:
         with self._left:
             self._called[worker] = None
         worker.outdated = True
+        self._hold.look()  # it may wait for the end of a pause
         # The worker clears ``shard.future``, then looks at ``alert``, then waits. So one that is busy here will look.
         if is_idle(worker):
             self._queue.orders_first(CALL, 1)
@@ -85,6 +88,7 @@ class Renewals:
     def forked(self) -> None:
         """In a forked child, where the lock may be held by a thread that does not exist."""
         self._left = threading.Condition()
+        self._hold.renew_lock()
 
 
 def is_idle(worker: CalledWorker) -> bool:

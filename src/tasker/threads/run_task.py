@@ -22,6 +22,7 @@ from tasker.metrics.meter import BATCH, Meter
 from tasker.metrics.protocol import TaskLifecycleTimestamps
 
 from .ports import ThreadEngineForRunTask
+from .refusals import refuse_inline
 from .resource_pool import Lease
 from .this_thread import this_thread
 
@@ -47,7 +48,7 @@ class _Call(Lease):
         # The door is closed under the same lock: a stop either refuses this task here, or waits for it.
         with engine.counters.lock:
             if engine.door:
-                raise engine.shutdown_error()
+                refuse_inline(engine)
             # No call in between, so no KeyboardInterrupt: what was counted is taken back.
             engine.counters.inline_accepted += 1
             self.open = True

@@ -15,7 +15,6 @@ from typing import Any
 from tasker.control import events as ev
 from tasker.control.attempts import Verdict, after_error, own_error
 from tasker.control.health import Health, HealthKind
-from tasker.control.lifecycle import Door
 from tasker.control.wording import SNOOZES, attempt_failed, left_unhealthy
 from tasker.control.workers import WorkerState
 from tasker.core.counters import Shard
@@ -31,7 +30,7 @@ from .future_log import BACK, DONE, Ending, opened, opening, outcome_in
 from .host import Host, HostDied
 from .parking import stay
 from .ports import ThreadEngineForWorkers
-from .queue import PARK
+from .queue import HOLD, PARK
 from .this_thread import this_thread
 
 
@@ -123,6 +122,8 @@ class Worker:
             if self.engine.is_forked:
                 raise  # see ``run``
             return self._lost(error)
+        finally:
+            self.engine.hold.leave(self)
         return ev.WorkerEnded(self.seat)
 
     def _lost(self, error: BaseException) -> ev.Event:
@@ -239,10 +240,13 @@ class Worker:
         engine, self.shard.future = self.engine, None
 
         def over() -> bool:  # a stop waits for no pause
-            return engine.door is not Door.OPEN or self.outdated or interrupted()
+            return engine.closed or self.outdated or interrupted()
 
-        while (order := engine.queue.cooling.wait(self.cools_until, over)) is PARK:
-            stay(self, gone=interrupted)
+        while (order := engine.queue.cooling.wait(self.cools_until, over)) in (PARK, HOLD):
+            if order is PARK:
+                stay(self, gone=interrupted)
+            else:
+                engine.hold.stay(self, lambda: self.outdated or interrupted())
         self.cools_until = 0.0
         if order is not None:
             engine.report(ev.WorkerRetiring(self.seat))

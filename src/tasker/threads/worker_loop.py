@@ -33,7 +33,7 @@ from tasker.metrics.protocol import TaskLifecycleTimestamps
 from .future_log import DONE, FINISHED, RUN, SETTLED, UNOPENED, opening
 from .parking import stay
 from .ports import HostedWorker
-from .queue import CALL, PARK, RETIRE
+from .queue import CALL, HOLD, PARK, RETIRE
 from .resources import ResourceHandle
 from .upkeep import ResourceWorn, Upkeep
 
@@ -78,6 +78,7 @@ class ThreadHost:
         own = Variables()
         assert self._held is not None
         self._upkeep = Upkeep.of(self._worker, self._held)
+        self._worker.engine.hold.enter(self._worker, lambda: self._worker.outdated)
         try:
             while own.run(self._serve, own) or self._cools_down():
                 own = Variables()
@@ -215,6 +216,8 @@ class ThreadHost:
                 return True
         if order is PARK:
             stay(worker)
+        if order is HOLD:
+            engine.hold.stay(worker, lambda: worker.outdated)
         if order is CALL:
             engine.renewals.answer(worker)
         if order is not RETIRE and not worker.outdated:

@@ -259,6 +259,14 @@ class FakeDriver(Recorder):
         """Keep the call."""
         self.note("drop", task)
 
+    def hold_tasks(self) -> None:
+        """Keep the call."""
+        self.note("hold_tasks")
+
+    def release_tasks(self) -> None:
+        """Keep the call."""
+        self.note("release_tasks")
+
     def close(self, reason: str) -> None:
         """Keep the call."""
         self.note("close", reason)
@@ -359,6 +367,7 @@ class ToyEngine(EngineCore[FakeWorker]):
         self.carried_out: list[tuple[act.Action, View]] = []
         """Each action with the view that others had at its moment."""
         self.drain_checks = 0
+        self.quiet = False
         self.gone: list[FakeWorker] = []
         self.contexts: list[Context] = []
         """Those of the tasks that run."""
@@ -375,6 +384,10 @@ class ToyEngine(EngineCore[FakeWorker]):
     def report(self, event: ev.Event) -> None:
         """Keep the event."""
         self.reported.append(event)
+
+    def is_quiet(self) -> bool:
+        """What the test says."""
+        return self.quiet
 
     def check_drained(self) -> None:
         """Count the call."""

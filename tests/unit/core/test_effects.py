@@ -74,6 +74,8 @@ def test_both_engines_are_drivers(engine: Any, member: str) -> None:
         (act.StartWorker(SEAT), ("start_worker", SEAT)),
         (act.Retire(3), ("retire", 3)),
         (act.DropTask(TASK), ("drop_returned", TASK)),
+        (act.HoldTasks(), ("hold_tasks",)),
+        (act.ReleaseTasks(), ("release_tasks",)),
         (act.RefuseTasks("enough"), ("close", "enough")),
         (act.RefillPool(), ("refill_pool",)),
         (act.RenewPool(), ("renew_pool",)),

@@ -42,6 +42,17 @@ def test_the_first_move(move: DoorMove, door: Door, killed: bool) -> None:
     assert (engine.refusal, engine.must_admit) == ("enough", True)
 
 
+def test_a_pause_closes_nothing() -> None:
+    """Tasks come in as ever; the reason why not is the one of the end that follows."""
+    engine = ToyEngine()
+    assert engine.move_door(DoorMove.PAUSE, "") is True
+    assert (engine.paused, engine.closed, engine.killed, engine.must_admit) == (True, False, False, False)
+    assert engine.move_door(DoorMove.CLOSE, "enough") is True
+    assert (engine.paused, engine.closed, engine.refusal, engine.must_admit) == (False, True, "enough", True)
+    assert engine.move_door(DoorMove.RESUME, "") is False
+    assert (engine.door, engine.refusal) == (Door.CLOSED, "enough")
+
+
 def test_a_refusal_is_there_before_the_door_is_closed() -> None:
     """A thread that finds the door closed reads why."""
     seen = []
@@ -65,7 +76,7 @@ def test_the_first_reason_stays(second: DoorMove) -> None:
     assert engine.refusal == "enough"
 
 
-@pytest.mark.parametrize("first", list(DoorMove))
+@pytest.mark.parametrize("first", [DoorMove.CLOSE, DoorMove.KILL, DoorMove.FORK])
 def test_a_fork_has_its_own_reason(first: DoorMove) -> None:
     """In a forked child the fork is the reason, also where the door was closed before."""
     engine = ToyEngine()

@@ -9,7 +9,7 @@ import pytest
 from tasker import Context, RetryBudget, RetryPolicy
 from tasker.control import actions as act
 from tasker.control import events as ev
-from tasker.control.lifecycle import DoorMove
+from tasker.control.lifecycle import DoorMove, Phase
 from tasker.control.workers import WorkerState
 from unit.core.fakes import FakeTask, FakeWorker, ToyEngine, with_view
 
@@ -158,6 +158,19 @@ def test_drained_and_not_awaited() -> None:
     engine = ToyEngine()
     engine.answer_drained(3.0)
     assert engine.scripted.handled == []
+
+
+def test_quiet() -> None:
+    """During a pause, the supervisor is notified once nothing runs; whoever waits for that is answered with the phase."""
+    engine, answers = ToyEngine(), list[bool]()
+    engine.view = engine.scripted.shown = with_view(engine.view, phase=Phase.PAUSING, awaits_quiet=True)
+    engine.await_quiet(answers.append)
+    engine.answer_drained(3.0)
+    assert (engine.scripted.handled, answers) == ([], [])
+    engine.quiet = True
+    engine.scripted.shown = with_view(engine.view, phase=Phase.PAUSED, awaits_quiet=False)
+    engine.answer_drained(4.0)
+    assert (engine.scripted.handled, answers) == ([(ev.Quiet(), 4.0)], [True])
 
 
 # -- the next moment ----------------------------------------------------------------------------------------------

@@ -111,6 +111,17 @@ def test_not_during_a_kill(phase: Phase) -> None:
     assert search.refused == {}
 
 
+@pytest.mark.parametrize("phase", [Phase.PAUSING, Phase.PAUSED])
+def test_not_during_a_pause(phase: Phase) -> None:
+    """What is waited for may start when the pause is over, and no time without a worker counts until then."""
+    search, engine = rig(1, ready_timeout=1.0, may_grow=True)
+    search.settle(needs(a="x"), {}, 0.0)
+    assert search.moment == 1.0
+    engine.view = with_view(engine.view, phase=phase)
+    search.settle(needs(a="x"), {}, 9.0)
+    assert (search.refused, search.moment) == ({}, None)
+
+
 def test_whether_a_wait_would_hang() -> None:
     """Only if no worker is free, or tasks wait for each other, is there anything to look at closely."""
     search, _ = rig(2)

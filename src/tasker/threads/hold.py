@@ -1,0 +1,87 @@
+"""TaskHold: where workers stay during a pause of their manager, with their resources.
+
+A worker that waits for tasks can be reached only through the queue, so a pause puts one ``HOLD`` there for each worker that
+serves, in front of all tasks. So a pause costs a worker nothing until it takes one, and *every serving worker is here* is the
+proof that no task runs. A ``HOLD`` that is left when the pause ends means nothing to the worker that takes it later.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Protocol
+
+from tasker.control.workers import WorkerState
+
+
+class HeldWorker(Protocol):
+    """The part of a worker that is used here."""
+
+    @property
+    def state(self) -> WorkerState: ...
+
+
+class TaskHold:
+    """See the module's docstring. Thread-safe. ``arrived`` is called, with the lock held, when a worker begins to stay."""
+
+    def __init__(self, arrived: Callable[[], object]) -> None:
+        self._arrived = arrived
+        self._changed = threading.Condition()
+        self._holds = False
+        self._serving: set[HeldWorker] = set()
+        self._staying: set[HeldWorker] = set()
+
+    # -- for workers ----------------------------------------------------------------------------------------------
+
+    def enter(self, worker: HeldWorker, gone: Callable[[], bool] = bool) -> None:
+        """A worker is about to serve. During a pause, it stays here first."""
+        with self._changed:
+            self._serving.add(worker)
+            self.stay(worker, gone)
+
+    def leave(self, worker: HeldWorker) -> None:
+        """A worker does not serve any more."""
+        with self._changed:
+            self._serving.discard(worker)
+
+    def stay(self, worker: HeldWorker, gone: Callable[[], bool] = bool) -> None:
+        """Returns when there is no pause. ``gone``: whether the worker's resource is gone; what notices that later calls
+        ``look``."""
+        with self._changed:
+            if not self._holds:
+                return
+            self._staying.add(worker)
+            try:
+                self._arrived()
+                while self._holds and not gone():
+                    self._changed.wait()
+            finally:
+                self._staying.discard(worker)
+
+    def look(self) -> None:
+        """Has the workers that stay look whether their resources are gone."""
+        with self._changed:
+            self._changed.notify_all()
+
+    # -- for the supervisor's thread ------------------------------------------------------------------------------
+
+    def begin(self) -> int:
+        """Begins a pause. Returns how many ``HOLD`` have to be put."""
+        with self._changed:
+            self._holds = True
+            return len(self._serving - self._staying)
+
+    def end(self) -> None:
+        """Ends the pause."""
+        with self._changed:
+            self._holds = False
+            self._changed.notify_all()
+
+    def complete(self) -> bool:
+        """Returns whether no worker that serves can run a task: each stays here, or is parked."""
+        with self._changed:
+            return all(worker.state is WorkerState.PARKED for worker in self._serving - self._staying)
+
+    def renew_lock(self) -> None:
+        """Replaces the lock in a forked child, in which it may be held by a thread that does not exist."""
+        self._changed = threading.Condition()
