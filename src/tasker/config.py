@@ -30,6 +30,8 @@ class ConfigOptions(TypedDict, total=False):
     ``Config``."""
 
     per_worker: Sequence[Any] | None
+    check_after_idle: float
+    check_timeout: float | None
     ctx: Context | None
     check_health: Callable[[BaseException], bool | Health] | Callable[[BaseException], Awaitable[bool | Health]] | None
     max_worker_count: int | None
@@ -103,6 +105,15 @@ class Config(Generic[R]):
     on_return: Callable[[R], object] | None = None
     """Called with the resource after each task that leaves it in use, in the thread of the worker: rolls back, clears cookies,
     resets. If it raises, the error is logged and counted, and the resource is replaced; the result of the task stands."""
+    check_resource: Callable[[R], object] | None = None
+    """Called with a resource that has been idle for longer than ``check_after_idle``, before it is used again, where
+    ``on_return`` is called. If it returns False or raises, that is logged, and the resource is replaced; the task that waits
+    goes to another worker, and has lost no attempt. For ``AsyncTaskManager`` it may be asynchronous."""
+    check_after_idle: float = 1.0
+    """The seconds after which an idle resource is checked before use. 0: always where it has waited for a task."""
+    check_timeout: float | None = 5.0
+    """The seconds that ``check_resource`` of a worker may take. After that the worker is stuck, as after ``create_timeout``. None:
+    no limit."""
     per_worker: Sequence[Any] | None = None
     """A value for each worker, which ``on_create(worker)`` and tasks find as ``worker.value``: a GPU, a port, a profile. At
     least ``max_worker_count`` of them; no two workers that are alive have the same one. ``run_task`` is not possible then."""
@@ -218,6 +229,7 @@ class Config(Generic[R]):
             on_create: Callable[[], Coroutine[Any, Any, R]] | Callable[[WorkerInfo], Coroutine[Any, Any, R]],
             on_destroy: Callable[[R], object] | None = None,
             on_return: Callable[[R], object] | None = None,
+            check_resource: Callable[[R], object] | None = None,
             **options: Unpack[ConfigOptions],
         ) -> None: ...
         @overload
@@ -228,6 +240,7 @@ class Config(Generic[R]):
             on_create: Callable[[], R] | Callable[[WorkerInfo], R] | None = None,
             on_destroy: Callable[[R], object] | None = None,
             on_return: Callable[[R], object] | None = None,
+            check_resource: Callable[[R], object] | None = None,
             **options: Unpack[ConfigOptions],
         ) -> None: ...
         @overload
@@ -238,6 +251,7 @@ class Config(Generic[R]):
             resource: Callable[[], AbstractAsyncContextManager[R, Any]]
             | Callable[[WorkerInfo], AbstractAsyncContextManager[R, Any]],
             on_return: Callable[[R], object] | None = None,
+            check_resource: Callable[[R], object] | None = None,
             **options: Unpack[ConfigOptions],
         ) -> None: ...
         @overload
@@ -248,6 +262,7 @@ class Config(Generic[R]):
             resource: Callable[[], AbstractContextManager[R, Any]]
             | Callable[[WorkerInfo], AbstractContextManager[R, Any]],
             on_return: Callable[[R], object] | None = None,
+            check_resource: Callable[[R], object] | None = None,
             **options: Unpack[ConfigOptions],
         ) -> None: ...
         def __init__(self, *, worker_count: int, **options: Any) -> None: ...

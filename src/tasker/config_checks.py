@@ -49,6 +49,7 @@ def check(config: _Config) -> None:
         raise _wrong(
             "worker_count", config.worker_count, "at least 1 where burst_interval is 0, which keeps their number"
         )
+    _duration(config, "check_after_idle", zero=True)
     _duration(config, "cancel_grace", zero=True)
     _duration(config, "rate_window")
     _duration(config, "target_wait")
@@ -57,6 +58,7 @@ def check(config: _Config) -> None:
         "ready_timeout",
         "create_timeout",
         "destroy_timeout",
+        "check_timeout",
         "max_resource_lifetime",
         "idle_timeout",
         "stuck_after",
@@ -93,7 +95,15 @@ def _rename(config: _Config, old: str, new: str) -> None:
 
 
 def _check_types(config: _Config) -> None:
-    for field in ("on_create", "on_destroy", "on_return", "resource", "check_health", "on_quarantine"):
+    for field in (
+        "on_create",
+        "on_destroy",
+        "on_return",
+        "check_resource",
+        "resource",
+        "check_health",
+        "on_quarantine",
+    ):
         value = getattr(config, field)
         if value is not None and not callable(value):
             raise _wrong(field, value, "callable")

@@ -96,6 +96,8 @@ class TaskStats:
     """Seconds until a creation is tried again, while they fail and a resource is missing; 0 if it is due or under way."""
     restart_alarm: bool = False
     """Whether workers are replaced more often than ``Config.restart_intensity`` says."""
+    failed_checks: int = 0
+    """Idle resources that were replaced because ``check_resource`` has returned False or raised, since the start."""
     user_errors: int = 0
     """Errors raised by callbacks, hooks, the logger and the collector, since the start."""
     processes: tuple[ProcessUsage, ...] = ()

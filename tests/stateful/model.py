@@ -21,7 +21,7 @@ from tasker.control.workers import WorkerState
 from tasker.core.parking import ParkingLot
 
 RETIRE, PARK = object(), object()
-STARTING, IDLE, BUSY, ENDING = "starting", "idle", "busy", "ending"
+STARTING, IDLE, CHECKING, BUSY, ENDING = "starting", "idle", "checking", "busy", "ending"
 PARKED, RELEASED = "parked", "released"
 GRACE = ev.StopRequested("").grace
 SERVING = STAFFED
@@ -209,7 +209,9 @@ class Model:
         worker = self.workers.get(action.seat)
         if worker is None or (action.error is not None and worker.state != STARTING):
             return  # the inbox lags behind
-        assert worker.state in (STARTING, ENDING) and not worker.stuck
+        if action.checks and worker.state != CHECKING:
+            return
+        assert worker.state in (STARTING, CHECKING, ENDING) and not worker.stuck
         worker.stuck = True
         worker.surplus = worker.surplus or action.error is not None
 
@@ -459,6 +461,20 @@ class Model:
         if self.supervisor.view().awaits_pool:
             self.report(ev.PoolCurrent())
 
+    def begin_check(self, worker: Worker) -> None:
+        """An idle worker has its resource checked."""
+        worker.state = CHECKING
+        self.report(ev.WorkerChecking(worker.seat))
+
+    def end_check(self, worker: Worker, fit: bool) -> None:
+        """The check has ended. A worker that was given up meanwhile is about to end without a word."""
+        if worker.stuck:
+            worker.state = ENDING
+            return
+        worker.state = IDLE if fit else ENDING
+        self.replaced += not fit and worker.seat in self.workers
+        self.report(ev.WorkerChecked(worker.seat, fit))
+
     def wear_out(self, worker: Worker) -> None:
         """An idle worker has served its time: nothing is wrong with its resource."""
         worker.state = ENDING
@@ -516,7 +532,7 @@ class Model:
     def _check_agreement(self) -> None:
         """When the inbox is empty, the supervisor's table is what the workers are."""
         names = {seat: state.value for seat, state in self.supervisor.table.states.items()}
-        own = {IDLE: "ready", BUSY: "ready", RELEASED: "parked"}
+        own = {IDLE: "ready", CHECKING: "ready", BUSY: "ready", RELEASED: "parked"}
         assert names == {seat: "stuck" if w.stuck else own.get(w.state, w.state) for seat, w in self.workers.items()}
         assert self.supervisor._workforce.surplus.retiring == sum(token is RETIRE for token in self.tokens)
         view = self.supervisor.view()

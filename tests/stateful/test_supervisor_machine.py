@@ -13,7 +13,7 @@ from hypothesis import Phase as Step
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from stateful.model import BUSY, ENDING, IDLE, PARKED, RELEASED, RETIRE, STARTING, Model, Worker
+from stateful.model import BUSY, CHECKING, ENDING, IDLE, PARKED, RELEASED, RETIRE, STARTING, Model, Worker
 from tasker.control import events as ev
 from tasker.control.lifecycle import HELD, Phase
 from tasker.control.retries import RetryPolicy
@@ -48,6 +48,7 @@ class SupervisorMachine(RuleBasedStateMachine):
         ready_timeout=st.sampled_from([None, None, 0.5, 5.0]),
         create_timeout=st.sampled_from([None, 0.5, 5.0]),
         destroy_timeout=st.sampled_from([None, 0.5, 5.0]),
+        check_timeout=st.sampled_from([None, 0.5, 5.0]),
         max_stuck_workers=st.integers(0, 3),
         retry=st.sampled_from(
             [
@@ -74,6 +75,7 @@ class SupervisorMachine(RuleBasedStateMachine):
         ready_timeout: float | None,
         create_timeout: float | None,
         destroy_timeout: float | None,
+        check_timeout: float | None,
         max_stuck_workers: int,
         retry: RetryPolicy | None,
         quarantine_after: int | None,
@@ -92,6 +94,7 @@ class SupervisorMachine(RuleBasedStateMachine):
             ready_timeout=ready_timeout,
             create_timeout=create_timeout,
             destroy_timeout=destroy_timeout,
+            check_timeout=check_timeout,
             max_stuck_workers=max_stuck_workers,
             retry=retry,
             quarantine_after=quarantine_after,
@@ -172,6 +175,18 @@ class SupervisorMachine(RuleBasedStateMachine):
 
     @precondition(some(IDLE))
     @rule(number=PICK)
+    def check_begins(self, number: int) -> None:
+        """An idle worker has its resource checked."""
+        self.model.begin_check(self.pick(number, IDLE))
+
+    @precondition(some(CHECKING))
+    @rule(number=PICK, fit=st.booleans())
+    def check_ends(self, number: int, fit: bool) -> None:
+        """The resource is fit, or the worker is to be replaced."""
+        self.model.end_check(self.pick(number, CHECKING), fit)
+
+    @precondition(some(IDLE))
+    @rule(number=PICK)
     def worker_is_worn(self, number: int) -> None:
         """A worker between two tasks is to be replaced by a fresh one."""
         self.model.wear_out(self.pick(number, IDLE))
@@ -217,7 +232,7 @@ class SupervisorMachine(RuleBasedStateMachine):
     @rule(number=PICK)
     def worker_is_lost(self, number: int) -> None:
         """A worker dies, in whatever state."""
-        worker = self.pick(number, STARTING, IDLE, BUSY, PARKED, RELEASED, ENDING)
+        worker = self.pick(number, STARTING, IDLE, CHECKING, BUSY, PARKED, RELEASED, ENDING)
         self.model.gone(worker, ev.WorkerDied(worker.seat, "boom"))
 
     @precondition(lambda self: RETIRE in self.model.tokens and some(IDLE)(self))
@@ -528,6 +543,8 @@ class SupervisorMachine(RuleBasedStateMachine):
             model.fail_unhealthily(worker)
         elif worker.state == ENDING:
             model.gone(worker, ev.WorkerEnded(worker.seat))
+        elif worker.state == CHECKING:
+            model.end_check(worker, self.kind)
         elif worker.state == RELEASED:
             model.unpark(worker)
         elif worker.called and worker.state == IDLE:

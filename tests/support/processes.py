@@ -89,7 +89,7 @@ class OverProcesses(Engine):
             config["resources"] = resources
             config["on_create"] = getattr(resources, self.make)
             config["on_destroy"] = getattr(resources, self.end)
-        for name in ("on_create", "on_destroy", "on_return", "resource"):
+        for name in ("on_create", "on_destroy", "on_return", "check_resource", "resource"):
             if name in config:
                 config[name] = self.server.for_child(config[name])
         config.setdefault("backend", tasker.ProcessBackend(preload=PRELOAD))

@@ -22,11 +22,12 @@ from typing import Any, cast
 from tasker import Config, Context, TaskKilled, WorkerLost
 from tasker.context import RootContext
 from tasker.core.identity import WorkerContext, arguments_for
+from tasker.core.probing import fault_of
 from tasker.core.user_functions import refused
 from tasker.logs import GuardedLogger
 from tasker.options import Backend
 from tasker.process.child.resource import Resource
-from tasker.remote.events import ERROR, GONE, READY, RESULT, SKIPPED, UNFIT, UNMADE, SessionEvent
+from tasker.remote.events import CHECKED, ERROR, GONE, READY, RESULT, SKIPPED, UNFIT, UNMADE, SessionEvent
 from tasker.remote.registry import register
 from tasker.remote.session import ArgsOf, InFlightTask, Refused, Session, SessionOptions, Sessions
 
@@ -151,7 +152,7 @@ class ToySession(Session):
         self._config = config
         self._root: Context = RootContext(config.ctx)
         hooks = {"create": config.on_create, "destroy": config.on_destroy, "resource": config.resource}
-        hooks["on_return"] = config.on_return
+        hooks["on_return"], hooks["check_resource"] = config.on_return, config.check_resource
         self._resets = config.on_return is not None
         self._hooks = SimpleNamespace(**hooks, asynchronous=asynchronous)
         self._resource = Resource(self._hooks)  # type: ignore[arg-type]
@@ -165,6 +166,7 @@ class ToySession(Session):
         self._early: dict[int, BaseException] = {}
         """Cancellations of what has not begun."""
         self._leaving = False
+        self._checks = False
         self._killed = False
         self._cancellations: queue.SimpleQueue[tuple[ToyContext, BaseException] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name=f"{name}-toy", daemon=True)
@@ -233,6 +235,12 @@ class ToySession(Session):
         return ToyWatch(self._mailbox, loop, on_ready)
 
     # -- the end --------------------------------------------------------------------------------------------------
+
+    def check(self) -> None:
+        """See `Session`."""
+        with self._changed:
+            self._checks = True
+            self._changed.notify_all()
 
     def leave(self) -> None:
         """See `Session`."""
@@ -304,8 +312,21 @@ class ToySession(Session):
 
     def _next(self) -> tuple[Any, ToyContext] | None:
         """The next task that may begin, and its context; None: it is time to end."""
+        while (task := self._await_order()) is CHECKED:
+            try:
+                why = self._resource.check()
+            except BaseException as error:
+                why = fault_of(error)
+            if not self._killed:
+                self._mailbox.put((CHECKED, why))
+        return task
+
+    def _await_order(self) -> Any:
         with self._changed:
             while not self._killed and not self._leaving:
+                if self._checks:
+                    self._checks = False
+                    return CHECKED
                 if not self._ahead or self._ahead[0][0] < self._pauses:
                     self._changed.wait()
                     continue

@@ -532,3 +532,39 @@ def test_without_a_base() -> None:
         future = manager.submit(number_of)
         assert manager.queue_task(number_of) == 1
         assert future.result() == 1
+
+
+def test_an_idle_resource_is_checked() -> None:
+    """By the time of the clock; the task that waits is run by the next worker, in its first attempt."""
+    resources, clock = ScriptedResources(), ManualClock()
+    checked: list[int] = []
+
+    def check(resource: ScriptedResource) -> bool:
+        checked.append(resource.number)
+        return resource.number != 1
+
+    config = config_of(resources, check_resource=check, check_after_idle=10)
+    with InlineTaskManager(config, clock=clock) as manager:
+        assert [manager.queue_task(number_of) for _ in range(2)] == [1, 1]
+        assert checked == []
+        clock.advance(11)
+        future = manager.submit(number_of, once=True)
+        assert (future.result(), future.attempts) == (2, 1)
+        assert checked == [1]
+        assert (manager.stats().failed_checks, manager.stats().replaced_workers) == (1, 1)
+        clock.advance(11)
+        assert manager.queue_task(number_of) == 2
+        assert checked == [1, 2]
+    resources.check()
+
+
+def test_run_task_of_an_inline_manager_checks_its_resources() -> None:
+    """By the time of the clock."""
+    resources, clock = ScriptedResources(), ManualClock()
+    config = config_of(resources, resource_pool_size=1, check_resource=lambda resource: resource.number != 1)
+    with InlineTaskManager(config, clock=clock) as manager:
+        assert manager.run_task(number_of) == 1
+        clock.advance(2)
+        assert manager.run_task(number_of) == 2
+        assert manager.stats().failed_checks == 1
+    resources.check()

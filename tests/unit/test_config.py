@@ -26,6 +26,9 @@ DEFAULTS = {
     "on_create": object,
     "on_destroy": None,
     "on_return": None,
+    "check_resource": None,
+    "check_after_idle": 1.0,
+    "check_timeout": 5.0,
     "per_worker": None,
     "retry": None,
     "quarantine_after": None,
@@ -124,6 +127,7 @@ BAD: dict[str, tuple[list[Any], str]] = {
     "max_temporary_resources": ([-1, *NOT_INTEGERS], "an integer of at least 0 or None"),
     "max_queue_size": ([0, -1, *NOT_INTEGERS], "a positive integer or None"),
     "burst_interval": ([None, *NOT_DURATIONS], "a finite number of seconds, at least 0"),
+    "check_after_idle": ([None, *NOT_DURATIONS], "a finite number of seconds, at least 0"),
     "cancel_grace": ([None, *NOT_DURATIONS], "a finite number of seconds, at least 0"),
     "slow_callback": ([None, *NOT_DURATIONS], "a finite number of seconds, at least 0"),
     "debug": ([None, 0, 1, "yes"], "True or False"),
@@ -132,7 +136,15 @@ BAD: dict[str, tuple[list[Any], str]] = {
     "rate_window": ([None, 0, 0.0, *NOT_DURATIONS], "a finite number of seconds, more than 0"),
     "creation_backoff": ([None, 0, *NOT_DURATIONS], "a finite number of seconds, more than 0"),
     **dict.fromkeys(
-        ("ready_timeout", "create_timeout", "destroy_timeout", "max_resource_lifetime", "idle_timeout", "stuck_after"),
+        (
+            "ready_timeout",
+            "create_timeout",
+            "destroy_timeout",
+            "check_timeout",
+            "max_resource_lifetime",
+            "idle_timeout",
+            "stuck_after",
+        ),
         ([0, 0.0, *NOT_DURATIONS], "a finite number of seconds, more than 0 (or None)"),
     ),
     "creation_timeout": ([0, 0.0, *NOT_DURATIONS], "a finite number of seconds, more than 0"),
@@ -140,6 +152,7 @@ BAD: dict[str, tuple[list[Any], str]] = {
     "max_stuck_workers": ([-1, 1.5, "1", True], "an integer of at least 0 or None"),
     "on_destroy": ([1, "x"], "callable"),
     "on_return": ([1, "x"], "callable"),
+    "check_resource": ([1, "x"], "callable"),
     "retry": ([3, object()], "a RetryPolicy or None"),
     "quarantine_after": ([0, -1, *NOT_INTEGERS], "a positive integer or None"),
     "on_quarantine": ([1, "x"], "callable"),
@@ -210,6 +223,7 @@ def test_every_field_is_checked() -> None:
         {"max_tasks_per_resource": 1},
         {"max_resource_lifetime": 0.1},
         {"on_return": print},
+        {"check_resource": print, "check_after_idle": 0, "check_timeout": None},
         {"quarantine_after": 1, "on_quarantine": print},
         {"target_wait": 0.001},
         {"ctx": Context().child()},
@@ -289,5 +303,5 @@ def test_the_options_for_type_checkers_are_the_fields() -> None:
     from tasker.config import ConfigOptions
 
     fields = {field.name for field in dataclasses.fields(Config) if field.init}
-    own = {"worker_count", "on_create", "on_destroy", "on_return", "resource"}
+    own = {"worker_count", "on_create", "on_destroy", "on_return", "check_resource", "resource"}
     assert ConfigOptions.__annotations__.keys() == fields - own

@@ -7,6 +7,7 @@ from typing import Any
 
 from tasker.control.attempts import health_of
 from tasker.control.health import Health
+from tasker.core.probing import RETURNED_FALSE, fault_of, passes
 from tasker.core.user_functions import is_awaitable
 
 from .ports import EngineInLoop
@@ -61,3 +62,18 @@ async def _to_its_end(engine: EngineInLoop, returned: Awaitable[object]) -> None
         if engine.torn_down:
             raise
         engine.log.fault("on_quarantine", fault)
+
+
+async def fits(engine: EngineInLoop, handle: AsyncResourceHandle, owner: str) -> bool:
+    """Calls ``check_resource``. Returns False if the resource is to be replaced."""
+    check: Any = engine.config.check_resource
+    assert handle.caller is not None
+    why: str | None = None
+    try:
+        if await without_own(handle.caller.call(check, handle.resource), engine, "check_resource") is False:
+            why = RETURNED_FALSE
+    except BaseException as fault:
+        if engine.torn_down:
+            raise
+        why = fault_of(fault)
+    return passes(engine, owner, why)

@@ -34,11 +34,15 @@ class AsyncResourceElsewhere(Protocol):
         was cancelled meanwhile. A cancellation of the caller cancels the task, and waits for its end."""
         ...
 
+    async def check(self) -> str | None:
+        """Has the resource checked there. Returns why it is not to be used any more, or None."""
+        ...
+
 
 class AsyncResourceHandle:
     """Holds a resource, the caller for functions that use it, and the function that destroys it."""
 
-    __slots__ = ("age", "caller", "cools_until", "end", "remote", "resource", "wear")
+    __slots__ = ("age", "caller", "cools_until", "end", "remote", "resource", "used", "wear")
 
     def __init__(
         self, resource: Any, caller: FunctionCaller | None, end: Callable[[], Awaitable[object]] | None
@@ -48,6 +52,8 @@ class AsyncResourceHandle:
         self.end: Callable[[], Awaitable[object]] | None = end
         self.remote: AsyncResourceElsewhere | None = None
         """The resource in its process; None if it lives in this one."""
+        self.used: float = monotonic()
+        """When ``run_task`` has used it last (the clock of the events)."""
         self.cools_until: float = 0.0
         """Until when ``run_task``'s pool does not lend it (the clock of the events), after ``Health.COOL_DOWN``."""
         self.age: Age = UNKNOWN

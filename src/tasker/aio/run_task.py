@@ -17,13 +17,14 @@ from tasker.context import Context
 from tasker.control.attempts import after_error
 from tasker.control.events import PoolResourceLost
 from tasker.control.health import Health, HealthKind
+from tasker.core.probing import passes
 from tasker.core.user_functions import is_async, is_awaitable
 from tasker.errors import DeadlockError, PausedError, Snooze, TaskCancelled, TaskKilled, TaskTimeout
 from tasker.metrics.meter import BATCH, Meter
 from tasker.metrics.protocol import TaskLifecycleTimestamps
 
 from .cancellation import outlast, restore
-from .hooks import health_after, reset
+from .hooks import fits, health_after, reset
 from .ports import EngineForInlineTasks
 from .reentrancy import current, enclosing_user_code, hook_scope
 from .resource_handle import AsyncResourceHandle
@@ -78,6 +79,7 @@ class AsyncRunTask:
     def __init__(self, engine: EngineForInlineTasks, pool: AsyncResourcePool) -> None:
         self.engine: EngineForInlineTasks = engine
         self._pool = pool
+        self._checks = engine.config.check_resource is not None
         self.meter: Meter = Meter()
         self._running: dict[int, _Run] = {}
         self._number = 0
@@ -108,6 +110,8 @@ class AsyncRunTask:
             handle, temporary = await self._pool.acquire()
             if not handle.usable:
                 handle = await self._pool.renew(handle, temporary)
+            elif self._checks and engine.now() - handle.used > engine.config.check_after_idle:
+                handle = await self._checked(handle, temporary)
         except BaseException as raised:  # the task was counted, and has to be counted as done
             del self._running[run.number]
             self._leave(None, None)
@@ -140,6 +144,29 @@ class AsyncRunTask:
             raise engine.shutdown_error()
         if not engine.view.awaits_quiet or enclosing_user_code(engine) is None:
             raise PausedError(f"task manager {engine.config.name!r} is paused, and run_task does not wait")
+
+    async def _checked(self, handle: AsyncResourceHandle, temporary: bool) -> AsyncResourceHandle:
+        """Returns a resource that has been idle for too long, or another one if it is not fit."""
+        engine = self.engine
+        # In a task of its own, because the caller may be cancelled meanwhile.
+        name = f"{engine.config.name}-run-task-check"
+        checking = start_duty(engine.loop, self._fits(handle), name, contextvars.copy_context())
+        struck = await outlast(checking)
+        fit: bool = checking.result()
+        if struck is None:
+            return handle if fit else await self._pool.renew(handle, temporary)
+        try:
+            if not (fit and self._pool.take_back(handle, temporary)) and await self._pool.destroy(handle, temporary):
+                engine.report(PoolResourceLost())
+            raise struck
+        finally:
+            del struck  # its traceback holds this frame
+
+    async def _fits(self, handle: AsyncResourceHandle) -> bool:
+        with hook_scope(self.engine, "check_resource in run_task"):
+            if handle.remote is not None:
+                return passes(self.engine, "run_task", await handle.remote.check())
+            return await fits(self.engine, handle, "run_task")
 
     async def _error_of(self, run: _Run, raised: BaseException) -> BaseException:
         """Returns the error that the caller gets: ``TaskKilled`` in place of the ``CancelledError`` of a kill."""
@@ -220,6 +247,8 @@ class AsyncRunTask:
         stamps: TaskLifecycleTimestamps,
     ) -> None:
         engine = self.engine
+        if self._checks:
+            handle.used = engine.now()
         del self._running[run.number]
         engine.run_task_root.release(context)
         cancelled = issubclass(type(error), asyncio.CancelledError) or (

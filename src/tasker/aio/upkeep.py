@@ -2,28 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
 from time import monotonic
+from typing import Any, Protocol
 
 from tasker.control import events as ev
+from tasker.core.probing import disuse_of
 
-from .hooks import reset
+from .hooks import fits, reset
 from .ports import EngineForWorkers
 from .resource_handle import AsyncResourceHandle
+
+
+class ProbedWorker(Protocol):
+    """The part of a worker that is used here."""
+
+    @property
+    def seat(self) -> ev.Seat: ...
+    @property
+    def name(self) -> str: ...
+
+    async def probe(self, check: Coroutine[Any, Any, bool]) -> bool:
+        """Has the resource checked while no task runs. Returns whether the worker may go on; if not, the supervisor knows."""
+        ...
 
 
 class AsyncUpkeep:
     """See the module's docstring."""
 
-    def __init__(self, engine: EngineForWorkers, seat: ev.Seat, name: str, handle: AsyncResourceHandle) -> None:
+    def __init__(self, engine: EngineForWorkers, worker: ProbedWorker, handle: AsyncResourceHandle) -> None:
         self._engine = engine
-        self._seat = seat
-        self._name = name
+        self._worker = worker
+        self._seat = worker.seat
+        self._name = worker.name
         self._handle = handle
+        self._disuse = disuse_of(engine.config, monotonic())
 
     @property
     def needed(self) -> bool:
         """Whether there is anything to do after a task."""
-        return self._handle.wear is not None or self._engine.config.on_return is not None
+        config = self._engine.config
+        return self._handle.wear is not None or config.on_return is not None or config.check_resource is not None
 
     async def after_task(self) -> bool:
         """Returns whether the worker may go on serving; otherwise it was reported why not."""
@@ -34,16 +53,27 @@ class AsyncUpkeep:
             return False
         if wear is not None:
             wear.served += 1
+        if self._disuse is not None:
+            self._disuse.used = monotonic()
         return engine.is_forked or self._serves_on()
 
-    def before_task(self) -> bool:
+    async def before_task(self) -> bool:
         """The same, where the worker has waited and was woken, perhaps for a task."""
-        if self._serves_on():
+        if self._serves_on() and await self._is_fit():
             return True
         queue = self._engine.queue
         if len(queue):
             queue.wake()  # another worker has to take that task
         return False
+
+    async def _is_fit(self) -> bool:
+        """Has the resource checked, if a task waits for it and it has been idle for too long."""
+        disuse = self._disuse
+        if disuse is None or not len(self._engine.queue) or not disuse.due(monotonic()):
+            return True
+        fit = await self._worker.probe(fits(self._engine, self._handle, f"worker {self._name}"))
+        disuse.used = monotonic()
+        return fit
 
     def _serves_on(self) -> bool:
         wear = self._handle.wear

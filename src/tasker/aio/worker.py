@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from time import monotonic
 from typing import Any
 
@@ -67,6 +67,8 @@ class AsyncWorker(AttemptEnds):
         self.interruptible: bool = False
         """Whether a cancellation of ``task`` would reach user code that may be cancelled."""
         self.cools_until: float = 0.0
+        self.checking: bool = False
+        """Whether its resource is checked."""
         self._begun = False
         self._tends = False
         self._missed_interruption = False
@@ -110,7 +112,7 @@ class AsyncWorker(AttemptEnds):
             self.state = WorkerState.READY
             engine.report(ev.WorkerReady(self.seat))
             assert handle.caller is not None
-            upkeep = AsyncUpkeep(engine, self.seat, self.name, handle)
+            upkeep = AsyncUpkeep(engine, self, handle)
             self.upkeep = upkeep if upkeep.needed else None
             last = await self._serve_guarded(handle.resource, handle.caller)
             if engine.is_forked:  # by a task, and this is the child: the resource is the parent's
@@ -173,7 +175,7 @@ class AsyncWorker(AttemptEnds):
         keep_serving, turns = True, self.engine.turns
         if request is IDLE:
             await self._wait_idle()
-            keep_serving = self._may_serve()
+            keep_serving = await self._is_fit()
             runner.until = await turns.slice()
         elif request is PAUSE:
             self.shard.flush()
@@ -195,7 +197,7 @@ class AsyncWorker(AttemptEnds):
                 del error  # its traceback holds frames of this worker
             keep_serving = keep_serving and await self._tend()
         elif request is ORDER:
-            keep_serving = await obey_order(self) and self._may_serve()
+            keep_serving = await obey_order(self) and await self._is_fit()
             runner.until = await turns.slice()
         if keep_serving and not await self._absorb():
             raise unusable(self.name)
@@ -210,16 +212,29 @@ class AsyncWorker(AttemptEnds):
                     return False
             finally:
                 self._tends = False
-        return not self.cools_until or await self.cool_down()
+        return not self.cools_until or (await self.cool_down() and await self._is_fit())
 
-    def _may_serve(self) -> bool:
-        """Returns whether the resource may serve another task, after a wait."""
-        return self.upkeep is None or self.upkeep.before_task()
+    async def _is_fit(self) -> bool:
+        """Sees to the resource after a wait. Returns False if the worker has to end."""
+        return self.upkeep is None or await self.upkeep.before_task()
+
+    async def probe(self, check: Coroutine[Any, Any, bool]) -> bool:
+        """See ``ProbedWorker``."""
+        self.checking = True
+        try:
+            self.engine.report(ev.WorkerChecking(self.seat))
+            fit = await check
+        finally:
+            self.checking = False
+        if self.state is WorkerState.STUCK:  # it has taken too long, so another worker has taken its place
+            return False
+        self.engine.report(ev.WorkerChecked(self.seat, fit))
+        return fit
 
     @property
     def quiet(self) -> bool:
         """Whether nothing runs here."""
-        return self.shard.future is None and not self._tends
+        return self.shard.future is None and not self._tends and not self.checking
 
     async def _call(self, runner: TaskRunner, future: Any, resource: Any, caller: FunctionCaller) -> bool:
         """Runs a task that is not a coroutine function. Returns False if the worker has to end."""
@@ -335,10 +350,12 @@ class AsyncWorker(AttemptEnds):
         """See ``WorkerPort``."""
         return stack_of_worker(self.runner and self.runner.current, self.name)
 
-    def give_up(self, *, creating: bool) -> None:
+    def give_up(self, *, creating: bool, checking: bool = False) -> None:
         """See ``WorkerPort``."""
-        if creating and self.state is not WorkerState.STARTING:
+        if (creating and self.state is not WorkerState.STARTING) or (checking and not self.checking):
             return
+        if checking and len(self.engine.queue):
+            self.engine.queue.wake()  # the task that it was to run is for another worker
         self.surplus = creating
         self.state = WorkerState.STUCK
         self._end_callback()

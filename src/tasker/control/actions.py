@@ -72,6 +72,8 @@ class GiveUp:
 
     seat: Seat
     error: str | None
+    checks: bool = False
+    """Whether it was checking it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -146,6 +146,21 @@ class TaskSnoozed:
 
 
 @dataclass(frozen=True, slots=True)
+class WorkerChecking:
+    """The worker, which is idle, is about to have its resource checked."""
+
+    seat: Seat
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerChecked:
+    """The check has ended. The worker serves on if the resource is ``fit``, and is about to destroy it if not."""
+
+    seat: Seat
+    fit: bool
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerUnhealthy:
     """A task obeyed its cancellation, which has left the worker's resource unhealthy. The task has its outcome, and the
     worker is about to destroy the resource."""
@@ -310,6 +325,8 @@ Event = (
     | WorkerUnparked
     | WorkerWorn
     | DependencyDown
+    | WorkerChecking
+    | WorkerChecked
     | WorkerUnhealthy
     | AttemptFailed
     | TaskSnoozed

@@ -72,6 +72,7 @@ class Supervisor:
             ev.WorkerUnparked: _noting(lambda seat, now: self._workforce.unpark(seat)),
             ev.WorkerWorn: _noting(self._workforce.renew),
             ev.DependencyDown: self._dependency_down,
+            **self._workforce.handlers,
             ev.WorkerUnhealthy: _noting(self._workforce.replace),
             ev.AttemptFailed: self._attempt_failed,
             ev.TaskSnoozed: lambda event, now: [self._reattempts.snoozed(event, now, self.phase)],

@@ -22,6 +22,7 @@ class Plan:
     ready_timeout: float | None = None
     create_timeout: float | None = None
     destroy_timeout: float | None = None
+    check_timeout: float | None = None
     max_stuck_workers: int = 0
     slots: int | None = None
     """How many slots there are; None: as many as are needed."""

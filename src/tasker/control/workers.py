@@ -20,7 +20,7 @@ class WorkerState(enum.Enum):
     ENDING = "ending"
     """It is destroying its resource."""
     STUCK = "stuck"
-    """It has been making or destroying its resource for too long. Another worker may take its place."""
+    """It has been making, checking or destroying its resource for too long. Another worker may take its place."""
 
 
 class WorkerMove(enum.Enum):
@@ -31,6 +31,7 @@ class WorkerMove(enum.Enum):
     CREATION_FAILED = "creation failed"
     PARKED = "parked"
     UNPARKED = "unparked"
+    CHECKED = "checked"
     BEGAN_ENDING = "began ending"
     GIVEN_UP = "given up"
     ENDED = "ended"
@@ -47,14 +48,17 @@ WORKER_MOVES: dict[tuple[WorkerState, WorkerMove], WorkerState | None] = {
     (WorkerState.STARTING, WorkerMove.GIVEN_UP): WorkerState.STUCK,
     (WorkerState.READY, WorkerMove.BEGAN_ENDING): WorkerState.ENDING,
     (WorkerState.READY, WorkerMove.LOST): GONE,
+    (WorkerState.READY, WorkerMove.CHECKED): WorkerState.READY,
+    (WorkerState.READY, WorkerMove.GIVEN_UP): WorkerState.STUCK,
     (WorkerState.READY, WorkerMove.PARKED): WorkerState.PARKED,
     (WorkerState.PARKED, WorkerMove.UNPARKED): WorkerState.READY,
     (WorkerState.PARKED, WorkerMove.LOST): GONE,
     (WorkerState.ENDING, WorkerMove.ENDED): GONE,
     (WorkerState.ENDING, WorkerMove.LOST): GONE,
     (WorkerState.ENDING, WorkerMove.GIVEN_UP): WorkerState.STUCK,
-    # It had its resource just before it was given up, and serves.
+    # It had its resource, or had it checked, just before it was given up, and serves.
     (WorkerState.STUCK, WorkerMove.CREATED): WorkerState.READY,
+    (WorkerState.STUCK, WorkerMove.CHECKED): WorkerState.READY,
     (WorkerState.STUCK, WorkerMove.DROPPED): WorkerState.STUCK,
     (WorkerState.STUCK, WorkerMove.CREATION_FAILED): GONE,
     (WorkerState.STUCK, WorkerMove.ENDED): GONE,

@@ -9,10 +9,13 @@ that callbacks that hang cost a bounded number of threads and resources.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from . import actions as act
 from .creation import CreationGate, recovered
-from .events import Seat
-from .overdue import Overdue
+from .events import Seat, WorkerChecked, WorkerChecking
+from .overdue import OPTIONS, Overdue
 from .parking import Parking
 from .renewal import Renewal, Roster
 from .restarts import Restarts
@@ -43,7 +46,7 @@ class Workforce:
         self.replaced: int = 0
         self.renewed: int = 0
         self._scaler = scaler
-        self._overdue = Overdue(plan.create_timeout, plan.destroy_timeout)
+        self._overdue = Overdue({callback: getattr(plan, option) for callback, option in OPTIONS.items()})
         self._replaceable = plan.max_stuck_workers
         self._slots = plan.slots
 
@@ -62,13 +65,13 @@ class Workforce:
         late = self.table.states.get(seat) is _STUCK
         if not self.table.move(seat, WorkerMove.DROPPED) or late:
             return []
-        self._overdue.begin_destruction(seat, now)
+        self._overdue.begin("on_destroy", seat, now)
         return self._created(seat, now)
 
     def _created(self, seat: Seat, now: float) -> list[act.Action]:
         # Forgotten, so that a worker that has begun to serve before it could be dropped counts as ready.
         self.surplus.forget(seat)
-        self._overdue.creation_ended(seat)
+        self._overdue.forget(seat, "on_create")
         self._scaler.clock.ready(seat, now)
         return recovered(self.gate, now)
 
@@ -81,17 +84,38 @@ class Workforce:
 
     def _failed(self, seat: Seat, error: str, now: float) -> act.Action:
         self.surplus.forget(seat)
-        self._overdue.creation_ended(seat)
+        self._overdue.forget(seat, "on_create")
         self.restarts.note(now, f"its resource could not be made: {error}")
         delay = self.gate.failed(now, error, self._scaler.clock.forget(seat))
         text = "a resource could not be made (%d in a row, next try in %.2f s): %s"
         return act.Log("warning", text, (self.gate.failures, delay, error))
 
+    @property
+    def handlers(self) -> dict[type, Callable[[Any, float], list[act.Action]]]:
+        """What is done at each event of a check."""
+        return {WorkerChecking: self._checking, WorkerChecked: self._checked}
+
+    def _checking(self, event: WorkerChecking, now: float) -> list[act.Action]:
+        """A worker is about to have its resource checked."""
+        if event.seat in self.table.states:
+            self._overdue.begin("check_resource", event.seat, now)
+        return []
+
+    def _checked(self, event: WorkerChecked, now: float) -> list[act.Action]:
+        """It has been checked in time. If it is not fit, the worker is about to destroy it."""
+        seat = event.seat
+        self._overdue.forget(seat, "check_resource")
+        if self.table.move(seat, WorkerMove.CHECKED):
+            self.none_ready_since = None
+            if not event.fit:
+                self.replace(seat, now)
+        return []
+
     def begin_ending(self, seat: Seat, now: float) -> bool:
         """A worker is about to destroy its resource. Returns False if it is not known any more."""
         if not self.table.move(seat, WorkerMove.BEGAN_ENDING):
             return False
-        self._overdue.begin_destruction(seat, now)
+        self._overdue.begin("on_destroy", seat, now)
         self._note_readiness(now)
         return True
 
@@ -164,12 +188,12 @@ class Workforce:
     def give_up(self, now: float) -> list[act.Action]:
         """Returns the actions for the workers that have just become stuck."""
         actions: list[act.Action] = []
-        for seat, creates, limit in self._overdue.take(now):
+        for seat, callback, limit in self._overdue.take(now):
             self.table.move(seat, WorkerMove.GIVEN_UP)
-            callback = "on_create" if creates else "on_destroy"
-            option = "create_timeout" if creates else "destroy_timeout"
-            error = f"{callback} has not returned within {option}={limit} seconds"
-            actions.append(act.GiveUp(seat, error if creates else None))
+            self._note_readiness(now)
+            creates = callback == "on_create"
+            error = f"{callback} has not returned within {OPTIONS[callback]}={limit} seconds"
+            actions.append(act.GiveUp(seat, error if creates else None, checks=callback == "check_resource"))
             if creates:
                 self._failed(seat, error, now)  # what it logs is in the next line
             actions.append(self._stuck(seat, error))
@@ -251,7 +275,7 @@ class Workforce:
         seat = self.table.seat_new()
         self.gate.begun(now)
         self._scaler.clock.begin(seat, now)
-        self._overdue.begin_creation(seat, now)
+        self._overdue.begin("on_create", seat, now)
         return act.StartWorker(seat)
 
     def missing(self) -> int:

@@ -170,6 +170,7 @@ class Counters:
         self.quarantined: int = 0
         self.snoozed: int = 0
         self.user_errors: int = 0
+        self.failed_checks: int = 0
         self.notes: deque[tuple[str, ...]] = deque()
         """What ``note`` was given and was not entered yet."""
 

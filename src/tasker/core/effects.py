@@ -87,7 +87,7 @@ class Effects:
         worker = self._driver.workers.get(action.seat)
         if worker is not None:
             self._driver.log.log("warning", "worker %s is at\n%s", worker.name, worker.where() or UNKNOWN)
-            worker.give_up(creating=action.error is not None)
+            worker.give_up(creating=action.error is not None, checking=action.checks)
 
     def _restart_alarm(self, action: act.RestartAlarm) -> None:
         limit = f"more than {action.most} in {action.seconds:g} seconds (restart_intensity)"
@@ -269,6 +269,7 @@ class Effects:
     def _leave_behind(self, worker: WorkerPort) -> None:
         driver, task = self._driver, worker.shard.future
         hook = "between two tasks" if worker.state is WorkerState.READY else "in on_create or on_destroy"
+        hook = "in check_resource" if worker.checking else hook
         doing = hook if task is None else task.label
         driver.shutdown_counts.abandoned.append(f"{worker.name} ({doing})")
         if where := worker.where():

@@ -26,6 +26,7 @@ def plan_of(config: Config[Any]) -> Plan:
         ready_timeout=config.ready_timeout,
         create_timeout=config.create_timeout,
         destroy_timeout=config.destroy_timeout,
+        check_timeout=None if config.check_resource is None else config.check_timeout,
         max_stuck_workers=config.replaceable_workers,
         slots=None if config.per_worker is None else len(config.per_worker),
         creation_backoff=config.creation_backoff,

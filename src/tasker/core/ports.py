@@ -61,9 +61,14 @@ class WorkerPort(Protocol):
         """Returns where its thread or coroutine is now, as the lines of a stack, or in words."""
         ...
 
-    def give_up(self, *, creating: bool) -> None:
+    @property
+    def checking(self) -> bool:
+        """Whether it has its resource checked."""
+        ...
+
+    def give_up(self, *, creating: bool, checking: bool = False) -> None:
         """Has a stuck worker end: by force where that is possible, or as soon as its callback returns. ``creating``: it
-        was making its resource, as far as is known. One that has it by now serves on."""
+        was making its resource, as far as is known. One that has it by now serves on. ``checking``: the same of a check."""
 
     def renew(self) -> None:
         """Has it end as soon as it has no task, and report ``WorkerWorn``. Harmless if it does not serve any more."""

@@ -71,6 +71,7 @@ def stats_of(engine: ReportPort) -> TaskStats:
         restart_alarm=view.restart_alarm,
         user_errors=user_errors,
         quarantined_tasks=quarantined,
+        failed_checks=counters.failed_checks,
         processes=() if engine.backend is None else engine.backend.usage(),
     )
 

@@ -45,7 +45,15 @@ def is_async(fn: Any) -> bool:
 def forbid_async(config: Config[Any]) -> None:
     """Raises ``ConfigError`` if a function of the configuration needs an event loop. For managers that have none: a
     coroutine would become the resource, and every error would count as healthy."""
-    for field in ("on_create", "on_destroy", "on_return", "check_health", "resource", "on_quarantine"):
+    for field in (
+        "on_create",
+        "on_destroy",
+        "on_return",
+        "check_resource",
+        "check_health",
+        "resource",
+        "on_quarantine",
+    ):
         function = getattr(config, field)
         if function is None:
             continue

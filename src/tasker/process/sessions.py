@@ -91,6 +91,7 @@ class ProcessSessions(Sessions[ProcessSession]):
             destroy=config.on_destroy,
             resource=config.resource,
             on_return=config.on_return,
+            check_resource=config.check_resource,
             worker=worker,
             arguments=arguments_for(config, worker),
             values=_values(config),

@@ -19,7 +19,7 @@ from tasker.worker_info import WorkerInfo
 from .aio_host import AsyncRemoteWorker, AsyncSession
 from .backend import SessionsBackend
 from .context import RemoteContext
-from .events import SKIPPED, SessionEvent, destruction
+from .events import SKIPPED, SessionEvent, checked, destruction
 from .inline import InlineSession, InlineTask
 from .ports import LoopBackendEngine
 from .registry import open_sessions
@@ -121,6 +121,23 @@ class AsyncRemoteResource(InlineSession):
             if struck is not None and waiting.exception() is None and waiting.result()[0] == SKIPPED:
                 return False, None, struck  # it has not begun, so it says nothing of the resource
             return True, _killed(error, context), struck
+
+    async def check(self) -> str | None:
+        """See ``AsyncResourceElsewhere``."""
+        session, reader = self.session, self._opened.reader
+        assert session is not None and reader is not None
+        try:
+            session.check()
+            while True:
+                if (answer := checked(await reader.events(), self._note)) is not None:
+                    why: str | None = answer[1]
+                    return why
+        except EOFError:
+            self.broken = True
+            return f"was asked of a process that is gone: {await self._opened.death()}"
+        except BaseException:
+            self.broken = True
+            raise
 
     async def _value(self, context: Context, inline: InlineTask, ended: asyncio.Task[SessionEvent]) -> Any:
         """Returns the result of a task, or raises its error."""

@@ -206,30 +206,43 @@ class AsyncRemoteHost:
 
     async def _fill(self, window: AsyncWindow, reader: AsyncReader) -> bool:
         """Sends as many tasks as should be in flight. False: this worker is to end."""
-        engine, queue, worker = self._engine, self._queue, self._worker
-        spent, cools = self._spent(window), worker.cools_until > 0.0
-        if spent or cools or engine.barred:
+        queue, worker = self._queue, self._worker
+        if self._spent(window) or worker.cools_until or self._engine.barred:
             window.take_back()
             if window.in_hand:
                 return True
-            if spent:
+            if self._spent(window):
                 window.report_spent(worker.seat)
                 return False
-            if cools:
-                return await self._cool_down(reader)
-        wanted = window.room()
-        if not wanted or (queue.orders and worker.ordered and window.in_hand):
+            if not await self._cool_down(reader):
+                return False
+        wanted = self._room(window)
+        if not wanted:
             return True
         if not window.in_hand:
             if not await self._until_task(window, reader):
                 return False
-            if self._spent(window):  # too old by now: this task is for another worker
+            if self._spent(window) or not await self._is_fit(window):  # by now: this task is for another worker
                 queue.wake()
                 return True
         taken = queue.take_some(wanted)
         if taken:
             window.send(taken)
         return True
+
+    def _room(self, window: AsyncWindow) -> int:
+        """Returns how many tasks are to be sent now; none before an order is obeyed."""
+        ordered = self._queue.orders and self._worker.ordered and window.in_hand
+        return 0 if ordered else window.room()
+
+    async def _is_fit(self, window: AsyncWindow) -> bool:
+        """Has the resource checked, if it has been idle for too long."""
+        if not window.recycle_limits.idle_too_long():
+            return True
+        fit = await self._worker.probe(window.probe())
+        window.unhealthy = not fit  # which the supervisor knows
+        window.recycle_limits.note_use()
+        return fit
 
     def _spent(self, window: AsyncWindow) -> bool:
         """Returns whether its session gets no more tasks."""

@@ -9,12 +9,13 @@ from typing import Any
 from tasker.aio.future import QUEUED, RUNNING, AsyncTaskFuture
 from tasker.aio.worker import AsyncWorker
 from tasker.context import Context
+from tasker.core.probing import passes
 from tasker.errors import TaskCancelled, TravelError
 from tasker.metrics.protocol import TaskLifecycleTimestamps
 
 from .async_reader import AsyncReader
 from .context import RemoteContext
-from .events import ERROR, GARBLED, RESULT, SessionEvent, garbled
+from .events import ERROR, GARBLED, RESULT, SessionEvent, checked, garbled
 from .ports import LoopBackendEngine
 from .prefetch import PATIENCE
 from .session import InFlightTask, Session, SessionOptions
@@ -121,6 +122,18 @@ class AsyncWindow(InFlightWindow):
             self._worker.shard.future = None
         else:
             self._handle(event)
+
+    async def probe(self) -> bool:
+        """Has the resource checked; no task is in flight. Raises ``EOFError`` if the session goes meanwhile."""
+        self._session.check()
+        while True:
+            try:
+                events = await self._reader.events()
+            except asyncio.CancelledError:
+                await self._worker._absorb()
+                continue
+            if (answer := checked(events, self._handle)) is not None:
+                return passes(self._engine, self.name, answer[1])
 
     # -- after a fault of this process ----------------------------------------------------------------------------
 

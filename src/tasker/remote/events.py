@@ -11,6 +11,7 @@
                           one counts as begun that was not read yet, and does not begin
 ``LARGE, rss``            the resource holds more memory than it may, in bytes; it is to be replaced
 ``UNFIT, error``          ``on_return`` has raised this; the resource is to be replaced. The outcome of its task follows
+``CHECKED, why``          ``check_resource`` was called; ``why`` the resource is to be replaced, or None
 ``GONE, error``           the resource is destroyed; ``error`` is what its destruction raised, or None
 ``GARBLED, fault``        the outcome of the first task in flight could not be read here
 
@@ -21,13 +22,13 @@ Why tuples and not classes: a session reports one for each task, and making a tu
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from tasker.errors import TravelError
 from tasker.logs import describe
 
-READY, UNMADE, RESULT, ERROR, SKIPPED, UNREAD, LARGE, UNFIT, GONE, GARBLED = range(10)
+READY, UNMADE, RESULT, ERROR, SKIPPED, UNREAD, LARGE, UNFIT, GONE, GARBLED, CHECKED = range(11)
 
 SessionEvent = tuple[Any, ...]
 
@@ -40,6 +41,17 @@ def made(events: Iterable[SessionEvent]) -> bool:
         if event[0] == UNMADE:
             raise event[1]
     return False
+
+
+def checked(events: Iterable[SessionEvent], handle: Callable[[SessionEvent], object]) -> SessionEvent | None:
+    """Returns the ``CHECKED`` among these events, if it is there. The others are given to ``handle``."""
+    answer = None
+    for event in events:
+        if event[0] == CHECKED:
+            answer = event
+        else:
+            handle(event)
+    return answer
 
 
 def destruction(events: Iterable[SessionEvent]) -> SessionEvent | None:

@@ -12,7 +12,7 @@ from tasker.errors import TravelError, WorkerLost
 from tasker.logs import task_name
 
 from .context import RemoteContext
-from .events import ERROR, GARBLED, GONE, LARGE, RESULT, SKIPPED, UNFIT, UNREAD, SessionEvent, garbled
+from .events import CHECKED, ERROR, GARBLED, GONE, LARGE, RESULT, SKIPPED, UNFIT, UNREAD, SessionEvent, garbled
 from .ports import InlineEngine
 from .recycling import RecycleLimits
 from .session import Session, SessionOptions
@@ -88,10 +88,15 @@ class InlineSession:
                 return event
             self.destroyed = self.destroyed or kind == GONE
             self._recycle_limits.large = self._recycle_limits.large or kind == LARGE
+            self._recycle_limits.unfit = self._recycle_limits.unfit or bool(kind == CHECKED and event[1])
             if kind == UNFIT:
                 self._recycle_limits.unfit = True
                 self._log.fault("on_return", event[1])
         return None
+
+    def _note(self, event: SessionEvent) -> None:
+        """Notes what is reported while no task is in flight."""
+        self._outcome_in(self.session, [event]) if self.session is not None else None
 
     def _ended(self, session: Session) -> None:
         """Notes that the task has ended."""

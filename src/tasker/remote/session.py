@@ -199,6 +199,10 @@ class Session(ABC):
     # -- the end --------------------------------------------------------------------------------------------------
 
     @abstractmethod
+    def check(self) -> None:
+        """Has it call ``check_resource``; ``CHECKED`` follows. No task is in flight."""
+
+    @abstractmethod
     def leave(self) -> None:
         """Asks it to destroy its resource (``GONE``) and to end. No task is in flight."""
 

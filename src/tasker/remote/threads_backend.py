@@ -20,7 +20,7 @@ from tasker.worker_info import WorkerInfo
 from .backend import SessionsBackend
 from .context import RemoteContext
 from .errand import Errand, interruptible
-from .events import SessionEvent, destruction
+from .events import SessionEvent, checked, destruction
 from .inline import InlineSession, InlineTask
 from .ports import ThreadsBackendEngine
 from .registry import open_sessions
@@ -187,6 +187,24 @@ class RemoteResource(InlineSession):
             assert refusal is not None
             raise refusal
         return self._result(context, inline, event)
+
+    def check(self) -> str | None:
+        """See ``ResourceElsewhere``."""
+        session = self.session
+        assert session is not None
+        try:
+            session.check()
+            while True:
+                session.wait()
+                if (answer := checked(session.events(), self._note)) is not None:
+                    why: str | None = answer[1]
+                    return why
+        except EOFError:
+            return f"was asked of a process that is gone: {death_of(session)}"
+        except BaseException:  # as in ``run``
+            self.broken = True
+            session.kill()
+            raise
 
     def _await_outcome(self, session: Session, context: Context) -> SessionEvent:
         while True:

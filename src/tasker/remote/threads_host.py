@@ -203,11 +203,25 @@ class RemoteHost:
             if self._spent(window):  # too old by now: this task is for another worker
                 self._queue.tokens.put(token)
                 return taken
+            if window.recycle_limits.idle_too_long() and not self._is_fit(window):
+                return taken
             taken = self._queue.take_for_token()
         if wanted > len(taken):
             more, self._order = self._queue.take_some(wanted - len(taken))
             taken += more
         return taken
+
+    def _is_fit(self, window: ThreadsWindow) -> bool:
+        """Has the resource checked. The worker holds the token of a task."""
+        fit = False
+        try:
+            fit = self._worker.probe(window.probe)
+        finally:
+            if not fit:
+                window.unhealthy = True  # which the supervisor knows
+                self._queue.tokens.put(None)  # for another worker; the task is in the queue
+        window.recycle_limits.note_use()
+        return fit
 
     def _after_exit(self, session: Session, window: ThreadsWindow, fault: BaseException | None = None) -> None:
         """Sees to the tasks of a session that has ended without having been asked to, or was ended after a fault of this

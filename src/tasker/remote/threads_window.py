@@ -6,6 +6,7 @@ from time import monotonic
 from typing import Any
 
 from tasker.context import Context
+from tasker.core.probing import passes
 from tasker.errors import TaskCancelled, TravelError
 from tasker.metrics.meter import BATCH
 from tasker.metrics.protocol import TaskLifecycleTimestamps
@@ -14,7 +15,7 @@ from tasker.threads.future_log import DONE, FINISHED, RUN, SETTLED, Ending, open
 from tasker.threads.ports import HostedWorker
 
 from .context import RemoteContext
-from .events import ERROR, GARBLED, RESULT, SessionEvent, garbled
+from .events import ERROR, GARBLED, RESULT, SessionEvent, checked, garbled
 from .ports import WindowEngine
 from .prefetch import PATIENCE
 from .session import InFlightTask, Session, SessionOptions
@@ -145,6 +146,15 @@ class ThreadsWindow(InFlightWindow):
             self._worker.shard.future = None
         else:
             super()._handle(event)
+
+    def probe(self) -> bool:
+        """Has the resource checked; no task is in flight. Raises ``EOFError`` if the session goes meanwhile."""
+        session = self._session
+        session.check()
+        while True:
+            session.wait()
+            if (answer := checked(session.events(), self._handle)) is not None:
+                return passes(self._engine, self.name, answer[1])
 
     # -- after a fault of this process ----------------------------------------------------------------------------
 

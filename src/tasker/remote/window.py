@@ -213,6 +213,7 @@ class InFlightWindow(ABC):
         """Notes what became of tasks that took so many seconds. A session reads in order: what was sent before a task that
         it reports has not killed it."""
         self._prefetch.took(took / len(events))
+        self.recycle_limits.note_use()
         last = events[-1]
         if last[0] in (RESULT, ERROR, SKIPPED) and last[1] > self._withdrawn[0]:
             self._withdrawn = _NONE

@@ -209,8 +209,9 @@ class InlineEngine(InlineDriver):
         while not future.done():
             worker = self._lowest(lambda worker: worker.ready)
             if worker is not None and not worker.worn:
-                return worker
-            if worker is not None:
+                if worker.is_fit():
+                    return worker
+            elif worker is not None:
                 worker.retire(ev.WorkerWorn)
             elif (fresh := self._lowest(self._is_unmade)) is not None:
                 fresh.make()

@@ -43,6 +43,7 @@ class InlineMaker(Maker):
             handle = super().make(worker)
         finally:
             depth.inside -= 1
+        handle.used = self._clock.now()
         if handle.wear is not None:
             config = self._config
             handle.wear = ClockedWear(config.max_tasks_per_resource, config.max_resource_lifetime, self._clock)

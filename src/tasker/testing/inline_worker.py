@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from tasker.control import events as ev
 from tasker.control.health import Health
 from tasker.control.workers import WorkerState
+from tasker.core.probing import passes, why_unfit
 from tasker.core.user_functions import refused
 from tasker.errors import DeadlockError
 from tasker.threads.future import TaskFuture
@@ -90,6 +91,21 @@ class InlineWorker(Worker):
         handle = self.host.held
         return self.outdated or (handle is not None and not handle.usable)
 
+    def is_fit(self) -> bool:
+        """Has the resource checked, if it has been idle for too long. Ends the worker if it is not fit."""
+        engine, handle = self.engine, self.host.held
+        check: Any = engine.config.check_resource
+        assert handle is not None
+        if check is None or engine.clock.now() - handle.used <= engine.config.check_after_idle:
+            return True
+        why = self._apart(lambda: why_unfit(lambda: check(handle.resource)))
+        handle.used = engine.clock.now()
+        if passes(engine, f"worker {self.name}", why):
+            return True
+        engine.report(ev.WorkerUnhealthy(self.seat))
+        self._end()
+        return False
+
     def make(self) -> None:
         """Makes the resource, or reports why it could not. Raises what says that a fault hangs: no one else would."""
         try:
@@ -166,6 +182,7 @@ class InlineWorker(Worker):
             engine.log.log("warning", "worker %s replaces its resource: on_return failed", self.name)
             engine.report(ev.WorkerUnhealthy(self.seat))
             return True
+        handle.used = engine.clock.now()
         if handle.wear is not None:
             handle.wear.served += 1
         if self.worn:

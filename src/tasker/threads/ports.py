@@ -178,6 +178,10 @@ class HostedWorker(Protocol):
         call ``cool_down``."""
         ...
 
+    def probe(self, check: Callable[[], bool]) -> bool:
+        """Has the resource checked while no task runs. Returns whether the worker may go on; if not, the supervisor knows."""
+        ...
+
     def cool_down(self, interrupted: Callable[[], bool] = bool) -> bool:
         """Waits until the resource may be used again, the manager ends, or ``interrupted()``. Returns False if it was ordered
         to retire meanwhile, and has reported that."""
@@ -192,6 +196,11 @@ class HostedWorker(Protocol):
 
 class ThreadEngineForRunTask(ThreadEngineForTasks, Protocol):
     """The part of the engine that ``run_task`` uses."""
+
+    @property
+    def now(self) -> Callable[[], float]:
+        """The clock of the events."""
+        ...
 
     @property
     def run_task_root(self) -> RunTaskRoot:

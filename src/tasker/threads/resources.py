@@ -36,11 +36,14 @@ class ResourceElsewhere(Protocol):
     def run(self, context: Context, task: Callable[..., Any], args: tuple[Any, ...]) -> Any:
         """Runs a task there. Returns its result or raises its error."""
 
+    def check(self) -> str | None:
+        """Has the resource checked there. Returns why it is not to be used any more, or None."""
+
 
 class ResourceHandle:
     """Holds a resource, and the function that destroys it."""
 
-    __slots__ = ("age", "args", "cools_until", "end", "ended", "remote", "resource", "wear")
+    __slots__ = ("age", "args", "cools_until", "end", "ended", "remote", "resource", "used", "wear")
 
     def __init__(self, resource: Any, end: Callable[..., object] | None) -> None:
         self.resource: Any = resource
@@ -51,6 +54,8 @@ class ResourceHandle:
         """Whether it was ended, or is about to be."""
         self.remote: ResourceElsewhere | None = None
         """The resource in its process; None if it lives in this one."""
+        self.used: float = monotonic()
+        """When ``run_task`` has used it last (the clock of the events)."""
         self.cools_until: float = 0.0
         """Until when ``run_task``'s pool does not lend it (the clock of the events), after ``Health.COOL_DOWN``."""
         self.age: Age = UNKNOWN

@@ -17,6 +17,7 @@ from tasker.control.attempts import after_error
 from tasker.control.events import PoolResourceLost
 from tasker.control.health import Health, HealthKind
 from tasker.core.outcomes import snoozes
+from tasker.core.probing import passes, why_unfit
 from tasker.errors import TaskKilled, TaskTimeout
 from tasker.metrics.meter import BATCH, Meter
 from tasker.metrics.protocol import TaskLifecycleTimestamps
@@ -24,6 +25,7 @@ from tasker.metrics.protocol import TaskLifecycleTimestamps
 from .ports import ThreadEngineForRunTask
 from .refusals import refuse_inline
 from .resource_pool import Lease
+from .resources import ResourceHandle
 from .this_thread import this_thread
 
 _LOST = PoolResourceLost()
@@ -65,6 +67,7 @@ class RunTask:
 
     def __init__(self, engine: ThreadEngineForRunTask) -> None:
         self._engine = engine
+        self._checks = engine.config.check_resource is not None
         self.meter: Meter = Meter()
         """Written under the lock of the counters, because it is shared by the threads of all callers."""
 
@@ -83,8 +86,8 @@ class RunTask:
                 engine.hooks.arrival()
             engine.pool.acquire(call)
             assert call.handle is not None
-            if not call.handle.usable:
-                engine.pool.renew(call)
+            if self._checks or not call.handle.usable:
+                self._see_to(call, call.handle)
             remote = call.handle.remote
             call.start(engine)
             context: Context
@@ -117,6 +120,17 @@ class RunTask:
                 raise
             finally:
                 this_thread.inline = outer  # last: ``on_destroy`` and ``check_health`` belong to this call
+
+    def _see_to(self, call: _Call, handle: ResourceHandle) -> None:
+        """Renews a resource that is worn, or has been idle for too long and is not fit."""
+        engine, remote = self._engine, handle.remote
+        fit = handle.usable
+        if fit and engine.now() - handle.used > engine.config.check_after_idle:
+            check: Any = engine.config.check_resource
+            why = why_unfit(lambda: check(handle.resource)) if remote is None else remote.check()
+            fit = passes(engine, "run_task", why)
+        if not fit:
+            engine.pool.renew(call)
 
     def _close(self, call: _Call) -> None:
         """Returns the resource and counts the task. May be called again if it was interrupted: the call records what is
@@ -159,6 +173,8 @@ class RunTask:
     def _returns(self, call: _Call) -> bool:
         """Returns whether a resource may serve another call, after what is done between two calls."""
         handle = call.handle
+        if self._checks and handle is not None:
+            handle.used = self._engine.now()
         if handle is None or handle.remote is not None or not call.started:  # one elsewhere was seen to there
             return True
         if not call.returned:

@@ -7,8 +7,11 @@ without these options pays nothing for them.
 from __future__ import annotations
 
 from time import monotonic
+from typing import Any
 
 from tasker.control import events as ev
+from tasker.control.disuse import Disuse
+from tasker.core.probing import disuse_of, passes, why_unfit
 
 from .ports import HostedWorker
 from .resources import ResourceHandle
@@ -26,11 +29,13 @@ class Upkeep:
         self._handle = handle
         self._get = worker.engine.queue.tokens.get
         self._taken = worker.shard.taken
+        self._disuse = disuse_of(worker.engine.config, monotonic())
 
     @staticmethod
     def of(worker: HostedWorker, handle: ResourceHandle) -> Upkeep | None:
         """Returns what is to be done with a resource, or None if that is nothing."""
-        if handle.wear is None and worker.engine.config.on_return is None:
+        config = worker.engine.config
+        if handle.wear is None and config.on_return is None and config.check_resource is None:
             return None
         return Upkeep(worker, handle)
 
@@ -41,7 +46,23 @@ class Upkeep:
         if token is None and self._worn():  # too old by now: this task is for another worker
             self._worker.engine.queue.tokens.put(token)
             self._end_worn()
+        if token is None and self._disuse is not None and self._disuse.due(monotonic()):
+            self._check(self._disuse)
         return token
+
+    def _check(self, disuse: Disuse) -> None:
+        """Has the resource checked; the worker holds the token of a task. Raises ``ResourceWorn``."""
+        worker, config, resource = self._worker, self._worker.engine.config, self._handle.resource
+        check: Any = config.check_resource
+        fit = False
+        try:
+            fit = worker.probe(lambda: passes(worker.engine, worker.name, why_unfit(lambda: check(resource))))
+        finally:
+            if not fit:
+                worker.engine.queue.tokens.put(None)  # for another worker; the task is in the queue
+        if not fit:
+            raise ResourceWorn
+        disuse.used = monotonic()
 
     def settle(self) -> None:
         """Sees to the resource after a task. Raises ``ResourceWorn``."""
@@ -49,6 +70,8 @@ class Upkeep:
         if taken != self._taken:  # not where the last one was skipped
             self._taken = taken
             self._after_task()
+            if self._disuse is not None:
+                self._disuse.used = monotonic()
 
     def _after_task(self) -> None:
         worker, wear = self._worker, self._handle.wear

@@ -54,6 +54,8 @@ class Worker:
         """The clock of what its tasks have taken."""
         self._first = threading.Lock()
         """Acquired once, and not released: by what comes first, the worker with its resource or ``give_up``."""
+        self._deciding: threading.Lock | None = None
+        """As ``_first``, while the resource is checked."""
         self.name: str = WorkerName.of(engine.config.name, seat)
         self.host: Host = engine.new_host(self)
         self._destroys = False
@@ -235,6 +237,24 @@ class Worker:
         """Whether its resource must not be used now."""
         return self.cools_until > self.now()
 
+    def probe(self, check: Callable[[], bool]) -> bool:
+        """See ``HostedWorker``."""
+        self._deciding = deciding = threading.Lock()
+        try:
+            self.engine.report(ev.WorkerChecking(self.seat))
+            fit = check()
+            if not deciding.acquire(blocking=False):  # it has taken too long, so another worker has taken its place
+                return False
+            self.engine.report(ev.WorkerChecked(self.seat, fit))
+            return fit
+        finally:
+            self._deciding = None
+
+    @property
+    def checking(self) -> bool:
+        """See ``WorkerPort``."""
+        return self._deciding is not None
+
     def cool_down(self, interrupted: Callable[[], bool] = bool) -> bool:
         """See ``HostedWorker``."""
         engine, self.shard.future = self.engine, None
@@ -290,9 +310,14 @@ class Worker:
         """See ``WorkerPort``."""
         return self.host.where(self.thread.ident)
 
-    def give_up(self, *, creating: bool) -> None:
+    def give_up(self, *, creating: bool, checking: bool = False) -> None:
         """See ``WorkerPort``. Called by the supervisor's thread."""
-        if creating:
+        if checking:
+            deciding = self._deciding
+            if deciding is None or not deciding.acquire(blocking=False):
+                return
+            self.engine.queue.replace_token()  # the task that it was to run is for another worker
+        elif creating:
             if not self._first.acquire(blocking=False):
                 return
             self.surplus = True

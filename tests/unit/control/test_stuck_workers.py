@@ -5,7 +5,7 @@ from __future__ import annotations
 from tasker.control import actions as act
 from tasker.control import events as ev
 from tasker.control.lifecycle import Phase
-from tasker.control.overdue import Overdue
+from tasker.control.overdue import OPTIONS, Overdue
 from tasker.control.workers import WorkerState
 
 from .rig import Rig, levels, seat, start, tick, without_logs
@@ -27,9 +27,9 @@ def logged(actions: list[act.Action]) -> str:
 
 def test_without_limits_nothing_is_due() -> None:
     """No limit, no moment."""
-    overdue = Overdue(None, None)
-    overdue.begin_creation(seat(1), 0.0)
-    overdue.begin_destruction(seat(1), 0.0)
+    overdue = Overdue(dict.fromkeys(OPTIONS))
+    for callback in OPTIONS:
+        overdue.begin(callback, seat(1), 0.0)
     assert overdue.moment is None
     assert overdue.take(1e9) == []
 

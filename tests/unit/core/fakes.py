@@ -80,6 +80,7 @@ class FakeWorker:
     place: str = ""
     outdated: bool = False
     cooling: bool = False
+    checking: bool = False
     given_up: list[bool] = field(default_factory=list)
     """For each `give_up`, whether it was making its resource."""
 
@@ -87,7 +88,7 @@ class FakeWorker:
         """Nothing, or what the test says."""
         return self.place
 
-    def give_up(self, *, creating: bool) -> None:
+    def give_up(self, *, creating: bool, checking: bool = False) -> None:
         """Keeps the call."""
         self.given_up.append(creating)
 

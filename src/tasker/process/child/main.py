@@ -21,17 +21,18 @@ from typing import Any
 
 from tasker.context import Context, RootContext
 from tasker.core.identity import WorkerContext
+from tasker.core.probing import fault_of
 from tasker.core.user_functions import refused
 from tasker.errors import TravelError
 from tasker.logs import describe, task_name
 from tasker.process.protocol.classes import begin_child
 from tasker.process.protocol.errors import pack_error
-from tasker.process.protocol.messages import LATER, LEAVE, ChildMessage, EncodedTask, Setup
+from tasker.process.protocol.messages import CHECK, LATER, LEAVE, ChildMessage, EncodedTask, Setup
 from tasker.process.protocol.pickling import PLAIN, pack, pack_named, unpack, unpack_variables
 from tasker.process.protocol.surroundings import take_over
 from tasker.process.protocol.wire import MAPPED_SIZE, Frame, Wire
 from tasker.process.usage import own_rss
-from tasker.remote.events import ERROR, GONE, LARGE, READY, RESULT, SKIPPED, UNFIT, UNMADE, UNREAD
+from tasker.remote.events import CHECKED, ERROR, GONE, LARGE, READY, RESULT, SKIPPED, UNFIT, UNMADE, UNREAD
 
 from .exits import HeldSigterm, end_multiprocessing, flush_streams, leave_copy
 from .orders import Orders, TaskContext
@@ -201,6 +202,9 @@ class Child:
             return True
         if message == LEAVE:
             return False
+        if message == CHECK:
+            self._check()
+            return True
         epoch, judged, tasks = message
         # One that was sent before the parent had judged the last error is recalled by the parent, and sent again.
         coming = [(epoch, task) for task in tasks]
@@ -209,6 +213,15 @@ class Child:
         else:
             self._drop(coming)
         return True
+
+    def _check(self) -> None:
+        try:
+            why = self._user(self._resource.check)
+        except Terminated:
+            raise
+        except BaseException as error:
+            why = fault_of(error)
+        self._send((CHECKED, why))
 
     def _next_frame(self) -> tuple[int, bytes]:
         if self._leaving:  # by a signal that came before this could be interrupted

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from types import CoroutineType
 from typing import Any
 
+from tasker.core.probing import RETURNED_FALSE
 from tasker.process.protocol.messages import Setup
 
 
@@ -52,6 +53,12 @@ class Resource:
         on_return = self._setup.on_return
         assert on_return is not None
         self._whole(on_return(self._resource))
+
+    def check(self) -> str | None:
+        """Calls ``check_resource``. Returns why the resource is to be replaced, or None; raises what it raises."""
+        check = self._setup.check_resource
+        assert check is not None
+        return RETURNED_FALSE if self._whole(check(self._resource)) is False else None
 
     def end(self) -> None:
         """Ends the resource; raises what the user's function raises."""

@@ -16,7 +16,7 @@ from tasker.errors import TaskCancelled, TravelError, WorkerLost
 from tasker.logs import describe
 from tasker.process.protocol.decoding import event_of
 from tasker.process.protocol.encoding import TaskEncoder
-from tasker.process.protocol.messages import EPOCHS, LATER, LEAVE, TERMINATE, EncodedTask, Setup
+from tasker.process.protocol.messages import CHECK, EPOCHS, LATER, LEAVE, TERMINATE, EncodedTask, Setup
 from tasker.process.protocol.pickling import pack, pack_named
 from tasker.process.protocol.surroundings import own_surroundings
 from tasker.process.protocol.wire import MAPPED_SIZE, Frame, Parts
@@ -241,10 +241,17 @@ class ProcessSession(Session):
 
     # -- the end --------------------------------------------------------------------------------------------------
 
+    def check(self) -> None:
+        """See ``Session``."""
+        self._send(CHECK)
+
     def leave(self) -> None:
         """See ``Session``."""
+        self._send(LEAVE)
+
+    def _send(self, message: str) -> None:
         try:
-            self._wire.send(pack(LEAVE))
+            self._wire.send(pack(message))
         except OSError:
             pass
 

@@ -42,6 +42,7 @@ class Setup:
     destroy: Callable[[Any], object] | None
     resource: Callable[..., Any] | None
     on_return: Callable[[Any], object] | None
+    check_resource: Callable[[Any], object] | None
     arguments: tuple[WorkerInfo, ...]
     """For ``create`` or ``resource``."""
     worker: WorkerInfo | None
@@ -72,6 +73,9 @@ permit, and thereby the task counts as begun, before anything of it is mapped or
 TERMINATE = None
 """In place of the cause of a cancellation: interrupt that task, destroy the resource, and end. As there, 0 in place of the
 task's number stands for whatever runs. An order for a task that runs no more is void: it must not strike the one behind it."""
+
+CHECK = "check"
+"""In place of a message with tasks: call ``check_resource``, and report ``CHECKED``."""
 
 LEAVE = "leave"
 """In place of a message with tasks: destroy the resource, and end."""

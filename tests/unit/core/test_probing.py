@@ -1,0 +1,35 @@
+"""Probing: what check_resource says, in words, and what is noted of it."""
+
+from __future__ import annotations
+
+from tasker.core.probing import disuse_of, passes, why_unfit
+from unit.core.fakes import FakeDriver, config
+
+
+def test_what_is_not_fit() -> None:
+    """Only False and an error speak against a resource: a function without a result says nothing."""
+    assert [why_unfit(lambda answer=answer: answer) for answer in (None, True, 0, "")] == [None] * 4  # type: ignore[misc]
+    assert why_unfit(lambda: False) == "returned False"
+
+    def fail() -> None:
+        raise SystemExit("gone")
+
+    assert why_unfit(fail) == "raised SystemExit: gone"
+
+
+def test_what_is_noted() -> None:
+    """A resource that is not fit is logged and counted."""
+    driver = FakeDriver()
+    assert passes(driver, "worker w-1", None)
+    assert not passes(driver, "worker w-1", "returned False")
+    assert driver.counters.failed_checks == 1
+    text = "pool: worker w-1 replaces its resource, which was idle: check_resource returned False"
+    assert driver.logger.lines == [("warning", text)]
+
+
+def test_no_check_no_disuse() -> None:
+    """It is followed only where there is a check."""
+    assert disuse_of(config(), 0.0) is None
+    disuse = disuse_of(config(check_resource=bool, check_after_idle=2), 1.0)
+    assert disuse is not None
+    assert (disuse.due(3.0), disuse.due(3.1)) == (False, True)
