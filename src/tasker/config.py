@@ -52,6 +52,8 @@ class ConfigOptions(TypedDict, total=False):
     create_timeout: float | None
     destroy_timeout: float | None
     max_stuck_workers: int | None
+    task_timeout: float | None
+    task_deadline: float | None
     stuck_after: float | None
     max_tasks_per_resource: int | None
     max_resource_lifetime: float | None
@@ -175,7 +177,13 @@ class Config(Generic[R]):
     """The same for ``on_destroy``. None: no limit."""
     max_stuck_workers: int | None = None
     """How many stuck workers may be replaced, at least 0, and not more than ``per_worker`` has values to spare; each further one counts as one of ``max_worker_count`` until its
-    callback returns. None: ``max_worker_count``."""
+    callback or task returns. None: ``max_worker_count``."""
+    task_timeout: float | None = None
+    """The ``timeout`` of tasks that were submitted without one: the seconds that each attempt may take, from its start. None: no
+    limit. Tasks of ``run_task`` have none."""
+    task_deadline: float | None = None
+    """The ``deadline`` of tasks that were submitted without one: the seconds from the submission within which a task has to end;
+    one that has not started by then never does. None: no limit."""
     stuck_after: float | None = None
     """The seconds after which a task that still runs is logged, once, with the place where it is. None: never."""
     max_tasks_per_resource: int | None = None
@@ -191,7 +199,8 @@ class Config(Generic[R]):
     unhealthy or could not be made, or they were lost, that is logged as an error, once, and shown by ``stats()`` and
     ``explain()`` until it is over. They are replaced all the same. None: no such alarm."""
     cancel_grace: float = 5.0
-    """The seconds that running tasks have to end after a kill without a timeout of its own."""
+    """The seconds that a running task has to end after its cancellation: by a kill without a timeout of its own, or because a
+    time limit has passed. With ``ProcessBackend``, also after ``cancel``."""
     rate_window: float = 10.0
     """The seconds over which the arrival and completion rates are measured."""
     target_wait: float = 0.1

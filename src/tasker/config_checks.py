@@ -54,15 +54,8 @@ def check(config: _Config) -> None:
     _duration(config, "rate_window")
     _duration(config, "target_wait")
     _duration(config, "creation_backoff")
-    for field in (
-        "ready_timeout",
-        "create_timeout",
-        "destroy_timeout",
-        "check_timeout",
-        "max_resource_lifetime",
-        "idle_timeout",
-        "stuck_after",
-    ):
+    limits = ("ready_timeout", "create_timeout", "destroy_timeout", "check_timeout", "task_timeout", "task_deadline")
+    for field in (*limits, "max_resource_lifetime", "idle_timeout", "stuck_after"):
         _duration(config, field, optional=True)
     _duration(config, "slow_callback", zero=True)
 

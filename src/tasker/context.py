@@ -120,7 +120,7 @@ class Context:
             if node._cause is not None:
                 return node._cause
             if node._expired():
-                return TaskTimeout("the deadline has passed")
+                return node._cause or TaskTimeout("the deadline has passed")
         return None
 
     @property

@@ -107,7 +107,16 @@ class TaskKilled(TaskCancelled):
 
 
 class TaskTimeout(TaskerError, TimeoutError):
-    """The deadline of a ``Context`` passed. Raised in the task by ``Context.raise_if_cancelled``."""
+    """A time limit has passed: the ``timeout`` or ``deadline`` of a task, whose outcome it is, or the deadline of a ``Context``.
+    Raised in the task by ``Context.raise_if_cancelled``.
+
+    ``limit`` is ``"timeout"`` or ``"deadline"`` and ``seconds`` how long it was; both are None for a ``Context``'s.
+    """
+
+    def __init__(self, message: str = "", limit: str | None = None, seconds: float | None = None) -> None:
+        super().__init__(message)
+        self.limit = limit
+        self.seconds = seconds
 
 
 class WorkerLost(TaskerError):

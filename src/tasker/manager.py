@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, Unpack
 from .config import Config
 from .context import Context
 from .control.retries import RetryPolicy
-from .core.checks import check_look_ahead, check_rare, check_timeout
+from .core.checks import check_look_ahead, check_rare, check_timeout, task_options
 from .core.mapping import is_in_memory
 from .core.signals import Received
 from .errors import ConfigError, ShutdownError
@@ -79,6 +79,8 @@ class TaskManager(Observing[R]):
         priority: Priority = _NORMAL,
         once: bool = False,
         retry: RetryPolicy | None = None,
+        timeout: float | None = None,
+        deadline: float | None = None,
         callback: Callable[[T | None, BaseException | None], object] | None = None,
         block: bool = True,
         queue_timeout: float | None = None,
@@ -90,6 +92,10 @@ class TaskManager(Observing[R]):
         ``once``: the task is never started a second time, even if the resource was to blame for its error; unless it gives
         itself back by ``Snooze``.
         ``retry``: when the task is tried again, in place of ``Config.retry``.
+        ``timeout``: the seconds that each attempt may take, from its start; ``deadline``: the seconds from now within which
+        the task has to end, and after which it does not start. Then its context is cancelled, and it ends with
+        ``TaskTimeout``, after ``Config.cancel_grace`` seconds even if it goes on. None: as the configuration says;
+        ``math.inf``: no limit.
         ``callback(result, error)``: called exactly once, with the result and None or with None and the error, in the
         thread that sets the outcome (most often the worker's) or one of the manager's own. An error that it raises is
         logged and counted.
@@ -114,6 +120,7 @@ class TaskManager(Observing[R]):
                 check_rare(callback, retry)  # before it waits; else below, which costs a task that has none nothing
                 slot = engine.slot_wait()
                 engine.admit(slot, block, queue_timeout)
+                timeout, deadline = engine.limits.filled_in(timeout, deadline)
             # A loop, not ``next``: between the end of that call and the assignment a signal could strike, and a number
             # that no task has would keep a stop waiting.
             try:
@@ -137,6 +144,8 @@ class TaskManager(Observing[R]):
             if retry is not None:
                 check_rare(callback, retry)
                 future._retry = retry
+            if timeout is not None or deadline is not None:
+                engine.limit(future, timeout, deadline)
             if slot is not None:
                 future._holds_slot = True
             if callback is not None:
@@ -211,11 +220,13 @@ class TaskManager(Observing[R]):
         """
         look_ahead = check_look_ahead(look_ahead)
         # Keywords, and not a dict for each item. Options that there are not are an error here, not at the first item.
-        priority, once, retry = _task_options(**options)
+        priority, once, retry, timeout, deadline = task_options(**options)
         iter(inputs)  # raises TypeError here, and not at the first ``next``
 
         def submit(item: A) -> TaskFuture[T]:
-            return self.submit(task, item, priority=priority, once=once, retry=retry)
+            return self.submit(
+                task, item, priority=priority, once=once, retry=retry, timeout=timeout, deadline=deadline
+            )
 
         prompt = is_in_memory(inputs) and self._engine.queue_slots is None
         if ordered:
@@ -363,10 +374,3 @@ def _backend_of(config: Config[Any]) -> Callable[[Engine], ThreadsBackendPort] |
     from .remote.threads_backend import ThreadsBackend  # noqa: PLC0415  what it needs comes with an extra
 
     return ThreadsBackend
-
-
-def _task_options(
-    *, priority: Priority = _NORMAL, once: bool = False, retry: RetryPolicy | None = None
-) -> tuple[Priority, bool, RetryPolicy | None]:
-    check_rare(None, retry)
-    return priority, once, retry

@@ -29,6 +29,11 @@ class TaskOptions(TypedDict, total=False):
     """Never started a second time, even if the resource was at fault, unless it raises ``Snooze``. Default: False."""
     retry: RetryPolicy | None
     """When it is tried again. Default: None, as ``Config.retry`` says."""
+    timeout: float | None
+    """The seconds that each attempt may take, from its start. Default: ``Config.task_timeout``; ``math.inf``: no limit."""
+    deadline: float | None
+    """The seconds from the submission within which the task has to end; one that has not started by then never does.
+    Default: ``Config.task_deadline``; ``math.inf``: no limit."""
 
 
 class QueueOptions(TaskOptions, total=False):
@@ -44,6 +49,8 @@ DEFAULTS: dict[str, Any] = {
     "priority": Priority.NORMAL,
     "once": False,
     "retry": None,
+    "timeout": None,
+    "deadline": None,
     "block": True,
     "queue_timeout": None,
 }

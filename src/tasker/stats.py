@@ -84,6 +84,10 @@ class TaskStats:
     that have not ended yet."""
     cooling_workers: int = 0
     """Ready workers that take no task for a while, because ``check_health`` has returned ``Health.COOL_DOWN``."""
+    """Workers whose ``on_create`` or ``on_destroy`` has taken longer than ``create_timeout`` or ``destroy_timeout``, or that run
+    a task which has ended with ``TaskTimeout``, and that have not returned yet."""
+    timed_out_tasks: int = 0
+    """Tasks that ended with ``TaskTimeout``, since the start."""
     resources: ResourceLedger = field(default_factory=ResourceLedger)
     failing_creations: int = 0
     """Creations in a row that failed, those at the same time counted once; 0 if the last one succeeded."""

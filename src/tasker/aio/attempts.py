@@ -8,11 +8,13 @@ from typing import Any
 
 from tasker.context import Context
 from tasker.control import events as ev
-from tasker.control.attempts import Verdict, after_error, own_error
+from tasker.control.attempts import Verdict, after_error, goes_back, own_error
 from tasker.control.health import Health, HealthKind
 from tasker.control.wording import SNOOZES, attempt_failed, left_unhealthy
+from tasker.control.workers import WorkerState
+from tasker.core.limits import LateReturn, TimedOut, may_retry
 from tasker.core.outcomes import snooze_of, starts_once, without_first_frame
-from tasker.errors import DeadlockError, TaskKilled, TaskTimeout, WorkerLost
+from tasker.errors import DeadlockError, TaskCancelled, TaskKilled, TaskTimeout, WorkerLost
 from tasker.logs import describe
 from tasker.metrics.protocol import TaskLifecycleTimestamps
 
@@ -30,6 +32,9 @@ class AttemptEnds:
     seat: ev.Seat
     shard: AsyncShard
     name: str
+    state: WorkerState
+    overdue: str
+    """The task that it runs although that has its outcome, in words."""
     context: Context | None
     """The context of the task that it runs, or ran last."""
     cools_until: float
@@ -52,28 +57,42 @@ class AttemptEnds:
     async def failed(self, future: Any, error: BaseException, *, blameless: bool = False) -> Health:
         """Handles a task that raised. Returns what that says of the resource: whether this worker must end, or cool down.
         ``blameless``: the resource is not to blame, and ``check_health`` is not asked."""
-        engine, shard = self.engine, self.shard
-        future._finished_at = finished = monotonic()
+        engine = self.engine
+        if type(error) is LateReturn:
+            return await self._returned(error)
+        future._finished_at = monotonic()
         without_first_frame(error)  # of the runner, which would keep the resource and the next tasks alive
         cancellation = cancellation_of(future, self.context, error, engine.refusal)
         seconds = None if cancellation is not None else snooze_of(error)
         if seconds is not None:
             self._snooze(future, error, seconds)
             return Health.OK
-        cancelled, killed = cancellation is not None, isinstance(cancellation, TaskKilled)
         blameless = blameless or issubclass(type(error), DeadlockError)
+        timed_out = self._timed_out(future, error)
+        if timed_out is not None:
+            error, cancellation, blameless = timed_out.error, None, blameless or timed_out.blameless
+        cancelled, killed = cancellation is not None, isinstance(cancellation, TaskKilled)
         verdict = after_error(cancelled=cancelled, killed=killed, blameless=blameless)
-        health = await self._health(future, cancellation or error, verdict)
+        health = await self._health(future._started_at, cancellation or error, verdict)
         sound, once = not health.blames, future.extra().once
-        own = sound and engine.hooks.retryable(error, verdict, once=once, cancelled=cancelled, policy=future._retry)
-        if own or not (sound or cancelled):
+        retryable = may_retry(timed_out, sound=sound) and engine.hooks.retryable(
+            error, verdict, once=once, cancelled=cancelled, policy=future._retry
+        )
+        if goes_back(healthy=sound, retryable=retryable, cancelled=cancelled, timed_out=timed_out is not None):
             self._send_back(future, error, health)
             return health
-        verdict = verdict or own_error(cancelled=cancelled)
-        stamps = TaskLifecycleTimestamps(future._queued_at, future._started_at, finished)
-        shard.failed(stamps, cancelled=verdict is Verdict.CANCELLED, timed_out=issubclass(type(error), TaskTimeout))
+        self._end_failed(future, error, cancellation if own_error(cancelled=cancelled) is Verdict.CANCELLED else None)
+        if health.blames:
+            self._left_unhealthy(future.label, health)
+        return health
+
+    def _end_failed(self, future: Any, error: BaseException, cancellation: TaskCancelled | None) -> None:
+        """Ends a task with the error of its last attempt, or with the cancellation that this stands for."""
+        shard = self.shard
+        stamps = TaskLifecycleTimestamps(future._queued_at, future._started_at, future._finished_at)
+        shard.failed(stamps, cancelled=cancellation is not None, timed_out=issubclass(type(error), TaskTimeout))
         shard.future = None
-        engine.hooks.failure(stamps, cancelled=verdict is Verdict.CANCELLED)
+        self.engine.hooks.failure(stamps, cancelled=cancellation is not None)
         if future.done():  # abandoned by a kill
             pass
         elif cancellation is None:
@@ -82,26 +101,50 @@ class AttemptEnds:
             future._end_cancelled(cancellation)
         else:
             future._end_error(cancellation, cancelled=True)
+
+    def _timed_out(self, future: Any, error: BaseException) -> TimedOut | None:
+        """Returns what has become of an attempt that its time limit has ended; None if it was something else."""
+        limited = future._limited
+        if limited is None:
+            return None
+        limited.ended()  # as it has noted itself, unless it ran in another process
+        if future._extra.cancel_requested:
+            return None
+        timed_out: TimedOut | None = limited.outcome(error, self.context)
+        if timed_out is not None:
+            self.context = None  # cancelled by the limit, which does not keep the task from being tried again
+        return timed_out
+
+    async def _returned(self, late: LateReturn) -> Health:
+        """Handles the end of an attempt whose task has its outcome. Returns what it says of the resource."""
+        engine, raised = self.engine, late.__cause__
+        verdict = after_error(cancelled=True, killed=engine.killed)
+        health = Health.OK if raised is None else await self._health(monotonic(), raised, verdict)
+        self.shard.future = None
+        label, self.overdue = self.overdue, ""
+        if not health.replaces:
+            self.state = WorkerState.READY
+            engine.report(ev.WorkerReturned(self.seat))
         if health.blames:
-            self._left_unhealthy(future, health)
+            self._left_unhealthy(label, health)
         return health
 
-    def _left_unhealthy(self, future: AsyncTaskFuture[Any], health: Health) -> None:
+    def _left_unhealthy(self, label: str, health: Health) -> None:
         """Reports what a task that was cancelled has done to the resource."""
-        self.engine.log.log("warning", left_unhealthy(health), self.name, future.label)
+        self.engine.log.log("warning", left_unhealthy(health), self.name, label)
         if health.replaces:
             self.engine.report(ev.WorkerUnhealthy(self.seat))
 
-    async def _health(self, future: Any, error: BaseException, verdict: Verdict | None) -> Health:
-        """Returns what an error says of the resource, and notes what follows for others than its task. ``verdict``: that of
-        ``after_error``."""
+    async def _health(self, begun: float, error: BaseException, verdict: Verdict | None) -> Health:
+        """Returns what an error says of the resource, and notes what follows for others than its task. ``begun``: when the
+        attempt began; ``verdict``: that of ``after_error``."""
         if verdict is not None:
             return Health.OK
         health = await health_after(self.engine, error)
         if health.kind is HealthKind.COOL_DOWN:
             self.cools_until = monotonic() + health.seconds
         elif health.kind is HealthKind.DEPENDENCY_DOWN:
-            self.engine.dependency_down(error, future._started_at)
+            self.engine.dependency_down(error, begun)
         return health
 
     @property
@@ -139,10 +182,12 @@ class AttemptEnds:
             shard.done += 1
             shard.future = None
             return False
+        extra = future.extra()
+        if extra.limited is not None:
+            extra.limited.ended()
         shard.sent_back += 1
         shard.future = None
         future._stage = QUEUED
-        extra = future.extra()
         extra.sent_back += 1
         extra.failure = error
         return True

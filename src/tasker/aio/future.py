@@ -35,6 +35,9 @@ from tasker.metrics.protocol import TaskLifecycleTimestamps
 from .done_callbacks import guarded
 from .future_extra import Extra, UnretrievedError
 
+if TYPE_CHECKING:  # it imports what `import tasker` has no need of yet
+    from tasker.core.limits import LimitedTask
+
 T = TypeVar("T")
 
 QUEUED, RUNNING, ENDED, FAILED = 0, 1, 2, 3
@@ -281,6 +284,11 @@ class AsyncTaskFuture(_Future[T]):
         if extra is None:
             extra = self._extra = Extra()
         return extra
+
+    @property
+    def _limited(self) -> LimitedTask | None:
+        """The time limits of the task, if it has any."""
+        return None if self._extra is None else self._extra.limited
 
     @property
     def sent_back(self) -> int:

@@ -7,10 +7,13 @@ import asyncio
 import contextvars
 import types
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tasker.control.retries import RetryPolicy
 from tasker.core.history import History
+
+if TYPE_CHECKING:  # it imports what `import tasker` has no need of yet
+    from tasker.core.limits import LimitedTask
 
 
 class Extra:
@@ -18,6 +21,8 @@ class Extra:
 
     once: bool = False
     retry: RetryPolicy | None = None
+    limited: LimitedTask | None = None
+    """The time limits of the task, if it has any."""
     callback: Callable[[Any, BaseException | None], object] | None = None
     listeners: list[tuple[Callable[[Any], object], contextvars.Context]] | None = None
     """The done callbacks, in the order in which they were added."""

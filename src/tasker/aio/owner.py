@@ -9,18 +9,21 @@ from __future__ import annotations
 import abc
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 from time import monotonic
 from typing import Any
 
 from tasker.attempt import Quarantined
 from tasker.config import Config
+from tasker.context import Context
 from tasker.control import events as ev
 from tasker.control.attempts import Verdict
 from tasker.control.lifecycle import DoorMove
 from tasker.core.checks import check_queue_timeout
 from tasker.core.engine import EngineCore
 from tasker.core.history import after, forget_frames
-from tasker.errors import TaskKilled
+from tasker.core.limited_calls import loop_call
+from tasker.errors import TaskKilled, TaskTimeout
 from tasker.metrics.protocol import TaskLifecycleTimestamps
 from tasker.options import Priority
 
@@ -132,6 +135,48 @@ class AsyncFutureOwner(EngineCore[AsyncWorker], abc.ABC):
         if self.queue_slots is not None and not future.sent_back and not (extra and extra.slot_released):
             self.queue_slots.release()
 
+    # -- time limits ----------------------------------------------------------------------------------------------
+
+    def limit(self, future: AsyncTaskFuture[Any], timeout: float | None, deadline: float | None) -> None:
+        """Gives a task that is not queued yet its limits. Raises ``TypeError`` or ``ValueError`` for wrong ones."""
+        try:
+            limited = self.limits.of_submission(future, timeout, deadline)
+        except BaseException:
+            if self.queue_slots is not None:  # it is not accepted, and has its slot
+                self.queue_slots.release()
+            raise
+        if limited is None:
+            return
+        future.extra().limited = limited
+        if self.backend is None:
+            assert future._task is not None
+            future._task = loop_call(self.limits, limited, future._task)
+
+    def wake_up(self) -> None:
+        """See ``LimitsDriver``."""
+        with suppress(RuntimeError):  # the loop is closed
+            self.loop.call_soon_threadsafe(self.report, ev.Wakeup())
+
+    def expire(self, task: AsyncTaskFuture[Any], error: TaskTimeout) -> None:
+        """See ``LimitsDriver``."""
+        if task._stage == RUNNING and self.backend is not None:  # back in the queue, if it was sent ahead
+            self.backend.recall(task)
+        self.fail_queued(task, error)
+
+    def cancel_attempt(self, task: AsyncTaskFuture[Any], context: Context, error: TaskTimeout) -> None:
+        """See ``LimitsDriver``."""
+        try:
+            context.cancel(error)
+        finally:
+            for worker in list(self.workers.values()):
+                if worker.shard.future is task:
+                    worker.interrupt(str(error))
+
+    def end_overdue(self, task: AsyncTaskFuture[Any], error: TaskTimeout) -> None:
+        """See ``EngineCore``."""
+        if task._stage == RUNNING:
+            task._end_error(error)
+
     # -- future.LoopOwner -----------------------------------------------------------------------------------------
 
     def ended_in_queue(self, future: AsyncTaskFuture[Any]) -> None:
@@ -139,7 +184,8 @@ class AsyncFutureOwner(EngineCore[AsyncWorker], abc.ABC):
         if future.cancelled():
             self.counters.note("ended_in_queue", "cancelled_in_queue")
         else:
-            self.counters.note("ended_in_queue")
+            timed_out = ("timed_out_in_queue",) if issubclass(type(future.extra().error), TaskTimeout) else ()
+            self.counters.note("ended_in_queue", *timed_out)
             now = future._finished_at = monotonic()
             started = getattr(future, "_started_at", now)
             self.hooks.failure(TaskLifecycleTimestamps(future._queued_at, started, now))

@@ -74,6 +74,8 @@ class Submitting(Generic[R]):
         priority: Priority = _NORMAL,
         once: bool = False,
         retry: RetryPolicy | None = None,
+        timeout: float | None = None,
+        deadline: float | None = None,
         callback: Callable[[Any, BaseException | None], object] | None = None,
         block: bool = True,
         queue_timeout: float | None = None,
@@ -86,6 +88,9 @@ class Submitting(Generic[R]):
         ``once``: the task is never started a second time, even if the resource was to blame for its error; unless it gives
         itself back by ``Snooze``.
         ``retry``: when the task is tried again, in place of ``Config.retry``.
+        ``timeout``: the seconds that each attempt may take, from its start; ``deadline``: the seconds from now within which
+        the task has to end, and after which it does not start. Then it is cancelled, and it ends with ``TaskTimeout``, after
+        ``Config.cancel_grace`` seconds even if it goes on. None: as the configuration says; ``math.inf``: no limit.
         ``callback(result, error)``: called exactly once, in the event loop, with the result and None or with None and
         the error; awaited if it is asynchronous. An error that it raises is logged and counted.
         ``block``, ``queue_timeout``: accepted for the signature in common with ``TaskManager``, and ignored. A function
@@ -114,6 +119,7 @@ class Submitting(Generic[R]):
                 if callback is None:
                     raise
                 return self._refused(task, callback, error)
+            timeout, deadline = engine.limits.filled_in(timeout, deadline)
         variables = copy_context()
         # The fields one by one: an ``__init__`` in Python would cost a tenth of a task.
         future: AsyncTaskFuture[Any] = AsyncTaskFuture()
@@ -128,8 +134,10 @@ class Submitting(Generic[R]):
             check_rare(callback, retry)
             extra = future.extra()
             extra.once, extra.callback, extra.retry = once, callback, retry
-        future.id = self._next_number()  # from here on it is accepted
         future._queued_at = monotonic()
+        if timeout is not None or deadline is not None:
+            engine.limit(future, timeout, deadline)
+        future.id = self._next_number()  # from here on it is accepted
         # Last: a task in the queue has all its fields.
         append(future)
         if self._idle:

@@ -48,6 +48,8 @@ class AsyncWorker(AttemptEnds):
         self.seat: ev.Seat = seat
         self.shard: AsyncShard = engine.shard(seat.slot)
         self.state: WorkerState = WorkerState.STARTING
+        self.overdue: str = ""
+        """The task that it runs although that has its outcome, in words."""
         self.surplus: bool = False
         """Whether it is to end as soon as it has its resource."""
         self.outdated: bool = False

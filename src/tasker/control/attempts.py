@@ -74,6 +74,15 @@ def own_error(*, cancelled: bool) -> Verdict:
     return Verdict.CANCELLED if cancelled else Verdict.ENDED
 
 
+def goes_back(*, healthy: bool, retryable: bool, cancelled: bool = False, timed_out: bool = False) -> bool:
+    """Decides whether the supervisor is asked about another attempt, once the resource was judged. ``retryable``: whether
+    ``RetryPolicy.retry_on`` names the error; ``timed_out``: whether a time limit has ended the attempt."""
+    # A limit that has passed is the outcome, whatever state it has left the resource in, unless the policy says otherwise.
+    if healthy or timed_out:
+        return retryable
+    return not cancelled
+
+
 def after_unhealthy(
     attempts: int,
     max_retries: int,

@@ -169,6 +169,21 @@ class WorkerUnhealthy:
 
 
 @dataclass(frozen=True, slots=True)
+class TaskOverdue:
+    """A task has exceeded a limit and did not obey its cancellation. It has its outcome; the worker still runs it."""
+
+    seat: Seat
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerReturned:
+    """The overdue task of a worker has returned after all. The worker serves again."""
+
+    seat: Seat
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerEnded:
     """The worker has destroyed its resource and is gone."""
 
@@ -330,6 +345,8 @@ Event = (
     | WorkerUnhealthy
     | AttemptFailed
     | TaskSnoozed
+    | TaskOverdue
+    | WorkerReturned
     | WorkerEnded
     | WorkerDied
     | AllBlocked

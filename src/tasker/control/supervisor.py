@@ -76,6 +76,8 @@ class Supervisor:
             ev.WorkerUnhealthy: _noting(self._workforce.replace),
             ev.AttemptFailed: self._attempt_failed,
             ev.TaskSnoozed: lambda event, now: [self._reattempts.snoozed(event, now, self.phase)],
+            ev.TaskOverdue: lambda event, now: self._workforce.overdue(event.seat, event.error, now),
+            ev.WorkerReturned: lambda event, now: self._workforce.returned(event.seat),
             ev.WorkerEnded: _noting(lambda seat, now: self._workforce.ended(seat)),
             ev.WorkerDied: self._worker_lost,
             ev.AllBlocked: self._all_blocked,

@@ -20,7 +20,8 @@ class WorkerState(enum.Enum):
     ENDING = "ending"
     """It is destroying its resource."""
     STUCK = "stuck"
-    """It has been making, checking or destroying its resource for too long. Another worker may take its place."""
+    """It has been making, checking or destroying its resource, or running a task, for too long. Another worker may take its
+    place."""
 
 
 class WorkerMove(enum.Enum):
@@ -34,6 +35,7 @@ class WorkerMove(enum.Enum):
     CHECKED = "checked"
     BEGAN_ENDING = "began ending"
     GIVEN_UP = "given up"
+    RETURNED = "returned"
     ENDED = "ended"
     LOST = "lost"
 
@@ -60,6 +62,9 @@ WORKER_MOVES: dict[tuple[WorkerState, WorkerMove], WorkerState | None] = {
     (WorkerState.STUCK, WorkerMove.CREATED): WorkerState.READY,
     (WorkerState.STUCK, WorkerMove.CHECKED): WorkerState.READY,
     (WorkerState.STUCK, WorkerMove.DROPPED): WorkerState.STUCK,
+    # From a task: it serves again, or the task has left its resource unhealthy.
+    (WorkerState.STUCK, WorkerMove.RETURNED): WorkerState.READY,
+    (WorkerState.STUCK, WorkerMove.BEGAN_ENDING): WorkerState.ENDING,
     (WorkerState.STUCK, WorkerMove.CREATION_FAILED): GONE,
     (WorkerState.STUCK, WorkerMove.ENDED): GONE,
     (WorkerState.STUCK, WorkerMove.LOST): GONE,

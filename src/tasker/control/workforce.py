@@ -2,8 +2,9 @@
 
 It counts workers and makes them; how many there should be is the scaler's decision, and when none is made any more the
 supervisor's. A worker that has been making or destroying its resource for longer than ``create_timeout`` or
-``destroy_timeout`` is *stuck*: its callback cannot be interrupted in a thread, so the worker is left to it, and another one
-takes its place. Up to ``max_stuck_workers`` of them are replaced in that way; any further one counts against the maximum, so
+``destroy_timeout``, or that runs an overdue task (``limits``), is *stuck*: what it is in cannot be interrupted in a thread, so
+the worker is left to it, and another one takes its place. One that returns from a task serves again, and if that makes one
+too many, the surplus retires. Up to ``max_stuck_workers`` of them are replaced in that way; any further one counts against the maximum, so
 that callbacks that hang cost a bounded number of threads and resources.
 """
 
@@ -198,6 +199,22 @@ class Workforce:
                 self._failed(seat, error, now)  # what it logs is in the next line
             actions.append(self._stuck(seat, error))
         return actions
+
+    def overdue(self, seat: Seat, error: str, now: float) -> list[act.Action]:
+        """A worker runs a task that has its outcome."""
+        if self.table.states.get(seat) is not _READY:
+            return []
+        self.table.move(seat, WorkerMove.GIVEN_UP)
+        self._note_readiness(now)
+        return [self._stuck(seat, error)]
+
+    def returned(self, seat: Seat) -> list[act.Action]:
+        """A worker has returned from such a task, and serves."""
+        if not self.table.move(seat, WorkerMove.RETURNED):
+            return []
+        self.none_ready_since = None
+        self.renewal.noticed(seat)
+        return [act.Log("info", "worker %d has returned from its task, and serves again", (seat.slot,))]
 
     def _stuck(self, seat: Seat, error: str) -> act.Action:
         stuck, most = self.table.count(_STUCK), self._replaceable

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 
 from tasker.control.retries import RetryPolicy
+from tasker.options import Priority
 
 
 def check_timeout(timeout: float | None) -> None:
@@ -44,3 +45,16 @@ def check_look_ahead(look_ahead: int | None) -> int:
     if isinstance(look_ahead, bool) or not isinstance(look_ahead, int) or look_ahead < 1:
         raise ValueError(f"look_ahead must be a positive integer, got {look_ahead!r}")
     return look_ahead
+
+
+def task_options(
+    *,
+    priority: Priority = Priority.NORMAL,
+    once: bool = False,
+    retry: RetryPolicy | None = None,
+    timeout: float | None = None,
+    deadline: float | None = None,
+) -> tuple[Priority, bool, RetryPolicy | None, float | None, float | None]:
+    """Returns the options of the tasks of a ``map``. Raises ``TypeError`` for what is none, and as ``check_rare`` does."""
+    check_rare(None, retry)
+    return priority, once, retry, timeout, deadline

@@ -164,6 +164,8 @@ class Counters:
         """Ended while no attempt ran: cancelled, killed, out of retries."""
         self.cancelled_in_queue: int = 0
         """Those of them that were cancelled or killed."""
+        self.timed_out_in_queue: int = 0
+        """Those of them whose error is a ``TaskTimeout``."""
         self.inline_accepted = 0
         self.inline_done = 0
         self.retried: int = 0
@@ -218,6 +220,7 @@ class Counters:
             self.sent_back += "sent_back" in names
             self.ended_in_queue += "ended_in_queue" in names
             self.cancelled_in_queue += "cancelled_in_queue" in names
+            self.timed_out_in_queue += "timed_out_in_queue" in names
             self.retried += "retried" in names
             self.quarantined += "quarantined" in names
             self.snoozed += "snoozed" in names

@@ -270,7 +270,7 @@ class Effects:
         driver, task = self._driver, worker.shard.future
         hook = "between two tasks" if worker.state is WorkerState.READY else "in on_create or on_destroy"
         hook = "in check_resource" if worker.checking else hook
-        doing = hook if task is None else task.label
+        doing = worker.overdue or hook if task is None else task.label
         driver.shutdown_counts.abandoned.append(f"{worker.name} ({doing})")
         if where := worker.where():
             driver.shutdown_counts.stacks.append(f"{worker.name} is at\n{where}")

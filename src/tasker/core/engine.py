@@ -28,17 +28,18 @@ from tasker.core.census import enrol
 from tasker.core.counters import Counters, Flow
 from tasker.core.effects import Effects
 from tasker.core.hooks import Hooks
+from tasker.core.limits import LimitsDriver, TimeLimits
 from tasker.core.long_tasks import LongTasks
 from tasker.core.memory import memory_use
 from tasker.core.origins import Origins
 from tasker.core.pauses import Answer, QuietWaits
-from tasker.core.planning import load_of, plan_of
+from tasker.core.planning import load_of, new_bounds, plan_of
 from tasker.core.ports import AgingPool, JudgedWaits, RemoteBackend, WorkerPort
 from tasker.core.quarantine import QuarantineRecord
 from tasker.core.refreshes import Refreshes
 from tasker.core.report import built_in_metrics
 from tasker.core.retry_credit import RetryCredit
-from tasker.errors import ConfigError, ShutdownError, TaskKilled
+from tasker.errors import ShutdownError, TaskKilled
 from tasker.logs import GuardedLogger, describe, formatted
 from tasker.metrics.meter import Meter
 from tasker.metrics.protocol import MetricsCollector
@@ -51,7 +52,7 @@ _WORKER_GONE = (ev.WorkerEnded, ev.WorkerDied, ev.CreationFailed)
 W = TypeVar("W", bound=WorkerPort)
 
 
-class EngineCore(abc.ABC, Generic[W]):
+class EngineCore(LimitsDriver, Generic[W]):
     """See the module's docstring."""
 
     backend: RemoteBackend | None
@@ -86,7 +87,10 @@ class EngineCore(abc.ABC, Generic[W]):
         self.alert: bool = False
         """Whether workers have to look, after each task, whether they go on as before: at the door, and at ``outdated``."""
         self.refreshes: Refreshes = Refreshes()
-        self.must_admit: bool = config.max_queue_size is not None or config.collector is not None
+        self.limits: TimeLimits = TimeLimits(self)
+        self.must_admit: bool = (
+            config.max_queue_size is not None or config.collector is not None or self.limits.by_default
+        )
         """Whether ``submit`` has to call ``admit`` before it queues; always once the door is closed."""
         self.bounds: tuple[int, int] = (config.worker_count, config.most_workers)
         """What the user last asked for; the supervisor's view follows."""
@@ -163,6 +167,7 @@ class EngineCore(abc.ABC, Generic[W]):
             self.step(ev.PoolCurrent(), now)
         if self.quiet_waits:
             self.quiet_waits.settle(self.view.phase)
+        self.limits.look(now)
 
     def judge_waits(self, now: float, *, tick: bool = False) -> None:
         """Looks for deadlocks. To be called once every event that was reported is handled: a wait that follows a resize
@@ -214,7 +219,7 @@ class EngineCore(abc.ABC, Generic[W]):
             moments.append(judgement)
         if self.config.ctx is not None and not self.closed:
             moments.append(self.config.ctx.deadline)
-        return min(moment for moment in moments if moment is not None)
+        return self.limits.next_look(min(moment for moment in moments if moment is not None))
 
     def sample_rates(self, now: float) -> Flow:
         """Brings the two rates up to date."""
@@ -251,16 +256,7 @@ class EngineCore(abc.ABC, Generic[W]):
 
     def resize(self, worker_count: int | None, max_worker_count: int | None) -> None:
         """See ``TaskManager.resize``."""
-        base = self.bounds[0] if worker_count is None else worker_count
-        most = self.bounds[1] if max_worker_count is None else max_worker_count
-        kept = 0 if self.config.burst_interval else 1
-        for field, value, least in (("worker_count", base, kept), ("max_worker_count", most, base or 1)):
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise ConfigError(f"{field} must be an integer of at least {least}, got {value!r}")
-        values = self.config.per_worker
-        if values is not None and most > len(values):
-            raise ConfigError(f"max_worker_count must be at most {len(values)}, the values of per_worker, got {most!r}")
-        self.bounds = (base, most)
+        self.bounds = base, most = new_bounds(self.config, self.bounds, worker_count, max_worker_count)
         self.keep_workers(base)
         self.report(ev.Resized(base, most))
 

@@ -12,6 +12,7 @@ from tasker.control.events import Load
 from tasker.control.scaling import RatePolicy
 from tasker.control.view import Plan
 from tasker.control.wear import Wear, end_of_life
+from tasker.errors import ConfigError
 
 from .counters import Flow
 
@@ -41,6 +42,22 @@ def plan_of(config: Config[Any]) -> Plan:
         retry=config.retry,
         quarantine_after=config.quarantine_after,
     )
+
+
+def new_bounds(
+    config: Config[Any], bounds: tuple[int, int], worker_count: int | None, max_worker_count: int | None
+) -> tuple[int, int]:
+    """Returns the bounds of the number of workers after a resize; None: as before. Raises ``ConfigError`` for wrong ones."""
+    base = bounds[0] if worker_count is None else worker_count
+    most = bounds[1] if max_worker_count is None else max_worker_count
+    kept = 0 if config.burst_interval else 1
+    for field, value, least in (("worker_count", base, kept), ("max_worker_count", most, base or 1)):
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            raise ConfigError(f"{field} must be an integer of at least {least}, got {value!r}")
+    values = config.per_worker
+    if values is not None and most > len(values):
+        raise ConfigError(f"max_worker_count must be at most {len(values)}, the values of per_worker, got {most!r}")
+    return base, most
 
 
 def wear_of(config: Config[Any]) -> Wear | None:

@@ -47,7 +47,11 @@ class WorkerPort(Protocol):
     outdated: bool
     """Whether it is to end as soon as it has no task, to renew its resource."""
     state: WorkerState
+    overdue: str
+    """The task that it runs although that has its outcome, in words; "" if it runs none."""
 
+    @property
+    def seat(self) -> ev.Seat: ...
     @property
     def name(self) -> str: ...
     @property
@@ -164,6 +168,11 @@ class ReportPort(Protocol):
     @property
     def available_resources(self) -> int:
         """How many resources of ``run_task``'s pool are idle."""
+        ...
+
+    @property
+    def run_task_meter(self) -> Meter:
+        """What the calls of ``run_task`` measured."""
         ...
 
     @property

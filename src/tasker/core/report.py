@@ -35,6 +35,8 @@ def stats_of(engine: ReportPort) -> TaskStats:
         flow = counters.flow()
         resources, user_errors, snoozed = _ledger(engine), counters.user_errors, counters.snoozed
         quarantined = counters.quarantined
+        meters = [*(shard.meter for shard in list(counters.shards.values())), engine.run_task_meter]
+        timed_out = counters.timed_out_in_queue + sum(meter.timed_out for meter in meters)
     view = engine.view
     ready, starting = working(list(engine.workers.values()))  # a copy: other threads may start workers meanwhile
     # A moment later than the counters; what they have as queued bounds what is shown as urgent.
@@ -60,6 +62,7 @@ def stats_of(engine: ReportPort) -> TaskStats:
         stuck_workers=view.stuck,
         parked_workers=view.parked,
         cooling_workers=_cooling(engine.workers.values()),
+        timed_out_tasks=timed_out,
         resources=resources,
         delayed_tasks=view.delayed,
         refused_retries=view.refused_retries,
@@ -116,6 +119,7 @@ def built_in_metrics(engine: MetricsPort) -> TaskMetrics:
             cancelled=counters.cancelled_in_queue,
             failed=counters.ended_in_queue - counters.cancelled_in_queue,
             retried=counters.retried,
+            timed_out=counters.timed_out_in_queue,
             arrival_rate=engine.arrivals.rate(),
             completion_rate=engine.completions.rate(),
         )

@@ -73,10 +73,18 @@ def merged(meters: Iterable[Meter]) -> Meter:
 
 
 def summary(
-    total: Meter, *, done: int, cancelled: int, failed: int, retried: int, arrival_rate: float, completion_rate: float
+    total: Meter,
+    *,
+    done: int,
+    cancelled: int,
+    failed: int,
+    retried: int,
+    arrival_rate: float,
+    completion_rate: float,
+    timed_out: int = 0,
 ) -> TaskMetrics:
-    """Returns the public numbers. ``done`` counts every outcome; ``cancelled`` and ``failed`` count those outcomes that
-    are in no meter, because no worker delivered them."""
+    """Returns the public numbers. ``done`` counts every outcome; ``cancelled``, ``failed`` and ``timed_out`` count those
+    outcomes that are in no meter, because no worker delivered them."""
     all_failed, all_cancelled = total.failed + failed, total.cancelled + cancelled
     # The counters are read one after the other while workers go on, so they may disagree by a task.
     completed = max(0, done - all_failed - all_cancelled)
@@ -101,5 +109,5 @@ def summary(
         p95_wait_time=waits.percentile(0.95),
         p99_wait_time=waits.percentile(0.99),
         total_tasks_cancelled=all_cancelled,
-        total_tasks_timed_out=total.timed_out,
+        total_tasks_timed_out=total.timed_out + timed_out,
     )

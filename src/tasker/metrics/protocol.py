@@ -49,7 +49,8 @@ class TaskMetrics:
     total_tasks_cancelled: int = 0
     """Tasks that ended cancelled or killed."""
     total_tasks_timed_out: int = 0
-    """Tasks that ended because the deadline of their context passed; they are among the failed ones."""
+    """Tasks that ended with ``TaskTimeout``: a time limit of theirs or the deadline of a context has passed. They are among the
+    failed ones."""
 
 
 class MetricsCollector(Protocol):

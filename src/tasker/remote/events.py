@@ -64,3 +64,9 @@ def garbled(what: str, fault: BaseException) -> TravelError:
     error = TravelError(f"the result of {what} can't be unpickled: {describe(fault)}")
     error.__cause__ = fault
     return error
+
+
+def out_of_turn(expected: int, number: int) -> RuntimeError:
+    """Returns the error of a session that reports another task than its first: a task has forked, say, and both of the
+    processes went on."""
+    return RuntimeError(f"the session reported task {number} instead of {expected}")

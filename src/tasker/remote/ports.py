@@ -15,6 +15,7 @@ from tasker.control import events as ev
 from tasker.control.lifecycle import Door
 from tasker.core.counters import Counters
 from tasker.core.hooks import Hooks
+from tasker.core.limits import TimeLimits
 from tasker.logs import GuardedLogger
 from tasker.metrics.protocol import MetricsCollector
 from tasker.stats import ShutdownCounts
@@ -86,6 +87,14 @@ class WindowEngine(Protocol):
 
     def check_drained(self) -> None:
         """Has the supervisor look whether anything is still outstanding."""
+
+    @property
+    def limits(self) -> TimeLimits:
+        """The time limits of tasks."""
+        ...
+
+    def fail_queued(self, task: Any, error: BaseException) -> None:
+        """Ends a task that waits with an error."""
 
     def release_slot(self, future: Any) -> None:
         """Frees the slot of a task that waits no longer."""

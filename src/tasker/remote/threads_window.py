@@ -15,12 +15,12 @@ from tasker.threads.future_log import DONE, FINISHED, RUN, SETTLED, Ending, open
 from tasker.threads.ports import HostedWorker
 
 from .context import RemoteContext
-from .events import ERROR, GARBLED, RESULT, SessionEvent, checked, garbled
+from .events import ERROR, GARBLED, RESULT, SessionEvent, checked, garbled, out_of_turn
 from .ports import WindowEngine
 from .prefetch import PATIENCE
 from .session import InFlightTask, Session, SessionOptions
 from .suspects import Suspects
-from .window import InFlightWindow, out_of_turn
+from .window import InFlightWindow
 
 
 class ThreadsWindow(InFlightWindow):

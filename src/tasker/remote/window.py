@@ -19,7 +19,8 @@ from tasker.errors import TaskCancelled, TaskKilled, TravelError, WorkerLost
 from tasker.logs import describe
 
 from .context import RemoteContext
-from .events import ERROR, GONE, LARGE, RESULT, SKIPPED, UNFIT, UNREAD, SessionEvent
+from .events import ERROR, GONE, LARGE, RESULT, SKIPPED, UNFIT, UNREAD, SessionEvent, out_of_turn
+from .limits import begin_limit, expired
 from .ports import WindowEngine
 from .prefetch import Prefetch
 from .recycling import RecycleLimits
@@ -139,9 +140,12 @@ class InFlightWindow(ABC):
             context = RemoteContext(self._any_engine.root, self._session, number)
             self._count(future)
             cancelled = self._give_context(future, context)
+            late = begin_limit(self._any_engine, future, context)
         # Outside of it: this cancels in the session, which takes the lock.
         if cancelled:
             context.cancel(TaskCancelled(f"{future.label} was cancelled"))
+        elif late is not None:
+            context.cancel(late)
         elif self._any_engine.killed:
             # The kill has cancelled the contexts that it found. Either it finds this one, or its cause is here by now.
             cause = self._any_engine.root.cause
@@ -284,7 +288,7 @@ class InFlightWindow(ABC):
             engine.drop(future)
         elif verdict is Unstarted.CANCEL:
             self._end_cancelled(future, TaskCancelled(f"{future.label} was cancelled before it started"))
-        elif verdict is not Unstarted.LEAVE:
+        elif verdict is not Unstarted.LEAVE and not expired(engine, future):
             if verdict is Unstarted.ISOLATE:
                 self._suspects.add(future)
             engine.queue.put_back(future, level)
@@ -389,9 +393,3 @@ class InFlightWindow(ABC):
     @abstractmethod
     def _end_cancelled(self, future: Any, error: TaskCancelled) -> None:
         """Ends a task that has not started."""
-
-
-def out_of_turn(expected: int, number: int) -> RuntimeError:
-    """Returns the error of a session that reports another task than its first: a task has forked, say, and both of the
-    processes went on."""
-    return RuntimeError(f"the session reported task {number} instead of {expected}")

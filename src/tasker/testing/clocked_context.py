@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 from tasker.context import Cause, Context, RootContext, RunTaskRoot, _DeadlineContext, _seconds, _ValueContext
+from tasker.core.limits import LimitedTask
 from tasker.errors import DeadlockError
 
 from .clock import ManualClock
@@ -67,6 +68,25 @@ class _ClockedDeadline(ClockedContext, _DeadlineContext):
 
     def _expired(self) -> bool:
         return clock_of(self).now() >= self._deadline
+
+
+class ClockedLimit(ClockedContext):
+    """The context of a task that has a time limit."""
+
+    __slots__ = ("_limited",)
+
+    def __init__(self, parent: Context, limited: LimitedTask) -> None:
+        super().__init__(parent)
+        self._limited = limited
+
+    def _own_deadline(self) -> float:
+        return self._limited.end
+
+    def _expired(self) -> bool:
+        if clock_of(self).now() < self._limited.end:
+            return False
+        self._cause: BaseException | None = self._limited.timed_out()
+        return True
 
 
 class _ClockedValue(ClockedContext, _ValueContext):

@@ -19,6 +19,7 @@ from tasker.control.view import View
 from tasker.core.effects import Effects
 from tasker.core.flag import Flag
 from tasker.core.planning import plan_of
+from tasker.errors import TaskTimeout
 from tasker.logs import describe
 from tasker.metrics.meter import Meter
 from tasker.metrics.protocol import TaskLifecycleTimestamps
@@ -110,6 +111,24 @@ class InlineDriver(FutureOwner, abc.ABC):
         """See ``EngineCore``."""
         busy = any(worker.busy for worker in self.workers.values())
         return not busy and not self.counters.flow().inline_running
+
+    # -- time limits ----------------------------------------------------------------------------------------------
+
+    @property
+    def ends_by_force(self) -> bool:
+        """See ``LimitsDriver``. Nothing can go on in virtual time while something else is done."""
+        return True
+
+    def limit(self, future: TaskFuture[Any], timeout: float | None, deadline: float | None) -> None:
+        """See ``FutureOwner``. The worker itself notes when its attempts begin."""
+        future._limited = self.limits.of_submission(future, timeout, deadline)
+
+    def wake_up(self) -> None:
+        """See ``LimitsDriver``. Each call that is about to return looks."""
+
+    def cancel_attempt(self, task: Any, context: Context, error: TaskTimeout) -> None:
+        """See ``LimitsDriver``."""
+        context.cancel(error)
 
     # -- the pool of run_task -------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ of the supervisor are moments of a ``ManualClock``, which passes when nothing el
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -70,6 +71,8 @@ class InlineEngine(InlineDriver):
             # The moment of the last time: by now, the supervisor would name a later one.
             if self._wakeup is not None and self._wakeup <= self.clock.now():
                 self.report(ev.Wakeup())
+            self.limits.next_look(math.inf)
+            self.limits.look(self.clock.now())
             while self._pump_one():
                 pass
             self._wakeup = self.supervisor.wakeup(self.clock.now())

@@ -45,7 +45,7 @@ class InlineTaskManager(TaskManager[R]):
     destroyed by the functions of ``config``. A worker makes its resource when it gets its first task.
 
     ``clock``: the time of the manager, of the deadlines and the ``wait`` of contexts, and of all timeouts; None: one of
-    its own. Pauses between failed creations pass at once on it.
+    its own. A task with a time limit is late if the clock has moved too far when it returns. Pauses between failed creations pass at once on it.
     ``order(futures)``: chooses which of the queued tasks is next, in place of priority and order of submission:
     ``random.Random(7).choice``, say. None: the order of a ``TaskManager``.
 
@@ -129,6 +129,8 @@ class InlineTaskManager(TaskManager[R]):
         priority: Priority = Priority.NORMAL,
         once: bool = False,
         retry: RetryPolicy | None = None,
+        timeout: float | None = None,
+        deadline: float | None = None,
         callback: Callable[[T | None, BaseException | None], object] | None = None,
         block: bool = True,
         queue_timeout: float | None = None,
@@ -157,6 +159,11 @@ class InlineTaskManager(TaskManager[R]):
         future._once = once
         future._retry = retry
         future._holds_slot = slot is not None
+        try:
+            engine.limit(future, timeout, deadline)
+        except BaseException:
+            engine.unsubmitted(number, slot)
+            raise
         if callback is not None:
             future._append(OutcomeCallback(callback))
         level.append(future)

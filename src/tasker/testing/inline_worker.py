@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import Context as Variables
 from types import CoroutineType
 from typing import Any, Protocol
 
+from tasker.context import Context
 from tasker.control import events as ev
 from tasker.control.health import Health
 from tasker.control.workers import WorkerState
+from tasker.core.limits import LimitedTask
 from tasker.core.probing import passes, why_unfit
 from tasker.core.user_functions import refused
 from tasker.errors import DeadlockError
@@ -21,7 +24,7 @@ from tasker.threads.this_thread import this_thread
 from tasker.threads.worker import Worker
 
 from .clock import ManualClock
-from .clocked_context import ClockedContext
+from .clocked_context import ClockedContext, ClockedLimit
 
 
 class InlineEnginePort(ThreadEngineForWorkers, Protocol):
@@ -147,7 +150,9 @@ class InlineWorker(Worker):
         """Runs an attempt. Returns whether it was reported that the resource must not be used any more."""
         engine, shard = self.engine, self.shard
         task, args, variables = future._task, future._args, future._variables
-        future._context = context = ClockedContext(self.root)
+        limited = future._limited
+        context: Context = ClockedContext(self.root) if limited is None else ClockedLimit(self.root, limited)
+        future._context = context
         future._worker = self.name
         future._started_at = engine.clock.now()
         future._append(RUN)
@@ -161,7 +166,10 @@ class InlineWorker(Worker):
         engine.release_slot(future)
         value: Any = None
         try:
-            value = (Variables() if variables is None else variables).run(task, context, self.host.held.resource, *args)
+            with _limited(self, limited, context):
+                value = (Variables() if variables is None else variables).run(
+                    task, context, self.host.held.resource, *args
+                )
             if type(value) is CoroutineType:
                 raise refused(value)
         except BaseException as error:  # as in a thread: also a SystemExit is the outcome of its task
@@ -189,3 +197,31 @@ class InlineWorker(Worker):
             engine.report(ev.WorkerWorn(self.seat))
             return True
         return False
+
+
+@contextmanager
+def _limited(worker: InlineWorker, limited: LimitedTask | None, context: Context) -> Iterator[None]:
+    """Applies the time limit of a task, on the clock. Raises ``TaskTimeout`` if it may not start any more, or has taken so long
+    that a pool of threads would have ended it."""
+    if limited is None:
+        yield
+        return
+    clock, grace = worker.engine.clock, worker.engine.config.cancel_grace
+    late = limited.start(context, clock.now())
+    if late is not None:
+        limited.skip()
+        raise late
+
+    def cancel() -> None:
+        found = limited.cancel()
+        if found is not None:
+            found.cancel(limited.timed_out())
+
+    forget = clock.call_later(limited.end - clock.now(), cancel)
+    try:
+        yield
+    finally:
+        forget()
+        limited.ended()
+    if clock.now() >= limited.end + grace:
+        raise limited.timed_out()

@@ -296,11 +296,7 @@ class Engine(FutureOwner):
 
     def cancel_running(self) -> None:
         """See ``Driver``."""
-        # In a thread of its own: callbacks of ``Context.on_cancel`` may take long, but the deadline holds.
-        try:
-            self._helpers.start(self._cancel_all, "cancel", "a callback of Context.on_cancel")
-        except Exception:  # no more threads
-            self._cancel_all()
+        self._helpers.cancel(self._cancel_all)
 
     def _cancel_all(self) -> None:
         try:

@@ -39,6 +39,9 @@ from .future_log import (
 )
 from .future_protocol import StandardFuture
 
+if TYPE_CHECKING:  # it imports what `import tasker` has no need of yet
+    from tasker.core.limits import LimitedTask
+
 T = TypeVar("T")
 
 
@@ -95,6 +98,7 @@ class TaskFuture(StandardFuture[T]):
     _harmed: int = 0
     """How many resources it has left unhealthy."""
     _snoozes: int = 0
+    _limited: LimitedTask | None = None
 
     # Not Future.__init__: it would make a Condition, which costs more than the rest of a task. No __init__ of its own
     # either: the call would cost a tenth of ``submit``, which sets the fields itself, as ``_accepted`` does.

@@ -40,6 +40,16 @@ class HelperThreads:
             self.remember(thread)
         return thread
 
+    def cancel(self, cancel: Callable[[], None], *, slow: bool = True) -> None:
+        """Has contexts cancelled. ``slow``: in a thread, since callbacks of ``Context.on_cancel`` may take long, and deadlines
+        hold all the same."""
+        started: object = None
+        if slow:
+            with suppress(Exception):  # no more threads
+                started = self.start(cancel, "cancel", "a callback of Context.on_cancel")
+        if started is None:
+            cancel()
+
     def remember(self, thread: threading.Thread) -> None:
         """Records a thread that is about to end, for ``join`` to wait for."""
         # Forgets those that have ended, so that a manager with many short-lived workers does not accumulate them.

@@ -15,18 +15,21 @@ from typing import Any
 
 from tasker.attempt import Quarantined
 from tasker.config import Config
+from tasker.context import Context
 from tasker.control import events as ev
 from tasker.control.attempts import Verdict
 from tasker.control.lifecycle import DoorMove
 from tasker.core.checks import check_queue_timeout
 from tasker.core.engine import EngineCore
 from tasker.core.history import after, forget_frames
-from tasker.errors import ShutdownError, TaskKilled
+from tasker.core.limited_calls import LimitedCall
+from tasker.errors import ShutdownError, TaskKilled, TaskTimeout
 from tasker.metrics.protocol import TaskLifecycleTimestamps
 from tasker.options import Priority
 
 from .future import TaskFuture
 from .future_log import Callback, Ending, OnSuccess, Waiter, callback_runner
+from .helpers import HelperThreads
 from .hold import TaskHold
 from .queue import HOLD, TaskQueue
 from .queue_slots import QueueSlots, SlotWait
@@ -38,6 +41,8 @@ from .worker import Worker
 
 class FutureOwner(EngineCore[Worker], abc.ABC):
     """Implements ``future_log.Owner``, and the methods of ``driver.Driver`` that concern tasks."""
+
+    _helpers: HelperThreads
 
     def __init__(self, config: Config[Any]) -> None:
         super().__init__(config)
@@ -127,6 +132,33 @@ class FutureOwner(EngineCore[Worker], abc.ABC):
         # back. That appends an ending to the log, so if a worker has started the task before, the worker wins.
         return self.closed and future._end(Ending(self.shutdown_error()))
 
+    # -- time limits ----------------------------------------------------------------------------------------------
+
+    def limit(self, future: TaskFuture[Any], timeout: float | None, deadline: float | None) -> None:
+        """Gives a task that is not queued yet its limits. Raises ``TypeError`` or ``ValueError`` for wrong ones."""
+        future._limited = limited = self.limits.of_submission(future, timeout, deadline)
+        if limited is not None and self.backend is None:
+            assert future._task is not None
+            future._task = LimitedCall(self.limits, limited, future._task)
+
+    def wake_up(self) -> None:
+        """See ``LimitsDriver``."""
+        self.report(ev.Wakeup())
+
+    def expire(self, task: TaskFuture[Any], error: TaskTimeout) -> None:
+        """See ``LimitsDriver``."""
+        if self.backend is not None:  # back in the queue, if it was sent ahead
+            self.backend.recall(task)
+        task._end(Ending(error))
+
+    def cancel_attempt(self, task: TaskFuture[Any], context: Context, error: TaskTimeout) -> None:
+        """See ``LimitsDriver``."""
+        self._helpers.cancel(lambda: context.cancel(error), slow=bool(context._watchers))
+
+    def end_overdue(self, task: TaskFuture[Any], error: TaskTimeout) -> None:
+        """See ``EngineCore``."""
+        task._end(Ending(error, forced=True))
+
     # -- future_log.Owner -----------------------------------------------------------------------------------------
 
     def ended_in_queue(self, future: TaskFuture[Any], ending: Ending) -> None:
@@ -137,6 +169,8 @@ class FutureOwner(EngineCore[Worker], abc.ABC):
             names = ["refused"]
         elif ending.cancelled:
             names.append("cancelled_in_queue")
+        elif issubclass(type(ending.error), TaskTimeout):
+            names.append("timed_out_in_queue")
         note = (tuple(names),)
         try:
             # As ``note``, but with no call between the two: whoever claims the ending counts it.
@@ -145,7 +179,7 @@ class FutureOwner(EngineCore[Worker], abc.ABC):
         except AttributeError:  # claimed by another thread, or before this one was interrupted
             pass
         else:
-            if note == (("ended_in_queue",),):
+            if "ended_in_queue" in names and not ending.cancelled:
                 self._failed_in_queue(future)
         self.release_slot(future)
 
@@ -217,7 +251,8 @@ class FutureOwner(EngineCore[Worker], abc.ABC):
     def fail_returned(self, task: TaskFuture[Any], error: BaseException) -> None:
         """See ``Driver``."""
         # Counted before the outcome is visible: a caller that has the error also finds it in ``stats()``.
-        self.counters.note("sent_back", "ended_in_queue")
+        timed_out = ("timed_out_in_queue",) if issubclass(type(error), TaskTimeout) else ()
+        self.counters.note("sent_back", "ended_in_queue", *timed_out)
         self._failed_in_queue(task)
         # Forced: the log has no BACK for the failed attempt, so any other ending would not count.
         self._conclude(task, Ending(error, forced=True))

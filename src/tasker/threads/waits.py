@@ -66,6 +66,8 @@ class WaitRegistry(WaitSearch[Seat]):
         worker = self._waiting_worker(wait)
         if worker is None:
             return None
+        if worker.overdue:  # its task has its outcome, so what it waits for concerns nobody
+            return None
         # The worker's own state: the supervisor's is a little behind.
         if worker.state is not WorkerState.READY:
             raise DeadlockError(f"on_create or on_destroy of worker {worker.name} waits for {wait} of its own manager")

@@ -13,12 +13,13 @@ from time import monotonic
 from typing import Any
 
 from tasker.control import events as ev
-from tasker.control.attempts import Verdict, after_error, own_error
+from tasker.control.attempts import Verdict, after_error, goes_back, own_error
 from tasker.control.health import Health, HealthKind
 from tasker.control.wording import SNOOZES, attempt_failed, left_unhealthy
 from tasker.control.workers import WorkerState
 from tasker.core.counters import Shard
 from tasker.core.identity import WorkerContext, WorkerName, info_of
+from tasker.core.limits import LateReturn, TimedOut, may_retry
 from tasker.core.outcomes import obeyed, snooze_of, starts_once, without_first_frame
 from tasker.errors import DeadlockError, TaskKilled, TaskTimeout, WorkerLost
 from tasker.logs import describe
@@ -43,6 +44,8 @@ class Worker:
         self.shard: Shard = engine.counters.shard(seat.slot)
         self.state: WorkerState = WorkerState.STARTING
         """The present state. The supervisor learns of a change a little later."""
+        self.overdue: str = ""
+        """The task that it runs although that has its outcome, in words."""
         self.surplus: bool = False
         """Whether it is to end as soon as it has its resource. Written by the supervisor's thread."""
         self.outdated: bool = False
@@ -177,10 +180,12 @@ class Worker:
     def failed(self, future: TaskFuture[Any], error: BaseException, *, blameless: bool = False) -> Health:
         """Handles a task that raised. Returns what that says of the resource: whether this worker must end, or cool down.
         ``blameless``: the resource is not to blame, and ``check_health`` is not asked."""
-        engine, shard = self.engine, self.shard
+        engine = self.engine
         if engine.is_forked:
             raise error
-        future._finished_at = finished = self.now()
+        if type(error) is LateReturn:
+            return self._returned(error)
+        future._finished_at = self.now()
         without_first_frame(error)  # of the worker's loop, which would keep the resource and the next tasks alive
         # The task obeyed its cancellation only if its context was cancelled. Any other ``CancelledError`` comes from
         # something else that it has waited for, and is an ordinary error.
@@ -195,41 +200,73 @@ class Worker:
         cancelled = issubclass(type(error), CancelledError) and context is not None and context.cancelled
         killed = issubclass(type(error), TaskKilled)
         blameless = blameless or issubclass(type(error), DeadlockError)
+        timed_out = self._timed_out(future, error)
+        if timed_out is not None:
+            error, cancelled, blameless = timed_out.error, False, blameless or timed_out.blameless
         verdict = after_error(cancelled=cancelled, killed=cancelled and killed, blameless=blameless)
-        health = self._health(future, error, verdict)
-        own = not health.blames and engine.hooks.retryable(
+        health = self._health(future._started_at, error, verdict)
+        retryable = may_retry(timed_out, sound=not health.blames) and engine.hooks.retryable(
             error, verdict, once=future._once, cancelled=cancelled, policy=future._retry
         )
-        if own or (health.blames and not cancelled):
+        if goes_back(
+            healthy=not health.blames, retryable=retryable, cancelled=cancelled, timed_out=timed_out is not None
+        ):
             self.send_back(future, error, health)
             return health
-        verdict = verdict or own_error(cancelled=cancelled)
-        stamps = TaskLifecycleTimestamps(future._queued_at, future._started_at, finished)
-        # Counted before the outcome is visible: a caller that has the error also finds it in ``stats()``.
-        shard.failed(stamps, cancelled=verdict is Verdict.CANCELLED, timed_out=issubclass(type(error), TaskTimeout))
-        engine.hooks.failure(stamps, cancelled=verdict is Verdict.CANCELLED)
-        future._end(Ending(error, cancelled=cancelled, forced=True))
+        self._end_failed(future, error, cancelled=own_error(cancelled=cancelled) is Verdict.CANCELLED)
         if health.blames:
-            self._left_unhealthy(future, health)
+            self._left_unhealthy(future.label, health)
         return health
 
-    def _left_unhealthy(self, future: TaskFuture[Any], health: Health) -> None:
+    def _end_failed(self, future: TaskFuture[Any], error: BaseException, *, cancelled: bool) -> None:
+        """Ends a task with the error of its last attempt."""
+        stamps = TaskLifecycleTimestamps(future._queued_at, future._started_at, future._finished_at)
+        # Counted before the outcome is visible: a caller that has the error also finds it in ``stats()``.
+        self.shard.failed(stamps, cancelled=cancelled, timed_out=issubclass(type(error), TaskTimeout))
+        self.engine.hooks.failure(stamps, cancelled=cancelled)
+        future._end(Ending(error, cancelled=cancelled, forced=True))
+
+    def _timed_out(self, future: TaskFuture[Any], error: BaseException) -> TimedOut | None:
+        """Returns what has become of an attempt that its time limit has ended; None if it was something else."""
+        limited = future._limited
+        if limited is None:
+            return None
+        limited.ended()  # as it has noted itself, unless it ran in another process
+        timed_out = limited.outcome(error, future._context)
+        if timed_out is not None:
+            future._context = None  # cancelled by the limit, which does not keep it from being tried again
+        return timed_out
+
+    def _returned(self, late: LateReturn) -> Health:
+        """Handles the end of an attempt whose task has its outcome. Returns what it says of the resource."""
+        engine, raised = self.engine, late.__cause__
+        verdict = after_error(cancelled=True, killed=engine.killed)
+        health = Health.OK if raised is None else self._health(self.now(), raised, verdict)
+        label, self.overdue = self.overdue, ""
+        if not health.replaces:
+            self.state = WorkerState.READY
+            engine.report(ev.WorkerReturned(self.seat))
+        if health.blames:
+            self._left_unhealthy(label, health)
+        return health
+
+    def _left_unhealthy(self, label: str, health: Health) -> None:
         """Reports what a task that was cancelled has done to the resource."""
         # After the callbacks of the task: while they run, and may wait, the worker has to count as one that serves.
-        self.engine.log.log("warning", left_unhealthy(health), self.name, future.label)
+        self.engine.log.log("warning", left_unhealthy(health), self.name, label)
         if health.replaces:
             self.engine.report(ev.WorkerUnhealthy(self.seat))
 
-    def _health(self, future: TaskFuture[Any], error: BaseException, verdict: Verdict | None) -> Health:
-        """Returns what an error says of the resource, and notes what follows for others than its task. ``verdict``: that of
-        ``after_error``."""
+    def _health(self, begun: float, error: BaseException, verdict: Verdict | None) -> Health:
+        """Returns what an error says of the resource, and notes what follows for others than its task. ``begun``: when the
+        attempt began; ``verdict``: that of ``after_error``."""
         if verdict is not None:
             return Health.OK
         health = self.engine.hooks.health(error)
         if health.kind is HealthKind.COOL_DOWN:
             self.cools_until = self.now() + health.seconds
         elif health.kind is HealthKind.DEPENDENCY_DOWN:
-            self.engine.dependency_down(error, future._started_at)
+            self.engine.dependency_down(error, begun)
         return health
 
     @property
@@ -294,6 +331,8 @@ class Worker:
 
     def _hand_over(self, future: TaskFuture[Any], error: BaseException, event: ev.Event) -> None:
         engine, shard = self.engine, self.shard
+        if future._limited is not None:
+            future._limited.ended()
         future._failure = error
         put = engine.put_event
         # From here to ``put``, which is C, nothing is called, so no signal and no asynchronous exception can strike in

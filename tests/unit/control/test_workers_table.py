@@ -28,6 +28,8 @@ EXPECTED = {
     (ENDING, WorkerMove.LOST): None,
     (STARTING, WorkerMove.GIVEN_UP): STUCK,
     (ENDING, WorkerMove.GIVEN_UP): STUCK,
+    (STUCK, WorkerMove.RETURNED): READY,
+    (STUCK, WorkerMove.BEGAN_ENDING): ENDING,
     (STUCK, WorkerMove.CREATED): READY,
     (STUCK, WorkerMove.CHECKED): READY,
     (STUCK, WorkerMove.DROPPED): STUCK,

@@ -22,6 +22,7 @@ from tasker.core.engine import EngineCore
 from tasker.core.hooks import Hooks
 from tasker.core.quarantine import QuarantineRecord
 from tasker.core.refreshes import Refreshes
+from tasker.errors import TaskTimeout
 from tasker.logs import GuardedLogger
 from tasker.metrics.meter import Meter
 from tasker.stats import ProcessUsage, ShutdownCounts
@@ -73,6 +74,8 @@ class FakeWorker:
 
     name: str = "pool-worker-1"
     state: WorkerState = WorkerState.READY
+    seat: ev.Seat = field(default_factory=lambda: ev.Seat(1, 1))
+    overdue: str = ""
     shard: Shard = field(default_factory=Shard)
     obeys: bool = False
     cuts: int = 0
@@ -369,6 +372,9 @@ class ToyEngine(EngineCore[FakeWorker]):
         """Each action with the view that others had at its moment."""
         self.drain_checks = 0
         self.quiet = False
+        self.wakeups = 0
+        self.timed_out: list[tuple[str, Any, str]] = []
+        """What was done about tasks whose limit has passed."""
         self.gone: list[FakeWorker] = []
         self.contexts: list[Context] = []
         """Those of the tasks that run."""
@@ -397,6 +403,25 @@ class ToyEngine(EngineCore[FakeWorker]):
     def keep_workers(self, count: int) -> None:
         """Keep the number."""
         self.kept = count
+
+    def wake_up(self) -> None:
+        """Count the call."""
+        self.wakeups += 1
+
+    def expire(self, task: Any, error: TaskTimeout) -> None:
+        """End the task."""
+        self.timed_out.append(("expired", task, str(error)))
+        task.ended = True
+
+    def cancel_attempt(self, task: Any, context: Context, error: TaskTimeout) -> None:
+        """Keep the call, and cancel the context."""
+        self.timed_out.append(("cancelled", task, str(error)))
+        context.cancel(error)
+
+    def end_overdue(self, task: Any, error: TaskTimeout) -> None:
+        """End the task."""
+        self.timed_out.append(("given up", task, str(error)))
+        task.ended = True
 
     @property
     def ended(self) -> bool:

@@ -1,0 +1,83 @@
+"""What stands in for a task with a time limit, where that runs in this process: it notes when an attempt begins and ends.
+
+So the loops of the workers need not know which tasks have limits. An attempt that was given up meanwhile ends with
+``LateReturn``, which goes the way of an error: what it has returned or raised reaches nobody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from tasker.context import Context
+from tasker.core.user_functions import is_async, is_awaitable
+
+from .limits import LateReturn, LimitContext, LimitedTask, TimeLimits
+
+
+class LimitedCall:
+    """Calls a function that has a limit."""
+
+    __slots__ = ("_limits", "_task", "limited")
+
+    def __init__(self, limits: TimeLimits, limited: LimitedTask, task: Callable[..., Any]) -> None:
+        self._limits = limits
+        self._task = task
+        self.limited: LimitedTask = limited
+
+    @property
+    def func(self) -> Any:
+        """What messages name; see ``task_name``."""
+        return getattr(self._task, "func", self._task)
+
+    def __call__(self, ctx: Context, resource: Any, *args: Any) -> Any:
+        limited = self.limited
+        self._limits.start(limited, ctx)
+        try:
+            value = self._task(LimitContext(ctx, limited), resource, *args)
+        except BaseException as error:
+            if limited.ended():
+                raise
+            raise LateReturn from error
+        return self._end(value)
+
+    def _end(self, value: Any) -> Any:
+        if not self.limited.ended():
+            raise LateReturn
+        return value
+
+
+class LimitedLoopCall(LimitedCall):
+    """The same for an event loop, where what a plain function returns may be awaitable: then that is the attempt."""
+
+    __slots__ = ()
+
+    def _end(self, value: Any) -> Any:
+        return _awaiting(self.limited, value) if is_awaitable(value) else super()._end(value)
+
+
+async def _awaiting(limited: LimitedTask, awaitable: Awaitable[Any]) -> Any:
+    try:
+        value = await awaitable
+    except BaseException as error:
+        # ``GeneratorExit``: the loop is gone, and nothing may be raised in its place.
+        if limited.ended() or isinstance(error, GeneratorExit):
+            raise
+        raise LateReturn from error
+    if not limited.ended():
+        raise LateReturn
+    return value
+
+
+def loop_call(limits: TimeLimits, limited: LimitedTask, task: Callable[..., Any]) -> Callable[..., Any]:
+    """Returns what stands in for a task in an event loop: a coroutine function if it is one."""
+    if not is_async(task):
+        return LimitedLoopCall(limits, limited, task)
+
+    async def call(ctx: Context, resource: Any, *args: Any) -> Any:
+        limits.start(limited, ctx)
+        return await _awaiting(limited, task(LimitContext(ctx, limited), resource, *args))
+
+    named: Any = call
+    named.func = getattr(task, "func", task)  # what messages name
+    return named  # type: ignore[no-any-return]
