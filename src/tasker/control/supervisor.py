@@ -21,9 +21,10 @@ from typing import Any
 
 from . import actions as act
 from . import events as ev
-from .creation import BreakerState, CreationGate
+from .creation import CreationGate
 from .deadline import Deadline
 from .lifecycle import ACCEPTING, HELD, STAFFED, Move, Phase, moved
+from .outage import Outage
 from .pauses import PauseEvent, paused
 from .pool import PoolState
 from .reattempts import Reattempts
@@ -57,6 +58,7 @@ class Supervisor:
         self._gate = CreationGate(plan.creation_backoff, rng)
         self._workforce = Workforce(plan, self._scaler, self._gate, now)
         self._pool = PoolState(self._gate, exists=plan.has_pool)
+        self._outage = Outage(self._gate, self._workforce, self._pool, fails_fast=plan.fails_fast)
         self._deadline = Deadline(interrupts=plan.interrupts)
         self._grace = 0.0
         self._nothing_runs = False
@@ -129,7 +131,7 @@ class Supervisor:
         workforce = self._workforce
         times: list[float | None] = [*self._deadline.moments, workforce.next_overdue, self._reattempts.moment]
         if self._serving:
-            times += [self._next_probe(), workforce.restarts.moment]
+            times += [self._outage.next_probe, workforce.restarts.moment]
             timeout, since = self._plan.ready_timeout, workforce.none_ready_since
             if timeout is not None and since is not None and self.phase not in HELD:
                 # Tasks arrive at any time, and each may wait that long. Checking several times within that time keeps
@@ -140,7 +142,7 @@ class Supervisor:
     def view(self) -> View:
         """Returns the present state."""
         scaler, workforce = self._scaler, self._workforce
-        gate, surplus = self._gate, workforce.surplus
+        gate, surplus, outage = self._gate, workforce.surplus, self._outage
         return View(
             phase=self.phase,
             awaits_drain=self.phase in (Phase.DRAINING, Phase.KILLING) and not self._nothing_runs,
@@ -168,8 +170,8 @@ class Supervisor:
             snapshot=scaler.snapshot,
             decisions=scaler.journal.entries,
             breaker=gate.state,
-            next_creation=gate.retry_at if not gate.closed and self._lacks else None,
-            callers_probe_at=gate.retry_at if gate.state is BreakerState.OPEN and not self._lacks else None,
+            next_creation=outage.due if self._serving else None,
+            callers_probe_at=outage.callers_probe_at if self._serving else None,
             caller_failures=self._pool.caller_failures,
             in_vain=self._why_in_vain(),
             generation=workforce.renewal.generation,
@@ -208,11 +210,7 @@ class Supervisor:
         return []
 
     def _dependency_down(self, event: ev.DependencyDown, now: float) -> list[act.Action]:
-        delay = self._gate.dependency_down(now, event.error, event.begun) if self._serving else None
-        if delay is None:
-            return []
-        text = "what resources depend on is down (the next is made in %.2f s): %s"
-        return [act.Log("warning", text, (delay, event.error))]
+        return self._outage.dependency_down(event, now) if self._serving else []
 
     def _attempt_failed(self, event: ev.AttemptFailed, now: float) -> list[act.Action]:
         if not event.own and not event.kept:
@@ -227,6 +225,10 @@ class Supervisor:
     def _serving(self) -> bool:
         return self.phase in STAFFED
 
+    def _why_in_vain(self) -> str | None:
+        """Returns why queued tasks fail; those of a paused manager wait to be resumed in any case."""
+        return self._outage.in_vain if self._starts_tasks else None
+
     def _reconcile(self, now: float) -> list[act.Action]:
         """Returns the actions that bring the number of workers, and of resources for ``run_task``, to what it should be, as
         far as possible now."""
@@ -236,31 +238,6 @@ class Supervisor:
             actions += self._pool.refill(now, self.table.count(_STARTING))
             actions += self._workforce.renewal.over(pool=self._pool.current)
         return actions
-
-    # -- while creations fail -------------------------------------------------------------------------------------
-
-    @property
-    def _lacks(self) -> bool:
-        """Whether a resource is to be made as soon as that may be tried."""
-        return self._serving and bool(self._workforce.missing() or self._pool.wanted)
-
-    def _next_probe(self) -> float | None:
-        """Returns when a creation is tried again, or None if there is none to wait for."""
-        under_way = self.table.count(_STARTING) or self._pool.filling
-        waits = self._gate.state is BreakerState.OPEN and not under_way and self._lacks
-        return self._gate.retry_at if waits else None
-
-    def _why_in_vain(self) -> str | None:
-        """Returns why tasks do not wait for a worker, where that is not wanted and none is to be had; None: they wait."""
-        gate, table = self._gate, self.table
-        if not self._plan.fails_fast or gate.closed or not self._serving or table.count(_READY):
-            return None
-        if not self._scaler.target:  # nothing is tried until a task comes
-            return None
-        # Those that began before the first failure may still succeed. The probe alone is waited for by nobody.
-        if gate.state is BreakerState.OPEN and table.count(_STARTING):
-            return None
-        return gate.error or "creations fail"
 
     def _refresh(self, event: ev.RefreshRequested, now: float) -> list[act.Action]:
         if not self._serving:

@@ -249,6 +249,11 @@ class Workforce:
         return self.surplus.retiring + self.renewal.leaving
 
     @property
+    def target(self) -> int:
+        """How many there should be."""
+        return self._scaler.target
+
+    @property
     def staying(self) -> int:
         """How many start, serve or are parked, and do not have to go."""
         return self.table.count(_STARTING, _READY, _PARKED) - self.surplus.leaving - self.renewal.leaving

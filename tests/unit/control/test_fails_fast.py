@@ -8,7 +8,7 @@ from tasker.control import actions as act
 from tasker.control import events as ev
 from tasker.control.creation import BreakerState
 from tasker.control.lifecycle import Phase
-from unit.control.rig import Rig, seat, start, without_logs
+from unit.control.rig import Rig, seat, start, tick, without_logs
 
 NO_ROUTE = act.FailQueued("no route")
 
@@ -75,6 +75,33 @@ def test_a_worker_that_is_replaced_is_waited_for() -> None:
     rig = Rig(1, 1, fails_fast=True).serving()
     assert without_logs(rig.unhealthy(seat(1))) == [act.Requeue("t")]
     assert without_logs(rig.ended(seat(1))) == [start(1, 2)]
+
+
+def test_without_base_workers() -> None:
+    """With worker_count=0 nothing is tried until a task comes. It has a worker started, and fails with it; while the target
+    stands, others fail at once."""
+    rig = Rig(0, 1, fails_fast=True)
+    rig.do(ev.Started())
+    assert without_logs(rig.do(ev.TaskWaits())) == [start(1)]
+    assert without_logs(rig.fail(seat(1))) == [NO_ROUTE]
+    assert rig.do(ev.Wakeup()) == [NO_ROUTE]
+    while rig.view.target:
+        rig.do(tick(), 1.0)
+        if rig.supervisor.table.states:
+            rig.fail(next(iter(rig.supervisor.table.states)))
+    assert rig.view.in_vain is None
+    rig.do(ev.Wakeup(), 60.0)
+    assert without_logs(rig.do(ev.TaskWaits()))[0] == start(1, rig.supervisor.table._generation)
+
+
+def test_a_paused_manager() -> None:
+    """Tasks wait to be resumed, whatever happens meanwhile; then they fail at once."""
+    rig = Rig(1, 1, fails_fast=True).serving()
+    rig.do(ev.PauseRequested())
+    rig.do(ev.WorkerDied(seat(1), "boom"))
+    assert without_logs(rig.fail(seat(1, 2))) == []
+    assert rig.view.in_vain is None
+    assert NO_ROUTE in rig.do(ev.ResumeRequested())
 
 
 def test_stop_and_kill() -> None:
