@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from itertools import count
 from typing import Any
@@ -10,11 +11,13 @@ import pytest
 from unit.interrupts import each_moment
 
 from support.files_between_processes import Notes
-from support.waiting import wait_until
+from support.waiting import eventually, wait_until
 from tasker import Priority
+from tasker.aio.resource_keeper import _Keeper
 from tasker.core.flag import Flag
 from tasker.process.parent.connection import Connection
 from tasker.process.parent.session import ProcessSession
+from tasker.remote.async_reader import AsyncReader
 from tasker.remote.backend import SessionsBackend
 from tasker.remote.errand import Errand
 from tasker.remote.inline import InlineSession
@@ -31,6 +34,11 @@ from tasker.threads.resource_pool import ResourcePool
 from tasker.threads.run_task import RunTask
 
 from . import work
+
+
+class Struck(BaseException):
+    """Stands in for KeyboardInterrupt."""
+
 
 MAKING = (
     ThreadsBackend.make,
@@ -147,3 +155,36 @@ def test_what_was_sent_ahead(make: Any, notes: Notes, doors: Any, monkeypatch: p
         assert any("_uninterrupted" in where or "Flag.wait" in where for where in struck)
     started = notes.numbers("start")
     assert len(started) == len({*started}), "none ran twice"
+
+
+STEPS_IN_A_LOOP = [
+    pytest.param(AsyncReader, "__init__", id="the child was just started"),
+    pytest.param(InlineSession, "made", id="its resource was just made"),
+    pytest.param(_Keeper, "_until_asked", id="its caller has just got it"),
+]
+
+
+@pytest.mark.parametrize(("owner", "step"), STEPS_IN_A_LOOP)
+async def test_run_task_in_a_loop(amake: Any, monkeypatch: pytest.MonkeyPatch, owner: type, step: str) -> None:
+    """If a step of the creation is struck, the child ends, and the ledger is right."""
+    asyncio.get_running_loop().set_exception_handler(lambda *_: None)  # the task that is struck has nobody who asks
+    async with amake(cancel_grace=20) as m:
+        await m.queue_task(work.apid)
+        before = m.stats().resources
+        real, struck = getattr(owner, step), []
+
+        def strike(*args: Any) -> Any:
+            if struck:
+                return real(*args)
+            struck.append(step)
+            # Not a KeyboardInterrupt itself, which would end the loop of the test. Nothing else is raised there, either.
+            raise Struck
+
+        monkeypatch.setattr(owner, step, strike)
+        call = asyncio.ensure_future(m.run_task(work.apid))
+        await asyncio.wait([call], timeout=30)
+        assert call.exception() is not None or step == "_until_asked"
+        await eventually(lambda: len(m._engine.backend._sessions._all()) == 1)
+        await eventually(lambda: m.stats().resources.alive == before.alive)
+        assert await m.run_task(work.apid) not in (None, os.getpid())
+        assert struck == [step]

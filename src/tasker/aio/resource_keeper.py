@@ -46,18 +46,30 @@ class _Keeper:
 
     async def _run(self) -> None:
         maker = self._engine.maker
+        struck: BaseException | None = None
         try:
             with hook_scope(self._engine, "on_create for the pool of run_task"):
-                handle = self.handle = await maker.make(self._name)
+                self.handle = await maker.make(self._name)
+            self.made.set_result(None)
+            await self._until_asked(self.handle)
         except BaseException as error:
-            if self._engine.torn_down:
+            if self._engine.torn_down or isinstance(error, GeneratorExit):
                 raise
-            self.error = error
-            return
-        self.made.set_result(None)
-        await self._until_asked(handle)
+            handle, struck = self.handle, error
+            if not self.made.done():  # its caller gets the error
+                self.handle, self.error = None, error
+            if handle is None:
+                return
+            # Ctrl-C, in one of the steps of this task. The resource has to be ended all the same.
+            self.lost = True
+            if self.handle is not None:
+                self._on_lost(handle)
+        else:
+            handle = self.handle
         with hook_scope(self._engine, "on_destroy for the pool of run_task"):
             await outlasting_loop_end(maker.end(handle), self._engine)
+        if struck is not None and self.error is None:
+            raise struck
 
     async def _until_asked(self, handle: AsyncResourceHandle) -> None:
         while not self._asked.done():

@@ -84,13 +84,14 @@ class AsyncRemoteResource(InlineSession):
         """Opens the session and waits for its resource; raises what the user's function raises."""
         try:
             await self._opened.open()
+            self.session: Session | None = self._opened.session
+            self.made()
         except asyncio.CancelledError:
             raise
         except BaseException:
+            await self._opened.give_up()  # Ctrl-C may have struck behind the end of its opening
             self._root.raise_if_cancelled()  # a kill has interrupted it
             raise
-        self.session: Session | None = self._opened.session
-        self.made()
 
     def _gone(self) -> None:
         self.broken = self._opened.dead = True

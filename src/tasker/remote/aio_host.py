@@ -48,21 +48,48 @@ class AsyncSession:
         """Whether it has ended without having been asked to."""
         self.destroyed: bool = False
         self._killed = False
+        self._given_up = False
+        self._counted = False
 
     async def open(self, worker: WorkerInfo | None = None) -> None:
         """Opens it and waits for its resource, which is a worker's or ``run_task``'s; raises what the user's function
         raises."""
-        self.session = session = await self._run_in_thread(self._sessions.open, self.name, self._exited, worker)
         try:
+            session = await self._run_in_thread(self._start, worker)
             self.reader = reader = AsyncReader(self._engine.loop, session, self._on_end)
             if self._killed:
                 session.kill()
             await self._await_resource(session, reader)
+            with self._engine.counters.lock:
+                # No call in between, as in ``Counters.resource``: where Ctrl-C strikes, it is known whether it is counted.
+                self._engine.counters.ledger.created += 1
+                self._counted = True
         except BaseException:
-            session.kill()
-            await self._close()
+            await self.give_up()
             raise
-        self._engine.counters.resource(created=1)
+
+    def _start(self, worker: WorkerInfo | None) -> Session:
+        """Starts it, in another thread."""
+        # Known before the loop's thread goes on, which Ctrl-C may strike before it has taken what this returns.
+        self.session = session = self._sessions.open(self.name, self._exited, worker)
+        # ``give_up`` sets the one and then looks at the other; here it is the other way round.
+        if self._given_up:
+            session.kill()
+            self._sessions.end(session)
+        return session
+
+    async def give_up(self) -> None:
+        """Ends what nobody gets: its opening has failed, or was interrupted."""
+        self._given_up = True
+        if self.session is None:
+            return
+        self.session.kill()
+        try:
+            await self._close()
+        finally:
+            if self._counted:
+                self._counted = False
+                self._engine.counters.resource(lost=1)
 
     async def _await_resource(self, session: Session, reader: AsyncReader) -> None:
         while True:
