@@ -71,7 +71,8 @@ class AsyncSession:
     def _start(self, worker: WorkerInfo | None) -> Session:
         """Starts it, in another thread."""
         # Known before the loop's thread goes on, which Ctrl-C may strike before it has taken what this returns.
-        self.session = session = self._sessions.open(self.name, self._exited, worker)
+        session: Session = self._sessions.open(self.name, self._exited, worker)
+        self.session = session
         # ``give_up`` sets the one and then looks at the other; here it is the other way round.
         if self._given_up:
             session.kill()
