@@ -16,7 +16,8 @@ from tasker.control.events import PoolResourceLost, Seat
 from tasker.errors import TaskCancelled, TaskKilled
 from tasker.worker_info import WorkerInfo
 
-from .aio_host import AsyncRemoteWorker, AsyncSession
+from .aio_host import AsyncRemoteWorker
+from .aio_session import AsyncSession
 from .backend import SessionsBackend
 from .context import RemoteContext
 from .events import SKIPPED, SessionEvent, checked, destruction
