@@ -352,6 +352,7 @@ ERRORS: list[tuple[type[BaseException], tuple[Any, ...]]] = [
     (RecursionError, ("deep",)),
     (tasker.TaskTimeout, ("late",)),
     (tasker.MaxRetriesExceeded, ("again",)),
+    (tasker.PoisonTask, ("no more",)),
 ]
 
 
@@ -367,6 +368,27 @@ def test_errors_of_many_types(make: Any, kind: type[BaseException], args: tuple[
         assert type(error) is type(kind(*args))
         assert error.args == kind(*args).args
         assert str(error) == str(kind(*args))
+
+
+def test_a_poison_task_keeps_its_history(make: Any) -> None:
+    """One that a manager in the child has ended arrives with the attempts and the note."""
+
+    def inner(ctx: Any, thing: Any) -> None:
+        def breaks(ctx: Any, resource: Any) -> None:
+            raise ConnectionError("gone")
+
+        config = tasker.Config(
+            on_create=object, worker_count=1, check_health=lambda error: False, quarantine_after=2, name="inner"
+        )
+        with tasker.TaskManager(config) as manager:
+            manager.queue_task(breaks)
+
+    with make() as m:
+        error = caught(m, inner)
+    assert isinstance(error, tasker.PoisonTask)
+    assert [one.verdict for one in error.attempts] == ["try again", "quarantined"]
+    assert [str(one.error) for one in error.attempts] == ["gone", "gone"]
+    assert error.__notes__[0].startswith("inner: earlier attempts of task #1 ")
 
 
 def test_a_group_keeps_its_members(make: Any) -> None:
