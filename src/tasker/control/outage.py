@@ -22,7 +22,8 @@ class Outage:
 
     @property
     def _lacks(self) -> bool:
-        return bool(self._workforce.missing() or self._pool.wanted)
+        workforce = self._workforce
+        return bool(workforce.missing() or self._pool.wanted or workforce.renewal.waits)
 
     @property
     def due(self) -> float | None:

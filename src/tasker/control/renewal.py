@@ -4,7 +4,7 @@ A resource is as old as the beginning of its creation: what was begun before the
 afterwards. Where there is room under the maximum, new workers are made first, up to a quarter of the target at a time, and for
 each that is ready an outdated one is *called*: it ends as soon as it has no task. Where there is no room, one outdated worker
 goes and its replacement follows, one after the other. So there are never fewer ready workers than the target less one; and
-while no resource can be made, none of the outdated ones goes.
+while no resource can be made, no further one of the outdated ones goes.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ class Roster:
     room: int
     """How many more may be made now, within the maximum."""
     failing: bool
-    """Whether creations fail."""
+    """Whether creations fail, and it is too early for another try."""
 
 
 class Renewal:
     """See the module's docstring. Not thread-safe. Costs O(1) where nothing is outdated."""
 
-    __slots__ = ("_called", "_pending", "_table", "active", "extra", "generation")
+    __slots__ = ("_called", "_pending", "_table", "active", "extra", "generation", "waits")
 
     def __init__(self, table: WorkersTable) -> None:
         self._table = table
@@ -46,6 +46,8 @@ class Renewal:
         """Whether workers of before the last refresh may be left."""
         self.extra: int = 0
         """How many more workers than the target there should be meanwhile."""
+        self.waits: bool = False
+        """Whether a worker is to make room for its replacement as soon as a creation may be tried."""
         self._called: dict[Seat, None] = {}
         self._pending: dict[int, int] = {}
         """The refreshes that are not over: the number that the engine gave it, and the newest generation of workers then."""
@@ -84,7 +86,10 @@ class Renewal:
         left = [seat for seat in ready if self._is_old(seat) and seat not in self._called]
         staying = len(ready) - len(self._called.keys() & ready) - roster.retiring
         count = min(len(left), max(0, staying - roster.target))
-        if not count and left and staying >= roster.target and self._has_to_make_room(roster):
+        makes_room = not count and bool(left) and staying >= roster.target and self._has_to_make_room(roster)
+        # Though it is not known whether one can be made: without a try, nothing would ever tell.
+        self.waits = makes_room and roster.failing
+        if makes_room and not roster.failing:
             count = 1
         called = left[:count]
         self._called.update(dict.fromkeys(called))
@@ -95,7 +100,12 @@ class Renewal:
         # What ends makes room, and whatever starts or was called is one step, which is to be over before the next.
         busy = self._table.count(WorkerState.STARTING, WorkerState.ENDING, WorkerState.PARKED)
         under_way = busy + self.leaving + roster.retiring
-        return not under_way and roster.room <= 0 and not roster.failing
+        return not under_way and roster.room <= 0
+
+    def rest(self) -> None:
+        """Nothing is made for it now."""
+        self.extra = 0
+        self.waits = False
 
     def over(self, *, pool: bool) -> list[act.Action]:
         """Returns what announces the refreshes that are over. ``pool``: whether the pool of ``run_task`` has nothing outdated
@@ -107,7 +117,7 @@ class Renewal:
         oldest = min((seat.generation for seat in states if states[seat] is not WorkerState.STUCK), default=None)
         self.active = not pool or (oldest is not None and oldest <= self._table.outdated)
         if not self.active:
-            self.extra = 0
+            self.rest()
         over = [number for number, newest in self._pending.items() if pool and (oldest is None or oldest > newest)]
         for number in over:
             del self._pending[number]

@@ -133,7 +133,8 @@ class Supervisor:
         if self._serving:
             times += [self._outage.next_probe, workforce.restarts.moment]
             timeout, since = self._plan.ready_timeout, workforce.none_ready_since
-            if timeout is not None and since is not None and self.phase not in HELD:
+            may_wait = self._scaler.target > 0 and self.phase not in HELD  # where none is wanted, there is no task
+            if timeout is not None and since is not None and may_wait:
                 # Tasks arrive at any time, and each may wait that long. Checking several times within that time keeps
                 # the delay small without a timer for each task.
                 times.append(max(since + timeout, now + min(1.0, timeout / 8)))

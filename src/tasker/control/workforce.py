@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from . import actions as act
-from .creation import CreationGate, recovered
+from .creation import BreakerState, CreationGate, recovered
 from .events import Seat, WorkerChecked, WorkerChecking
 from .overdue import OPTIONS, Overdue
 from .parking import Parking
@@ -277,7 +277,7 @@ class Workforce:
             return self._parking.settle(surplus)
         actions = self._parking.settle(0)  # first: a worker that has to retire may be one of them
         if self.renewal.active:
-            actions += self._renew(serving=serving)
+            actions += self._renew(now, serving=serving)
             surplus = self.staying - self.wanted
             if surplus > 0 and serving and self.table.count(_PARKED):
                 return actions  # those that were parked serve again first, or few would be ready meanwhile
@@ -286,11 +286,13 @@ class Workforce:
             return actions
         return actions + [self._start(now) for _ in range(self.gate.allowed(now, self.missing(), under_way))]
 
-    def _renew(self, *, serving: bool) -> list[act.Action]:
+    def _renew(self, now: float, *, serving: bool) -> list[act.Action]:
         if not serving:
-            self.renewal.extra = 0
+            self.renewal.rest()
             return []
-        roster = Roster(self._scaler.target, self.surplus.retiring, self._room(), bool(self.gate.failures))
+        state = self.gate.state
+        failing = state is BreakerState.HALF_OPEN or (state is BreakerState.OPEN and now < self.gate.retry_at)
+        roster = Roster(self._scaler.target, self.surplus.retiring, self._room(), failing)
         return self.renewal.settle(roster)
 
     def _start(self, now: float) -> act.Action:

@@ -135,6 +135,7 @@ def test_tasks_wait_for_so_long() -> None:
     """ready_timeout counts from the submission, not from when there was no worker."""
     rig = idle(ready_timeout=5.0)
     rig.do(ev.Wakeup(), 100.0)
+    assert rig.supervisor.wakeup(rig.now) is None, "there is nothing to wait for"
     actions = rig.do(ev.TaskWaits())
     assert [action.before for action in actions if isinstance(action, act.FailQueued)] == [95.0]
 

@@ -239,3 +239,28 @@ def test_those_that_are_parked_serve_again_first() -> None:
     assert without_logs(rig.do(ev.WorkerUnparked(seat(5)))) == [renew(1)]
     assert without_logs(rig.do(ev.WorkerUnparked(seat(6)))) == [renew(2)]
     assert (rig.view.ready, rig.view.retiring, rig.view.parked) == (6, 2, 2)
+
+
+def test_a_breaker_that_others_have_opened() -> None:
+    """Without room, a worker that goes is the next try: nothing else would ever tell whether resources can be made again."""
+    rig = Rig(2, 2, **CALM).serving()
+    rig.do(ev.CallerCreation(rig.now, "no route"))
+    assert refresh(rig) == []
+    assert rig.view.next_creation is not None
+    assert rig.do(ev.Wakeup()) == []
+    assert rig.wake() == [renew(1)]
+    assert leave(rig, 1) == [start(1, 3)]
+    rig.fail(seat(1, 3))
+    assert (rig.view.ready, rig.view.retiring) == (1, 0)
+    assert without_logs(rig.wake()) == [start(1, 4)]
+    assert without_logs(rig.ready(seat(1, 4))) == [renew(2)]
+
+
+def test_a_probe_of_others_is_waited_for() -> None:
+    """What it comes to decides whether a worker makes room."""
+    rig = Rig(1, 1, has_pool=True, **CALM).serving()
+    rig.do(ev.PoolResourceLost())
+    rig.do(ev.PoolRefillFailed("no route"))
+    assert rig.wake() == [act.RefillPool()]
+    assert without_logs(rig.do(ev.RefreshRequested(1))) == [act.OutdatePool()]
+    assert renew(1) in rig.do(ev.PoolRefilled())
