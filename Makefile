@@ -14,7 +14,7 @@ SEARCH := examples/stdlib_search
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-free-threaded check format stress soak bench bench-free-threaded bench-long scaling coverage coverage-gate clean
+.PHONY: help demo test test-ray test-free-threaded check format stress soak bench bench-free-threaded bench-long scaling coverage coverage-gate clean
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -60,6 +60,9 @@ test-free-threaded: ## the suites of threads with the GIL off (PYTHON=python3.13
 	PYTHON_GIL=0 .venv-free-threaded/bin/python -c 'import sys; sys.exit(sys._is_gil_enabled() and "this interpreter has a GIL")'
 	PYTHON_GIL=0 .venv-free-threaded/bin/python -m pytest -m 'not soak' tests/unit tests/contract tests/stateful
 	for round in $$(seq $(ROUNDS)); do PYTHON_GIL=0 .venv-free-threaded/bin/python -m pytest -q tests/stress || exit 1; done
+
+test-ray: $(VENV)/.installed-test $(VENV)/.installed-ray ## the actors, and the contract over them (TESTS=tests/cluster: some of it), in an hour
+	TASKER_TEST_RAY=1 $(BIN)/python -m pytest $(if $(filter-out tests,$(TESTS)),$(TESTS),tests/cluster tests/contract)
 
 soak: $(VENV)/.installed-test ## minutes of load
 	$(BIN)/python -m pytest -m soak tests

@@ -35,6 +35,7 @@ from .logs import Logger
 from .manager import TaskManager
 from .metrics.protocol import MetricsCollector, TaskLifecycleTimestamps, TaskMetrics
 from .process.options import ProcessBackend
+from .ray.options import RayBackend
 from .stats import ProcessUsage, ResourceLedger, StopReport, TaskStats
 from .threads.future import TaskFuture
 from .worker_info import WorkerInfo
@@ -66,6 +67,7 @@ __all__ = [
     "Quarantined",
     "QueueFull",
     "RatePolicy",
+    "RayBackend",
     "RemoteTraceback",
     "ResourceError",
     "ResourceLedger",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import os
 from collections.abc import Coroutine, Iterator
 from typing import Any
 
@@ -19,6 +20,13 @@ OVER_PROCESSES: list[type[Engine]] = [ProcessEngine, AsyncProcessEngine]
 OVER_TOYS: list[type[Engine]] = [ToyEngine, AsyncToyEngine]
 """A backend of the tests' own: what an engine needs no edit for."""
 ENGINES: list[type[Engine]] = [ThreadedEngine, AsyncioEngine, AsyncioThreadsEngine, *OVER_PROCESSES, *OVER_TOYS]
+if os.environ.get("TASKER_TEST_RAY"):  # `make test-ray`: it takes long, and what it needs is large
+    from support.ray_engines import AsyncRayEngine, RayEngine, start_ray
+
+    start_ray()  # in this thread: when the one that has started it ends, so does Ray
+
+    OVER_PROCESSES += [RayEngine, AsyncRayEngine]
+    ENGINES = [RayEngine, AsyncRayEngine]
 TEST_LIMIT = 110.0
 
 

@@ -15,8 +15,9 @@ import pytest
 from support.files_between_processes import FileGate
 from support.waiting import in_thread
 from tasker import Context, TaskCancelled
+from tasker.process.child.cancellations import TaskContext
 from tasker.process.child.main import Child, Terminated
-from tasker.process.child.orders import Orders, TaskContext
+from tasker.process.child.orders import Orders
 from tasker.process.parent.session import ProcessSession
 from tasker.process.protocol.messages import TERMINATE, Setup
 from tasker.process.protocol.pickling import pack

@@ -28,6 +28,7 @@ from tasker.logs import GuardedLogger
 from tasker.options import Backend
 from tasker.process.child.resource import Resource
 from tasker.remote.events import CHECKED, ERROR, GONE, READY, RESULT, SKIPPED, UNFIT, UNMADE, SessionEvent
+from tasker.remote.mailbox import Mailbox, MailboxWatch
 from tasker.remote.registry import register
 from tasker.remote.session import ArgsOf, InFlightTask, Refused, Session, SessionOptions, Sessions
 
@@ -54,90 +55,6 @@ class ToyContext(Context):
         self.number = number
         self.interrupt: Callable[[], object] | None = None
         self.killed = False
-
-
-class Mailbox:
-    """Events on their way from the session's thread to whatever drives the session: a thread that waits, or a loop."""
-
-    def __init__(self) -> None:
-        self._changed = threading.Condition()
-        self._events: list[SessionEvent] = []
-        self._nudged = False
-        self.closed = False
-        self._notify: Callable[[], object] = lambda: None
-
-    def put(self, event: SessionEvent) -> None:
-        """Deliver an event; too late once closed."""
-        with self._changed:
-            if self.closed:
-                return
-            self._events.append(event)
-            self._changed.notify_all()
-        self._notify()
-
-    def close(self) -> bool:
-        """Take no more events. True the first time."""
-        with self._changed:
-            first, self.closed = not self.closed, True
-            self._changed.notify_all()
-        self._notify()
-        return first
-
-    def nudge(self) -> None:
-        """End a wait."""
-        with self._changed:
-            self._nudged = True
-            self._changed.notify_all()
-
-    def wait(self, timeout: float | None) -> None:
-        """Wait for something to take."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._events or self.closed or self._nudged, timeout)
-            self._nudged = False
-
-    def take(self) -> list[SessionEvent]:
-        """Return what there is; raise EOFError where nothing is and nothing comes."""
-        with self._changed:
-            if self.closed and not self._events:
-                raise EOFError
-            events, self._events = self._events, []
-            return events
-
-    def listen(self, notify: Callable[[], object]) -> None:
-        """Call `notify`, in any thread, whenever there may be something to take."""
-        self._notify = notify
-        notify()
-
-
-class ToyWatch:
-    """A mailbox in an event loop."""
-
-    def __init__(self, mailbox: Mailbox, loop: asyncio.AbstractEventLoop, on_ready: Callable[[], object]) -> None:
-        self._mailbox = mailbox
-        self._loop = loop
-        self._on_ready = on_ready
-        self._closed = False
-        mailbox.listen(self._notify)
-
-    def flush(self) -> None:
-        """Nothing is ever kept here."""
-
-    def close(self) -> None:
-        """Call no more."""
-        self._closed = True
-
-    def _notify(self) -> None:
-        if not self._closed:
-            try:
-                self._loop.call_soon_threadsafe(self._call)
-            except RuntimeError:  # the loop is closed
-                pass
-
-    def _call(self) -> None:
-        if not self._closed:
-            self._on_ready()
-            if self._mailbox.closed:  # before it was watched, perhaps: its end is the last news
-                self._notify()
 
 
 class ToySession(Session):
@@ -230,9 +147,9 @@ class ToySession(Session):
         """See `Session`."""
         return self._mailbox.take()
 
-    def watch(self, loop: asyncio.AbstractEventLoop, on_ready: Callable[[], object]) -> ToyWatch:
+    def watch(self, loop: asyncio.AbstractEventLoop, on_ready: Callable[[], object]) -> MailboxWatch:
         """See `Session`."""
-        return ToyWatch(self._mailbox, loop, on_ready)
+        return self._mailbox.watch(loop, on_ready)
 
     # -- the end --------------------------------------------------------------------------------------------------
 

@@ -27,6 +27,7 @@ class SessionsFactory(Protocol):
 
 _factories: dict[str, SessionsFactory | str] = {
     "tasker.process.options.ProcessBackend": "tasker.process.sessions:ProcessSessions",
+    "tasker.ray.options.RayBackend": "tasker.ray.sessions:RaySessions",
 }
 """By the full name of the options: naming a backend here imports none."""
 

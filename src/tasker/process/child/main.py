@@ -34,8 +34,9 @@ from tasker.process.protocol.wire import MAPPED_SIZE, Frame, Wire
 from tasker.process.usage import own_rss
 from tasker.remote.events import CHECKED, ERROR, GONE, LARGE, READY, RESULT, SKIPPED, UNFIT, UNMADE, UNREAD
 
+from .cancellations import TaskContext
 from .exits import HeldSigterm, end_multiprocessing, flush_streams, leave_copy
-from .orders import Orders, TaskContext
+from .orders import LAST, Orders
 from .output import redirect_output
 from .resource import Resource
 from .tracker import share_tracker
@@ -133,7 +134,7 @@ class Child:
 
     def _end(self) -> int:
         fault = None
-        self._orders.settle()  # before the resource goes
+        self._orders.settle(max(self._setup.grace, LAST))  # before the resource goes
         try:
             self._resource.end()
         except BaseException as error:

@@ -1,0 +1,1 @@
+"""Resources in actors of a Ray cluster. Needs the extra ``ray``."""

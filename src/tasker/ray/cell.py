@@ -1,0 +1,261 @@
+"""Cell: the program of an actor. It makes the resource, runs the tasks, and ends the resource, all in one thread.
+
+Its methods run in three groups, each with a thread of its own: ``life`` has one call that returns when the actor is to end, so
+its failure is the news of the actor's death; ``exec`` runs the user's functions; ``control`` cancels and interrupts what runs
+there.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import ctypes
+import os
+import pickle
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import monotonic
+from types import CoroutineType
+from typing import Any
+
+from tasker.context import Context, RootContext
+from tasker.core.identity import WorkerContext
+from tasker.core.probing import fault_of
+from tasker.core.user_functions import refused
+from tasker.errors import TravelError
+from tasker.logs import describe, task_name
+from tasker.process.child.cancellations import Cancellations, TaskContext
+from tasker.process.child.resource import Resource
+from tasker.process.protocol.errors import pack_error
+from tasker.process.protocol.pickling import pack, pack_named, unpack, unpack_variables
+from tasker.remote.events import CHECKED, ERROR, GONE, READY, RESULT, SKIPPED, UNFIT, UNMADE, SessionEvent
+from tasker.worker_info import WorkerInfo
+
+GROUPS = {"exec": 1, "control": 1, "life": 1}
+Message = list[Any]
+"""A pickle in parts, as Ray carries them without copying the large ones."""
+
+
+@dataclass(slots=True)
+class CellSetup:
+    """What an actor is to be."""
+
+    create: Callable[..., Any] | None
+    destroy: Callable[[Any], object] | None
+    resource: Callable[..., Any] | None
+    on_return: Callable[[Any], object] | None
+    check_resource: Callable[[Any], object] | None
+    arguments: tuple[WorkerInfo, ...]
+    """For ``create`` or ``resource``."""
+    worker: WorkerInfo | None
+    """None: the resource is for ``run_task``."""
+    values: list[tuple[Any, Any]]
+    """Of ``Config.ctx``."""
+    asynchronous: bool
+    grace: float
+    """Seconds that a cancellation's callbacks are given before the resource goes."""
+
+
+class Interrupted(SystemExit):
+    """Raised in the thread of the resource by an order; a ``SystemExit``, because event loops let that through."""
+
+
+def message(parts: Any) -> Message:
+    """Returns what Ray is to carry of a pickle in parts."""
+    first, *buffers = parts
+    return [bytes(first), *map(pickle.PickleBuffer, buffers)]
+
+
+class Cell:
+    """See the module's docstring."""
+
+    def __init__(self, setup: Message) -> None:
+        self._packed: Message | None = setup
+        self._setup: CellSetup | None = None
+        self._resource: Resource | None = None
+        self._root: Context = RootContext(None)
+        self._cancellations = Cancellations()
+        self._interrupts = Interrupts()
+        self._over = threading.Event()
+
+    # -- group "life" -------------------------------------------------------------------------------------------------
+
+    def stay(self) -> None:
+        """Returns when the actor is to end."""
+        self._over.wait()
+
+    # -- group "control" ------------------------------------------------------------------------------------------------
+
+    def release(self) -> None:
+        """Has ``stay`` return."""
+        self._over.set()
+
+    def cancel(self, number: int, cause: Message) -> None:
+        """Cancels the context of a task; 0: of whatever runs. One that has not begun is skipped."""
+        self._cancellations.order(number, unpack(cause))
+
+    def interrupt(self, number: int) -> bool:
+        """Interrupts a task by an exception; 0: whatever runs. Returns False if that task does not run."""
+        current = self._cancellations.current
+        if number and (current is None or current.number != number):
+            return False
+        self._interrupts.strike(number)
+        if current is not None and current.interrupt is not None:
+            current.interrupt()  # a loop that sleeps notices the exception only when it wakes up
+        return True
+
+    # -- group "exec" -----------------------------------------------------------------------------------------------------
+
+    def create(self) -> tuple[int, list[Message]]:
+        """Makes the resource. Returns the id of this process, and the event."""
+        packed, self._packed = self._packed, None
+        try:
+            setup = self._setup = unpack(packed or [])
+            self._root, worker = _root(setup.values), setup.worker
+            if worker is not None:
+                self._root = WorkerContext(self._root, lambda: worker)
+            self._resource = Resource(setup)
+            self._interrupts.allow(0, self._resource.make)
+        except BaseException as error:
+            return os.getpid(), [message(pack((UNMADE, pack_error(error))))]
+        return os.getpid(), [message(pack((READY,)))]
+
+    def execute(self, number: int, name: str, packed: Message) -> list[Message]:
+        """Runs a task. Returns its events; none if it was interrupted."""
+        started = monotonic()
+        cancellations = self._cancellations
+        # ``current`` first, then ``early``: see ``Cancellations.order``.
+        cancellations.current = context = TaskContext(self._root, number)
+        if cancellations.early.pop(number, None) is not None:
+            cancellations.current = None
+            return [message(pack((SKIPPED, number)))]
+        try:
+            task, args, variables = _unpacked(name, packed)
+            run = unpack_variables(variables).run if variables else contextvars.Context().run
+            assert self._resource is not None
+            value = self._interrupts.allow(number, self._resource.call, run, task, context, args)
+            if type(value) is CoroutineType:
+                raise refused(value)
+        except Interrupted:
+            cancellations.current = None
+            return []
+        except BaseException as error:
+            cancellations.current = None
+            return [*self._between(), _failure(context, error, started)]
+        finished = monotonic()
+        cancellations.current = None
+        return [*self._between(), _result(context, task, value, started, finished)]
+
+    def check(self) -> list[Message]:
+        """Calls ``check_resource``. Returns the event; none if it was interrupted."""
+        assert self._resource is not None
+        try:
+            why = self._interrupts.allow(0, self._resource.check)
+        except Interrupted:
+            return []
+        except BaseException as error:
+            why = fault_of(error)
+        return [message(pack((CHECKED, why)))]
+
+    def destroy(self) -> list[Message]:
+        """Ends the resource. Returns the event."""
+        fault = None
+        setup = self._setup
+        self._cancellations.settle(1.0 if setup is None else setup.grace)  # before the resource goes
+        try:
+            if self._resource is not None:
+                self._resource.end()
+        except BaseException as error:
+            fault = pack_error(error)
+        return [message(pack((GONE, fault)))]
+
+    def _between(self) -> list[Message]:
+        """Returns the event that says that the resource is to be replaced, if ``on_return`` fails."""
+        assert self._setup is not None
+        assert self._resource is not None
+        try:
+            if self._setup.on_return is not None:
+                self._resource.reset()
+        except BaseException as error:
+            return [message(pack((UNFIT, pack_error(error))))]
+        return []
+
+
+class Interrupts:
+    """Has orders from another thread strike user code in the thread of the resource, and nothing else there."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._thread = 0
+        """That which runs user code now; 0: none."""
+        self._number = 0
+        self._ending = False
+
+    def strike(self, number: int) -> None:
+        """Interrupts a task; 0: whatever runs, and whatever would run after it."""
+        with self._lock:
+            self._ending = self._ending or not number
+            if self._thread and number in (0, self._number):
+                _raise_in(self._thread, Interrupted)
+
+    def allow(self, number: int, fn: Callable[..., Any], *args: Any) -> Any:
+        """Calls user code, which may be interrupted: raises ``Interrupted`` then."""
+        try:
+            with self._lock:
+                if self._ending:
+                    raise Interrupted
+                self._thread, self._number = threading.get_ident(), number
+            return fn(*args)
+        finally:
+            self._forbid()
+
+    def _forbid(self) -> None:
+        # An exception that was ordered and has not been raised may be raised in any of these lines, instead of later.
+        while True:
+            try:
+                with self._lock:
+                    if self._thread:
+                        _raise_in(self._thread, None)
+                        self._thread = 0
+                return
+            except Interrupted:
+                continue
+
+
+def _raise_in(thread: int, error: type[BaseException] | None) -> None:
+    """Has a thread raise an error; None: takes back what it has not raised yet."""
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(
+        ctypes.c_ulong(thread), None if error is None else ctypes.py_object(error)
+    )
+
+
+def _root(values: list[tuple[Any, Any]]) -> Context:
+    context = Context()
+    for key, value in values:
+        context = context.with_value(key, value)
+    return RootContext(context)  # which keeps no callback of a task beyond it
+
+
+def _unpacked(name: str, packed: Message) -> Any:
+    try:
+        return unpack(packed)
+    except BaseException as error:
+        raise TravelError(
+            f"{name}: the task or its arguments can't be unpickled in the actor: {describe(error)}"
+        ) from error
+
+
+def _failure(context: TaskContext, error: BaseException, started: float) -> Message:
+    event: SessionEvent = ERROR, context.number, pack_error(error), started, monotonic(), context.cancelled
+    return message(pack(event))
+
+
+def _result(context: TaskContext, task: Any, value: Any, started: float, finished: float) -> Message:
+    event: SessionEvent = RESULT, context.number, value, started, finished
+    what = f"the result of task #{context.number} {task_name(task)} (a {type(value).__name__})"
+    try:
+        return message(pack_named(event, what))
+    except BaseException as error:
+        return _failure(
+            context, error if isinstance(error, TravelError) else TravelError(f"{what}: {error!r}"), started
+        )

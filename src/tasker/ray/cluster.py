@@ -1,0 +1,116 @@
+"""The connection of this process to a Ray cluster, which the managers here share."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import threading
+from typing import Any
+
+from tasker.core.daemon import Daemon
+from tasker.core.flag import Flag
+from tasker.errors import ResourceError
+
+from .options import RayBackend
+
+_PROBE = 5.0
+"""Seconds that an address has to answer: Ray itself waits for minutes for one that is dead."""
+
+
+class _Connection:
+    """Counts those that use it. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._users = 0
+        self._keeper: _Keeper | None = None
+        """Of a connection that was made here."""
+
+    def acquire(self, options: RayBackend) -> bool:
+        """Connects, if nothing is connected. Returns whether it is a local Ray that was started here. Raises
+        ``ResourceError`` if there is no cluster at the address."""
+        import ray  # noqa: PLC0415  takes a third of a second
+
+        with self._lock:
+            if self._users == 0 and not ray.is_initialized():
+                keeper = _Keeper(options)
+                keeper.connect()
+                self._keeper = keeper
+            self._users += 1
+            return self._keeper is not None and self._keeper.local
+
+    def release(self) -> None:
+        """Disconnects with the last user, and ends a Ray that was started here; not one that was there before."""
+        with self._lock:
+            self._users -= 1
+            keeper = self._keeper
+            if keeper is not None and self._users == 0:
+                self._keeper = None
+                keeper.disconnect()
+
+
+class _Keeper:
+    """The thread that connects, and lives until the connection ends: on Linux, the processes of a local Ray are killed when the
+    thread ends that has started them (``PR_SET_PDEATHSIG``)."""
+
+    def __init__(self, options: RayBackend) -> None:
+        self.local: bool = options.address is None
+        self._options = options
+        self._error: BaseException | None = None
+        self._settled, self._leave = Flag(), Flag()
+        self._thread = Daemon(self._run, "tasker-ray")
+
+    def connect(self) -> None:
+        """Returns once it is connected; raises why it is not."""
+        self._thread.start()
+        self._settled.wait()
+        if self._error is not None:
+            raise self._error
+
+    def disconnect(self) -> None:
+        """Returns once it is disconnected."""
+        self._leave.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        import ray  # noqa: PLC0415
+
+        try:
+            _connect(ray, self._options)
+        except BaseException as error:
+            self._error = error
+            return
+        finally:
+            self._settled.set()
+        self._leave.wait()
+        ray.shutdown()
+
+
+connection = _Connection()
+
+
+def _connect(ray: Any, options: RayBackend) -> None:
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    more: dict[str, Any] = {} if options.namespace is None else {"namespace": options.namespace}
+    if options.address is None:
+        # Named: a file that a dead Ray has left would else be taken for a cluster.
+        more |= {"address": "local", "include_dashboard": False}
+    else:
+        _probe(options.address)
+        more["address"] = options.address
+    try:
+        ray.init(logging_level=logging.WARNING, **more)
+    except Exception as error:
+        where = "a local Ray" if options.address is None else f"the Ray cluster at {options.address!r}"
+        raise ResourceError(f"{where} could not be reached: {error}") from error
+
+
+def _probe(address: str) -> None:
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if not colon or not port.isdigit():
+        return  # "auto": Ray looks for it on this machine
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_PROBE).close()
+    except OSError as error:
+        raise ResourceError(f"no Ray cluster answers at {address!r}: {error}") from error

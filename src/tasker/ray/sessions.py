@@ -1,0 +1,122 @@
+"""The actors of one manager, and what they have in common."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from tasker.config import Config
+from tasker.core.daemon import Daemon
+from tasker.core.identity import arguments_for
+from tasker.logs import GuardedLogger
+from tasker.process.protocol.pickling import pack, pack_named
+from tasker.remote.session import ArgsOf, Sessions
+from tasker.worker_info import WorkerInfo
+
+from .cell import GROUPS, Cell, CellSetup, message
+from .cluster import connection
+from .options import RayBackend
+from .session import RaySession
+
+_LONGEST = 1e8
+"""Seconds; clocks do not take any number."""
+
+
+class RaySessions(Sessions[RaySession]):
+    """See the module's docstring."""
+
+    def __init__(self, config: Config[Any], log: GuardedLogger, *, asynchronous: bool, args_of: ArgsOf) -> None:
+        options = config.backend
+        assert isinstance(options, RayBackend)
+        super().__init__(options)
+        self._config = config
+        self._backend = options
+        self._grace = min(config.cancel_grace, _LONGEST)
+        self._asynchronous = asynchronous
+        self._args_of = args_of
+        self._connecting = threading.Lock()
+        self._connected = False
+        self._kind: Any = None
+        """The class of the actors, with their options."""
+        self._news: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
+        self._log = log
+
+    def _new(self, name: str, on_end: Callable[[], object]) -> RaySession:
+        return RaySession(name, self._grace, self._args_of, on_end, self._news.put)
+
+    def _start(self, session: RaySession) -> None:
+        setup = message(pack_named(self._setup(session.worker), "on_create, on_destroy or resource of the Config"))
+        session.start(self._actor_class().remote, setup)
+
+    def _release(self) -> None:
+        with self._connecting:
+            connected, self._connected = self._connected, False
+        if connected:
+            self._news.put(None)
+            connection.release()
+
+    def _actor_class(self) -> Any:
+        """Returns the class of the actors; connects first, with the first one."""
+        with self._connecting:
+            if not self._connected:
+                local = connection.acquire(self._backend)
+                self._connected = True
+                self._kind = _actor_class(self._backend, local=local)
+                Daemon(self._handle_news, f"{self._config.name}-ray").start()
+            return self._kind
+
+    def _handle_news(self) -> None:
+        """See ``RaySession``."""
+        while (call := self._news.get()) is not None:
+            try:
+                call()
+            except BaseException as error:  # the other sessions need this thread as well
+                self._log.fault("news of an actor", error)
+            del call
+
+    def _setup(self, worker: WorkerInfo | None) -> CellSetup:
+        config = self._config
+        return CellSetup(
+            create=config.on_create,
+            destroy=config.on_destroy,
+            resource=config.resource,
+            on_return=config.on_return,
+            check_resource=config.check_resource,
+            arguments=arguments_for(config, worker),
+            worker=worker,
+            values=_values(config),
+            asynchronous=self._asynchronous,
+            grace=self._grace,
+        )
+
+
+def _actor_class(options: RayBackend, *, local: bool) -> Any:
+    import ray  # noqa: PLC0415
+
+    more: dict[str, Any] = {}
+    if options.resources is not None:
+        more["resources"] = dict(options.resources)
+    if options.scheduling_strategy is not None:
+        more["scheduling_strategy"] = options.scheduling_strategy
+    if options.runtime_env is not None:
+        more["runtime_env"] = dict(options.runtime_env)
+    # An actor that asks for nothing makes no cluster grow. Ours need not grow, and one with few processors would let tasks that
+    # only wait use few workers.
+    cpus = options.num_cpus if options.num_cpus is not None else 0.0 if local else 1.0
+    return ray.remote(concurrency_groups=GROUPS)(Cell).options(
+        num_cpus=cpus, num_gpus=options.num_gpus, max_restarts=0, max_task_retries=0, **more
+    )
+
+
+def _values(config: Config[Any]) -> list[tuple[Any, Any]]:
+    """Returns the values of ``Config.ctx`` that can travel, outermost first."""
+    values = []
+    for key, value in [] if config.ctx is None else config.ctx._items():
+        try:
+            pack((key, value))
+        except Exception:  # noqa: S112  of no use in an actor
+            continue
+        values.append((key, value))
+    return values

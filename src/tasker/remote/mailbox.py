@@ -1,0 +1,102 @@
+"""Mailbox: the events of a session that come by callback, from other threads, as those of a cluster do.
+
+What drives the session waits here, or has an event loop watch.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from .events import SessionEvent
+
+if TYPE_CHECKING:
+    import asyncio
+
+
+class Mailbox:
+    """See the module's docstring. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._events: list[SessionEvent] = []
+        self._nudged = False
+        self._notify: Callable[[], object] = lambda: None
+        self.closed: bool = False
+        """Whether nothing is delivered any more."""
+
+    def put(self, event: SessionEvent) -> None:
+        """Delivers an event; too late once closed."""
+        with self._changed:
+            if self.closed:
+                return
+            self._events.append(event)
+            self._changed.notify_all()
+        self._notify()
+
+    def close(self) -> bool:
+        """Takes no more events; what was delivered can still be taken. Returns whether it was open."""
+        with self._changed:
+            first, self.closed = not self.closed, True
+            self._changed.notify_all()
+        self._notify()
+        return first
+
+    def nudge(self) -> None:
+        """Ends a wait."""
+        with self._changed:
+            self._nudged = True
+            self._changed.notify_all()
+
+    def wait(self, timeout: float | None) -> None:
+        """Waits until there is something to take, or for a nudge; ``timeout`` seconds at most (None: no limit)."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._events or self.closed or self._nudged, timeout)
+            self._nudged = False
+
+    def take(self) -> list[SessionEvent]:
+        """Removes and returns the events that were delivered. Raises ``EOFError`` if there are none and none can come."""
+        with self._changed:
+            if self.closed and not self._events:
+                raise EOFError
+            events, self._events = self._events, []
+            return events
+
+    def watch(self, loop: asyncio.AbstractEventLoop, on_ready: Callable[[], object]) -> MailboxWatch:
+        """Has ``loop`` call ``on_ready`` in its own thread whenever there may be something to take."""
+        watch = MailboxWatch(self, loop, on_ready)
+        self._notify = watch.notify
+        watch.notify()
+        return watch
+
+
+class MailboxWatch:
+    """Implements ``Watch``."""
+
+    def __init__(self, mailbox: Mailbox, loop: asyncio.AbstractEventLoop, on_ready: Callable[[], object]) -> None:
+        self._mailbox = mailbox
+        self._loop = loop
+        self._on_ready = on_ready
+        self._closed = False
+
+    def flush(self) -> None:
+        """See ``Watch``. Nothing is ever kept here."""
+
+    def close(self) -> None:
+        """See ``Watch``."""
+        self._closed = True
+
+    def notify(self) -> None:
+        """There may be something to take. From any thread."""
+        if not self._closed:
+            try:
+                self._loop.call_soon_threadsafe(self._call)
+            except RuntimeError:  # the loop is closed
+                pass
+
+    def _call(self) -> None:
+        if not self._closed:
+            self._on_ready()
+            if self._mailbox.closed:  # before it was watched, perhaps: its end is the last news
+                self.notify()
