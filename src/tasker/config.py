@@ -31,6 +31,7 @@ class ConfigOptions(TypedDict, total=False):
 
     per_worker: Sequence[Any] | None
     check_after_idle: float
+    check_interval: float | None
     check_timeout: float | None
     ctx: Context | None
     check_health: Callable[[BaseException], bool | Health] | Callable[[BaseException], Awaitable[bool | Health]] | None
@@ -113,6 +114,9 @@ class Config(Generic[R]):
     goes to another worker, and has lost no attempt. For ``AsyncTaskManager`` it may be asynchronous."""
     check_after_idle: float = 1.0
     """The seconds after which an idle resource is checked before use. 0: always where it has waited for a task."""
+    check_interval: float | None = None
+    """The seconds after which the idle resource of a worker is checked though no task waits, again and again. None: it is not.
+    Not for the resources of ``run_task``."""
     check_timeout: float | None = 5.0
     """The seconds that ``check_resource`` of a worker may take. After that the worker is stuck, as after ``create_timeout``. None:
     no limit."""

@@ -55,9 +55,15 @@ def check(config: _Config) -> None:
     _duration(config, "target_wait")
     _duration(config, "creation_backoff")
     limits = ("ready_timeout", "create_timeout", "destroy_timeout", "check_timeout", "task_timeout", "task_deadline")
-    for field in (*limits, "max_resource_lifetime", "idle_timeout", "stuck_after"):
+    for field in (*limits, "check_interval", "max_resource_lifetime", "idle_timeout", "stuck_after"):
         _duration(config, field, optional=True)
     _duration(config, "slow_callback", zero=True)
+    _check_probes(config)
+
+
+def _check_probes(config: _Config) -> None:
+    if config.check_resource is None and config.check_interval is not None:
+        raise _wrong("check_interval", config.check_interval, "left out where check_resource is not given")
 
 
 def _wrong(field: str, value: object, allowed: str) -> ConfigError:

@@ -132,6 +132,23 @@ async def test_a_stop_does_not_wait_for_a_check_that_hangs(engine: Any, kit: Any
         gate.open()
 
 
+async def test_checks_at_an_interval(engine: Any, kit: Any) -> None:
+    """Without a task, too: what goes bad is replaced before a task comes."""
+    checked: list[int] = []
+
+    def check(resource: Any) -> bool:
+        checked.append(resource.number)
+        return resource.number > 1 or len(checked) < 3
+
+    resources = ScriptedResources()
+    async with pool(engine, check, resources=resources, check_after_idle=LATE, check_interval=0.05) as m:
+        await eventually(lambda: [one.number for one in resources.destroyed] == [1])
+        assert checked[:3] == [1, 1, 1]
+        assert await m.queue_task(kit.returns("value")) == "value"
+        await eventually(lambda: len(checked) > 4)
+        assert (m.stats().failed_checks, m.stats().replaced_workers, len(resources.created)) == (1, 1, 2)
+
+
 async def test_the_pool_of_run_task(engine: Any, kit: Any) -> None:
     """A resource of it that is not fit is replaced before the task; the caller gets another one."""
     bad: set[int] = set()
@@ -154,7 +171,7 @@ async def test_the_pool_of_run_task(engine: Any, kit: Any) -> None:
 
 def test_wrong_options() -> None:
     """Each names the field."""
-    for field, value in (("check_resource", 1), ("check_after_idle", -1), ("check_timeout", 0)):
+    for field, value in (("check_resource", 1), ("check_after_idle", -1), ("check_timeout", 0), ("check_interval", 1)):
         with pytest.raises(ConfigError, match=rf"Config\.{field} must be"):
             Config(on_create=object, worker_count=1, **{field: value})  # type: ignore[call-overload]
 

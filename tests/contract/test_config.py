@@ -47,6 +47,7 @@ DEFAULTS = {
     "on_return": None,
     "check_resource": None,
     "check_after_idle": 1.0,
+    "check_interval": None,
     "check_timeout": 5.0,
     "per_worker": None,
     "retry": None,

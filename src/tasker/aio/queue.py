@@ -80,6 +80,18 @@ class AsyncTaskQueue:
                 waiter.set_result(None)
                 return
 
+    def wake_after(self, waiter: asyncio.Future[None], seconds: float | None) -> Callable[[], object]:
+        """Wakes a worker after so many seconds, though nothing is there for it. Returns what takes that back."""
+        if seconds is None:
+            return _nothing
+
+        def wake() -> None:
+            if not waiter.done():
+                self.forget(waiter)
+                waiter.set_result(None)
+
+        return waiter.get_loop().call_later(seconds, wake).cancel
+
     def forget(self, waiter: asyncio.Future[None]) -> None:
         """Removes a worker that does not wait any more."""
         if waiter in self.idle:
@@ -203,3 +215,7 @@ class AsyncTaskQueue:
     def waiting(self) -> list[AsyncTaskFuture[Any]]:
         """Returns the queued tasks, most urgent first."""
         return [future for level in self.levels for future in level if not future.done()]
+
+
+def _nothing() -> None:
+    pass

@@ -67,9 +67,9 @@ class AsyncUpkeep:
         return False
 
     async def _is_fit(self) -> bool:
-        """Has the resource checked, if a task waits for it and it has been idle for too long."""
+        """Has the resource checked, if it has been idle for too long."""
         disuse = self._disuse
-        if disuse is None or not len(self._engine.queue) or not disuse.due(monotonic()):
+        if disuse is None or not disuse.due(monotonic(), wanted=len(self._engine.queue) > 0):
             return True
         fit = await self._worker.probe(fits(self._engine, self._handle, f"worker {self._name}"))
         disuse.used = monotonic()

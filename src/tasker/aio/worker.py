@@ -311,12 +311,14 @@ class AsyncWorker(AttemptEnds):
         self.shard.flush()
         self.idle = waiter = self.engine.loop.create_future()
         self.engine.queue.idle.append(waiter)
+        forget_timer = self.engine.queue.wake_after(waiter, self.engine.config.check_interval)
         try:
             await waiter
         except asyncio.CancelledError:  # what is left of it, the caller clears
             pass
         finally:
             self.idle = None
+            forget_timer()
             if not waiter.done() or waiter.cancelled():
                 self.engine.queue.forget(waiter)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -24,7 +25,12 @@ class ProbingEngine(Protocol):
 
 def disuse_of(config: Config[Any], now: float) -> Disuse | None:
     """Returns how long a resource that was made ``now`` may be idle; None: it is never checked."""
-    return None if config.check_resource is None else Disuse(config.check_after_idle, now)
+    return None if config.check_resource is None else Disuse(config.check_after_idle, now, config.check_interval)
+
+
+def interval_of(config: Config[Any]) -> float | None:
+    """Returns the seconds between two checks of a resource for which no task waits, as far as a lock can wait; None: none."""
+    return None if config.check_interval is None else min(config.check_interval, threading.TIMEOUT_MAX)
 
 
 def fault_of(error: BaseException) -> str:

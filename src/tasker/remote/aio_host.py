@@ -31,6 +31,7 @@ class AsyncRemoteHost:
         self._worker = worker
         self._engine = engine
         self._queue: AsyncTaskQueue = engine.queue
+        self._interval = engine.config.check_interval
         self._options = sessions.options
         self._suspects = sessions.suspects
         self._session = AsyncSession(engine, sessions, name, self._wake)
@@ -117,7 +118,7 @@ class AsyncRemoteHost:
 
     async def _is_fit(self, window: AsyncWindow) -> bool:
         """Has the resource checked, if it has been idle for too long."""
-        if not window.recycle_limits.idle_too_long():
+        if not window.recycle_limits.idle_too_long(wanted=len(self._queue) > 0):
             return True
         fit = await self._worker.probe(window.probe())
         window.unhealthy = not fit  # which the supervisor knows
@@ -141,6 +142,9 @@ class AsyncRemoteHost:
         while self._worker.ordered or not len(queue):
             if not self._worker.ordered:
                 await self._wait_idle(window, reader)
+                if not await self._is_fit(window):
+                    queue.wake()
+                    return False
             elif not await obey_order(self._worker, gone=reader.at_end):
                 return False
             elif reader.at_end():
@@ -156,12 +160,14 @@ class AsyncRemoteHost:
             raise EOFError
         self._idle = worker.idle = waiter = self._engine.loop.create_future()
         queue.idle.append(waiter)
+        timer = queue.wake_after(waiter, self._interval)
         try:
             await waiter
         except asyncio.CancelledError:
             await worker._absorb()
         finally:
             self._idle = worker.idle = None
+            timer()
             queue.forget(waiter)
         if reader.at_end():
             if len(queue):

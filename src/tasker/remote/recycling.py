@@ -51,9 +51,9 @@ class RecycleLimits:
         if self.disuse is not None:
             self.disuse.used = monotonic()
 
-    def idle_too_long(self) -> bool:
-        """Returns whether it has to be checked before it gets a task."""
-        return self.disuse is not None and self.disuse.due(monotonic())
+    def idle_too_long(self, *, wanted: bool = True) -> bool:
+        """Returns whether it has to be checked. ``wanted``: before it gets a task."""
+        return self.disuse is not None and self.disuse.due(monotonic(), wanted=wanted)
 
     def reached(self) -> bool:
         """Returns whether it gets no more tasks."""

@@ -36,7 +36,7 @@ class TargetedWakeup:
         self._meant: set[Any] = set()
         """Those of the waiting ones that are called."""
 
-    def next_token(self, member: Member) -> object:
+    def next_token(self, member: Member, timeout: float | None = None) -> object:
         """Waits for a token of another kind and returns it; raises ``Called`` as soon as the member is called."""
         with self._changed:
             self._waiting.add(member)
@@ -46,7 +46,7 @@ class TargetedWakeup:
                 # After ``_waiting.add``: whoever calls it later than this look finds it waiting.
                 if member.called():
                     raise Called
-                token = self._tokens.get()
+                token = self._tokens.get(True, timeout)
                 if token is not self._check_session:
                     break
                 self._pass_on(member)

@@ -9,12 +9,14 @@ For a session that dies while its worker waits for tasks, see ``targeted_wakeup`
 
 from __future__ import annotations
 
+import queue
 from functools import partial
 from time import monotonic
 from typing import Any
 
 from tasker.control import events as ev
 from tasker.control.lifecycle import Door
+from tasker.core.probing import interval_of
 from tasker.errors import WorkerLost
 from tasker.threads.future import TaskFuture
 from tasker.threads.host import HostDied
@@ -40,6 +42,8 @@ class RemoteHost:
         self._sessions = sessions
         self._wakeup = wakeup
         self._queue: TaskQueue = engine.queue
+        self._interval: float | None = None
+        """Seconds between two checks of the resource while no task comes."""
         self._session: Session | None = None
         self.window: ThreadsWindow | None = None
         """While it serves."""
@@ -77,6 +81,7 @@ class RemoteHost:
         """See ``Host``."""
         session = self._session
         assert session is not None
+        self._interval = interval_of(self._engine.config)
         self.window = window = ThreadsWindow(
             self._worker, self._engine, session, self._sessions.options, self._sessions.suspects
         )
@@ -192,7 +197,10 @@ class RemoteHost:
         taken: list[tuple[TaskFuture[Any], int]] = []
         if wanted and not window.in_hand:
             try:
-                token = self._wakeup.next_token(self)
+                token = self._wakeup.next_token(self, self._interval)
+            except queue.Empty:  # for a while, no task has come
+                self._is_fit(window)
+                return taken
             except Called:
                 if self._session_dead():
                     raise EOFError from None
@@ -212,14 +220,15 @@ class RemoteHost:
         return taken
 
     def _is_fit(self, window: ThreadsWindow) -> bool:
-        """Has the resource checked. The worker holds the token of a task."""
+        """Has the resource checked. The worker may hold the token of a task."""
         fit = False
         try:
             fit = self._worker.probe(window.probe)
         finally:
             if not fit:
                 window.unhealthy = True  # which the supervisor knows
-                self._queue.tokens.put(None)  # for another worker; the task is in the queue
+                # For another worker; the task is in the queue. Without one, this is a token too many, which does no harm.
+                self._queue.tokens.put(None)
         window.recycle_limits.note_use()
         return fit
 

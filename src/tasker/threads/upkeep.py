@@ -6,12 +6,13 @@ without these options pays nothing for them.
 
 from __future__ import annotations
 
+import queue
 from time import monotonic
 from typing import Any
 
 from tasker.control import events as ev
 from tasker.control.disuse import Disuse
-from tasker.core.probing import disuse_of, passes, why_unfit
+from tasker.core.probing import disuse_of, interval_of, passes, why_unfit
 
 from .ports import HostedWorker
 from .resources import ResourceHandle
@@ -30,6 +31,7 @@ class Upkeep:
         self._get = worker.engine.queue.tokens.get
         self._taken = worker.shard.taken
         self._disuse = disuse_of(worker.engine.config, monotonic())
+        self._interval = interval_of(worker.engine.config)
 
     @staticmethod
     def of(worker: HostedWorker, handle: ResourceHandle) -> Upkeep | None:
@@ -42,7 +44,7 @@ class Upkeep:
     def next_token(self) -> object:
         """Waits for the next token, as the queue's ``get`` does. Raises ``ResourceWorn``."""
         self.settle()
-        token = self._get()
+        token = self._get() if self._interval is None else self._next_or_check(self._interval)
         if token is None and self._worn():  # too old by now: this task is for another worker
             self._worker.engine.queue.tokens.put(token)
             self._end_worn()
@@ -50,8 +52,17 @@ class Upkeep:
             self._check(self._disuse)
         return token
 
+    def _next_or_check(self, interval: float) -> object:
+        """The same, and has the resource checked now and then meanwhile."""
+        assert self._disuse is not None
+        while True:
+            try:
+                return self._get(True, interval)
+            except queue.Empty:
+                self._check(self._disuse)
+
     def _check(self, disuse: Disuse) -> None:
-        """Has the resource checked; the worker holds the token of a task. Raises ``ResourceWorn``."""
+        """Has the resource checked; the worker may hold the token of a task. Raises ``ResourceWorn``."""
         worker, config, resource = self._worker, self._worker.engine.config, self._handle.resource
         check: Any = config.check_resource
         fit = False
@@ -59,7 +70,8 @@ class Upkeep:
             fit = worker.probe(lambda: passes(worker.engine, worker.name, why_unfit(lambda: check(resource))))
         finally:
             if not fit:
-                worker.engine.queue.tokens.put(None)  # for another worker; the task is in the queue
+                # For another worker; the task is in the queue. Without one, this is a token too many, which does no harm.
+                worker.engine.queue.tokens.put(None)
         if not fit:
             raise ResourceWorn
         disuse.used = monotonic()

@@ -21,6 +21,15 @@ def test_disuse() -> None:
     assert (disuse.due(12.0), disuse.due(12.1)) == (False, True)
     disuse.used = 12.0
     assert not disuse.due(13.0)
+    assert not disuse.due(1e9, wanted=False)
+
+
+def test_an_interval() -> None:
+    """Without a task, it is due after the interval; a timer may be a little early."""
+    disuse = Disuse(100.0, 0.0, 10.0)
+    assert [disuse.due(moment, wanted=wanted) for moment in (8.0, 9.5) for wanted in (True, False)] == [False] * 2 + [
+        True
+    ] * 2
 
 
 def test_a_fit_resource_serves_on() -> None:

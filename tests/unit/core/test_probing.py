@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tasker.core.probing import disuse_of, passes, why_unfit
+import threading
+
+from tasker.core.probing import disuse_of, interval_of, passes, why_unfit
 from unit.core.fakes import FakeDriver, config
 
 
@@ -33,3 +35,10 @@ def test_no_check_no_disuse() -> None:
     disuse = disuse_of(config(check_resource=bool, check_after_idle=2), 1.0)
     assert disuse is not None
     assert (disuse.due(3.0), disuse.due(3.1)) == (False, True)
+
+
+def test_an_interval_that_no_lock_can_wait_for() -> None:
+    """It is cut to what can be waited for."""
+    assert interval_of(config()) is None
+    assert interval_of(config(check_resource=bool, check_interval=3)) == 3
+    assert interval_of(config(check_resource=bool, check_interval=1e300)) == threading.TIMEOUT_MAX
