@@ -94,6 +94,19 @@ def test_log() -> None:
     assert driver.logger.lines == [("warning", "pool: 3 of four"), ("info", "pool: plain")]
 
 
+def test_restart_alarm() -> None:
+    """It is an error when it comes, and no more than a message when it goes."""
+    driver = FakeDriver()
+    carried_out(
+        driver, act.RestartAlarm(True, 4, 3, 60.0, "it was lost: boom"), act.RestartAlarm(False, 9, 3, 60.0, "the same")
+    )
+    limit = "more than 3 in 60 seconds (restart_intensity)"
+    assert driver.logger.lines == [
+        ("error", f"pool: workers are replaced again and again, {limit}; the last one because it was lost: boom"),
+        ("info", f"pool: workers are not replaced {limit} any more; there were 9"),
+    ]
+
+
 # -- a fault ------------------------------------------------------------------------------------------------------
 
 

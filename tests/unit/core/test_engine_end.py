@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from time import monotonic
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from support.observers import RecordingCollector
 from tasker import ConfigError, ShutdownError
 from tasker.control import events as ev
-from tasker.control.lifecycle import Door, DoorMove
+from tasker.control.lifecycle import Door, DoorMove, Phase
 from unit.core.fakes import ToyEngine
 
 # -- the door -----------------------------------------------------------------------------------------------------
@@ -212,6 +213,23 @@ def test_the_report_counts_outcomes() -> None:
     report = engine.stop_report(0.0, 1.0)
     assert (report.completed_tasks, report.failed_tasks, report.cancelled_tasks) == (3, 3, 1)
     assert report.stacks == ("pool-worker-1 is at line 3",)
+
+
+def test_the_report_of_what_was_left_behind() -> None:
+    """With debug=True it has the resources that were not destroyed, once the manager has ended, and the log has them once."""
+    engine = ToyEngine(debug=True)
+    assert engine.counters.origins is not None
+    engine.counters.origins.made(object(), "pool-1", engine.config)
+    assert engine.stop_report(0.0, 1.0).leaked == (), "it has not ended yet"
+    engine.view = replace(engine.view, phase=Phase.STOPPED)
+    (text,) = engine.stop_report(0.0, 1.0).leaked
+    assert text.startswith("the resource of pool-1, made by object")
+    assert engine.stop_report(0.0, 1.0).leaked == (text,)
+    assert [line for line in engine.logger.lines if line[0] == "warning"] == [
+        ("warning", f"pool: not destroyed: {text}")
+    ]
+    engine.move_door(DoorMove.FORK, "forked")
+    assert engine.stop_report(0.0, 1.0).leaked == (), "they are the parent's"
 
 
 def test_the_report_of_an_end_that_was_before() -> None:
