@@ -26,11 +26,13 @@ from .errors import (
     Snooze,
     TaskCancelled,
     TaskerError,
+    TaskHandedBack,
     TaskKilled,
     TaskTimeout,
     TravelError,
     WorkerLost,
 )
+from .handed_back import HandedBack
 from .logs import Logger
 from .manager import TaskManager
 from .metrics.protocol import MetricsCollector, TaskLifecycleTimestamps, TaskMetrics
@@ -53,6 +55,7 @@ __all__ = [
     "Context",
     "DeadlockError",
     "Decision",
+    "HandedBack",
     "Health",
     "HealthKind",
     "Logger",
@@ -82,6 +85,7 @@ __all__ = [
     "StopReport",
     "TaskCancelled",
     "TaskFuture",
+    "TaskHandedBack",
     "TaskKilled",
     "TaskLifecycleTimestamps",
     "TaskManager",

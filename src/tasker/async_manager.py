@@ -23,6 +23,7 @@ from .aio.signals import stop_on_signals
 from .aio.starting import Starting
 from .aio.submitting import Submitting
 from .config import Config
+from .control.events import HandBackRequested
 from .control.journal import ScalingExplanation
 from .control.supervisor import Supervisor
 from .core.checks import check_timeout
@@ -101,16 +102,22 @@ class AsyncTaskManager(Submitting[R]):
 
     # -- the end --------------------------------------------------------------------------------------------------
 
-    async def stop(self, timeout: float | None = None) -> StopReport:
+    async def stop(self, timeout: float | None = None, *, hand_back: bool = False) -> StopReport:
         """Stops gracefully: accepts no more tasks, runs all that were accepted, destroys the resources, and returns.
 
         If ``timeout`` seconds (None: no limit) pass before that, the stop becomes a ``kill``, and returns. A second
         call waits for the first. Cancelling the caller ends its waiting, not the stop. While another task of the loop
         still starts the manager, this ends the start, which raises ``ShutdownError``. Raises ``DeadlockError`` inside
         a task or callback of this manager, and ``ValueError`` for a wrong timeout.
+
+        ``hand_back``: tasks that have not started are not run, nor are retries that wait. Each is in ``handed_back`` of the
+        report, from where it can be submitted elsewhere, and its future ends with ``TaskHandedBack``, a cancellation, so that
+        nobody waits for it in vain. Tasks that run have the ``timeout`` to end. This ends a pause as any stop does.
         """
         check_timeout(timeout)
         engine = self._engine_to_end("stop")
+        if hand_back:
+            engine.report(HandBackRequested())
         since = monotonic()
         timeout = None if timeout == math.inf else timeout
         engine.request_stop("stop() was called", timeout)

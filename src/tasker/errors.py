@@ -106,6 +106,11 @@ class TaskKilled(TaskCancelled):
     running ones by ``Context.raise_if_cancelled``."""
 
 
+class TaskHandedBack(TaskCancelled):
+    """The manager was stopped with ``hand_back=True`` before the task was started (again): its outcome here. It is in
+    ``StopReport.handed_back``, from which it can be submitted elsewhere."""
+
+
 class TaskTimeout(TaskerError, TimeoutError):
     """A time limit has passed: the ``timeout`` or ``deadline`` of a task, whose outcome it is, or the deadline of a ``Context``.
     Raised in the task by ``Context.raise_if_cancelled``.

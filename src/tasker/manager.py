@@ -245,15 +245,19 @@ class TaskManager(Observing[R]):
 
     # -- the end --------------------------------------------------------------------------------------------------
 
-    def stop(self, timeout: float | None = None) -> StopReport:
+    def stop(self, timeout: float | None = None, *, hand_back: bool = False) -> StopReport:
         """Stops gracefully: accepts no more tasks, runs all that were accepted, destroys the resources, and returns.
 
         If ``timeout`` seconds (None: no limit) pass before that, the stop becomes a ``kill``, and returns. A second
         call waits for the first. Raises ``DeadlockError`` inside a task or callback of this manager, and ``ValueError``
         for a wrong timeout.
+
+        ``hand_back``: tasks that have not started are not run, nor are retries that wait. Each is in ``handed_back`` of the
+        report, from where it can be submitted elsewhere, and its future ends with ``TaskHandedBack``, a cancellation, so that
+        nobody waits for it in vain. Tasks that run have the ``timeout`` to end. This ends a pause as any stop does.
         """
         check_timeout(timeout)
-        return self._end("stop", None if timeout == math.inf else timeout)
+        return self._end("stop", None if timeout == math.inf else timeout, hand_back)
 
     def kill(self, timeout: float | None = None) -> StopReport:
         """Kills: accepts no more tasks, ends the queued ones with ``TaskKilled``, cancels the contexts of the running
@@ -268,13 +272,16 @@ class TaskManager(Observing[R]):
         check_timeout(timeout)
         return self._end("kill", self._config.cancel_grace if timeout is None else timeout)
 
-    def _end(self, what: str, timeout: float | None) -> StopReport:
+    def _end(self, what: str, timeout: float | None, hand_back: bool = False) -> StopReport:
         engine = self._engine
         if engine.is_forked:
             return StopReport(killed=False, killed_tasks=0, abandoned=(), seconds=0.0)
-        from .threads.reentrancy import forbid_reentry  # noqa: PLC0415  as the engine
+        from .control.events import HandBackRequested  # noqa: PLC0415  as the engine
+        from .threads.reentrancy import forbid_reentry  # noqa: PLC0415
 
         forbid_reentry(engine, what)
+        if hand_back:
+            engine.report(HandBackRequested())
         return engine.end(what == "kill", f"{what}() was called", timeout)
 
     def stop_on_signals(self, *signums: int) -> AbstractContextManager[Received]:

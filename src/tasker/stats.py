@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from .handed_back import HandedBack
+
 
 @dataclass(frozen=True, slots=True)
 class ResourceLedger:
@@ -136,6 +138,8 @@ class StopReport:
     delayed_tasks: int = 0
     """Failed tasks that ended with their last error because the stop came before their next attempt: those of a policy with
     ``at_stop="report"``, and those that raised ``Snooze`` during the stop."""
+    handed_back: tuple[HandedBack, ...] = ()
+    """The tasks that ``stop(hand_back=True)`` has not run, most urgent first."""
 
 
 @dataclass(slots=True)
@@ -150,3 +154,5 @@ class ShutdownCounts:
     """As ``StopReport.stacks``."""
     cut_off: int = 0
     """Workers that did not end by themselves and were ended by force (a child process, a coroutine): not abandoned."""
+    handed_back: list[HandedBack] = field(default_factory=list)
+    """As ``StopReport.handed_back``."""

@@ -221,6 +221,20 @@ async def test_stop_resumes(engine: Any, kit: Any) -> None:
         assert not m.stats().paused
 
 
+async def test_stop_of_a_busy_worker(engine: Any, kit: Any) -> None:
+    """A `stop` that finds its last task running during a pause ends when that one does."""
+    gate = engine.gate()
+    async with engine.manager() as m:
+        running = await m.submit(kit.holds(gate, "ran"))
+        await gate.arrivals(1)
+        assert await m.pause(0) is False
+        stopping = asyncio.ensure_future(m.stop())
+        await eventually(lambda: m.closed and not m.stats().paused)
+        gate.open()
+        assert not (await stopping).killed
+        assert await running == "ran"
+
+
 async def test_kill_drops(engine: Any, kit: Any) -> None:
     """`kill` ends the queued tasks as ever, and a `pause` that still waits."""
     gate = engine.gate()

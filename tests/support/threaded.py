@@ -92,9 +92,9 @@ class ThreadedManager:
         """`run_task`."""
         return await in_thread(self.raw.run_task, task, *args)
 
-    async def stop(self, timeout: float | None = None) -> Any:
+    async def stop(self, timeout: float | None = None, **options: Any) -> Any:
         """`stop`."""
-        return await in_thread(self.raw.stop, timeout)
+        return await in_thread(self.raw.stop, timeout, **options)
 
     async def pause(self, timeout: float | None = None) -> Any:
         """`pause`."""

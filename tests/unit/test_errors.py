@@ -25,6 +25,7 @@ TREE = {
     errors.QueueFull: (errors.TaskerError, queue.Full),
     errors.TaskCancelled: (errors.TaskerError, concurrent.futures.CancelledError),
     errors.TaskKilled: (errors.TaskCancelled, concurrent.futures.CancelledError),
+    errors.TaskHandedBack: (errors.TaskCancelled, concurrent.futures.CancelledError),
     errors.TaskTimeout: (errors.TaskerError, TimeoutError, concurrent.futures.TimeoutError),
     errors.WorkerLost: (errors.TaskerError,),
     errors.DeadlockError: (errors.TaskerError, RuntimeError),
@@ -56,7 +57,7 @@ def test_nothing_else() -> None:
 def test_cancelled_is_not_failed() -> None:
     """Only cancellations are CancelledErrors."""
     cancelled = {kind for kind in TREE if issubclass(kind, concurrent.futures.CancelledError)}
-    assert cancelled == {errors.TaskCancelled, errors.TaskKilled}
+    assert cancelled == {errors.TaskCancelled, errors.TaskHandedBack, errors.TaskKilled}
 
 
 def test_attempts() -> None:

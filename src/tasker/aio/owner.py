@@ -23,7 +23,9 @@ from tasker.core.checks import check_queue_timeout
 from tasker.core.engine import EngineCore
 from tasker.core.history import after, forget_frames
 from tasker.core.limited_calls import loop_call
-from tasker.errors import TaskKilled, TaskTimeout
+from tasker.core.limits import limits_of
+from tasker.errors import TaskHandedBack, TaskKilled, TaskTimeout
+from tasker.handed_back import HandedBack
 from tasker.metrics.protocol import TaskLifecycleTimestamps
 from tasker.options import Priority
 
@@ -48,6 +50,8 @@ class AsyncFutureOwner(EngineCore[AsyncWorker], abc.ABC):
         if config.max_queue_size is not None:
             self.queue_slots = AsyncQueueSlots(self, config.max_queue_size)
         self.callbacks: Callbacks = Callbacks(self)
+        self.empties: bool = False
+        """Whether the queue is being emptied, as a kill does too: without a search for each task."""
         self.must_admit: bool = self.must_admit or config.when_unavailable == "fail" or not config.worker_count
         self._fails_soon = False
         self._background_tasks: set[asyncio.Task[None]] = set()
@@ -190,7 +194,7 @@ class AsyncFutureOwner(EngineCore[AsyncWorker], abc.ABC):
             started = getattr(future, "_started_at", now)
             self.hooks.failure(TaskLifecycleTimestamps(future._queued_at, started, now))
         self.release_slot(future)
-        if not self.killed:  # a kill empties the queue itself, without a search for each task
+        if not (self.killed or self.empties):  # a kill empties the queue itself, without a search for each task
             self.queue.discard(future)
         if self.door:
             self.check_drained()
@@ -279,6 +283,25 @@ class AsyncFutureOwner(EngineCore[AsyncWorker], abc.ABC):
             self.remember(task, failure, Verdict.KILLED)
             forget_frames(failure)
         self.drop(task)
+
+    # -- handing back ---------------------------------------------------------------------------------------------
+
+    def take_unstarted(self, most: int) -> Sequence[tuple[AsyncTaskFuture[Any], int]]:
+        """See ``Driver``."""
+        self.empties = True
+        return self.queue.take_unstarted(most)
+
+    def hand_back(self, task: AsyncTaskFuture[Any], priority: Priority) -> None:
+        """See ``Driver``."""
+        if task._stage == QUEUED and task._task is not None:
+            extra, limits = task.extra(), limits_of(task._limited)
+            again = (extra.once, task._retry, *limits)
+            back = HandedBack(task._task, task._held, priority, task.attempts, task, *again)
+            self.shutdown_counts.handed_back.append(back)
+            extra.ended_waiting = True
+            error = TaskHandedBack(f"{task.label} was handed back before it started: {self.refusal}")
+            task._end_error(error, cancelled=True)
+            self.ended_in_queue(task)
 
     # -- pauses ---------------------------------------------------------------------------------------------------
 

@@ -212,6 +212,14 @@ class AsyncTaskQueue:
                     taken.append(future)
         return taken
 
+    def take_unstarted(self, most: int) -> list[tuple[AsyncTaskFuture[Any], int]]:
+        """Removes and returns up to ``most`` tasks with their levels, most urgent first."""
+        taken: list[tuple[AsyncTaskFuture[Any], int]] = []
+        for number, level in enumerate(self.levels):
+            while level and len(taken) < most:
+                taken.append((level.popleft(), number))
+        return taken
+
     def waiting(self) -> list[AsyncTaskFuture[Any]]:
         """Returns the queued tasks, most urgent first."""
         return [future for level in self.levels for future in level if not future.done()]

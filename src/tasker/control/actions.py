@@ -157,6 +157,11 @@ class ReleaseTasks:
 
 
 @dataclass(frozen=True, slots=True)
+class HandBack:
+    """Hand back every task in the queue, then let tasks start again: there is none."""
+
+
+@dataclass(frozen=True, slots=True)
 class RefuseTasks:
     """Accept no more tasks, for this reason."""
 
@@ -245,6 +250,7 @@ Action = (
     | FailQueued
     | HoldTasks
     | ReleaseTasks
+    | HandBack
     | RefuseTasks
     | DropQueued
     | CancelRunning

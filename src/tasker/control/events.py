@@ -302,6 +302,11 @@ class Quiet:
 
 
 @dataclass(frozen=True, slots=True)
+class HandBackRequested:
+    """The stop that follows, or is under way, is to hand back the tasks that have not started."""
+
+
+@dataclass(frozen=True, slots=True)
 class StopRequested:
     """A graceful stop was requested: no more tasks, but those that were accepted are run.
 
@@ -365,6 +370,7 @@ Event = (
     | PauseRequested
     | ResumeRequested
     | Quiet
+    | HandBackRequested
     | StopRequested
     | KillRequested
     | Drained

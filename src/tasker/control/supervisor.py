@@ -23,6 +23,7 @@ from . import actions as act
 from . import events as ev
 from .creation import CreationGate
 from .deadline import Deadline
+from .handing_back import HandingBack
 from .lifecycle import ACCEPTING, HELD, STAFFED, Move, Phase, moved
 from .outage import Outage
 from .pauses import PauseEvent, paused
@@ -61,6 +62,7 @@ class Supervisor:
         self._outage = Outage(self._gate, self._workforce, self._pool, fails_fast=plan.fails_fast)
         self._deadline = Deadline(interrupts=plan.interrupts)
         self._grace = 0.0
+        self._handing_back = HandingBack()
         self._nothing_runs = False
         self._abandoned = 0
         self._reattempts = Reattempts(plan, rng, now)
@@ -69,7 +71,7 @@ class Supervisor:
             ev.WorkerReady: lambda event, now: self._workforce.ready(event.seat, now),
             ev.WorkerDropped: lambda event, now: self._workforce.dropped(event.seat, now),
             ev.CreationFailed: self._creation_failed,
-            ev.WorkerRetiring: self._worker_retiring,
+            ev.WorkerRetiring: _noting(self._workforce.retire),
             ev.WorkerParked: _noting(self._workforce.park),
             ev.WorkerUnparked: _noting(lambda seat, now: self._workforce.unpark(seat)),
             ev.WorkerWorn: _noting(self._workforce.renew),
@@ -92,6 +94,7 @@ class Supervisor:
             ev.PauseRequested: self._move_pause,
             ev.ResumeRequested: self._move_pause,
             ev.Quiet: self._move_pause,
+            ev.HandBackRequested: lambda event, now: self._handing_back.request(self.phase),
             ev.StopRequested: self._stop,
             ev.KillRequested: self._kill,
             ev.Drained: self._drained,
@@ -107,7 +110,7 @@ class Supervisor:
         # reached when none is left.
         actions = self._handlers[type(event)](event, now)
         actions += self._expire(now)
-        if due := self._reattempts.due(now, self.phase):
+        if due := self._reattempts.due(now, self._handing_back.end(self.phase)):
             actions += due + self._scaler.first(now)
         actions += self._reconcile(now)
         if self.phase is Phase.DRAINING and self._workforce.wedged:
@@ -116,6 +119,7 @@ class Supervisor:
             actions.append(act.FailQueued(reason))
         if self._serving:  # in a kill workers end as they can
             actions += self._workforce.restarts.judge(now)
+        actions += self._handing_back.follow(actions, self.phase)
         actions += self._close()
         return actions
 
@@ -205,11 +209,6 @@ class Supervisor:
             return [act.FailQueued(self._gate.error or "every worker is stuck")]
         return []
 
-    def _worker_retiring(self, event: ev.WorkerRetiring, now: float) -> list[act.Action]:
-        self._workforce.surplus.obeyed()
-        self._workforce.begin_ending(event.seat, now)
-        return []
-
     def _dependency_down(self, event: ev.DependencyDown, now: float) -> list[act.Action]:
         return self._outage.dependency_down(event, now) if self._serving else []
 
@@ -278,7 +277,7 @@ class Supervisor:
 
     def _release(self, now: float) -> list[act.Action]:
         """Returns the action that ends a pause, if there is one."""
-        if self.phase not in HELD:
+        if self.phase not in HELD and not self._handing_back.wanted:
             return []
         self._workforce.excuse(now)
         return [act.ReleaseTasks()]
@@ -286,7 +285,7 @@ class Supervisor:
     # -- the end --------------------------------------------------------------------------------------------------
 
     def _stop(self, event: ev.StopRequested, now: float) -> list[act.Action]:
-        first, released = self.phase in ACCEPTING, self._release(now)
+        first, released = self.phase in ACCEPTING, [] if self._handing_back.wanted else self._release(now)
         self.phase = moved(self.phase, Move.STOP)
         if self.phase is not Phase.KILLING:
             self._grace = event.grace

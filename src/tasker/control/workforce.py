@@ -130,6 +130,11 @@ class Workforce:
         if self.table.move(seat, WorkerMove.UNPARKED):
             self.none_ready_since = None
 
+    def retire(self, seat: Seat, now: float) -> None:
+        """A worker obeys an order to retire."""
+        self.surplus.obeyed()
+        self.begin_ending(seat, now)
+
     def replace(self, seat: Seat, now: float) -> None:
         """A worker is about to destroy its resource, which is unhealthy."""
         if self.begin_ending(seat, now):

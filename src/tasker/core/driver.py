@@ -115,6 +115,14 @@ class Driver(Protocol):
     def drop(self, task: Any) -> None:
         """Ends a task that is not running as killed."""
 
+    def take_unstarted(self, most: int) -> Sequence[tuple[Any, int]]:
+        """Removes and returns queued tasks with their levels, most urgent first, as many as ``most``; fewer only if no more are
+        left. Called while no task starts and none comes in."""
+        ...
+
+    def hand_back(self, task: Any, priority: Priority) -> None:
+        """Ends a task that was taken with ``TaskHandedBack``, and enters it into the report, unless it has its outcome."""
+
     def hold_tasks(self) -> None:
         """Has no task start; what was sent ahead to a session comes back."""
 

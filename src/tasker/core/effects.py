@@ -48,6 +48,7 @@ class Effects:
             act.FailQueued: self._fail_queued,
             act.HoldTasks: lambda _: driver.hold_tasks(),
             act.ReleaseTasks: lambda _: driver.release_tasks(),
+            act.HandBack: self._hand_back,
             act.RefuseTasks: lambda action: driver.close(action.reason),
             act.DropQueued: self._drop_queued,
             act.CancelRunning: self._cancel_running,
@@ -199,6 +200,17 @@ class Effects:
         # In slices: between two of them the engine handles what else has happened, the deadline of this kill above all.
         if self._drop_some(SLICE):
             self._driver.soon(lambda: self.carry_out(action))
+
+    def _hand_back(self, action: act.HandBack) -> None:
+        driver = self._driver
+        taken = driver.take_unstarted(SLICE)
+        for task, level in taken:
+            self._end(task, driver.hand_back, Priority(level))
+        if len(taken) == SLICE:  # in slices, as above
+            driver.soon(lambda: self.carry_out(action))
+            return
+        driver.release_tasks()
+        driver.check_drained()
 
     def _finish(self, action: act.Finish) -> None:
         # The deadline of a kill may have come before all were dropped. Every accepted task gets its outcome all the same.

@@ -186,8 +186,7 @@ class EngineCore(LimitsDriver, Generic[W]):
         self.step(ev.Tick(load_of(self.sample_rates(now), self.levels, now, tasks, memory)), now)
 
     def answer_drained(self, now: float) -> None:
-        """Looks, after a stop or kill, whether anything is still outstanding; if not, the workers may end. During a pause, looks
-        whether anything still runs.
+        """Looks, after a stop or kill, whether anything is outstanding (if not, workers may end); in a pause, whether anything runs.
 
         Between the closing of the door and the supervisor's hearing of it nothing is awaited yet. That loses nothing:
         its answer to the request, ``RefuseTasks``, closes the door again and so has this called again.
@@ -382,6 +381,7 @@ class EngineCore(LimitsDriver, Generic[W]):
             stacks=tuple(self.shutdown_counts.stacks),
             delayed_tasks=self.shutdown_counts.delayed_tasks,
             leaked=self._leaked(),
+            handed_back=tuple(self.shutdown_counts.handed_back),
         )
 
     def _leaked(self) -> tuple[str, ...]:

@@ -56,6 +56,11 @@ def may_retry(timed_out: TimedOut | None, *, sound: bool) -> bool:
     return sound if timed_out is None else timed_out.retries
 
 
+def limits_of(limited: LimitedTask | None) -> tuple[float | None, float | None]:
+    """Returns the timeout and the deadline of a task; None: it has none."""
+    return (None, None) if limited is None else (limited._limits.timeout, limited._limits.deadline)
+
+
 class LimitedTask:
     """The limits of one task, and how far it is. Keeps nothing of the task alive. Thread-safe."""
 

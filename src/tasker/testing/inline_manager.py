@@ -10,7 +10,7 @@ from typing import Any, TypeVar, TypeVarTuple
 
 from tasker.config import Config
 from tasker.context import Context
-from tasker.control.events import TaskWaits, Wakeup
+from tasker.control.events import HandBackRequested, TaskWaits, Wakeup
 from tasker.control.lifecycle import Phase
 from tasker.control.retries import RetryPolicy
 from tasker.core.checks import check_rare, check_timeout
@@ -190,11 +190,11 @@ class InlineTaskManager(TaskManager[R]):
 
     # -- the rest -------------------------------------------------------------------------------------------------
 
-    def stop(self, timeout: float | None = None) -> StopReport:
+    def stop(self, timeout: float | None = None, *, hand_back: bool = False) -> StopReport:
         """Stops gracefully: accepts no more tasks, runs all that were accepted, destroys the resources, and returns; see
         ``TaskManager.stop``. ``timeout``: seconds of the clock. In a call that the clock makes while a task runs
         (``ManualClock.call_later``), it only begins the stop."""
-        return super().stop(timeout)
+        return super().stop(timeout, hand_back=hand_back)
 
     def kill(self, timeout: float | None = None) -> StopReport:
         """Kills: accepts no more tasks, ends the queued ones with ``TaskKilled``, destroys the resources, and returns;
@@ -202,13 +202,17 @@ class InlineTaskManager(TaskManager[R]):
         while one runs (``ManualClock.call_later``); then it begins the kill, and cancels the context of the task."""
         return super().kill(timeout)
 
-    def _end(self, what: str, timeout: float | None) -> StopReport:
+    def _end(self, what: str, timeout: float | None, hand_back: bool = False) -> StopReport:
         try:
             forbid_reentry(self._engine, what)
         except DeadlockError:
             if not self.clock.calling:
                 raise
+            if hand_back:
+                self._engine.report(HandBackRequested())
             return self._engine.begin_end(what == "kill", f"{what}() was called")
+        if hand_back:
+            self._engine.report(HandBackRequested())
         return self._engine.end(what == "kill", f"{what}() was called", timeout)
 
     def pause(self, timeout: float | None = None) -> bool:

@@ -22,7 +22,8 @@ class HeldWorker(Protocol):
 
 
 class TaskHold:
-    """See the module's docstring. Thread-safe. ``arrived`` is called, with the lock held, when a worker begins to stay."""
+    """See the module's docstring. Thread-safe. ``arrived`` is called, with the lock held, when a worker begins to stay, or has taken a ``HOLD``
+    in vain."""
 
     def __init__(self, arrived: Callable[[], object]) -> None:
         self._arrived = arrived
@@ -37,7 +38,8 @@ class TaskHold:
         """A worker is about to serve. During a pause, it stays here first."""
         with self._changed:
             self._serving.add(worker)
-            self.stay(worker, gone)
+            if self._holds:
+                self.stay(worker, gone)
 
     def leave(self, worker: HeldWorker) -> None:
         """A worker does not serve any more."""
@@ -49,6 +51,8 @@ class TaskHold:
         ``look``."""
         with self._changed:
             if not self._holds:
+                # Its ``HOLD`` was in the queue until now, and so it did not look whether its last task was the last of a stop.
+                self._arrived()
                 return
             self._staying.add(worker)
             try:

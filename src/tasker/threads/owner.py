@@ -23,7 +23,9 @@ from tasker.core.checks import check_queue_timeout
 from tasker.core.engine import EngineCore
 from tasker.core.history import after, forget_frames
 from tasker.core.limited_calls import LimitedCall
-from tasker.errors import ShutdownError, TaskKilled, TaskTimeout
+from tasker.core.limits import limits_of
+from tasker.errors import ShutdownError, TaskHandedBack, TaskKilled, TaskTimeout
+from tasker.handed_back import HandedBack
 from tasker.metrics.protocol import TaskLifecycleTimestamps
 from tasker.options import Priority
 
@@ -51,6 +53,8 @@ class FutureOwner(EngineCore[Worker], abc.ABC):
         if config.max_queue_size is not None:
             self.queue_slots = QueueSlots(config.max_queue_size)
         self.waits: WaitRegistry = WaitRegistry(self)
+        self.empties: bool = False
+        """Whether the queue is being emptied, as a kill does too: without a search for each task."""
         self.hold: TaskHold = TaskHold(self.check_drained)
         self.renewals: Renewals = Renewals(self.queue, self.hold)
 
@@ -186,7 +190,7 @@ class FutureOwner(EngineCore[Worker], abc.ABC):
     def left_queue(self, future: TaskFuture[Any]) -> None:
         """See ``Owner``."""
         # A kill empties the queue itself, without a search for each task.
-        rest = None if self.killed else self.queue.discard(future)
+        rest = None if self.killed or self.empties else self.queue.discard(future)
         if rest is not None:
             self.soon(rest)
         # Only a manager that ends waits for the last task.
@@ -287,6 +291,22 @@ class FutureOwner(EngineCore[Worker], abc.ABC):
         now = task._finished_at = monotonic()
         started = getattr(task, "_started_at", now)
         self.hooks.failure(TaskLifecycleTimestamps(task._queued_at, started, now))
+
+    # -- handing back ---------------------------------------------------------------------------------------------
+
+    def take_unstarted(self, most: int) -> Sequence[tuple[TaskFuture[Any], int]]:
+        """See ``Driver``."""
+        self.empties = True
+        return self.queue.take_unstarted(most)
+
+    def hand_back(self, task: TaskFuture[Any], priority: Priority) -> None:
+        """See ``Driver``."""
+        fn, args = task._task, task._args  # before the end, which drops them
+        error = TaskHandedBack(f"{task.label} was handed back before it started: {self.refusal}")
+        if task._end(Ending(error, cancelled=True)) and fn is not None and args is not None:
+            limits = limits_of(task._limited)
+            back = HandedBack(fn, args, priority, task.attempts, task, task._once, task._retry, *limits)
+            self.shutdown_counts.handed_back.append(back)
 
     # -- pauses ---------------------------------------------------------------------------------------------------
 

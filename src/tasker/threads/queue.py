@@ -229,6 +229,23 @@ class TaskQueue:
             self.tokens.put(token)
         return taken
 
+    def take_unstarted(self, most: int) -> list[tuple[TaskFuture[Any], int]]:
+        """Removes and returns up to ``most`` tasks with their levels, most urgent first, and the tokens of all tasks: for a queue
+        that is emptied while no worker takes any. For the supervisor's thread alone."""
+        # The tokens first: a task that is queued or put back meanwhile is in its level before it has a token. And a worker that
+        # has taken a token before finds a task or none, as always.
+        for token in self._take_tokens():
+            if token is not None:
+                self.tokens.put(token)
+        taken: list[tuple[TaskFuture[Any], int]] = []
+        for number, level in enumerate(self.levels):
+            try:
+                while len(taken) < most:
+                    taken.append((level.popleft(), number))
+            except IndexError:
+                continue
+        return taken
+
     def waiting(self) -> list[TaskFuture[Any]]:
         """Returns the queued tasks, most urgent first, including those that have ended and were not discarded."""
         return [future for level in self.levels for future in _copied(level) or _one_by_one(level)]

@@ -25,6 +25,7 @@ from tasker.core.refreshes import Refreshes
 from tasker.errors import TaskTimeout
 from tasker.logs import GuardedLogger
 from tasker.metrics.meter import Meter
+from tasker.options import Priority
 from tasker.stats import ProcessUsage, ShutdownCounts
 
 
@@ -166,6 +167,7 @@ class FakeDriver(Recorder):
         self.wanted = True
         """What `returned` answers."""
         self.queued: list[FakeTask] = []
+        self.unstarted: list[tuple[Any, int]] = []
         self.later: list[Callable[[], None]] = []
         self.outcome_is_new = True
         """What `abandon` answers."""
@@ -262,6 +264,16 @@ class FakeDriver(Recorder):
     def drop(self, task: Any) -> None:
         """Keep the call."""
         self.note("drop", task)
+
+    def take_unstarted(self, most: int) -> list[tuple[Any, int]]:
+        """Keep the call, and take from the queued tasks."""
+        self.note("take_unstarted", most)
+        taken, self.unstarted = self.unstarted[:most], self.unstarted[most:]
+        return taken
+
+    def hand_back(self, task: Any, priority: Priority) -> None:
+        """Keep the call."""
+        self.note("hand_back", task, priority)
 
     def hold_tasks(self) -> None:
         """Keep the call."""

@@ -495,3 +495,26 @@ def test_a_stuck_worker_is_given_up() -> None:
     assert driver.logger.lines[1:] == [("warning", "pool: worker w-1 is at\nline 3")]
     carried_out(driver, act.GiveUp(SEAT, None, checks=True))
     assert worker.given_up == [False, True, False]
+
+
+def test_tasks_are_handed_back_in_slices() -> None:
+    """Each with its priority; tasks are released after the last one. What a callback raises stops nothing."""
+    driver = FakeDriver()
+    tasks = [FakeTask(id=n) for n in range(SLICE + 1)]
+    driver.unstarted = [(task, 2) for task in tasks]
+    calls = carried_out(driver, act.HandBack())
+    assert calls[0] == ("take_unstarted", SLICE)
+    assert [call for call in calls if call[0] == "hand_back"] == [
+        ("hand_back", task, Priority.LOW) for task in tasks[:-1]
+    ]
+    assert ("release_tasks",) not in calls
+    driver.calls.clear()
+    (again,) = driver.later
+    again()
+    expected = [
+        ("take_unstarted", SLICE),
+        ("hand_back", tasks[-1], Priority.LOW),
+        ("release_tasks",),
+        ("check_drained",),
+    ]
+    assert driver.calls == expected

@@ -1,0 +1,40 @@
+"""What a stop does that hands back the tasks which have not started, in place of running them.
+
+From the request on no task starts, as in a pause. When the stop has closed the door, what waits is handed back: what is queued,
+what was sent ahead to a session, and what is delayed. A task that ran meanwhile and would be tried again follows.
+"""
+
+from __future__ import annotations
+
+from . import actions as act
+from .lifecycle import STAFFED, Phase
+
+
+class HandingBack:
+    """See the module's docstring. Not thread-safe."""
+
+    __slots__ = ("_begun", "wanted")
+
+    def __init__(self) -> None:
+        self.wanted: bool = False
+        self._begun = False
+
+    def request(self, phase: Phase) -> list[act.Action]:
+        """A stop is about to be requested, or was, which hands tasks back."""
+        if phase not in STAFFED or self.wanted:
+            return []
+        self.wanted = True
+        return [act.HoldTasks()]
+
+    def end(self, phase: Phase) -> Phase:
+        """Returns the phase as delayed tasks see it: they are not run out or reported, but queued to be handed back."""
+        return Phase.KILLING if self.wanted and phase is Phase.DRAINING else phase
+
+    def follow(self, actions: list[act.Action], phase: Phase) -> list[act.Action]:
+        """Returns what follows the actions of an event."""
+        if not self.wanted or phase is not Phase.DRAINING:
+            return []
+        if self._begun and not any(isinstance(action, act.Requeue | act.Resume) for action in actions):
+            return []
+        self._begun = True
+        return [act.HandBack()]
