@@ -195,7 +195,23 @@ def child() -> Iterator[Child]:
     """A child whose tasks are called by hand."""
     pairs = [socket.socketpair() for _ in range(2)]
     permits, write = os.pipe()
-    setup = Setup("alone", object, None, None, None, (), None, [], False, False, None, 0, None, 5)
+    setup = Setup(
+        name="alone",
+        create=object,
+        destroy=None,
+        resource=None,
+        on_return=None,
+        check_resource=None,
+        arguments=(),
+        worker=None,
+        values=[],
+        asynchronous=False,
+        must_admit=False,
+        affinity=None,
+        nice=0,
+        max_rss=None,
+        grace=5,
+    )
     near, far = (Wire(*ends) for ends in zip(*pairs, strict=True))
     yield Child(near, near, permits, setup)
     near.close()
