@@ -19,11 +19,11 @@ from tasker.process.child.cancellations import TaskContext
 from tasker.process.child.main import Child, Terminated
 from tasker.process.child.orders import Orders
 from tasker.process.parent.session import ProcessSession
-from tasker.process.protocol.messages import TERMINATE, Setup
+from tasker.process.protocol.messages import TERMINATE
 from tasker.process.protocol.pickling import pack
 from tasker.process.protocol.wire import Frame, Wire
 
-from . import work
+from . import setups, work
 
 
 @pytest.fixture
@@ -195,23 +195,7 @@ def child() -> Iterator[Child]:
     """A child whose tasks are called by hand."""
     pairs = [socket.socketpair() for _ in range(2)]
     permits, write = os.pipe()
-    setup = Setup(
-        name="alone",
-        create=object,
-        destroy=None,
-        resource=None,
-        on_return=None,
-        check_resource=None,
-        arguments=(),
-        worker=None,
-        values=[],
-        asynchronous=False,
-        must_admit=False,
-        affinity=None,
-        nice=0,
-        max_rss=None,
-        grace=5,
-    )
+    setup = setups.bare()
     near, far = (Wire(*ends) for ends in zip(*pairs, strict=True))
     yield Child(near, near, permits, setup)
     near.close()

@@ -16,12 +16,11 @@ from tasker import WorkerLost
 from tasker.process.child import main as child_main
 from tasker.process.child.main import Child, Terminated
 from tasker.process.parent.session import ProcessSession
-from tasker.process.protocol.messages import Setup
 from tasker.process.protocol.wire import Wire
 from tasker.remote.events import UNREAD
 from tasker.remote.window import InFlightWindow
 
-from . import work
+from . import setups, work
 from .conftest import FRESH
 from .test_window import Future
 
@@ -49,7 +48,7 @@ class Pair:
         connection = self.session._connection
         data, side, control = (end.dup() for end in connection._far_ends)
         connection.close_far_ends()
-        setup = Setup("alone", object, None, None, None, (), None, [], False, False, None, 0, None, 5)
+        setup = setups.bare()
         self.permits = os.dup(connection._permits)
         self.wire = Wire(data, side)
         self.control = Wire(control, side)
