@@ -12,9 +12,11 @@ import pytest
 from tasker.context import Context
 from tasker.control import events as ev
 from tasker.control.lifecycle import DoorMove
+from tasker.control.limits import LimitStep
 from tasker.control.workers import WorkerState
+from tasker.core.checks import task_options
 from tasker.core.limited_calls import LimitedCall
-from tasker.core.limits import LateReturn, LimitContext, LimitedTask
+from tasker.core.limits import LateReturn, LimitContext, LimitedTask, TimedOut, may_retry
 from tasker.errors import TaskCancelled, TaskKilled, TaskTimeout
 
 from .fakes import FakeTask, FakeWorker, ToyEngine
@@ -89,6 +91,32 @@ def test_an_attempt_that_ends_first(at: float) -> None:
     assert [rig.look(later) for later in (6.5, 7.0, 9.0)] == [[], [], []]
     assert rig.worker.shard.done == 0
     assert rig.worker.state is WorkerState.READY
+
+
+class EndsInTheStep(LimitedTask):
+    """An attempt that ends when the supervisor has decided what to do about it and has not done it."""
+
+    __slots__ = ()
+
+    def step(self, now: float, grace: float) -> LimitStep:
+        """Decide, and then end."""
+        step = super().step(now, grace)
+        self.ended()
+        return step
+
+
+@pytest.mark.parametrize("moment", [5.0, 7.0])
+def test_it_ends_between_the_decision_and_the_act(moment: float) -> None:
+    """The worker was first: nothing is done, and the worker counts it."""
+    rig = Rig()
+    rig.start()
+    if moment == 7.0:
+        rig.look(5.0)
+    rig.limited.__class__ = EndsInTheStep
+    assert rig.look(moment) == []
+    assert rig.worker.shard.done == 0
+    assert rig.worker.state is WorkerState.READY
+    assert rig.engine.scripted.handled == []
 
 
 def test_it_ends_in_the_moment_of_the_limit() -> None:
@@ -326,6 +354,7 @@ def test_a_context_that_expires_by_itself() -> None:
     """Though the supervisor has not looked yet: it is cancelled, and so is what was derived from it."""
     rig = Rig()
     rig.limited.start(rig.context, 0.0)  # which is long ago
+    assert not LimitContext(Context(), Rig(timeout=1e15).limited).cancelled
     context = LimitContext(rig.context, rig.limited)
     child = context.child()
     assert context.deadline == 5.0
@@ -333,6 +362,14 @@ def test_a_context_that_expires_by_itself() -> None:
     assert child.cause is rig.limited.error
     assert not rig.context.cancelled
     assert rig.limited.outcome(OSError(), rig.context) is not None
+
+
+def test_whether_a_policy_is_asked() -> None:
+    """As for any error, or as the limit says."""
+    assert [may_retry(None, sound=sound) for sound in (True, False)] == [True, False]
+    for retries in (True, False):
+        timed_out = TimedOut(TaskTimeout(), retries=retries, blameless=False)
+        assert [may_retry(timed_out, sound=sound) for sound in (True, False)] == [retries, retries]
 
 
 # -- what is said at the submission -----------------------------------------------------------------------------------
@@ -357,3 +394,10 @@ def test_wrong_limits(value: Any, kind: type[Exception]) -> None:
     for name in ("timeout", "deadline"):
         with pytest.raises(kind, match=f"^{name} must be"):
             ToyEngine().limits.of_submission(FakeTask(), **{"timeout": None, "deadline": None, name: value})
+
+
+def test_the_options_of_a_map() -> None:
+    """They are given to each of its tasks; what is none is an error."""
+    assert task_options(timeout=1.0, once=True) == (1, True, None, 1.0, None)
+    with pytest.raises(TypeError):
+        task_options(blocks=True)  # type: ignore[call-arg]
