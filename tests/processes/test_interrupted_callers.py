@@ -17,6 +17,7 @@ from tasker.aio.resource_keeper import _Keeper
 from tasker.core.flag import Flag
 from tasker.process.parent.connection import Connection
 from tasker.process.parent.session import ProcessSession
+from tasker.process.protocol.encoding import TaskEncoder
 from tasker.remote.async_reader import AsyncReader
 from tasker.remote.backend import SessionsBackend
 from tasker.remote.errand import Errand
@@ -82,6 +83,24 @@ def test_run_task(make: Any, notes: Notes, size: int) -> None:
         assert expected <= {each.split(":")[0] for each in struck}
     ledger = m.stats().resources
     assert (ledger.alive, ledger.created) == (0, ledger.destroyed + ledger.lost)
+
+
+@pytest.mark.parametrize("step", ["_frames", "_encode"])
+def test_ctrl_c_while_a_task_is_sent(make: Any, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
+    """It is raised, and not taken for an error of the arguments."""
+    with make() as m:
+        m.queue_task(work.pid)
+        owner = ProcessSession if step == "_frames" else TaskEncoder
+        monkeypatch.setattr(owner, step.replace("_encode", "encode"), strike)
+        with pytest.raises(KeyboardInterrupt):
+            m.run_task(work.pid)
+        monkeypatch.undo()
+        assert m.run_task(work.pid) not in (None, os.getpid())
+
+
+def strike(*_: Any) -> None:
+    """Ctrl-C."""
+    raise KeyboardInterrupt
 
 
 TAKING_BACK = (

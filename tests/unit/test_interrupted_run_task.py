@@ -9,6 +9,7 @@ import pytest
 from support.resources import ScriptedResources
 from support.waiting import Call, wait_until
 from tasker import Config, TaskManager
+from tasker.threads.run_task import RunTask
 from tasker.threads.worker import this_thread
 from unit.interrupts import each_moment
 from unit.run_task import STEPS, harms, returns
@@ -73,3 +74,32 @@ def test_nothing_is_lost(request: pytest.FixtureRequest, task: Any, pool_size: i
     resources.check_all_ended_once()
     ledger = manager.stats().resources
     assert (ledger.created, ledger.alive) == (ledger.destroyed, 0)
+
+
+def build(request: pytest.FixtureRequest) -> tuple[TaskManager[Any], ScriptedResources]:
+    """Makes a manager that is killed in the end."""
+    resources = ScriptedResources()
+    config = Config(worker_count=1, resource_pool_size=0, on_create=resources.create, on_destroy=resources.destroy)
+    manager: TaskManager[Any] = TaskManager(config)
+    request.addfinalizer(lambda: Call(manager.kill, 1).outcome())
+    return manager, resources
+
+
+def test_ctrl_c_again_and_again(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the end of a call is interrupted, and what is left of it once more, another thread completes it."""
+    manager, resources = build(request)
+    real, struck = RunTask._close, []
+
+    def close(self: RunTask, call: Any) -> None:
+        if len(struck) < 2:
+            struck.append(call)
+            raise KeyboardInterrupt
+        real(self, call)
+
+    monkeypatch.setattr(RunTask, "_close", close)
+    with pytest.raises(KeyboardInterrupt):
+        manager.run_task(returns)
+    wait_until(lambda: manager._engine.counters.flow().outstanding == 0, what="the call is counted as ended")
+    assert len(struck) == 2
+    assert Call(manager.stop).outcome(20).killed is False
+    resources.check_all_ended_once()

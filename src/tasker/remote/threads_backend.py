@@ -173,6 +173,8 @@ class RemoteResource(InlineSession):
         event: SessionEvent | None = None
         try:
             refusal = self._send(session, context, inline)
+            if refusal is not None and isinstance(refusal.__cause__, KeyboardInterrupt) and interruptible():
+                raise refusal.__cause__
             if refusal is None:
                 # A kill cancels whatever runs in a session, which may not have begun this task yet.
                 context.on_cancel(lambda: session.cancel(context.number, context.cause or TaskCancelled()))

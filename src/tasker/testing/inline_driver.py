@@ -65,6 +65,11 @@ class InlineDriver(FutureOwner, abc.ABC):
         """Never started: there is no supervisor's thread."""
         self._due_retirements = 0
 
+    def help(self, target: Callable[[], None], name: str, what: str) -> threading.Thread:
+        """See ``ThreadEngineForRunTask``. There are no other threads."""
+        target()
+        return self.thread
+
     def report(self, event: ev.Event) -> None:
         """See ``EngineCore``. It is handled when a call is about to return."""
         self._inbox.append(event)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -200,6 +201,11 @@ class ThreadEngineForRunTask(ThreadEngineForTasks, Protocol):
     @property
     def now(self) -> Callable[[], float]:
         """The clock of the events."""
+        ...
+
+    @property
+    def help(self) -> Callable[[Callable[[], None], str, str], threading.Thread]:
+        """Starts a thread that a stop waits for, with a name, and one for what it does in messages."""
         ...
 
     @property

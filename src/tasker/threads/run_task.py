@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import CancelledError
+from functools import partial
 from time import monotonic
 from typing import Any
 
@@ -116,10 +117,20 @@ class RunTask:
             except BaseException:
                 # Interrupted, most likely by Ctrl-C: does what is left to do, then raises.
                 if call.open:
-                    self._close(call)
+                    self._complete(call)
                 raise
             finally:
                 this_thread.inline = outer  # last: ``on_destroy`` and ``check_health`` belong to this call
+
+    def _complete(self, call: _Call) -> None:
+        """Does what is left to do for a call whose end was interrupted."""
+        try:
+            self._close(call)
+        except BaseException:
+            # Again, while ``on_destroy`` lasts, say: the rest is for a thread in which Ctrl-C does not strike.
+            if call.open:
+                self._engine.help(partial(self._close, call), "close", "the end of a task in run_task")
+            raise
 
     def _see_to(self, call: _Call, handle: ResourceHandle) -> None:
         """Renews a resource that is worn, or has been idle for too long and is not fit."""

@@ -119,7 +119,7 @@ class ProcessSession(Session):
         try:
             frames = self._frames([task], messages)
         except BaseException as error:  # no descriptor or memory left for what is large
-            refused.append((task, TravelError(f"{task[1].label}: its arguments can't be sent: {describe(error)}")))
+            refused.append((task, _refusal(f"{task[1].label}: its arguments can't be sent", error)))
         else:
             self._put(frames)
 
@@ -138,8 +138,7 @@ class ProcessSession(Session):
             except TravelError as error:
                 refused.append((task, error))
             except BaseException as error:  # the user's methods raise what they like, and the other tasks have to go
-                fault = TravelError(f"{task[1].label}: the task or its arguments can't be pickled: {describe(error)}")
-                refused.append((task, fault))
+                refused.append((task, _refusal(f"{task[1].label}: the task or its arguments can't be pickled", error)))
             else:
                 sent.append(task)
                 size += encoder.size
@@ -312,6 +311,13 @@ class ProcessSession(Session):
                 self.kill()
                 spawned.ended.wait(self._patience())
         self._connection.close()
+
+
+def _refusal(text: str, error: BaseException) -> TravelError:
+    refusal = TravelError(f"{text}: {describe(error)}")
+    if isinstance(error, KeyboardInterrupt):  # Ctrl-C, perhaps, which whoever is in the main thread has to raise
+        refusal.__cause__ = error
+    return refusal
 
 
 def drop_all(frames: list[Frame]) -> None:
