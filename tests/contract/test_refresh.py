@@ -10,7 +10,7 @@ import pytest
 
 from support.resources import ScriptedResources
 from support.waiting import WAIT, eventually, in_thread
-from tasker import DeadlockError, ShutdownError
+from tasker import DeadlockError, ResourceError, ShutdownError
 
 
 async def over(refresh: Any) -> bool:
@@ -117,6 +117,17 @@ async def test_outdated_ones_serve_while_none_can_be_made(engine: Any, kit: Any)
         resources.then = None
         assert await over(refresh) is True
         assert await m.queue_task(number(kit)) > 1
+
+
+async def test_an_error_that_is_kept_holds_up_nothing(engine: Any, kit: Any) -> None:
+    """A call of run_task that could not make its resource has none that is outdated, however long its error lives."""
+    resources = ScriptedResources(None, OSError("no route"))
+    async with engine.manager(resources=resources, worker_count=1, burst_interval=0.05, creation_backoff=0.01) as m:
+        await m.queue_task(kit.returns())
+        with pytest.raises(ResourceError) as caught:
+            await m.run_task(kit.returns())
+        assert await over(m.refresh()) is True
+        assert "no route" in str(caught.value)
 
 
 async def test_a_second_one_during_the_first(engine: Any, kit: Any) -> None:

@@ -247,7 +247,11 @@ class AsyncResourcePool:
     async def _make(self) -> AsyncResourceHandle:
         self._number += 1
         age = self.ages.begin()
-        handle = await self._kept.make(f"{self._engine.config.name}-pool-{self._number}")
+        try:
+            handle = await self._kept.make(f"{self._engine.config.name}-pool-{self._number}")
+        except BaseException:
+            self.ages.forget(age)
+            raise
         handle.age = age
         return handle
 

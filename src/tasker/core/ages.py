@@ -36,6 +36,11 @@ class Ages:
             self._alive.add(age)
         return age
 
+    def forget(self, age: Age) -> None:
+        """A creation has come to nothing. Its error may live for long, and the frames in its traceback keep the age."""
+        with self._lock:
+            self._alive.discard(age)
+
     def outdate(self) -> None:
         """Makes whatever has begun outdated."""
         with self._lock:

@@ -172,9 +172,11 @@ class ResourcePool:
                 break
             else:
                 raise RuntimeError("its function raised StopIteration")
-        except (KeyboardInterrupt, TaskKilled):
-            raise
         except BaseException as error:
+            if lease.handle is None:
+                self.ages.forget(age)
+            if issubclass(type(error), KeyboardInterrupt | TaskKilled):
+                raise
             if not issubclass(type(error), ShutdownError):
                 self._report(lease, begun, describe(error))
             raise ResourceError(f"failed to create {what}: {describe(error)}") from error
@@ -233,9 +235,7 @@ class ResourcePool:
 
     def refill(self) -> None:
         """Adds one resource to the pool. Raises what the user's function raises."""
-        age = self.ages.begin()
-        handle = self._maker.make()
-        handle.age = age
+        handle = self._make_one()
         # The pool may have been closed while the resource was made.
         with self._lock:
             keep = not self._closed
@@ -243,6 +243,16 @@ class ResourcePool:
                 self._idle.append(handle)
         if not keep:
             self._maker.end(handle)
+
+    def _make_one(self) -> ResourceHandle:
+        age = self.ages.begin()
+        try:
+            handle = self._maker.make()
+        except BaseException:
+            self.ages.forget(age)
+            raise
+        handle.age = age
+        return handle
 
     def _is_outdated(self, handle: ResourceHandle) -> bool:
         return handle.age.generation != self.ages.generation
@@ -252,9 +262,7 @@ class ResourcePool:
         the user's function raises."""
         if not self._outdated():
             return False
-        age = self.ages.begin()
-        ends = self._maker.make()
-        ends.age = age
+        ends = self._make_one()
         with self._lock:
             # None, if meanwhile the last of them was lent, and is destroyed when it is returned, or the pool was closed.
             outdated = self._outdated()

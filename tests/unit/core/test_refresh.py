@@ -30,6 +30,8 @@ def test_ages() -> None:
     assert ages.outdated == 1
     ages.outdate()
     assert ages.outdated == 2
+    ages.forget(new)
+    assert ages.outdated == 1
     ages.forked()
     del old, new
     assert ages.outdated == 0
