@@ -6,8 +6,8 @@ the supervisor's alone; this is its forecourt.
 - Creations succeed: every caller may.
 - One round has failed: every caller may still, since that may have been chance, and a refusal costs a caller its task, where a
   worker would only start a moment later.
-- More have failed: none may, until the pause is over. Then a worker or the pool makes the probe, if one is missing, or else one
-  caller.
+- More have failed, or a task has said that what resources depend on is down: none may, until the pause is over. Then a worker
+  or the pool makes the probe, if one is missing, or else one caller.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class CallerGate:
         call is interrupted before."""
         unknown = max(0, self._reported - view.caller_failures)
         failures = view.failing_creations + unknown
-        if failures <= CHANCE:
+        if failures <= CHANCE and not view.dependency_down:
             return None
         due = view.callers_probe_at
         if due is not None and not unknown and now >= due:
@@ -55,6 +55,8 @@ class CallerGate:
         )
         # What the view does not know yet is the latest.
         error = self._error if unknown else view.creation_error
+        if failures <= CHANCE:
+            return f"what resources depend on is down: {error}; {when}"
         return f"{failures} creations in a row have failed, last with {error}; {when}"
 
     def ended(self, view: View, call: object, begun: float, error: str | None) -> CallerCreation | None:

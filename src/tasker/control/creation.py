@@ -68,6 +68,7 @@ class CreationGate:
         "_latest",
         "_probed_at",
         "_rng",
+        "down",
         "error",
         "failures",
         "retry_at",
@@ -81,6 +82,8 @@ class CreationGate:
         self.failures: int = 0
         """The rounds of creations in a row that failed."""
         self.error: str | None = None
+        self.down: bool = False
+        """Whether it is not chance: a user of a resource has said so."""
         self.retry_at: float = 0.0
         self._failed_at: float = 0.0
         """When the first failure of this round was reported."""
@@ -120,7 +123,7 @@ class CreationGate:
         """
         if not self.closed or begun <= self._closed_at:
             return None
-        self.error = error
+        self.error, self.down = error, True
         relapse = self._latest and now <= self._closed_at + self._limit(self._latest)
         return self._open(now, self._latest + 1 if relapse else 1)
 
@@ -142,7 +145,7 @@ class CreationGate:
         if self.failures:
             self._latest, self._closed_at = self.failures, now
             self.failures = 0
-            self.error = None
+            self.error, self.down = None, False
 
     def allowed(self, now: float, wanted: int, under_way: int) -> int:
         """Returns how many of ``wanted`` creations may begin now, while ``under_way`` have begun."""

@@ -175,6 +175,7 @@ class Supervisor:
             snapshot=scaler.snapshot,
             decisions=scaler.journal.entries,
             breaker=gate.state,
+            dependency_down=gate.down,
             next_creation=outage.due if self._serving else None,
             callers_probe_at=outage.callers_probe_at if self._serving else None,
             caller_failures=self._pool.caller_failures,

@@ -96,6 +96,8 @@ class View:
     next_creation: float | None = None
     """When a creation is tried again (the clock of the events), while creations fail and a resource is missing."""
     breaker: BreakerState = BreakerState.CLOSED
+    dependency_down: bool = False
+    """Whether a task has found out that what resources depend on is down."""
     callers_probe_at: float | None = None
     """When a caller of ``run_task`` may try to make a resource, while creations fail and nothing else is missing."""
     caller_failures: int = 0

@@ -53,6 +53,14 @@ def test_one_failure_may_be_chance() -> None:
     assert gate.ended(is_open(1), ONE, 1.0, None) == CallerCreation(1.0, None)
 
 
+def test_a_dependency_that_is_down_is_no_chance() -> None:
+    """Where a task has said so, nobody may before the pause is over."""
+    gate, seen = CallerGate(), is_open(1, dependency_down=True)
+    said = "what resources depend on is down: no route; the next try is in 2.50 s"
+    assert gate.refusal(seen, 7.5, ONE) == said
+    assert gate.refusal(seen, 10.0, ONE) is None
+
+
 def test_more_failures_are_none() -> None:
     """Then nobody may before the pause is over, and the refusal has the numbers."""
     said = "2 creations in a row have failed, last with no route; the next try is in 2.50 s"

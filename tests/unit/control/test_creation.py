@@ -159,7 +159,9 @@ def test_dependency_down_opens_it_once() -> None:
     assert (tried.state, tried.failures, tried.error) == (OPEN, 1, "down")
     tried.begun(1.2)
     tried.dependency_down(1.3, "still", 1.3)
-    assert (tried.state, tried.failures, tried.error) == (HALF_OPEN, 1, "down")
+    assert (tried.state, tried.failures, tried.error, tried.down) == (HALF_OPEN, 1, "down", True)
+    tried.succeeded(1.4)
+    assert not tried.down
 
 
 def test_a_relapse_goes_on_with_the_backoff() -> None:
