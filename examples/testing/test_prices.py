@@ -85,7 +85,7 @@ def test_lost_connections(database: FakeDatabase, inline_manager: Any) -> None:
 
 def test_a_database_that_is_down_for_a_while(database: FakeDatabase, inline_manager: Any) -> None:
     """The pauses between the tries pass on the manager's clock, and take no time."""
-    database.connections.plan = FaultPlan().create(range(1, 8), raises(OSError("connection refused")))
+    database.connections.plan = FaultPlan().create(range(1, 12), raises(OSError("connection refused")))
     with inline_manager(database.config()) as manager:
         before = manager.clock.now()
         assert import_prices(manager, LINES).imported == 3
