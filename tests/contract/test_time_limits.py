@@ -12,6 +12,7 @@ from support.observers import RecordingLogger
 from support.resources import ScriptedResources
 from support.waiting import eventually, throughout
 from tasker import Config, ConfigError, RetryPolicy, TaskCancelled, TaskTimeout
+from tasker.core.limited_calls import given
 
 LIMIT = 0.1
 LONG = 60.0
@@ -356,6 +357,17 @@ async def test_wrong_limits(engine: Any, kit: Any, name: str, value: Any) -> Non
     for wrong in (value, math.inf):
         with pytest.raises(ConfigError, match=f"task_{name}"):
             Config(on_create=object, worker_count=1, **{f"task_{name}": wrong})
+
+
+async def test_a_task_that_is_handed_back(engine: Any, kit: Any) -> None:
+    """It is the function that was submitted, and not what stood in for it; its limits begin anew where it is submitted again."""
+    async with pool(engine) as m:
+        await m.pause()
+        await m.submit(kit.returns("value"), timeout=LONG, deadline=LONG)
+        report = await m.stop(hand_back=True)
+    back = report.handed_back[0]
+    assert given(back.task) is back.task
+    assert (back.timeout, back.deadline) == (LONG, LONG)
 
 
 async def test_a_task_knows_its_limit(engine: Any, kit: Any) -> None:

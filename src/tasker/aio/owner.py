@@ -22,7 +22,7 @@ from tasker.control.lifecycle import DoorMove
 from tasker.core.checks import check_queue_timeout
 from tasker.core.engine import EngineCore
 from tasker.core.history import after, forget_frames
-from tasker.core.limited_calls import loop_call
+from tasker.core.limited_calls import given, loop_call
 from tasker.core.limits import limits_of
 from tasker.errors import TaskHandedBack, TaskKilled, TaskTimeout
 from tasker.handed_back import HandedBack
@@ -263,7 +263,7 @@ class AsyncFutureOwner(EngineCore[AsyncWorker], abc.ABC):
 
     def call_of(self, task: AsyncTaskFuture[Any]) -> tuple[Any, tuple[Any, ...]]:
         """See ``Driver``."""
-        return task._task, task._held or ()
+        return given(task._task), task._held or ()
 
     def quarantined(self, task: AsyncTaskFuture[Any], info: Quarantined) -> None:
         """See ``Driver``. Called as a callback is, and waited for like one."""
@@ -296,7 +296,7 @@ class AsyncFutureOwner(EngineCore[AsyncWorker], abc.ABC):
         if task._stage == QUEUED and task._task is not None:
             extra, limits = task.extra(), limits_of(task._limited)
             again = (extra.once, task._retry, *limits)
-            back = HandedBack(task._task, task._held, priority, task.attempts, task, *again)
+            back = HandedBack(given(task._task), task._held, priority, task.attempts, task, *again)
             self.shutdown_counts.handed_back.append(back)
             extra.ended_waiting = True
             error = TaskHandedBack(f"{task.label} was handed back before it started: {self.refusal}")

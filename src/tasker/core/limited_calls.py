@@ -7,6 +7,7 @@ So the loops of the workers need not know which tasks have limits. An attempt th
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from types import FunctionType
 from typing import Any
 
 from tasker.context import Context
@@ -18,23 +19,23 @@ from .limits import LateReturn, LimitContext, LimitedTask, TimeLimits
 class LimitedCall:
     """Calls a function that has a limit."""
 
-    __slots__ = ("_limits", "_task", "limited")
+    __slots__ = ("_limits", "given", "limited")
 
     def __init__(self, limits: TimeLimits, limited: LimitedTask, task: Callable[..., Any]) -> None:
         self._limits = limits
-        self._task = task
+        self.given: Callable[..., Any] = task
         self.limited: LimitedTask = limited
 
     @property
     def func(self) -> Any:
         """What messages name; see ``task_name``."""
-        return getattr(self._task, "func", self._task)
+        return getattr(self.given, "func", self.given)
 
     def __call__(self, ctx: Context, resource: Any, *args: Any) -> Any:
         limited = self.limited
         self._limits.start(limited, ctx)
         try:
-            value = self._task(LimitContext(ctx, limited), resource, *args)
+            value = self.given(LimitContext(ctx, limited), resource, *args)
         except BaseException as error:
             if limited.ended():
                 raise
@@ -80,4 +81,13 @@ def loop_call(limits: TimeLimits, limited: LimitedTask, task: Callable[..., Any]
 
     named: Any = call
     named.func = getattr(task, "func", task)  # what messages name
+    named.given = task
     return named  # type: ignore[no-any-return]
+
+
+def given(task: Any) -> Any:
+    """Returns the task as it was submitted; ``task``: that or what stands in for it."""
+    # By ``type``: a proxy may raise at any attribute. A function of the user's may have anything of that name.
+    kind: Any = type(task)
+    stands_in = kind in (LimitedCall, LimitedLoopCall) or (kind is FunctionType and task.__module__ == __name__)
+    return task.given if stands_in else task

@@ -22,7 +22,7 @@ from tasker.control.lifecycle import DoorMove
 from tasker.core.checks import check_queue_timeout
 from tasker.core.engine import EngineCore
 from tasker.core.history import after, forget_frames
-from tasker.core.limited_calls import LimitedCall
+from tasker.core.limited_calls import LimitedCall, given
 from tasker.core.limits import limits_of
 from tasker.errors import ShutdownError, TaskHandedBack, TaskKilled, TaskTimeout
 from tasker.handed_back import HandedBack
@@ -263,7 +263,7 @@ class FutureOwner(EngineCore[Worker], abc.ABC):
 
     def call_of(self, task: TaskFuture[Any]) -> tuple[Any, tuple[Any, ...]]:
         """See ``Driver``."""
-        return task._task, task._args or ()
+        return given(task._task), task._args or ()
 
     def quarantined(self, task: TaskFuture[Any], info: Quarantined) -> None:
         """See ``Driver``. Called where callbacks are."""
@@ -301,7 +301,7 @@ class FutureOwner(EngineCore[Worker], abc.ABC):
 
     def hand_back(self, task: TaskFuture[Any], priority: Priority) -> None:
         """See ``Driver``."""
-        fn, args = task._task, task._args  # before the end, which drops them
+        fn, args = given(task._task), task._args  # before the end, which drops them
         error = TaskHandedBack(f"{task.label} was handed back before it started: {self.refusal}")
         if task._end(Ending(error, cancelled=True)) and fn is not None and args is not None:
             limits = limits_of(task._limited)

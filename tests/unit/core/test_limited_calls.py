@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tasker.context import Context
-from tasker.core.limited_calls import loop_call
+from tasker.core.limited_calls import LimitedCall, given, loop_call
 from tasker.core.limits import LateReturn, LimitedTask
 from tasker.core.user_functions import is_async
 from tasker.logs import task_name
@@ -63,6 +63,15 @@ def test_in_time(task: Callable[..., Any]) -> None:
     assert asyncio.run(finish(rig.call(Context(), "resource", 1, 2))) == ("resource", (1, 2), True)
     assert is_async(rig.call) is is_async(task)
     assert rig.limited.context is None
+
+
+def test_what_was_given() -> None:
+    """The task of a stand-in is found again; anything else is a task itself."""
+    for task in (plain, coroutine, partial(plain)):
+        assert given(Rig(task).call) is task
+        assert given(task) is task
+    assert given(LimitedCall(Rig(plain).engine.limits, Rig(plain).limited, plain)) is plain
+    assert given(None) is None
 
 
 def test_messages_name_the_task() -> None:
