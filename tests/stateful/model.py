@@ -104,6 +104,8 @@ class Model:
         self.closed = self.killed = self.finished = self.drain_reported = False
         self.held = False
         """Whether a pause lets no task start."""
+        self.hands_back = False
+        """Whether a stop is to hand back what has not started."""
         self.limit = math.inf
         """When what is under way must have become a kill, or be over."""
         self.broken = False
@@ -287,11 +289,20 @@ class Model:
                     task.end("no resource")
 
     def _do_HoldTasks(self, action: act.HoldTasks) -> None:  # noqa: N802
-        assert not self.held
+        assert not self.held or self.hands_back
         self.held = True
 
     def _do_ReleaseTasks(self, action: act.ReleaseTasks) -> None:  # noqa: N802
-        assert self.held
+        assert self.held or self.hands_back
+        self.held = False
+
+    def _do_HandBack(self, action: act.HandBack) -> None:  # noqa: N802
+        assert self.hands_back and self.closed and not self.killed
+        assert not self.delayed
+        for level in self.levels:
+            while level:
+                level.popleft().end("handed back")
+        self.tokens = deque(token for token in self.tokens if token is not None)
         self.held = False
 
     def _do_RefuseTasks(self, action: act.RefuseTasks) -> None:  # noqa: N802

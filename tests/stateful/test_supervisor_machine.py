@@ -403,6 +403,15 @@ class SupervisorMachine(RuleBasedStateMachine):
         """The user resumes it, or does so though it is not paused."""
         self.model.report(ev.ResumeRequested())
 
+    @rule(usually=st.integers(0, 5))
+    def hand_back(self, usually: int) -> None:
+        """The user stops the manager, or has stopped it, and wants back what has not started."""
+        if not usually:
+            self.model.hands_back = True
+            self.model.report(ev.HandBackRequested())
+            self.model.report(ev.StopRequested("stop"))
+            self.model.deliver_if_prompt()
+
     @precondition(lambda self: self.model.held and self.model.is_quiet())
     @rule()
     def quiet(self) -> None:
@@ -410,7 +419,7 @@ class SupervisorMachine(RuleBasedStateMachine):
         self.model.report(ev.Quiet())
         self.model.deliver()
         phase = self.model.supervisor.phase
-        assert phase not in (Phase.PAUSING, Phase.RUNNING) or not self.model.held
+        assert phase not in (Phase.PAUSING, Phase.RUNNING) or not self.model.held or self.model.hands_back
 
     @rule(seconds=st.sampled_from([None, 0.0, 0.5, 30.0]), usually=st.integers(0, 5))
     def stop(self, seconds: float | None, usually: int) -> None:
@@ -450,7 +459,7 @@ class SupervisorMachine(RuleBasedStateMachine):
         model.deliver()
         before = model.supervisor.phase
         model.report(ev.ResumeRequested())
-        assert not model.held
+        assert not model.held or model.hands_back
         assert model.supervisor.phase is (before if before not in HELD else Phase.RUNNING)
         if model.supervisor.phase is Phase.RUNNING and self.kind:
             self._settle()

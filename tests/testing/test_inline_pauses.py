@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tasker import Config, Context, DeadlockError, PausedError, QueueFull, ShutdownError
+from tasker import Config, Context, DeadlockError, PausedError, QueueFull, ShutdownError, TaskHandedBack
 from tasker.testing import InlineTaskManager
 
 
@@ -59,6 +59,20 @@ def test_in_a_task() -> None:
 
         assert manager.submit(pausing).result() is False
         assert manager.pause() is True
+
+
+def test_a_stop_that_hands_back() -> None:
+    """What has not run comes back, and can be given to another manager."""
+    manager, other = manager_of(), manager_of()
+    futures = [manager.submit(echo, n) for n in range(3)]
+    manager.run_next()
+    report = manager.stop(hand_back=True)
+    assert [one.args for one in report.handed_back] == [(1,), (2,)]
+    assert [future.cancelled() for future in futures] == [False, True, True]
+    with pytest.raises(TaskHandedBack):
+        futures[1].result()
+    assert [one.resubmit(other).result() for one in report.handed_back] == [1, 2]
+    other.stop()
 
 
 def test_its_end() -> None:

@@ -47,9 +47,11 @@ def test_a_pause_closes_nothing() -> None:
     """Tasks come in as ever; the reason why not is the one of the end that follows."""
     engine = ToyEngine()
     assert engine.move_door(DoorMove.PAUSE, "") is True
-    assert (engine.paused, engine.closed, engine.killed, engine.must_admit) == (True, False, False, False)
+    assert (engine.paused, engine.barred, engine.closed) == (True, True, False)
+    assert (engine.killed, engine.must_admit) == (False, False)
     assert engine.move_door(DoorMove.CLOSE, "enough") is True
-    assert (engine.paused, engine.closed, engine.refusal, engine.must_admit) == (False, True, "enough", True)
+    assert (engine.paused, engine.barred, engine.closed) == (False, False, True)
+    assert (engine.refusal, engine.must_admit) == ("enough", True)
     assert engine.move_door(DoorMove.RESUME, "") is False
     assert (engine.door, engine.refusal) == (Door.CLOSED, "enough")
 
