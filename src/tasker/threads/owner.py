@@ -79,7 +79,7 @@ class FutureOwner(EngineCore[Worker], abc.ABC):
             self.renewals.remind()
         else:
             with self.counters.lock:  # under which the door moves
-                self.alert = self.closed
+                self.alert: bool = self.closed
 
     @abc.abstractmethod
     def soon(self, call: Callable[[], None]) -> None:
