@@ -74,7 +74,6 @@ def test_default_logger_is_the_librarys_own() -> None:
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("worker_count", 0),
         ("worker_count", -1),
         ("worker_count", 1.5),
         ("worker_count", "4"),

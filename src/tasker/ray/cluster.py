@@ -87,7 +87,7 @@ class _Keeper:
         ray.shutdown()
 
 
-connection = _Connection()
+connection: _Connection = _Connection()
 
 
 def _connect(ray: Any, options: RayBackend) -> None:

@@ -204,7 +204,7 @@ class RemoteResource(InlineSession):
         except EOFError:
             return f"was asked of a process that is gone: {death_of(session)}"
         except BaseException:  # as in ``run``
-            self.broken = True
+            self.broken: bool = True
             session.kill()
             raise
 
