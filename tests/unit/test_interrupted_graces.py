@@ -5,15 +5,18 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from support.gates import Gate
 from support.waiting import Call, wait_until
+from tasker.core.daemon import Daemon
 from tasker.core.flag import Flag
 from tasker.remote.errand import Errand
 from tasker.remote.graces import Graces
+from tasker.threads.helpers import HelperThreads
 from unit.futures import Thread
 from unit.interrupts import each_moment
 
@@ -130,3 +133,41 @@ def test_a_caller_that_was_struck_before_it_is_made() -> None:
     errand._given_up = True
     errand._run()
     assert undone == ["made"]
+
+
+def test_a_helper_whose_start_is_struck(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stop waits for it all the same."""
+    gate, ended = Gate(), threading.Event()
+    real = Daemon.start
+
+    def start(self: Daemon) -> None:
+        real(self)
+        raise KeyboardInterrupt
+
+    def work() -> None:
+        gate.pass_through()
+        ended.set()
+
+    monkeypatch.setattr(Daemon, "start", start)
+    helpers = HelperThreads(SimpleNamespace(config=SimpleNamespace(name="crew"), log=None))  # type: ignore[arg-type]
+    with pytest.raises(KeyboardInterrupt):
+        helpers.start(work, "end", "the end of it")
+    gate.wait_arrivals(1)
+    waiting = Call(helpers.join, threading.Thread(), None)
+    assert not waiting.returned
+    gate.open()
+    waiting.outcome(20)
+    assert ended.is_set()
+
+
+def test_a_helper_that_cannot_be_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing waits for it."""
+
+    def start(self: Daemon) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(Daemon, "start", start)
+    helpers = HelperThreads(SimpleNamespace(config=SimpleNamespace(name="crew"), log=None))  # type: ignore[arg-type]
+    with pytest.raises(RuntimeError):
+        helpers.start(pytest.fail, "end", "the end of it")
+    assert helpers._leaving == []

@@ -34,10 +34,12 @@ class HelperThreads:
                 engine.log.fault(what, error)
 
         thread = Daemon(run, f"{engine.config.name}-{name}")
+        self.remember(thread)  # first: Ctrl-C may strike behind the start
         try:
             thread.start()
-        finally:
-            self.remember(thread)
+        except Exception:  # no more threads
+            self.forget(thread)
+            raise
         return thread
 
     def cancel(self, cancel: Callable[[], None], *, slow: bool = True) -> None:
@@ -55,7 +57,7 @@ class HelperThreads:
         # Forgets those that have ended, so that a manager with many short-lived workers does not accumulate them.
         # One after the other, since another thread may do the same.
         for other in self._leaving.copy():
-            if not other.is_alive():
+            if other.ident is not None and not other.is_alive():
                 self.forget(other)
         self._leaving.append(thread)
 
