@@ -15,7 +15,7 @@ from tasker import AsyncTaskManager, Config, Context, DeadlockError, QueueFull, 
 
 ONLY_THREADS = {"as_executor": "an Executor blocks its caller, which nothing in an event loop may do"}
 ONLY_ASYNCIO = {"submit_wait": "submit can't wait for a place in an event loop"}
-COROUTINES = {"stop", "kill", "queue_task", "run_task"}
+COROUTINES = {"stop", "kill", "pause", "queue_task", "run_task"}
 
 
 def face(kind: type) -> dict[str, Any]:

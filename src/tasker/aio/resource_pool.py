@@ -160,9 +160,8 @@ class AsyncResourcePool:
     def _report(self, call: object, begun: float, error: str | None) -> None:
         event = self._gate.ended(self._engine.view, call, begun, error)
         if event is not None:
+            self._gate.reported(error)  # first: the engine may handle it at once
             self._engine.report(event)
-            if error is not None:
-                self._gate.reported()
 
     def take_back(self, handle: AsyncResourceHandle, temporary: bool, cools: float = 0.0) -> bool:
         """Takes a healthy resource back at once, to be lent again after ``cools`` seconds. Returns False if it has to be

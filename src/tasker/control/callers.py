@@ -12,6 +12,8 @@ the supervisor's alone; this is its forecourt.
 
 from __future__ import annotations
 
+from collections import deque
+
 from .creation import BreakerState
 from .events import CallerCreation
 from .view import View
@@ -23,12 +25,12 @@ CHANCE = 1
 class CallerGate:
     """See the module's docstring. Not thread-safe."""
 
-    __slots__ = ("_error", "_passed", "_probe", "_reported")
+    __slots__ = ("_outcomes", "_passed", "_probe", "_reported")
 
     def __init__(self) -> None:
         self._reported = 0
-        """The failures that were reported; the view knows of them a little later."""
-        self._error: str | None = None
+        self._outcomes: deque[str | None] = deque()
+        """What was reported and the view does not know yet, the oldest first: the error of a creation, None for a success."""
         self._probe: object | None = None
         """The call whose creation is the probe."""
         self._passed: float | None = None
@@ -37,12 +39,14 @@ class CallerGate:
     def refusal(self, view: View, now: float, call: object) -> str | None:
         """Returns why this call may not make a resource, or None: then ``ended`` or ``dropped`` has to follow, unless the
         call is interrupted before."""
-        unknown = max(0, self._reported - view.caller_failures)
-        failures = view.failing_creations + unknown
+        outcomes = self._unknown(view)
+        failures, error = view.failing_creations, view.creation_error
+        for outcome in outcomes:
+            failures, error = (0, None) if outcome is None else (failures + 1, outcome)
         if failures <= CHANCE and not view.dependency_down:
             return None
         due = view.callers_probe_at
-        if due is not None and not unknown and now >= due:
+        if due is not None and not outcomes and now >= due:
             if due == self._passed:
                 return None
             if self._probe is None:
@@ -53,29 +57,34 @@ class CallerGate:
         when = (
             "another one is to be tried first" if due is None or now >= due else f"the next try is in {due - now:.2f} s"
         )
-        # What the view does not know yet is the latest.
-        error = self._error if unknown else view.creation_error
         if failures <= CHANCE:
             return f"what resources depend on is down: {error}; {when}"
         return f"{failures} creations in a row have failed, last with {error}; {when}"
 
     def ended(self, view: View, call: object, begun: float, error: str | None) -> CallerCreation | None:
         """Records the end of a creation that began at ``begun``, with its error if it has failed. Returns the event to
-        report, if any; for a failure, ``reported`` has to follow."""
-        if error is not None:
-            self._error = error
-        elif self._probe is call:
+        report, if any; then ``reported`` has to follow."""
+        if error is None and self._probe is call:
             self._passed = view.callers_probe_at
         self.dropped(call)
-        if error is None and view.breaker is BreakerState.CLOSED:
+        # A failure that the view does not know yet opens the breaker, and this success has to close it.
+        if error is None and view.breaker is BreakerState.CLOSED and not self._unknown(view):
             return None
         return CallerCreation(begun, error)
 
-    def reported(self) -> None:
-        """A failure was reported."""
+    def reported(self, error: str | None) -> None:
+        """The event was reported."""
         self._reported += 1
+        self._outcomes.append(error)
 
     def dropped(self, call: object) -> None:
         """A call makes no resource any more. Harmless if repeated."""
         if self._probe is call:
             self._probe = None
+
+    def _unknown(self, view: View) -> deque[str | None]:
+        # Fewer than none, after a call that was interrupted between its report and ``reported``.
+        unknown = max(0, self._reported - view.caller_creations)
+        while len(self._outcomes) > unknown:
+            self._outcomes.popleft()
+        return self._outcomes

@@ -20,7 +20,7 @@ class PoolState:
         self._begun = 0.0
         self.filling: bool = False
         """Whether one is being made."""
-        self.caller_failures: int = 0
+        self.caller_creations: int = 0
         """The creations by callers that failed."""
         self._open = exists
         self._kept = exists
@@ -98,9 +98,9 @@ class PoolState:
         return self._failed(event.error, self._begun, now)
 
     def _caller_creation(self, event: ev.CallerCreation, now: float) -> list[act.Action]:
+        self.caller_creations += 1
         if event.error is None:
             return recovered(self._gate, now)
-        self.caller_failures += 1
         return self._failed(event.error, event.begun, now)
 
     def _failed(self, error: str, begun: float, now: float) -> list[act.Action]:

@@ -178,7 +178,7 @@ class Supervisor:
             dependency_down=gate.down,
             next_creation=outage.due if self._serving else None,
             callers_probe_at=outage.callers_probe_at if self._serving else None,
-            caller_failures=self._pool.caller_failures,
+            caller_creations=self._pool.caller_creations,
             in_vain=self._why_in_vain(),
             generation=workforce.renewal.generation,
             outdated=workforce.renewal.outdated,

@@ -100,8 +100,8 @@ class View:
     """Whether a task has found out that what resources depend on is down."""
     callers_probe_at: float | None = None
     """When a caller of ``run_task`` may try to make a resource, while creations fail and nothing else is missing."""
-    caller_failures: int = 0
-    """The creations by callers of ``run_task`` that failed, since the start."""
+    caller_creations: int = 0
+    """The creations that callers of ``run_task`` have reported, since the start."""
     restart_alarm: bool = False
     """Whether workers end otherwise than planned more often than is usual."""
     in_vain: str | None = None

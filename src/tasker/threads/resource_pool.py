@@ -161,8 +161,7 @@ class ResourcePool:
             event = self._gate.ended(self._engine.view, lease, begun, error)
             if event is not None:
                 self._engine.report(event)
-                if error is not None:
-                    self._gate.reported()
+                self._gate.reported(error)
 
     def _make(self, lease: Lease, begun: float, what: str) -> ResourceHandle:
         age = self.ages.begin()

@@ -26,7 +26,7 @@ def is_open(failures: int = 2, known: int = 0, **fields: Any) -> View:
     return view(
         breaker=BreakerState.OPEN,
         failing_creations=failures,
-        caller_failures=known,
+        caller_creations=known,
         creation_error="no route",
         **fields,
     )
@@ -35,7 +35,7 @@ def is_open(failures: int = 2, known: int = 0, **fields: Any) -> View:
 def failed(gate: CallerGate, seen: View, call: object = ONE) -> None:
     """A creation fails and is reported."""
     assert gate.ended(seen, call, 1.0, "refused") == CallerCreation(1.0, "refused")
-    gate.reported()
+    gate.reported("refused")
 
 
 def test_all_may_while_creations_succeed() -> None:
@@ -117,3 +117,20 @@ def test_failures_that_the_supervisor_does_not_know_yet() -> None:
     failed(gate, view())
     said = "2 creations in a row have failed, last with refused; another one is to be tried first"
     assert gate.refusal(view(), 1.0, ONE) == said
+
+
+def test_a_success_between_two_failures() -> None:
+    """The supervisor is slow. Two failures with a success between them are not two in a row, whatever it has seen of them; and
+    the success is reported, although it shows a closed breaker."""
+    gate = CallerGate()
+    failed(gate, view())
+    assert gate.ended(view(), ONE, 1.0, None) == CallerCreation(1.0, None)
+    gate.reported(None)
+    failed(gate, view())
+    assert gate.refusal(view(), 1.0, ONE) is None
+    assert gate.refusal(is_open(1, known=1), 1.0, ONE) is None
+    assert gate.refusal(view(caller_creations=2), 1.0, ONE) is None
+    assert gate.refusal(is_open(1, known=3), 1.0, ONE) is None
+    failed(gate, is_open(1, known=3))
+    assert gate.refusal(is_open(1, known=3), 1.0, ONE) is not None
+    assert gate.refusal(is_open(2, known=5), 1.0, ONE) is not None, "an interrupted report changes nothing"

@@ -84,13 +84,13 @@ def test_callers_open_and_close_it() -> None:
     begun = rig.now
     actions = rig.do(ev.CallerCreation(begun, "no route"), 0.1)
     assert (levels(actions), without_logs(actions)) == (["warning"], [])
-    assert (rig.view.breaker, rig.view.caller_failures) == (BreakerState.OPEN, 1)
+    assert (rig.view.breaker, rig.view.caller_creations) == (BreakerState.OPEN, 1)
     assert rig.view.callers_probe_at is not None and rig.view.next_creation is None
     assert without_logs(rig.do(ev.WorkerDied(seat(1), "boom"))) == []
     assert rig.view.callers_probe_at is None, "the worker is the probe"
     assert rig.view.next_creation is not None
     assert without_logs(rig.do(ev.CallerCreation(begun, None))) == [start(1, 2)]
-    assert (rig.view.breaker, rig.view.caller_failures) == (BreakerState.CLOSED, 1)
+    assert (rig.view.breaker, rig.view.caller_creations) == (BreakerState.CLOSED, 2)
 
 
 def test_draining_still_refills() -> None:
