@@ -112,7 +112,7 @@ class AsyncTaskManager(Submitting[R]):
 
         ``hand_back``: tasks that have not started are not run, nor are retries that wait. Each is in ``handed_back`` of the
         report, from where it can be submitted elsewhere, and its future ends with ``TaskHandedBack``, a cancellation, so that
-        nobody waits for it in vain. Tasks that run have the ``timeout`` to end. This ends a pause as any stop does.
+        no wait for it is in vain. Tasks that run have the ``timeout`` to end. This ends a pause as any stop does.
         """
         check_timeout(timeout)
         engine = self._engine_to_end("stop")

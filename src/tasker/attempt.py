@@ -1,4 +1,4 @@
-"""Attempt: one execution of a task, as ``TaskFuture.attempts_made`` and ``PoisonTask.attempts`` tell of it. Quarantined: a task
+"""Attempt: one execution of a task, as ``TaskFuture.attempts_made`` and ``PoisonTask.attempts`` show it. Quarantined: a task
 that is not executed any more."""
 
 from __future__ import annotations

@@ -254,7 +254,7 @@ class TaskManager(Observing[R]):
 
         ``hand_back``: tasks that have not started are not run, nor are retries that wait. Each is in ``handed_back`` of the
         report, from where it can be submitted elsewhere, and its future ends with ``TaskHandedBack``, a cancellation, so that
-        nobody waits for it in vain. Tasks that run have the ``timeout`` to end. This ends a pause as any stop does.
+        no wait for it is in vain. Tasks that run have the ``timeout`` to end. This ends a pause as any stop does.
         """
         check_timeout(timeout)
         return self._end("stop", None if timeout == math.inf else timeout, hand_back)

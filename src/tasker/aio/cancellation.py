@@ -84,7 +84,7 @@ def restore(error: asyncio.CancelledError) -> None:
     task = asyncio.current_task()
     if task is not None:
         task.uncancel()  # keeps the number of requests, which ``asyncio.timeout`` compares
-        task.cancel(*error.args[:1])  # its message tells a scope of anyio's that it is its own
+        task.cancel(*error.args[:1])  # by its message a scope of anyio's recognises it as its own
 
 
 def cancellation_of(

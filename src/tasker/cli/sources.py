@@ -35,7 +35,7 @@ class RawItem(NamedTuple):
 
 
 FileId = tuple[int, int]
-"""What tells a file from all others: its device and its number there."""
+"""What distinguishes a file from all others: its device and its number there."""
 
 
 def file_id(status: os.stat_result) -> FileId:

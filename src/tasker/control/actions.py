@@ -211,7 +211,7 @@ class Finish:
 
 @dataclass(frozen=True, slots=True)
 class RestartAlarm:
-    """Tell the user that workers end otherwise than planned more often than ``Config.restart_intensity`` says; or, if
+    """Log that workers end otherwise than planned more often than ``Config.restart_intensity`` says; or, if
     ``raised`` is False, that this is over."""
 
     raised: bool

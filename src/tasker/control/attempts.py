@@ -17,7 +17,7 @@ class Verdict(enum.Enum):
     """What becomes of a task after an attempt. ``tasker.attempt.AttemptVerdict`` has the same values."""
 
     SUCCEEDED = "succeeded"
-    """The attempt's result is the outcome. Nobody has to decide that."""
+    """The attempt's result is the outcome. There is nothing to decide."""
 
     ENDED = "ended"
     """The attempt's own error is the outcome."""

@@ -110,7 +110,7 @@ class CreationGate:
 
     def _of_last_round(self, begun: float) -> bool:
         if self.state is BreakerState.HALF_OPEN:
-            return begun < self._probed_at  # the pause may have been no longer than the clock can tell
+            return begun < self._probed_at  # the pause may have been shorter than the clock can measure
         return self.state is BreakerState.OPEN and begun <= self._failed_at
 
     def dependency_down(self, now: float, error: str, begun: float) -> float | None:

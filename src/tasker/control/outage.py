@@ -50,7 +50,7 @@ class Outage:
             return None
         if not self._workforce.target:  # nothing is tried until a task comes
             return None
-        # Those that began before the first failure may still succeed. The probe alone is waited for by nobody.
+        # Those that began before the first failure may still succeed. Nothing waits for the probe alone.
         if gate.state is BreakerState.OPEN and table.count(WorkerState.STARTING):
             return None
         return gate.error or "creations fail"

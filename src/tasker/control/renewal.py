@@ -87,7 +87,7 @@ class Renewal:
         staying = len(ready) - len(self._called.keys() & ready) - roster.retiring
         count = min(len(left), max(0, staying - roster.target))
         makes_room = not count and bool(left) and staying >= roster.target and self._has_to_make_room(roster)
-        # Though it is not known whether one can be made: without a try, nothing would ever tell.
+        # Though it is not known whether one can be made: without a try, that would never be known.
         self.waits = makes_room and roster.failing
         if makes_room and not roster.failing:
             count = 1

@@ -1,4 +1,4 @@
-"""Restarts: whether workers end so often, otherwise than planned, that somebody has to look.
+"""Restarts: whether workers end so often, otherwise than planned, that a person has to look.
 
 Replacing what is broken hides that it breaks. A supervisor in Erlang therefore gives up after more than ``n`` restarts in ``t``
 seconds; a pool must not, because what it replaces may well work again in a minute. So it raises an *alarm*, once, and goes on.

@@ -16,7 +16,7 @@ class RetryBudget:
     there are 100 retries, and then one for every 5 successes. That is the standard retry mode of the AWS SDKs
     (``RetryQuotaChecker`` in botocore).
 
-    Whoever has the same budget shares it: the tasks of one manager, or of several. Thread-safe, and takes no lock. Raises
+    A budget is shared by all that have it: the tasks of one manager, or of several. Thread-safe, and takes no lock. Raises
     ``ValueError`` for a number that is not an integer, or below 1, and for a cost above ``capacity``.
     """
 

@@ -305,7 +305,7 @@ def _service_time(snapshot: Snapshot) -> float | None:
     usual, recent, age = snapshot.usual.service_time, snapshot.recent.service_time, snapshot.running_age
     if usual is None:
         return None
-    # After many short tasks, long ones hardly change the mean until the first of them ends; their ages tell at once.
+    # After many short tasks, long ones hardly change the mean until the first of them ends; their ages show it at once.
     if age > _OLD * usual:
         return age if recent is None else max(age, recent)
     if snapshot.oldest_wait <= snapshot.target_wait:

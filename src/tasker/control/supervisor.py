@@ -273,8 +273,8 @@ class Supervisor:
 
     def _move_pause(self, event: PauseEvent, now: float) -> list[act.Action]:
         released = self._release(now) if type(event) is ev.ResumeRequested else []
-        self.phase, told = paused(event, self.phase)
-        return released + told
+        self.phase, actions = paused(event, self.phase)
+        return released + actions
 
     def _release(self, now: float) -> list[act.Action]:
         """Returns the action that ends a pause, if there is one."""

@@ -7,7 +7,7 @@ import weakref
 
 
 class Age:
-    """When the creation of one resource has begun. Whoever makes or holds the resource keeps it; it goes with the resource."""
+    """When the creation of one resource has begun. It goes with the resource, to what makes or holds that."""
 
     __slots__ = ("__weakref__", "generation")
 

@@ -300,14 +300,14 @@ class EngineCore(LimitsDriver, Generic[W]):
         return self.door is Door.FORKED
 
     def move_door(self, move: DoorMove, refusal: str) -> bool:
-        """Moves the door; ``refusal`` is what callers are told from now on, if that closes it. True if it was not closed.
+        """Moves the door; ``refusal`` is the reason that callers get from now on, if that closes it. True if it was not closed.
 
         The caller holds whatever keeps two threads from moving it at once.
         """
         was_open, door = not self.closed, door_moved(self.door, move)
         if door >= Door.CLOSED:
             if was_open or move is DoorMove.FORK:
-                # Before the door: whoever finds it closed reads why.
+                # Before the door: a thread that finds it closed reads why.
                 self.refusal = refusal
             self.must_admit = self.alert = True
         self.door = door

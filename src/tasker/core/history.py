@@ -1,6 +1,6 @@
 """The history of a task: what its attempts were, as far as they failed and another one followed.
 
-A task that ends with its first attempt has no history, and costs none: what there is to tell of that attempt the future knows
+A task that ends with its first attempt has no history, and costs none: what is known of that attempt, the future knows
 anyway. Of a long history the first and the last attempts are kept, so a task that is tried for days takes no more memory than
 one that is tried ten times.
 

@@ -1,7 +1,7 @@
 """What stands in for a task with a time limit, where that runs in this process: it notes when an attempt begins and ends.
 
 So the loops of the workers need not know which tasks have limits. An attempt that was given up meanwhile ends with
-``LateReturn``, which goes the way of an error: what it has returned or raised reaches nobody.
+``LateReturn``, which goes the way of an error: what it has returned or raised is dropped.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The time limits of the tasks of one manager: when each is due, and who acts on it.
 
-A worker only notes that an attempt with a limit begins: one entry, for which it takes no lock and, most often, wakes nobody. The
+A worker only notes that an attempt with a limit begins: one entry, for which it takes no lock and, most often, wakes no thread. The
 supervisor's thread or loop, which wakes up several times a second anyway, files the entries in a timetable and acts on those
 that are due. A task without a limit knows nothing of all this.
 
@@ -84,7 +84,7 @@ class LimitedTask:
 
     @property
     def future(self) -> Any:
-        """The task; None if nobody has it any more, or it has its outcome."""
+        """The task; None if it was collected, or has its outcome."""
         future = self._future()
         return None if future is None or future.done() else future
 

@@ -70,7 +70,7 @@ class AsyncSession:
         return session
 
     async def give_up(self) -> None:
-        """Ends what nobody gets: its opening has failed, or was interrupted."""
+        """Ends what no caller gets: its opening has failed, or was interrupted."""
         self._given_up = True
         if self.session is None:
             return

@@ -77,7 +77,7 @@ class AsyncReader:
             self._at_end = True
             self._watch.close()
             self._on_end()
-        except Exception as fault:  # no memory, say: whoever waits must know, and the loop would only log it
+        except Exception as fault:  # no memory, say: what waits must get it, and the loop would only log it
             self._fault = fault
             self._session.kill()
             self._watch.close()

@@ -2,7 +2,7 @@
 
 A session takes sockets, pipes, a process and a place in the ledger, one after the other. Ctrl-C between two of these steps
 would lose what the first has made. It never strikes in any thread but the main one; so that one waits for another, and if
-it is struck meanwhile, the other thread ends what nobody waits for any more.
+it is struck meanwhile, the other thread ends what nothing waits for any more.
 """
 
 from __future__ import annotations

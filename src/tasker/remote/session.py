@@ -316,7 +316,7 @@ class Sessions(ABC, Generic[S]):
             self._release_if_empty()
 
     def end(self, session: S) -> Exception | None:
-        """``close`` for whoever has something to report after it, whatever fails; returns what it raised."""
+        """As ``close``, for a caller that has something to report after it, whatever fails; returns what it raised."""
         try:
             self.close(session)
         except Exception as fault:

@@ -43,7 +43,7 @@ class TargetedWakeup:
         token: object = None
         try:
             while True:
-                # After ``_waiting.add``: whoever calls it later than this look finds it waiting.
+                # After ``_waiting.add``: a call that comes later than this look finds it waiting.
                 if member.called():
                     raise Called
                 token = self._tokens.get(True, timeout)

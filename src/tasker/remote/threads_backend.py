@@ -160,7 +160,7 @@ class RemoteResource(InlineSession):
         self.made()
 
     def give_up(self) -> None:
-        """Ends the creation, for which nobody waits any more."""
+        """Ends the creation, for which nothing waits any more."""
         self._given_up = True
         if self.session is not None:
             self.session.kill()

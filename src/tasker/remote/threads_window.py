@@ -110,7 +110,7 @@ class ThreadsWindow(InFlightWindow):
                 served += 1
                 add_execution(seconds)
                 add_wait(started - future._queued_at)
-                # Before ``DONE``, so that whoever has the result finds it counted.
+                # Before ``DONE``, so that a caller that has the result finds it counted.
                 shard.done += 1
                 shard.future = None
                 if collector is not None:

@@ -1,4 +1,4 @@
-"""InlineFuture: the future of an inline manager. Whoever waits for it runs what is queued."""
+"""InlineFuture: the future of an inline manager. A wait for it runs what is queued."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class InlineFuture(TaskFuture[T]):
 
 
 class InlineRefreshFuture(RefreshFuture):
-    """A refresh of an ``InlineTaskManager``. Whoever waits for it runs what is queued."""
+    """A refresh of an ``InlineTaskManager``. A wait for it runs what is queued."""
 
     def _await(self, timeout: float | None) -> float | None:
         cast("RunsTasks", self._engine).run_until(self.done, timeout, "a refresh")

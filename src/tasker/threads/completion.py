@@ -2,7 +2,7 @@
 
 The thread that appended the outcome sees to it. But that thread may be interrupted on the way: by Ctrl-C, by another
 asynchronous exception, or because its stack is used up (``RecursionError``). Then the outcome is in the log, the next
-steps are missing, and the ending is marked as ``unfinished``. **Whoever finds such an ending finishes it**: a waiter, a
+steps are missing, and the ending is marked as ``unfinished``. **What finds such an ending finishes it**: a waiter, a
 canceller, a kill, or at the latest the worker that takes the task from the queue. So each step may be repeated: it is
 harmless the second time (publishing, waking a waiter), or it is claimed by exactly one thread (counting, calling a
 callback), where nothing is called between the claim and what it is for, so that nothing can interrupt.

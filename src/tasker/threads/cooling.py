@@ -1,7 +1,7 @@
 """CoolingWorkers: where workers wait whose resource must not be used for a while (``Health.COOL_DOWN``).
 
 They must not wait for the tokens of the queue, since they would take those of tasks; but they have to obey orders, which are
-among these tokens, and a stop, which waits for no pause. So each waits at a queue of its own, and whoever puts an order or
+among these tokens, and a stop, which waits for no pause. So each waits at a queue of its own, and what puts an order or
 closes the door wakes all of them.
 """
 

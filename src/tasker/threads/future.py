@@ -301,7 +301,7 @@ class TaskFuture(StandardFuture[T]):
         except BaseException:
             # No call before this line, so that nothing keeps it from being reached.
             ending.unfinished = True
-            finish(self)  # at once, if the interrupt was but one; else whoever finds it does
+            finish(self)  # at once, if the interrupt was but one; else the next that finds it does
             raise
 
     def _after(self, ending: Ending | Mark) -> bool:

@@ -177,7 +177,7 @@ class FutureOwner(EngineCore[Worker], abc.ABC):
             names.append("timed_out_in_queue")
         note = (tuple(names),)
         try:
-            # As ``note``, but with no call between the two: whoever claims the ending counts it.
+            # As ``note``, but with no call between the two: the thread that claims the ending counts it.
             del ending.uncounted
             counters.notes += note
         except AttributeError:  # claimed by another thread, or before this one was interrupted

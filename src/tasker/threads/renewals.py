@@ -1,7 +1,7 @@
 """How a worker with an outdated resource learns that it has to renew it.
 
 A busy one looks after its task (``alert`` in ``worker_loop``). An idle one sleeps in one queue of tokens with the others, and
-cannot be woken by name. So a ``CALL`` is put there: whoever takes it, and is not meant, passes it on and stands aside for a
+cannot be woken by name. So a ``CALL`` is put there: a worker that takes it, and is not meant, passes it on and stands aside for a
 moment.
 
 Rejected: a look at the worker before each task, which all tasks would pay for; a queue of tokens for each worker.
@@ -72,7 +72,7 @@ class Renewals:
         if worker.outdated:
             return True
         with self._left:
-            # Dropped, where nobody waits for it: those that are busy look by themselves.
+            # Dropped, where no worker waits for it: those that are busy look by themselves.
             if any(map(is_idle, self._called)):
                 self._queue.tokens.put(CALL)
                 self._left.wait(_ASIDE)

@@ -56,7 +56,7 @@ class ResourcePool:
         self._temporary = 0
         self._closed = False
         self._emptied = False
-        # Held while the idle resources are destroyed, so that whoever closes the pool meanwhile waits. Reentrant, because
+        # Held while the idle resources are destroyed, so that another thread that closes the pool meanwhile waits. Reentrant, because
         # a signal handler may end the manager in the middle.
         self._closing = threading.RLock()
         # No resource is made or destroyed under it: that is user code. Reentrant, because a signal handler or a finalizer

@@ -91,7 +91,7 @@ class Maker:
 
     def make(self, worker: WorkerInfo | None = None) -> ResourceHandle:
         """See ``ResourceMaker``."""
-        # Ctrl-C may strike wherever a call returns. A resource that is there by then is destroyed again; and whoever calls
+        # Ctrl-C may strike wherever a call returns. A resource that is there by then is destroyed again; and what calls
         # this takes the handle by a step of an iterator, behind which none can strike.
         handle, counted = ResourceHandle(_UNMADE, None), False
         try:

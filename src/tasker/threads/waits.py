@@ -66,7 +66,7 @@ class WaitRegistry(WaitSearch[Seat]):
         worker = self._waiting_worker(wait)
         if worker is None:
             return None
-        if worker.overdue:  # its task has its outcome, so what it waits for concerns nobody
+        if worker.overdue:  # its task has its outcome, so it does not matter what it waits for
             return None
         # The worker's own state: the supervisor's is a little behind.
         if worker.state is not WorkerState.READY:

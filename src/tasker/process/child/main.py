@@ -46,7 +46,7 @@ _RSS_INTERVAL = 0.1
 
 
 _NOT, _BY_ORDER, _BY_ANY = range(3)
-"""Whether SIGTERM may interrupt the main thread: only while the parent has ordered it, or whoever has sent it."""
+"""Whether SIGTERM may interrupt the main thread: only while the parent has ordered it, or whatever has sent it."""
 
 
 class Terminated(SystemExit):

@@ -315,7 +315,7 @@ class ProcessSession(Session):
 
 def _refusal(text: str, error: BaseException) -> TravelError:
     refusal = TravelError(f"{text}: {describe(error)}")
-    if isinstance(error, KeyboardInterrupt):  # Ctrl-C, perhaps, which whoever is in the main thread has to raise
+    if isinstance(error, KeyboardInterrupt):  # Ctrl-C, perhaps, which has to be raised in the main thread
         refusal.__cause__ = error
     return refusal
 
