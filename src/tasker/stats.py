@@ -82,12 +82,10 @@ class TaskStats:
     quarantined_tasks: int = 0
     """Tasks that ended with ``PoisonTask``, since the start; see ``Config.quarantine_after``."""
     stuck_workers: int = 0
-    """Workers whose ``on_create`` or ``on_destroy`` has taken longer than ``create_timeout`` or ``destroy_timeout``, and
-    that have not ended yet."""
-    cooling_workers: int = 0
-    """Ready workers that take no task for a while, because ``check_health`` has returned ``Health.COOL_DOWN``."""
     """Workers whose ``on_create`` or ``on_destroy`` has taken longer than ``create_timeout`` or ``destroy_timeout``, or that run
     a task which has ended with ``TaskTimeout``, and that have not returned yet."""
+    cooling_workers: int = 0
+    """Ready workers that take no task for a while, because ``check_health`` has returned ``Health.COOL_DOWN``."""
     timed_out_tasks: int = 0
     """Tasks that ended with ``TaskTimeout``, since the start."""
     resources: ResourceLedger = field(default_factory=ResourceLedger)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,30 +17,6 @@ psycopg = pytest.importorskip("psycopg")
 
 Connection: TypeAlias = "psycopg.Connection[Any]"
 SOON = 10.0
-
-
-@pytest.fixture(scope="session")
-def server() -> Iterator[str]:
-    """A PostgreSQL server of the test session's own; as root, pgserver runs it as a user that it makes."""
-    # Not below pytest's own folder: only its owner may enter that, and the server may run as another user.
-    with tempfile.TemporaryDirectory(prefix="tasker-pg-") as folder, pytest.MonkeyPatch.context() as patch:
-        lock = Path(folder, "lock")
-        lock.mkdir(mode=0o700)
-        patch.setenv("XDG_RUNTIME_DIR", str(lock))  # pgserver keeps its lock there; it looks when it is imported
-        pgserver = pytest.importorskip("pgserver", reason="pgserver has no wheel for this Python or this machine")
-        running = pgserver.get_server(Path(folder, "data"), cleanup_mode="delete")
-        try:
-            yield running.get_uri()
-        finally:
-            running.cleanup()
-
-
-@pytest.fixture
-def admin(server: str) -> Iterator[Any]:
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute("DROP TABLE IF EXISTS ledger")
-        connection.execute("CREATE TABLE ledger (entry integer PRIMARY KEY, times integer NOT NULL DEFAULT 1)")
-        yield connection
 
 
 @pytest.fixture
