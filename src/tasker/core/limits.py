@@ -329,7 +329,9 @@ class TimeLimits:
 
     def _act(self, limited: LimitedTask, now: float) -> None:
         driver, future = self._driver, limited.future
-        grace = driver.config.cancel_grace
+        # What is ended by force is never given up, although its deadline is looked at after its timeout and the grace: its
+        # worker is not stuck, and counts it when the process is gone.
+        grace = math.inf if driver.ends_by_force else driver.config.cancel_grace
         step = limited.step(now, grace)
         if future is None or step is LimitStep.NOTHING:
             return
@@ -346,7 +348,7 @@ class TimeLimits:
         context = limited.cancel()
         if context is None:
             return
-        if not self._driver.ends_by_force:
+        if grace != math.inf:
             self._timetable.add(limited, limited.end + grace)
         self._driver.cancel_attempt(future, context, limited.timed_out())
 

@@ -152,13 +152,17 @@ def test_while_the_manager_ends() -> None:
     assert rig.engine.drain_checks == 1
 
 
-def test_a_backend_that_ends_it_by_force() -> None:
-    """Its session has the grace; nothing else is due."""
-    rig = Rig()
+@pytest.mark.parametrize("deadline", [None, 7.5])
+def test_a_backend_that_ends_it_by_force(deadline: float | None) -> None:
+    """Its session has the grace; nothing else is due, even if the deadline passes before the session is gone."""
+    rig = Rig(deadline=deadline)
     rig.engine.backend = object()  # type: ignore[assignment]
     rig.start()
     assert rig.look(5.0) == ["cancelled"]
+    assert rig.look(7.5) == []
     assert rig.look(1e6) == []
+    assert rig.worker.state is WorkerState.READY
+    assert rig.worker.shard.done == 0  # the worker counts it, when the session is gone
 
 
 def test_a_task_that_waits_too_long() -> None:
