@@ -323,9 +323,13 @@ class Scenario:
         if not report.killed:
             missed = [number for number, _ in self.futures if not self.called[number]]
             await eventually(lambda: not [n for n in missed if not self.called[n]], 10, f"{self.what}: calls {missed}")
+        await self.check_resources(manager)
+        # Only now: a task that a kill left behind counts as running until its thread returns.
+        await eventually(
+            lambda: self.check_stats(manager).running_tasks == 0, 20, f"{self.what}, {self.end}: {manager.stats()}"
+        )
         stats = self.check_stats(manager)
         assert stats.done_tasks == stats.accepted_tasks, f"{self.what}, {self.end}: {stats}"
-        await self.check_resources(manager)
 
     def check_outcome(self, number: int, outcome: Any, said: str) -> None:
         """Whether a task may end like this."""
