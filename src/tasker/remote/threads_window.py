@@ -7,7 +7,7 @@ from typing import Any
 
 from tasker.context import Context
 from tasker.core.probing import passes
-from tasker.errors import TaskCancelled, TravelError
+from tasker.errors import TaskCancelled, TaskTimeout, TravelError
 from tasker.metrics.meter import BATCH
 from tasker.metrics.protocol import TaskLifecycleTimestamps
 from tasker.threads.future import TaskFuture
@@ -209,7 +209,7 @@ class ThreadsWindow(InFlightWindow):
         # of the two cancels it.
         future._context = context
         log = future._log
-        return len(log) != 1 and any(type(entry) is Ending for entry in (*log,))
+        return len(log) != 1 and any(type(entry) is Ending and not _expired(entry) for entry in (*log,))
 
     def _context_of(self, future: TaskFuture[Any]) -> Context | None:
         return future._context
@@ -220,3 +220,8 @@ class ThreadsWindow(InFlightWindow):
 
     def _end_cancelled(self, future: TaskFuture[Any], error: TaskCancelled) -> None:
         future._end(Ending(error, cancelled=True))
+
+
+def _expired(entry: Ending) -> bool:
+    """Whether its deadline has passed on its way: then ``LimitedTask.start`` has it cancelled, with the right cause."""
+    return issubclass(type(entry.error), TaskTimeout)
