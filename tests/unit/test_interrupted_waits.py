@@ -141,4 +141,4 @@ def test_the_start_of_a_thread() -> None:
             assert ran.wait(20), where
             daemon.join(20)
             assert not daemon.is_alive(), where
-    assert struck > 5
+    assert struck >= 3

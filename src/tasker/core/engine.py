@@ -277,7 +277,8 @@ class EngineCore(LimitsDriver, Generic[W]):
     @property
     def closed(self) -> bool:
         """Whether no task is accepted any more."""
-        return self.door >= Door.CLOSED
+        # Not by the name of the class: a manager that is collected at the interpreter's exit may find it gone from this module.
+        return self.door >= type(self.door).CLOSED
 
     @property
     def paused(self) -> bool:

@@ -19,6 +19,7 @@ def test_threads_that_wait() -> None:
     flag = Flag()
     waiting = [Thread(lambda: flag.wait(20)) for _ in range(2)]
     wait_until(lambda: len(flag._log) == 2, what="they wait")
+    flag._set = True
     flag._log[0].release()
     flag.set()
     assert [thread.join() for thread in waiting] == [True, True]
