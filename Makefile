@@ -59,7 +59,7 @@ test-free-threaded: ## the suites of threads with the GIL off (PYTHON=python3.13
 	$(MAKE) .venv-free-threaded/.installed-test-free-threaded PYTHON=$(PYTHON) VENV=.venv-free-threaded
 	PYTHON_GIL=0 .venv-free-threaded/bin/python -c 'import sys; sys.exit(sys._is_gil_enabled() and "this interpreter has a GIL")'
 	PYTHON_GIL=0 .venv-free-threaded/bin/python -m pytest -m 'not soak' tests/unit tests/contract tests/stateful
-	for round in $$(seq $(ROUNDS)); do PYTHON_GIL=0 .venv-free-threaded/bin/python -m pytest -q tests/stress || exit 1; done
+	for round in $$(seq $(ROUNDS)); do PYTHON_GIL=0 .venv-free-threaded/bin/python -m pytest -q -m 'not soak' tests/stress || exit 1; done
 
 test-ray: $(VENV)/.installed-test $(VENV)/.installed-ray ## the actors, and the contract over them (TESTS=tests/cluster: some of it), in an hour
 	TASKER_TEST_RAY=1 $(BIN)/python -m pytest $(if $(filter-out tests,$(TESTS)),$(TESTS),tests/cluster tests/contract)
