@@ -16,7 +16,7 @@ from tasker.control.limits import LimitStep
 from tasker.control.workers import WorkerState
 from tasker.core.checks import task_options
 from tasker.core.limited_calls import LimitedCall
-from tasker.core.limits import LateReturn, LimitContext, LimitedTask, TimedOut, may_retry
+from tasker.core.limits import LateReturn, LimitContext, LimitedTask, TimedOut, limits_of, may_retry
 from tasker.errors import TaskCancelled, TaskKilled, TaskTimeout
 
 from .fakes import FakeTask, FakeWorker, ToyEngine
@@ -405,3 +405,10 @@ def test_the_options_of_a_map() -> None:
     assert task_options(timeout=1.0, once=True) == (1, True, None, 1.0, None)
     with pytest.raises(TypeError):
         task_options(blocks=True)  # type: ignore[call-arg]
+
+
+def test_the_limits_of_a_task() -> None:
+    """As they were given, for a task that is submitted again."""
+    assert limits_of(None) == (None, None)
+    assert limits_of(Rig(timeout=5.0, deadline=9.0).limited) == (5.0, 9.0)
+    assert limits_of(Rig(timeout=None, deadline=9.0).limited) == (None, 9.0)
