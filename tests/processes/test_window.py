@@ -47,6 +47,7 @@ class Future:
     """The same of a future."""
 
     label = "a task"
+    _limited = None
 
     def __init__(self, *args: Any) -> None:
         self._task = work.echo
