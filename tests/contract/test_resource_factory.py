@@ -64,7 +64,7 @@ async def test_exit_is_called_once_for_each(engine: Any, kit: Any) -> None:
         with pytest.raises(OSError, match="own"):
             await m.run_task(kit.raises(OSError("own")))
         await m.run_task(kit.returns())
-        await eventually(lambda: m.stats().available_resources == 1)
+        await eventually(lambda: (m.stats().available_resources, m.stats().active_workers) == (1, 2))
     assert sorted(browsers.left) == browsers.entered
     assert len(browsers.entered) >= 7
     ledger = m.stats().resources
