@@ -259,3 +259,23 @@ async def test_with_a_backend_while_the_resource_is_destroyed(make: Any) -> None
         caller = asyncio.create_task(m.run_task(quick))
         await cancelled_at(gate, caller)
         assert await m.run_task(quick) is not None
+
+
+async def test_a_pool_that_is_closed_right_after_a_loss(make: Any) -> None:
+    """An idle resource goes by itself, and in the same turn of the loop the pool begins to close: that waits until the resource
+    is destroyed."""
+    gate = Gate()
+
+    async def end(resource: object) -> None:
+        await gate.apass_through()
+
+    async with make(on_destroy=end, resource_pool_size=1) as m:
+        pool = m._engine.pool
+        closing = asyncio.create_task(pool.close())  # its first step comes before anything that the loss starts
+        assert pool.lost(pool._idle[0])
+        await gate.arrivals(1)
+        assert not closing.done()
+        gate.open()
+        await closing
+        ledger = m.stats().resources
+        assert (ledger.created, ledger.destroyed) == (2, 1)

@@ -128,13 +128,17 @@ class KeptResources:
     async def end(self, handle: AsyncResourceHandle) -> None:
         """Destroys a resource, to the end also if the caller is cancelled meanwhile; raises that ``CancelledError``
         afterwards."""
+        struck = await outlast(self.let_go(handle))
+        if struck is not None:
+            raise struck
+
+    def let_go(self, handle: AsyncResourceHandle) -> asyncio.Task[None]:
+        """Has a resource destroyed: ``until_ended`` waits for it from here on. Returns the task that does it."""
         keeper = self._keepers.pop(handle)
         self._ending.add(keeper.task)
         keeper.task.add_done_callback(self._ending.discard)
         keeper.let_go()
-        struck = await outlast(keeper.task)
-        if struck is not None:
-            raise struck
+        return keeper.task
 
     async def until_ended(self) -> asyncio.CancelledError | None:
         """Waits for the resources that are being destroyed. Returns what ``outlast`` does."""

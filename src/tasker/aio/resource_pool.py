@@ -187,7 +187,12 @@ class AsyncResourcePool:
         if handle not in self._idle:
             return False
         self._idle.remove(handle)
-        self._engine.spawn(self._end(handle), "lost")
+
+        def forget(task: asyncio.Task[None]) -> None:
+            handle.age = UNKNOWN
+
+        # At once, and not by a task that begins in the next turn: the pool may be closed before that, and waits for it.
+        self._kept.let_go(handle).add_done_callback(forget)
         return not self._closed
 
     def _gone(self, handle: AsyncResourceHandle) -> None:
