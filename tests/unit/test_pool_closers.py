@@ -11,7 +11,7 @@ import pytest
 
 from support.gates import Gate
 from support.resources import ScriptedResources
-from support.waiting import Call
+from support.waiting import Call, wait_until
 from tasker import Config, ShutdownError
 from tasker.core.counters import Counters
 from tasker.logs import GuardedLogger
@@ -62,6 +62,30 @@ def test_the_other_closer_is_faster(size: int) -> None:
     pool._idle = Contended(pool._idle, pool.close)
     pool.close()
     assert books.ledger.destroyed == size
+    resources.check_all_ended_once()
+
+
+def test_a_resource_that_has_just_gone() -> None:
+    """It is idle no more, and another thread is about to end it: whatever closes the pool meanwhile waits for that."""
+    pool, resources, books = build(2)
+    end, gate = pool._maker.end, Gate()
+    lost = pool._idle[0]
+
+    def ending(held: ResourceHandle) -> None:
+        if held is lost:
+            gate.pass_through()
+        end(held)
+
+    pool._maker.end = ending  # type: ignore[method-assign]
+    losing = Call(pool.lost, lost)
+    gate.wait_arrivals(1)
+    closing = Call(pool.close)
+    wait_until(lambda: pool._going[0]._log, what="it waits")
+    assert (pool.emptied, books.ledger.destroyed) == (False, 1)
+    gate.open()
+    closing.outcome(20)
+    assert losing.outcome(20)
+    assert (pool.emptied, books.ledger.destroyed) == (True, 2)
     resources.check_all_ended_once()
 
 

@@ -8,6 +8,7 @@ from collections import deque
 
 from tasker.control.callers import CallerGate
 from tasker.core.ages import UNKNOWN, Ages
+from tasker.core.flag import Flag
 from tasker.core.ports import CreationsPort
 from tasker.errors import ResourceError, ShutdownError, TaskKilled
 from tasker.logs import describe
@@ -53,6 +54,8 @@ class ResourcePool:
         self._idle: deque[ResourceHandle] = deque()
         self._cools = False
         """Whether some of them may have to cool down."""
+        self._going: list[Flag] = []
+        """For each resource that has gone by itself and is being ended: set when it is."""
         self._temporary = 0
         self._closed = False
         self._emptied = False
@@ -223,13 +226,19 @@ class ResourcePool:
 
     def lost(self, handle: ResourceHandle) -> bool:
         """Drops a resource whose process has died. Returns True if it was idle, so that the pool lacks one now."""
+        gone = Flag()
         with self._lock:
             if handle not in self._idle:
                 return False
+            self._going.append(gone)  # before it is idle no more, so that a ``close`` finds the one or the other
             self._idle.remove(handle)
             lacks = not self._closed
-        self._maker.end(handle)
-        handle.age = UNKNOWN
+        try:
+            self._maker.end(handle)
+        finally:
+            handle.age = UNKNOWN
+            self._going.remove(gone)
+            gone.set()
         return lacks
 
     def refill(self) -> None:
@@ -282,11 +291,12 @@ class ResourcePool:
         # Either may be held by a thread that does not exist here.
         self._lock, self._closing = threading.RLock(), threading.RLock()
         self._maker = _ParentsMaker()
+        self._going = []
         self.ages.forked()
 
     def close(self) -> None:
         """Destroys the idle resources; each one in use is destroyed when it is released. Returns once all idle ones are
-        destroyed, perhaps by another thread. Harmless if repeated; if it was interrupted, the next call goes on."""
+        destroyed, perhaps by another thread, those included that have gone by themselves. Harmless if repeated; if it was interrupted, the next call goes on."""
         with self._lock:
             self._closed = True
         # Without ``_lock``, one atomic ``pop`` at a time, because a call in the middle of another one, in this thread,
@@ -298,4 +308,6 @@ class ResourcePool:
                 except IndexError:
                     break
                 self._maker.end(handle)
+            for gone in [*self._going]:
+                gone.wait()
             self._emptied = True
