@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from tasker.process.protocol.messages import Setup
+from tasker.process.protocol.setups import ResourceSetup
 
 
 def bare() -> Setup:
     """Makes an `object`, and nothing else."""
-    return Setup(
-        name="alone",
+    made_of = ResourceSetup(
         create=object,
         destroy=None,
         resource=None,
@@ -18,9 +18,6 @@ def bare() -> Setup:
         worker=None,
         values=[],
         asynchronous=False,
-        must_admit=False,
-        affinity=None,
-        nice=0,
-        max_rss=None,
         grace=5,
     )
+    return Setup(name="alone", made_of=made_of, must_admit=False, affinity=None, nice=0, max_rss=None)

@@ -11,13 +11,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from tasker.config import Config
-from tasker.core.identity import arguments_for
 from tasker.logs import GuardedLogger
 from tasker.process.parent.fork_server_client import ForkServerClient, acquire_client, give_back
 from tasker.process.parent.output import OutputReader
 from tasker.process.parent.session import ProcessSession
 from tasker.process.protocol.messages import Setup
-from tasker.process.protocol.pickling import pack
+from tasker.process.protocol.setups import ResourceSetup
 from tasker.remote.session import ArgsOf, Sessions
 from tasker.stats import ProcessUsage
 from tasker.worker_info import WorkerInfo
@@ -87,20 +86,11 @@ class ProcessSessions(Sessions[ProcessSession]):
         affinity = options.affinity
         return Setup(
             name=name,
-            create=config.on_create,
-            destroy=config.on_destroy,
-            resource=config.resource,
-            on_return=config.on_return,
-            check_resource=config.check_resource,
-            worker=worker,
-            arguments=arguments_for(config, worker),
-            values=_values(config),
-            asynchronous=self._asynchronous,
+            made_of=ResourceSetup.of(config, worker, asynchronous=self._asynchronous, grace=self._grace),
             must_admit=config.check_health is not None,
             affinity=None if affinity is None else tuple(affinity),
             nice=options.nice,
             max_rss=options.max_rss,
-            grace=self._grace,
             levels=_levels(),
         )
 
@@ -116,18 +106,6 @@ def _naming_the_limit() -> Iterator[None]:
         most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         text = f"too many child processes for RLIMIT_NOFILE, which is {most}: each takes {DESCRIPTORS} descriptors"
         raise OSError(errno.EMFILE, text) from error
-
-
-def _values(config: Config[Any]) -> list[tuple[Any, Any]]:
-    """Returns the values of ``Config.ctx`` that can travel, outermost first."""
-    values = []
-    for key, value in [] if config.ctx is None else config.ctx._items():
-        try:
-            pack((key, value))
-        except Exception:  # noqa: S112  of no use in a child
-            continue
-        values.append((key, value))
-    return values
 
 
 def _levels() -> dict[str, int]:

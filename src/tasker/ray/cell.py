@@ -13,13 +13,11 @@ import os
 import pickle
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from time import monotonic
 from types import CoroutineType
 from typing import Any
 
 from tasker.context import Context, RootContext
-from tasker.core.identity import WorkerContext
 from tasker.core.probing import fault_of
 from tasker.core.user_functions import refused
 from tasker.errors import TravelError
@@ -28,32 +26,12 @@ from tasker.process.child.cancellations import Cancellations, TaskContext
 from tasker.process.child.resource import Resource
 from tasker.process.protocol.errors import pack_error
 from tasker.process.protocol.pickling import pack, pack_named, unpack, unpack_variables
+from tasker.process.protocol.setups import ResourceSetup
 from tasker.remote.events import CHECKED, ERROR, GONE, READY, RESULT, SKIPPED, UNFIT, UNMADE, SessionEvent
-from tasker.worker_info import WorkerInfo
 
 GROUPS = {"exec": 1, "control": 1, "life": 1}
 Message = list[Any]
 """A pickle in parts, as Ray carries them without copying the large ones."""
-
-
-@dataclass(slots=True)
-class CellSetup:
-    """What an actor is to be."""
-
-    create: Callable[..., Any] | None
-    destroy: Callable[[Any], object] | None
-    resource: Callable[..., Any] | None
-    on_return: Callable[[Any], object] | None
-    check_resource: Callable[[Any], object] | None
-    arguments: tuple[WorkerInfo, ...]
-    """For ``create`` or ``resource``."""
-    worker: WorkerInfo | None
-    """None: the resource is for ``run_task``."""
-    values: list[tuple[Any, Any]]
-    """Of ``Config.ctx``."""
-    asynchronous: bool
-    grace: float
-    """Seconds that a cancellation's callbacks are given before the resource goes."""
 
 
 class Interrupted(SystemExit):
@@ -71,7 +49,7 @@ class Cell:
 
     def __init__(self, setup: Message) -> None:
         self._packed: Message | None = setup
-        self._setup: CellSetup | None = None
+        self._setup: ResourceSetup | None = None
         self._resource: Resource | None = None
         self._root: Context = RootContext(None)
         self._cancellations = Cancellations()
@@ -111,9 +89,7 @@ class Cell:
         packed, self._packed = self._packed, None
         try:
             setup = self._setup = unpack(packed or [])
-            self._root, worker = _root(setup.values), setup.worker
-            if worker is not None:
-                self._root = WorkerContext(self._root, lambda: worker)
+            self._root = setup.root()
             self._resource = Resource(setup)
             self._interrupts.allow(0, self._resource.make)
         except BaseException as error:
@@ -141,10 +117,10 @@ class Cell:
             return []
         except BaseException as error:
             cancellations.current = None
-            return [*self._between(), _failure(context, error, started)]
+            return [*self._between(number), _failure(context, error, started)]
         finished = monotonic()
         cancellations.current = None
-        return [*self._between(), _result(context, task, value, started, finished)]
+        return [*self._between(number), _result(context, task, value, started, finished)]
 
     def check(self) -> list[Message]:
         """Calls ``check_resource``. Returns the event; none if it was interrupted."""
@@ -169,13 +145,15 @@ class Cell:
             fault = pack_error(error)
         return [message(pack((GONE, fault)))]
 
-    def _between(self) -> list[Message]:
+    def _between(self, number: int) -> list[Message]:
         """Returns the event that says that the resource is to be replaced, if ``on_return`` fails."""
         assert self._setup is not None
         assert self._resource is not None
         try:
             if self._setup.on_return is not None:
-                self._resource.reset()
+                self._interrupts.allow(number, self._resource.reset)
+        except Interrupted:  # the task has its outcome all the same, and this actor ends after it
+            return []
         except BaseException as error:
             return [message(pack((UNFIT, pack_error(error))))]
         return []
@@ -227,13 +205,6 @@ def _raise_in(thread: int, error: type[BaseException] | None) -> None:
     ctypes.pythonapi.PyThreadState_SetAsyncExc(
         ctypes.c_ulong(thread), None if error is None else ctypes.py_object(error)
     )
-
-
-def _root(values: list[tuple[Any, Any]]) -> Context:
-    context = Context()
-    for key, value in values:
-        context = context.with_value(key, value)
-    return RootContext(context)  # which keeps no callback of a task beyond it
 
 
 def _unpacked(name: str, packed: Message) -> Any:

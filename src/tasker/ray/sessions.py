@@ -9,13 +9,12 @@ from typing import Any
 
 from tasker.config import Config
 from tasker.core.daemon import Daemon
-from tasker.core.identity import arguments_for
 from tasker.logs import GuardedLogger
-from tasker.process.protocol.pickling import pack, pack_named
+from tasker.process.protocol.pickling import pack_named
+from tasker.process.protocol.setups import ResourceSetup
 from tasker.remote.session import ArgsOf, Sessions
-from tasker.worker_info import WorkerInfo
 
-from .cell import GROUPS, Cell, CellSetup, message
+from .cell import GROUPS, Cell, message
 from .cluster import connection
 from .options import RayBackend
 from .session import RaySession
@@ -47,7 +46,8 @@ class RaySessions(Sessions[RaySession]):
         return RaySession(name, self._grace, self._args_of, on_end, self._news.put)
 
     def _start(self, session: RaySession) -> None:
-        setup = message(pack_named(self._setup(session.worker), "on_create, on_destroy or resource of the Config"))
+        made_of = ResourceSetup.of(self._config, session.worker, asynchronous=self._asynchronous, grace=self._grace)
+        setup = message(pack_named(made_of, "on_create, on_destroy or resource of the Config"))
         session.start(self._actor_class().remote, setup)
 
     def _release(self) -> None:
@@ -76,21 +76,6 @@ class RaySessions(Sessions[RaySession]):
                 self._log.fault("news of an actor", error)
             del call
 
-    def _setup(self, worker: WorkerInfo | None) -> CellSetup:
-        config = self._config
-        return CellSetup(
-            create=config.on_create,
-            destroy=config.on_destroy,
-            resource=config.resource,
-            on_return=config.on_return,
-            check_resource=config.check_resource,
-            arguments=arguments_for(config, worker),
-            worker=worker,
-            values=_values(config),
-            asynchronous=self._asynchronous,
-            grace=self._grace,
-        )
-
 
 def _actor_class(options: RayBackend, *, local: bool) -> Any:
     import ray  # noqa: PLC0415
@@ -108,15 +93,3 @@ def _actor_class(options: RayBackend, *, local: bool) -> Any:
     return ray.remote(concurrency_groups=GROUPS)(Cell).options(
         num_cpus=cpus, num_gpus=options.num_gpus, max_restarts=0, max_task_retries=0, **more
     )
-
-
-def _values(config: Config[Any]) -> list[tuple[Any, Any]]:
-    """Returns the values of ``Config.ctx`` that can travel, outermost first."""
-    values = []
-    for key, value in [] if config.ctx is None else config.ctx._items():
-        try:
-            pack((key, value))
-        except Exception:  # noqa: S112  of no use in an actor
-            continue
-        values.append((key, value))
-    return values

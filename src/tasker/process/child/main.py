@@ -19,8 +19,6 @@ from time import monotonic
 from types import CoroutineType
 from typing import Any
 
-from tasker.context import Context, RootContext
-from tasker.core.identity import WorkerContext
 from tasker.core.probing import fault_of
 from tasker.core.user_functions import refused
 from tasker.errors import TravelError
@@ -69,10 +67,9 @@ class Child:
         self._copied = False
         """Whether this process is a fork of the child, made by a task."""
         self._sigterm = HeldSigterm()
-        self._orders = Orders(control, setup.grace, self._leave)
-        root, worker = _root(setup.values), setup.worker
-        self._root = root if worker is None else WorkerContext(root, lambda: worker)
-        self._resource = Resource(setup)
+        self._orders = Orders(control, setup.made_of.grace, self._leave)
+        self._root = setup.made_of.root()
+        self._resource = Resource(setup.made_of)
         self._measured = monotonic()
         self._pauses = 0
         """How often the child has paused, see ``protocol.messages``."""
@@ -134,7 +131,7 @@ class Child:
 
     def _end(self) -> int:
         fault = None
-        self._orders.settle(max(self._setup.grace, LAST))  # before the resource goes
+        self._orders.settle(max(self._setup.made_of.grace, LAST))  # before the resource goes
         try:
             self._resource.end()
         except BaseException as error:
@@ -318,7 +315,7 @@ class Child:
     def _between(self) -> None:
         """Reports, before the outcome of a task, that the resource is to be replaced, if ``on_return`` fails or it has become
         too large. Before, because the parent must not send it anything else after that."""
-        if self._setup.on_return is not None:
+        if self._setup.made_of.on_return is not None:
             try:
                 self._user(self._resource.reset)
             except BaseException as error:
@@ -341,13 +338,6 @@ class Child:
         if rss > most:
             self._pause()
             self._send((LARGE, rss))
-
-
-def _root(values: list[tuple[Any, Any]]) -> Context:
-    context = Context()
-    for key, value in values:
-        context = context.with_value(key, value)
-    return RootContext(context)  # which keeps no callback of a task beyond it
 
 
 def run(fds: list[int]) -> int:

@@ -10,13 +10,13 @@ from types import CoroutineType
 from typing import Any
 
 from tasker.core.probing import RETURNED_FALSE
-from tasker.process.protocol.messages import Setup
+from tasker.process.protocol.setups import ResourceSetup
 
 
 class Resource:
     """One resource, from its creation to its end."""
 
-    def __init__(self, setup: Setup) -> None:
+    def __init__(self, setup: ResourceSetup) -> None:
         self._setup = setup
         self._loop: Any = None
         self._end: Callable[[], Any] | None = None

@@ -28,7 +28,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from tasker.worker_info import WorkerInfo
+from .setups import ResourceSetup
 
 EPOCHS = 256
 
@@ -38,25 +38,12 @@ class Setup:
     """The message behind ``Surroundings``: what the child is to be."""
 
     name: str
-    create: Callable[..., Any] | None
-    destroy: Callable[[Any], object] | None
-    resource: Callable[..., Any] | None
-    on_return: Callable[[Any], object] | None
-    check_resource: Callable[[Any], object] | None
-    arguments: tuple[WorkerInfo, ...]
-    """For ``create`` or ``resource``."""
-    worker: WorkerInfo | None
-    """None: the resource is for ``run_task``."""
-    values: list[tuple[Any, Any]]
-    """Of ``Config.ctx``."""
-    asynchronous: bool
+    made_of: ResourceSetup
     must_admit: bool
     """Whether an error may mean that the resource is not to be used any more."""
     affinity: tuple[int, ...] | None
     nice: int
     max_rss: int | None
-    grace: float
-    """Seconds that a running task is given when the parent is gone."""
     levels: dict[str, int] = field(default_factory=dict)
     """Of the loggers."""
 
