@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from support.gates import Gate
-from support.toy_session import Mailbox, ToyBackend
+from support.toy_session import ToyBackend
 from tasker import AsyncTaskManager, Config, TaskManager, TravelError
 from tasker.remote.events import ERROR, GARBLED
+from tasker.remote.mailbox import Mailbox
 
 
 class Slow:

@@ -14,9 +14,10 @@ from typing import Any
 import pytest
 
 from support.resources import ScriptedResources
-from support.toy_session import Mailbox, ToyBackend, ToySession
+from support.toy_session import ToyBackend, ToySession
 from tasker import AsyncTaskManager, Config, TaskManager, WorkerLost
 from tasker.remote.events import ERROR, RESULT
+from tasker.remote.mailbox import Mailbox
 
 TASKS = 400
 FAULTS = [MemoryError("none left"), SystemExit(3), KeyboardInterrupt(), asyncio.CancelledError()]

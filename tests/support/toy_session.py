@@ -7,7 +7,6 @@ session is dead for its manager, and the thread ends by itself once its task doe
 
 from __future__ import annotations
 
-import asyncio
 import contextvars
 import queue
 import sys
@@ -27,10 +26,10 @@ from tasker.core.user_functions import refused
 from tasker.logs import GuardedLogger
 from tasker.options import Backend
 from tasker.process.child.resource import Resource
-from tasker.remote.events import CHECKED, ERROR, GONE, READY, RESULT, SKIPPED, UNFIT, UNMADE, SessionEvent
-from tasker.remote.mailbox import Mailbox, MailboxWatch
+from tasker.remote.events import CHECKED, ERROR, GONE, READY, RESULT, SKIPPED, UNFIT, UNMADE
+from tasker.remote.mailbox import MailboxSession
 from tasker.remote.registry import register
-from tasker.remote.session import ArgsOf, InFlightTask, Refused, Session, SessionOptions, Sessions
+from tasker.remote.session import ArgsOf, InFlightTask, Refused, SessionOptions, Sessions
 
 _PATIENCE = 5.0
 """Seconds that a thread has to end."""
@@ -57,7 +56,7 @@ class ToyContext(Context):
         self.killed = False
 
 
-class ToySession(Session):
+class ToySession(MailboxSession):
     """One resource in one thread."""
 
     def __init__(self, name: str, config: Config[Any], asynchronous: bool, args_of: ArgsOf, on_end: Any) -> None:
@@ -73,7 +72,6 @@ class ToySession(Session):
         self._resets = config.on_return is not None
         self._hooks = SimpleNamespace(**hooks, asynchronous=asynchronous)
         self._resource = Resource(self._hooks)  # type: ignore[arg-type]
-        self._mailbox = Mailbox()
         # Everything below under `lock`, which `recall` and the beginning of a task must not both have.
         self._changed = threading.Condition(self.lock)
         self._ahead: deque[tuple[int, InFlightTask]] = deque()
@@ -99,11 +97,6 @@ class ToySession(Session):
             self._root = WorkerContext(self._root, lambda: worker)
         self._control.start()
         self._thread.start()
-
-    @property
-    def dead(self) -> bool:
-        """See `Session`."""
-        return self._mailbox.closed
 
     # -- tasks ----------------------------------------------------------------------------------------------------
 
@@ -132,24 +125,6 @@ class ToySession(Session):
                 self._cancellations.put((current, cause))
             elif any(task[0] == number for _, task in self._ahead):
                 self._early[number] = cause
-
-    # -- events ---------------------------------------------------------------------------------------------------
-
-    def wait(self, timeout: float | None = None) -> None:
-        """See `Session`."""
-        self._mailbox.wait(timeout)
-
-    def nudge(self) -> None:
-        """See `Session`."""
-        self._mailbox.nudge()
-
-    def events(self) -> list[SessionEvent]:
-        """See `Session`."""
-        return self._mailbox.take()
-
-    def watch(self, loop: asyncio.AbstractEventLoop, on_ready: Callable[[], object]) -> MailboxWatch:
-        """See `Session`."""
-        return self._mailbox.watch(loop, on_ready)
 
     # -- the end --------------------------------------------------------------------------------------------------
 

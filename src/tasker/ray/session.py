@@ -18,13 +18,13 @@ from tasker.logs import describe
 from tasker.process.protocol.decoding import event_of
 from tasker.process.protocol.pickling import pack, pack_named, pack_variables
 from tasker.remote.events import ERROR, RESULT, SessionEvent
-from tasker.remote.mailbox import Mailbox, MailboxWatch
-from tasker.remote.session import ArgsOf, InFlightTask, Refused, Session
+from tasker.remote.mailbox import MailboxSession
+from tasker.remote.session import ArgsOf, InFlightTask, Refused
 
 from .cell import Message, message
 
 if TYPE_CHECKING:
-    import asyncio
+    pass
 
 _EXIT_PATIENCE = 5.0
 """Seconds that an actor has to end its resource, once it was asked to, before it is killed."""
@@ -32,7 +32,7 @@ _HOW = 300
 """Characters of what Ray says about a death."""
 
 
-class RaySession(Session):
+class RaySession(MailboxSession):
     """See the module's docstring."""
 
     def __init__(
@@ -48,7 +48,6 @@ class RaySession(Session):
         self._post = post
         self._args_of = args_of
         self._on_end = on_end
-        self._mailbox = Mailbox()
         self._actor: Any = None
         self._pid = 0
         self._executing: Any = None
@@ -75,11 +74,6 @@ class RaySession(Session):
     def pid(self) -> int:
         """See ``Session``. On whatever node it is."""
         return self._pid
-
-    @property
-    def dead(self) -> bool:
-        """See ``Session``."""
-        return self._mailbox.closed
 
     # -- tasks --------------------------------------------------------------------------------------------------------
 
@@ -127,24 +121,6 @@ class RaySession(Session):
         except BaseException:  # a cause of the user's that cannot go there
             packed = message(pack(TaskCancelled(describe(cause))))
         self._order("cancel", number, packed)
-
-    # -- events -------------------------------------------------------------------------------------------------------
-
-    def wait(self, timeout: float | None = None) -> None:
-        """See ``Session``."""
-        self._mailbox.wait(timeout)
-
-    def nudge(self) -> None:
-        """See ``Session``."""
-        self._mailbox.nudge()
-
-    def events(self) -> list[SessionEvent]:
-        """See ``Session``."""
-        return self._mailbox.take()
-
-    def watch(self, loop: asyncio.AbstractEventLoop, on_ready: Callable[[], object]) -> MailboxWatch:
-        """See ``Session``."""
-        return self._mailbox.watch(loop, on_ready)
 
     # -- the end ------------------------------------------------------------------------------------------------------
 

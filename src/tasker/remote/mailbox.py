@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from .events import SessionEvent
+from .session import Session
 
 if TYPE_CHECKING:
     import asyncio
@@ -100,3 +101,32 @@ class MailboxWatch:
             self._on_ready()
             if self._mailbox.closed:  # before it was watched, perhaps: its end is the last news
                 self.notify()
+
+
+class MailboxSession(Session):
+    """A session whose events are delivered to a mailbox; a backend adds what sends them there."""
+
+    def __init__(self, name: str, grace: float) -> None:
+        super().__init__(name, grace)
+        self._mailbox = Mailbox()
+
+    @property
+    def dead(self) -> bool:
+        """See ``Session``."""
+        return self._mailbox.closed
+
+    def wait(self, timeout: float | None = None) -> None:
+        """See ``Session``."""
+        self._mailbox.wait(timeout)
+
+    def nudge(self) -> None:
+        """See ``Session``."""
+        self._mailbox.nudge()
+
+    def events(self) -> list[SessionEvent]:
+        """See ``Session``."""
+        return self._mailbox.take()
+
+    def watch(self, loop: asyncio.AbstractEventLoop, on_ready: Callable[[], object]) -> MailboxWatch:
+        """See ``Session``."""
+        return self._mailbox.watch(loop, on_ready)
