@@ -3,15 +3,16 @@ setting a result."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from time import monotonic
 from typing import Any
 
 from tasker.context import Context
 from tasker.control import events as ev
 from tasker.control.attempts import Verdict, after_error, goes_back, own_error
-from tasker.control.health import Health, HealthKind
-from tasker.control.wording import SNOOZES, attempt_failed, left_unhealthy
-from tasker.control.workers import WorkerState
+from tasker.control.health import Health
+from tasker.control.wording import SNOOZES, attempt_failed
+from tasker.core.judged import JudgedWorker
 from tasker.core.limits import LateReturn, TimedOut, may_retry
 from tasker.core.outcomes import snooze_of, starts_once, without_first_frame
 from tasker.errors import DeadlockError, TaskCancelled, TaskKilled, TaskTimeout, WorkerLost
@@ -25,20 +26,14 @@ from .hooks import health_after
 from .ports import EngineForWorkers
 
 
-class AttemptEnds:
+class AttemptEnds(JudgedWorker):
     """The part of an ``AsyncWorker`` that ends attempts."""
 
     engine: EngineForWorkers
-    seat: ev.Seat
     shard: AsyncShard
-    name: str
-    state: WorkerState
-    overdue: str
-    """The task that it runs although that has its outcome, in words."""
     context: Context | None
     """The context of the task that it runs, or ran last."""
-    cools_until: float
-    """Until when its resource must not be used, after ``Health.COOL_DOWN``; 0: it may be."""
+    now: Callable[[], float] = staticmethod(monotonic)
 
     def _succeeded(self, future: AsyncTaskFuture[Any], value: Any) -> None:
         """Ends a task with its result, as ``TaskRunner`` does."""
@@ -121,36 +116,14 @@ class AttemptEnds:
         verdict = after_error(cancelled=True, killed=engine.killed)
         health = Health.OK if raised is None else await self._health(monotonic(), raised, verdict)
         self.shard.future = None
-        label, self.overdue = self.overdue, ""
-        if not health.replaces:
-            self.state = WorkerState.READY
-            engine.report(ev.WorkerReturned(self.seat))
-        if health.blames:
-            self._left_unhealthy(label, health)
-        return health
-
-    def _left_unhealthy(self, label: str, health: Health) -> None:
-        """Reports what a task that was cancelled has done to the resource."""
-        self.engine.log.log("warning", left_unhealthy(health), self.name, label)
-        if health.replaces:
-            self.engine.report(ev.WorkerUnhealthy(self.seat))
+        return self._come_back(health)
 
     async def _health(self, begun: float, error: BaseException, verdict: Verdict | None) -> Health:
         """Returns what an error says of the resource, and notes what follows for others than its task. ``begun``: when the
         attempt began; ``verdict``: that of ``after_error``."""
         if verdict is not None:
             return Health.OK
-        health = await health_after(self.engine, error)
-        if health.kind is HealthKind.COOL_DOWN:
-            self.cools_until = monotonic() + health.seconds
-        elif health.kind is HealthKind.DEPENDENCY_DOWN:
-            self.engine.dependency_down(error, begun)
-        return health
-
-    @property
-    def cooling(self) -> bool:
-        """Whether its resource must not be used now."""
-        return self.cools_until > monotonic()
+        return self._follow(await health_after(self.engine, error), error, begun)
 
     def _send_back(self, future: AsyncTaskFuture[Any], error: BaseException, health: Health = Health.REPLACE) -> None:
         """Leaves the decision about the task to the supervisor. The task counts as queued from here on. ``health``: what its

@@ -195,11 +195,14 @@ class LimitContext(Context):
         super().__init__(parent)
         self._limited = limited
 
+    def _now(self) -> float:
+        return monotonic()
+
     def _own_deadline(self) -> float:
         return self._limited.end
 
     def _expired(self) -> bool:
-        if monotonic() < self._limited.end:
+        if self._now() < self._limited.end:
             return False
         self._cause: BaseException | None = self._limited.timed_out()
         return True

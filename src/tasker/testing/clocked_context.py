@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 from tasker.context import Cause, Context, RootContext, RunTaskRoot, _DeadlineContext, _seconds, _ValueContext
-from tasker.core.limits import LimitedTask
+from tasker.core.limits import LimitContext
 from tasker.errors import DeadlockError
 
 from .clock import ManualClock
@@ -70,23 +70,13 @@ class _ClockedDeadline(ClockedContext, _DeadlineContext):
         return clock_of(self).now() >= self._deadline
 
 
-class ClockedLimit(ClockedContext):
+class ClockedLimit(ClockedContext, LimitContext):
     """The context of a task that has a time limit."""
 
-    __slots__ = ("_limited",)
+    __slots__ = ()
 
-    def __init__(self, parent: Context, limited: LimitedTask) -> None:
-        super().__init__(parent)
-        self._limited = limited
-
-    def _own_deadline(self) -> float:
-        return self._limited.end
-
-    def _expired(self) -> bool:
-        if clock_of(self).now() < self._limited.end:
-            return False
-        self._cause: BaseException | None = self._limited.timed_out()
-        return True
+    def _now(self) -> float:
+        return clock_of(self).now()
 
 
 class _ClockedValue(ClockedContext, _ValueContext):

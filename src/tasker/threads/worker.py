@@ -14,11 +14,12 @@ from typing import Any
 
 from tasker.control import events as ev
 from tasker.control.attempts import Verdict, after_error, goes_back, own_error
-from tasker.control.health import Health, HealthKind
-from tasker.control.wording import SNOOZES, attempt_failed, left_unhealthy
+from tasker.control.health import Health
+from tasker.control.wording import SNOOZES, attempt_failed
 from tasker.control.workers import WorkerState
 from tasker.core.counters import Shard
 from tasker.core.identity import WorkerContext, WorkerName, info_of
+from tasker.core.judged import JudgedWorker
 from tasker.core.limits import LateReturn, TimedOut, may_retry
 from tasker.core.outcomes import obeyed, snooze_of, starts_once, without_first_frame
 from tasker.errors import DeadlockError, TaskKilled, TaskTimeout, WorkerLost
@@ -35,7 +36,7 @@ from .queue import HOLD, PARK
 from .this_thread import this_thread
 
 
-class Worker:
+class Worker(JudgedWorker):
     """Makes a resource, serves the queue with it, and ends it; reports each step to the supervisor."""
 
     def __init__(self, engine: ThreadEngineForWorkers, seat: ev.Seat) -> None:
@@ -215,6 +216,7 @@ class Worker:
             return health
         self._end_failed(future, error, cancelled=own_error(cancelled=cancelled) is Verdict.CANCELLED)
         if health.blames:
+            # After the callbacks of the task: while they run, and may wait, the worker has to count as one that serves.
             self._left_unhealthy(future.label, health)
         return health
 
@@ -242,37 +244,14 @@ class Worker:
         engine, raised = self.engine, late.__cause__
         verdict = after_error(cancelled=True, killed=engine.killed)
         health = Health.OK if raised is None else self._health(self.now(), raised, verdict)
-        label, self.overdue = self.overdue, ""
-        if not health.replaces:
-            self.state = WorkerState.READY
-            engine.report(ev.WorkerReturned(self.seat))
-        if health.blames:
-            self._left_unhealthy(label, health)
-        return health
-
-    def _left_unhealthy(self, label: str, health: Health) -> None:
-        """Reports what a task that was cancelled has done to the resource."""
-        # After the callbacks of the task: while they run, and may wait, the worker has to count as one that serves.
-        self.engine.log.log("warning", left_unhealthy(health), self.name, label)
-        if health.replaces:
-            self.engine.report(ev.WorkerUnhealthy(self.seat))
+        return self._come_back(health)
 
     def _health(self, begun: float, error: BaseException, verdict: Verdict | None) -> Health:
         """Returns what an error says of the resource, and notes what follows for others than its task. ``begun``: when the
         attempt began; ``verdict``: that of ``after_error``."""
         if verdict is not None:
             return Health.OK
-        health = self.engine.hooks.health(error)
-        if health.kind is HealthKind.COOL_DOWN:
-            self.cools_until = self.now() + health.seconds
-        elif health.kind is HealthKind.DEPENDENCY_DOWN:
-            self.engine.dependency_down(error, begun)
-        return health
-
-    @property
-    def cooling(self) -> bool:
-        """Whether its resource must not be used now."""
-        return self.cools_until > self.now()
+        return self._follow(self.engine.hooks.health(error), error, begun)
 
     def probe(self, check: Callable[[], bool]) -> bool:
         """See ``HostedWorker``."""
