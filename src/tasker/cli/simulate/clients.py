@@ -14,7 +14,7 @@ from tasker.simulation.loops import ENOUGH, LoopComparison
 from tasker.simulation.rules import RULES
 
 from .load import DURATION, creation_of, services_of
-from .text import failures, table, wait_columns
+from .text import failures, figures_data, table, wait_columns
 
 _TITLES = (
     "",
@@ -114,11 +114,8 @@ def as_data(comparison: LoopComparison) -> dict[str, Any]:
 
 
 def _figures(comparison: LoopComparison, figures: Figures) -> dict[str, Any]:
-    waits = ("mean", "p50", "p90", "p95", "p99", "p999", "longest")
-    plain = ("served", "failed", "late", "worker_seconds", "created", "creation_failures", "peak_workers")
     return {
-        **{f"{name}_wait_s": getattr(figures, name) for name in waits},
-        **{name: getattr(figures, name) for name in plain},
+        **figures_data(figures),
         "tasks_per_second": comparison.rate(figures),
         "cost_x": comparison.cost(figures),
         "verdict": verdict(comparison, figures),

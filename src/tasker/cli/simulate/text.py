@@ -109,12 +109,19 @@ def as_data(comparison: Comparison) -> dict[str, Any]:
 
 
 def _figures(comparison: Comparison, figures: Figures) -> dict[str, Any]:
+    return {
+        **figures_data(figures),
+        "finished_s": figures.finished,
+        "oracle_x": comparison.cost(figures),
+        "verdict": verdict(comparison, figures),
+    }
+
+
+def figures_data(figures: Figures) -> dict[str, Any]:
+    """Returns those that do not depend on what a rule is compared with."""
     waits = ("mean", "p50", "p90", "p95", "p99", "p999", "longest")
     plain = ("served", "failed", "late", "worker_seconds", "created", "creation_failures", "peak_workers")
     return {
         **{f"{name}_wait_s": getattr(figures, name) for name in waits},
         **{name: getattr(figures, name) for name in plain},
-        "finished_s": figures.finished,
-        "oracle_x": comparison.cost(figures),
-        "verdict": verdict(comparison, figures),
     }
