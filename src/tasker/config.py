@@ -91,8 +91,9 @@ class Config(Generic[R]):
         | Callable[[WorkerInfo], Awaitable[R]]
         | None
     ) = None
-    """Makes a resource, in the thread of the worker that will own it. Required, unless ``resource`` is given. If it has a
-    required parameter that is called ``worker``, it gets the ``WorkerInfo``; so may ``resource``. For ``AsyncTaskManager``, this function, ``on_destroy`` and ``check_health`` may be asynchronous."""
+    """Makes a resource, in the thread of the worker that will own it. Required, unless ``resource`` is given. If it has
+    a required parameter that is called ``worker``, it gets the ``WorkerInfo``; so may ``resource``. For
+    ``AsyncTaskManager``, this function, ``on_destroy`` and ``check_health`` may be asynchronous."""
     on_destroy: Callable[[R], object] | None = None
     """Destroys a resource, in the thread that made it. Called exactly once for each resource. An error that it raises
     is logged and counted."""
@@ -180,8 +181,8 @@ class Config(Generic[R]):
     destroy_timeout: float | None = None
     """The same for ``on_destroy``. None: no limit."""
     max_stuck_workers: int | None = None
-    """How many stuck workers may be replaced, at least 0, and not more than ``per_worker`` has values to spare; each further one counts as one of ``max_worker_count`` until its
-    callback or task returns. None: ``max_worker_count``."""
+    """How many stuck workers may be replaced, at least 0, and not more than ``per_worker`` has values to spare; each
+    further one counts as one of ``max_worker_count`` until its callback or task returns. None: ``max_worker_count``."""
     task_timeout: float | None = None
     """The ``timeout`` of tasks that were submitted without one: the seconds that each attempt may take, from its start. None: no
     limit. Tasks of ``run_task`` have none."""
@@ -196,8 +197,8 @@ class Config(Generic[R]):
     """The seconds after which a resource is given no more tasks and is replaced, shortened by up to a tenth at random, so that
     resources that were made at the same time are not replaced at the same time. None: no limit."""
     creation_backoff: float = 0.1
-    """The seconds to wait after the first failed creation; doubled for each further one, up to 30 s. It is the limit of a pause that is
-    random, so that many processes whose server is back do not all connect to it at once."""
+    """The seconds to wait after the first failed creation; doubled for each further one, up to 30 s. It is the limit of
+    a pause that is random, so that many processes whose server is back do not all connect to it at once."""
     restart_intensity: tuple[int, float] | None = None
     """``(n, seconds)``: if more than ``n`` workers end otherwise than planned within ``seconds``, because their resource was
     unhealthy or could not be made, or they were lost, that is logged as an error, once, and shown by ``stats()`` and

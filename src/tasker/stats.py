@@ -49,8 +49,8 @@ class TaskStats:
     priority_tasks: int = 0
     """Tasks of high priority, and retries of any priority, that wait to be started."""
     delayed_tasks: int = 0
-    """Tasks among these that wait for the time of their next attempt, see ``RetryPolicy`` and ``Snooze``. One that is cancelled meanwhile
-    is counted for a second or so more."""
+    """Tasks among these that wait for the time of their next attempt, see ``RetryPolicy`` and ``Snooze``. One that is
+    cancelled meanwhile is counted for a second or so more."""
     refused_retries: int = 0
     """Retries that were not made because the ``RetryBudget`` of their policy had no tokens left, since the start."""
     snoozed_tasks: int = 0

@@ -73,7 +73,8 @@ class AsyncResourceMaker(Protocol):
     """Makes and destroys resources. The ledger is up to date when a call returns."""
 
     async def make(self, name: str, worker: WorkerInfo | None = None) -> AsyncResourceHandle:
-        """Makes a resource, for a worker or for ``run_task``; ``name`` is for its thread, if it needs one. Raises what the user's function raises."""
+        """Makes a resource, for a worker or for ``run_task``; ``name`` is for its thread, if it needs one. Raises what
+        the user's function raises."""
         ...
 
     async def end(self, handle: AsyncResourceHandle) -> None:

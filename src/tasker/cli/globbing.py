@@ -14,7 +14,8 @@ from collections.abc import Iterator
 def matching_files(pattern: str, folder: str = "") -> Iterator[str]:
     """Yields the paths of the files that match, sorted within each directory.
 
-    A relative pattern is looked for in `folder` (default: the working directory), and yields paths relative to it. `**` stands for any number of directories. Hidden files match only a pattern that begins with a dot.
+    A relative pattern is looked for in `folder` (default: the working directory), and yields paths relative to it. `**`
+    stands for any number of directories. Hidden files match only a pattern that begins with a dot.
     """
     drive, rest = os.path.splitdrive(pattern)
     root = drive + os.sep if rest.startswith(os.sep) else drive

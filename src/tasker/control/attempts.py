@@ -2,8 +2,9 @@
 
 An attempt that raises passes two questions. The first is whether the resource may be to blame at all, or spoiled
 (``after_error``); only if it may does the engine call ``check_health``. The second is what becomes of a task whose
-resource *is* to blame (``health_of``, ``after_unhealthy``), or is not (``own_error``). A worker that dies in the middle of a task skips the first question
-(``after_loss``), and a task that was handed to a worker but not started has a question of its own (``unstarted``).
+resource *is* to blame (``health_of``, ``after_unhealthy``), or is not (``own_error``). A worker that dies in the middle
+of a task skips the first question (``after_loss``), and a task that was handed to a worker but not started has a
+question of its own (``unstarted``).
 """
 
 from __future__ import annotations

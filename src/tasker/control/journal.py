@@ -20,8 +20,8 @@ class ScalingDecision:
     at: float
     """When, in ``time.monotonic`` seconds."""
     cause: Cause
-    """What changed it: the policy, the first task where no worker is kept, a resize, a pool whose workers all wait for other tasks, or the start or end of the
-    manager."""
+    """What changed it: the policy, the first task where no worker is kept, a resize, a pool whose workers all wait for
+    other tasks, or the start or end of the manager."""
     before: int
     target: int
     why: str

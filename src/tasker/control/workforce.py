@@ -2,10 +2,10 @@
 
 It counts workers and makes them; how many there should be is the scaler's decision, and when none is made any more the
 supervisor's. A worker that has been making or destroying its resource for longer than ``create_timeout`` or
-``destroy_timeout``, or that runs an overdue task (``limits``), is *stuck*: what it is in cannot be interrupted in a thread, so
-the worker is left to it, and another one takes its place. One that returns from a task serves again, and if that makes one
-too many, the surplus retires. Up to ``max_stuck_workers`` of them are replaced in that way; any further one counts against the maximum, so
-that callbacks that hang cost a bounded number of threads and resources.
+``destroy_timeout``, or that runs an overdue task (``limits``), is *stuck*: what it is in cannot be interrupted in a
+thread, so the worker is left to it, and another one takes its place. One that returns from a task serves again, and if
+that makes one too many, the surplus retires. Up to ``max_stuck_workers`` of them are replaced in that way; any further
+one counts against the maximum, so that callbacks that hang cost a bounded number of threads and resources.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""How much of the memory that this process may use is in use: of its container's limit or of the machine's memory, whichever is fuller.
+"""How much of the memory that this process may use is in use: of its container's limit or of the machine's memory,
+whichever is fuller.
 
 Read from the files of Linux, without a dependency; elsewhere it is not known.
 """
@@ -11,7 +12,8 @@ from pathlib import Path, PurePosixPath
 
 def memory_use(root: Path = Path("/")) -> float | None:
     """Returns the share of the memory that is in use, from 0 to 1: the greatest of the machine's and of those of all
-    control groups above this process that have a limit. None if nothing is known. Reads up to three files for each of these groups, and one for the machine."""
+    control groups above this process that have a limit. None if nothing is known. Reads up to three files for each of
+    these groups, and one for the machine."""
     shares = [*_of_groups(root), *_of_machine(root)]
     return min(1.0, max(shares)) if shares else None
 

@@ -1,8 +1,10 @@
 """An actor as its manager sees it: a ``Session`` whose calls are calls of the actor.
 
-One task is in flight at a time, and counts as begun as soon as it was sent. Ray reports the end of each call in the thread that
-serves all its connections, in which nothing may wait; so that passes the news on to one of the manager's. A call raises only if the actor is not there any more, since the user's errors travel as values; then the session is over:
-the actor is killed, even if it may still live somewhere (a node that is only slow), and whatever it reports later is not heard.
+One task is in flight at a time, and counts as begun as soon as it was sent. Ray reports the end of each call in the
+thread that serves all its connections, in which nothing may wait; so that passes the news on to one of the manager's. A
+call raises only if the actor is not there any more, since the user's errors travel as values; then the session is over:
+the actor is killed, even if it may still live somewhere (a node that is only slow), and whatever it reports later is
+not heard.
 """
 
 from __future__ import annotations

@@ -45,9 +45,9 @@ class InlineTaskManager(TaskManager[R]):
     destroyed by the functions of ``config``. A worker makes its resource when it gets its first task.
 
     ``clock``: the time of the manager, of the deadlines and the ``wait`` of contexts, and of all timeouts; None: one of
-    its own. A task with a time limit is late if the clock has moved too far when it returns. Pauses between failed creations pass at once on it.
-    ``order(futures)``: chooses which of the queued tasks is next, in place of priority and order of submission:
-    ``random.Random(7).choice``, say. None: the order of a ``TaskManager``.
+    its own. A task with a time limit is late if the clock has moved too far when it returns. Pauses between failed
+    creations pass at once on it. ``order(futures)``: chooses which of the queued tasks is next, in place of priority
+    and order of submission: ``random.Random(7).choice``, say. None: the order of a ``TaskManager``.
 
     It is no measure of what needs two things at a time: it shows no races, no blocking and no scaling. ``config.backend``
     is ignored, and so are ``create_timeout`` and ``destroy_timeout``.

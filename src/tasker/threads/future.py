@@ -186,9 +186,8 @@ class TaskFuture(StandardFuture[T]):
         """Has ``fn(future)`` called once, as soon as the task has its outcome.
 
         Callbacks are called in the order in which they were added, in the thread that sets the outcome (most often the
-        worker's) or one of the manager's own; if the task is done already, at once and in this thread. An error that ``fn`` raises is logged and
-        counted in ``stats().user_errors``, and goes no further.
-        """
+        worker's) or one of the manager's own; if the task is done already, at once and in this thread. An error that
+        ``fn`` raises is logged and counted in ``stats().user_errors``, and goes no further."""
         self._watch(self._owner.callback(self, fn))
 
     @property

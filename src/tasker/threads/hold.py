@@ -22,8 +22,8 @@ class HeldWorker(Protocol):
 
 
 class TaskHold:
-    """See the module's docstring. Thread-safe. ``arrived`` is called, with the lock held, when a worker begins to stay, or has taken a ``HOLD``
-    in vain."""
+    """See the module's docstring. Thread-safe. ``arrived`` is called, with the lock held, when a worker begins to stay,
+    or has taken a ``HOLD`` in vain."""
 
     def __init__(self, arrived: Callable[[], object]) -> None:
         self._arrived = arrived

@@ -21,8 +21,8 @@ class Host(Protocol):
         """Makes the resource. Raises what the user's function raises."""
 
     def serve(self) -> None:
-        """Runs tasks until it takes a ``RETIRE`` from the queue, parked at each ``PARK``, or the resource must not be used any more. Raises
-        ``HostDied`` if the process of the resource has ended."""
+        """Runs tasks until it takes a ``RETIRE`` from the queue, parked at each ``PARK``, or the resource must not be
+        used any more. Raises ``HostDied`` if the process of the resource has ended."""
 
     def destroy(self) -> None:
         """Destroys the resource and ends its process, if it has one. An error of user code is logged, not raised."""

@@ -296,7 +296,8 @@ class ResourcePool:
 
     def close(self) -> None:
         """Destroys the idle resources; each one in use is destroyed when it is released. Returns once all idle ones are
-        destroyed, perhaps by another thread, those included that have gone by themselves. Harmless if repeated; if it was interrupted, the next call goes on."""
+        destroyed, perhaps by another thread, those included that have gone by themselves. Harmless if repeated; if it
+        was interrupted, the next call goes on."""
         with self._lock:
             self._closed = True
         # Without ``_lock``, one atomic ``pop`` at a time, because a call in the middle of another one, in this thread,
