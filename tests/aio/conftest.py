@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-import inspect
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from support import coroutine_tests
 from tasker import AsyncTaskManager, Config
 
 TEST_LIMIT = 45.0
@@ -17,11 +16,7 @@ TEST_LIMIT = 45.0
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     """Run a test that is a coroutine function, for TEST_LIMIT seconds at most."""
-    if not inspect.iscoroutinefunction(pyfuncitem.obj):
-        return None
-    arguments = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
-    asyncio.run(asyncio.wait_for(pyfuncitem.obj(**arguments), TEST_LIMIT))
-    return True
+    return coroutine_tests.run(pyfuncitem, TEST_LIMIT)
 
 
 @pytest.fixture

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-import inspect
 import os
-from collections.abc import Coroutine, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from support import coroutine_tests
 from support.aio import AsyncioEngine, AsyncioThreadsEngine
 from support.engine import Engine
 from support.processes import NOT_HERE, PRELOAD, AsyncProcessEngine, ProcessEngine
@@ -33,17 +32,7 @@ TEST_LIMIT = 110.0
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     """Run a test that is a coroutine function, for TEST_LIMIT seconds at most."""
-    if not inspect.iscoroutinefunction(pyfuncitem.obj):
-        return None
-    names = pyfuncitem._fixtureinfo.argnames
-    arguments = {name: pyfuncitem.funcargs[name] for name in names}
-    asyncio.run(_within_the_limit(pyfuncitem.obj(**arguments)))
-    return True
-
-
-async def _within_the_limit(test: Coroutine[Any, Any, None]) -> None:
-    # In a task of its own: some tests raise GeneratorExit through `await`, which closes every coroutine that it passes.
-    await asyncio.wait_for(asyncio.create_task(test), TEST_LIMIT)
+    return coroutine_tests.run(pyfuncitem, TEST_LIMIT)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from support.resources import ScriptedResources
-from support.waiting import eventually
+from support.waiting import eventually, failure
 from tasker import MaxRetriesExceeded, RetryPolicy, TaskCancelled, TaskKilled
 
 LONG = 1e6
@@ -59,13 +59,6 @@ async def test_a_task_that_fails_at_once(engine: Any, kit: Any) -> None:
         (attempt,) = future.attempts_made
         assert (attempt.number, attempt.verdict, attempt.error) == (1, "ended", error)
         assert notes(error) == []
-
-
-async def failure(future: Any) -> BaseException:
-    """The error that a caller gets."""
-    with pytest.raises(BaseException) as caught:
-        await future
-    return caught.value
 
 
 async def test_each_attempt_has_its_resource_and_error(engine: Any, kit: Any) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from support.observers import RecordingLogger
 from support.resources import ScriptedResources
-from support.waiting import eventually
+from support.waiting import eventually, failure
 from tasker import Config, ConfigError, Health, MaxRetriesExceeded, NoRetry, PoisonTask, Quarantined, RetryPolicy
 
 UNHEALTHY = [ConnectionError(f"no {n}") for n in range(20)]
@@ -21,13 +21,6 @@ def pool(engine: Any, **config: Any) -> Any:
     hook = engine.kit.hook(lambda error: not isinstance(error, ConnectionError))
     defaults = {"worker_count": 1, "max_worker_count": 1, "name": "pool", "check_health": hook, "quarantine_after": 2}
     return engine.manager(**{**defaults, **config})
-
-
-async def failure(future: Any) -> BaseException:
-    """The error that a caller gets."""
-    with pytest.raises(BaseException) as caught:
-        await future
-    return caught.value
 
 
 async def test_a_poison_task(engine: Any, kit: Any) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import inspect
 import itertools
 import os
 import sys
@@ -14,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from support import coroutine_tests
 from support.files_between_processes import FileGate, Notes
 from support.processes import NOT_HERE, is_running
 from support.waiting import WAIT, Call, wait_until
@@ -33,11 +32,7 @@ FRESH = {"preload": ("tests_have_no_such_module",)}
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     """Run a test that is a coroutine function, for TEST_LIMIT seconds at most."""
-    if not inspect.iscoroutinefunction(pyfuncitem.obj):
-        return None
-    arguments = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
-    asyncio.run(asyncio.wait_for(pyfuncitem.obj(**arguments), TEST_LIMIT))
-    return True
+    return coroutine_tests.run(pyfuncitem, TEST_LIMIT)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

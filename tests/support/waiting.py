@@ -31,6 +31,15 @@ async def eventually(predicate: Callable[[], Any], timeout: float = 10.0, what: 
         await asyncio.sleep(POLL)
 
 
+async def failure(future: Any) -> BaseException:
+    """Wait for the error that a caller gets."""
+    try:
+        value = await future
+    except BaseException as error:
+        return error
+    raise AssertionError(f"no error, but {value!r}")
+
+
 async def throughout(predicate: Callable[[], Any], seconds: float, what: str = "") -> None:
     """Check that `predicate()` stays true for `seconds`: for what must *not* happen."""
     deadline = time.monotonic() + seconds
