@@ -26,6 +26,8 @@ class _Connection:
         self._users = 0
         self._keeper: _Keeper | None = None
         """Of a connection that was made here."""
+        self._former: _Keeper | None = None
+        """Of the last one, which may be ending."""
 
     def acquire(self, options: RayBackend) -> bool:
         """Connects, if nothing is connected. Returns whether it is a local Ray that was started here. Raises
@@ -33,6 +35,9 @@ class _Connection:
         import ray  # noqa: PLC0415  takes a third of a second
 
         with self._lock:
+            if self._former is not None:
+                self._former.join()  # while it ends, Ray still counts as initialised
+                self._former = None
             if self._users == 0 and not ray.is_initialized():
                 keeper = _Keeper(options)
                 keeper.connect()
@@ -41,12 +46,13 @@ class _Connection:
             return self._keeper is not None and self._keeper.local
 
     def release(self) -> None:
-        """Disconnects with the last user, and ends a Ray that was started here; not one that was there before."""
+        """Disconnects with the last user, and ends a Ray that was started here; not one that was there before. Does not wait
+        for that, which takes seconds: the caller may be an event loop."""
         with self._lock:
             self._users -= 1
             keeper = self._keeper
             if keeper is not None and self._users == 0:
-                self._keeper = None
+                self._keeper, self._former = None, keeper
                 keeper.disconnect()
 
 
@@ -69,8 +75,11 @@ class _Keeper:
             raise self._error
 
     def disconnect(self) -> None:
-        """Returns once it is disconnected."""
+        """Begins to disconnect."""
         self._leave.set()
+
+    def join(self) -> None:
+        """Returns once it is disconnected."""
         self._thread.join()
 
     def _run(self) -> None:
