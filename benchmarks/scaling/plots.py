@@ -8,8 +8,8 @@ from typing import Any
 
 from benchmarks.peers import load
 from tasker.simulation.comparison import FACTOR, Comparison
+from tasker.simulation.drawing import COLOURS
 from tasker.simulation.oracle import downsampled
-from tasker.simulation.plots import COLOURS
 from tasker.simulation.rules import MAXIMUM, OWN, RULES
 
 _INK, _AREA = "#333333", "#dfe9e4"

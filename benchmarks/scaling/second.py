@@ -16,8 +16,8 @@ from tasker.simulation.creation import Creation
 from tasker.simulation.feedback import ClosedLoop, Contention, run_closed_loop
 from tasker.simulation.figures import Figures, figures_of
 from tasker.simulation.outcome import Outcome
+from tasker.simulation.page import seconds
 from tasker.simulation.pool import SimulatedPool
-from tasker.simulation.report import seconds
 from tasker.simulation.rules_kubernetes import HorizontalRule, KnativeRule
 from tasker.simulation.services import Constant, Exponential
 

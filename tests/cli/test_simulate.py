@@ -127,7 +127,6 @@ def test_creation_that_fails(shop: Workshop) -> None:
         (["--report", "a", "--no-report"], ["--no-report", "not allowed"]),
         (["--clients", "5", "--rate", "5"], ["--clients", "--rate", "exclude each other"]),
         (["--clients", "5", "bad.csv"], ["--clients", "a trace"]),
-        (["--clients", "5", "--report", "a"], ["--clients", "--report"]),
         (["--clients", "0"], ["--clients", "at least 1"]),
         (["--contention", "4"], ["--contention needs --clients"]),
         (["--think-time", "4"], ["--think-time needs --clients"]),
@@ -190,7 +189,9 @@ LOOP = (
 
 def test_clients_of_a_database(shop: Workshop) -> None:
     """Where more workers do harm, the verdicts say so: the base is the cheapest, and tasker keeps up with it."""
-    done = shop.run("simulate", *LOOP, "--contention", "4:0.14", "--duration", "60", "--compare", "base,max")
+    done = shop.run(
+        "simulate", *LOOP, "--contention", "4:0.14", "--duration", "60", "--compare", "base,max", "--no-report"
+    )
     assert done.returncode == 0, done.stderr
     verdicts = {line.split("  ")[0]: line.split("  ")[-1] for line in done.stdout.splitlines()}
     assert verdicts["fixed at base"] == "good"
@@ -198,6 +199,16 @@ def test_clients_of_a_database(shop: Workshop) -> None:
     assert verdicts["tasker"] == "good"
     assert "each further 4 cost 14% of the throughput" in done.stdout
     assert not list(shop.folder.glob("*.html"))
+
+
+def test_clients_in_a_report(shop: Workshop) -> None:
+    """The page is where it was asked for, or in simulation.html, as for any other load."""
+    pytest.importorskip("matplotlib")
+    for arguments, name in ((("--report", "loop.html"), "loop.html"), ((), "simulation.html")):
+        done = shop.run("simulate", *LOOP, "--duration", "5", "--compare", "base", *arguments)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.splitlines()[-1] == f"report: {name}"
+        assert "50 clients that send the next task" in shop.read(name)
 
 
 def test_clients_as_data(shop: Workshop) -> None:
@@ -222,7 +233,17 @@ def test_creations_of_different_length(shop: Workshop) -> None:
 
 def test_clients_whose_resources_fail(shop: Workshop) -> None:
     """Tasks that were given up are counted, and the verdict says so."""
-    arguments = (*LOOP, "--duration", "5", "--outage=-1:1000", "--ready-timeout", "1", "--compare", "none")
+    arguments = (
+        *LOOP,
+        "--duration",
+        "5",
+        "--outage=-1:1000",
+        "--ready-timeout",
+        "1",
+        "--compare",
+        "none",
+        "--no-report",
+    )
     done = shop.run("simulate", *arguments)
     assert done.returncode == 0, done.stderr
     assert "gave up tasks" in done.stdout

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import re
 import sys
-import xml.etree.ElementTree as ET
-from html.parser import HTMLParser
 
 import pytest
 
@@ -13,9 +10,12 @@ from tasker.cli.simulate.text import verdict
 from tasker.simulation import arrivals, report, services
 from tasker.simulation.comparison import Comparison, compare
 from tasker.simulation.creation import Creation
-from tasker.simulation.plots import _DASHES
+from tasker.simulation.drawing import DASHES, MissingExtra, load_matplotlib
+from tasker.simulation.page import seconds
 from tasker.simulation.rules import OWN, RULES, PoolOptions
 from tasker.simulation.workload import Workload
+
+from . import pages
 
 pytest.importorskip("matplotlib")
 
@@ -37,47 +37,14 @@ def page() -> str:
     return report.text(comparison())
 
 
-class Tags(HTMLParser):
-    """Asserts that elements are closed in the order in which they were opened; collects links."""
-
-    VOID = ("meta", "br", "img")
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.links: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag not in self.VOID:
-            self.open.append(tag)
-        self.links += [value or "" for name, value in attrs if name in ("src", "href", "xlink:href")]
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-
 def test_the_page_is_whole(page: str) -> None:
     """Elements are closed in order, and the page refers to nothing outside of itself."""
-    tags = Tags()
-    tags.feed(page)
-    tags.close()
-    assert tags.open == []
-    assert all(link.startswith("#") for link in tags.links)
-    assert "@import" not in page
-    assert re.findall(r"url\((?!#)", page) == []
+    pages.assert_whole(page)
 
 
 def test_six_plots(page: str) -> None:
     """Each plot is an SVG without a fixed width, with the page's colours for text and lines."""
-    plots = re.findall(r"<svg.*?</svg>", page, re.DOTALL)
-    assert len(plots) == 6
-    for plot in plots:
-        root = ET.fromstring(plot)
-        assert "viewBox" in root.attrib
-        assert "width" not in root.attrib
-        assert "var(--ink)" in plot
-        assert "#010203" not in plot
-        assert "fill: #ffffff" not in plot
+    pages.assert_plots(page, 6)
 
 
 def test_every_rule_has_its_line(page: str) -> None:
@@ -116,8 +83,8 @@ def test_most_tasks_are_late() -> None:
 
 def test_equal_lines_are_told_apart() -> None:
     """Each rule but tasker's own, whose line is wide and lies below the others, has dashes of its own."""
-    assert set(_DASHES) == set(RULES) - {OWN}
-    assert len(set(_DASHES.values())) == len(_DASHES)
+    assert set(DASHES) == set(RULES) - {OWN}
+    assert len(set(DASHES.values())) == len(DASHES)
 
 
 def test_nothing_arrives() -> None:
@@ -128,8 +95,8 @@ def test_nothing_arrives() -> None:
 def test_without_matplotlib(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without matplotlib, MissingExtra names the extra to install."""
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    with pytest.raises(report.MissingExtra, match=r"pip install tasker-pool\[simulate\]"):
-        report.load_matplotlib()
+    with pytest.raises(MissingExtra, match=r"pip install tasker-pool\[simulate\]"):
+        load_matplotlib()
 
 
 @pytest.mark.parametrize(
@@ -138,4 +105,4 @@ def test_without_matplotlib(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_durations(value: float, shown: str) -> None:
     """A duration has three digits and a suitable unit."""
-    assert report.seconds(value) == shown.replace("µ", "\N{MICRO SIGN}")
+    assert seconds(value) == shown.replace("µ", "\N{MICRO SIGN}")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -39,6 +41,8 @@ class Figures:
     """(share, wait that this share of the tasks does not exceed)."""
     over_time: tuple[tuple[float, float], ...]
     """(moment, 99th percentile of the waits of the tasks that arrived about then)."""
+    rates: tuple[tuple[float, float], ...]
+    """(moment, tasks a second that started about then)."""
     series: tuple[Sample, ...]
     log: tuple[tuple[float, str], ...]
 
@@ -66,6 +70,7 @@ def figures_of(outcome: Outcome, duration: float, target_wait: float) -> Figures
         finished=outcome.finished,
         curve=tuple((share, at(share)) for share in SHARES),
         over_time=tuple(_over_time(outcome, duration)),
+        rates=tuple(_rates(outcome, duration)),
         series=outcome.series,
         log=outcome.log,
     )
@@ -83,3 +88,15 @@ def _over_time(outcome: Outcome, duration: float) -> list[tuple[float, float]]:
             ((edge + after) / 2, waits[max(0, math.ceil(0.99 * len(waits) - 1e-9) - 1)] if waits else math.nan)
         )
     return points
+
+
+def _rates(outcome: Outcome, duration: float) -> Iterator[tuple[float, float]]:
+    """Yields the tasks a second that started, for each of 150 intervals."""
+    width = duration / _INTERVALS
+    starts = Counter(
+        int((arrived + wait) / width)
+        for arrived, wait in zip(outcome.arrivals, outcome.waits, strict=True)
+        if wait == wait  # noqa: PLR0124  not a number
+    )
+    for place in range(_INTERVALS):
+        yield (place + 0.5) * width, starts[place] / width

@@ -26,7 +26,7 @@ SERVICES: dict[str, str] = {
 }
 REPORT = "simulation.html"
 _RATE = 100.0
-_OPEN = ("trace", "workload", "rate", "low_rate", "period", "arrivals", "report")
+_OPEN = ("trace", "workload", "rate", "low_rate", "period", "arrivals")
 """Options that do not apply to clients which wait for their answers."""
 _CLOSED = ("think_time", "contention")
 
@@ -244,5 +244,4 @@ def _check_clients(options: argparse.Namespace) -> None:
         if getattr(options, name) is not None:
             option = "a trace" if name == "trace" else f"--{name.replace('_', '-')}"
             raise UsageError(f"--clients and {option} exclude each other")
-    options.no_report = True
     options.think_time = options.think_time or 0.0

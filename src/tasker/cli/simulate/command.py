@@ -5,11 +5,16 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any, NamedTuple
 
 from tasker.cli.exit_codes import DONE, FAILED
+from tasker.simulation import report, report_loops
 from tasker.simulation.comparison import compare
+from tasker.simulation.drawing import MissingExtra, load_matplotlib
 from tasker.simulation.loops import compare_loops
-from tasker.simulation.report import MissingExtra, load_matplotlib, write
+from tasker.simulation.page import write
 from tasker.simulation.rules import PoolOptions
 
 from . import arguments, clients, load, text
@@ -18,51 +23,65 @@ from . import arguments, clients, load, text
 def execute(options: argparse.Namespace) -> int:
     """Runs the simulation, prints the figures and writes the report. Returns the exit code."""
     arguments.check(options)
-    pool = PoolOptions(
-        worker_count=options.worker_count,
-        max_worker_count=options.max_workers,
-        burst_interval=options.burst_interval,
-        target_wait=options.target_wait,
-        ready_timeout=options.ready_timeout,
-    )
-    return _execute_open(options, pool) if options.clients is None else _execute_closed(options, pool)
-
-
-def _execute_closed(options: argparse.Namespace, pool: PoolOptions) -> int:
-    comparison = compare_loops(
-        clients.loop_of(options), pool, rules=options.compare, seed=options.seed, progress=_progress
-    )
-    _progress("")
-    if options.json:
-        print(json.dumps(clients.as_data(comparison), indent=2))
-    else:
-        print("\n".join(clients.lines(comparison)))
-    return DONE
-
-
-def _execute_open(options: argparse.Namespace, pool: PoolOptions) -> int:
-    workload = load.workload_of(options)
+    run = _open(options) if options.clients is None else _closed(options)
     if not options.no_report:
         try:
             # Before the simulation: without matplotlib its work would be lost.
             load_matplotlib()
         except MissingExtra as error:
             return _failed(f"{error}; or leave the report out: --no-report")
-    comparison = compare(workload, pool, rules=options.compare, seed=options.seed, progress=_progress)
+    done = run()
     _progress("")
-    if options.json:
-        print(json.dumps(text.as_data(comparison), indent=2))
-    else:
-        print("\n".join(text.lines(comparison)))
+    print(json.dumps(done.data(), indent=2) if options.json else "\n".join(done.lines()))
     if options.no_report:
         return DONE
     try:
-        write(options.report, comparison)
+        write(options.report, done.page())
     except OSError as error:
         return _failed(f"the report could not be written to {options.report}: {error.strerror or error}")
     if not options.json:
         print(f"report: {options.report}")
     return DONE
+
+
+class _Done(NamedTuple):
+    """What a simulation found, in each of the forms in which it is shown."""
+
+    data: Callable[[], dict[str, Any]]
+    lines: Callable[[], Iterable[str]]
+    page: Callable[[], str]
+
+
+def _pool(options: argparse.Namespace) -> PoolOptions:
+    return PoolOptions(
+        worker_count=options.worker_count,
+        max_worker_count=options.max_workers,
+        burst_interval=options.burst_interval,
+        target_wait=options.target_wait,
+        ready_timeout=options.ready_timeout,
+    )
+
+
+def _open(options: argparse.Namespace) -> Callable[[], _Done]:
+    """Returns the simulation of a load whose arrivals do not depend on the pool, after its options were checked."""
+    workload, pool = load.workload_of(options), _pool(options)
+
+    def run() -> _Done:
+        found = compare(workload, pool, rules=options.compare, seed=options.seed, progress=_progress)
+        return _Done(partial(text.as_data, found), partial(text.lines, found), partial(report.text, found))
+
+    return run
+
+
+def _closed(options: argparse.Namespace) -> Callable[[], _Done]:
+    """Returns the simulation of clients that wait for their answers."""
+    loop, pool = clients.loop_of(options), _pool(options)
+
+    def run() -> _Done:
+        found = compare_loops(loop, pool, rules=options.compare, seed=options.seed, progress=_progress)
+        return _Done(partial(clients.as_data, found), partial(clients.lines, found), partial(report_loops.text, found))
+
+    return run
 
 
 def _progress(what: str) -> None:
