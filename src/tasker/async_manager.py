@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from threading import get_ident
 from time import monotonic
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from .aio.cancellation import outlast
 from .aio.engine import AsyncBackendPort, AsyncEngine
@@ -34,6 +34,10 @@ from .errors import ConfigError
 from .metrics.protocol import TaskMetrics
 from .options import Priority
 from .stats import StopReport, TaskStats
+
+if TYPE_CHECKING:
+    from .aio.subscription import AsyncSubscription
+    from .control.notices import ManagerEvent
 
 R = TypeVar("R")
 
@@ -272,6 +276,32 @@ class AsyncTaskManager(Submitting[R]):
             return explained(Supervisor(plan_of(self._config), random.Random(0), 0.0).view(), monotonic())
         engine = self._engine
         return explained(engine.view, engine.now(), engine.workers.values(), engine.quarantine.labels)
+
+    def events(
+        self,
+        callback: Callable[[Any], Any] | None = None,
+        *,
+        kinds: type[ManagerEvent] | tuple[type[ManagerEvent], ...] | None = None,
+        most: int = 1000,
+    ) -> AsyncSubscription:
+        """Subscribes to what happens from now on to the workers, to tasks that fail and to the manager: see ``tasker.events``.
+        What it returns is an asynchronous iterator, which waits for each next event, and a context manager, which ends the
+        subscription.
+
+        ``callback(event)``: called with each event; then there is nothing to iterate over. A coroutine function is awaited in a
+        task of the loop, any other function is called in a thread of its own. An error that it raises is logged and counted.
+        ``kinds``: the classes of the events that are wanted, their subclasses included; None: all. ``StopEnded`` always comes.
+        ``most``: how many events wait for a slow subscriber before the oldest ones are dropped, and counted in ``dropped``: a
+        subscriber never slows the pool.
+
+        The last event is ``StopEnded``; the subscription of a manager that has ended has no events. Raises ``TypeError`` or
+        ``ValueError`` for a wrong argument, ``ShutdownError`` before the start, and ``RuntimeError`` in another event loop or
+        thread.
+        """
+        from .aio.subscription import AsyncSubscription  # noqa: PLC0415  only subscribers need it
+        from .control.notices import ManagerEvent  # noqa: PLC0415
+
+        return AsyncSubscription(self._running_engine(), callback, ManagerEvent if kinds is None else kinds, most)
 
     def __repr__(self) -> str:
         phase = "not started" if self._engine is None else self._engine.view.phase.value

@@ -87,7 +87,7 @@ class AttemptEnds(JudgedWorker):
         stamps = TaskLifecycleTimestamps(future._queued_at, future._started_at, future._finished_at)
         shard.failed(stamps, cancelled=cancellation is not None, timed_out=issubclass(type(error), TaskTimeout))
         shard.future = None
-        self.engine.hooks.failure(stamps, cancelled=cancellation is not None)
+        self.engine.hooks.failure(stamps, future, error, cancelled=cancellation is not None)
         if future.done():  # abandoned by a kill
             pass
         elif cancellation is None:
@@ -136,7 +136,7 @@ class AttemptEnds(JudgedWorker):
         extra.harmed += health.harms  # each time another resource: this worker ends
         once, cancelled = starts_once(error, once=extra.once), self._was_cancelled(future)
         own, kept, late = not health.blames, not health.replaces, issubclass(type(error), TimeoutError)
-        why = (once, cancelled, own, age, future._retry, kept, late, extra.harmed)
+        why = (once, cancelled, own, age, future._retry, kept, late, extra.harmed, error)
         engine.report(ev.AttemptFailed(self.seat, future, attempts, *why))
 
     def _snooze(self, future: AsyncTaskFuture[Any], error: BaseException, seconds: float) -> None:

@@ -188,11 +188,12 @@ class AsyncFutureOwner(EngineCore[AsyncWorker], abc.ABC):
         if future.cancelled():
             self.counters.note("ended_in_queue", "cancelled_in_queue")
         else:
-            timed_out = ("timed_out_in_queue",) if issubclass(type(future.extra().error), TaskTimeout) else ()
+            error: Any = future.extra().error
+            timed_out = ("timed_out_in_queue",) if issubclass(type(error), TaskTimeout) else ()
             self.counters.note("ended_in_queue", *timed_out)
             now = future._finished_at = monotonic()
             started = getattr(future, "_started_at", now)
-            self.hooks.failure(TaskLifecycleTimestamps(future._queued_at, started, now))
+            self.hooks.failure(TaskLifecycleTimestamps(future._queued_at, started, now), future, error)
         self.release_slot(future)
         if not (self.killed or self.empties):  # a kill empties the queue itself, without a search for each task
             self.queue.discard(future)

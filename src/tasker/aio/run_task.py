@@ -351,8 +351,10 @@ class AsyncRunTask:
             meter.wait.append(stamps.started_at - stamps.queued_at)
             if len(meter.execution) >= BATCH:
                 meter.flush()
-            record = engine.hooks.completion if error is None else engine.hooks.failure
-            record(stamps)
+            if error is None:
+                engine.hooks.completion(stamps)
+            else:
+                engine.hooks.failure(stamps, None, error)
         if engine.door:
             engine.check_drained()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from .events import Seat
@@ -94,6 +94,8 @@ class Delay:
     """Whether it asked for that itself: then the attempt does not count, and the next one is no retry."""
     loan: Loan | None = None
     """As for ``Requeue``."""
+    pause: float = field(default=0.0, compare=False)
+    """The seconds until then, for those that are told of it."""
 
 
 @dataclass(frozen=True, slots=True)

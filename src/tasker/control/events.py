@@ -6,7 +6,7 @@ late, after a kill or from an earlier worker of the slot, is recognised and drop
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from .retries import RetryPolicy
@@ -117,6 +117,8 @@ class AttemptFailed:
     """Whether the error is a ``TimeoutError``, after which a retry costs more of a ``RetryBudget``."""
     harmed: int = 0
     """How many resources it has left unhealthy, this one included."""
+    failure: Any = field(default=None, compare=False, repr=False)
+    """The error, for those that are told of it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,7 +66,7 @@ class Reattempts:
         if not pause:
             return act.Requeue(event.task, loan)
         self._delayed.add(event.task, now + pause, act.ReportDelayed(event.task) if _reports(policy) else None)
-        return act.Delay(event.task, loan=loan)
+        return act.Delay(event.task, loan=loan, pause=pause)
 
     def _verdict(self, event: ev.AttemptFailed, policy: RetryPolicy | None, phase: Phase) -> Verdict:
         after = self._plan.quarantine_after

@@ -217,8 +217,12 @@ class Effects:
         if self._drop_some(SLICE):
             self._driver.soon(lambda: self.carry_out(action))
         else:
-            self._driver.finish()
-            self._driver.refreshes.end()
+            try:
+                self._driver.finish()
+                self._driver.refreshes.end()
+            finally:  # after the end: who subscribes from here on finds that it has come
+                if (teller := self._driver.hooks.teller) is not None:
+                    teller.end()
 
     def _drop_some(self, most: int) -> bool:
         """Drops queued tasks; returns whether there may be more."""

@@ -154,6 +154,7 @@ class EngineCore(LimitsDriver, Generic[W]):
                 self.check_drained()
         elif type(event) is ev.AttemptFailed:
             self.retry_credit.settle(event.policy or self.config.retry)
+        watched = None if (teller := self.hooks.teller) is None else teller.watch(event)
         try:
             actions = self.supervisor.handle(event, now)
         except BaseException as error:  # even a SystemExit, which would end the thread or the loop that this runs in
@@ -161,6 +162,8 @@ class EngineCore(LimitsDriver, Generic[W]):
             return
         # The view goes first: an action may start what looks at it.
         self.view = self.supervisor.view()
+        if watched is not None:
+            watched(actions, now)
         for action in actions:
             self.effects.carry_out(action)
         if self.view.awaits_pool and not self.pool.ages.outdated:

@@ -4,7 +4,7 @@ counted."""
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tasker.attempt import Quarantined
 from tasker.config import Config
@@ -14,6 +14,9 @@ from tasker.control.retries import RetryPolicy
 from tasker.core.outcomes import starts_once
 from tasker.logs import GuardedLogger
 from tasker.metrics.protocol import TaskLifecycleTimestamps
+
+if TYPE_CHECKING:  # loaded with the first subscription
+    from tasker.core.teller import Teller
 
 
 class Hooks:
@@ -27,6 +30,8 @@ class Hooks:
         self._on_quarantine = config.on_quarantine
         self._collector = config.collector
         self._log = log
+        self.teller: Teller | None = None
+        """Tells subscribers of events; None while there are none."""
 
     def health(self, error: BaseException) -> Health:
         """What an error says of the resource. If ``check_health`` itself raises, or returns what means nothing, the error is
@@ -91,10 +96,16 @@ class Hooks:
         if self._collector is not None:
             self._guarded(self._collector.record_completion, stamps)
 
-    def failure(self, stamps: TaskLifecycleTimestamps, *, cancelled: bool = False) -> None:
-        """A task ended with an error; not if it was cancelled."""
-        if self._collector is not None and not cancelled:
+    def failure(
+        self, stamps: TaskLifecycleTimestamps, task: Any, error: BaseException, *, cancelled: bool = False
+    ) -> None:
+        """A task ended with an error; not if it was cancelled. ``task``: its future, or None for one of ``run_task``."""
+        if cancelled:
+            return
+        if self._collector is not None:
             self._guarded(self._collector.record_failure, stamps)
+        if (teller := self.teller) is not None:
+            teller.failed(task, error, stamps.finished_at)
 
     def retry(self) -> None:
         """A task is going to be started again."""
@@ -103,7 +114,9 @@ class Hooks:
 
     def forked(self) -> None:
         """In a forked child: the numbers and the resources are the parent's, and nothing here would try a task again."""
-        self._collector = self._on_return = None
+        if self.teller is not None:
+            self.teller.close()
+        self._collector = self._on_return = self.teller = None
         self._forked = True
 
     def _guarded(self, hook: Callable[..., object], *args: object) -> None:

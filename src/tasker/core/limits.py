@@ -364,7 +364,7 @@ class TimeLimits:
         label, stamps = future.label, TaskLifecycleTimestamps(future._queued_at, future._started_at, driver.now())
         if not limited.give_up(partial(_count_overdue, worker, label, stamps)):
             return
-        driver.hooks.failure(stamps)
+        driver.hooks.failure(stamps, future, error)
         future._finished_at = stamps.finished_at
         driver.log.log("warning", "worker %s is at\n%s", worker.name, worker.where() or UNKNOWN)
         # Before the outcome is visible: a caller that has it also finds the worker in ``stats()``.

@@ -169,7 +169,7 @@ class AsyncWindow(InFlightWindow):
         self._engine.release_slot(future)
         if future._stage == RUNNING:
             future._end_error(error)
-        self._engine.hooks.failure(TaskLifecycleTimestamps(future._queued_at, now, now))
+        self._engine.hooks.failure(TaskLifecycleTimestamps(future._queued_at, now, now), future, error)
 
     def _count(self, future: AsyncTaskFuture[Any]) -> None:
         self._worker.shard.future = future

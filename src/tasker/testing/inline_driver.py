@@ -217,6 +217,7 @@ class InlineDriver(FutureOwner, abc.ABC):
         self.ended_at: float = self.clock.now()
         self.finished.set()
 
-    def _failed_in_queue(self, task: TaskFuture[Any]) -> None:
+    def _failed_in_queue(self, task: TaskFuture[Any], error: BaseException) -> None:
         now = task._finished_at = self.clock.now()
-        self.hooks.failure(TaskLifecycleTimestamps(task._queued_at, getattr(task, "_started_at", now), now))
+        stamps = TaskLifecycleTimestamps(task._queued_at, getattr(task, "_started_at", now), now)
+        self.hooks.failure(stamps, task, error)

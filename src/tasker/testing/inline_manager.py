@@ -12,6 +12,7 @@ from tasker.config import Config
 from tasker.context import Context
 from tasker.control.events import HandBackRequested, TaskWaits, Wakeup
 from tasker.control.lifecycle import Phase
+from tasker.control.notices import ManagerEvent
 from tasker.control.retries import RetryPolicy
 from tasker.core.checks import check_rare, check_timeout
 from tasker.core.signals import Received
@@ -29,6 +30,7 @@ from .clock import ManualClock
 from .clocked_context import ClockedFace
 from .inline_engine import InlineEngine
 from .inline_future import InlineFuture, InlineRefreshFuture
+from .inline_subscription import InlineSubscription
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -247,6 +249,17 @@ class InlineTaskManager(TaskManager[R]):
         future = InlineRefreshFuture(self._engine)
         self._engine.pump()
         return future
+
+    def events(
+        self,
+        callback: Callable[[Any], object] | None = None,
+        *,
+        kinds: type[ManagerEvent] | tuple[type[ManagerEvent], ...] | None = None,
+        most: int = 1000,
+    ) -> InlineSubscription:
+        """Subscribes to what happens from now on; see ``TaskManager.events``. ``callback`` is called in the calling thread, when
+        what has caused the event is done. Without one, an iteration yields the events that have come, and never waits."""
+        return InlineSubscription(self._engine, callback, ManagerEvent if kinds is None else kinds, most)
 
     def __enter__(self) -> InlineTaskManager[R]:
         return self

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Generic, TypeVar
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from tasker.config import Config
 from tasker.control.journal import ScalingExplanation
@@ -10,7 +11,10 @@ from tasker.metrics.protocol import TaskMetrics
 from tasker.stats import TaskStats
 
 if TYPE_CHECKING:
+    from tasker.control.notices import ManagerEvent
+
     from .engine import Engine
+    from .subscription import Subscription
 
 R = TypeVar("R")
 
@@ -57,3 +61,28 @@ class Observing(Generic[R]):
 
         engine = self._engine
         return explained(engine.view, engine.now(), engine.workers.values(), engine.quarantine.labels)
+
+    def events(
+        self,
+        callback: Callable[[Any], object] | None = None,
+        *,
+        kinds: type[ManagerEvent] | tuple[type[ManagerEvent], ...] | None = None,
+        most: int = 1000,
+    ) -> Subscription:
+        """Subscribes to what happens from now on to the workers, to tasks that fail and to the manager: see ``tasker.events``.
+        What it returns is an iterator, which waits for each next event, and a context manager, which ends the subscription.
+
+        ``callback(event)``: called with each event, in a thread of its own; then there is nothing to iterate over. An error that
+        it raises is logged and counted.
+        ``kinds``: the classes of the events that are wanted, their subclasses included; None: all. ``StopEnded`` always comes.
+        ``most``: how many events wait for a slow subscriber before the oldest ones are dropped, and counted in ``dropped``: a
+        subscriber never slows the pool.
+
+        The last event is ``StopEnded``; the subscription of a manager that has ended has no events. Raises ``TypeError`` or
+        ``ValueError`` for a wrong argument. Thread-safe.
+        """
+        from tasker.control.notices import ManagerEvent  # noqa: PLC0415  only subscribers need them
+
+        from .subscription import Subscription  # noqa: PLC0415
+
+        return Subscription(self._engine, callback, ManagerEvent if kinds is None else kinds, most)

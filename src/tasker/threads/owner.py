@@ -184,7 +184,7 @@ class FutureOwner(EngineCore[Worker], abc.ABC):
             pass
         else:
             if "ended_in_queue" in names and not ending.cancelled:
-                self._failed_in_queue(future)
+                self._failed_in_queue(future, ending.error)
         self.release_slot(future)
 
     def left_queue(self, future: TaskFuture[Any]) -> None:
@@ -257,7 +257,7 @@ class FutureOwner(EngineCore[Worker], abc.ABC):
         # Counted before the outcome is visible: a caller that has the error also finds it in ``stats()``.
         timed_out = ("timed_out_in_queue",) if issubclass(type(error), TaskTimeout) else ()
         self.counters.note("sent_back", "ended_in_queue", *timed_out)
-        self._failed_in_queue(task)
+        self._failed_in_queue(task, error)
         # Forced: the log has no BACK for the failed attempt, so any other ending would not count.
         self._conclude(task, Ending(error, forced=True))
 
@@ -287,10 +287,10 @@ class FutureOwner(EngineCore[Worker], abc.ABC):
         if self.door:
             self.check_drained()
 
-    def _failed_in_queue(self, task: TaskFuture[Any]) -> None:
+    def _failed_in_queue(self, task: TaskFuture[Any], error: BaseException) -> None:
         now = task._finished_at = monotonic()
         started = getattr(task, "_started_at", now)
-        self.hooks.failure(TaskLifecycleTimestamps(task._queued_at, started, now))
+        self.hooks.failure(TaskLifecycleTimestamps(task._queued_at, started, now), task, error)
 
     # -- handing back ---------------------------------------------------------------------------------------------
 

@@ -208,8 +208,11 @@ class RunTask:
 
     def _record(self, call: _Call, finished: float) -> None:
         if call.started and not call.cancelled:
-            record = self._engine.hooks.completion if call.error is None else self._engine.hooks.failure
-            record(TaskLifecycleTimestamps(call.queued, call.started, finished))
+            stamps = TaskLifecycleTimestamps(call.queued, call.started, finished)
+            if call.error is None:
+                self._engine.hooks.completion(stamps)
+            else:
+                self._engine.hooks.failure(stamps, None, call.error)
 
     def _count_failure(self, call: _Call) -> None:
         meter = self.meter

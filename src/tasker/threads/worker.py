@@ -225,7 +225,7 @@ class Worker(JudgedWorker):
         stamps = TaskLifecycleTimestamps(future._queued_at, future._started_at, future._finished_at)
         # Counted before the outcome is visible: a caller that has the error also finds it in ``stats()``.
         self.shard.failed(stamps, cancelled=cancelled, timed_out=issubclass(type(error), TaskTimeout))
-        self.engine.hooks.failure(stamps, cancelled=cancelled)
+        self.engine.hooks.failure(stamps, future, error, cancelled=cancelled)
         future._end(Ending(error, cancelled=cancelled, forced=True))
 
     def _timed_out(self, future: TaskFuture[Any], error: BaseException) -> TimedOut | None:
@@ -298,7 +298,7 @@ class Worker(JudgedWorker):
         once, cancelled = starts_once(error, once=future._once), future._was_cancelled()
         future._harmed += health.harms  # each time another resource: this worker ends
         own, kept, late = not health.blames, not health.replaces, issubclass(type(error), TimeoutError)
-        why = (once, cancelled, own, age, future._retry, kept, late, future._harmed)
+        why = (once, cancelled, own, age, future._retry, kept, late, future._harmed, error)
         event = ev.AttemptFailed(self.seat, future, attempts, *why)
         self._hand_over(future, error, event)
 

@@ -34,8 +34,8 @@ class Rig:
         """Let everything happen once that a collector is interested in."""
         self.hooks.arrival()
         self.hooks.completion(STAMPS)
-        self.hooks.failure(STAMPS)
-        self.hooks.failure(STAMPS, cancelled=True)
+        self.hooks.failure(STAMPS, None, OSError())
+        self.hooks.failure(STAMPS, None, OSError(), cancelled=True)
         self.hooks.retry()
 
 

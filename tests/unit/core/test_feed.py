@@ -1,0 +1,113 @@
+"""The queue between a manager and a subscriber: bounded, and it never waits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tasker.control import notices as say
+from tasker.core.feed import Feed, FeedHolder, check_subscription, forbid_iteration, require_callback
+
+
+class Rig:
+    """A feed, and how often its subscriber was woken."""
+
+    def __init__(self, most: int = 3, kinds: Any = say.ManagerEvent) -> None:
+        self.wakes = 0
+        self.feed = Feed(most, kinds, self._wake)
+
+    def _wake(self) -> None:
+        self.wakes += 1
+
+    def taken(self) -> list[float]:
+        """The moments of what waits."""
+        found = []
+        while (event := self.feed.take()) is not None:
+            found.append(event.at)
+        return found
+
+
+def test_events_come_out_as_they_went_in() -> None:
+    """A subscriber that waits is woken once, by the first of several."""
+    rig = Rig()
+    assert rig.feed.take() is None
+    for at in (1.0, 2.0, 3.0):
+        rig.feed.put(say.Paused(at))
+    assert rig.wakes == 1
+    assert rig.taken() == [1.0, 2.0, 3.0]
+    rig.feed.put(say.Paused(4.0))
+    assert rig.wakes == 2
+    assert rig.taken() == [4.0]
+    assert rig.feed.dropped == 0
+
+
+def test_a_slow_subscriber_loses_the_oldest_events() -> None:
+    """They are counted, and the end always comes through."""
+    rig = Rig(most=2)
+    for at in (1.0, 2.0, 3.0, 4.0):
+        rig.feed.put(say.Paused(at))
+    assert (rig.feed.dropped, rig.feed.over) == (2, False)
+    rig.feed.put(say.StopEnded(5.0, False))
+    assert (rig.feed.dropped, rig.feed.over) == (3, True)
+    rig.feed.put(say.Paused(6.0))
+    assert rig.taken() == [4.0, 5.0]
+
+
+def test_only_the_kinds_that_are_wanted() -> None:
+    """A class, with its subclasses, or several; and the end in any case."""
+    lost = say.WorkerCrashed(1.0, "w", 1, 1, "signal 9")
+    for kinds, wanted in ((say.WorkerEvent, [1.0, 9.0]), ((say.Paused, say.Scaled), [2.0, 9.0])):
+        rig = Rig(kinds=kinds)
+        rig.feed.put(lost)
+        rig.feed.put(say.Paused(2.0))
+        rig.feed.put(say.Resumed(3.0))
+        rig.feed.put(say.StopEnded(9.0, True))
+        assert rig.taken() == wanted
+
+
+def test_closing() -> None:
+    """What waits is dropped, the subscriber is woken, nothing comes any more; the holder shows all that."""
+    rig = Rig()
+    holder = FeedHolder()
+    holder._feed = rig.feed
+    rig.feed.put(say.Paused(1.0))
+    with holder as entered:
+        assert entered is holder
+        assert not holder.closed
+    assert holder.closed
+    wakes = rig.wakes
+    rig.feed.put(say.Paused(2.0))
+    assert rig.taken() == []
+    assert (rig.wakes, holder.dropped) == (wakes, 0)
+    holder.close()
+
+
+@pytest.mark.parametrize(
+    ("callback", "kinds", "most", "error"),
+    [
+        ("print", say.ManagerEvent, 1, TypeError),
+        (None, "all", 1, TypeError),
+        (None, int, 1, TypeError),
+        (None, (say.Paused, ValueError), 1, TypeError),
+        (None, say.ManagerEvent, 1.5, TypeError),
+        (None, say.ManagerEvent, True, TypeError),
+        (None, say.ManagerEvent, 0, ValueError),
+    ],
+)
+def test_wrong_arguments(callback: Any, kinds: Any, most: Any, error: type[Exception]) -> None:
+    """Each names what is wrong."""
+    with pytest.raises(error, match=r"^(callback|kinds|most) must be .* got "):
+        check_subscription(callback, kinds, most)
+
+
+def test_right_arguments() -> None:
+    """With and without a callback."""
+    check_subscription(None, say.ManagerEvent, 1)
+    check_subscription(print, (say.Paused, say.Scaled), 1000)
+    forbid_iteration(None)
+    require_callback(print)
+    with pytest.raises(RuntimeError, match="can't be iterated over"):
+        forbid_iteration(print)
+    with pytest.raises(RuntimeError, match="iterate over it"):
+        require_callback(None)
