@@ -38,7 +38,7 @@ from .manager import TaskManager
 from .metrics.protocol import MetricsCollector, TaskLifecycleTimestamps, TaskMetrics
 from .process.options import ProcessBackend
 from .ray.options import RayBackend
-from .stats import ProcessUsage, ResourceLedger, StopReport, TaskStats
+from .stats import ProcessUsage, ResourceLedger, StopReport, TaskStats, WorkerStatus
 from .threads.future import TaskFuture
 from .worker_info import WorkerInfo
 
@@ -97,6 +97,7 @@ __all__ = [
     "Window",
     "WorkerInfo",
     "WorkerLost",
+    "WorkerStatus",
 ]
 
 

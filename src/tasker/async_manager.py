@@ -30,10 +30,11 @@ from .core.checks import check_timeout
 from .core.planning import plan_of
 from .core.report import explained, metrics_of, stats_of
 from .core.signals import Received
+from .core.worker_reports import stack_of, workers_of
 from .errors import ConfigError
 from .metrics.protocol import TaskMetrics
 from .options import Priority
-from .stats import StopReport, TaskStats
+from .stats import StopReport, TaskStats, WorkerStatus
 
 if TYPE_CHECKING:
     from .aio.subscription import AsyncSubscription
@@ -268,6 +269,19 @@ class AsyncTaskManager(Submitting[R]):
         """Returns the times, rates and totals of the tasks so far, or what ``Config.collector`` returns. Costs
         O(workers)."""
         return TaskMetrics() if self._engine is None else metrics_of(self._engine)
+
+    def workers(self, *, arguments: bool = False) -> tuple[WorkerStatus, ...]:
+        """Returns what each worker does at this moment, by slot; none before the start. ``arguments``: with a short ``repr`` of
+        the arguments of its task. Costs O(workers). May be called from any thread."""
+        return () if self._engine is None else workers_of(self._engine, arguments=arguments)
+
+    def worker_stack(self, name: str) -> str:
+        """Returns where the worker of that name is now, as the lines of a stack or in words; "" if that is not known. Raises
+        ``LookupError`` if there is no such worker. May be called from any thread."""
+        stack = None if self._engine is None else stack_of(self._engine, name)
+        if stack is None:
+            raise LookupError(f"manager {self._config.name!r} has no worker {name!r}")
+        return stack
 
     def explain(self) -> ScalingExplanation:
         """Explains the present number of workers: returns the last decision of the scaling policy and the last 32

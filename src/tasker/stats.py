@@ -31,6 +31,37 @@ class ProcessUsage:
 
 
 @dataclass(frozen=True, slots=True)
+class WorkerStatus:
+    """One worker at one moment, as ``manager.workers()`` returns it. Immutable."""
+
+    name: str
+    slot: int
+    """As in ``WorkerInfo``, and so is ``generation``: each worker has one resource."""
+    generation: int
+    state: str
+    """``"starting"`` while it makes its resource; ``"ready"``; ``"parked"`` while it keeps its resource and gets no tasks;
+    ``"ending"`` while it destroys its resource; ``"stuck"``."""
+    age: float | None = None
+    """Seconds since its resource was made; None before that."""
+    served: int = 0
+    """Attempts that have ended with its resource."""
+    task: str | None = None
+    """The task that it runs, by number and function; None if it runs none."""
+    task_seconds: float | None = None
+    """Seconds since this attempt began; None if it runs none, or is stuck in one that has its outcome."""
+    arguments: str | None = None
+    """The arguments of that task, shortened, where they were asked for."""
+    attempt: int = 0
+    """Which attempt of the task this is; 0 if it runs none."""
+    outdated: bool = False
+    """Whether it is to end as soon as it has no task, to renew its resource."""
+    cooling: bool = False
+    """Whether it takes no task for a while, because ``check_health`` has returned ``Health.COOL_DOWN``."""
+    process: ProcessUsage | None = None
+    """What the process takes in which its resource lives, if it has one of its own."""
+
+
+@dataclass(frozen=True, slots=True)
 class TaskStats:
     """A manager at one moment; what ``manager.stats()`` returns. Immutable.
 

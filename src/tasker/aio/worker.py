@@ -111,8 +111,7 @@ class AsyncWorker(AttemptEnds):
         if self.surplus:
             engine.report(ev.WorkerDropped(self.seat))
         else:
-            self.state = WorkerState.READY
-            engine.report(ev.WorkerReady(self.seat))
+            self._begin_serving()
             assert handle.caller is not None
             upkeep = AsyncUpkeep(engine, self, handle)
             self.upkeep = upkeep if upkeep.needed else None

@@ -1,4 +1,5 @@
-"""JudgedWorker: what follows for a worker from what an error of a task says of its resource."""
+"""JudgedWorker: what both engines' workers have in common: how they begin to serve, and what follows for them from what an
+error of a task says of the resource."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ from tasker.control import events as ev
 from tasker.control.health import Health, HealthKind
 from tasker.control.wording import left_unhealthy
 from tasker.control.workers import WorkerState
+from tasker.core.counters import Shard
 from tasker.logs import GuardedLogger
 
 
@@ -34,6 +36,11 @@ class JudgedWorker:
     now: Callable[[], float]
     overdue: str
     """The task that it runs although that has its outcome, in words; empty: none."""
+    shard: Shard
+    made_at: float | None = None
+    """When it had its resource (the clock of ``now``)."""
+    served_before: int = 0
+    """What earlier workers have served in its slot, whose numbers it goes on with."""
     cools_until: float
     """Until when its resource must not be used, after ``Health.COOL_DOWN``; 0: it may be."""
 
@@ -41,6 +48,12 @@ class JudgedWorker:
     def cooling(self) -> bool:
         """Whether its resource must not be used now."""
         return self.cools_until > self.now()
+
+    def _begin_serving(self) -> None:
+        """It has its resource."""
+        self.made_at, self.served_before = self.now(), self.shard.done + self.shard.sent_back
+        self.state = WorkerState.READY
+        self.engine.report(ev.WorkerReady(self.seat))
 
     def _follow(self, health: Health, error: BaseException, begun: float) -> Health:
         """Notes what follows for others than the task that has raised ``error``, in an attempt that began at ``begun``."""

@@ -49,6 +49,10 @@ class WorkerPort(Protocol):
     state: WorkerState
     overdue: str
     """The task that it runs although that has its outcome, in words; "" if it runs none."""
+    made_at: float | None
+    """When it had its resource (the clock of the events)."""
+    served_before: int
+    """What earlier workers have served in its slot."""
 
     @property
     def seat(self) -> ev.Seat: ...

@@ -245,8 +245,7 @@ class AsyncRemoteWorker(AsyncWorker):
         if self.surplus:
             engine.report(ev.WorkerDropped(self.seat))
         else:
-            self.state: WorkerState = WorkerState.READY
-            engine.report(ev.WorkerReady(self.seat))
+            self._begin_serving()
             last = await host.serve()
         self.state = WorkerState.ENDING
         await self._absorb()

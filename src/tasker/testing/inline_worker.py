@@ -119,8 +119,7 @@ class InlineWorker(Worker):
             if type(error) is DeadlockError:
                 raise
         else:
-            self.state = WorkerState.READY
-            self.engine.report(ev.WorkerReady(self.seat))
+            self._begin_serving()
 
     def serve(self, future: TaskFuture[Any]) -> None:
         """Runs one attempt of a task, and then ends the worker if its resource must not be used any more."""

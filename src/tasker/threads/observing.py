@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from tasker.config import Config
 from tasker.control.journal import ScalingExplanation
 from tasker.metrics.protocol import TaskMetrics
-from tasker.stats import TaskStats
+from tasker.stats import TaskStats, WorkerStatus
 
 if TYPE_CHECKING:
     from tasker.control.notices import ManagerEvent
@@ -53,6 +53,23 @@ class Observing(Generic[R]):
         from tasker.core.report import metrics_of  # noqa: PLC0415  as the engine
 
         return metrics_of(self._engine)
+
+    def workers(self, *, arguments: bool = False) -> tuple[WorkerStatus, ...]:
+        """Returns what each worker does at this moment, by slot. ``arguments``: with a short ``repr`` of the arguments of its
+        task, which is made in this thread. Costs O(workers). Thread-safe."""
+        from tasker.core.worker_reports import workers_of  # noqa: PLC0415  as the engine
+
+        return workers_of(self._engine, arguments=arguments)
+
+    def worker_stack(self, name: str) -> str:
+        """Returns where the worker of that name is now, as the lines of a stack or in words; "" if that is not known. Raises
+        ``LookupError`` if there is no such worker. Thread-safe; the worker goes on meanwhile."""
+        from tasker.core.worker_reports import stack_of  # noqa: PLC0415  as the engine
+
+        stack = stack_of(self._engine, name)
+        if stack is None:
+            raise LookupError(f"manager {self._config.name!r} has no worker {name!r}")
+        return stack
 
     def explain(self) -> ScalingExplanation:
         """Explains the present number of workers: returns the last decision of the scaling policy and the last 32

@@ -96,8 +96,7 @@ class Worker(JudgedWorker):
         if not self._first.acquire(blocking=False) or self.surplus:
             engine.report(ev.WorkerDropped(self.seat))
         else:
-            self.state = WorkerState.READY
-            engine.report(ev.WorkerReady(self.seat))
+            self._begin_serving()
             last = self._serve_guarded()
             if self.engine.is_forked:
                 # The child of a task that has called ``os.fork``. The queue, the resource and the supervisor are the

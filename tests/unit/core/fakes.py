@@ -77,6 +77,8 @@ class FakeWorker:
     state: WorkerState = WorkerState.READY
     seat: ev.Seat = field(default_factory=lambda: ev.Seat(1, 1))
     overdue: str = ""
+    made_at: float | None = None
+    served_before: int = 0
     shard: Shard = field(default_factory=Shard)
     obeys: bool = False
     cuts: int = 0

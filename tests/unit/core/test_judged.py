@@ -9,6 +9,7 @@ import pytest
 from tasker.control import events as ev
 from tasker.control.health import Health
 from tasker.control.workers import WorkerState
+from tasker.core.counters import Shard
 from tasker.core.judged import JudgedWorker
 
 SEAT = ev.Seat(1, 1)
@@ -84,3 +85,13 @@ def test_a_worker_that_comes_back(health: Health, state: WorkerState, events: li
     assert made._come_back(health) is health
     assert (made.state, made.overdue, engine.reported) == (state, "", events)
     assert [line[2:] for line in engine.logged] == [("crew-1", "task #7")] * warnings
+
+
+def test_a_worker_begins_to_serve() -> None:
+    """It notes when, and what was served in its slot before, and is ready before that is reported."""
+    made, engine = worker()
+    made.shard = Shard()
+    made.shard.done, made.shard.sent_back = 5, 2
+    made._begin_serving()
+    assert (made.made_at, made.served_before, made.state) == (10.0, 7, WorkerState.READY)
+    assert engine.reported == [ev.WorkerReady(SEAT)]
