@@ -301,3 +301,33 @@ async def test_a_creation_is_cancelled_by_kill(make: Any) -> None:
         assert report.abandoned == ()
         with pytest.raises(ShutdownError):
             m.submit(quick)
+
+
+@pytest.mark.parametrize("last", ["result", "error", "cancelled"])
+async def test_gather_that_is_cancelled_ends_whatever_its_last_task_does(make: Any, last: str) -> None:
+    """`gather` asks its last future for the error of its own cancellation, even where that has another outcome."""
+
+    async def ends(ctx: Context, resource: Any) -> str:
+        begun.set()
+        try:
+            await asyncio.sleep(30)
+        except asyncio.CancelledError:
+            if last == "cancelled":
+                raise
+            if last == "error":
+                raise ValueError("of its own") from None
+        return last
+
+    begun = asyncio.Event()
+    async with make(worker_count=1) as m:
+        running = m.submit(ends)
+        await begun.wait()
+        queued = m.submit(quick)  # the one that is cancelled at once
+        gathered = asyncio.gather(queued, running, return_exceptions=True)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(asyncio.wait_for(gathered, 0.01), 10)
+        assert isinstance(gathered.exception(), asyncio.CancelledError)
+        assert queued.cancelled() and running.done()
+        await asyncio.wait([running])
+        running.cancelled() or running.exception()
+        assert m.stats().user_errors == 0

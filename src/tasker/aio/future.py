@@ -372,7 +372,9 @@ class AsyncTaskFuture(_Future[T]):
 
     def _make_cancelled_error(self) -> BaseException:  # ``gather`` calls it on a cancelled future
         extra = self.extra()
-        assert extra.error is not None
+        if not extra.cancelled or extra.error is None:
+            # ``gather(return_exceptions=True)`` that was cancelled itself calls it on its last future, whatever its outcome.
+            return asyncio.CancelledError()
         return asyncio.CancelledError(self._cancel_message) if extra.as_cancelled_error else extra.error
 
     @property
