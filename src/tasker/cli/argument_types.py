@@ -32,3 +32,4 @@ positive: Callable[[str], Any] = number(int, 1, False, "a whole number of at lea
 non_negative: Callable[[str], Any] = number(int, 0, False, "a whole number of at least 0")
 seconds: Callable[[str], Any] = number(float, 0.0, False, "seconds, at least 0")
 some_seconds: Callable[[str], Any] = number(float, 0.0, True, "seconds, more than 0")
+amount: Callable[[str], Any] = number(float, 0.0, False, "a number of at least 0")

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from tasker.cli import formats
-from tasker.cli.argument_types import non_negative, positive, seconds, some_seconds
+from tasker.cli.argument_types import amount, non_negative, positive, seconds, some_seconds
 from tasker.cli.exit_codes import UsageError
 
-BACKENDS = ("thread", "process")
+BACKENDS = ("thread", "process", "ray")
+RAY_OPTIONS = ("address", "num_cpus", "num_gpus", "resources")
 LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
 DEFAULT_WORKERS = 4
 QUEUE_PER_WORKER = 25
@@ -44,6 +45,7 @@ class RunOptions:
     ready_timeout: float
     backend: str
     preload: tuple[str, ...]
+    ray: dict[str, Any]  # what RayBackend is given
     settings: dict[str, Any]
     log_level: str
     quiet: bool
@@ -120,7 +122,7 @@ def _add_workers(parser: argparse.ArgumentParser) -> None:
         "--backend",
         choices=BACKENDS,
         default="thread",
-        help="where each worker's resource lives: in a thread, or in a process of its own (default: thread)",
+        help="where each worker's resource lives: in a thread, in a process, or in an actor of a Ray cluster (default: thread)",
     )
     group.add_argument(
         "--preload",
@@ -129,6 +131,7 @@ def _add_workers(parser: argparse.ArgumentParser) -> None:
         metavar="MODULE",
         help="with --backend process: a module to import once, before processes are forked (may be repeated)",
     )
+    _add_ray(group)
     group.add_argument(
         "--burst-interval",
         type=seconds,
@@ -149,6 +152,22 @@ def _add_workers(parser: argparse.ArgumentParser) -> None:
         type=seconds,
         metavar="S",
         help="after the first Ctrl-C, how long to wait for running items (default: for ever)",
+    )
+
+
+def _add_ray(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--address",
+        metavar="HOST:PORT",
+        help="with --backend ray: the cluster; auto: the one on this machine (default: start one that ends with the run)",
+    )
+    group.add_argument("--num-cpus", type=amount, metavar="N", help="with --backend ray: processors of each worker")
+    group.add_argument("--num-gpus", type=amount, metavar="N", help="with --backend ray: GPUs of each worker")
+    group.add_argument(
+        "--resources",
+        type=json_object,
+        metavar="JSON",
+        help="with --backend ray: custom resources of each worker, such as '{\"slot\": 1}'",
     )
 
 
@@ -223,6 +242,7 @@ def checked(parsed: argparse.Namespace) -> RunOptions:
         ready_timeout=parsed.ready_timeout,
         backend=parsed.backend,
         preload=tuple(parsed.preload),
+        ray=_given_to_ray(parsed),
         settings=dict(parsed.set),
         log_level=parsed.log_level or ("error" if parsed.quiet else "warning"),
         quiet=parsed.quiet,
@@ -248,6 +268,14 @@ def _check_workers(parsed: argparse.Namespace, most: int) -> None:
         raise UsageError(f"--max-workers {most} is less than --workers {parsed.workers}")
     if parsed.preload and parsed.backend != "process":
         raise UsageError("--preload needs --backend process")
+    for name in _given_to_ray(parsed):
+        if parsed.backend != "ray":
+            raise UsageError(f"--{name.replace('_', '-')} needs --backend ray")
+
+
+def _given_to_ray(parsed: argparse.Namespace) -> dict[str, Any]:
+    """Returns the options of ``RayBackend``, which have the same names, as far as they were given."""
+    return {name: value for name in RAY_OPTIONS if (value := getattr(parsed, name)) is not None}
 
 
 def _check_priority_field(parsed: argparse.Namespace) -> None:
@@ -268,3 +296,14 @@ def setting(text: str) -> tuple[str, Any]:
         return name, json.loads(value)
     except (ValueError, RecursionError):
         return name, value
+
+
+def json_object(text: str) -> dict[str, Any]:
+    """Parses a JSON object."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        value = None
+    if not isinstance(value, dict):
+        raise argparse.ArgumentTypeError(f"must be a JSON object, not {text!r}")
+    return value

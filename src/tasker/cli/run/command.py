@@ -105,7 +105,7 @@ def _where(options: RunOptions, job: Job) -> dict[str, Any]:
 
     return {
         **process_jobs.process_hooks(job, options.settings),
-        "backend": process_jobs.backend(options.preload),
+        "backend": process_jobs.backend(options),
     }
 
 

@@ -1,4 +1,4 @@
-"""The job in child processes, for --backend process.
+"""The job in other processes, for --backend process and --backend ray; here each of them is called a child.
 
 What is pickled is the path of the job file: each child executes the file itself. The functions are
 not pickled, as their module has a name that cannot be imported, and they may refer to anything.
@@ -11,8 +11,10 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from tasker import Context, ProcessBackend
+from tasker import Context, ProcessBackend, RayBackend
+from tasker.options import Backend
 
+from .arguments import RunOptions
 from .jobs import Job, load_job
 from .task_wrapper import REFUSED, Gate, ItemResult, Refused, encoded
 
@@ -82,6 +84,8 @@ def process_hooks(job: Job, settings: dict[str, Any]) -> dict[str, Any]:
     return {name: ChildHook(job, settings, name) if name in CHILD_HOOKS else hook for name, hook in job.hooks.items()}
 
 
-def backend(preload: tuple[str, ...]) -> ProcessBackend:
+def backend(options: RunOptions) -> Backend:
     """Returns the backend for a job in child processes."""
-    return ProcessBackend(preload=(__name__, *preload))
+    if options.backend == "ray":
+        return RayBackend(**options.ray)
+    return ProcessBackend(preload=(__name__, *options.preload))
