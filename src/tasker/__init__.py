@@ -45,6 +45,7 @@ from .worker_info import WorkerInfo
 if typing.TYPE_CHECKING:
     from .aio.future import AsyncTaskFuture
     from .async_manager import AsyncTaskManager
+    from .remote.sharing import Shared
 
 __all__ = [
     "AsyncTaskFuture",
@@ -79,6 +80,7 @@ __all__ = [
     "ScalingDecision",
     "ScalingExplanation",
     "ScalingPolicy",
+    "Shared",
     "ShutdownError",
     "Snapshot",
     "Snooze",
@@ -111,4 +113,8 @@ def __getattr__(name: str) -> typing.Any:
         from .aio.future import AsyncTaskFuture  # noqa: PLC0415
 
         return AsyncTaskFuture
+    if name == "Shared":
+        from .remote.sharing import Shared  # noqa: PLC0415  not for those who share nothing
+
+        return Shared
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

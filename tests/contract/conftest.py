@@ -14,6 +14,7 @@ from support.engine import Engine
 from support.processes import NOT_HERE, PRELOAD, AsyncProcessEngine, ProcessEngine
 from support.threaded import ThreadedEngine
 from support.toy_engines import AsyncToyEngine, ToyEngine
+from support.waiting import SLOWER
 
 OVER_PROCESSES: list[type[Engine]] = [ProcessEngine, AsyncProcessEngine]
 OVER_TOYS: list[type[Engine]] = [ToyEngine, AsyncToyEngine]
@@ -26,7 +27,7 @@ if os.environ.get("TASKER_TEST_RAY"):  # `make test-ray`: it takes long, and wha
 
     OVER_PROCESSES += [RayEngine, AsyncRayEngine]
     ENGINES = [RayEngine, AsyncRayEngine]
-TEST_LIMIT = 110.0
+TEST_LIMIT = 110.0 * SLOWER
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -40,7 +41,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if config.pluginmanager.hasplugin("timeout"):
         for item in items:
             if item.get_closest_marker("timeout") is None:
-                item.add_marker(pytest.mark.timeout(180))
+                item.add_marker(pytest.mark.timeout(180 * SLOWER))
 
 
 @pytest.fixture(params=ENGINES, ids=lambda engine: engine.name)

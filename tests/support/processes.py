@@ -92,8 +92,12 @@ class OverProcesses(Engine):
         for name in ("on_create", "on_destroy", "on_return", "check_resource", "resource"):
             if name in config:
                 config[name] = self.server.for_child(config[name])
-        config.setdefault("backend", tasker.ProcessBackend(preload=PRELOAD))
+        config.setdefault("backend", self.backend())
         return config
+
+    def backend(self) -> Any:
+        """The options of the backend."""
+        return tasker.ProcessBackend(preload=PRELOAD)
 
     def same(self, got: Any, meant: Any) -> bool:
         """Whether `got` is what `meant` became on its way through a child process."""

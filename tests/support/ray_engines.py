@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from contextlib import AbstractAsyncContextManager
 from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
@@ -37,9 +36,8 @@ class RayEngine(ProcessEngine):
     flavour = FunctionKit
     exceptions: ClassVar[dict[str, str]] = ProcessEngine.exceptions
 
-    def build(self, **config: Any) -> Any:
-        config.setdefault("backend", RayBackend())
-        return super().build(**config)
+    def backend(self) -> Any:
+        return RayBackend()
 
 
 class AsyncRayEngine(AsyncProcessEngine):
@@ -49,6 +47,5 @@ class AsyncRayEngine(AsyncProcessEngine):
     flavour = CoroutineProcessKit
     exceptions: ClassVar[dict[str, str]] = AsyncProcessEngine.exceptions
 
-    def manager(self, **config: Any) -> AbstractAsyncContextManager[Any]:
-        config.setdefault("backend", RayBackend())
-        return super().manager(**config)
+    def backend(self) -> Any:
+        return RayBackend()

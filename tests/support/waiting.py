@@ -4,30 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import os
 import threading
 import time
 from collections.abc import Callable
 from typing import Any
 
-WAIT = 25.0
+SLOWER = 6.0 if os.environ.get("TASKER_TEST_RAY") else 1.0
+"""How much more time everything gets over actors of Ray, which take seconds to start on a busy machine."""
+WAIT = 25.0 * SLOWER
 POLL = 0.002
 
 
 def wait_until(predicate: Callable[[], Any], timeout: float = 10.0, what: str = "") -> None:
     """Block until `predicate()` is true, in a test that is a plain function."""
-    deadline = time.monotonic() + timeout
+    deadline = time.monotonic() + timeout * SLOWER
     while not predicate():
         if time.monotonic() > deadline:
-            raise AssertionError(f"not true within {timeout} s: {what or predicate!r}")
+            raise AssertionError(f"not true within {timeout * SLOWER} s: {what or predicate!r}")
         time.sleep(POLL)
 
 
 async def eventually(predicate: Callable[[], Any], timeout: float = 10.0, what: str = "") -> None:
     """Wait until `predicate()` is true, in a test that is a coroutine function."""
-    deadline = time.monotonic() + timeout
+    deadline = time.monotonic() + timeout * SLOWER
     while not predicate():
         if time.monotonic() > deadline:
-            raise AssertionError(f"not true within {timeout} s: {what or predicate!r}")
+            raise AssertionError(f"not true within {timeout * SLOWER} s: {what or predicate!r}")
         await asyncio.sleep(POLL)
 
 

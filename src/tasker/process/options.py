@@ -7,10 +7,15 @@ import os
 from collections.abc import Iterable
 from dataclasses import KW_ONLY, dataclass
 from importlib.util import find_spec
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from tasker.errors import ConfigError
 from tasker.options import Backend
+
+if TYPE_CHECKING:
+    from tasker.remote.sharing import Shared
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,18 @@ class ProcessBackend(Backend):
     """Added to the children's niceness."""
     pipeline: bool = True
     """Whether short tasks are sent to a child ahead of their turn, when many wait."""
+
+    def share(self, value: T) -> Shared[T]:
+        """Copies a value once into memory that all children can reach; returns its handle. Passed to tasks of managers with
+        child processes, the handle arrives as the value, which each child makes again once. Large arrays in it are
+        not copied for that: the children see the same memory, and cannot change it.
+
+        ``TravelError`` if the value cannot be pickled, ``OSError`` if there is no memory or descriptor left. Blocks for as
+        long as the copy takes. Thread-safe.
+        """
+        from .sharing import share  # noqa: PLC0415  not for those who share nothing
+
+        return share(value)
 
     def __post_init__(self) -> None:
         if self.start_method not in ("forkserver", "spawn"):

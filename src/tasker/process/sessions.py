@@ -18,6 +18,7 @@ from tasker.process.parent.session import ProcessSession
 from tasker.process.protocol.messages import Setup
 from tasker.process.protocol.setups import ResourceSetup
 from tasker.remote.session import ArgsOf, Sessions
+from tasker.remote.sharing import notify_of_ends
 from tasker.stats import ProcessUsage
 from tasker.worker_info import WorkerInfo
 
@@ -46,6 +47,7 @@ class ProcessSessions(Sessions[ProcessSession]):
         self._output = OutputReader(config.name, log)
         self._client_lock = threading.Lock()
         self._client: ForkServerClient | None = None
+        notify_of_ends(self)
 
     def usage(self) -> tuple[ProcessUsage, ...]:
         """See ``Sessions``."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextvars
 import ctypes
 import os
-import pickle
 import threading
 from collections.abc import Callable
 from time import monotonic
@@ -27,28 +26,25 @@ from tasker.process.child.resource import Resource
 from tasker.process.protocol.errors import pack_error
 from tasker.process.protocol.pickling import pack, pack_named, unpack, unpack_variables
 from tasker.process.protocol.setups import ResourceSetup
+from tasker.ray.messages import Message, message
+from tasker.ray.sharing import References, values
 from tasker.remote.events import CHECKED, ERROR, GONE, READY, RESULT, SKIPPED, UNFIT, UNMADE, SessionEvent
+from tasker.remote.sharing import Key
 
 GROUPS = {"exec": 1, "control": 1, "life": 1}
-Message = list[Any]
-"""A pickle in parts, as Ray carries them without copying the large ones."""
 
 
 class Interrupted(SystemExit):
     """Raised in the thread of the resource by an order; a ``SystemExit``, because event loops let that through."""
 
 
-def message(parts: Any) -> Message:
-    """Returns what Ray is to carry of a pickle in parts."""
-    first, *buffers = parts
-    return [bytes(first), *map(pickle.PickleBuffer, buffers)]
-
-
 class Cell:
     """See the module's docstring."""
 
-    def __init__(self, setup: Message) -> None:
+    def __init__(self, setup: Message, shared: References = ()) -> None:
         self._packed: Message | None = setup
+        self._shared = shared
+        """Shared values that the setup refers to."""
         self._setup: ResourceSetup | None = None
         self._resource: Resource | None = None
         self._root: Context = RootContext(None)
@@ -82,12 +78,18 @@ class Cell:
             current.interrupt()  # a loop that sleeps notices the exception only when it wakes up
         return True
 
+    def forget(self, key: Key) -> None:
+        """Keeps a shared value no longer."""
+        values.forget(key)
+
     # -- group "exec" -----------------------------------------------------------------------------------------------------
 
     def create(self) -> tuple[int, list[Message]]:
         """Makes the resource. Returns the id of this process, and the event."""
         packed, self._packed = self._packed, None
+        shared, self._shared = self._shared, ()
         try:
+            values.take(shared)
             setup = self._setup = unpack(packed or [])
             self._root = setup.root()
             self._resource = Resource(setup)
@@ -96,8 +98,8 @@ class Cell:
             return os.getpid(), [message(pack((UNMADE, pack_error(error))))]
         return os.getpid(), [message(pack((READY,)))]
 
-    def execute(self, number: int, name: str, packed: Message) -> list[Message]:
-        """Runs a task. Returns its events; none if it was interrupted."""
+    def execute(self, number: int, name: str, packed: Message, shared: References = ()) -> list[Message]:
+        """Runs a task, which refers to these shared values. Returns its events; none if it was interrupted."""
         started = monotonic()
         cancellations = self._cancellations
         # ``current`` first, then ``early``: see ``Cancellations.order``.
@@ -106,7 +108,7 @@ class Cell:
             cancellations.current = None
             return [message(pack((SKIPPED, number)))]
         try:
-            task, args, variables = _unpacked(name, packed)
+            task, args, variables = _unpacked(name, packed, shared)
             run = unpack_variables(variables).run if variables else contextvars.Context().run
             assert self._resource is not None
             value = self._interrupts.allow(number, self._resource.call, run, task, context, args)
@@ -207,8 +209,9 @@ def _raise_in(thread: int, error: type[BaseException] | None) -> None:
     )
 
 
-def _unpacked(name: str, packed: Message) -> Any:
+def _unpacked(name: str, packed: Message, shared: References) -> Any:
     try:
+        values.take(shared)
         return unpack(packed)
     except BaseException as error:
         raise TravelError(

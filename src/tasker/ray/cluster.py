@@ -6,16 +6,23 @@ import logging
 import os
 import socket
 import threading
-from typing import Any
+from typing import Any, Protocol
 
 from tasker.core.daemon import Daemon
 from tasker.core.flag import Flag
 from tasker.errors import ResourceError
 
-from .options import RayBackend
-
 _PROBE = 5.0
 """Seconds that an address has to answer: Ray itself waits for minutes for one that is dead."""
+
+
+class Where(Protocol):
+    """What the options of a backend say about the cluster."""
+
+    @property
+    def address(self) -> str | None: ...
+    @property
+    def namespace(self) -> str | None: ...
 
 
 class _Connection:
@@ -29,7 +36,7 @@ class _Connection:
         self._former: _Keeper | None = None
         """Of the last one, which may be ending."""
 
-    def acquire(self, options: RayBackend) -> bool:
+    def acquire(self, options: Where) -> bool:
         """Connects, if nothing is connected. Returns whether it is a local Ray that was started here. Raises
         ``ResourceError`` if there is no cluster at the address."""
         import ray  # noqa: PLC0415  takes a third of a second
@@ -60,7 +67,7 @@ class _Keeper:
     """The thread that connects, and lives until the connection ends: on Linux, the processes of a local Ray are killed when the
     thread ends that has started them (``PR_SET_PDEATHSIG``)."""
 
-    def __init__(self, options: RayBackend) -> None:
+    def __init__(self, options: Where) -> None:
         self.local: bool = options.address is None
         self._options = options
         self._error: BaseException | None = None
@@ -99,7 +106,7 @@ class _Keeper:
 connection: _Connection = _Connection()
 
 
-def _connect(ray: Any, options: RayBackend) -> None:
+def _connect(ray: Any, options: Where) -> None:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     more: dict[str, Any] = {} if options.namespace is None else {"namespace": options.namespace}
     if options.address is None:

@@ -6,10 +6,15 @@ import math
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
 from importlib.util import find_spec
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tasker.errors import ConfigError
 from tasker.options import Backend
+
+if TYPE_CHECKING:
+    from tasker.remote.sharing import Shared
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,20 @@ class RayBackend(Backend):
     """An actor is replaced after as many tasks. None: never for that reason."""
     max_age: float | None = None
     """... after as many seconds, between two tasks."""
+
+    def share(self, value: T) -> Shared[T]:
+        """Puts a value once into Ray's object store; returns its handle. Passed to tasks of managers with actors, the handle
+        arrives as the value: each node fetches it once, and each actor makes it again once. Large arrays in it are not
+        copied for that: the actors of a node see the same memory, and cannot change it.
+
+        Connects to the cluster, or starts a local Ray, like the first manager; the connection lasts until the handle is
+        closed. ``TravelError`` if the value cannot be pickled, ``ResourceError`` if there is no cluster. Blocks for as long
+        as this takes. Thread-safe.
+        """
+        from .cluster import connection  # noqa: PLC0415  not for those who share nothing
+        from .sharing import share  # noqa: PLC0415
+
+        return share(value, lambda: connection.acquire(self), connection.release)
 
     @property
     def pipeline(self) -> bool:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tasker.core.flag import Flag
 from tasker.errors import TaskCancelled, TravelError, WorkerLost
@@ -22,11 +22,10 @@ from tasker.process.protocol.pickling import pack, pack_named, pack_variables
 from tasker.remote.events import ERROR, RESULT, SessionEvent
 from tasker.remote.mailbox import MailboxSession
 from tasker.remote.session import ArgsOf, InFlightTask, Refused
+from tasker.remote.sharing import Key
 
-from .cell import Message, message
-
-if TYPE_CHECKING:
-    pass
+from .messages import Message, message
+from .sharing import References, referring
 
 _EXIT_PATIENCE = 5.0
 """Seconds that an actor has to end its resource, once it was asked to, before it is killed."""
@@ -61,10 +60,13 @@ class RaySession(MailboxSession):
         self._error: BaseException | None = None
         """What Ray has said about its death."""
         self._over = Flag()
+        self._told: set[Key] = set()
+        """The shared values that the actor may keep."""
 
-    def start(self, make_actor: Callable[[Message], Any], setup: Message) -> None:
+    def start(self, make_actor: Callable[..., Any], setup: Message, shared: References) -> None:
         """Starts the actor, which makes its resource."""
-        self._actor = actor = make_actor(setup)
+        self._told.update(key for key, _ in shared)
+        self._actor = actor = make_actor(setup, *_if_any(shared))
         # ``kill`` sets the one and then looks at the other; here it is the other way round.
         if self._killed:
             self._fence()
@@ -87,9 +89,10 @@ class RaySession(MailboxSession):
             number, future, _ = task
             try:
                 variables = None if future._variables is None else pack_variables(future._variables)
-                parts = pack_named(
-                    (future._task, self._args_of(future), variables), f"{future.label}: the task or its arguments"
-                )
+                with referring() as shared:
+                    parts = pack_named(
+                        (future._task, self._args_of(future), variables), f"{future.label}: the task or its arguments"
+                    )
                 packed, size = message(parts), sum(memoryview(part).nbytes for part in parts)
             except TravelError as error:
                 refused.append((task, error))
@@ -100,13 +103,14 @@ class RaySession(MailboxSession):
             total, sent = total + size, sent + 1
             with self.lock:
                 self.in_flight.append(task)
-            self._execute(number, future.label, packed)
+            self._told.update(key for key, _ in shared)
+            self._execute(number, future.label, packed, shared)
         return refused, total / sent if sent else 0.0
 
-    def _execute(self, number: int, label: str, packed: Message) -> None:
+    def _execute(self, number: int, label: str, packed: Message, shared: References) -> None:
         self._sent = monotonic()
         try:
-            self._executing = reference = _call(self._actor.execute, "exec", number, label, packed)
+            self._executing = reference = _call(self._actor.execute, "exec", number, label, packed, *_if_any(shared))
         except Exception as error:  # the actor is known to be dead, or the connection is gone
             self._lost(error)
         else:
@@ -123,6 +127,11 @@ class RaySession(MailboxSession):
         except BaseException:  # a cause of the user's that cannot go there
             packed = message(pack(TaskCancelled(describe(cause))))
         self._order("cancel", number, packed)
+
+    def forget(self, key: Key) -> None:
+        """See ``Session``."""
+        if key in self._told:
+            self._order("forget", key)
 
     # -- the end ------------------------------------------------------------------------------------------------------
 
@@ -266,6 +275,11 @@ class RaySession(MailboxSession):
 
 def _call(method: Any, group: str, *args: Any) -> Any:
     return method.options(concurrency_group=group).remote(*args)
+
+
+def _if_any(shared: References) -> tuple[References, ...]:
+    # Inside of a list Ray passes them on as references.
+    return ([*shared],) if shared else ()
 
 
 def _is_ready(reference: Any) -> bool:

@@ -13,11 +13,14 @@ from tasker.logs import GuardedLogger
 from tasker.process.protocol.pickling import pack_named
 from tasker.process.protocol.setups import ResourceSetup
 from tasker.remote.session import ArgsOf, Sessions
+from tasker.remote.sharing import notify_of_ends
 
-from .cell import GROUPS, Cell, message
+from .cell import GROUPS, Cell
 from .cluster import connection
+from .messages import message
 from .options import RayBackend
 from .session import RaySession
+from .sharing import referring
 
 _LONGEST = 1e8
 """Seconds; clocks do not take any number."""
@@ -41,14 +44,16 @@ class RaySessions(Sessions[RaySession]):
         """The class of the actors, with their options."""
         self._news: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
         self._log = log
+        notify_of_ends(self)
 
     def _new(self, name: str, on_end: Callable[[], object]) -> RaySession:
         return RaySession(name, self._grace, self._args_of, on_end, self._news.put)
 
     def _start(self, session: RaySession) -> None:
-        made_of = ResourceSetup.of(self._config, session.worker, asynchronous=self._asynchronous, grace=self._grace)
-        setup = message(pack_named(made_of, "on_create, on_destroy or resource of the Config"))
-        session.start(self._actor_class().remote, setup)
+        with referring() as shared:
+            made_of = ResourceSetup.of(self._config, session.worker, asynchronous=self._asynchronous, grace=self._grace)
+            setup = message(pack_named(made_of, "on_create, on_destroy or resource of the Config"))
+        session.start(self._actor_class().remote, setup, shared)
 
     def _release(self) -> None:
         with self._connecting:

@@ -167,6 +167,10 @@ class Session(ABC):
     def cancel(self, number: int, cause: BaseException) -> None:
         """Cancels the context of a task there; 0: of whatever runs. A task that has not begun is skipped. Never blocks."""
 
+    def forget(self, key: tuple[int, int]) -> None:  # noqa: B027  most backends share nothing
+        """A shared value is given back, see ``sharing``: the other side is to keep it no longer. From any thread; never
+        blocks for long, and raises nothing."""
+
     # -- events ---------------------------------------------------------------------------------------------------
 
     @abstractmethod
@@ -355,6 +359,11 @@ class Sessions(ABC, Generic[S]):
                 failure = error
         if failure is not None:
             raise failure
+
+    def forget(self, key: tuple[int, int]) -> None:
+        """Tells every session that a shared value is given back."""
+        for session in self._all():
+            session.forget(key)
 
     def usage(self) -> tuple[ProcessUsage, ...]:
         """Returns what the processes of the sessions take now, where they have their own."""

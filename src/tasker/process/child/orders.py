@@ -12,8 +12,9 @@ import threading
 from collections.abc import Callable
 
 from tasker.errors import TaskKilled
-from tasker.process.protocol.messages import TERMINATE
+from tasker.process.protocol.messages import FORGET, TERMINATE
 from tasker.process.protocol.pickling import unpack
+from tasker.process.protocol.shared_values import forget
 from tasker.process.protocol.wire import Wire
 
 from .cancellations import Cancellations
@@ -61,6 +62,8 @@ class Orders(Cancellations):
                 number, cause = unpack(self._wire.receive_one())
                 if cause is TERMINATE:
                     self._order_termination(number)
+                elif type(cause) is str and cause == FORGET:
+                    forget(number)
                 else:
                     self.order(number, cause)
         except (EOFError, OSError):

@@ -16,7 +16,7 @@ from tasker.errors import TaskCancelled, TravelError, WorkerLost
 from tasker.logs import describe
 from tasker.process.protocol.decoding import event_of
 from tasker.process.protocol.encoding import TaskEncoder
-from tasker.process.protocol.messages import CHECK, EPOCHS, LATER, LEAVE, TERMINATE, EncodedTask, Setup
+from tasker.process.protocol.messages import CHECK, EPOCHS, FORGET, LATER, LEAVE, TERMINATE, EncodedTask, Setup
 from tasker.process.protocol.pickling import pack, pack_named
 from tasker.process.protocol.surroundings import own_surroundings
 from tasker.process.protocol.wire import MAPPED_SIZE, Frame, Parts
@@ -204,12 +204,19 @@ class ProcessSession(Session):
             parts = pack((number, cause))
         except BaseException:  # a cause of the user's that cannot go there
             parts = pack((number, TaskCancelled(describe(cause)) if cause is not None else None))
+        self._control(parts)
+
+    def _control(self, parts: Parts) -> None:
         try:
             with self.lock:
                 if not self.closed:
                     self._connection.control.send(parts)
         except OSError:
             pass
+
+    def forget(self, key: tuple[int, int]) -> None:
+        """See ``Session``."""
+        self._control(pack((key, FORGET)))
 
     # -- events ---------------------------------------------------------------------------------------------------
 

@@ -61,6 +61,9 @@ TERMINATE = None
 """In place of the cause of a cancellation: interrupt that task, destroy the resource, and end. As there, 0 in place of the
 task's number stands for whatever runs. An order for a task that runs no more is void: it must not strike the one behind it."""
 
+FORGET = "forget"
+"""In place of the cause of a cancellation, behind the key of a shared value in place of a number: keep that no longer."""
+
 CHECK = "check"
 """In place of a message with tasks: call ``check_resource``, and report ``CHECKED``."""
 

@@ -28,16 +28,21 @@ def file_in_memory(parts: Iterable[memoryview]) -> int:
         with tempfile.TemporaryFile() as file:
             fd = os.dup(file.fileno())
     try:
-        at = 0
-        for part in parts:
-            written = 0
-            while written < part.nbytes:
-                written += os.pwrite(fd, part[written:], at + written)
-            at = _after(at, part.nbytes)
+        write_parts(fd, parts)
     except BaseException:
         os.close(fd)
         raise
     return fd
+
+
+def write_parts(fd: int, parts: Iterable[memoryview]) -> None:
+    """Writes these into a file, each from the beginning of a page on."""
+    at = 0
+    for part in parts:
+        written = 0
+        while written < part.nbytes:
+            written += os.pwrite(fd, part[written:], at + written)
+        at = _after(at, part.nbytes)
 
 
 def content_of(fd: int, sizes: Sequence[int]) -> list[memoryview | bytes]:
@@ -52,6 +57,16 @@ def content_of(fd: int, sizes: Sequence[int]) -> list[memoryview | bytes]:
             parts.append(memoryview(mmap.mmap(fd, size, flags=mmap.MAP_PRIVATE, offset=at, **_KEEPS_NONE)))
         else:  # one copy more, and no descriptor kept
             parts.append(_read(fd, at, size))
+        at = _after(at, size)
+    return parts
+
+
+def shared_content_of(fd: int, sizes: Sequence[int]) -> list[memoryview]:
+    """Returns what such a file holds, read-only: the memory of the file itself. The descriptor can be closed then."""
+    at = 0
+    parts: list[memoryview] = []
+    for size in sizes:
+        parts.append(memoryview(mmap.mmap(fd, size, mmap.MAP_SHARED, mmap.PROT_READ, offset=at, **_KEEPS_NONE)))
         at = _after(at, size)
     return parts
 
