@@ -8,7 +8,7 @@ import pytest
 
 from support.observers import RecordingLogger
 from support.resources import ScriptedResources
-from support.waiting import eventually, throughout
+from support.waiting import SLOWER, eventually, throughout
 from tasker import ResourceError, TaskKilled
 
 BOOM = ConnectionError("database is away")
@@ -76,7 +76,7 @@ async def test_point_02_failure_shows_in_the_log(engine: Any, kit: Any) -> None:
 async def test_point_02_ready_timeout_fails_queued_tasks(engine: Any, kit: Any) -> None:
     """With ready_timeout, queued tasks end with ResourceError that carries the cause."""
     resources = ScriptedResources(then=BOOM)
-    async with engine.manager(resources=resources, ready_timeout=0.3) as m:
+    async with engine.manager(resources=resources, ready_timeout=0.3 * SLOWER**2) as m:
         futures = [await m.submit(kit.returns()) for _ in range(3)]
         for future in futures:
             error = await future.exception()
@@ -109,12 +109,12 @@ async def test_point_02_tasks_run_again_after_creation_recovers(engine: Any, kit
 async def test_point_02_ready_timeout_spares_tasks_that_a_worker_will_take(engine: Any, kit: Any) -> None:
     """While one worker lives, a task queued behind its long task does not fail."""
     gate = engine.gate()
-    resources = ScriptedResources(None, then=BOOM)
-    async with engine.manager(resources=resources, worker_count=2, ready_timeout=0.2) as m:
+    resources, patience = ScriptedResources(None, then=BOOM), 0.2 * SLOWER**2
+    async with engine.manager(resources=resources, worker_count=2, ready_timeout=patience) as m:
         held = await m.submit(kit.holds(gate))
         await gate.arrivals(1)
         waiting = await m.submit(kit.returns("served"))
-        await throughout(lambda: not waiting.done(), 0.6, "the task waits for its turn")
+        await throughout(lambda: not waiting.done(), 2 * patience, "the task waits for its turn")
         gate.open()
         assert await waiting.result() == "served"
         await held.result()
