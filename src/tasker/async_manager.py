@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from threading import get_ident
 from time import monotonic
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from .aio.cancellation import outlast
 from .aio.engine import AsyncBackendPort, AsyncEngine
@@ -22,9 +22,11 @@ from .aio.refreshing import AsyncRefresh
 from .aio.signals import stop_on_signals
 from .aio.starting import Starting
 from .aio.submitting import Submitting
+from .aio.subscription import AsyncSubscription
 from .config import Config
 from .control.events import HandBackRequested
 from .control.journal import ScalingExplanation
+from .control.notices import ManagerEvent
 from .control.supervisor import Supervisor
 from .core.checks import check_timeout
 from .core.planning import plan_of
@@ -35,10 +37,6 @@ from .errors import ConfigError
 from .metrics.protocol import TaskMetrics
 from .options import Priority
 from .stats import StopReport, TaskStats, WorkerStatus
-
-if TYPE_CHECKING:
-    from .aio.subscription import AsyncSubscription
-    from .control.notices import ManagerEvent
 
 R = TypeVar("R")
 
@@ -312,9 +310,6 @@ class AsyncTaskManager(Submitting[R]):
         ``ValueError`` for a wrong argument, ``ShutdownError`` before the start, and ``RuntimeError`` in another event loop or
         thread.
         """
-        from .aio.subscription import AsyncSubscription  # noqa: PLC0415  only subscribers need it
-        from .control.notices import ManagerEvent  # noqa: PLC0415
-
         return AsyncSubscription(self._running_engine(), callback, ManagerEvent if kinds is None else kinds, most)
 
     def __repr__(self) -> str:

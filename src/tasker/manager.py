@@ -57,6 +57,7 @@ class TaskManager(Observing[R]):
             raise ConfigError(f"TaskManager takes a Config, got {config!r}")
         # Imported here because most of the library is behind it, and takes most of the time of the import.
         from .core.user_functions import forbid_async  # noqa: PLC0415
+        from .threads import methods  # noqa: F401, PLC0415  all that the methods below import
         from .threads.engine import Engine  # noqa: PLC0415
 
         forbid_async(config)
@@ -160,7 +161,7 @@ class TaskManager(Observing[R]):
         except BaseException as error:
             engine.unsubmitted(number, slot)
             if callback is not None and isinstance(error, ShutdownError):
-                from .threads.refusals import refused  # noqa: PLC0415  as the engine
+                from .threads.methods import refused  # noqa: PLC0415  loaded with the engine
 
                 return refused(engine, task, callback, error)
             raise
@@ -276,8 +277,7 @@ class TaskManager(Observing[R]):
         engine = self._engine
         if engine.is_forked:
             return StopReport(killed=False, killed_tasks=0, abandoned=(), seconds=0.0)
-        from .control.events import HandBackRequested  # noqa: PLC0415  as the engine
-        from .threads.reentrancy import forbid_reentry  # noqa: PLC0415
+        from .threads.methods import HandBackRequested, forbid_reentry  # noqa: PLC0415  loaded with the engine
 
         forbid_reentry(engine, what)
         if hand_back:
@@ -308,8 +308,7 @@ class TaskManager(Observing[R]):
         of this manager, unless ``timeout`` is 0; ``ValueError`` for a wrong timeout.
         """
         check_timeout(timeout)
-        from .threads.pauses import pause  # noqa: PLC0415  as the engine
-        from .threads.reentrancy import forbid_reentry  # noqa: PLC0415
+        from .threads.methods import forbid_reentry, pause  # noqa: PLC0415  loaded with the engine
 
         if timeout != 0:
             forbid_reentry(self._engine, "pause")
@@ -318,7 +317,7 @@ class TaskManager(Observing[R]):
     def resume(self) -> None:
         """Ends a pause, and returns at once. Tasks start in the order of their priorities. Harmless if the manager is not
         paused, or was stopped. Thread-safe."""
-        from .threads.pauses import resume  # noqa: PLC0415  as the engine
+        from .threads.methods import resume  # noqa: PLC0415  loaded with the engine
 
         resume(self._engine)
 
@@ -342,7 +341,7 @@ class TaskManager(Observing[R]):
         cancelled. Its ``result`` raises ``DeadlockError`` in a task of this manager. Raises ``ShutdownError`` if the manager
         accepts no more tasks.
         """
-        from .threads.refreshing import RefreshFuture  # noqa: PLC0415  as the engine
+        from .threads.methods import RefreshFuture  # noqa: PLC0415  loaded with the engine
 
         return RefreshFuture(self._engine)
 

@@ -23,6 +23,7 @@ from tasker.stats import ProcessUsage
 from tasker.worker_info import WorkerInfo
 
 from .options import ProcessBackend
+from .usage import usage_of
 
 _LONGEST = 1e8
 """Seconds; timers and clocks do not take any number."""
@@ -51,8 +52,6 @@ class ProcessSessions(Sessions[ProcessSession]):
 
     def usage(self) -> tuple[ProcessUsage, ...]:
         """See ``Sessions``."""
-        from .usage import usage_of  # noqa: PLC0415  psutil is needed for this alone
-
         found = [usage_of(session.name, session.pid) for session in self._all() if session.pid and not session.closed]
         return tuple(usage for usage in found if usage is not None)
 

@@ -247,7 +247,7 @@ class Bridge:
     def append(self, waiter: Any) -> None:
         """Adds a waiter of ``concurrent.futures``; notifies it at once if there is an outcome that its thread has not
         seen."""
-        # It imports what `import tasker` has no need of yet; with an engine there, most of it is imported.
+        # It imports what `import tasker` has no need of yet; with an engine there, it is imported.
         from .standard_waits import prepare  # noqa: PLC0415
 
         prepare(waiter)

@@ -43,28 +43,28 @@ class Observing(Generic[R]):
     def stats(self) -> TaskStats:
         """Returns the numbers of workers, tasks and resources at this moment, consistent with each other. Costs
         O(workers)."""
-        from tasker.core.report import stats_of  # noqa: PLC0415  as the engine
+        from .methods import stats_of  # noqa: PLC0415  loaded with the engine
 
         return stats_of(self._engine)
 
     def metrics(self) -> TaskMetrics:
         """Returns the times, rates and totals of the tasks so far, or what ``Config.collector`` returns. Costs
         O(workers)."""
-        from tasker.core.report import metrics_of  # noqa: PLC0415  as the engine
+        from .methods import metrics_of  # noqa: PLC0415  loaded with the engine
 
         return metrics_of(self._engine)
 
     def workers(self, *, arguments: bool = False) -> tuple[WorkerStatus, ...]:
         """Returns what each worker does at this moment, by slot. ``arguments``: with a short ``repr`` of the arguments of its
         task, which is made in this thread. Costs O(workers). Thread-safe."""
-        from tasker.core.worker_reports import workers_of  # noqa: PLC0415  as the engine
+        from .methods import workers_of  # noqa: PLC0415  loaded with the engine
 
         return workers_of(self._engine, arguments=arguments)
 
     def worker_stack(self, name: str) -> str:
         """Returns where the worker of that name is now, as the lines of a stack or in words; "" if that is not known. Raises
         ``LookupError`` if there is no such worker. Thread-safe; the worker goes on meanwhile."""
-        from tasker.core.worker_reports import stack_of  # noqa: PLC0415  as the engine
+        from .methods import stack_of  # noqa: PLC0415  loaded with the engine
 
         stack = stack_of(self._engine, name)
         if stack is None:
@@ -74,7 +74,7 @@ class Observing(Generic[R]):
     def explain(self) -> ScalingExplanation:
         """Explains the present number of workers: returns the last decision of the scaling policy and the last 32
         changes, each with the figures that it was based on. ``str()`` of it is meant for people."""
-        from tasker.core.report import explained  # noqa: PLC0415  as the engine
+        from .methods import explained  # noqa: PLC0415  loaded with the engine
 
         engine = self._engine
         return explained(engine.view, engine.now(), engine.workers.values(), engine.quarantine.labels)
@@ -98,8 +98,6 @@ class Observing(Generic[R]):
         The last event is ``StopEnded``; the subscription of a manager that has ended has no events. Raises ``TypeError`` or
         ``ValueError`` for a wrong argument. Thread-safe.
         """
-        from tasker.control.notices import ManagerEvent  # noqa: PLC0415  only subscribers need them
-
-        from .subscription import Subscription  # noqa: PLC0415
+        from .methods import ManagerEvent, Subscription  # noqa: PLC0415  loaded with the engine
 
         return Subscription(self._engine, callback, ManagerEvent if kinds is None else kinds, most)

@@ -12,6 +12,7 @@ import os
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
+from multiprocessing.process import current_process
 from typing import Any
 
 
@@ -33,8 +34,6 @@ def texts(several: Iterable[Any]) -> list[str]:
 
 def own_surroundings() -> Surroundings:
     """Returns those of this process."""
-    from multiprocessing.process import current_process  # noqa: PLC0415  not before there are children
-
     try:
         folder = os.getcwd()  # noqa: PTH109  the bare text
     except OSError:  # removed
@@ -44,8 +43,6 @@ def own_surroundings() -> Surroundings:
 
 def take_over(surroundings: Surroundings) -> None:
     """Makes them this process's own."""
-    from multiprocessing.process import current_process  # noqa: PLC0415  imported in the fork server before it forks
-
     sys.argv[:] = surroundings.argv
     if surroundings.folder is not None:
         try:
