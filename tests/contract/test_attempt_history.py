@@ -194,7 +194,7 @@ class Thing:
 
 async def test_a_future_that_is_kept_keeps_no_resource(engine: Any, kit: Any) -> None:
     """Not those of the attempts that failed: they go at once, and not with the garbage collector."""
-    if engine.pickles or "toy" in engine.name:
+    if engine.elsewhere:
         pytest.skip("the resources are elsewhere")
     things: list[weakref.ref[Thing]] = []
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from support.resources import ScriptedResources
-from support.waiting import eventually, throughout
+from support.waiting import SLOWER, eventually, throughout
 from tasker import DeadlockError, PausedError, Priority, QueueFull, RetryPolicy, ShutdownError, TaskKilled
 
 BOOM = OSError("no")
@@ -307,10 +307,10 @@ async def test_a_delayed_retry_waits_for_the_end(engine: Any, kit: Any) -> None:
 async def test_ready_timeout_does_not_count_the_pause(engine: Any, kit: Any) -> None:
     """A task fails only if no worker was ready for so long outside of pauses."""
     gate = engine.gate()
-    async with engine.manager(resources=ScriptedResources(gate), ready_timeout=0.2) as m:
+    async with engine.manager(resources=ScriptedResources(gate), ready_timeout=0.2 * SLOWER) as m:
         await m.pause(0)
         future = await m.submit(kit.returns(1))
-        await throughout(lambda: not future.done(), 0.5)
+        await throughout(lambda: not future.done(), 0.5 * SLOWER)
         gate.open()
         m.resume()
         assert await future == 1
@@ -331,7 +331,7 @@ async def test_the_pool_keeps_its_size(engine: Any, kit: Any) -> None:
 
 async def test_no_deadlock_is_found_in_a_pause(engine: Any, kit: Any) -> None:
     """A task that waits for a queued one waits until the end of the pause."""
-    if "processes" in engine.name or "toys" in engine.name:
+    if engine.elsewhere:
         pytest.skip("tasks run where no manager is")
     if engine.name == "asyncio, plain functions":
         pytest.skip("a function in a worker's thread can't wait for the manager of a loop")
@@ -359,7 +359,7 @@ async def test_no_deadlock_is_found_in_a_pause(engine: Any, kit: Any) -> None:
 
 async def test_inside_a_task(engine: Any, kit: Any) -> None:
     """`pause` in a task would wait for itself; `pause(0)` does not wait, and the task goes on, `run_task` included."""
-    if "processes" in engine.name or "toys" in engine.name:
+    if engine.elsewhere:
         pytest.skip("tasks run where no manager is")
     async with engine.manager(resource_pool_size=1) as m:
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from support.resources import ScriptedResources
-from support.waiting import eventually
+from support.waiting import FEWER, eventually
 from tasker import Context, Priority, ResourceError, TaskCancelled, TaskKilled
 
 
@@ -74,7 +74,7 @@ async def test_promise_1_one_outcome_each_however_it_ends(engine: Any, kit: Any,
     """Each accepted task of a mixed load has exactly one outcome, delivered once."""
     parent, tally = Context(), Tally()
     async with engine.manager(worker_count=3, ctx=parent, check_health=kit.hook(healthy)) as m:
-        futures = await submit_mix(m, kit, tally, 150)
+        futures = await submit_mix(m, kit, tally, 150 // FEWER)
         if end == "parent":
             parent.cancel()
         elif end == "cancel all":
@@ -87,7 +87,7 @@ async def test_promise_1_one_outcome_each_however_it_ends(engine: Any, kit: Any,
         for future in futures:
             await outcome(future)
         await eventually(tally.once_each)
-        assert len(tally.counts) == 150
+        assert len(tally.counts) == 150 // FEWER
 
 
 async def test_promise_1_when_every_worker_is_lost_at_once(engine: Any, kit: Any) -> None:
@@ -174,7 +174,7 @@ async def test_promise_2_once_starts_at_most_once(engine: Any, kit: Any, end: st
         return number
 
     async with engine.manager(worker_count=3, check_health=kit.hook(healthy)) as m:
-        futures = [await m.submit(kit.calls(body), n, once=True) for n in range(120)]
+        futures = [await m.submit(kit.calls(body), n, once=True) for n in range(120 // FEWER)]
         if end == "cancel":
             for future in futures[::3]:
                 future.cancel()
@@ -186,7 +186,7 @@ async def test_promise_2_once_starts_at_most_once(engine: Any, kit: Any, end: st
             assert future.attempts <= 1
     assert len(starts) == len(set(starts))
     if end == "stop":
-        assert len(starts) == 120
+        assert len(starts) == 120 // FEWER
 
 
 async def test_promise_2_once_sees_its_own_error(engine: Any, kit: Any) -> None:
@@ -212,7 +212,7 @@ async def test_promise_3_every_resource_ends_once(engine: Any, kit: Any, end: st
         resource_pool_size=1,
         check_health=kit.hook(healthy),
     ) as m:
-        await submit_mix(m, kit, tally, 120)
+        await submit_mix(m, kit, tally, 120 // FEWER)
         calls = [asyncio.create_task(m.run_task(kit.pauses(0.01))) for _ in range(4)]
         await asyncio.gather(*calls, return_exceptions=True)
         if end == "stop(timeout)":
@@ -248,8 +248,8 @@ async def test_promise_4_a_sick_resource_reaches_no_other_task(engine: Any, kit:
         return number
 
     async with engine.manager(worker_count=3, resource_pool_size=2, max_retries=1, check_health=kit.hook(healthy)) as m:
-        futures = [await m.submit(kit.calls(body), n) for n in range(120)]
-        for number in range(40):
+        futures = [await m.submit(kit.calls(body), n) for n in range(120 // FEWER)]
+        for number in range(40 // FEWER):
             try:
                 await m.run_task(kit.calls(body), number)
             except Sick:

@@ -27,7 +27,7 @@ def pool(engine: Any, **config: Any) -> Any:
 
 def in_place(engine: Any) -> bool:
     """Whether a task that goes on can only be left to itself: it has no process."""
-    return not any(where in engine.name for where in ("processes", "toys"))
+    return not engine.elsewhere
 
 
 def opens_when_cancelled(gate: Any) -> Any:

@@ -57,7 +57,7 @@ async def test_on_return_is_not_for_a_resource_that_goes(engine: Any, kit: Any) 
 
 def judges_elsewhere(engine: Any) -> bool:
     """Whether tasks run where errors are not judged."""
-    return "processes" in engine.name or "toys" in engine.name
+    return engine.elsewhere
 
 
 async def test_a_failed_on_return_replaces_the_resource(engine: Any, kit: Any) -> None:

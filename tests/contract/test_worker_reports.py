@@ -95,7 +95,7 @@ async def test_the_place_of_a_worker(engine: Any, kit: Any) -> None:
         future = await m.submit(kit.holds(gate))
         await gate.arrivals(1)
         place = m.raw.worker_stack(m.raw.workers()[0].name)
-        if "processes" in engine.name or "toys" in engine.name:
+        if engine.elsewhere:
             assert place
         else:
             assert "in holding" in place

@@ -37,6 +37,9 @@ class Engine(abc.ABC):
     pickles: ClassVar[bool] = False
     """Whether tasks, results and errors are pickled on their way."""
 
+    elsewhere: ClassVar[bool] = False
+    """Whether resources live behind the sessions of a backend, where no manager is."""
+
     def __init__(self) -> None:
         self._gates: list[Gate] = []
 

@@ -73,6 +73,7 @@ class OverProcesses(Engine):
     """What both engines over child processes have in common."""
 
     pickles = True
+    elsewhere = True
     flavour: ClassVar[type[FunctionKit]]
     make: ClassVar[str] = "create"
     end: ClassVar[str] = "destroy"

@@ -37,6 +37,8 @@ EXCEPTIONS = {
 class OverToys(Engine):
     """What both engines over toys have in common."""
 
+    elsewhere = True
+
     def ledger_is_complete(self, raw: Any, resources: ScriptedResources | None, killed: bool) -> bool:
         """True after a kill: it may strike a session that has made a resource and not yet reported it."""
         return killed or super().ledger_is_complete(raw, resources, killed)

@@ -12,6 +12,8 @@ from typing import Any
 
 SLOWER = 6.0 if os.environ.get("TASKER_TEST_RAY") else 1.0
 """How much more time everything gets over actors of Ray, which take seconds to start on a busy machine."""
+FEWER = int(SLOWER)
+"""By how much a load is divided there that replaces a resource for each of many tasks."""
 WAIT = 25.0 * SLOWER
 POLL = 0.002
 
@@ -82,7 +84,7 @@ class Call:
             raise AssertionError(f"the call did not return within {timeout} s")
         return self._take()
 
-    async def aoutcome(self, timeout: float = 60.0) -> Any:
+    async def aoutcome(self, timeout: float = 60.0 * SLOWER) -> Any:
         """Do what `outcome` does, without blocking the event loop."""
         deadline = time.monotonic() + timeout
         await asyncio.sleep(0)  # a loop of quick calls must not starve the other coroutines
