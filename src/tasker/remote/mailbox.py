@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from time import monotonic
 from typing import TYPE_CHECKING
+
+from tasker.core.flag import Flag
 
 from .events import SessionEvent
 from .session import Session
@@ -17,10 +20,14 @@ if TYPE_CHECKING:
 
 
 class Mailbox:
-    """See the module's docstring. Thread-safe."""
+    """See the module's docstring. Thread-safe; one thread at a time waits."""
 
     def __init__(self) -> None:
-        self._changed = threading.Condition()
+        # Not a Condition, whose methods are Python: Ctrl-C that strikes one of them, as the main thread drives a session in
+        # ``run_task``, leaves its lock locked for ever.
+        self._lock = threading.RLock()
+        self._changed = Flag()
+        """Set after each change."""
         self._events: list[SessionEvent] = []
         self._nudged = False
         self._notify: Callable[[], object] = lambda: None
@@ -29,36 +36,42 @@ class Mailbox:
 
     def put(self, event: SessionEvent) -> None:
         """Delivers an event; too late once closed."""
-        with self._changed:
+        with self._lock:
             if self.closed:
                 return
             self._events.append(event)
-            self._changed.notify_all()
+        self._changed.set()
         self._notify()
 
     def close(self) -> bool:
         """Takes no more events; what was delivered can still be taken. Returns whether it was open."""
-        with self._changed:
+        with self._lock:
             first, self.closed = not self.closed, True
-            self._changed.notify_all()
+        self._changed.set()
         self._notify()
         return first
 
     def nudge(self) -> None:
         """Ends a wait."""
-        with self._changed:
-            self._nudged = True
-            self._changed.notify_all()
+        self._nudged = True
+        self._changed.set()
 
     def wait(self, timeout: float | None) -> None:
         """Waits until there is something to take, or for a nudge; ``timeout`` seconds at most (None: no limit)."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._events or self.closed or self._nudged, timeout)
-            self._nudged = False
+        end = None if timeout is None else monotonic() + timeout
+        while not self._is_due():
+            self._changed.clear()
+            # A change before this look is seen by it; one after it ends the wait.
+            if self._is_due() or not self._changed.wait(None if end is None else end - monotonic()):
+                break
+        self._nudged = False
+
+    def _is_due(self) -> bool:
+        return bool(self._events) or self.closed or self._nudged
 
     def take(self) -> list[SessionEvent]:
         """Removes and returns the events that were delivered. Raises ``EOFError`` if there are none and none can come."""
-        with self._changed:
+        with self._lock:
             if self.closed and not self._events:
                 raise EOFError
             events, self._events = self._events, []

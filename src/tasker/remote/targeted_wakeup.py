@@ -29,7 +29,10 @@ class TargetedWakeup:
         """``check_session`` is the kind of token that wakes a worker that was called."""
         self._tokens = tokens
         self._check_session = check_session
-        self._changed = threading.Condition()
+        # A lock of C, which is taken and released in one step. The methods of a Condition are Python: an asynchronous exception
+        # or Ctrl-C that strikes one of them leaves it locked for ever.
+        self._lock = threading.RLock()
+        self._changed = threading.Condition(self._lock)
         self._turn = 0
         """Grows when a wakeup is asked for, and when one has reached its worker."""
         self._waiting: set[Any] = set()
@@ -38,7 +41,7 @@ class TargetedWakeup:
 
     def next_token(self, member: Member, timeout: float | None = None) -> object:
         """Waits for a token of another kind and returns it; raises ``Called`` as soon as the member is called."""
-        with self._changed:
+        with self._lock:
             self._waiting.add(member)
         token: object = None
         try:
@@ -51,7 +54,7 @@ class TargetedWakeup:
                     break
                 self._pass_on(member)
         finally:
-            with self._changed:
+            with self._lock:
                 self._waiting.discard(member)
                 if member in self._meant:
                     self._meant.discard(member)
@@ -65,7 +68,7 @@ class TargetedWakeup:
 
     def wake(self, member: Member) -> None:
         """Wakes a member that is called, if it waits for a token. If it does not, it looks before it does."""
-        with self._changed:
+        with self._lock:
             if member not in self._waiting:
                 return
             self._meant.add(member)
@@ -74,7 +77,7 @@ class TargetedWakeup:
         self._tokens.put(self._check_session)
 
     def _pass_on(self, member: Member) -> None:
-        with self._changed:
+        with self._lock:
             if not self._meant or member.called():
                 return
             turn = self._turn

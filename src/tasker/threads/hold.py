@@ -27,7 +27,9 @@ class TaskHold:
 
     def __init__(self, arrived: Callable[[], object]) -> None:
         self._arrived = arrived
-        self._changed = threading.Condition()
+        # A lock of C, which is taken and released in one step. The methods of a Condition are Python: an asynchronous exception
+        # or Ctrl-C that strikes one of them leaves it locked for ever.
+        self.renew_lock()
         self._holds = False
         self._serving: set[HeldWorker] = set()
         self._staying: set[HeldWorker] = set()
@@ -36,20 +38,20 @@ class TaskHold:
 
     def enter(self, worker: HeldWorker, gone: Callable[[], bool] = bool) -> None:
         """A worker is about to serve. During a pause, it stays here first."""
-        with self._changed:
+        with self._lock:
             self._serving.add(worker)
             if self._holds:
                 self.stay(worker, gone)
 
     def leave(self, worker: HeldWorker) -> None:
         """A worker does not serve any more."""
-        with self._changed:
+        with self._lock:
             self._serving.discard(worker)
 
     def stay(self, worker: HeldWorker, gone: Callable[[], bool] = bool) -> None:
         """Returns when there is no pause. ``gone``: whether the worker's resource is gone; what notices that later calls
         ``look``."""
-        with self._changed:
+        with self._lock:
             if not self._holds:
                 # Its ``HOLD`` was in the queue until now, and so it did not look whether its last task was the last of a stop.
                 self._arrived()
@@ -64,28 +66,29 @@ class TaskHold:
 
     def look(self) -> None:
         """Has the workers that stay look whether their resources are gone."""
-        with self._changed:
+        with self._lock:
             self._changed.notify_all()
 
     # -- for the supervisor's thread ------------------------------------------------------------------------------
 
     def begin(self) -> int:
         """Begins a pause. Returns how many ``HOLD`` have to be put."""
-        with self._changed:
+        with self._lock:
             self._holds = True
             return len(self._serving - self._staying)
 
     def end(self) -> None:
         """Ends the pause."""
-        with self._changed:
+        with self._lock:
             self._holds = False
             self._changed.notify_all()
 
     def complete(self) -> bool:
         """Returns whether no worker that serves can run a task: each stays here, or is parked."""
-        with self._changed:
+        with self._lock:
             return all(worker.state is WorkerState.PARKED for worker in self._serving - self._staying)
 
     def renew_lock(self) -> None:
         """Replaces the lock in a forked child, in which it may be held by a thread that does not exist."""
-        self._changed = threading.Condition()
+        self._lock = threading.RLock()
+        self._changed = threading.Condition(self._lock)

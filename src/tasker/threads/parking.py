@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 
 from tasker.control import events as ev
 from tasker.control.workers import WorkerState
+from tasker.core.flag import Flag
 
 from .ports import HostedWorker
 
@@ -14,7 +14,7 @@ from .ports import HostedWorker
 def stay(worker: HostedWorker, gone: Callable[[], bool] = bool) -> None:
     """Parks the worker, if that is still wanted, and returns when it has to serve again. ``gone``: whether its resource is
     gone; what notices that later calls ``ParkingLot.leave``."""
-    queue, report, released = worker.engine.queue, worker.engine.report, threading.Event()
+    queue, report, released = worker.engine.queue, worker.engine.report, Flag()
     if not queue.lot.enter(worker, released.set):
         return
     try:

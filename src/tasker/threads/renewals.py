@@ -40,7 +40,7 @@ class Renewals:
         self._queue = queue
         self._hold = hold
         self._called: dict[CalledWorker, None] = {}
-        self._left = threading.Condition()
+        self._renew_lock()
 
     def __bool__(self) -> bool:
         return bool(self._called)
@@ -49,7 +49,7 @@ class Renewals:
 
     def call(self, worker: CalledWorker) -> None:
         """Has a worker leave. ``alert`` is to be set before."""
-        with self._left:
+        with self._lock:
             self._called[worker] = None
         worker.outdated = True
         self._hold.look()  # it may wait for the end of a pause
@@ -60,7 +60,7 @@ class Renewals:
     def remind(self) -> None:
         """Wakes those that are idle all the same. To be repeated now and then: a worker may have been about to wait when it
         was called, and one that is struck by an asynchronous exception may have taken a token with it."""
-        with self._left:
+        with self._lock:
             idle = sum(map(is_idle, self._called))
         if idle:
             self._queue.orders_first(CALL, idle)
@@ -71,7 +71,7 @@ class Renewals:
         """A worker has taken a ``CALL``. Returns whether it is meant, and has to leave."""
         if worker.outdated:
             return True
-        with self._left:
+        with self._lock:
             # Dropped, where no worker waits for it: those that are busy look by themselves.
             if any(map(is_idle, self._called)):
                 self._queue.tokens.put(CALL)
@@ -80,15 +80,21 @@ class Renewals:
 
     def left(self, worker: CalledWorker) -> None:
         """A worker serves no more."""
-        with self._left:
+        with self._lock:
             if worker in self._called:
                 del self._called[worker]
                 self._left.notify_all()
 
     def forked(self) -> None:
         """In a forked child, where the lock may be held by a thread that does not exist."""
-        self._left = threading.Condition()
+        self._renew_lock()
         self._hold.renew_lock()
+
+    def _renew_lock(self) -> None:
+        # A lock of C, which is taken and released in one step. The methods of a Condition are Python: an asynchronous exception
+        # or Ctrl-C that strikes one of them leaves it locked for ever.
+        self._lock = threading.RLock()
+        self._left = threading.Condition(self._lock)
 
 
 def is_idle(worker: CalledWorker) -> bool:

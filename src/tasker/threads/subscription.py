@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import weakref
 from collections.abc import Callable, Iterator
 from typing import Any, Self
@@ -10,6 +9,7 @@ from typing import Any, Self
 from tasker.control.notices import ManagerEvent
 from tasker.core.checks import check_timeout
 from tasker.core.feed import FeedHolder, Kinds, check_subscription, forbid_iteration, require_callback
+from tasker.core.flag import Flag
 from tasker.core.listener import WaitedFeed, listen
 from tasker.core.teller import WatchedEngine, subscribe
 
@@ -29,7 +29,7 @@ class Subscription(FeedHolder, Iterator[ManagerEvent]):
     ) -> None:
         check_subscription(callback, kinds, most)
         self._callback = callback
-        self._ended = threading.Event()
+        self._ended = Flag()
         self._feed = WaitedFeed(most, kinds)
         if callback is None:
             weakref.finalize(self, self._feed.close).atexit = False

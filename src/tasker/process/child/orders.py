@@ -11,6 +11,7 @@ import signal
 import threading
 from collections.abc import Callable
 
+from tasker.core.flag import Flag
 from tasker.errors import TaskKilled
 from tasker.process.protocol.messages import FORGET, TERMINATE
 from tasker.process.protocol.pickling import unpack
@@ -37,7 +38,7 @@ class Orders(Cancellations):
         """The number of the task that the parent has ordered to be interrupted."""
         self._ending = False
         """Whether the parent has ordered that whatever runs is interrupted."""
-        self._over = threading.Event()
+        self._over = Flag()
 
     def start(self) -> None:
         """Starts to read."""
