@@ -122,6 +122,9 @@ class TaskStats:
     resources: ResourceLedger = field(default_factory=ResourceLedger)
     failing_creations: int = 0
     """Creations in a row that failed, those at the same time counted once; 0 if the last one succeeded."""
+    failed_creations: int = 0
+    """Creations that failed, since the start: those that raised, took longer than ``create_timeout``, or were interrupted by a
+    kill. ``resources.created`` counts those that succeeded."""
     creation_error: str | None = None
     """The error of the last failed creation, until one succeeds."""
     breaker: str = "closed"

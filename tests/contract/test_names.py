@@ -67,12 +67,13 @@ def test_all_zero_without_arguments(kind: Any) -> None:
 
 STATS = """base_workers active_workers burst_workers queued_tasks priority_tasks
 available_resources running_tasks done_tasks accepted_tasks starting_workers lost_workers
-replaced_workers abandoned_workers resources failing_creations creation_error
+replaced_workers abandoned_workers resources failing_creations failed_creations creation_error
 breaker next_creation restart_alarm user_errors""".split()
 METRICS = """average_execution_time min_execution_time max_execution_time p95_execution_time
 p99_execution_time average_wait_time task_arrival_rate task_completion_rate total_tasks_completed
 total_tasks_failed total_tasks_retried success_rate failure_rate p50_execution_time p50_wait_time
-p95_wait_time p99_wait_time total_tasks_cancelled total_tasks_timed_out""".split()
+p95_wait_time p99_wait_time total_tasks_cancelled total_tasks_timed_out average_creation_time
+max_creation_time p50_creation_time p95_creation_time p99_creation_time""".split()
 
 
 @pytest.mark.parametrize(

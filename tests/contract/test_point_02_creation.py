@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -63,6 +64,34 @@ async def test_point_02_failure_shows_in_stats(engine: Any) -> None:
         assert "database is away" in str(stats.creation_error)
         gate.open()
         await eventually(lambda: m.stats().failing_creations == 0)
+
+
+async def test_point_02_failures_are_counted_since_the_start(engine: Any, kit: Any) -> None:
+    """stats() goes on counting the creations that failed, for workers and run_task, when others have succeeded."""
+    async with engine.manager(resources=ScriptedResources(BOOM, BOOM, None, BOOM)) as m:
+        await m.queue_task(kit.returns())
+        await eventually(lambda: m.stats().failing_creations == 0)
+        assert (m.stats().failed_creations, m.stats().resources.created) == (2, 1)
+        with pytest.raises(ResourceError):
+            await m.run_task(kit.returns())
+        await eventually(lambda: m.stats().failed_creations == 3)
+
+
+async def test_point_02_how_long_creations_took(engine: Any, kit: Any) -> None:
+    """metrics() tells how long creations took, for workers and run_task alike; those that failed do not count."""
+    gate = engine.gate()
+    async with engine.manager(resources=ScriptedResources(BOOM, gate)) as m:
+        await gate.arrivals(1)
+        assert m.metrics().average_creation_time == 0
+        await asyncio.sleep(0.05)  # the creation takes longer than that
+        gate.open()
+        await eventually(lambda: m.stats().active_workers == 1)
+        first = m.metrics()
+        assert 0.05 <= first.average_creation_time == first.max_creation_time == first.p99_creation_time
+        await m.run_task(kit.returns())
+        second = m.metrics()
+        assert second.average_creation_time < first.average_creation_time
+        assert second.p50_creation_time < second.p99_creation_time <= second.max_creation_time
 
 
 async def test_point_02_failure_shows_in_the_log(engine: Any, kit: Any) -> None:

@@ -568,3 +568,22 @@ def test_run_task_of_an_inline_manager_checks_its_resources() -> None:
         assert manager.run_task(number_of) == 2
         assert manager.stats().failed_checks == 1
     resources.check()
+
+
+def test_creations_take_what_the_clock_says() -> None:
+    """How long a creation took is measured on the clock of the manager; one that failed is counted apart."""
+    errors = [ConnectionError("away")]
+
+    def slow() -> object:
+        clock.advance(3.0)
+        for error in errors:
+            errors.remove(error)
+            raise error
+        return object()
+
+    clock = ManualClock()
+    config = Config(on_create=slow, worker_count=1, max_worker_count=1, resource_pool_size=0)
+    with InlineTaskManager(config, clock=clock) as m:
+        m.queue_task(lambda ctx, resource: None)
+        assert (m.stats().failed_creations, m.stats().resources.created) == (1, 1)
+        assert m.metrics().average_creation_time == m.metrics().max_creation_time == 3.0

@@ -6,6 +6,7 @@ Each resource has a ``FunctionCaller``, and so a thread of its own if it needs o
 from __future__ import annotations
 
 from collections.abc import Callable
+from time import monotonic
 from typing import Any
 
 from tasker.core.identity import arguments_for
@@ -28,6 +29,7 @@ class AsyncMaker:
     async def make(self, name: str, worker: WorkerInfo | None = None) -> AsyncResourceHandle:
         """See ``AsyncResourceMaker``."""
         engine = self._engine
+        begun = monotonic()
         args = arguments_for(engine.config, worker)
         caller = FunctionCaller(OwnThread(engine.loop, name), engine.config.sync_in_thread)
         try:
@@ -37,6 +39,7 @@ class AsyncMaker:
             raise
         handle.wear = wear_of(engine.config)
         engine.counters.resource(created=1)
+        engine.counters.creation_times.add(monotonic() - begun)
         if engine.counters.origins is not None:
             engine.counters.origins.made(handle, name if worker is not None else "run_task", engine.config)
         return handle

@@ -70,6 +70,7 @@ class CreationGate:
         "_rng",
         "down",
         "error",
+        "failed_ever",
         "failures",
         "retry_at",
         "state",
@@ -81,6 +82,8 @@ class CreationGate:
         self.state: BreakerState = BreakerState.CLOSED
         self.failures: int = 0
         """The rounds of creations in a row that failed."""
+        self.failed_ever: int = 0
+        """The creations that failed, each counted, since the start."""
         self.error: str | None = None
         self.down: bool = False
         """Whether it is not chance: a user of a resource has said so."""
@@ -102,6 +105,7 @@ class CreationGate:
         """Records the failure of a creation that began at ``begun`` (None: after all others); returns the seconds until
         the next attempt."""
         self.error = error
+        self.failed_ever += 1
         if begun is None or not self._of_last_round(begun):
             return self._open(now, self.failures + 1)
         if self.state is BreakerState.OPEN:

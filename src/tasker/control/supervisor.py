@@ -168,6 +168,7 @@ class Supervisor:
             refused_retries=self._reattempts.refused,
             delayed=self._reattempts.waiting,
             failing_creations=gate.failures,
+            failed_creations=gate.failed_ever,
             creation_error=gate.error,
             target=scaler.target,
             active=scaler.active,

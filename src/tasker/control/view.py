@@ -76,6 +76,9 @@ class View:
     delayed: int
     """Tasks that wait for the time of their next attempt."""
     failing_creations: int
+    """Rounds of creations in a row that failed."""
+    failed_creations: int
+    """Creations that failed, since the start."""
     creation_error: str | None
     target: int
     """How many workers there should be."""

@@ -29,6 +29,7 @@ from typing import Any
 from tasker.metrics.meter import Meter
 from tasker.metrics.protocol import TaskLifecycleTimestamps
 
+from .creations import CreationTimes
 from .origins import Origins
 
 _TRIES = 10
@@ -154,6 +155,7 @@ class Counters:
         """Gives each accepted task its number, and so knows how many there were."""
         self.shards: dict[int, Shard] = {}
         self.ledger: ResourceCounts = ResourceCounts()
+        self.creation_times: CreationTimes = CreationTimes()
         self.origins: Origins | None = None
         """Where the living resources were made, if that is to be known."""
         self.refused: int = 0
@@ -184,6 +186,7 @@ class Counters:
     def renew_locks(self) -> None:
         """In a forked child."""
         self.lock = threading.RLock()
+        self.creation_times.renew_lock()
         for shard in self.shards.values():
             shard.meter.lock = threading.RLock()
 

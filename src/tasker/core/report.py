@@ -68,6 +68,7 @@ def stats_of(engine: ReportPort) -> TaskStats:
         refused_retries=view.refused_retries,
         snoozed_tasks=snoozed,
         failing_creations=view.failing_creations,
+        failed_creations=view.failed_creations,
         creation_error=view.creation_error,
         breaker=view.breaker.value,
         next_creation=_until(view.next_creation, engine.now()),
@@ -111,6 +112,7 @@ def built_in_metrics(engine: MetricsPort) -> TaskMetrics:
     counters = engine.counters
     # The meters have locks of their own, and merging takes its time: not under the counters' lock.
     total = merged([*(shard.meter for shard in list(counters.shards.values())), engine.run_task_meter])
+    creations = counters.creation_times.histogram()
     with counters.lock:
         flow = engine.sample_rates(monotonic())
         return summary(
@@ -122,6 +124,7 @@ def built_in_metrics(engine: MetricsPort) -> TaskMetrics:
             timed_out=counters.timed_out_in_queue,
             arrival_rate=engine.arrivals.rate(),
             completion_rate=engine.completions.rate(),
+            creations=creations,
         )
 
 

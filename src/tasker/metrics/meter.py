@@ -82,6 +82,7 @@ def summary(
     arrival_rate: float,
     completion_rate: float,
     timed_out: int = 0,
+    creations: Histogram | None = None,
 ) -> TaskMetrics:
     """Returns the public numbers. ``done`` counts every outcome; ``cancelled``, ``failed`` and ``timed_out`` count those
     outcomes that are in no meter, because no worker delivered them."""
@@ -90,6 +91,7 @@ def summary(
     completed = max(0, done - all_failed - all_cancelled)
     judged = completed + all_failed
     executions, waits = total.executions, total.waits
+    creations = creations or Histogram()
     return TaskMetrics(
         average_execution_time=executions.mean,
         min_execution_time=executions.least if executions.count else 0.0,
@@ -110,4 +112,9 @@ def summary(
         p99_wait_time=waits.percentile(0.99),
         total_tasks_cancelled=all_cancelled,
         total_tasks_timed_out=total.timed_out + timed_out,
+        average_creation_time=creations.mean,
+        max_creation_time=creations.greatest,
+        p50_creation_time=creations.percentile(0.50),
+        p95_creation_time=creations.percentile(0.95),
+        p99_creation_time=creations.percentile(0.99),
     )

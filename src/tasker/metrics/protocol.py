@@ -51,6 +51,13 @@ class TaskMetrics:
     total_tasks_timed_out: int = 0
     """Tasks that ended with ``TaskTimeout``: a time limit of theirs or the deadline of a context has passed. They are among the
     failed ones."""
+    average_creation_time: float = 0.0
+    """How long it took to make a resource, for workers and ``run_task`` alike; and so are the others. Failed creations are
+    not in it."""
+    max_creation_time: float = 0.0
+    p50_creation_time: float = 0.0
+    p95_creation_time: float = 0.0
+    p99_creation_time: float = 0.0
 
 
 class MetricsCollector(Protocol):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextvars
 from collections.abc import Callable
+from time import monotonic
 from typing import Any, TypeVar
 
 from tasker.aio.own_thread import OwnThread
@@ -44,6 +45,7 @@ class AsyncSession:
     async def open(self, worker: WorkerInfo | None = None) -> None:
         """Opens it and waits for its resource, which is a worker's or ``run_task``'s; raises what the user's function
         raises."""
+        begun = monotonic()
         try:
             session = await self._run_in_thread(self._start, worker)
             self.reader = reader = AsyncReader(self._engine.loop, session, self._on_end)
@@ -54,6 +56,7 @@ class AsyncSession:
                 # No call in between, as in ``Counters.resource``: where Ctrl-C strikes, it is known whether it is counted.
                 self._engine.counters.ledger.created += 1
                 self._counted = True
+            self._engine.counters.creation_times.add(monotonic() - begun)
         except BaseException:
             await self.give_up()
             raise

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from itertools import count
 from operator import attrgetter
+from time import monotonic
 from typing import Any
 
 from tasker.context import Context
@@ -98,10 +99,11 @@ class ThreadsBackend(SessionsBackend):
             raise
 
     def _make(self, remote: RemoteResource) -> ResourceHandle:
-        handle = ResourceHandle(None, remote.end)
+        handle, begun = ResourceHandle(None, remote.end), monotonic()
         handle.remote = remote
         remote.open(lambda: self._lost(handle))
         self._engine.counters.resource(created=1)
+        self._engine.counters.creation_times.add(monotonic() - begun)
         return handle
 
     def _undo(self, handle: ResourceHandle) -> None:

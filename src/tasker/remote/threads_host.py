@@ -65,6 +65,7 @@ class RemoteHost:
 
     def create(self) -> None:
         """See ``Host``."""
+        begun = monotonic()
         # The session's end is reported in another thread. If this worker waits for tasks then, it has to be woken.
         self._session = session = self._sessions.open(self._worker.name, self._wake, self._worker.root.info)
         # ``kill`` sets the one and then looks at the other; here it is the other way round.
@@ -76,6 +77,7 @@ class RemoteHost:
             self._sessions.close(session)
             raise
         self._engine.counters.resource(created=1)
+        self._engine.counters.creation_times.add(monotonic() - begun)
 
     def serve(self) -> None:
         """See ``Host``."""

@@ -35,6 +35,7 @@ class InlineMaker(Maker):
     def __init__(self, config: Config[Any], counters: Counters, log: GuardedLogger, clock: ManualClock) -> None:
         super().__init__(config, counters, log)
         self._clock = clock
+        self._now = clock.now
 
     def make(self, worker: WorkerInfo | None = None) -> ResourceHandle:
         """See ``ResourceMaker``."""

@@ -88,12 +88,14 @@ class Maker:
         self._config = config
         self._counters = counters
         self._log = log
+        self._now: Callable[[], float] = monotonic
+        """Times the creations."""
 
     def make(self, worker: WorkerInfo | None = None) -> ResourceHandle:
         """See ``ResourceMaker``."""
         # Ctrl-C may strike wherever a call returns. A resource that is there by then is destroyed again; and what calls
         # this takes the handle by a step of an iterator, behind which none can strike.
-        handle, counted = ResourceHandle(_UNMADE, None), False
+        handle, counted, begun = ResourceHandle(_UNMADE, None), False, self._now()
         try:
             self._make(handle, *arguments_for(self._config, worker))
             handle.wear = wear_of(self._config)
@@ -104,6 +106,7 @@ class Maker:
                 # No call in between, as in ``Counters.resource``.
                 self._counters.ledger.created += 1
                 counted = True
+            self._counters.creation_times.add(self._now() - begun)
             return handle
         except BaseException:
             if handle.resource is not _UNMADE:
