@@ -22,6 +22,7 @@ TOPICS: dict[str, str] = {
     "importing": "Importing",
     "processes": "Child processes",
     "asynchronous": "asyncio",
+    "running": "tasker run",
     "endurance": "Many tasks in one manager",
 }
 """The topics of ``make bench`` and their titles, in the order of the report."""

@@ -6,20 +6,21 @@ import argparse
 import contextlib
 import os
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from tasker import Config, ConfigError, Context, RetryPolicy, TaskManager
+from tasker import Config, ConfigError, RetryPolicy, TaskManager
 from tasker.cli import exit_codes
 
 from . import resume
 from .arguments import RunOptions, checked
 from .failed import FailedInputs
+from .feeds import ItemFeed, SingleFeed
 from .in_flight import InFlightItems
 from .inputs import RunInputs, open_inputs
 from .job_runner import KILL_GRACE_S, JobRunner, RunEnd, RunParts
 from .jobs import Job, JobVersion, load_job
+from .lanes import LaneFeed
 from .logs import configure_logging
 from .output import (
     LineFile,
@@ -34,7 +35,6 @@ from .resume_ledger import ResumeLedger
 from .run_stats import RunStats
 from .submitter import SubmitOptions, Submitter
 from .summary import Summary, plain, summarise
-from .task_wrapper import Gate, ItemResult, wrap_task
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,8 @@ def _config(options: RunOptions, job: Job) -> Config[Any]:
             burst_interval=options.burst_interval,
             max_retries=options.retries,
             retry=_retry_policy(options.retry_delay),
-            max_queue_size=options.max_queue,
+            # On threads the items wait elsewhere, see `lanes`, and a lane may queue the next one.
+            max_queue_size=options.max_queue if options.backend == "process" else None,
             ready_timeout=options.ready_timeout,
             resource_pool_size=0,  # for run_task, which is not used here
             name=job.name,
@@ -109,12 +110,22 @@ def _where(options: RunOptions, job: Job) -> dict[str, Any]:
     }
 
 
-def _run_item(options: RunOptions, job: Job, gate: Gate) -> Callable[[Context, Any, Any], ItemResult]:
+def _feed(options: RunOptions, job: Job, manager: TaskManager[Any], in_flight: InFlightItems) -> ItemFeed:
     if options.backend == "thread":
-        return wrap_task(job.task, job.encoder, gate)
+        return LaneFeed(
+            manager,
+            in_flight,
+            job.task,
+            job.encoder,
+            version=str(job.version),
+            lanes=options.max_workers,
+            once=options.once,
+        )
     from . import process_jobs  # not at the top: it needs an extra
 
-    return process_jobs.ChildTask(job, options.settings, gate)
+    return SingleFeed(
+        manager, in_flight, process_jobs.ChildTask(job, options.settings, in_flight.gate), once=options.once
+    )
 
 
 def _open_files(options: RunOptions, inputs: RunInputs, version: JobVersion) -> OutputFiles:
@@ -166,8 +177,8 @@ def _note_changes(ledger: ResumeLedger, options: RunOptions) -> None:
 def _run(
     options: RunOptions, job: Job, config: Config[Any], inputs: RunInputs, files: OutputFiles, run_stats: RunStats
 ) -> RunEnd:
-    # Slots for items that wait, that run, and that are completed and not written yet.
-    in_flight = InFlightItems(options.max_queue + 2 * options.max_workers)
+    # Slots for items that wait, and for those that run, or are completed and not written yet.
+    in_flight = InFlightItems(options.max_queue + options.max_workers, options.max_queue)
     manager = TaskManager(config)
     try:
         return _job_runner(options, job, inputs, files, run_stats, in_flight, manager).run()
@@ -185,17 +196,18 @@ def _job_runner(
     in_flight: InFlightItems,
     manager: TaskManager[Any],
 ) -> JobRunner:
+    ledger = files.ledger
     submit_options = SubmitOptions(
-        run_item=_run_item(options, job, in_flight.gate),
         priority_field=options.priority_field,
-        once=options.once,
-        is_done=lambda item: files.ledger is not None and files.ledger.check_off(item.index, item.fingerprint),
+        is_done=None if ledger is None else lambda item: ledger.check_off(item.index, item.fingerprint),
     )
+    feed = _feed(options, job, manager, in_flight)
     parts = RunParts(
         manager=manager,
-        submitter=Submitter(manager, inputs, in_flight, submit_options),
+        submitter=Submitter(inputs, in_flight, feed, submit_options),
         inputs=inputs,
         in_flight=in_flight,
+        feed=feed,
         output=files.output,
         failed=files.failed,
         reporter=reporter_for(options.quiet, options.progress_interval, files.output.fd),

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import traceback
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from tasker import MaxRetriesExceeded, PoisonTask
 
 from . import task_wrapper
 from .type_names import type_name
+
+_CALLERS = {task_wrapper.__file__, str(Path(task_wrapper.__file__).with_name("lanes.py"))}
+"""The files that call the job's task."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +73,7 @@ def _traceback(error: BaseException) -> str | None:
 def _trim(part: traceback.TracebackException | None) -> None:
     """Removes the frames before the job's own code: those of the pool are of no use to the user."""
     while part is not None:
-        ours = [n for n, frame in enumerate(part.stack) if frame.filename == task_wrapper.__file__]
+        ours = [n for n, frame in enumerate(part.stack) if frame.filename in _CALLERS]
         if ours:
             del part.stack[: ours[-1] + 1]
         part = part.__cause__ or part.__context__

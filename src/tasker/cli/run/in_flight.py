@@ -6,86 +6,100 @@ The submitter adds items, the workers complete them, the main thread takes the c
    slot for each, and the main thread releases it once the line is written. So memory is bounded,
    however long the input and however slow the output.
 2. After `close()` no task is started. Items that had not been started get no result line.
-3. Threads hand over through SimpleQueue alone, whose `put` never blocks.
+3. Nothing here costs a system call for each item. Threads hand over through deques, and one that waits is
+   woken when there is something to do for it: see `Doorbell`.
 """
 
 from __future__ import annotations
 
 import queue
-from typing import NamedTuple
+from collections import deque
+from time import monotonic
+from typing import Any
 
-from tasker import TaskFuture
+from .doorbell import Doorbell
+from .task_wrapper import Gate
 
-from .items import Item
-from .task_wrapper import Gate, ItemResult
-
-
-class Completion(NamedTuple):
-    """An item that has come to its end. Without a future it was malformed, and no task was run for it."""
-
-    item: Item
-    future: TaskFuture[ItemResult] | None
+MOST = 4096
+"""Completed items that are taken at once."""
+DELAY_S = 0.01
+"""Seconds after which what was completed is written, while items are completed in a steady stream."""
 
 
 class InFlightItems:
     """The items between being read and being written. Thread-safe in the roles that the methods name."""
 
-    def __init__(self, slots: int) -> None:
+    def __init__(self, slots: int, ahead: int) -> None:
+        """`slots`: see the module's docstring. `ahead`: those of them for items that wait."""
         self.gate: Gate = Gate()
-        self._completions: queue.SimpleQueue[Completion | None] = queue.SimpleQueue()
-        self._free_slots: queue.SimpleQueue[None] = queue.SimpleQueue()
-        self._futures: dict[int, TaskFuture[ItemResult] | None] = {}
-        for _ in range(slots):
-            self._free_slots.put(None)
+        self.bell: Doorbell = Doorbell()
+        """What the main thread waits for."""
+        self.finished: deque[Any] = deque()
+        """What the workers have completed. Appending to it is atomic."""
+        self.due: float = 0.0
+        """From this moment on (`time.monotonic`), a worker that completes an item rings the bell."""
+        self._slots = slots
+        # The submitter is woken once so many slots are free: not for each, and while the workers still have something to do.
+        self._worthwhile = max(1, ahead // 2)
+        self._added = 0  # written by the submitter alone
+        self._released = 0  # written by the main thread alone
+        self._waits = False
+        self._room: queue.SimpleQueue[None] = queue.SimpleQueue()
 
     # The submitter's side.
 
     def acquire_slot(self) -> bool:
         """Waits for a free slot. Returns False if the run is being stopped."""
-        self._free_slots.get()
-        return not self.gate.closed
+        while self._added - self._released >= self._slots and not self.gate.closed:
+            self._waits = True
+            # Looked at again after `_waits` was set: what the main thread has released before, it has not announced.
+            if self._added - self._released >= self._slots and not self.gate.closed:
+                self.bell.ring()
+                self._room.get()
+            self._waits = False
+        if self.gate.closed:
+            return False
+        self._added += 1
+        return True
 
-    def add(self, item: Item, future: TaskFuture[ItemResult] | None) -> None:
-        """Adds an item that was submitted, or one that is malformed and so is complete already."""
-        # Registered first: a completion that was released before this would stay in flight for ever.
-        self._futures[item.index] = future
-        if future is None:
-            self._completions.put(Completion(item, None))
-        else:
-            future.add_done_callback(lambda done: self._completions.put(Completion(item, done)))
+    # The workers' side.
 
-    def wake(self) -> None:
-        """Ends the wait of `next_completion`. Any thread may call it."""
-        self._completions.put(None)
+    def add(self, entry: object) -> None:
+        """Adds something that the main thread has to look at soon. Any thread may call it."""
+        self.finished.append(entry)
+        self.bell.ring()
 
     # The main thread's side.
 
-    def next_completion(self, timeout: float) -> Completion | None:
-        """Returns the next completed item; None after `timeout` seconds or after a `wake`."""
-        try:
-            if timeout <= 0:
-                return self._completions.get_nowait()
-            return self._completions.get(timeout=timeout)
-        except queue.Empty:
-            return None
+    def take(self, timeout: float) -> list[Any]:
+        """Returns what was completed; waits for it at most ``timeout`` seconds, or until the bell is rung."""
+        finished = self.finished
+        if not finished and timeout > 0:
+            self.bell.wait(timeout, finished)
+        self.due = monotonic() + DELAY_S
+        return [finished.popleft() for _ in range(min(len(finished), MOST))]
 
-    def release(self, item: Item) -> None:
-        """Frees the slot of an item that has been written."""
-        self._futures.pop(item.index, None)
-        self._free_slots.put(None)
+    def release(self, count: int) -> None:
+        """Frees the slots of items that have been written."""
+        self._released += count
+        if self._waits and self._slots - (self._added - self._released) >= self._worthwhile:
+            self._wake_submitter()
+
+    def top_up(self) -> None:
+        """Lets the submitter fill the slots that are free, however few. To be called now and then."""
+        if self._waits and self._added - self._released < self._slots:
+            self._wake_submitter()
+
+    def _wake_submitter(self) -> None:
+        self._waits = False
+        self._room.put(None)
 
     @property
     def is_empty(self) -> bool:
         """Whether no item is in flight."""
-        return not self._futures
+        return self._added == self._released
 
     def close(self) -> None:
-        """Starts no further task, and cancels those that wait in the queue."""
-        # The gate first. A task that passed it before is running by the time its future is looked at below, and is
-        # left alone; a task that is cancelled below would have found the gate closed. So no running task has its
-        # context cancelled.
-        self.gate.closed = True
-        self._free_slots.put(None)  # the submitter may be waiting for one
-        for future in list(self._futures.values()):
-            if future is not None and not future.running():
-                future.cancel()
+        """Lets no further task start."""
+        self.gate.closed = self.gate.shut = True
+        self._room.put(None)  # the submitter may be waiting for a slot

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from tasker.cli import strict_json
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(NamedTuple):
     """One input and its place among all inputs."""
 
-    index: int
+    # A tuple, because that is made in a third of the time of a frozen dataclass.
+
+    index: int  # type: ignore[assignment]  # over the method of tuples, which nobody calls here
     value: Any
     # The JSON of `value`, made when it is read: the task may change `value`, and the result line must
     # show the item as it was.

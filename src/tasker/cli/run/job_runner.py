@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,8 +13,10 @@ from tasker.cli import exit_codes
 from . import records
 from .errors_as_data import describe
 from .failed import FailedInputs
-from .in_flight import Completion, InFlightItems
+from .feeds import Completion, ItemFeed
+from .in_flight import InFlightItems
 from .inputs import RunInputs
+from .items import Item
 from .jobs import MisfitError
 from .output import LineFile, OutputError
 from .progress import Reporter
@@ -27,6 +29,11 @@ from .task_wrapper import REFUSED, ItemResult
 TICK_S = 0.1
 KILL_GRACE_S = 2.0
 SUBMITTER_GRACE_S = 0.5
+AT_ONCE = 256
+"""Lines that are written at once."""
+
+Result = tuple[Item, bytes, float, float]
+"""What a lane has done: an item, its line, and the seconds that it waited and ran."""
 
 
 @dataclass(slots=True)
@@ -57,6 +64,7 @@ class RunParts:
     submitter: Submitter
     inputs: RunInputs
     in_flight: InFlightItems
+    feed: ItemFeed
     output: LineFile
     failed: FailedInputs | None
     reporter: Reporter
@@ -79,7 +87,7 @@ class JobRunner:
         self._killed: StopReport | None = None
         self._error_message: str | None = None
         self._exit_code = exit_codes.DONE
-        self._signals = StopSignals(parts.in_flight.wake, lambda: parts.manager.kill(KILL_GRACE_S))
+        self._signals = StopSignals(parts.in_flight.bell.call, self._kill_now)
 
     def run(self) -> RunEnd:
         """Runs the job to its end. When this returns, everything is written and the manager has ended."""
@@ -104,10 +112,9 @@ class JobRunner:
             self._killed = self._parts.manager.kill(KILL_GRACE_S)
 
     def _loop(self) -> None:
+        in_flight = self._parts.in_flight
         while not self._is_over():
-            completion = self._parts.in_flight.next_completion(self._next_tick - time.monotonic())
-            if completion is not None:
-                self._complete(completion)
+            self._complete(in_flight.take(self._next_tick - time.monotonic()))
             self._answer_signals()
             self._watch_submitter()
             self._tick()
@@ -118,19 +125,57 @@ class JobRunner:
         if self._killed is not None:
             return True
         in_flight = self._parts.in_flight
+        if in_flight.gate.closed:
+            # Again and again: the submitter may have added one more item meanwhile.
+            in_flight.release(self._parts.feed.close())
+            return in_flight.is_empty
         # In this order: the submitter adds its last item before it has finished, so no item can be missed.
-        return (in_flight.gate.closed or self._parts.submitter.finished) and in_flight.is_empty
+        return self._parts.submitter.finished and in_flight.is_empty
 
     # Completed items.
 
-    def _complete(self, completion: Completion) -> None:
-        record = self._record_of(completion)
+    def _complete(self, entries: Sequence[Any]) -> None:
+        """Writes what was completed, in its order: results from lanes, many at a time; records; and ends of tasks."""
+        start = 0
+        for place, entry in enumerate(entries):
+            if type(entry) is tuple:
+                continue
+            self._write_results(entries[start:place])
+            start = place + 1
+            if entry is not None:
+                self._complete_one(entry)
+        self._write_results(entries[start:])
+
+    def _write_results(self, results: Sequence[Result]) -> None:
+        """Writes results from lanes."""
+        for start in range(0, len(results), AT_ONCE):
+            items, lines, waits, executions = zip(*results[start : start + AT_ONCE], strict=True)
+            written = len(items)
+            try:
+                self._parts.output.write(b"".join(lines))
+            except OutputError as error:
+                written = error.written
+                raise
+            finally:
+                self._run_stats.add_done(waits[:written], executions[:written])
+            ledger = self._parts.ledger
+            if ledger is not None:
+                for item in items:
+                    ledger.add_line(item.index, item.fingerprint, True)
+            # Only now: a slot bounds the items that are not written yet.
+            self._parts.in_flight.release(written)
+
+    def _complete_one(self, entry: records.Record | Completion) -> None:
+        if isinstance(entry, Completion):
+            item, record = entry.ticket.item, self._record_of(entry)
+        else:
+            item, record = entry.item, entry
         if record is not None:
             self._write(record)
             self._run_stats.add(record)
             self._check_fit(record)
-        # Only now: the slot bounds the items that are not written yet.
-        self._parts.in_flight.release(completion.item)
+        if item is not None:
+            self._parts.in_flight.release(1)
 
     def _write(self, record: records.Record) -> None:
         parts, item = self._parts, record.item
@@ -141,16 +186,17 @@ class JobRunner:
             parts.failed.write(item)
 
     def _record_of(self, completion: Completion) -> records.Record | None:
-        future = completion.future
-        if future is None:
-            return records.malformed(completion.item)
+        ticket, future = completion
         if self._was_not_run(future):
             return None
         error = None if future.cancelled() else future.exception()
-        if isinstance(error, ResourceError) and self._is_about_creation(future):
+        if isinstance(error, ResourceError) and (ticket.item is None or self._is_about_creation(future)):
             self._give_up(error)
             return None
-        return records.executed(completion.item, future)
+        if ticket.item is None:
+            self._stop(f"items cannot be run: {error!r}", exit_codes.FAILED)
+            return None
+        return records.executed(ticket.item, ticket, future)
 
     def _is_about_creation(self, future: TaskFuture[ItemResult]) -> bool:
         """Returns whether the ResourceError is the manager's, and not one that the task raised itself."""
@@ -177,7 +223,12 @@ class JobRunner:
     def _check_fit(self, record: records.Record) -> None:
         """Stops the run if its first result is of a type that cannot be written: the others would be no better."""
         # Once an item is done, the job has shown that it can: then the failure is that of one item.
-        if not record.is_misfit or self._run_stats.done or self._parts.in_flight.gate.closed:
+        gate = self._parts.in_flight.gate
+        if not record.is_misfit or gate.closed:
+            return
+        if self._run_stats.done:
+            gate.shut = False
+            self._parts.feed.reopen()
             return
         assert record.error is not None
         message = f"stopped at the first result: item {record.item.index}: {record.error.message}"
@@ -210,15 +261,20 @@ class JobRunner:
         if self._parts.in_flight.gate.closed:
             return
         self._error_message, self._exit_code = error_message, exit_code
-        self._parts.in_flight.close()
+        self._close()
         if self._parts.stop_timeout is not None:
             self._kill_at = time.monotonic() + self._parts.stop_timeout
 
+    def _kill_now(self) -> StopReport:
+        # First the gate, which the main thread cannot close while it is blocked.
+        self._parts.in_flight.gate.shut = True
+        return self._parts.manager.kill(KILL_GRACE_S)
+
     def _kill(self) -> None:
-        self._killed = self._parts.manager.kill(KILL_GRACE_S)
+        self._killed = self._kill_now()
         # Items that were completed before the kill have a result, and it is written.
-        while (completion := self._parts.in_flight.next_completion(0)) is not None:
-            self._complete(completion)
+        while entries := self._parts.in_flight.take(0):
+            self._complete(entries)
 
     def _watch_submitter(self) -> None:
         error = self._parts.submitter.error
@@ -231,11 +287,15 @@ class JobRunner:
         else:
             self._stop(f"reading failed: {error!r}", exit_codes.FAILED)
 
+    def _close(self) -> None:
+        self._parts.in_flight.close()
+        self._parts.in_flight.release(self._parts.feed.close())
+
     def _end_manager(self) -> StopReport:
         if self._parts.in_flight.gate.closed:
             # Closed twice: the submitter may have submitted one more item while `close` was going through the futures.
             self._parts.submitter.join(SUBMITTER_GRACE_S)
-            self._parts.in_flight.close()
+            self._close()
         if self._killed is not None:
             return self._killed
         manager = self._parts.manager
@@ -252,6 +312,7 @@ class JobRunner:
         if now < self._next_tick:
             return
         self._next_tick = now + TICK_S
+        self._parts.in_flight.top_up()
         snapshot = self._snapshot(now)
         self._parts.reporter.update(snapshot)
         kind, _, message = (snapshot.stats.creation_error or "").partition(": ")
@@ -271,6 +332,7 @@ class JobRunner:
             rate=self._rate.update(now, run_stats.finished),
             stats=stats,
             stopping=self._parts.in_flight.gate.closed,
+            queued=self._parts.feed.waiting,
         )
 
     def _run_end(self, snapshot: ProgressSnapshot, report: StopReport) -> RunEnd:

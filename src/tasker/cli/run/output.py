@@ -16,10 +16,12 @@ CAN_LOCK = importlib.util.find_spec("fcntl") is not None  # not on Windows, wher
 
 
 class OutputError(Exception):
-    """A line could not be written. All lines before it were."""
+    """A line could not be written."""
 
-    def __init__(self, name: str, error: OSError) -> None:
+    def __init__(self, name: str, error: OSError, written: int = 0) -> None:
         super().__init__(f"cannot write to {name}: {error.strerror or error}")
+        self.written: int = written
+        """How many of the lines were written."""
         self.broken_pipe: bool = isinstance(error, BrokenPipeError)
 
 
@@ -37,18 +39,20 @@ class LineFile:
         self.id: FileId = file_id(status)
         self._end = status.st_size if self.is_regular else 0
 
-    def write(self, line: bytes) -> None:
-        """Appends one line. Raises OutputError if that fails, with no part of the line left in the file."""
+    def write(self, lines: bytes) -> None:
+        """Appends lines. Raises OutputError if that fails; the file then holds as many of them as it could take, and no part
+        of a line."""
         # Straight to the operating system, without a buffer: lines survive a SIGKILL of this process.
-        rest = memoryview(line)
+        done = 0
         try:
-            while rest:
-                rest = rest[os.write(self.fd, rest) :]
+            while done < len(lines):
+                done += os.write(self.fd, memoryview(lines)[done:])
         except OSError as error:
-            # Otherwise the next line would follow on half of this one.
-            self.truncate(self._end)
-            raise OutputError(self.name, error) from error
-        self._end += len(line)
+            # Otherwise the next line would follow on a part of one.
+            whole = lines.rfind(b"\n", 0, done) + 1
+            self.truncate(self._end + whole)
+            raise OutputError(self.name, error, lines.count(b"\n", 0, whole)) from error
+        self._end += done
 
     def truncate(self, end: int) -> None:
         """Removes everything behind `end`, if this is a regular file."""

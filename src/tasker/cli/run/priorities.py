@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 from tasker import Priority
@@ -30,7 +29,7 @@ def priority_of(item: Item, field: str | None) -> tuple[Priority, Item | None]:
     if priority is not None:
         return priority, None
     problem = f"{item.where}: field {field!r} must be high, normal, low or 0 to 2, not {given!r}"
-    return Priority.NORMAL, dataclasses.replace(item, problem=problem)
+    return Priority.NORMAL, item._replace(problem=problem)
 
 
 def _parse(given: Any) -> Priority | None:

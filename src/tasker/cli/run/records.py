@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tasker import Attempt, TaskFuture
 from tasker.cli import strict_json
@@ -12,6 +11,9 @@ from tasker.cli import strict_json
 from .errors_as_data import ErrorData, describe, in_short
 from .items import Item
 from .task_wrapper import Encoded, ItemResult, NotEncodable
+
+if TYPE_CHECKING:
+    from .feeds import Ticket
 
 DONE = "done"
 FAILED = "failed"
@@ -68,17 +70,36 @@ def malformed(item: Item) -> Record:
     return Record(item, None, ErrorData("MalformedInput", item.problem or ""))
 
 
-def executed(item: Item, future: TaskFuture[ItemResult]) -> Record:
-    """Returns the record of an item whose task has an outcome."""
-    error = _error_of(future)
-    if error is not None:
-        return _timed(item, future, None, describe(error))
-    outcome = future.result()
+def returned(item: Item, outcome: ItemResult, wait: float, execution: float, worker: str | None) -> Record:
+    """Returns the record of an item whose first attempt has returned."""
+    result, error, is_misfit = _told_result(outcome)
+    return Record(item, result, error, 1, wait, execution, worker, is_misfit=is_misfit)
+
+
+def executed(item: Item, ticket: Ticket, future: TaskFuture[ItemResult]) -> Record:
+    """Returns the record of an item for which a task was submitted, or whose first attempt has failed in a lane."""
+    raised = _error_of(future)
+    result, error, is_misfit = (None, describe(raised), False) if raised is not None else _told_result(future.result())
+    stamps = future.timestamps
+    span = ticket.span or ((stamps.started_at, stamps.finished_at) if stamps else None)
+    return Record(
+        item,
+        result,
+        error,
+        future.attempts,
+        span[0] - ticket.queued_at if span else None,
+        span[1] - span[0] if span else None,
+        future.worker,
+        _earlier(ticket, future) if error is not None and future.attempts > 1 else (),
+        is_misfit,
+    )
+
+
+def _told_result(outcome: ItemResult) -> tuple[str | None, ErrorData | None, bool]:
     if isinstance(outcome, Encoded):
-        return _timed(item, future, outcome.text, None)
+        return outcome.text, None, False
     assert isinstance(outcome, NotEncodable)
-    error_data = ErrorData("UnserialisableResult", outcome.message)
-    return dataclasses.replace(_timed(item, future, None, error_data), is_misfit=outcome.is_misfit)
+    return None, ErrorData("UnserialisableResult", outcome.message), outcome.is_misfit
 
 
 def _error_of(future: TaskFuture[ItemResult]) -> BaseException | None:
@@ -89,18 +110,13 @@ def _error_of(future: TaskFuture[ItemResult]) -> BaseException | None:
         return cancelled
 
 
-def _timed(item: Item, future: TaskFuture[ItemResult], result: str | None, error: ErrorData | None) -> Record:
-    stamps = future.timestamps
-    return Record(
-        item,
-        result,
-        error,
-        future.attempts,
-        stamps.started_at - stamps.queued_at if stamps else None,
-        stamps.finished_at - stamps.started_at if stamps else None,
-        future.worker,
-        tuple(map(_told, future.attempts_made[:-1])) if error is not None and future.attempts > 1 else (),
-    )
+def _earlier(ticket: Ticket, future: TaskFuture[ItemResult]) -> tuple[dict[str, Any], ...]:
+    earlier = tuple(map(_told, future.attempts_made[:-1]))
+    if ticket.first is not None and earlier:
+        # To the manager, the first attempt began with the lane.
+        began, ended = ticket.first
+        earlier[0].update(wait_s=_rounded(began - ticket.queued_at), execution_s=_rounded(ended - began))
+    return earlier
 
 
 def _told(attempt: Attempt) -> dict[str, Any]:

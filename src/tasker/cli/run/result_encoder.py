@@ -55,12 +55,13 @@ class ResultEncoder:
 
     def __init__(self, encode: Callable[[Any], Any] | None) -> None:
         self._job_encode = encode
-        self._encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, default=self._plainer)
+        self.quickly: Callable[[Any], str] = strict_json.encoder(self._plainer)
+        """As `encode`, but it raises anything where a result has no JSON form, and lets lone surrogates pass."""
 
     def encode(self, result: Any) -> str:
         """Returns a result as JSON. Raises NoJsonForm if it has none."""
         try:
-            text = self._encoder.encode(result)
+            text = self.quickly(result)
             text.encode()  # a lone surrogate has no form in UTF-8
         except Exception:
             return self._encode_slowly(result)

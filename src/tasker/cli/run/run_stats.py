@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from tasker import TaskStats
@@ -39,6 +40,11 @@ class Durations:
         if len(self._batch) >= _BATCH:
             self._flush()
 
+    def add_all(self, seconds: Iterable[float]) -> None:
+        self._batch.extend(seconds)
+        if len(self._batch) >= _BATCH:
+            self._flush()
+
     def percentile(self, share: float) -> float:
         """Returns the duration that `share` of all durations (0 to 1) do not exceed."""
         self._flush()
@@ -69,6 +75,12 @@ class RunStats:
     @property
     def finished(self) -> int:
         return self.done + self.failed
+
+    def add_done(self, waits: Sequence[float], executions: Sequence[float]) -> None:
+        """Counts items that were done at once."""
+        self.done += len(waits)
+        self.waits.add_all(waits)
+        self.executions.add_all(executions)
 
     def add(self, record: Record) -> None:
         """Counts one record."""
@@ -120,6 +132,7 @@ class ProgressSnapshot:
     rate: float
     stats: TaskStats
     stopping: bool = False
+    queued: int = 0
 
     @property
     def processed(self) -> int:
@@ -131,7 +144,3 @@ class ProgressSnapshot:
         if self.total is None or self.rate <= 0 or self.stopping:
             return None
         return max(0, self.total - self.processed) / self.rate
-
-    @property
-    def queued(self) -> int:
-        return self.stats.queued_tasks + self.stats.priority_tasks

@@ -5,25 +5,21 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
-from tasker import Context, ShutdownError, TaskManager
-
+from . import records
+from .feeds import ItemFeed
 from .in_flight import InFlightItems
 from .inputs import RunInputs
 from .items import Item
 from .priorities import priority_of
-from .task_wrapper import ItemResult
 
 
 @dataclass(frozen=True, slots=True)
 class SubmitOptions:
     """How items become tasks."""
 
-    run_item: Callable[[Context, Any, Any], ItemResult]
     priority_field: str | None
-    once: bool
-    is_done: Callable[[Item], bool]  # whether a former run has the item's result
+    is_done: Callable[[Item], bool] | None  # whether a former run has the item's result; None: there was none
 
 
 class Submitter(threading.Thread):
@@ -33,14 +29,12 @@ class Submitter(threading.Thread):
     and Ctrl-C has to be answered.
     """
 
-    def __init__(
-        self, manager: TaskManager[Any], inputs: RunInputs, in_flight: InFlightItems, options: SubmitOptions
-    ) -> None:
+    def __init__(self, inputs: RunInputs, in_flight: InFlightItems, feed: ItemFeed, options: SubmitOptions) -> None:
         # A daemon: after Ctrl-C it may be blocked in a read that never returns.
         super().__init__(name="tasker-submitter", daemon=True)
-        self._manager = manager
         self._inputs = inputs
         self._in_flight = in_flight
+        self._feed = feed
         self._options = options
         self.skipped: int = 0
         self.error: BaseException | None = None
@@ -53,30 +47,22 @@ class Submitter(threading.Thread):
             self.error = error
         # After `error`: the main thread looks for an error once it has seen that this thread has finished.
         self.finished = True
-        self._in_flight.wake()
+        self._in_flight.bell.call()
 
     def _submit_all(self) -> None:
+        gate, acquire_slot, add = self._in_flight.gate, self._in_flight.acquire_slot, self._feed.add
+        is_done, field = self._options.is_done, self._options.priority_field
         for item in self._inputs:
-            if self._in_flight.gate.closed:
+            if gate.closed:
                 return
             # A malformed item is checked off as well, for the inputs hold it.
-            if self._options.is_done(item) and item.problem is None:
+            if is_done is not None and is_done(item) and item.problem is None:
                 self.skipped += 1
                 continue
-            if not self._in_flight.acquire_slot():
+            if not acquire_slot():
                 return
-            self._submit(item)
-
-    def _submit(self, item: Item) -> None:
-        priority, malformed = priority_of(item, self._options.priority_field)
-        if malformed is not None:
-            self._in_flight.add(malformed, None)
-            return
-        options = self._options
-        try:
-            future = self._manager.submit(options.run_item, item.value, priority=priority, once=options.once)
-        except ShutdownError:
-            if not self._in_flight.gate.closed:
-                raise  # not the end of this run, but a manager that has stopped by itself
-            return
-        self._in_flight.add(item, future)
+            priority, malformed = priority_of(item, field)
+            if malformed is not None:
+                self._in_flight.add(records.malformed(malformed))
+            else:
+                add(item, priority)

@@ -39,10 +39,14 @@ REFUSED = Refused()
 
 
 class Gate:
-    """Open until the run is being stopped. Once closed, it stays closed."""
+    """Open until the run is being stopped."""
 
     def __init__(self) -> None:
-        self.closed = False
+        self.closed: bool = False
+        """Whether the run is being stopped. Once closed, it stays closed."""
+        self.shut: bool = False
+        """Whether lanes take no further item: from a kill on, even if the main thread has not closed the gate yet; and while
+        it decides whether the run goes on."""
 
 
 def wrap_task(

@@ -1,0 +1,153 @@
+"""What the quick ways of a run must not change: the text of JSON, and that each item gets its turn."""
+
+from __future__ import annotations
+
+import json
+import signal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasker.cli import strict_json
+from tasker.cli.run.in_flight import InFlightItems
+from tasker.cli.run.result_encoder import NoJsonForm, ResultEncoder
+
+from .conftest import Workshop, wait_for
+
+LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters())
+VALUES: st.SearchStrategy[Any] = st.recursive(
+    LEAVES,
+    lambda inner: st.lists(inner) | st.tuples(inner) | st.dictionaries(st.text() | st.integers() | st.floats(), inner),
+    max_leaves=20,
+)
+
+
+@given(VALUES)
+def test_values_are_encoded_as_json_does(value: Any) -> None:
+    try:
+        expected = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    except ValueError:
+        with pytest.raises(strict_json.ENCODE_ERRORS):
+            strict_json.encode(value)
+    else:
+        assert strict_json.encode(value) == expected
+
+
+@given(VALUES)
+def test_the_quick_way_and_the_slow_one_agree(value: Any) -> None:
+    encoder = ResultEncoder(None)
+    try:
+        text = encoder.encode(value)
+    except NoJsonForm:
+        with pytest.raises(NoJsonForm):
+            encoder._encode_slowly(value)
+    else:
+        assert json.loads(text) == json.loads(encoder._encode_slowly(value))
+
+
+@given(st.text(st.sampled_from('[]{}",:0123456789eE+-.aflnrstu \\NIy\n\ufeff'), max_size=12))
+def test_texts_are_decoded_as_json_does(text: str) -> None:
+    def refuse(name: str) -> None:
+        raise ValueError
+
+    try:
+        expected = json.loads(text, parse_constant=refuse)
+    except ValueError:
+        with pytest.raises(ValueError):
+            strict_json.decode(text)
+    else:
+        assert strict_json.decode(text) == expected
+
+
+def test_a_list_in_itself_is_refused() -> None:
+    value: list[Any] = []
+    value.append(value)
+    with pytest.raises(strict_json.ENCODE_ERRORS):
+        strict_json.encode(value)
+
+
+@pytest.mark.parametrize("retries", [0, 1])
+def test_items_behind_one_that_fails_have_their_turn(shop: Workshop, retries: int) -> None:
+    """With a single worker, behind many quick items, and after the last one was read."""
+    shop.write(
+        "jobs.py",
+        """
+        def check_health(error):
+            return False
+
+        def task(ctx, resource, item):
+            if int(item) >= 2000:
+                raise ValueError(item)
+        """,
+    )
+    shop.numbers(2020)
+    done = shop.run(
+        "run", "jobs.py", "in.txt", "--output", "out.jsonl",
+        "--workers", 1, "--max-workers", 1, "--max-queue", 500, "--retries", retries,
+    )  # fmt: skip
+    assert done.returncode == 1, done.stderr
+    records = {record["index"]: record for record in shop.records()}
+    assert sorted(records) == list(range(2020))
+    assert {records[index]["attempts"] for index in range(2000, 2020)} == {retries + 1}
+    assert {records[index]["status"] for index in range(2000)} == {"done"}
+
+
+def test_context_variables_of_an_item_do_not_reach_the_next_one(shop: Workshop) -> None:
+    shop.write(
+        "jobs.py",
+        """
+        from contextvars import ContextVar
+
+        seen = ContextVar("seen", default=None)
+
+        def task(ctx, resource, item):
+            before = seen.get()
+            if int(item) % 3 == 0:
+                seen.set(item)
+            return before
+        """,
+    )
+    shop.numbers(300)
+    assert shop.run("run", "jobs.py", "in.txt", "--output", "out.jsonl", "--workers", 2).returncode == 0
+    assert set(shop.results().values()) == {None}
+
+
+def test_callbacks_of_an_item_that_has_ended_are_not_called(shop: Workshop) -> None:
+    """`ctx` is that of one item, although many of them run in one task of the manager."""
+    shop.write(
+        "jobs.py",
+        """
+        from pathlib import Path
+
+        def task(ctx, resource, item):
+            def note():
+                with open("called", "a") as file:
+                    file.write(item + " ")
+            ctx.on_cancel(note)
+            if item == "299":
+                Path("there").touch()
+                ctx.wait(60)
+        """,
+    )
+    shop.numbers(300)
+    run = shop.start(
+        "run", "jobs.py", "in.txt", "--output", "out.jsonl",
+        "--workers", 1, "--max-workers", 1, "--stop-timeout", 0,
+    )  # fmt: skip
+    wait_for((shop.folder / "there").exists, "the last item")
+    run.send_signal(signal.SIGINT)
+    assert run.wait(30) == 130
+    assert shop.read("called") == "299 "
+
+
+def test_few_free_slots_are_filled_now_and_then() -> None:
+    in_flight = InFlightItems(3, 2)
+    assert in_flight.acquire_slot() and in_flight.acquire_slot() and in_flight.acquire_slot()
+    in_flight._waits = True  # as the submitter does
+    in_flight.top_up()
+    assert in_flight._room.empty(), "nothing is free"
+    in_flight.release(1)
+    in_flight.top_up()
+    assert in_flight._room.qsize() == 1
