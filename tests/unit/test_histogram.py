@@ -112,3 +112,14 @@ def test_edges_fall_into_one_bucket() -> None:
     while len(edges) < 612:
         edges.append(edges[-1] * GROWTH)
     assert sum(of(edges).counts) == len(edges)
+
+
+def test_counts_up_to_bounds() -> None:
+    """Each value is at or below the bounds that are more than 2.5% above it, and below none that are less."""
+    histogram = Histogram()
+    values = [0.0, 1e-9, 0.001, 0.0974, 0.1026, 0.5, 1.0, 2e6]
+    histogram.add_all(list(values))
+    bounds = [0.0009, 0.1, 0.9, 1.1, 1e6]
+    assert histogram.at_most(bounds) == [sum(value <= bound for value in values) for bound in bounds]
+    assert Histogram().at_most(bounds) == [0, 0, 0, 0, 0]
+    assert histogram.at_most([]) == []

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
 from itertools import accumulate
 from math import ceil
 from operator import add
@@ -63,6 +64,12 @@ class Histogram:
         self.least = min(self.least, other.least)
         self.greatest = max(self.greatest, other.greatest)
 
+    def at_most(self, bounds: Sequence[float]) -> list[int]:
+        """Returns for each bound how many values are at or below it. A bucket counts as a whole, by its middle: so a value is
+        taken for a greater or a smaller one if it is within 2.5% of the bound."""
+        seen = list(accumulate(self.counts, initial=0))
+        return [seen[bisect_right(_MIDDLES, bound)] for bound in bounds]
+
     @property
     def mean(self) -> float:
         return self.total / self.count if self.count else 0.0
@@ -91,3 +98,6 @@ def _middle(bucket: int) -> float:
     if bucket >= _BUCKETS:
         return float("inf")
     return (_EDGES[bucket - 1] + _EDGES[bucket]) / 2
+
+
+_MIDDLES = tuple(_middle(bucket) for bucket in range(_BUCKETS + 1))

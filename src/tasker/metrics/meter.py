@@ -35,8 +35,8 @@ class Meter:
 
     def count_failed(self, stamps: TaskLifecycleTimestamps, timed_out: bool) -> None:
         """Counts a task that ended with an error. By the writing thread."""
+        self.timed_out += timed_out  # before `failed`: a reader in between takes no timed-out task for another failure
         self.failed += 1
-        self.timed_out += timed_out
         self.execution.append(stamps.finished_at - stamps.started_at)
         self.wait.append(stamps.started_at - stamps.queued_at)
 
