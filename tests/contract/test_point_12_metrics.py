@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from support.observers import RecordingCollector
+from support.resources import ScriptedResources
 from support.waiting import eventually
 from tasker import TaskLifecycleTimestamps, TaskMetrics
 
@@ -23,9 +24,12 @@ def smallest_covering(values: list[float], share: float) -> float:
 
 
 async def test_point_12_all_zero_at_first(engine: Any) -> None:
-    """A manager that did nothing has the metrics of TaskMetrics()."""
-    async with engine.manager() as m:
+    """A manager that did nothing, and has no resource yet, has the metrics of TaskMetrics()."""
+    gate = engine.gate()
+    async with engine.manager(resources=ScriptedResources(gate)) as m:
+        await gate.arrivals(1)
         assert m.metrics() == TaskMetrics()
+        gate.open()
 
 
 async def test_point_12_totals(engine: Any, kit: Any) -> None:
