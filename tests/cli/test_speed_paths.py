@@ -12,7 +12,10 @@ from hypothesis import strategies as st
 
 from tasker.cli import strict_json
 from tasker.cli.run.in_flight import InFlightItems
+from tasker.cli.run.items import Item
+from tasker.cli.run.records import Record
 from tasker.cli.run.result_encoder import NoJsonForm, ResultEncoder
+from tasker.cli.run.resume import _parse
 
 from .conftest import Workshop, wait_for
 
@@ -59,6 +62,25 @@ def test_texts_are_decoded_as_json_does(text: str) -> None:
             strict_json.decode(text)
     else:
         assert strict_json.decode(text) == expected
+
+
+@given(VALUES, st.booleans())
+def test_a_line_shows_its_input_whatever_wrote_it(value: Any, is_ascii: bool) -> None:
+    """The fingerprint is that of the input, be the line the run's own or one that another program wrote anew."""
+    try:
+        text = strict_json.encode(value)
+    except strict_json.ENCODE_ERRORS:
+        return
+    item = Item(3, value, text, b"", "")
+    line = Record(item, "1", None).line("a-b")
+    if is_ascii:
+        line = json.dumps(json.loads(line)).encode() + b"\n"
+    parsed = _parse(line)
+    assert parsed is not None
+    again = strict_json.encode(json.loads(line)["input"])
+    assert parsed == (3, strict_json.fingerprint(again), True, "a-b")
+    if not is_ascii:
+        assert parsed.fingerprint == item.fingerprint or again != text
 
 
 def test_a_list_in_itself_is_refused() -> None:

@@ -11,6 +11,8 @@ from tasker.cli import formats
 from tasker.cli.argument_types import amount, non_negative, positive, seconds, some_seconds
 from tasker.cli.exit_codes import UsageError
 
+from .halting import Halt, halt
+
 BACKENDS = ("thread", "process", "ray")
 RAY_OPTIONS = ("address", "num_cpus", "num_gpus", "resources")
 LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
@@ -39,6 +41,12 @@ class RunOptions:
     retries: int
     retry_delay: float
     once: bool
+    timeout: float | None
+    halt: Halt | None
+    keep_order: bool
+    skip: int
+    limit: int | None
+    dry_run: bool
     priority_field: str | None
     max_queue: int
     stop_timeout: float | None
@@ -50,6 +58,11 @@ class RunOptions:
     log_level: str
     quiet: bool
     progress_interval: float
+
+    @property
+    def has_lanes(self) -> bool:
+        """Whether several items may share a task of the manager. Its time limits are those of one item."""
+        return self.backend == "thread" and self.timeout is None
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -77,6 +90,9 @@ def _add_inputs(parser: argparse.ArgumentParser) -> None:
     choices = [one.name for one in formats.selectable()]
     group.add_argument("--format", choices=choices, help=formats.format_help())
     group.add_argument("--allow-empty", action="store_true", help="go on although no file matches a glob")
+    group.add_argument("--skip", type=non_negative, default=0, metavar="N", help="pass over the first N items")
+    group.add_argument("--limit", type=positive, metavar="N", help="end after N items, those of --resume included")
+    group.add_argument("--dry-run", action="store_true", help="show the items that would be run, and write no file")
     group.add_argument(
         "--set",
         action="append",
@@ -100,6 +116,7 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="start anew even if --output or --failed already holds something",
     )
+    group.add_argument("--keep-order", action="store_true", help="results in the order of the inputs")
     group.add_argument("--failed", metavar="FILE", help="failed inputs, in their own format, to be fed in again")
 
 
@@ -187,6 +204,18 @@ def _add_tasks(parser: argparse.ArgumentParser) -> None:
         metavar="S",
         help="the longest pause before the second attempt; doubled for each further one, and random below (default: 0)",
     )
+    group.add_argument(
+        "--timeout",
+        type=some_seconds,
+        metavar="S",
+        help="how long each attempt of an item may take (default: for ever)",
+    )
+    group.add_argument(
+        "--halt",
+        type=halt,
+        metavar="N|N%",
+        help="stop once so many items have failed, or so many percent of those completed, of at least 10",
+    )
     group.add_argument("--once", action="store_true", help="never start an item a second time")
     with_fields = formats.titles_with_fields(", ")
     group.add_argument("--priority-field", metavar="NAME", help=f"field with high|normal|low or 0..2 ({with_fields})")
@@ -236,6 +265,12 @@ def checked(parsed: argparse.Namespace) -> RunOptions:
         retries=parsed.retries,
         retry_delay=parsed.retry_delay,
         once=parsed.once,
+        timeout=parsed.timeout,
+        halt=parsed.halt,
+        keep_order=parsed.keep_order,
+        skip=parsed.skip,
+        limit=parsed.limit,
+        dry_run=parsed.dry_run,
         priority_field=parsed.priority_field,
         max_queue=parsed.max_queue or QUEUE_PER_WORKER * most,
         stop_timeout=parsed.stop_timeout,
@@ -257,6 +292,8 @@ def _check_files(parsed: argparse.Namespace) -> None:
         raise UsageError("--resume needs --output FILE, the results to go on from")
     if parsed.prune and not parsed.resume:
         raise UsageError("--prune needs --resume")
+    if parsed.prune and (parsed.skip or parsed.limit is not None):
+        raise UsageError("--prune needs all inputs: not with --skip or --limit")
     if parsed.resume and parsed.overwrite:
         raise UsageError("--resume and --overwrite exclude each other")
     if parsed.inputs.count("-") > 1:

@@ -6,17 +6,19 @@ import argparse
 import contextlib
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from tasker import Config, ConfigError, RetryPolicy, TaskManager
+from tasker import Config, ConfigError, Context, RetryPolicy, TaskManager
 from tasker.cli import exit_codes
 
-from . import resume
+from . import dry_run, resume
 from .arguments import RunOptions, checked
 from .failed import FailedInputs
 from .feeds import ItemFeed, SingleFeed
 from .in_flight import InFlightItems
+from .in_order import InputOrder
 from .inputs import RunInputs, open_inputs
 from .job_runner import KILL_GRACE_S, JobRunner, RunEnd, RunParts
 from .jobs import Job, JobVersion, load_job
@@ -35,6 +37,7 @@ from .resume_ledger import ResumeLedger
 from .run_stats import RunStats
 from .submitter import SubmitOptions, Submitter
 from .summary import Summary, plain, summarise
+from .task_wrapper import Gate, ItemResult, wrap_task
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,8 @@ def execute(parsed: argparse.Namespace) -> int:
     with contextlib.chdir(here) if here else contextlib.nullcontext():
         inputs = open_inputs(options)
         config = _config(options, job)
+        if options.dry_run:
+            return dry_run.show(options, job, inputs)
         # Last of the checks, as it creates and empties files: bad usage leaves them as they are.
         files = _open_files(options, inputs, job.version)
     if files.ledger is not None and not options.quiet:
@@ -85,7 +90,8 @@ def _config(options: RunOptions, job: Job) -> Config[Any]:
             max_retries=options.retries,
             retry=_retry_policy(options.retry_delay),
             # On threads the items wait elsewhere, see `lanes`, and a lane may queue the next one.
-            max_queue_size=options.max_queue if options.backend == "process" else None,
+            max_queue_size=None if options.has_lanes else options.max_queue,
+            task_timeout=options.timeout,
             ready_timeout=options.ready_timeout,
             resource_pool_size=0,  # for run_task, which is not used here
             name=job.name,
@@ -111,7 +117,7 @@ def _where(options: RunOptions, job: Job) -> dict[str, Any]:
 
 
 def _feed(options: RunOptions, job: Job, manager: TaskManager[Any], in_flight: InFlightItems) -> ItemFeed:
-    if options.backend == "thread":
+    if options.has_lanes:
         return LaneFeed(
             manager,
             in_flight,
@@ -121,11 +127,15 @@ def _feed(options: RunOptions, job: Job, manager: TaskManager[Any], in_flight: I
             lanes=options.max_workers,
             once=options.once,
         )
+    return SingleFeed(manager, in_flight, _run_item(options, job, in_flight.gate), once=options.once)
+
+
+def _run_item(options: RunOptions, job: Job, gate: Gate) -> Callable[[Context, Any, Any], ItemResult]:
+    if options.backend == "thread":
+        return wrap_task(job.task, job.encoder, gate)
     from . import process_jobs  # not at the top: it needs an extra
 
-    return SingleFeed(
-        manager, in_flight, process_jobs.ChildTask(job, options.settings, in_flight.gate), once=options.once
-    )
+    return process_jobs.ChildTask(job, options.settings, gate)
 
 
 def _open_files(options: RunOptions, inputs: RunInputs, version: JobVersion) -> OutputFiles:
@@ -197,8 +207,10 @@ def _job_runner(
     manager: TaskManager[Any],
 ) -> JobRunner:
     ledger = files.ledger
+    order = InputOrder() if options.keep_order else None
     submit_options = SubmitOptions(
         priority_field=options.priority_field,
+        order=order,
         is_done=None if ledger is None else lambda item: ledger.check_off(item.index, item.fingerprint),
     )
     feed = _feed(options, job, manager, in_flight)
@@ -215,6 +227,8 @@ def _job_runner(
         stop_timeout=options.stop_timeout,
         ready_timeout=options.ready_timeout,
         version=str(job.version),
+        order=order,
+        halt=options.halt,
     )
     return JobRunner(parts, run_stats)
 

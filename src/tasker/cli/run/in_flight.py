@@ -94,10 +94,9 @@ class InFlightItems:
         self._waits = False
         self._room.put(None)
 
-    @property
-    def is_empty(self) -> bool:
-        """Whether no item is in flight."""
-        return self._added == self._released
+    def holds(self, count: int) -> bool:
+        """Returns whether so many items are in flight."""
+        return self._added - self._released == count
 
     def close(self) -> None:
         """Lets no further task start."""

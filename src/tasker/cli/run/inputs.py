@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 from tasker.cli import formats, strict_json
@@ -27,9 +28,13 @@ class RunInputs:
     One thread iterates, another one may ask for the totals meanwhile.
     """
 
-    def __init__(self, inputs: Sequence[OpenInput]) -> None:
+    def __init__(self, inputs: Sequence[OpenInput], skip: int = 0, limit: int | None = None) -> None:
+        """``skip``: how many items are passed over at the beginning; ``limit``: how many follow at most."""
         self.items_read: int = 0
         self.at_end: bool = False
+        """Whether all inputs were read."""
+        self._skip = skip
+        self._limit = limit
         self._inputs = inputs
         self._passed_bytes = 0
         self._current: Source | None = None
@@ -64,13 +69,28 @@ class RunInputs:
     def estimated_total(self) -> int | None:
         """Returns how many items there are, estimated from the share of bytes read so far; None if unknown."""
         if self.at_end:
-            return self.items_read
+            return self._wanted(self.items_read)
         total, read = self.total_bytes, self.bytes_read
         if total is None or not read:
             return None
-        return max(self.items_read, round(self.items_read * total / read))
+        return self._wanted(max(self.items_read, round(self.items_read * total / read)))
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all items are yielded, none of them passed over."""
+        return not self._skip and self._limit is None
+
+    def _wanted(self, total: int) -> int:
+        """Returns how many of `total` items are yielded."""
+        wanted = max(0, total - self._skip)
+        return wanted if self._limit is None else min(wanted, self._limit)
 
     def __iter__(self) -> Iterator[Item]:
+        if self.is_whole:
+            return self._all()
+        return islice(self._all(), self._skip, None if self._limit is None else self._skip + self._limit)
+
+    def _all(self) -> Iterator[Item]:
         for input_format, source in self._inputs:
             self._current = source
             for raw_item in source.items():
@@ -106,7 +126,7 @@ def open_inputs(options: RunOptions) -> RunInputs:
         formats.check_fields(chosen)
     if options.failed is not None:
         formats.check_failed(chosen)
-    return RunInputs(inputs)
+    return RunInputs(inputs, options.skip, options.limit)
 
 
 def _refuse_empty(inputs: Sequence[OpenInput]) -> None:

@@ -14,7 +14,9 @@ from . import records
 from .errors_as_data import describe
 from .failed import FailedInputs
 from .feeds import Completion, ItemFeed
+from .halting import Halt
 from .in_flight import InFlightItems
+from .in_order import InputOrder
 from .inputs import RunInputs
 from .items import Item
 from .jobs import MisfitError
@@ -72,6 +74,8 @@ class RunParts:
     stop_timeout: float | None
     ready_timeout: float
     version: str  # of the job, for the result lines
+    order: InputOrder | None = None
+    halt: Halt | None = None
 
 
 class JobRunner:
@@ -112,14 +116,15 @@ class JobRunner:
             self._killed = self._parts.manager.kill(KILL_GRACE_S)
 
     def _loop(self) -> None:
-        in_flight = self._parts.in_flight
         while not self._is_over():
-            self._complete(in_flight.take(self._next_tick - time.monotonic()))
+            self._take(self._next_tick - time.monotonic())
             self._answer_signals()
             self._watch_submitter()
             self._tick()
         # Once more: `finished` may have been seen in `_is_over` after the loop had last looked for an error.
         self._watch_submitter()
+        if self._parts.order is not None:
+            self._complete(self._parts.order.rest())
 
     def _is_over(self) -> bool:
         if self._killed is not None:
@@ -128,11 +133,25 @@ class JobRunner:
         if in_flight.gate.closed:
             # Again and again: the submitter may have added one more item meanwhile.
             in_flight.release(self._parts.feed.close())
-            return in_flight.is_empty
+            return in_flight.holds(len(self._parts.order or ()))
         # In this order: the submitter adds its last item before it has finished, so no item can be missed.
-        return self._parts.submitter.finished and in_flight.is_empty
+        return self._parts.submitter.finished and in_flight.holds(0)
 
     # Completed items.
+
+    def _take(self, timeout: float) -> bool:
+        """Takes what was completed, and writes what is due. Returns whether there was anything."""
+        entries = self._parts.in_flight.take(timeout)
+        order = self._parts.order
+        if order is None:
+            self._complete(entries)
+            return bool(entries)
+        for entry in entries:
+            # Lanes take no further item until this is decided, not even one in front of it.
+            if isinstance(entry, records.Record):
+                self._check_fit(entry)
+        self._complete(order.sort(entries))
+        return bool(entries)
 
     def _complete(self, entries: Sequence[Any]) -> None:
         """Writes what was completed, in its order: results from lanes, many at a time; records; and ends of tasks."""
@@ -174,6 +193,7 @@ class JobRunner:
             self._write(record)
             self._run_stats.add(record)
             self._check_fit(record)
+            self._check_halt()
         if item is not None:
             self._parts.in_flight.release(1)
 
@@ -226,7 +246,7 @@ class JobRunner:
         gate = self._parts.in_flight.gate
         if not record.is_misfit or gate.closed:
             return
-        if self._run_stats.done:
+        if self._run_stats.done or (self._parts.order is not None and self._parts.order.has_results):
             gate.shut = False
             self._parts.feed.reopen()
             return
@@ -236,6 +256,13 @@ class JobRunner:
         running = self._parts.manager.stats().running_tasks
         if running:
             self._parts.reporter.note(f"{message}; finishing {running} running items; two signals kill them")
+
+    def _check_halt(self) -> None:
+        halt, stats = self._parts.halt, self._run_stats
+        if halt is not None and halt.is_reached(stats.failed, stats.finished):
+            self._stop(
+                f"stopped: {stats.failed:,} of {stats.finished:,} items failed (--halt {halt})", exit_codes.FAILED
+            )
 
     # Other reasons to end the run.
 
@@ -273,8 +300,8 @@ class JobRunner:
     def _kill(self) -> None:
         self._killed = self._kill_now()
         # Items that were completed before the kill have a result, and it is written.
-        while entries := self._parts.in_flight.take(0):
-            self._complete(entries)
+        while self._take(0):
+            pass
 
     def _watch_submitter(self) -> None:
         error = self._parts.submitter.error
@@ -348,6 +375,6 @@ class JobRunner:
             snapshot=snapshot,
             interrupted_by=self._signals.name,
             abandoned=report.abandoned,
-            total=self._parts.inputs.items_read if self._parts.inputs.at_end else None,
+            total=self._parts.inputs.items_read if self._parts.inputs.at_end and self._parts.inputs.is_whole else None,
             is_orderly=self._killed is None,
         )

@@ -7,13 +7,12 @@ the inputs do not hold are kept: their results may have been expensive, and the 
 
 from __future__ import annotations
 
-import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from tasker.cli import strict_json
 from tasker.cli.exit_codes import UsageError
@@ -23,9 +22,11 @@ from .output import LineFile, OutputError
 from .records import DONE, FAILED
 from .resume_ledger import ResumeLedger
 
+_PLAIN_INPUT = re.compile(r'\{"index": \d+, "input": ("[^"\\\x00-\x1f]*"|0|-?[1-9][0-9]*), "status": ')
+"""The beginning of a line whose input is a text without escapes, or a whole number: their JSON is always the same."""
 
-@dataclass(frozen=True, slots=True)
-class Line:
+
+class Line(NamedTuple):
     """What a line of an output says of its item."""
 
     index: int
@@ -42,7 +43,7 @@ def load_ledger(file: LineFile, version: JobVersion) -> ResumeLedger:
     if not file.is_regular:
         raise UsageError(f"--resume needs a regular file, and {file.name} is not one")
     ledger = ResumeLedger()
-    end = 0
+    end, current = 0, str(version)
     for number, line in enumerate(_lines(file.path), 1):
         if not line.endswith(b"\n"):
             file.truncate(end)
@@ -51,7 +52,7 @@ def load_ledger(file: LineFile, version: JobVersion) -> ResumeLedger:
         if parsed is None:
             raise UsageError(f"{file.name} line {number} is not a result of tasker run; nothing was changed")
         ledger.load_line(parsed.index, parsed.fingerprint, parsed.is_done)
-        if parsed.is_done and parsed.version:
+        if parsed.is_done and parsed.version and parsed.version != current:
             made_by, _, settings = parsed.version.partition("-")
             ledger.other_file += made_by != version.file
             ledger.other_settings += settings != version.settings
@@ -67,9 +68,11 @@ def _lines(path: str) -> Iterator[bytes]:
 def _parse(line: bytes) -> Line | None:
     """Returns what a line says; None if it is not a result."""
     try:
-        record = json.loads(line)
-        # Encoded anew, and so in the form in which fingerprints of items are taken.
-        index, text, status = record["index"], strict_json.encode(record["input"]), record["status"]
+        decoded = line.decode()
+        record = strict_json.decode(decoded[:-1])
+        index, status, match = record["index"], record["status"], _PLAIN_INPUT.match(decoded)
+        # Otherwise encoded anew, and so in the form in which fingerprints of items are taken.
+        text = match[1] if match else strict_json.encode(record["input"])
         if not _is_index(index) or status not in (DONE, FAILED):
             return None
         return Line(index, strict_json.fingerprint(text), status == DONE, str(record.get("job") or ""))
@@ -78,7 +81,7 @@ def _parse(line: bytes) -> Line | None:
 
 
 def _is_index(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    return type(value) is int and value >= 0
 
 
 def compact(file: LineFile, ledger: ResumeLedger, prune: bool) -> None:

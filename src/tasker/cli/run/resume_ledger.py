@@ -27,10 +27,18 @@ class PagedNumbers:
         return page[index % _PAGE] if page is not None else 0
 
     def __setitem__(self, index: int, value: int) -> None:
+        self.page(index)[index % _PAGE] = value
+
+    def find(self, index: int) -> array[int] | None:
+        """Returns the page that holds an index, if there is one."""
+        return self._pages.get(index // _PAGE)
+
+    def page(self, index: int) -> array[int]:
+        """Returns the page that holds an index."""
         page = self._pages.get(index // _PAGE)
         if page is None:
             page = self._pages[index // _PAGE] = _ZEROS[:]
-        page[index % _PAGE] = value
+        return page
 
 
 class ResumeLedger:
@@ -59,6 +67,12 @@ class ResumeLedger:
 
     def load_line(self, index: int, fingerprint: int, is_done: bool) -> None:
         """Adds the next line that the output holds already."""
+        page, place = self._first.page(index), index % _PAGE
+        if page[place] == 0:  # the first line of its index, as most are: in one step
+            page[place] = fingerprint
+            self._states.page(index)[place] = _LINE | _DONE if is_done else _LINE
+            self.unmatched += 1
+            return
         # Here, and not in `_add`: the submitter's thread counts down while `add_line` is called.
         self.unmatched += not self._state(index, fingerprint)
         self._add(index, fingerprint, _DONE if is_done else 0)
@@ -74,6 +88,14 @@ class ResumeLedger:
 
     def check_off(self, index: int, fingerprint: int) -> bool:
         """Notes that the inputs hold an item. Returns whether its last line says done."""
+        page, place = self._first.find(index), index % _PAGE
+        if page is not None and page[place] == fingerprint:  # as for most items: in one step
+            states = self._states.page(index)
+            state = states[place]
+            if not state & _CURRENT:
+                states[place] = state | _CURRENT
+                self.unmatched -= 1
+            return bool(state & _DONE)
         state = self._state(index, fingerprint)
         # Only an item that is there is written to: a new page could collide with one that the main thread adds.
         if state and not state & _CURRENT:

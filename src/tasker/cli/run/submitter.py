@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from . import records
 from .feeds import ItemFeed
 from .in_flight import InFlightItems
+from .in_order import InputOrder
 from .inputs import RunInputs
 from .items import Item
 from .priorities import priority_of
@@ -20,6 +21,7 @@ class SubmitOptions:
 
     priority_field: str | None
     is_done: Callable[[Item], bool] | None  # whether a former run has the item's result; None: there was none
+    order: InputOrder | None = None
 
 
 class Submitter(threading.Thread):
@@ -51,7 +53,7 @@ class Submitter(threading.Thread):
 
     def _submit_all(self) -> None:
         gate, acquire_slot, add = self._in_flight.gate, self._in_flight.acquire_slot, self._feed.add
-        is_done, field = self._options.is_done, self._options.priority_field
+        is_done, field, order = self._options.is_done, self._options.priority_field, self._options.order
         for item in self._inputs:
             if gate.closed:
                 return
@@ -61,6 +63,8 @@ class Submitter(threading.Thread):
                 continue
             if not acquire_slot():
                 return
+            if order is not None:
+                order.expect(item.index)
             priority, malformed = priority_of(item, field)
             if malformed is not None:
                 self._in_flight.add(records.malformed(malformed))

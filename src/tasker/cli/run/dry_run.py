@@ -1,0 +1,57 @@
+"""What a run would do, for --dry-run: nothing is run, and no file is written to."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from tasker.cli import exit_codes, strict_json
+
+from . import resume
+from .arguments import RunOptions
+from .inputs import RunInputs
+from .items import Item
+from .jobs import Job
+from .output import LineFile
+from .priorities import priority_of
+from .progress import print_stderr
+from .resume_ledger import ResumeLedger
+
+
+def show(options: RunOptions, job: Job, inputs: RunInputs) -> int:
+    """Prints a line for each item that would be run, and their number. Returns the exit code."""
+    ledger = _ledger(options, job)
+    to_run = skipped = malformed = 0
+    try:
+        for item in inputs:
+            if ledger is not None and ledger.check_off(item.index, item.fingerprint) and item.problem is None:
+                skipped += 1
+                continue
+            problem = (priority_of(item, options.priority_field)[1] or item).problem
+            malformed += problem is not None
+            to_run += problem is None
+            sys.stdout.buffer.write(_line(item, problem))
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # nothing is left to be flushed at the exit
+        return exit_codes.BROKEN_PIPE
+    if not options.quiet:
+        done = f", {skipped:,} are done already" if options.resume else ""
+        print_stderr(f"tasker run: {to_run:,} items would be run, {malformed:,} would fail as malformed{done}")
+    return exit_codes.FAILED if malformed else exit_codes.DONE
+
+
+def _line(item: Item, problem: str | None) -> bytes:
+    rest = "" if problem is None else f', "problem": {strict_json.encode(problem)}'
+    return strict_json.to_bytes(f'{{"index": {item.index}, "input": {item.text}{rest}}}\n')
+
+
+def _ledger(options: RunOptions, job: Job) -> ResumeLedger | None:
+    if not options.resume or options.output is None or not os.path.exists(options.output):
+        return None
+    # Open for reading alone, so that an incomplete last line is not cut off.
+    file = LineFile(os.open(options.output, os.O_RDONLY), options.output, os.path.abspath(options.output))
+    try:
+        return resume.load_ledger(file, job.version)
+    finally:
+        os.close(file.fd)
