@@ -11,7 +11,7 @@ import pytest
 
 from support.observers import RecordingLogger
 from support.resources import ScriptedResources
-from support.waiting import eventually
+from support.waiting import SLOWER, eventually
 from tasker import ResourceError
 
 BOOM = ConnectionError("database is away")
@@ -129,7 +129,7 @@ async def test_an_alarm_instead_of_a_loop_in_silence(engine: Any, kit: Any) -> N
     """More than two workers are replaced within the time: one line in the log, a state to be seen, until it is over."""
     logger = RecordingLogger()
     async with engine.manager(
-        logger=logger, restart_intensity=(2, 1.0), max_retries=0, check_health=kit.hook(lambda error: False)
+        logger=logger, restart_intensity=(2, SLOWER), max_retries=0, check_health=kit.hook(lambda error: False)
     ) as m:
         for number in range(5):
             with pytest.raises(Exception):  # noqa: B017  MaxRetriesExceeded, in the form of the engine
@@ -141,5 +141,8 @@ async def test_an_alarm_instead_of_a_loop_in_silence(engine: Any, kit: Any) -> N
         await eventually(lambda: not m.stats().restart_alarm)
         assert "restart_intensity" not in str(m.explain())
         said = logger.text("error")
-        assert said.count("again and again, more than 2 in 1 seconds (restart_intensity); the last one because") == 1
-        assert "are not replaced more than 2 in 1 seconds (restart_intensity) any more" in logger.text("info")
+        assert (
+            said.count(f"again and again, more than 2 in {SLOWER:g} seconds (restart_intensity); the last one because")
+            == 1
+        )
+        assert f"are not replaced more than 2 in {SLOWER:g} seconds (restart_intensity) any more" in logger.text("info")

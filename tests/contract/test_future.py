@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from support.resources import ScriptedResources
-from support.waiting import eventually
+from support.waiting import SLOWER, eventually
 from tasker import Priority, TaskCancelled, TaskFuture, TaskKilled
 
 
@@ -60,7 +60,8 @@ async def test_timestamps_are_in_order(engine: Any, kit: Any) -> None:
         await future.result()
         stamps = future.timestamps
         after = time.monotonic()
-        assert before <= stamps.queued_at <= stamps.started_at <= middle
+        late = 0.5 * (SLOWER - 1)  # over Ray the start is derived from the end: two machines have two clocks
+        assert before <= stamps.queued_at <= stamps.started_at <= middle + late
         assert middle <= stamps.finished_at <= after
 
 

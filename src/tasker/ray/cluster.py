@@ -45,7 +45,10 @@ class _Connection:
             if self._former is not None:
                 self._former.join()  # while it ends, Ray still counts as initialised
                 self._former = None
-            if self._users == 0 and not ray.is_initialized():
+            if not ray.is_initialized():
+                if self._keeper is not None:  # somebody else has ended its connection
+                    self._keeper.disconnect()
+                    self._keeper = None
                 keeper = _Keeper(options)
                 keeper.connect()
                 self._keeper = keeper
@@ -71,6 +74,7 @@ class _Keeper:
         self.local: bool = options.address is None
         self._options = options
         self._error: BaseException | None = None
+        self._connected_as: object = None
         self._settled, self._leave = Flag(), Flag()
         self._thread = Daemon(self._run, "tasker-ray")
 
@@ -94,16 +98,32 @@ class _Keeper:
 
         try:
             _connect(ray, self._options)
+            self._connected_as = connected_as()
         except BaseException as error:
             self._error = error
             return
         finally:
             self._settled.set()
         self._leave.wait()
-        ray.shutdown()
+        if connected_as() == self._connected_as:  # not if somebody else has ended it, and may have another one by now
+            ray.shutdown()
 
 
 connection: _Connection = _Connection()
+
+
+def connected_as() -> object:
+    """Returns what tells the connection of this process from an earlier or later one; None if there is none. Calls of Ray's
+    without one would make one, to whatever cluster they find."""
+    import ray  # noqa: PLC0415
+
+    if not ray.is_initialized():
+        return None
+    try:
+        context = ray.get_runtime_context()
+        return context.gcs_address, context.get_job_id()
+    except Exception:  # it ends at this moment
+        return None
 
 
 def _connect(ray: Any, options: Where) -> None:

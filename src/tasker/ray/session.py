@@ -9,6 +9,7 @@ not heard.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from functools import partial
 from time import monotonic
@@ -29,7 +30,9 @@ from .sharing import References, referring
 
 _EXIT_PATIENCE = 5.0
 """Seconds that an actor has to end its resource, once it was asked to, before it is killed."""
-_HOW = 300
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+ENDED = "the connection to Ray was ended"
+_HOW = 400
 """Characters of what Ray says about a death."""
 
 
@@ -43,10 +46,13 @@ class RaySession(MailboxSession):
         args_of: ArgsOf,
         on_end: Callable[[], object],
         post: Callable[[Callable[[], object]], object],
+        has_connection: Callable[[], bool],
     ) -> None:
-        """``post`` has a call made in the thread for news, one after the other."""
+        """``post`` has a call made in the thread for news, one after the other. ``has_connection`` says whether the
+        connection that the actor was made with is there."""
         super().__init__(name, grace)
         self._post = post
+        self._has_connection = has_connection
         self._args_of = args_of
         self._on_end = on_end
         self._actor: Any = None
@@ -112,7 +118,7 @@ class RaySession(MailboxSession):
         try:
             self._executing = reference = _call(self._actor.execute, "exec", number, label, packed, *_if_any(shared))
         except Exception as error:  # the actor is known to be dead, or the connection is gone
-            self._lost(error)
+            self.lost(error)
         else:
             self._watch(reference, self._executed)
 
@@ -140,7 +146,7 @@ class RaySession(MailboxSession):
         try:
             self._watch(_call(self._actor.check, "exec"), self._deliver)
         except Exception as error:
-            self._lost(error)
+            self.lost(error)
 
     def leave(self) -> None:
         """See ``Session``."""
@@ -151,7 +157,7 @@ class RaySession(MailboxSession):
         try:
             self._watch(_call(self._actor.destroy, "exec"), self._destroyed)
         except Exception as error:
-            self._lost(error)
+            self.lost(error)
 
     def terminate(self, number: int = 0) -> None:
         """See ``Session``."""
@@ -179,7 +185,7 @@ class RaySession(MailboxSession):
         if self._error is None:
             how = "was killed" if self._killed else "has ended"
         else:
-            how = f"died: {' '.join(str(self._error).split())[:_HOW]}"
+            how = f"died: {_said(self._error)}"
         lost = WorkerLost(f"the actor of worker {self.name} (pid {self._pid}) {how}", self._pid or None)
         lost.__cause__ = self._error
         return lost
@@ -201,7 +207,7 @@ class RaySession(MailboxSession):
         def settle(future: Any) -> None:
             error = future.exception()
             if error is not None:
-                self._lost(error)
+                self.lost(error)
             else:
                 then(future.result())
 
@@ -234,14 +240,15 @@ class RaySession(MailboxSession):
         now = monotonic()
         return kind, number, outcome, max(self._sent, now - (finished - started)), now, *event[5:]
 
-    def _lost(self, error: BaseException) -> None:
+    def lost(self, error: BaseException) -> None:
         """The actor, or the way to it, is gone."""
         with self.lock:
-            if self._error is not None or self.dead:
+            # Another result comes after the first error only as long as there is a connection.
+            if self.dead or (self._error is not None and self._has_connection()):
                 return
-            self._error = error
+            self._error = self._error or error
         reference = self._executing
-        if reference is not None and _is_ready(reference):
+        if reference is not None and self._has_connection() and _is_ready(reference):
             return  # its end comes in another thread; ``_executed`` follows
         self._fence()
 
@@ -253,12 +260,12 @@ class RaySession(MailboxSession):
         try:
             self._watch(_call(getattr(actor, order), "control", *args), then)
         except Exception as error:
-            self._lost(error)
+            self.lost(error)
 
     def _fence(self) -> None:
         """Kills the actor, wherever it is; from here on it reports nothing."""
         actor = self._actor
-        if actor is not None and not self.dead:
+        if actor is not None and not self.dead and self._has_connection():
             import ray  # noqa: PLC0415
 
             try:
@@ -274,12 +281,22 @@ class RaySession(MailboxSession):
 
 
 def _call(method: Any, group: str, *args: Any) -> Any:
+    import ray  # noqa: PLC0415
+
+    if not ray.is_initialized():  # it would connect again, to whatever cluster it finds
+        raise ConnectionError(ENDED)
     return method.options(concurrency_group=group).remote(*args)
 
 
 def _if_any(shared: References) -> tuple[References, ...]:
     # Inside of a list Ray passes them on as references.
     return ([*shared],) if shared else ()
+
+
+def _said(error: BaseException) -> str:
+    """Returns what Ray says, in one line. The reason stands at its end where the actor could not be made."""
+    text = " ".join(_COLOURS.sub("", str(error)).split())
+    return text if len(text) <= _HOW else f"{text[: _HOW // 2]} ... {text[-_HOW // 2 :]}"
 
 
 def _is_ready(reference: Any) -> bool:
