@@ -29,7 +29,7 @@ _PLAIN_INPUT = re.compile(r'\{"index": \d+, "input": ("[^"\\\x00-\x1f]*"|0|-?[1-
 class Line(NamedTuple):
     """What a line of an output says of its item."""
 
-    index: int
+    index: int  # type: ignore[assignment]  # over the method of tuples, which nobody calls here
     fingerprint: int
     is_done: bool
     version: str  # of the job that made it; "" if the line does not say
