@@ -70,6 +70,10 @@ class Histogram:
         seen = list(accumulate(self.counts, initial=0))
         return [seen[bisect_right(_MIDDLES, bound)] for bound in bounds]
 
+    def middle(self, bucket: int) -> float:
+        """Returns a value, in seconds, that stands for those of a bucket: its middle, bounded by the extremes."""
+        return min(max(_middle(bucket), self.least), self.greatest)
+
     @property
     def mean(self) -> float:
         return self.total / self.count if self.count else 0.0
@@ -87,7 +91,7 @@ class Histogram:
             if seen >= wanted:
                 # Bounded by the exact extremes: a single value is returned exactly, and none that never occurred
                 # beyond them.
-                return min(max(_middle(bucket), self.least), self.greatest)
+                return self.middle(bucket)
         return self.greatest
 
 
