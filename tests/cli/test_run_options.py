@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gzip
 import signal
 
 import pytest
@@ -244,3 +245,30 @@ def test_a_dry_run_of_resume_leaves_out_what_is_done(shop: Workshop) -> None:
     assert done.stdout == '{"index": 3, "input": "3"}\n{"index": 4, "input": "4"}\n'
     assert "2 items would be run, 0 would fail as malformed, 3 are done already" in done.stderr
     assert shop.read("out.jsonl") == before
+
+
+def test_tab_separated_values(shop: Workshop) -> None:
+    """By the suffix; a comma is nothing special, and --failed has the same form."""
+    shop.write("jobs.py", "def task(ctx, resource, item):\n    return item if item['a'] != '3' else 1 / 0\n")
+    shop.write("in.tsv", 'a\tb\n1,5\t"two\twords"\n3\t4\n')
+    done = shop.run("run", "jobs.py", "in.tsv", "--output", "out.jsonl", "--failed", "failed.tsv", "--keep-order")
+    assert done.returncode == 1, done.stderr
+    assert shop.records()[0]["result"] == {"a": "1,5", "b": "two\twords"}
+    assert shop.read("failed.tsv") == "a\tb\n3\t4\n"
+
+
+def test_compressed_inputs_are_read_in_the_format_of_their_names(shop: Workshop) -> None:
+    shop.write("jobs.py", "def task(ctx, resource, item):\n    return item\n")
+    (shop.folder / "in.jsonl.gz").write_bytes(gzip.compress(b'{"a": 1}\n[2]\n'))
+    (shop.folder / "more.gz").write_bytes(gzip.compress(b"a line\n"))
+    done = shop.run("run", "jobs.py", "in.jsonl.gz", "more.gz", "--output", "out.jsonl")
+    assert done.returncode == 0, done.stderr
+    assert shop.results() == {0: {"a": 1}, 1: [2], 2: "a line"}
+
+
+def test_a_file_that_is_not_gzip_ends_the_run(shop: Workshop) -> None:
+    shop.write("jobs.py", "def task(ctx, resource, item):\n    return item\n")
+    shop.write("in.gz", "text\n")
+    done = shop.run("run", "jobs.py", "in.gz", "--output", "out.jsonl")
+    assert done.returncode == 1
+    assert "cannot go on reading: Not a gzipped file" in done.stderr

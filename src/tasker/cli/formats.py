@@ -16,7 +16,7 @@ from typing import Any
 from tasker.cli.exit_codes import UsageError
 
 from . import strict_json
-from .sources import CsvSource, GlobSource, LineSource, Source
+from .sources import GZIP, CsvSource, GlobSource, LineSource, Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +132,15 @@ FORMATS: dict[str, InputFormat] = {
             has_header=True,
         ),
         InputFormat(
+            name="tsv",
+            title="TSV",
+            summary="as csv, with tabs between the fields",
+            read=lambda path: CsvSource(path, "\t"),
+            suffixes=(".tsv",),
+            has_fields=True,
+            has_header=True,
+        ),
+        InputFormat(
             name="files",
             title="a path",
             summary="each matching file's path is an item; ** descends into directories",
@@ -155,7 +164,7 @@ def format_of(path: str, selected: str | None) -> InputFormat:
     """
     if selected is not None:
         return FORMATS[selected]
-    suffix = PurePath(path).suffix.lower()
+    suffix = PurePath(path.lower().removesuffix(GZIP)).suffix
     for one in selectable():
         if suffix in one.doubtful_suffixes:
             raise UsageError(f"{path}: {suffix} {one.doubtful_suffixes[suffix]}")

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import codecs
 import csv
-import io
 import os
 import stat
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Container, Iterator
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple, cast
 
 from tasker.cli.exit_codes import UsageError
 
@@ -23,6 +22,7 @@ from .globbing import matching_files
 # A quote that is never closed would swallow the rest of the file: the reader gives up at this length.
 LONGEST_CSV_FIELD = 1 << 20
 LONGEST_LINE = 1 << 30
+GZIP = ".gz"
 
 
 class RawItem(NamedTuple):
@@ -143,15 +143,25 @@ def _size_of(path: str) -> int | None:
             # The shell may have read a part of the file before it handed over the descriptor.
             return max(0, status.st_size - os.lseek(0, 0, os.SEEK_CUR))
         with open(path, "rb"):
-            return status.st_size
+            return None if _is_compressed(path) else status.st_size
     except OSError as error:
         raise UsageError(f"cannot read {'standard input' if path == '-' else path}: {error.strerror}") from None
 
 
-def _open(path: str) -> io.BufferedReader:
+def _is_compressed(path: str) -> bool:
+    return path.lower().endswith(GZIP)
+
+
+def _open(path: str) -> BinaryIO:
     # Not sys.stdin: the submitter thread may be blocked in a read when the interpreter exits, and
     # Python aborts if the lock of its own standard stream is held then.
-    return open(0, "rb", closefd=False) if path == "-" else open(path, "rb")
+    if path == "-":
+        return open(0, "rb", closefd=False)
+    if _is_compressed(path):
+        import gzip
+
+        return cast(BinaryIO, gzip.open(path, "rb"))
+    return open(path, "rb")
 
 
 class LineSource(FileSource):
@@ -196,8 +206,9 @@ def _reason(error: Exception) -> str:
 class CsvSource(FileSource):
     """One item a record: a dict with the names of the header, all values text."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, delimiter: str = ",") -> None:
         super().__init__(path)
+        self._delimiter = delimiter
         csv.field_size_limit(LONGEST_CSV_FIELD)
         self._record_lines: list[bytes] = []
         self._names: list[str] = []
@@ -209,7 +220,7 @@ class CsvSource(FileSource):
         return self._header
 
     def items(self) -> Iterator[RawItem]:
-        reader = csv.reader(self._decoded(), strict=True)
+        reader = csv.reader(self._decoded(), delimiter=self._delimiter, strict=True)
         while True:
             self._record_lines.clear()
             start = self._lines.number + 1
