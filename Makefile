@@ -11,10 +11,15 @@ ROUNDS ?= 1
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 SEARCH := examples/stdlib_search
+# What takes a few minutes of `make test-ray`.
+RAY_QUICK := tests/cluster/test_actors.py tests/cluster/test_nodes.py::test_a_node_is_lost \
+	tests/cluster/test_creations.py::test_a_resource_whose_class_cannot_be_imported \
+	tests/cluster/test_creations.py::test_a_node_without_the_library \
+	$(patsubst %,tests/contract/test_%.py,share point_13_no_lost_results point_15_callbacks point_16_hooks)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-ray test-free-threaded check format stress soak bench bench-free-threaded bench-long scaling coverage coverage-gate clean
+.PHONY: help demo test test-ray test-ray-quick test-free-threaded check format stress soak bench bench-free-threaded bench-long scaling coverage coverage-gate clean
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -63,6 +68,9 @@ test-free-threaded: ## the suites of threads with the GIL off (PYTHON=python3.13
 
 test-ray: $(VENV)/.installed-test $(VENV)/.installed-ray ## the actors, and the contract over them (TESTS=tests/cluster: some of it), in an hour
 	TASKER_TEST_RAY=1 $(BIN)/python -m pytest $(if $(filter-out tests,$(TESTS)),$(TESTS),tests/cluster tests/contract)
+
+test-ray-quick: ## some of that, in minutes
+	$(MAKE) test-ray TESTS="$(RAY_QUICK)"
 
 soak: $(VENV)/.installed-test ## minutes of load
 	$(BIN)/python -m pytest -m soak tests
