@@ -1,12 +1,15 @@
 # Two commands on a fresh machine: `make demo` and `make test`. Needed: Python 3.11 or later, make, a package index.
 # Another Python:       make test PYTHON=python3.13 VENV=.venv-3.13
 # Some of the tests:    make test TESTS=tests/contract
+# One after the other:  make test JOBS=0
 
 PYTHON ?= python3
 VENV ?= .venv
 TESTS ?= tests
 DEMO ?= .demo
 ROUNDS ?= 1
+# Processes that run tests at once. Most tests wait most of the time, so there are more of them than a small machine has cores.
+JOBS ?= 4
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
@@ -41,7 +44,7 @@ demo: $(VENV)/.installed-cli ## index and search the standard library's own sour
 	@$(BIN)/python $(SEARCH)/show.py $(DEMO)/found.jsonl
 
 test: $(VENV)/.installed-test ## all tests (TESTS=tests/contract: some of them)
-	$(BIN)/python -m pytest -m 'not soak' $(TESTS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m 'not soak' $(TESTS)
 
 check: $(VENV)/.installed-dev ## everything else that a machine can check
 	$(BIN)/ruff format --check
@@ -63,7 +66,7 @@ stress: $(VENV)/.installed-test ## the stress tests alone
 test-free-threaded: ## the suites of threads with the GIL off (PYTHON=python3.13t), the stress tests ROUNDS times
 	$(MAKE) .venv-free-threaded/.installed-test-free-threaded PYTHON=$(PYTHON) VENV=.venv-free-threaded
 	PYTHON_GIL=0 .venv-free-threaded/bin/python -c 'import sys; sys.exit(sys._is_gil_enabled() and "this interpreter has a GIL")'
-	PYTHON_GIL=0 .venv-free-threaded/bin/python -m pytest -m 'not soak' tests/unit tests/contract tests/stateful
+	PYTHON_GIL=0 .venv-free-threaded/bin/python -m pytest -n $(JOBS) --dist worksteal -m 'not soak' tests/unit tests/contract tests/stateful
 	for round in $$(seq $(ROUNDS)); do PYTHON_GIL=0 .venv-free-threaded/bin/python -m pytest -q -m 'not soak' tests/stress || exit 1; done
 
 test-ray: $(VENV)/.installed-test $(VENV)/.installed-ray ## the actors, and the contract over them (TESTS=tests/cluster: some of it), in an hour

@@ -6,6 +6,7 @@ import dataclasses
 import datetime as dt
 import enum
 import json
+import re
 import sys
 from collections.abc import Callable
 from decimal import Decimal
@@ -119,7 +120,7 @@ def fault(value: Any, encode: Callable[[Any], Any] | None = None) -> NoJsonForm:
          {"red": 1, str(UUID(int=0)): 2, "2024-01-02": 3, "4": 5, "6": 7, "null": 8, "aw==": 9}),
         ([{"deep": ({1},)}, [Decimal(1)]], [{"deep": [[1]]}, ["1"]]),
     ],
-    ids=repr,
+    ids=lambda value: re.sub(" at 0x[0-9a-f]+", "", repr(value)),  # the same in each process of pytest-xdist
 )  # fmt: skip
 def test_the_rules(value: Any, json_form: Any) -> None:
     assert encoded(value) == json_form

@@ -235,7 +235,7 @@ async def test_an_async_task_is_refused_clearly(engine: Any, kit: Any) -> None:
     assert not [str(warning.message) for warning in caught if "never awaited" in str(warning.message)]
 
 
-@pytest.mark.parametrize("callback", [5, "print", object()], ids=repr)
+@pytest.mark.parametrize("callback", [5, "print", object()], ids=lambda value: type(value).__name__)
 async def test_a_callback_that_can_not_be_called_is_refused(engine: Any, kit: Any, callback: Any) -> None:
     """It is a TypeError of submit, and nothing is queued."""
     async with engine.manager() as m:

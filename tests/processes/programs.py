@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
 import uuid
 from pathlib import Path
@@ -26,8 +28,9 @@ class Program:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.temporary = folder / "tmp"
-        self.temporary.mkdir()
+        self.temporary = Path(
+            tempfile.mkdtemp(prefix="tasker-")
+        )  # short: sockets are made in it, whose paths have a limit
         self._mark = uuid.uuid4().hex
         self._running: list[subprocess.Popen[str]] = []
 
@@ -88,3 +91,4 @@ class Program:
                 continue
         for process in self._running:
             process.communicate(timeout=60)
+        shutil.rmtree(self.temporary, ignore_errors=True)

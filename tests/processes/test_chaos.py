@@ -20,6 +20,7 @@ import pytest
 
 from support.files_between_processes import Notes
 from support.processes import is_running
+from support.shared_memory import SharedMemoryLeaks
 from support.waiting import WAIT, Call, wait_until
 from tasker import (
     AsyncTaskManager,
@@ -249,14 +250,10 @@ def outcome_of(future: Any, what: str) -> Any:
         return error
 
 
-def traces() -> tuple[int, list[str]]:
-    """How many descriptors this process has open, and what is in shared memory."""
-    descriptors = Path("/proc/self/fd")
-    memory = Path("/dev/shm")
-    return (
-        len([*descriptors.iterdir()]) if descriptors.is_dir() else 0,
-        sorted(path.name for path in memory.iterdir()) if memory.is_dir() else [],
-    )
+def descriptors() -> int:
+    """How many this process has open."""
+    folder = Path("/proc/self/fd")
+    return len([*folder.iterdir()]) if folder.is_dir() else 0
 
 
 @pytest.fixture
@@ -264,9 +261,13 @@ def nothing_left(tmp_path: Path) -> Iterator[None]:
     """Compares descriptors, threads, children and files before and after; what the first round needs may stay."""
     Round(tmp_path / "first", 3).with_threads()
     asyncio.run(Round(tmp_path / "second", 3).with_asyncio())
-    before = traces(), names(), {one.pid for one in psutil.Process().children(recursive=True)}
+    before, leaks = (
+        (descriptors(), names(), {one.pid for one in psutil.Process().children(recursive=True)}),
+        SharedMemoryLeaks(),
+    )
     yield
-    wait_until(lambda: traces()[0] <= before[0][0] and traces()[1] == before[0][1], WAIT, f"{before[0]} {traces()}")
+    wait_until(lambda: descriptors() <= before[0], WAIT, f"descriptors: {before[0]} {descriptors()}")
+    wait_until(leaks.are_none, WAIT, "no shared memory is left")
     wait_until(lambda: len(names()) <= len(before[1]), WAIT, f"threads: {before[1]} {names()}")
     wait_until(
         lambda: len(psutil.Process().children(recursive=True)) <= len(before[2]),

@@ -264,6 +264,7 @@ NOTHING = """
     from functools import partial
     from processes import work
     from support.files_between_processes import FileGate, Notes
+    from support.shared_memory import SharedMemoryLeaks
     from tasker import Config, ProcessBackend, TaskManager
 
     def look():
@@ -271,7 +272,6 @@ NOTHING = """
             "descriptors": len(os.listdir("/proc/self/fd")),
             "threads": sorted(thread.name for thread in threading.enumerate()),
             "files": sorted(os.listdir(tempfile.gettempdir())),
-            "shared memory": sorted(os.listdir("/dev/shm")),
         }
 
     def once(folder, method, how):
@@ -292,14 +292,15 @@ NOTHING = """
 
     def main(folder, method, how):
         once(folder, method, how)
-        before = look()
+        before, leaks = look(), SharedMemoryLeaks()
         for _ in range(4):
             once(folder, method, how)
         end = time.monotonic() + 15
-        while look() != before and time.monotonic() < end:
+        while not (look() == before and leaks.are_none()) and time.monotonic() < end:
             time.sleep(0.01)
         after = look()
         assert after == before, (before, after)
+        assert leaks.are_none(), leaks.found
 
     if __name__ == "__main__":
         main(*sys.argv[1:])
