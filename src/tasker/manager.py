@@ -145,14 +145,15 @@ class TaskManager(Observing[R]):
             if retry is not None:
                 check_rare(callback, retry)
                 future._retry = retry
-            if timeout is not None or deadline is not None:
-                engine.limit(future, timeout, deadline)
             if slot is not None:
                 future._holds_slot = True
             if callback is not None:
                 check_rare(callback, retry)
                 # As ``add_done_callback``, which need not be called: no other thread knows the future yet.
                 future._log = [OutcomeCallback(callback)]
+            if timeout is not None or deadline is not None:
+                # Last: a deadline that has passed may end the task from here on, before it is queued.
+                engine.limit(future, timeout, deadline)
             # From here to the end of ``_put_token``, which is C, nothing is called: either the task is queued with its
             # token, or its number and slot are taken back. ``+=`` on a deque is atomic.
             level += (future,)

@@ -9,7 +9,7 @@ import pytest
 from unit.hooks import HookedList
 
 from support.waiting import WAIT, Call, wait_until
-from tasker import Config, Context, ShutdownError, TaskCancelled, TaskKilled, TaskManager, WorkerInfo
+from tasker import Config, Context, ShutdownError, TaskCancelled, TaskKilled, TaskManager, TaskTimeout, WorkerInfo
 from tasker.control import events as ev
 from tasker.control.workers import WorkerState
 from tasker.threads.future_log import BACK, RUN
@@ -240,3 +240,35 @@ def test_a_worker_that_has_its_resource_as_it_is_given_up() -> None:
         assert not report.killed
         wait_until(lambda: sorted(destroyed) == ["late-1", "late-run_task"], WAIT)
         wait_until(lambda: manager.stats().resources.alive == 0, WAIT)
+
+
+def test_a_deadline_that_passes_during_the_submission(threads: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It ends the task once it is queued, and once: its callback hears of it, and the numbers are right."""
+    calls: list[Any] = []
+    looked = threading.Event()
+    gate = threads.gate()
+    with threads.build(worker_count=1) as m:
+        engine = m._engine
+        m.submit(lambda ctx, resource: gate.pass_through())
+        gate.wait_arrivals(1)
+
+        def look() -> None:
+            engine.limits.next_look(0.0)
+            engine.limits.look(engine.now() + 100.0)
+            looked.set()
+
+        def check(callback: Any, retry: Any) -> None:
+            if not looked.is_set():
+                engine.soon(look)
+                assert looked.wait(WAIT)
+
+        monkeypatch.setattr("tasker.manager.check_rare", check)
+        future = m.submit(
+            lambda ctx, resource: 1, deadline=0.01, callback=lambda value, error: calls.append(type(error))
+        )
+        assert looked.is_set()
+        assert type(future.exception(20)) is TaskTimeout
+        gate.open()
+        assert Call(m.stop).outcome().killed is False
+        assert calls == [TaskTimeout]
+        assert counts(m) == (2, 0, 0, 2)
