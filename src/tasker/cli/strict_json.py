@@ -33,7 +33,7 @@ def encoder(default: Callable[[Any], Any] | None = None) -> Callable[[Any], str]
     return encode
 
 
-encode = encoder()
+encode: Callable[[Any], str] = encoder()
 """Returns a value as JSON. Raises one of ENCODE_ERRORS if it has no JSON form."""
 
 
