@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks.runner import Contestant, Figure, Race, Size
+from benchmarks.runner import RATE, Claim, Contestant, Figure, Race, Size, advantage
 from benchmarks.topics.round_trip import percentiles
 from benchmarks.work import clock, manager, noop_owned
 from tasker import TaskManager
@@ -17,6 +17,7 @@ P99 = Figure("p99", "p99", "us")
 LOAD = Figure("rate", "load meanwhile", "/s", more_is_better=True)
 WORKERS = 4
 PAUSE_S = 0.01
+WATCHED, ALONE = "tasker, watched", "tasker, nobody watches"
 
 
 def races(size: Size) -> list[Race]:
@@ -48,7 +49,23 @@ def races(size: Size) -> list[Race]:
             ],
             rounds=size.rounds(7),
         ),
+        _watching(20 * tasks, size),
     ]
+
+
+def _watching(tasks: int, size: Size) -> Race:
+    return Race(
+        key="observing-exporters",
+        title="What watching costs",
+        work=f"{tasks:,} no-op tasks, submitted and awaited in bursts.",
+        figures=[RATE],
+        contestants=[
+            Contestant(WATCHED, lambda: watched(tasks), "an exposition for Prometheus each second, and all events"),
+            Contestant(ALONE, lambda: alone(tasks)),
+        ],
+        rounds=size.rounds(7),
+        claims=[Claim("watching", "at most 5% of the throughput", advantage(ALONE, one=WATCHED), at_least=0.95)],
+    )
 
 
 def _call(pool: TaskManager[object], what: str) -> Callable[[], Any]:
@@ -94,3 +111,38 @@ def under_load(what: str, tasks: int) -> dict[str, float]:
             taken.append(clock() - begin)
         thread.join()
         return {"rate": rates[0], **percentiles(taken)}
+
+
+def alone(tasks: int) -> dict[str, float]:
+    with manager(WORKERS) as pool:
+        return _rate(pool, tasks)
+
+
+def watched(tasks: int) -> dict[str, float]:
+    from prometheus_client import CollectorRegistry, generate_latest  # noqa: PLC0415  not without the GIL
+
+    from tasker.exporters.prometheus import register  # noqa: PLC0415
+
+    over, registry = threading.Event(), CollectorRegistry()
+
+    def scrape() -> None:
+        generate_latest(registry)
+        while not over.wait(1.0):
+            generate_latest(registry)
+
+    with manager(WORKERS) as pool, pool.events(lambda event: None):
+        register(pool, registry)
+        thread = threading.Thread(target=scrape)
+        thread.start()
+        try:
+            return _rate(pool, tasks)
+        finally:
+            over.set()
+            thread.join()
+
+
+def _rate(pool: TaskManager[object], tasks: int) -> dict[str, float]:
+    begin = clock()
+    for _ in range(20):
+        _burst(pool, max(1, tasks // 20))
+    return {"rate": tasks / (clock() - begin)}
