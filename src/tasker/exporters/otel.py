@@ -15,8 +15,8 @@ from weakref import WeakKeyDictionary
 try:
     from opentelemetry import metrics
     from opentelemetry.metrics import CallbackOptions, Meter, Observation
-except ImportError as error:
-    raise ImportError("tasker.exporters.otel needs opentelemetry-api: pip install 'tasker-pool[otel]'") from error
+except ImportError as _error:
+    raise ImportError("tasker.exporters.otel needs opentelemetry-api: pip install 'tasker-pool[otel]'") from _error
 
 from . import catalogue
 from .durations import FreshDurations

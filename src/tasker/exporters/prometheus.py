@@ -14,10 +14,10 @@ from weakref import WeakKeyDictionary
 try:
     from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
     from prometheus_client.registry import REGISTRY, Collector, CollectorRegistry
-except ImportError as error:
+except ImportError as _error:
     raise ImportError(
         "tasker.exporters.prometheus needs prometheus-client: pip install 'tasker-pool[prometheus]'"
-    ) from error
+    ) from _error
 
 from tasker.metrics.histogram import Histogram
 

@@ -16,8 +16,8 @@ from typing import Any
 try:
     from opentelemetry import trace
     from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, Status, StatusCode
-except ImportError as error:
-    raise ImportError("tasker.exporters.traces needs opentelemetry-api: pip install 'tasker-pool[otel]'") from error
+except ImportError as _error:
+    raise ImportError("tasker.exporters.traces needs opentelemetry-api: pip install 'tasker-pool[otel]'") from _error
 
 from tasker.core.user_functions import is_async
 from tasker.errors import TaskCancelled, TaskTimeout
