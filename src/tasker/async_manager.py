@@ -32,7 +32,7 @@ from .core.checks import check_timeout
 from .core.planning import plan_of
 from .core.report import explained, metrics_of, stats_of
 from .core.signals import Received
-from .core.worker_reports import stack_of, workers_of
+from .core.worker_reports import PATIENCE, PATIENCE_OF_LOOPS, stack_of, workers_of
 from .errors import ConfigError
 from .metrics.protocol import TaskMetrics
 from .options import Priority
@@ -275,8 +275,10 @@ class AsyncTaskManager(Submitting[R]):
 
     def worker_stack(self, name: str) -> str:
         """Returns where the worker of that name is now, as the lines of a stack or in words; "" if that is not known. Raises
-        ``LookupError`` if there is no such worker. May be called from any thread."""
-        stack = None if self._engine is None else stack_of(self._engine, name)
+        ``LookupError`` if there is no such worker. May be called from any thread. A child process is asked, for up to a second, or
+        50 ms in the thread of the loop; one that does not answer is named by its id."""
+        patience = PATIENCE_OF_LOOPS if get_ident() == self._thread else PATIENCE
+        stack = None if self._engine is None else stack_of(self._engine, name, patience)
         if stack is None:
             raise LookupError(f"manager {self._config.name!r} has no worker {name!r}")
         return stack

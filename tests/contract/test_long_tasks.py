@@ -16,15 +16,16 @@ async def test_a_long_task_is_logged_once(engine: Any, kit: Any) -> None:
         for number, gate in enumerate(gates, 1):
             future = await m.submit(kit.holds(gate))
             await gate.arrivals(1)
+            # Not opened before: a child says where it is a moment later, and then it would have left that place.
             await eventually(lambda number=number: len(lines(logger)) == number)
             gate.open()
             await future
             assert await m.queue_task(kit.returns(1)) == 1
         for text in lines(logger):
             assert re.search(r"-1 has run task #\d+ .*holding for [\d.]+ seconds \(stuck_after=0\.05\); it is at", text)
-        if engine.pickles:
+        if "ray" in engine.name:
             assert re.search(r"it is at\nprocess \d+", lines(logger)[0])
-        elif not engine.elsewhere:
+        elif engine.pickles or not engine.elsewhere:
             assert "in holding" in lines(logger)[0]
             assert "worker_loop" not in lines(logger)[0]
 

@@ -95,7 +95,9 @@ async def test_the_place_of_a_worker(engine: Any, kit: Any) -> None:
         future = await m.submit(kit.holds(gate))
         await gate.arrivals(1)
         place = m.raw.worker_stack(m.raw.workers()[0].name)
-        if engine.elsewhere:
+        if "ray" in engine.name:
+            assert place  # the process; nothing tells its stack
+        elif engine.elsewhere and not engine.pickles:
             assert place
         else:
             assert "in holding" in place

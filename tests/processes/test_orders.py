@@ -141,7 +141,7 @@ def orders(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Orders, Wire, list
     signals: list[int] = []
     monkeypatch.setattr(signal, "pthread_kill", lambda thread, number: signals.append(number))
     read = threading.Event()
-    orders = Orders(Wire(near, near), 5, read.set)
+    orders = Orders(Wire(near, near), 5, read.set, lambda: None)
     parent = Wire(far, far)
     orders._over.set()
     yield orders, parent, signals

@@ -349,9 +349,13 @@ class AsyncWorker(AttemptEnds):
         if self.outdated:
             self.engine.queue.forget_call()
 
-    def where(self) -> str:
+    def where(self, patience: float = 0.0) -> str:
         """See ``WorkerPort``."""
         return stack_of_worker(self.runner and self.runner.current, self.name)
+
+    def show(self, tell: Callable[[str], object]) -> None:
+        """See ``WorkerPort``."""
+        tell(self.where())
 
     def give_up(self, *, creating: bool, checking: bool = False) -> None:
         """See ``WorkerPort``."""

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
+from typing import Any
 
 from tasker.core.ports import WorkerPort
 from tasker.logs import GuardedLogger
 
 UNKNOWN = "a place that is not known"
+LEFT = "a place that it has left since"
 
 
 class LongTasks:
@@ -30,8 +33,12 @@ class LongTasks:
             key = (task.id, task.attempts)
             running.add(key)
             if key not in self._known:
-                text = "worker %s has run %s for %.1f seconds (stuck_after=%s); it is at\n%s"
-                self._log.log(
-                    "warning", text, worker.name, task.label, now - started, self._limit, worker.where() or UNKNOWN
-                )
+                worker.show(partial(self._say, worker, task, now - started))
         self._known = running
+
+    def _say(self, worker: WorkerPort, task: Any, seconds: float, place: str) -> None:
+        """``place`` may have come later, when the worker runs something else."""
+        if worker.shard.future is not task:
+            place = LEFT
+        text = "worker %s has run %s for %.1f seconds (stuck_after=%s); it is at\n%s"
+        self._log.log("warning", text, worker.name, task.label, seconds, self._limit, place or UNKNOWN)

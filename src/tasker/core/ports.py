@@ -65,9 +65,13 @@ class WorkerPort(Protocol):
         """Whether its resource must not be used now, after ``Health.COOL_DOWN``."""
         ...
 
-    def where(self) -> str:
-        """Returns where its thread or coroutine is now, as the lines of a stack, or in words."""
+    def where(self, patience: float = 0.0) -> str:
+        """Returns where its thread or coroutine is now, as the lines of a stack, or in words. ``patience``: the seconds that this
+        may block, where another process has to be asked."""
         ...
+
+    def show(self, tell: Callable[[str], object]) -> None:
+        """As ``where``, but if that takes a while: ``tell`` gets it, at once or later, in a thread in which user code may run."""
 
     @property
     def checking(self) -> bool:

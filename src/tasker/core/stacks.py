@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -20,12 +20,16 @@ _MOST = 20
 def stack_of_thread(ident: int | None) -> str:
     """Returns where a thread is; "" if it is not known. The thread runs on meanwhile."""
     frame = sys._current_frames().get(ident or 0)
-    return "" if frame is None else _formatted([one for one, _ in traceback.walk_stack(frame)][::-1])
+    if frame is None:
+        return ""
+    frames = [one for one, _ in traceback.walk_stack(frame)][::-1]
+    # What starts a thread comes before what the library calls the user's function through.
+    return _formatted(frames, next((n for n, one in enumerate(frames) if _is_ours(one)), 0))
 
 
 def stack_of_awaitable(awaitable: Any) -> str:
     """Returns where a coroutine or generator is suspended, down to what it waits for; "" if it is not known."""
-    return _formatted(_frames(awaitable))
+    return _formatted([*_frames(awaitable)])
 
 
 def stack_of_worker(awaitable: Any, thread_name: str) -> str:
@@ -38,7 +42,7 @@ def stack_of_worker(awaitable: Any, thread_name: str) -> str:
 def stack_of_caller() -> str:
     """Returns where this thread has called the library; "" if it is one of the library's own threads."""
     frames = [one for one, _ in traceback.walk_stack(sys._getframe())]
-    called = next((n for n, one in enumerate(frames) if not one.f_code.co_filename.startswith(_PACKAGE)), len(frames))
+    called = next((n for n, one in enumerate(frames) if not _is_ours(one)), len(frames))
     users = [one for one in frames[called:] if not one.f_code.co_filename.startswith(_MACHINERY)]
     return "".join(traceback.StackSummary.extract((one, one.f_lineno) for one in users[:_MOST][::-1]).format())
 
@@ -52,12 +56,13 @@ def _frames(awaitable: Any) -> Iterator[FrameType]:
         awaitable = getattr(awaitable, "cr_await", None) or getattr(awaitable, "gi_yieldfrom", None)
 
 
-def _formatted(frames: Iterable[FrameType]) -> str:
-    """Returns the lines of frames, the outermost first."""
-    left = [*frames]
-    # What called the user's function is the same every time: what started the thread, and then the library.
-    ours = [frame.f_code.co_filename.startswith(_PACKAGE) for frame in left]
-    first = ours.index(True) if True in ours else 0
-    inner = next((n for n in range(first, len(left)) if not ours[n]), len(left))
-    shown = [(frame, frame.f_lineno) for frame in left[inner:][-_MOST:]]
+def _is_ours(frame: FrameType) -> bool:
+    return frame.f_code.co_filename.startswith(_PACKAGE)
+
+
+def _formatted(frames: list[FrameType], first: int = 0) -> str:
+    """Returns the lines of frames, the outermost first. Those of the library that begin at ``first`` are left out with what is
+    before them, as they are the same every time; those that the user's function calls, as ``Context.wait_async``, are not."""
+    inner = next((n for n in range(first, len(frames)) if not _is_ours(frames[n])), len(frames))
+    shown = [(frame, frame.f_lineno) for frame in frames[inner:][-_MOST:]]
     return "".join(traceback.StackSummary.extract(shown).format())

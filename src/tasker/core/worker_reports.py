@@ -13,6 +13,10 @@ from tasker.stats import ProcessUsage, WorkerStatus
 _repr = Repr()
 _repr.maxstring = _repr.maxother = 60
 _MOST_ARGUMENTS, _LONGEST = 6, 200
+PATIENCE = 1.0
+"""Seconds that a child process has to say where it is."""
+PATIENCE_OF_LOOPS = 0.05
+"""The same, where an event loop waits for it."""
 
 
 class WorkersPort(Protocol):
@@ -77,7 +81,8 @@ def _shown(value: object) -> str:
         return f"<{type(value).__name__}>"
 
 
-def stack_of(engine: WorkersPort, name: str) -> str | None:
-    """Returns where the worker of that name is now; None if there is none. "" if it is not known."""
+def stack_of(engine: WorkersPort, name: str, patience: float) -> str | None:
+    """Returns where the worker of that name is now; None if there is none. "" if it is not known. ``patience``: the seconds that
+    this may block, where a child process has to be asked."""
     worker = next((one for one in list(engine.workers.values()) if one.name == name), None)
-    return None if worker is None else worker.where()
+    return None if worker is None else worker.where(patience)

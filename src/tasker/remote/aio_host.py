@@ -4,6 +4,7 @@ loop."""
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from time import monotonic
 from typing import Any
 
@@ -20,8 +21,9 @@ from tasker.worker_info import WorkerInfo
 from .aio_session import AsyncSession
 from .aio_window import AsyncWindow
 from .async_reader import AsyncReader
+from .places import where_in
 from .ports import LoopBackendEngine
-from .session import Session, Sessions, where_in
+from .session import Session, Sessions
 
 
 class AsyncRemoteHost:
@@ -78,6 +80,10 @@ class AsyncRemoteHost:
     async def destroy(self) -> None:
         """Ends the resource and its session. Raises nothing of the user's."""
         await self._session.close()
+
+    def show(self, tell: Callable[[str], object]) -> None:
+        """See ``WorkerPort``."""
+        self._session.show(tell)
 
     def kill(self) -> None:
         """Ends whatever runs here by force."""
@@ -258,9 +264,13 @@ class AsyncRemoteWorker(AsyncWorker):
         window = self.host.window
         return super().quiet and (window is None or not window.in_hand)
 
-    def where(self) -> str:
+    def where(self, patience: float = 0.0) -> str:
         """See ``AsyncWorker``."""
-        return where_in(self.host.session)
+        return where_in(self.host.session, patience)
+
+    def show(self, tell: Callable[[str], object]) -> None:
+        """See ``WorkerPort``."""
+        self.host.show(tell)
 
     def _end_callback(self) -> None:
         """See ``AsyncWorker``."""

@@ -9,16 +9,22 @@ from __future__ import annotations
 import contextvars
 from collections.abc import Callable
 from time import monotonic
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from tasker.aio.cancellation import outlast, restore
 from tasker.aio.own_thread import OwnThread
+from tasker.aio.tasks import start_task
 from tasker.errors import WorkerLost
 from tasker.worker_info import WorkerInfo
 
 from .async_reader import AsyncReader
 from .events import SessionEvent, destruction, made
+from .places import PATIENCE, where_in
 from .ports import LoopBackendEngine
 from .session import Session, Sessions, death_of
+
+if TYPE_CHECKING:
+    import asyncio
 
 T = TypeVar("T")
 
@@ -41,6 +47,7 @@ class AsyncSession:
         self._killed = False
         self._given_up = False
         self._counted = False
+        self._showing: asyncio.Task[None] | None = None
 
     async def open(self, worker: WorkerInfo | None = None) -> None:
         """Opens it and waits for its resource, which is a worker's or ``run_task``'s; raises what the user's function
@@ -133,6 +140,21 @@ class AsyncSession:
         """Returns what it had reported and nothing has handled."""
         return [] if self.reader is None else self.reader.take()
 
+    def show(self, tell: Callable[[str], object]) -> None:
+        """Calls ``tell`` with where it is, a moment later. Asked again meanwhile, it names its process at once."""
+        session = self.session
+        if session is None or (self._showing is not None and not self._showing.done()):
+            tell(where_in(session))
+        else:
+            self._showing = start_task(self._engine.loop, self._show(session, tell), f"{self.name}-stack")
+
+    async def _show(self, session: Session, tell: Callable[[str], object]) -> None:
+        try:
+            place = await self._run_in_thread(where_in, session, PATIENCE)
+        except (RuntimeError, MemoryError):  # no more threads
+            place = where_in(session)
+        tell(place)
+
     def kill(self) -> None:
         """Ends it at once, even while it starts."""
         self._killed = True
@@ -154,7 +176,10 @@ class AsyncSession:
         # The reader first: it watches descriptors that the session closes.
         if self.reader is not None:
             self.reader.close()
-        return None if self.session is None else await self._run_in_thread(self._sessions.end, self.session)
+        fault = None if self.session is None else await self._run_in_thread(self._sessions.end, self.session)
+        if self._showing is not None and (struck := await outlast(self._showing)) is not None:
+            restore(struck)
+        return fault
 
     async def _run_in_thread(self, fn: Callable[..., T], *args: Any) -> T:
         thread = OwnThread(self._engine.loop, f"{self.name}-session")

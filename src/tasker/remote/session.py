@@ -8,8 +8,8 @@ reads their output) belongs to its *sessions*.
 A backend subclasses both and registers a factory for its options, see ``registry``. It knows no engine, thread or loop:
 where there is a loop, ``Session.watch`` is given one.
 
-One thread (or loop) drives a session. ``recall``, ``nudge``, ``cancel``, ``cut_off_after``, ``terminate`` and ``kill`` may be
-called from any thread.
+One thread (or loop) drives a session. ``recall``, ``nudge``, ``cancel``, ``cut_off_after``, ``stack``, ``terminate`` and ``kill``
+may be called from any thread.
 """
 
 from __future__ import annotations
@@ -171,6 +171,12 @@ class Session(ABC):
         """A shared value is given back, see ``sharing``: the other side is to keep it no longer. From any thread; never
         blocks for long, and raises nothing."""
 
+    def stack(self, timeout: float = 1.0) -> str | None:
+        """Returns where the user's code is over there at this moment, as the lines of a traceback; "" if none runs. None if that
+        cannot be known, or not within ``timeout`` seconds. Blocks so long at most, and not beyond ``close``; never raises
+        anything. From any thread."""
+        return None
+
     # -- events ---------------------------------------------------------------------------------------------------
 
     @abstractmethod
@@ -271,11 +277,6 @@ def death_of(session: Session) -> WorkerLost:
         lost = WorkerLost(f"worker {session.name} was lost: {describe(fault)}")
         lost.__cause__ = fault
         return lost
-
-
-def where_in(session: Session | None) -> str:
-    """Returns in words where a session runs what it runs: its stack is not to be seen from here."""
-    return f"process {session.pid}" if session is not None and session.pid else "another process, which starts"
 
 
 class Sessions(ABC, Generic[S]):

@@ -10,6 +10,7 @@ For a session that dies while its worker waits for tasks, see ``targeted_wakeup`
 from __future__ import annotations
 
 import queue
+from collections.abc import Callable
 from functools import partial
 from time import monotonic
 from typing import Any
@@ -25,8 +26,9 @@ from tasker.threads.ports import HostedWorker
 from tasker.threads.queue import HOLD, PARK, TaskQueue
 
 from .events import destruction, made
-from .ports import BackendEngine
-from .session import Session, Sessions, death_of, where_in
+from .places import PATIENCE, where_in
+from .ports import ThreadsBackendEngine
+from .session import Session, Sessions, death_of
 from .targeted_wakeup import Called, TargetedWakeup
 from .threads_window import ThreadsWindow
 
@@ -35,7 +37,7 @@ class RemoteHost:
     """See the module's docstring. Implements ``Host``."""
 
     def __init__(
-        self, worker: HostedWorker, engine: BackendEngine, sessions: Sessions[Any], wakeup: TargetedWakeup
+        self, worker: HostedWorker, engine: ThreadsBackendEngine, sessions: Sessions[Any], wakeup: TargetedWakeup
     ) -> None:
         self._worker = worker
         self._engine = engine
@@ -120,9 +122,21 @@ class RemoteHost:
         if fault is not None:
             engine.log.fault("the end of a session", fault)
 
-    def where(self, thread: int | None) -> str:
+    def where(self, thread: int | None, patience: float = 0.0) -> str:
         """See ``Host``."""
-        return where_in(self._session)
+        return where_in(self._session, patience)
+
+    def show(self, thread: int | None, tell: Callable[[str], object]) -> None:
+        """See ``Host``."""
+        session = self._session
+
+        def ask() -> None:
+            tell(where_in(session, PATIENCE))
+
+        try:
+            self._engine.help(ask, "stack", "a logger")
+        except (RuntimeError, MemoryError):  # no more threads
+            tell(where_in(session))
 
     def call(self) -> None:
         """See ``Host``."""

@@ -56,9 +56,13 @@ class InlineHost:
         if handle is not None:
             self._maker.end(handle)
 
-    def where(self, thread: int | None) -> str:
+    def where(self, thread: int | None, patience: float = 0.0) -> str:
         """See ``Host``. Nothing runs at the moment of the call."""
         return ""
+
+    def show(self, thread: int | None, tell: Callable[[str], object]) -> None:
+        """See ``Host``."""
+        tell("")
 
     def call(self) -> None:
         """See ``Host``."""

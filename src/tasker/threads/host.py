@@ -7,6 +7,7 @@ step (``worker.Worker``). Where the resource is, and how a task gets there and i
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 
@@ -27,10 +28,13 @@ class Host(Protocol):
     def destroy(self) -> None:
         """Destroys the resource and ends its process, if it has one. An error of user code is logged, not raised."""
 
-    def where(self, thread: int | None) -> str:
+    def where(self, thread: int | None, patience: float = 0.0) -> str:
         """Returns where the task or hook that runs is now, as the lines of a stack or in words. ``thread`` is the worker's.
-        May be called from any thread."""
+        ``patience``: see ``WorkerPort``. May be called from any thread."""
         ...
+
+    def show(self, thread: int | None, tell: Callable[[str], object]) -> None:
+        """See ``WorkerPort``. ``thread`` is the worker's. Called by the supervisor's thread."""
 
     def call(self) -> None:
         """Has the worker leave as soon as it has no task, because its resource is outdated. Called by the supervisor's

@@ -9,7 +9,7 @@ from __future__ import annotations
 from tasker.control.events import HandBackRequested
 from tasker.control.notices import ManagerEvent
 from tasker.core.report import explained, metrics_of, stats_of
-from tasker.core.worker_reports import stack_of, workers_of
+from tasker.core.worker_reports import PATIENCE, stack_of, workers_of
 
 from . import standard_waits
 from .pauses import pause, resume
@@ -19,6 +19,7 @@ from .refusals import refused
 from .subscription import Subscription
 
 __all__ = [
+    "PATIENCE",
     "HandBackRequested",
     "ManagerEvent",
     "RefreshFuture",

@@ -63,10 +63,11 @@ class Observing(Generic[R]):
 
     def worker_stack(self, name: str) -> str:
         """Returns where the worker of that name is now, as the lines of a stack or in words; "" if that is not known. Raises
-        ``LookupError`` if there is no such worker. Thread-safe; the worker goes on meanwhile."""
-        from .methods import stack_of  # noqa: PLC0415  loaded with the engine
+        ``LookupError`` if there is no such worker. Thread-safe; the worker goes on meanwhile. A child process is asked, for up to a
+        second; one that does not answer is named by its id."""
+        from .methods import PATIENCE, stack_of  # noqa: PLC0415  loaded with the engine
 
-        stack = stack_of(self._engine, name)
+        stack = stack_of(self._engine, name, PATIENCE)
         if stack is None:
             raise LookupError(f"manager {self._config.name!r} has no worker {name!r}")
         return stack

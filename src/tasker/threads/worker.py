@@ -323,9 +323,13 @@ class Worker(JudgedWorker):
             # so either it has found this event there, or this thread finds ``finished`` set, or both (``claim``).
             engine.drop_returned(future)
 
-    def where(self) -> str:
+    def where(self, patience: float = 0.0) -> str:
         """See ``WorkerPort``."""
-        return self.host.where(self.thread.ident)
+        return self.host.where(self.thread.ident, patience)
+
+    def show(self, tell: Callable[[str], object]) -> None:
+        """See ``WorkerPort``."""
+        self.host.show(self.thread.ident, tell)
 
     def give_up(self, *, creating: bool, checking: bool = False) -> None:
         """See ``WorkerPort``. Called by the supervisor's thread."""

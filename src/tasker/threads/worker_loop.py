@@ -56,9 +56,13 @@ class ThreadHost:
         if handle is not None:
             self._worker.engine.maker.end(handle)
 
-    def where(self, thread: int | None) -> str:
+    def where(self, thread: int | None, patience: float = 0.0) -> str:
         """See ``Host``."""
         return stack_of_thread(thread)
+
+    def show(self, thread: int | None, tell: Callable[[str], object]) -> None:
+        """See ``Host``."""
+        tell(self.where(thread))
 
     def call(self) -> None:
         """See ``Host``."""

@@ -84,15 +84,23 @@ class FakeWorker:
     cuts: int = 0
     surplus: bool = False
     place: str = ""
+    shown: list[Callable[[str], object]] | None = None
     outdated: bool = False
     cooling: bool = False
     checking: bool = False
     given_up: list[bool] = field(default_factory=list)
     """For each `give_up`, whether it was making its resource."""
 
-    def where(self) -> str:
+    def where(self, patience: float = 0.0) -> str:
         """Nothing, or what the test says."""
         return self.place
+
+    def show(self, tell: Callable[[str], object]) -> None:
+        """Tells it at once, or keeps the call for the test to make."""
+        if self.shown is None:
+            tell(self.place)
+        else:
+            self.shown.append(tell)
 
     def give_up(self, *, creating: bool, checking: bool = False) -> None:
         """Keeps the call."""

@@ -37,3 +37,18 @@ def test_each_attempt_once() -> None:
     worker.shard.future = task
     tasks.look(workers, 102.0)
     assert len(logger.lines) == 3, "it was not running in between"
+
+
+def test_a_place_that_comes_later() -> None:
+    """It is told with the task; what the worker has left meanwhile is not its place."""
+    logger = RecordingLogger()
+    tasks = LongTasks(5.0, GuardedLogger(logger, "pool", lambda: None))
+    worker = FakeWorker("w-1", shown=[])
+    worker.shard.future = Started()
+    tasks.look([worker], 20.0)
+    assert not logger.lines and worker.shown
+    worker.shown[0]("line 5")
+    assert logger.lines[0][1].endswith("it is at\nline 5")
+    worker.shard.future = None
+    worker.shown[0]("line 9")
+    assert logger.lines[1][1].endswith("it is at\na place that it has left since")

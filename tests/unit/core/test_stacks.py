@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Iterator
 from types import coroutine
 from typing import Any
 
-from support.waiting import wait_until
-from tasker import Config, Context, TaskManager
+from support.waiting import eventually, wait_until
+from tasker import AsyncTaskManager, Config, Context, TaskManager
 from tasker.core.stacks import stack_of_awaitable, stack_of_thread, stack_of_worker
 
 
@@ -69,6 +70,11 @@ async def inner() -> None:
     await suspended()
 
 
+async def waits(ctx: Context, resource: object) -> None:
+    """Waits in a method of the library."""
+    await ctx.wait_async()
+
+
 async def outer(ctx: Context | None) -> None:
     """Awaits a coroutine."""
     await inner()
@@ -83,3 +89,19 @@ def test_a_coroutine() -> None:
     assert found.index("in outer") < found.index("in inner") < found.index("in suspended")
     running.close()
     assert stack_of_awaitable(running) == ""
+
+
+def test_a_coroutine_that_waits_in_the_library() -> None:
+    """It is shown from where the library calls it, and not only what the library calls in turn."""
+
+    async def look() -> str:
+        async with AsyncTaskManager(Config(on_create=object, worker_count=1, name="waits")) as m:
+            future = m.submit(waits)
+            await eventually(lambda: "in wait_async\n" in m.worker_stack("waits-1"))
+            found = m.worker_stack("waits-1")
+            future.cancel()
+            return found
+
+    found = asyncio.run(look())
+    assert found.splitlines()[0].endswith("in waits")
+    assert found.index("in waits\n") < found.index("in wait_async\n") < found.index("in wait\n")

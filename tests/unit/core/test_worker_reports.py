@@ -97,5 +97,5 @@ def test_of_processes() -> None:
 def test_the_place_of_a_worker() -> None:
     """By its name; None where there is no such worker."""
     engine: Any = Engine(FakeWorker(name="crew-1", place="here"))
-    assert stack_of(engine, "crew-1") == "here"
-    assert stack_of(engine, "crew-2") is None
+    assert stack_of(engine, "crew-1", 0.5) == "here"
+    assert stack_of(engine, "crew-2", 0.5) is None

@@ -67,9 +67,9 @@ class Child:
         self._copied = False
         """Whether this process is a fork of the child, made by a task."""
         self._sigterm = HeldSigterm()
-        self._orders = Orders(control, setup.made_of.grace, self._leave)
         self._root = setup.made_of.root()
-        self._resource = Resource(setup.made_of)
+        self._resource = resource = Resource(setup.made_of)
+        self._orders = Orders(control, setup.made_of.grace, self._leave, lambda: resource.running)
         self._measured = monotonic()
         self._pauses = 0
         """How often the child has paused, see ``protocol.messages``."""

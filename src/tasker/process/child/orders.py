@@ -1,4 +1,4 @@
-"""The orders of the parent to its child: cancellations, and the order to terminate.
+"""The orders of the parent to its child: cancellations, the order to terminate, and the question where it is.
 
 One thread, ``tasker-control``, reads them, and notices the end of the parent: then what runs is cancelled, and what does not
 heed that is cut off after a grace. It calls no code of the user's, so none can hold up an order, see ``cancellations``.
@@ -10,15 +10,18 @@ import os
 import signal
 import threading
 from collections.abc import Callable
+from typing import Any
 
 from tasker.core.flag import Flag
 from tasker.errors import TaskKilled
 from tasker.process.protocol.messages import FORGET, TERMINATE
 from tasker.process.protocol.pickling import unpack
 from tasker.process.protocol.shared_values import forget
+from tasker.process.protocol.whereabouts import WHERE
 from tasker.process.protocol.wire import Wire
 
 from .cancellations import Cancellations
+from .whereabouts import Whereabouts
 
 LAST = 1.0
 """Seconds for the end of the resource, after those that a running task is given, when the parent is gone."""
@@ -27,9 +30,9 @@ LAST = 1.0
 class Orders(Cancellations):
     """See the module's docstring."""
 
-    def __init__(self, wire: Wire, grace: float, on_gone: Callable[[], object]) -> None:
+    def __init__(self, wire: Wire, grace: float, on_gone: Callable[[], object], running: Callable[[], Any]) -> None:
         """``on_gone`` is called once nothing more comes: the parent is gone, or it has read the last message and closed
-        the connection."""
+        the connection. ``running`` returns the coroutine that runs, or None."""
         super().__init__()
         self._wire = wire
         self._grace = grace
@@ -39,9 +42,11 @@ class Orders(Cancellations):
         self._ending = False
         """Whether the parent has ordered that whatever runs is interrupted."""
         self._over = Flag()
+        self._whereabouts = Whereabouts(wire.data, running)
 
     def start(self) -> None:
-        """Starts to read."""
+        """Starts to read. In the main thread."""
+        self._whereabouts.offer()
         threading.Thread(target=self._listen, name="tasker-control", daemon=True).start()
 
     def interrupts(self) -> bool:
@@ -55,6 +60,7 @@ class Orders(Cancellations):
 
     def close(self) -> None:
         """Closes the connection, in a process that is none of the parent's."""
+        self._whereabouts.withdraw()
         self._wire.data.close()
 
     def _listen(self) -> None:
@@ -65,6 +71,8 @@ class Orders(Cancellations):
                     self._order_termination(number)
                 elif type(cause) is str and cause == FORGET:
                     forget(number)
+                elif type(cause) is str and cause == WHERE:
+                    self._whereabouts.tell(number)
                 else:
                     self.order(number, cause)
         except (EOFError, OSError):

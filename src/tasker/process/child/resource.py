@@ -21,6 +21,8 @@ class Resource:
         self._loop: Any = None
         self._end: Callable[[], Any] | None = None
         self._resource: Any = None
+        self.running: Any = None
+        """The coroutine that runs."""
 
     def make(self) -> None:
         """Makes the resource; raises what the user's function raises."""
@@ -85,9 +87,11 @@ class Resource:
             context.interrupt = lambda: loop.call_soon_threadsafe(task.cancel)
             if context.cancelled:
                 task.cancel()
+        self.running = awaited
         try:
             return loop.run_until_complete(task)
         finally:
+            self.running = None
             if not task.done():  # SIGTERM struck
                 task.cancel()
                 # A part of the second that is left then: most of it is for ``on_destroy``.

@@ -19,6 +19,7 @@ from tasker.process.protocol.encoding import TaskEncoder
 from tasker.process.protocol.messages import CHECK, EPOCHS, FORGET, LATER, LEAVE, TERMINATE, EncodedTask, Setup
 from tasker.process.protocol.pickling import pack, pack_named
 from tasker.process.protocol.surroundings import own_surroundings
+from tasker.process.protocol.whereabouts import WHERE
 from tasker.process.protocol.wire import MAPPED_SIZE, Frame, Parts
 from tasker.remote.events import SessionEvent
 from tasker.remote.session import ArgsOf, InFlightTask, Refused, Session
@@ -27,6 +28,7 @@ from .connection import Connection
 from .exiting import is_exiting
 from .fork_server_client import FORK_SERVER_LOST, ForkServerClient, SpawnedChild
 from .loop_watch import LoopWatch
+from .whereabouts import Question
 
 if TYPE_CHECKING:
     import asyncio
@@ -46,6 +48,7 @@ class ProcessSession(Session):
         self._encoder = TaskEncoder(args_of)
         self._connection = Connection()
         self._wire = self._connection.wire
+        self._question = Question(self, self._connection.control.data, lambda number: self._order(number, WHERE))
         self._client: ForkServerClient | None = None
         self._spawned: SpawnedChild | None = None
         self._killed = False
@@ -199,11 +202,11 @@ class ProcessSession(Session):
         """See ``Session``."""
         self._order(number, cause)
 
-    def _order(self, number: int, cause: BaseException | None) -> None:
+    def _order(self, number: int, cause: BaseException | str | None) -> None:
         try:
             parts = pack((number, cause))
         except BaseException:  # a cause of the user's that cannot go there
-            parts = pack((number, TaskCancelled(describe(cause)) if cause is not None else None))
+            parts = pack((number, TaskCancelled(describe(cause)) if isinstance(cause, BaseException) else cause))
         self._control(parts)
 
     def _control(self, parts: Parts) -> None:
@@ -217,6 +220,10 @@ class ProcessSession(Session):
     def forget(self, key: tuple[int, int]) -> None:
         """See ``Session``."""
         self._control(pack((key, FORGET)))
+
+    def stack(self, timeout: float = 1.0) -> str | None:
+        """See ``Session``."""
+        return self._question.stack(timeout)
 
     # -- events ---------------------------------------------------------------------------------------------------
 

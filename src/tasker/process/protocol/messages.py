@@ -64,6 +64,8 @@ task's number stands for whatever runs. An order for a task that runs no more is
 FORGET = "forget"
 """In place of the cause of a cancellation, behind the key of a shared value in place of a number: keep that no longer."""
 
+# Another one stands for a question, see ``whereabouts``.
+
 CHECK = "check"
 """In place of a message with tasks: call ``check_resource``, and report ``CHECKED``."""
 
