@@ -25,7 +25,9 @@ def build(folder: Path) -> Path:
 def check_files(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     source = {path.relative_to(ROOT / "src").as_posix() for path in (ROOT / "src").rglob("*.py")}
-    missing = (source | {"tasker/py.typed"}) - set(names)
+    page = {path.relative_to(ROOT / "src").as_posix() for path in (ROOT / "src/tasker/dashboard/static").iterdir()}
+    assert {"tasker/dashboard/static/index.html", "tasker/dashboard/static/uplot.LICENSE"} <= page
+    missing = (source | page | {"tasker/py.typed"}) - set(names)
     surplus = [name for name in names if not name.startswith(("tasker/", "tasker_pool-"))]
     assert not missing, f"not in the wheel: {sorted(missing)}"
     assert not surplus, f"should not be in the wheel: {surplus}"

@@ -66,6 +66,16 @@ def test_merge(some: list[float], more: list[float]) -> None:
     assert merged.total == pytest.approx(whole.total)
 
 
+@given(st.lists(DURATIONS, max_size=60), st.lists(DURATIONS, min_size=1, max_size=60))
+def test_since(some: list[float], more: list[float]) -> None:
+    """What was added since an earlier state has its own counts and sum; its extremes are those of the whole."""
+    new = of(some + more).since(of(some))
+    assert (new.counts, new.count) == (of(more).counts, len(more))
+    assert new.total == pytest.approx(sum(more), abs=1e-6)
+    assert new.least <= min(more) <= max(more) <= new.greatest
+    assert of(some).since(of(some)).count == 0
+
+
 @given(st.lists(DURATIONS, min_size=1, max_size=60))
 def test_percentiles_grow(values: list[float]) -> None:
     """A greater share never has a smaller percentile."""

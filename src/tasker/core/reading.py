@@ -9,8 +9,9 @@ from typing import Any, Protocol
 
 from tasker.control.workers import WorkerState
 from tasker.core.ports import MetricsPort, ReportPort
+from tasker.core.report import meter_of
 from tasker.metrics.histogram import Histogram
-from tasker.metrics.meter import Meter, merged
+from tasker.metrics.meter import Meter
 from tasker.stats import TaskStats
 
 
@@ -51,7 +52,7 @@ def reading_of(engine: ReadingPort, stats: TaskStats) -> Reading:
         failed, cancelled = counters.ended_in_queue - counters.cancelled_in_queue, counters.cancelled_in_queue
         timed_out, quarantined, retried = counters.timed_out_in_queue, counters.quarantined, counters.retried
     # After `done`, so that a task that has failed meanwhile does not count as completed.
-    total = merged([*(shard.meter for shard in list(counters.shards.values())), engine.run_task_meter])
+    total = meter_of(engine)
     outcomes = _outcomes(total, done, cancelled=cancelled, failed=failed, timed_out=timed_out, quarantined=quarantined)
     states = Counter(worker.state.value for worker in list(engine.workers.values()))
     return Reading(

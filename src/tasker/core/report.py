@@ -14,7 +14,7 @@ from tasker.control.lifecycle import HELD
 from tasker.control.view import View
 from tasker.control.workers import WorkerState
 from tasker.core.ports import MetricsPort, ReportPort, WorkerPort
-from tasker.metrics.meter import merged, summary
+from tasker.metrics.meter import Meter, merged, summary
 from tasker.metrics.protocol import TaskMetrics
 from tasker.stats import ResourceLedger, TaskStats
 
@@ -107,11 +107,16 @@ def metrics_of(engine: MetricsPort) -> TaskMetrics:
     return metrics
 
 
-def built_in_metrics(engine: MetricsPort) -> TaskMetrics:
-    """The same, of the manager's own books."""
+def meter_of(engine: MetricsPort) -> Meter:
+    """Returns the sum of what all workers and ``run_task`` measured. Costs O(workers)."""
+    return merged([*(shard.meter for shard in list(engine.counters.shards.values())), engine.run_task_meter])
+
+
+def built_in_metrics(engine: MetricsPort, total: Meter | None = None) -> TaskMetrics:
+    """The same, of the manager's own books. ``total``: what ``meter_of`` has returned, if the caller has it."""
     counters = engine.counters
     # The meters have locks of their own, and merging takes its time: not under the counters' lock.
-    total = merged([*(shard.meter for shard in list(counters.shards.values())), engine.run_task_meter])
+    total = meter_of(engine) if total is None else total
     creations = counters.creation_times.histogram()
     with counters.lock:
         flow = engine.sample_rates(monotonic())

@@ -14,7 +14,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from itertools import accumulate
 from math import ceil
-from operator import add
+from operator import add, sub
 
 GROWTH = 1.05
 LEAST = 1e-7
@@ -63,6 +63,16 @@ class Histogram:
         self.total += other.total
         self.least = min(self.least, other.least)
         self.greatest = max(self.greatest, other.greatest)
+
+    def since(self, earlier: Histogram) -> Histogram:
+        """Returns the values that were added since ``earlier``, an older state of this histogram. Its least and greatest are
+        not known exactly: they are bounded by those of this one."""
+        new = Histogram()
+        new.counts = array("q", map(sub, self.counts, earlier.counts))
+        new.count = self.count - earlier.count
+        new.total = self.total - earlier.total
+        new.least, new.greatest = self.least, self.greatest
+        return new
 
     def at_most(self, bounds: Sequence[float]) -> list[int]:
         """Returns for each bound how many values are at or below it. A bucket counts as a whole, by its middle: so a value is

@@ -18,7 +18,7 @@ from tasker.control.scaling import Decision
 from tasker.control.supervisor import Plan, Supervisor, View
 from tasker.control.workers import WorkerState
 from tasker.core.counters import Counters, Flow
-from tasker.core.report import explained, metrics_of, stats_of, working
+from tasker.core.report import built_in_metrics, explained, meter_of, metrics_of, stats_of, working
 from tasker.metrics.meter import Meter
 from tasker.metrics.protocol import TaskLifecycleTimestamps
 from tasker.stats import ShutdownCounts
@@ -193,6 +193,18 @@ def test_all_meters_are_merged() -> None:
     assert (metrics.total_tasks_cancelled, metrics.total_tasks_retried) == (2, 5)
     assert metrics.total_tasks_completed == 6
     assert (metrics.success_rate, metrics.failure_rate) == (pytest.approx(6 / 9), pytest.approx(3 / 9))
+
+
+def test_a_merged_meter_can_be_reused() -> None:
+    """One merge serves for the histograms and for the metrics; what is measured after it is left out."""
+    figures = Figures()
+    figures.counters.shard(1).meter.execution += [1.0]
+    figures.run_task_meter.execution += [3.0]
+    total = meter_of(figures)  # type: ignore[arg-type]
+    assert (total.executions.count, total.executions.greatest) == (2, 3.0)
+    figures.run_task_meter.execution += [9.0]
+    assert built_in_metrics(figures, total).max_execution_time == 3.0  # type: ignore[arg-type]
+    assert figures.metrics().max_execution_time == 9.0
 
 
 def test_rates_are_brought_up_to_date() -> None:

@@ -1,0 +1,1 @@
+"""What dashboards and live views show of a manager: readings, an hour of history, failures by group, notable events."""

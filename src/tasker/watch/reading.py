@@ -1,0 +1,73 @@
+"""The numbers of a manager at one moment. All totals count from its start, so that two readings make an interval."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import Any, Protocol
+
+from tasker.config import Config
+from tasker.control.journal import ScalingExplanation
+from tasker.core.report import built_in_metrics, meter_of
+from tasker.metrics.histogram import Histogram
+from tasker.metrics.protocol import TaskMetrics
+from tasker.stats import TaskStats, WorkerStatus
+
+
+class Watched(Protocol):
+    """What is needed of a manager: ``TaskManager`` and ``AsyncTaskManager`` both have it, and may be read from any thread."""
+
+    _engine: Any
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def config(self) -> Config[Any]: ...
+    @property
+    def closed(self) -> bool: ...
+    def stats(self) -> TaskStats: ...
+    def metrics(self) -> TaskMetrics: ...
+    def explain(self) -> ScalingExplanation: ...
+    def workers(self, *, arguments: bool = False) -> tuple[WorkerStatus, ...]: ...
+    def worker_stack(self, name: str) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class PoolReading:
+    """A manager at one moment. Immutable."""
+
+    at: float
+    """In ``time.monotonic`` seconds."""
+    stats: TaskStats = field(default_factory=TaskStats)
+    metrics: TaskMetrics = field(default_factory=TaskMetrics)
+    waits: Histogram = field(default_factory=Histogram)
+    executions: Histogram = field(default_factory=Histogram)
+    target: int = 0
+
+
+def read(manager: Watched) -> PoolReading:
+    """Reads a manager. Costs O(workers); all zeros for an ``AsyncTaskManager`` that has not started."""
+    engine = manager._engine
+    if engine is None:
+        return PoolReading(monotonic())
+    stats = manager.stats()
+    total = meter_of(engine)
+    return PoolReading(
+        at=monotonic(),
+        stats=stats,
+        metrics=_metrics(manager, built_in_metrics(engine, total)),
+        waits=total.waits,
+        executions=total.executions,
+        target=engine.view.target,
+    )
+
+
+def _metrics(manager: Watched, own: TaskMetrics) -> TaskMetrics:
+    """Returns the metrics of ``Config.collector``, if there is one and it works, or else ``own``."""
+    if manager.config.collector is None:
+        return own
+    try:
+        metrics = manager.metrics()
+    except Exception:  # of the user's collector; who asks for the metrics is told, a view goes on
+        return own
+    return metrics if isinstance(metrics, TaskMetrics) else own
