@@ -22,6 +22,7 @@ from tasker.options import Priority, QueueOptions, TaskOptions, spells_out
 from .engine import AsyncEngine
 from .future import QUEUED, AsyncTaskFuture
 from .mapping import AsCompleted, InOrder, results
+from .queue import check_stack
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -111,6 +112,8 @@ class Submitting(Generic[R]):
         append = self._append_normal if priority is _NORMAL else engine.level(priority)
         if not callable(task):
             raise TypeError(f"task must be callable, got {task!r}")
+        if self._idle:
+            check_stack()  # here, where nothing has happened yet: a wakeup that fails half-way loses the worker
         if engine.must_admit:
             check_rare(callback, retry)
             try:
