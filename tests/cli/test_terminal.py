@@ -75,7 +75,7 @@ def test_the_live_bar(shop: Workshop) -> None:
     prints is not lost, and an error's text is not taken for markup."""
     pytest.importorskip("rich")
     shop.write("jobs.py", BUSY)
-    shop.numbers(5000)
+    shop.numbers(1500)
     terminal = Terminal(
         shop, "run", "jobs.py", "in.txt", "--output", "out.jsonl",
         "--workers", 2, "--max-workers", 3, "--max-queue", 40,
@@ -87,8 +87,8 @@ def test_the_live_bar(shop: Workshop) -> None:
     (shop.folder / "go").touch()
     assert terminal.wait() == 1
     text = terminal.text
-    assert text.count("printed") == 4999
-    assert re.search(r"4,999 done, 1 failed", text)
+    assert text.count("printed") == 1499
+    assert re.search(r"1,499 done, 1 failed", text)
     assert re.search(r"failures\s+error\s+first at index", text)
     assert "[bold]three[/bold]" in text
     assert "100%" in text

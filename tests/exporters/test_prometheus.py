@@ -62,8 +62,10 @@ def test_numbers_of_a_manager() -> None:
         assert number(registry, "workers_target") == 2
         assert number(registry, "creations_total") == m.stats().resources.created
         assert number(registry, "target_wait_seconds") == 0.1
-        assert number(registry, "task_execution_seconds_count") == 53
-        assert number(registry, "task_execution_seconds_bucket", le="1000.0") == 53
+        # One more if a worker took the late task: its function is not called, but the attempt is measured.
+        executed = number(registry, "task_execution_seconds_count")
+        assert executed in (53, 54)
+        assert number(registry, "task_execution_seconds_bucket", le="1000.0") == executed
         assert number(registry, "creation_seconds_bucket", le="+Inf") == m.stats().resources.created
     assert number(registry, "tasks_total", outcome="completed") == 50
     assert number(registry, "workers", state="ready") == 0

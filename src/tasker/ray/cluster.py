@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import sys
 import threading
 from typing import Any, Protocol
 
@@ -115,9 +116,8 @@ connection: _Connection = _Connection()
 def connected_as() -> object:
     """Returns what tells the connection of this process from an earlier or later one; None if there is none. Calls of Ray's
     without one would make one, to whatever cluster they find."""
-    import ray  # noqa: PLC0415
-
-    if not ray.is_initialized():
+    ray = sys.modules.get("ray")
+    if ray is None or not ray.is_initialized():
         return None
     try:
         context = ray.get_runtime_context()
