@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from support import internals
 from support.resources import ScriptedResources
 from support.waiting import WAIT, eventually, in_thread
 from tasker import DeadlockError, ResourceError, ShutdownError
@@ -102,6 +103,16 @@ async def test_the_pool_of_run_task_is_renewed(engine: Any, kit: Any) -> None:
         assert numbers(resources) == [1, 2, 3]
         await eventually(lambda: m.stats().available_resources == 2)
         await eventually(lambda: len(resources.created) == 6)
+
+
+async def test_a_refresh_does_not_wait_for_the_last_reference(engine: Any, kit: Any) -> None:
+    """Without the GIL an object goes only when the thread that made it runs again, which may wait for the refresh."""
+    resources = ScriptedResources()
+    async with engine.manager(resources=resources, resource_pool_size=2, burst_interval=0.05) as m:
+        await eventually(lambda: m.stats().available_resources == 2)
+        kept = internals.kept_ages(m.raw)
+        assert len(kept) == 2
+        assert await over(m.refresh()) is True
 
 
 async def test_outdated_ones_serve_while_none_can_be_made(engine: Any, kit: Any) -> None:

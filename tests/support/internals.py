@@ -21,6 +21,16 @@ def wrap_handle(manager: Any, wrapper: Callable[[Callable[[Event, float], Any], 
     supervisor.handle = lambda event, now: wrapper(handle, event, now)
 
 
+def kept_ages(manager: Any) -> list[Any]:
+    """References to the ages of all resources of `run_task`, which keep them alive."""
+    return [*manager._engine.pool.ages._alive]
+
+
+def creation_times(manager: Any) -> Any:
+    """The histogram of the creations that succeeded."""
+    return manager._engine.counters.creation_times.histogram()
+
+
 def report(manager: Any, event: Event) -> None:
     """Report an event to the supervisor."""
     manager._engine.report(event)

@@ -43,7 +43,7 @@ def use():
         pass
     manager.resume()
     assert first.result(60) == 2
-    manager.refresh()
+    assert manager.refresh().result(60)
     assert list(manager.map(double, [1, 2])) == [2, 4]
     assert type(manager.submit(fails).exception(60)) is ValueError
     for worker in manager.workers():

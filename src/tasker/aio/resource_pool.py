@@ -188,11 +188,8 @@ class AsyncResourcePool:
             return False
         self._idle.remove(handle)
 
-        def forget(task: asyncio.Task[None]) -> None:
-            handle.age = UNKNOWN
-
         # At once, and not by a task that begins in the next turn: the pool may be closed before that, and waits for it.
-        self._kept.let_go(handle).add_done_callback(forget)
+        self._kept.let_go(handle).add_done_callback(lambda task: self._forget_age(handle))
         return not self._closed
 
     def _gone(self, handle: AsyncResourceHandle) -> None:
@@ -263,7 +260,12 @@ class AsyncResourcePool:
         try:
             await self._kept.end(handle)
         finally:
-            handle.age = UNKNOWN
+            self._forget_age(handle)
+
+    def _forget_age(self, handle: AsyncResourceHandle) -> None:
+        """No refresh waits for this resource any more."""
+        self.ages.forget(handle.age)
+        handle.age = UNKNOWN
 
     def _is_outdated(self, handle: AsyncResourceHandle) -> bool:
         return handle.age.generation != self.ages.generation

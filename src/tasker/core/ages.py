@@ -25,7 +25,8 @@ class Ages:
     def __init__(self) -> None:
         self.generation: int = 0
         """How many refreshes there were."""
-        # Weak, so that nothing has to be taken back where Ctrl-C strikes between two steps of a creation.
+        # Weak, so that nothing has to be taken back where Ctrl-C strikes between two steps of a creation. What ends as it should is
+        # taken out all the same: without the GIL, an object goes only when the thread that made it runs again.
         self._alive: weakref.WeakSet[Age] = weakref.WeakSet()
         self._lock = threading.RLock()
 
@@ -37,7 +38,8 @@ class Ages:
         return age
 
     def forget(self, age: Age) -> None:
-        """A creation has come to nothing. Its error may live for long, and the frames in its traceback keep the age."""
+        """A creation has come to nothing, and the frames in the traceback of its error may keep the age for long; or the resource
+        is gone."""
         with self._lock:
             self._alive.discard(age)
 

@@ -140,7 +140,7 @@ class ResourcePool:
         # Until the new one is made, so that the pool is refilled if that fails.
         lease.lacks = not lease.temporary
         self._maker.end(handle)
-        handle.age = UNKNOWN
+        self._forget_age(handle)
         what = "resource in place of one that was worn out"
         with self._lock:
             begun = self._begin(lease, what)
@@ -217,6 +217,7 @@ class ResourcePool:
         if handle is not None and not keep:
             # In this order: an ``end`` that is interrupted before it has begun is repeated. It destroys nothing twice.
             self._maker.end(handle)
+            self.ages.forget(handle.age)
             lease.handle, handle.age = None, UNKNOWN
         if lease.temporary:
             with self._lock:
@@ -236,7 +237,7 @@ class ResourcePool:
         try:
             self._maker.end(handle)
         finally:
-            handle.age = UNKNOWN
+            self._forget_age(handle)
             self._going.remove(gone)
             gone.set()
         return lacks
@@ -262,6 +263,11 @@ class ResourcePool:
         handle.age = age
         return handle
 
+    def _forget_age(self, handle: ResourceHandle) -> None:
+        """No refresh waits for this resource any more."""
+        self.ages.forget(handle.age)
+        handle.age = UNKNOWN
+
     def _is_outdated(self, handle: ResourceHandle) -> bool:
         return handle.age.generation != self.ages.generation
 
@@ -279,7 +285,7 @@ class ResourcePool:
                 self._idle.append(ends)
                 ends = outdated[0]
         self._maker.end(ends)
-        ends.age = UNKNOWN
+        self._forget_age(ends)
         return bool(self._outdated())
 
     def _outdated(self) -> list[ResourceHandle]:
