@@ -43,9 +43,8 @@ class CreationTimes:
         """Returns a copy, which belongs to the caller."""
         total = Histogram()
         with self._lock:
+            self._enter()  # not a copy of the rest: without the GIL, another thread may append while it is made
             total.merge(self._histogram)
-            lately = list(self._lately.copy())
-        total.add_all(lately)
         return total
 
     def renew_lock(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Any
 
 import pytest
@@ -47,6 +48,24 @@ def test_a_signal_handler_that_makes_a_resource_meanwhile(monkeypatch: Any) -> N
         times.add(1.0)
     histogram = times.histogram()
     assert (histogram.count, histogram.total) == (3 * BATCH, 5.0 * BATCH)
+
+
+class Growing(deque[float]):
+    """A deque that another thread appends to whenever it is looked through, as can happen without the GIL."""
+
+    def __iter__(self) -> Any:
+        raise RuntimeError("deque mutated during iteration")
+
+    def copy(self) -> Any:
+        return iter(self)
+
+
+def test_another_thread_that_makes_a_resource_meanwhile() -> None:
+    """The numbers can be asked for at any moment."""
+    times = CreationTimes()
+    times._lately = Growing()
+    times.add(0.5)
+    assert times.histogram().count == 1
 
 
 def test_a_forked_child_has_a_lock_of_its_own() -> None:
