@@ -225,16 +225,5 @@ class AsyncTaskQueue:
         return [future for level in self.levels for future in level if not future.done()]
 
 
-_LEVELS_OF_A_WAKEUP = 16
-"""More than ``AsyncTaskQueue.wake`` takes: setting the result has the loop make a handle, which in debug mode keeps a traceback."""
-
-
-def check_stack(levels: int = _LEVELS_OF_A_WAKEUP) -> None:
-    """Raises ``RecursionError`` if the stack has no room for ``AsyncTaskQueue.wake``. A future of asyncio whose result is set there
-    is done, but forgets its callbacks, so the worker that waits for it would never run again."""
-    if levels:
-        check_stack(levels - 1)
-
-
 def _nothing() -> None:
     pass

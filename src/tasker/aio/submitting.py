@@ -22,7 +22,7 @@ from tasker.options import Priority, QueueOptions, TaskOptions, spells_out
 from .engine import AsyncEngine
 from .future import QUEUED, AsyncTaskFuture
 from .mapping import AsCompleted, InOrder, results
-from .queue import check_stack
+from .stack_room import check_stack
 
 R = TypeVar("R")
 T = TypeVar("T")
