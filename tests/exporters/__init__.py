@@ -1,1 +1,1 @@
-"""Tests of the command `tasker`, most of them through the real command in a process of its own."""
+"""Tests of what shows managers to other systems."""

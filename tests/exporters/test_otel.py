@@ -23,6 +23,7 @@ from tasker.core.reading import Reading
 from tasker.exporters import catalogue
 from tasker.exporters.durations import MOST, FreshDurations
 from tasker.exporters.otel import register, unregister
+from tasker.exporters.source import ManagerReader
 
 
 def config(name: str = "shown", **options: Any) -> Config[Any]:
@@ -88,6 +89,24 @@ def test_numbers_of_a_manager() -> None:
         assert shown.points("tasker.creations") == {None: m.stats().resources.created}
         assert shown.points("tasker.queue.tasks") == {"high": 0, "normal": 0, "low": 0}
         assert shown.points("tasker.task.wait.count") == {None: 21}
+
+
+def test_one_reading_for_all_instruments_of_a_collection(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It costs O(workers), so it is not taken anew for each of them; the next collection has a new one."""
+    shown, readings = Shown(), []
+    read = ManagerReader.read
+
+    def counted(reader: ManagerReader, manager: Any) -> Reading:
+        readings.append(manager.name)
+        return read(reader, manager)
+
+    monkeypatch.setattr(ManagerReader, "read", counted)
+    with TaskManager(config(resource_pool_size=0)) as m:
+        register(m, shown.provider, client_pool=True)
+        for number in range(1, 4):
+            m.queue_task(nothing)
+            assert shown.points("tasker.accepted.tasks") == {None: number}
+            assert readings == ["shown"] * number
 
 
 def test_units_and_kinds() -> None:

@@ -6,9 +6,11 @@ histogram that is read: that happens then, too, and not while tasks run.
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from time import monotonic
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -18,14 +20,18 @@ try:
 except ImportError as _error:
     raise ImportError("tasker.exporters.otel needs opentelemetry-api: pip install 'tasker-pool[otel]'") from _error
 
+from tasker.core.reading import Reading
+
 from . import catalogue
 from .durations import FreshDurations
-from .source import Manager, Managers
+from .source import Manager, ManagerReader, Managers
 
 __all__ = ["register", "unregister"]
 
 _ERRORS = {"failed": "error", "timed_out": "timeout", "quarantined": "quarantined", "cancelled": "cancelled"}
 """The ``error.type`` of each outcome; a completed task has none."""
+_LONGEST_S = 1.0
+"""Seconds that a collection takes at most; an instrument that is asked later gets a new reading."""
 _exporters: WeakKeyDictionary[Any, _Exporter] = WeakKeyDictionary()
 _lock = threading.Lock()
 
@@ -63,11 +69,26 @@ def unregister(manager: Manager, meter_provider: Any = None) -> None:
 Callback = Callable[[CallbackOptions], Iterable[Observation]]
 
 
+Readings = list[tuple[ManagerReader, Reading]]
+
+
 class _Exporter:
     """The managers of one provider."""
 
     def __init__(self) -> None:
         self.managers = Managers()
+        self._last: tuple[float, Readings, set[object]] = (-math.inf, [], set())
+        """The last readings: when they were taken, and which instruments have got them."""
+
+    def _read(self, instrument: object) -> Readings:
+        """Returns readings for an instrument: the same for all that are asked in one collection, in which each is asked once."""
+        # Without a lock, as a reading may wait for an event loop: in two threads at once, at worst both read.
+        at, readings, asked = self._last
+        if instrument in asked or monotonic() - at > _LONGEST_S:
+            readings, asked = self.managers.each(), set()
+            self._last = (monotonic(), readings, asked)
+        asked.add(instrument)
+        return readings
 
     def instrument(self, meter: Meter, *, client_pool: bool) -> None:
         """Makes the instruments."""
@@ -93,7 +114,7 @@ class _Exporter:
             self._as_client_pool(meter)
 
     def _observe(self, metric: catalogue.Metric, options: CallbackOptions) -> Iterator[Observation]:
-        for source, reading in self.managers.each():
+        for source, reading in self._read(metric.name):
             for value, number in metric.read(source, reading):
                 attributes = {"tasker.manager": source.name}
                 if metric.label == "outcome":
@@ -103,7 +124,7 @@ class _Exporter:
                 yield Observation(number, attributes)
 
     def _count(self, durations: FreshDurations, options: CallbackOptions) -> Iterator[Observation]:
-        for source, reading in self.managers.each():
+        for source, reading in self._read(durations):
             attributes = {"tasker.manager": source.name}
             yield Observation(durations.record(source.name, reading, attributes), attributes)
 
@@ -122,18 +143,18 @@ class _Exporter:
         )
 
     def _connections(self, options: CallbackOptions) -> Iterator[Observation]:
-        for source, reading in self.managers.each():
+        for source, reading in self._read("connections"):
             alive = reading.stats.resources.alive
             used = min(alive, reading.stats.running_tasks)
             for state, count in (("used", used), ("idle", alive - used)):
                 yield Observation(count, {**_pool(source.name), "db.client.connection.state": state})
 
     def _pending(self, options: CallbackOptions) -> Iterator[Observation]:
-        for source, reading in self.managers.each():
+        for source, reading in self._read("pending"):
             yield Observation(sum(reading.queued), _pool(source.name))
 
     def _most(self, options: CallbackOptions) -> Iterator[Observation]:
-        for source, reading in self.managers.each():
+        for source, reading in self._read("most"):
             yield Observation(reading.target, _pool(source.name))
 
 
