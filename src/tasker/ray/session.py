@@ -66,13 +66,15 @@ class RaySession(MailboxSession):
         self._error: BaseException | None = None
         """What Ray has said about its death."""
         self._over = Flag()
-        self._told: set[Key] = set()
-        """The shared values that the actor may keep."""
+        self.told: set[Key] = set()
+        """The shared values that the actor may keep, see ``referring``."""
 
     def start(self, make_actor: Callable[..., Any], setup: Message, shared: References) -> None:
         """Starts the actor, which makes its resource."""
-        self._told.update(key for key, _ in shared)
         self._actor = actor = make_actor(setup, *_if_any(shared))
+        for key, _ in shared:
+            if key not in self.told:  # given back before there was an actor to be told
+                self._order("forget", key)
         # ``kill`` sets the one and then looks at the other; here it is the other way round.
         if self._killed:
             self._fence()
@@ -95,7 +97,7 @@ class RaySession(MailboxSession):
             number, future, _ = task
             try:
                 variables = None if future._variables is None else pack_variables(future._variables)
-                with referring() as shared:
+                with referring(self.told) as shared:
                     parts = pack_named(
                         (future._task, self._args_of(future), variables), f"{future.label}: the task or its arguments"
                     )
@@ -109,7 +111,6 @@ class RaySession(MailboxSession):
             total, sent = total + size, sent + 1
             with self.lock:
                 self.in_flight.append(task)
-            self._told.update(key for key, _ in shared)
             self._execute(number, future.label, packed, shared)
         return refused, total / sent if sent else 0.0
 
@@ -136,7 +137,8 @@ class RaySession(MailboxSession):
 
     def forget(self, key: Key) -> None:
         """See ``Session``."""
-        if key in self._told:
+        if key in self.told:
+            self.told.discard(key)
             self._order("forget", key)
 
     # -- the end ------------------------------------------------------------------------------------------------------

@@ -55,7 +55,7 @@ class RaySessions(Sessions[RaySession]):
         return RaySession(name, self._grace, self._args_of, on_end, self._news.put, self._has_connection)
 
     def _start(self, session: RaySession) -> None:
-        with referring() as shared:
+        with referring(session.told) as shared:
             made_of = ResourceSetup.of(self._config, session.worker, asynchronous=self._asynchronous, grace=self._grace)
             setup = message(pack_named(made_of, "on_create, on_destroy or resource of the Config"))
         make = self._actor_class().remote

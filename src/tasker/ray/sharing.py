@@ -18,22 +18,26 @@ from tasker.remote.sharing import CLOSED, Key, Shared, described
 from .messages import message
 
 T = TypeVar("T")
+_MOST_GONE = 1000
 References = Sequence[tuple[Key, Any]]
 """Keys, and the references of Ray's that belong to them."""
 
 
 class _Pickling(threading.local):
     references: list[tuple[Key, Any]] | None = None
+    told: set[Key]
 
 
 _pickling = _Pickling()
 
 
 @contextmanager
-def referring() -> Iterator[list[tuple[Key, Any]]]:
-    """Collects the references of the handles that are pickled in the block, in this thread."""
+def referring(told: set[Key]) -> Iterator[list[tuple[Key, Any]]]:
+    """Collects the references of the handles that are pickled in the block, in this thread. ``told`` gets their keys, each before
+    its reference is read: a handle drops that first when it is closed, and then whoever was told is told of the end."""
     references: list[tuple[Key, Any]] = []
-    before, _pickling.references = _pickling.references, references
+    before = _pickling.references
+    _pickling.references, _pickling.told = references, told
     try:
         yield references
     finally:
@@ -55,7 +59,11 @@ class _Object:
         references = _pickling.references
         if references is None:
             raise TypeError("a handle of RayBackend.share can be passed to tasks of managers with that backend alone")
-        references.append((key, self._reference))
+        _pickling.told.add(key)
+        reference = self._reference
+        if reference is None:
+            raise ValueError(CLOSED)
+        references.append((key, reference))
         return value_of, (key,)
 
     def release(self) -> None:
@@ -86,8 +94,8 @@ class Values:
 
     def __init__(self) -> None:
         self._values: dict[Key, Any] = {}
-        self._gone: set[Key] = set()
-        """Those that were closed while the actor knew of them."""
+        self._gone: dict[Key, None] = {}
+        """The last ones that were closed: a call that refers to one may be on its way."""
         self._lock = threading.Lock()
 
     def take(self, references: References) -> None:
@@ -110,7 +118,9 @@ class Values:
     def forget(self, key: Key) -> None:
         """Keeps a value no longer. From any thread."""
         with self._lock:
-            self._gone.add(key)
+            self._gone[key] = None
+            if len(self._gone) > _MOST_GONE:
+                del self._gone[next(iter(self._gone))]
             self._values.pop(key, None)
 
 
