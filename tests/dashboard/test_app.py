@@ -24,6 +24,7 @@ from starlette.routing import Mount
 from starlette.testclient import TestClient
 
 from support.streams import events_of
+from support.waiting import wait_until
 from tasker import AsyncTaskManager, Config, ConfigError, TaskManager
 from tasker.dashboard import app, serve
 from tasker.dashboard.static_files import load
@@ -125,12 +126,13 @@ def test_actions(manager: Any) -> None:
         assert act(action="resize", worker_count=2, max_worker_count=3).json() == {"done": True}
         assert (manager.explain().worker_count, manager.explain().max_worker_count) == (2, 3)
         assert "max_worker_count" in act(action="resize", worker_count=9).json()["error"]
+        # They return at once, and the supervisor carries them out.
         assert act(action="pause").status_code == 200
-        assert manager.stats().paused
+        wait_until(lambda: manager.stats().paused)
         assert act(action="resume").status_code == 200
-        assert not manager.stats().paused
+        wait_until(lambda: not manager.stats().paused)
         assert act(action="refresh").status_code == 200
-        assert manager.stats().generation == 1
+        wait_until(lambda: manager.stats().generation == 1)
         wrong = [
             {"action": "explode"},
             {"action": "resize", "worker_count": "9"},
@@ -162,8 +164,9 @@ def test_mounted_into_an_application_of_the_same_loop() -> None:
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
             assert (await http.get("/tasks/api/state")).json()["managers"][0]["state"] == "not started"
             async with manager:
-                await asyncio.sleep(1.5)
-                assert (await http.get("/tasks/api/state")).json()["managers"][0]["state"] == "running"
+                async with asyncio.timeout(20):
+                    while (await http.get("/tasks/api/state")).json()["managers"][0]["state"] != "running":
+                        await asyncio.sleep(0.1)
                 assert "tasker" in (await http.get("/tasks/")).text
                 body = {"manager": 0, "action": "resize", "worker_count": 2}
                 assert (await http.post("/tasks/api/control", json=body, headers=JSON)).json() == {"done": True}
@@ -225,11 +228,15 @@ def test_ctrl_c_ends_at_once_while_a_page_is_connected() -> None:
         [sys.executable, "-c", PROGRAM], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     assert process.stdout is not None
-    stream = events_of(process.stdout.readline().strip())
-    assert next(stream)[0] == "hello"
-    began = time.monotonic()
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=20)
+    try:
+        stream = events_of(process.stdout.readline().strip())
+        assert next(stream)[0] == "hello"
+        began = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=20)
+    finally:
+        process.kill()
+        process.communicate()
     assert time.monotonic() - began < 3
     assert "KeyboardInterrupt" in errors
     assert [kind for kind, _ in stream][-1:] == ["bye"]

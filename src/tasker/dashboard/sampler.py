@@ -5,16 +5,19 @@ What is sent is encoded once in a second, however many are connected: the pool p
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
 
 from tasker.core.daemon import Daemon
+from tasker.core.flag import Flag
 from tasker.watch.reading import Watched
 from tasker.watch.watch import PoolWatch
 
 from .wire import hello, tick
 
+_log = logging.getLogger("tasker.dashboard")
 INTERVAL_S = 1.0
 _SHARE = 0.02
 """Of one processor, for the reading of managers: with thousands of workers, readings get rarer."""
@@ -31,7 +34,7 @@ class Sampler:
         self._arguments = arguments
         self._watches: list[PoolWatch] = []
         self._listeners: dict[int, Callable[[], object]] = {}
-        self._stop = threading.Event()
+        self._stop = Flag()
         self._thread: Daemon | None = None
         self.latest: tuple[int, bytes] = (0, b"")
         """The number of the last tick, and what was new in it; empty if nobody listened."""
@@ -51,10 +54,16 @@ class Sampler:
         cost = 0.0
         while not self._stop.wait(max(INTERVAL_S - cost, cost / _SHARE)):
             began = time.monotonic()
-            with self._lock:
-                self._sample()
+            try:
+                with self._lock:
+                    self._sample()
+            except Exception:  # the page goes on with the next one
+                _log.exception("a sample for the dashboard failed")
             self._tell()
             cost = time.monotonic() - began
+        # Here, and not in `close`, which may come while the watches are being made.
+        for watch in self._watches:
+            watch.close()
 
     def _sample(self) -> None:
         points = [watch.sample() for watch in self._watches]
@@ -98,8 +107,6 @@ class Sampler:
         """Ends the sampling, and tells so. Harmless if repeated."""
         self._stop.set()
         self._tell()
-        for watch in self._watches:
-            watch.close()
 
     def manager(self, number: int) -> Watched:
         """Returns a manager by its number on the page. Raises ``LookupError`` if there is none."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import socket
-import threading
 from collections.abc import Generator, Sequence
 from types import TracebackType
 from typing import Self
@@ -13,6 +12,7 @@ import uvicorn
 
 from tasker.core.checks import check_timeout
 from tasker.core.daemon import Daemon
+from tasker.core.flag import Flag
 from tasker.errors import ConfigError
 from tasker.watch.reading import Watched
 
@@ -51,7 +51,7 @@ class DashboardServer:
             timeout_graceful_shutdown=1,
         )
         self._server = _Server(config)
-        self._ended = threading.Event()
+        self._ended = Flag()
         dashboard.sampler.start()
         Daemon(lambda: self._serve(listener), "tasker-dashboard").start()
 

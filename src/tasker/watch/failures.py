@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 from tasker.control import notices as say
 
+from .telling import first_line
+
 MOST_GROUPS = 100
 MOST_STORIES = 5
 _MOST_OPEN = 1_000
@@ -49,8 +51,7 @@ class Group:
 def split(error: str) -> tuple[str, str]:
     """Returns the type and the first line of the message of ``Type: message``."""
     kind, _, message = error.partition(":")
-    lines = message.strip().splitlines()
-    return kind[:_LONGEST], lines[0][:_LONGEST] if lines else ""
+    return kind[:_LONGEST], first_line(message, _LONGEST)
 
 
 class Failures:

@@ -156,7 +156,7 @@ async function exchange(token) {
   }
 }
 
-async function start() {
+function start() {
   showRanges();
   startTheme(() => view?.charts.forEach((one) => one.repaint()));
   $("retry").addEventListener("click", () => connection.open());
@@ -164,11 +164,18 @@ async function start() {
     event.preventDefault();
     exchange($("token").value);
   });
+  // Also where the page is open already: then only the fragment of the address changes.
+  addEventListener("hashchange", takeToken);
+  if (!takeToken()) connection.open();
+}
+
+function takeToken() {
   const given = location.hash.match(/^#token=(.+)$/);
-  if (!given) return connection.open();
+  if (!given) return false;
   // At once: neither the history nor a copied address keeps it.
   history.replaceState(null, "", location.pathname + location.search);
-  return exchange(decodeURIComponent(given[1])).then(() => $("gate-error").textContent && connection.open());
+  exchange(decodeURIComponent(given[1])).then(() => $("gate-error").textContent && connection.open());
+  return true;
 }
 
 start();

@@ -6,7 +6,14 @@ import { clock } from "./format.js";
 const HEIGHT = 190;
 const DASHES = { solid: [], dash: [7, 4], dot: [2, 4] };
 
-const style = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+// A canvas takes no variables: an element that is not shown turns one into the color of the present theme.
+const probe = el("span", { hidden: true });
+document.body.append(probe);
+
+function style(name) {
+  probe.style.color = `var(${name})`;
+  return getComputedStyle(probe).color;
+}
 
 // Values between two gaps, which no line would show.
 function isolated(u, index) {

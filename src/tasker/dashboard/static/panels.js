@@ -7,7 +7,7 @@ class Panel {
   constructor(title, nothing, list) {
     this.list = list;
     this.empty = el("p", { class: "empty" }, nothing);
-    this.scroll = el("div", { class: "scroll tall", role: "region", tabindex: "0", "aria-label": title }, list);
+    this.scroll = el("div", { class: "scroll tall", role: "region", tabindex: "0", "aria-label": `${title}, a list` }, list);
     this.element = el("section", { class: "card", "aria-label": title }, el("h3", {}, title), this.scroll, this.empty);
   }
 

@@ -13,7 +13,7 @@ export class Workers {
     this.more = el("p", { class: "empty", hidden: true });
     const heads = COLUMNS.map((name, index) => el("th", { scope: "col", class: index >= NUMERIC ? "number" : "" }, name));
     this.table = el("table", {}, el("thead", {}, el("tr", {}, ...heads)), this.body);
-    this.scroll = el("div", { class: "scroll", role: "region", "aria-label": "Workers", tabindex: "0" }, this.table);
+    this.scroll = el("div", { class: "scroll", role: "region", "aria-label": "Workers, a table", tabindex: "0" }, this.table);
     this.element = el("section", { class: "card wide", "aria-label": "Workers" }, el("h3", {}, "Workers ", el("span", { class: "hint" }, "choose one to see its stack")), this.scroll, this.empty, this.more);
   }
 
@@ -59,7 +59,7 @@ async function showStack(manager, worker) {
     try {
       const answer = await fetch(`api/stack?${new URLSearchParams({ manager, worker })}`, { signal: AbortSignal.timeout(15_000) });
       const value = await answer.json();
-      text($("stack-note"), value.error || (value.stack ? `At ${new Date().toLocaleTimeString("en-GB")}, the innermost call last:` : "Where it is, is not known at present."));
+      text($("stack-note"), value.error || (value.stack ? `At ${new Date().toLocaleTimeString("en-GB")}, the innermost call last:` : "It runs no task or hook at present, or its place is not known."));
       text($("stack-text"), value.stack || "");
     } catch (error) {
       text($("stack-note"), `No answer: ${error.message}`);
