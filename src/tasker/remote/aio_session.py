@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from tasker.aio.cancellation import outlast, restore
 from tasker.aio.own_thread import OwnThread
 from tasker.aio.tasks import start_task
+from tasker.core.worker_reports import PATIENCE
 from tasker.errors import WorkerLost
 from tasker.worker_info import WorkerInfo
 
 from .async_reader import AsyncReader
 from .events import SessionEvent, destruction, made
-from .places import PATIENCE, where_in
+from .places import where_in
 from .ports import LoopBackendEngine
 from .session import Session, Sessions, death_of
 

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from .session import Session
 
-PATIENCE = 1.0
-"""Seconds that an answer may take."""
-
 
 def where_in(session: Session | None, patience: float = 0.0) -> str:
     """Returns where a session is: its stack, if that is known within ``patience`` seconds, or the process in words."""

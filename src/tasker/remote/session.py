@@ -171,7 +171,7 @@ class Session(ABC):
         """A shared value is given back, see ``sharing``: the other side is to keep it no longer. From any thread; never
         blocks for long, and raises nothing."""
 
-    def stack(self, timeout: float = 1.0) -> str | None:
+    def stack(self, timeout: float) -> str | None:
         """Returns where the user's code is over there at this moment, as the lines of a traceback; "" if none runs. None if that
         cannot be known, or not within ``timeout`` seconds. Blocks so long at most, and not beyond ``close``; never raises
         anything. From any thread."""

@@ -7,8 +7,9 @@ worker that takes it and is not meant passes it on, and stands aside until the o
 from __future__ import annotations
 
 import queue
-import threading
 from typing import Any, Protocol
+
+from tasker.core.monitor import monitor
 
 
 class Called(Exception):
@@ -29,10 +30,7 @@ class TargetedWakeup:
         """``check_session`` is the kind of token that wakes a worker that was called."""
         self._tokens = tokens
         self._check_session = check_session
-        # A lock of C, which is taken and released in one step. The methods of a Condition are Python: an asynchronous exception
-        # or Ctrl-C that strikes one of them leaves it locked for ever.
-        self._lock = threading.RLock()
-        self._changed = threading.Condition(self._lock)
+        self._lock, self._changed = monitor()
         self._turn = 0
         """Grows when a wakeup is asked for, and when one has reached its worker."""
         self._waiting: set[Any] = set()

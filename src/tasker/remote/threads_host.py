@@ -18,6 +18,7 @@ from typing import Any
 from tasker.control import events as ev
 from tasker.control.lifecycle import Door
 from tasker.core.probing import interval_of
+from tasker.core.worker_reports import PATIENCE
 from tasker.errors import WorkerLost
 from tasker.threads.future import TaskFuture
 from tasker.threads.host import HostDied
@@ -26,7 +27,7 @@ from tasker.threads.ports import HostedWorker
 from tasker.threads.queue import HOLD, PARK, TaskQueue
 
 from .events import destruction, made
-from .places import PATIENCE, where_in
+from .places import where_in
 from .ports import ThreadsBackendEngine
 from .session import Session, Sessions, death_of
 from .targeted_wakeup import Called, TargetedWakeup

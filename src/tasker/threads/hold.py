@@ -7,11 +7,11 @@ proof that no task runs. A ``HOLD`` that is left when the pause ends means nothi
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from typing import Protocol
 
 from tasker.control.workers import WorkerState
+from tasker.core.monitor import monitor
 
 
 class HeldWorker(Protocol):
@@ -27,8 +27,6 @@ class TaskHold:
 
     def __init__(self, arrived: Callable[[], object]) -> None:
         self._arrived = arrived
-        # A lock of C, which is taken and released in one step. The methods of a Condition are Python: an asynchronous exception
-        # or Ctrl-C that strikes one of them leaves it locked for ever.
         self.renew_lock()
         self._holds = False
         self._serving: set[HeldWorker] = set()
@@ -90,5 +88,4 @@ class TaskHold:
 
     def renew_lock(self) -> None:
         """Replaces the lock in a forked child, in which it may be held by a thread that does not exist."""
-        self._lock = threading.RLock()
-        self._changed = threading.Condition(self._lock)
+        self._lock, self._changed = monitor()

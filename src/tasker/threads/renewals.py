@@ -9,11 +9,11 @@ Rejected: a look at the worker before each task, which all tasks would pay for; 
 
 from __future__ import annotations
 
-import threading
 from typing import Protocol
 
 from tasker.control.workers import WorkerState
 from tasker.core.counters import Shard
+from tasker.core.monitor import monitor
 
 from .hold import TaskHold
 from .queue import CALL, TaskQueue
@@ -91,10 +91,7 @@ class Renewals:
         self._hold.renew_lock()
 
     def _renew_lock(self) -> None:
-        # A lock of C, which is taken and released in one step. The methods of a Condition are Python: an asynchronous exception
-        # or Ctrl-C that strikes one of them leaves it locked for ever.
-        self._lock = threading.RLock()
-        self._left = threading.Condition(self._lock)
+        self._lock, self._left = monitor()
 
 
 def is_idle(worker: CalledWorker) -> bool:

@@ -221,7 +221,7 @@ class ProcessSession(Session):
         """See ``Session``."""
         self._control(pack((key, FORGET)))
 
-    def stack(self, timeout: float = 1.0) -> str | None:
+    def stack(self, timeout: float) -> str | None:
         """See ``Session``."""
         return self._question.stack(timeout)
 
