@@ -39,8 +39,7 @@ async def test_a_worker_tells_its_task_and_its_age(engine: Any, kit: Any) -> Non
         assert busy.generation == idle.generation and busy.served == 0
         gate.open()
         await future
-        await eventually(lambda: m.raw.workers()[0].served == 1)
-        assert m.raw.workers()[0].task is None
+        await eventually(lambda: (m.raw.workers()[0].served, m.raw.workers()[0].task) == (1, None))
     assert m.raw.workers() == ()
 
 

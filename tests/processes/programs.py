@@ -28,9 +28,8 @@ class Program:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.temporary = Path(
-            tempfile.mkdtemp(prefix="tasker-")
-        )  # short: sockets are made in it, whose paths have a limit
+        # Not below the folder: sockets are made in it, and their paths have a limit.
+        self.temporary = Path(tempfile.mkdtemp(prefix="tasker-"))
         self._mark = uuid.uuid4().hex
         self._running: list[subprocess.Popen[str]] = []
 
