@@ -213,7 +213,8 @@ def test_all_files_are_there() -> None:
 
 
 PROGRAM = """
-import sys
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which is ignored in what a shell runs in the background
 from tasker import Config, TaskManager
 from tasker.dashboard import serve
 with TaskManager(Config(name="pool", on_create=object, on_destroy=lambda r: None, worker_count=1)) as manager, serve(manager, port=0) as server:
