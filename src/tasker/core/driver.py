@@ -9,6 +9,7 @@ from tasker.attempt import Quarantined
 from tasker.control.attempts import Verdict
 from tasker.control.events import Seat
 from tasker.control.retry_budget import Loan
+from tasker.control.supervisor import Supervisor
 from tasker.core.counters import Counters
 from tasker.core.hooks import Hooks
 from tasker.core.ports import AgingPool, RemoteBackend
@@ -36,6 +37,8 @@ class Driver(Protocol):
     def backend(self) -> RemoteBackend | None: ...
     @property
     def workers(self) -> dict[Seat, Any]: ...
+    @property
+    def supervisor(self) -> Supervisor: ...
     @property
     def shutdown_counts(self) -> ShutdownCounts: ...
     @property

@@ -17,6 +17,7 @@ from tasker.core.history import forget_frames
 from tasker.core.long_tasks import UNKNOWN
 from tasker.core.ports import WorkerPort
 from tasker.core.quarantine import poisoned, quarantined
+from tasker.core.unheard import serves_unheard
 from tasker.errors import MaxRetriesExceeded, ResourceError, TaskKilled
 from tasker.logs import describe
 from tasker.options import Priority
@@ -184,6 +185,8 @@ class Effects:
 
     def _fail_queued(self, action: act.FailQueued) -> None:
         driver = self._driver
+        if serves_unheard(driver.workers, driver.supervisor.table):
+            return  # its report is on the way, and with that the supervisor looks again
         for task in driver.waiting():
             if action.before is None or task._queued_at <= action.before:
                 error = ResourceError(f"no resource could be made for {task.label}: {action.error}")

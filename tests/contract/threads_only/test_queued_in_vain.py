@@ -15,7 +15,7 @@ BOOM = ConnectionError("database is away")
 
 
 def nothing(ctx: Any, resource: Any) -> None:
-    """Never runs."""
+    """Does nothing, if it runs."""
 
 
 def test_a_task_that_is_queued_behind_the_look_at_the_queue(threads: Any) -> None:
@@ -45,3 +45,34 @@ def test_a_task_that_is_queued_behind_the_look_at_the_queue(threads: Any) -> Non
         first = m.submit(nothing)
         assert isinstance(first.exception(20), ResourceError)
         assert isinstance(late[0].exception(20), ResourceError)
+
+
+def test_a_task_that_comes_when_a_worker_is_ready_and_the_supervisor_has_not_heard_of_it(threads: Any) -> None:
+    """The breaker is still open for the supervisor, which looks at the queue because of that task: it is not failed, since the
+    worker is about to run it."""
+    resources = ScriptedResources(BOOM)
+    reporting, heard = threading.Event(), threading.Event()
+    with threads.build(
+        resources=resources, burst_interval=1000, creation_backoff=0.01, when_unavailable="fail", resource_pool_size=0
+    ) as m:
+        engine = m._engine
+        report = engine.report
+
+        def reports(event: Any) -> None:
+            if type(event) is ev.WorkerReady:
+                reporting.set()
+                assert heard.wait(20)
+            report(event)
+
+        engine.report = reports
+        try:
+            assert reporting.wait(20)
+            assert m.stats().breaker != "closed"
+            future = m.submit(nothing)
+            handled = threading.Event()
+            engine.soon(handled.set)
+            assert handled.wait(20)
+            assert not future.done()
+        finally:
+            heard.set()
+        assert future.exception(20) is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from types import SimpleNamespace
 from typing import Any
 
 from support.observers import RecordingLogger
@@ -15,7 +16,7 @@ from tasker.control.attempts import Verdict
 from tasker.control.retries import RetryPolicy
 from tasker.control.retry_budget import Loan
 from tasker.control.supervisor import View
-from tasker.control.workers import WorkerState
+from tasker.control.workers import WorkersTable, WorkerState
 from tasker.core.ages import Ages
 from tasker.core.counters import Counters, Shard
 from tasker.core.engine import EngineCore
@@ -166,6 +167,7 @@ class FakeDriver(Recorder):
         self.hooks = Hooks(config(**fields), self.log)
         self.backend: FakeBackend | None = None
         self.workers: dict[ev.Seat, FakeWorker] = {}
+        self.supervisor = SimpleNamespace(table=WorkersTable())
         self.shutdown_counts = ShutdownCounts()
         self.refusal = "the pool is shutting down: enough"
         self.creation_error: BaseException | None = None

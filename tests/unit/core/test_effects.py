@@ -16,6 +16,7 @@ from tasker.control import actions as act
 from tasker.control import events as ev
 from tasker.control.attempts import Verdict
 from tasker.control.retry_budget import Loan
+from tasker.control.workers import WorkerMove, WorkerState
 from tasker.core.driver import Driver
 from tasker.core.effects import SLICE, Effects, exhausted
 from tasker.core.quarantine import QuarantineRecord, poisoned
@@ -396,6 +397,41 @@ def test_fail_queued_where_failing_raises() -> None:
         "check_drained",
     ]
     assert driver.user_errors() == 2
+
+
+@pytest.mark.parametrize("moves", [[], [WorkerMove.GIVEN_UP]], ids=["made", "returned"])
+def test_fail_queued_spares_what_can_run(moves: list[WorkerMove]) -> None:
+    """A worker serves that is still starting, or stuck, for the supervisor: its report follows, and nothing is failed."""
+    driver = FakeDriver()
+    driver.queued = [FakeTask()]
+    table = driver.supervisor.table
+    seat = table.seat_new()
+    for move in moves:
+        table.move(seat, move)
+    driver.workers[seat] = FakeWorker(state=WorkerState.READY)
+    assert carried_out(driver, act.FailQueued("late")) == []
+
+
+@pytest.mark.parametrize(
+    ("known", "state"),
+    [(WorkerState.ENDING, WorkerState.READY), (WorkerState.STARTING, WorkerState.STARTING)],
+    ids=["about to end", "still starting"],
+)
+def test_fail_queued_where_no_worker_serves(known: WorkerState, state: WorkerState) -> None:
+    """The supervisor has heard that it ends, before the worker itself got there; or it has no resource yet."""
+    driver = FakeDriver()
+    driver.queued = [FakeTask()]
+    seat = driver.supervisor.table.seat_new()
+    driver.supervisor.table.states[seat] = known
+    driver.workers[seat] = FakeWorker(state=state)
+    assert [call[0] for call in carried_out(driver, act.FailQueued("late"))] == ["fail_queued", "check_drained"]
+
+
+def test_fail_queued_without_the_worker_of_a_seat() -> None:
+    """One that the engine has no more is none that serves."""
+    driver = FakeDriver()
+    driver.supervisor.table.seat_new()
+    assert carried_out(driver, act.FailQueued("late")) == [("check_drained",)]
 
 
 def test_fail_queued_with_an_empty_queue() -> None:
