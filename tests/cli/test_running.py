@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -33,7 +34,7 @@ def test_each_line_of_a_text_file_is_an_item(shop: Workshop) -> None:
     assert [r["input"] for r in records] == [str(n) for n in range(20)]
     one = records[0]
     assert list(one) == [
-        "index", "input", "status", "result", "attempts", "wait_s", "execution_s", "worker", "job",
+        "index", "input", "status", "result", "attempts", "wait_s", "execution_s", "started_at", "worker", "job",
     ]  # fmt: skip
     assert (one["status"], one["attempts"]) == ("done", 1)
     assert one["wait_s"] >= 0 and one["execution_s"] >= 0
@@ -249,6 +250,40 @@ def test_what_was_tried_before(shop: Workshop) -> None:
     assert record["earlier"][0].keys() == {"attempt", "worker", "wait_s", "execution_s", "error"}
     assert shop.run("run", "jobs.py", "in.txt", "--output", "once.jsonl", "--retries", 0).returncode == 1
     assert "earlier" not in shop.records("once.jsonl")[0]
+
+
+RETRIED_ONCE = """
+import itertools
+
+calls = itertools.count()
+
+def check_health(error):
+    return False
+
+def task(ctx, resource, item):
+    if item == "slow":
+        ctx.wait(0.05)
+    if item == "retried" and next(calls) == 0:
+        raise ConnectionError
+    return {1, 2} if item == "settled" else item
+"""
+
+
+@pytest.mark.parametrize("options", [(), ("--timeout", 30)], ids=["lanes", "a task each"])
+def test_when_an_item_was_started(shop: Workshop, options: tuple[object, ...]) -> None:
+    """The time of day of the last attempt, however the item was run; null for one that was not."""
+    shop.write("jobs.py", RETRIED_ONCE)
+    (shop.folder / "in.jsonl").write_text('"slow"\n"retried"\n"settled"\n"plain"\n[\n')
+    before = time.time()
+    assert shop.run("run", "jobs.py", "in.jsonl", "--output", "out.jsonl", *options).returncode == 1
+    after = time.time()
+    started = {record["input"]: record for record in shop.records()}
+    assert started.pop("[")["started_at"] is None
+    assert len(started) == 4
+    for record in started.values():
+        # The two clocks are read one after the other, with a few microseconds between.
+        assert before - 0.01 <= record["started_at"] <= record["started_at"] + record["execution_s"] <= after + 0.01
+    assert started["retried"]["attempts"] == 2
 
 
 def test_no_retries_when_none_are_wanted(shop: Workshop) -> None:

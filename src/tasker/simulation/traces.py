@@ -69,8 +69,9 @@ def _from_csv(file: Any, path: str) -> Iterator[tuple[float, float | None]]:
 
 
 def _from_results(file: Any, path: str) -> Iterator[tuple[float, float | None]]:
-    # The results do not say when an item started. A run keeps its workers busy from the first item to the last, so the
-    # items of each worker are laid end to end, which gives the starts, and the waits before them the arrivals.
+    # When the items were started is not asked: one file may hold several runs, with days between them, and older ones do not
+    # say it. A run keeps its workers busy from the first item to the last, so the items of each worker are laid end to end,
+    # which gives the starts, and the waits before them the arrivals.
     busy_until: defaultdict[str, float] = defaultdict(float)
     for number, line in enumerate(file, 1):
         if not line.strip():

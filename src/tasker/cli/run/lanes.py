@@ -33,6 +33,7 @@ from .in_flight import InFlightItems
 from .items import Item
 from .result_encoder import ResultEncoder
 from .task_wrapper import REFUSED, ItemResult, encoded
+from .wall_clock import OFFSET
 
 SLICE_S = 0.005
 SLOW_S = 0.001
@@ -120,7 +121,7 @@ class LaneFeed(ItemFeed):
         finished = in_flight.finished.append
         worker = ctx.worker
         tail = f', "worker": {strict_json.encode(worker.name if worker else None)}{self._tail}'
-        now, new_context, variables, rounded = monotonic, BareContext, copy_context, round
+        now, new_context, variables, rounded, offset = monotonic, BareContext, copy_context, round, OFFSET
         began = ended = now()
         until, count = began + SLICE_S, 0
         while not gate.shut and (level := high or normal or low):
@@ -146,7 +147,7 @@ class LaneFeed(ItemFeed):
                     seconds = ended - started
                     line = (
                         f'{head}: "done", "result": {text}, "attempts": 1, "wait_s": {wait}, '
-                        f'"execution_s": {rounded(seconds, 6)}{tail}'
+                        f'"execution_s": {rounded(seconds, 6)}, "started_at": {started + offset:.6f}{tail}'
                     ).encode()
                 except Exception:  # it has no JSON form, or only after a second look; or the input has surrogates
                     self._settle(item, value, queued_at, started, worker.name if worker else None)
@@ -192,7 +193,7 @@ class LaneFeed(ItemFeed):
     def _settle(self, item: Item, value: Any, queued_at: float, started: float, worker: str | None) -> None:
         """Hands over a result of which the quick way makes no line."""
         outcome = encoded(value, self._encoder)
-        record = records.returned(item, outcome, started - queued_at, monotonic() - started, worker)
+        record = records.returned(item, outcome, queued_at, (started, monotonic()), worker)
         if record.is_misfit and not self._has_results:
             # Until the main thread has decided whether the run goes on.
             self._in_flight.gate.shut = True

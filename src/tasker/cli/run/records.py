@@ -11,6 +11,7 @@ from tasker.cli import strict_json
 from .errors_as_data import ErrorData, describe, in_short
 from .items import Item
 from .task_wrapper import Encoded, ItemResult, NotEncodable
+from .wall_clock import seconds_since_1970
 
 if TYPE_CHECKING:
     from .feeds import Ticket
@@ -29,6 +30,8 @@ class Record:
     attempts: int = 0
     wait_s: float | None = None
     execution_s: float | None = None
+    started: float | None = None
+    """When the last attempt was started, by ``time.monotonic``."""
     worker: str | None = None
     earlier: tuple[dict[str, Any], ...] = ()
     """The attempts before the last one, of an item that failed after several."""
@@ -53,6 +56,7 @@ class Record:
             "attempts": self.attempts,
             "wait_s": _rounded(self.wait_s),
             "execution_s": _rounded(self.execution_s),
+            "started_at": seconds_since_1970(self.started),
             "worker": self.worker,
             **({"earlier": list(self.earlier)} if self.earlier else {}),
             "job": version,
@@ -70,10 +74,11 @@ def malformed(item: Item) -> Record:
     return Record(item, None, ErrorData("MalformedInput", item.problem or ""))
 
 
-def returned(item: Item, outcome: ItemResult, wait: float, execution: float, worker: str | None) -> Record:
-    """Returns the record of an item whose first attempt has returned."""
+def returned(item: Item, outcome: ItemResult, queued_at: float, span: tuple[float, float], worker: str | None) -> Record:
+    """Returns the record of an item whose first attempt has returned. ``span``: from when to when it ran."""
     result, error, is_misfit = _told_result(outcome)
-    return Record(item, result, error, 1, wait, execution, worker, is_misfit=is_misfit)
+    began, ended = span
+    return Record(item, result, error, 1, began - queued_at, ended - began, began, worker, is_misfit=is_misfit)
 
 
 def executed(item: Item, ticket: Ticket, future: TaskFuture[ItemResult]) -> Record:
@@ -89,6 +94,7 @@ def executed(item: Item, ticket: Ticket, future: TaskFuture[ItemResult]) -> Reco
         future.attempts,
         span[0] - ticket.queued_at if span else None,
         span[1] - span[0] if span else None,
+        span[0] if span else None,
         future.worker,
         _earlier(ticket, future) if error is not None and future.attempts > 1 else (),
         is_misfit,
