@@ -248,15 +248,16 @@ class Counters:
     def _read(self) -> tuple[int, int, int]:
         """Done, taken and numbered: of one moment where it can be had within a few tries, else read backwards."""
         shards = list(self.shards.values())
-        readings = []
+        readings: list[tuple[int, tuple[int, int, int]]] = []
         for _ in range(_TRIES):
+            if self.notes:  # what ended in the queue made room for what was numbered since
+                self.enter_notes()
+                readings.clear()  # they may lack tasks that have just been entered as ended, and queued would be negative
             done = sum(shard.done for shard in shards)
             taken = sum(shard.taken for shard in shards)
             numbered = self.numbers.value()
             still = taken == sum(shard.taken for shard in shards) and done == sum(shard.done for shard in shards)
-            if self.notes:  # what ended in the queue made room for what was numbered since
-                self.enter_notes()
-            elif still:
+            if still and not self.notes:
                 return done, taken, numbered
             readings.append((numbered - taken, (done, taken, numbered)))
         return min(readings)[1]  # the one that was disturbed least
