@@ -12,7 +12,7 @@ from support.waiting import eventually
 async def test_a_long_task_is_logged_once(engine: Any, kit: Any) -> None:
     """The warning names worker, task and place; other tasks of the worker are logged again, and short ones never."""
     logger, gates = RecordingLogger(), [engine.gate(), engine.gate()]
-    async with engine.manager(worker_count=1, logger=logger, stuck_after=0.05, burst_interval=0.01) as m:
+    async with engine.manager(worker_count=1, logger=logger, stuck_after=1.0, burst_interval=0.01) as m:
         for number, gate in enumerate(gates, 1):
             future = await m.submit(kit.holds(gate))
             await gate.arrivals(1)
@@ -22,7 +22,7 @@ async def test_a_long_task_is_logged_once(engine: Any, kit: Any) -> None:
             await future
             assert await m.queue_task(kit.returns(1)) == 1
         for text in lines(logger):
-            assert re.search(r"-1 has run task #\d+ .*holding for [\d.]+ seconds \(stuck_after=0\.05\); it is at", text)
+            assert re.search(r"-1 has run task #\d+ .*holding for [\d.]+ seconds \(stuck_after=1\.0\); it is at", text)
         if "ray" in engine.name:
             assert re.search(r"it is at\nprocess \d+", lines(logger)[0])
         elif engine.pickles or not engine.elsewhere:

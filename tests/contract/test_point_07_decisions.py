@@ -133,11 +133,12 @@ async def test_a_creation_that_takes_longer_than_the_backlog(engine: Any, kit: A
     making = engine.gate()
     resources = ScriptedResources(making)
     async with engine.manager(worker_count=1, max_worker_count=8, burst_interval=0.02, resources=resources) as m:
-        await throughout(lambda: m.stats().starting_workers == 1, 1.0)
+        await throughout(lambda: m.stats().starting_workers == 1, 2.0)
         making.open()
         for _ in range(30):
             await m.queue_task(kit.pauses(0.01))
-        futures = [await m.submit(kit.pauses(0.01)) for _ in range(12)]
+        # A tenth of a second of work, so that a busy machine may take many times as long.
+        futures = [await m.submit(kit.pauses(0.01)) for _ in range(10)]
         for future in futures:
             await future.result()
         assert len(resources.created) == 1
