@@ -74,7 +74,9 @@ def malformed(item: Item) -> Record:
     return Record(item, None, ErrorData("MalformedInput", item.problem or ""))
 
 
-def returned(item: Item, outcome: ItemResult, queued_at: float, span: tuple[float, float], worker: str | None) -> Record:
+def returned(
+    item: Item, outcome: ItemResult, queued_at: float, span: tuple[float, float], worker: str | None
+) -> Record:
     """Returns the record of an item whose first attempt has returned. ``span``: from when to when it ran."""
     result, error, is_misfit = _told_result(outcome)
     began, ended = span
