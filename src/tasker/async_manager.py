@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from threading import get_ident
 from time import monotonic
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 from .aio.cancellation import outlast
 from .aio.engine import AsyncBackendPort, AsyncEngine
@@ -37,6 +37,9 @@ from .errors import ConfigError
 from .metrics.protocol import TaskMetrics
 from .options import Priority
 from .stats import StopReport, TaskStats, WorkerStatus
+
+if TYPE_CHECKING:
+    from .live import LiveView
 
 R = TypeVar("R")
 
@@ -313,6 +316,13 @@ class AsyncTaskManager(Submitting[R]):
         thread.
         """
         return AsyncSubscription(self._running_engine(), callback, ManagerEvent if kinds is None else kinds, most)
+
+    def live(self, *, file: TextIO | None = None, interval: float | None = None, arguments: bool = False) -> LiveView:
+        """As ``TaskManager.live``; what it returns is a plain and an asynchronous context manager. The plain one waits for the end of
+        the view in the loop, if it is left there. May be called before the start, and from any thread."""
+        from .live import live  # noqa: PLC0415  what it needs comes with an extra
+
+        return live(self, file=file, interval=interval, arguments=arguments)
 
     def __repr__(self) -> str:
         phase = "not started" if self._engine is None else self._engine.view.phase.value

@@ -217,7 +217,7 @@ def test_logger_has_a_null_handler() -> None:
 def modules() -> list[ModuleType]:
     """Returns every module except those whose extras may be missing."""
     names = [info.name for info in pkgutil.walk_packages(tasker.__path__, "tasker.", onerror=lambda name: None)]
-    extras = ("tasker.cli", "tasker.__main__", "tasker.dashboard", "tasker.exporters")
+    extras = ("tasker.cli", "tasker.__main__", "tasker.dashboard", "tasker.exporters", "tasker.live")
     core = [name for name in names if not name.startswith(extras)]
     return [importlib.import_module(name) for name in core]
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from tasker.watch.wording import rate, three_digits
+
+__all__ = ["clock", "duration", "one_line", "rate"]
+
 _UNITS = (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6))
 
 
@@ -20,18 +24,7 @@ def duration(seconds: float) -> str:
     """Returns a latency in the unit that suits it: s, ms or µs."""
     # 0.9995: a value that would be rounded up to 1000 of one unit is shown as 1 of the next.
     unit, size = next((u for u in _UNITS if seconds >= 0.9995 * u[1]), _UNITS[-1])
-    return f"{_three_digits(seconds / size)} {unit}"
-
-
-def _three_digits(number: float) -> str:
-    """Returns a number with three digits and without an exponent."""
-    # From 99.95 on, `.3g` may need an exponent: 1234 would be 1.23e+03.
-    return f"{number:,.0f}" if number >= 99.95 else f"{number:.3g}"
-
-
-def rate(per_second: float) -> str:
-    """Returns a rate in items a second."""
-    return f"{_three_digits(per_second)}/s"
+    return f"{three_digits(seconds / size)} {unit}"
 
 
 def one_line(text: str, width: int) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 
 from tasker.core.daemon import Daemon
 from tasker.core.flag import Flag
+from tasker.watch.pacing import pause
 from tasker.watch.reading import Watched
 from tasker.watch.watch import PoolWatch
 
@@ -19,8 +20,6 @@ from .wire import hello, tick
 
 _log = logging.getLogger("tasker.dashboard")
 INTERVAL_S = 1.0
-_SHARE = 0.02
-"""Of one processor, for the reading of managers: with thousands of workers, readings get rarer."""
 
 
 class Sampler:
@@ -52,7 +51,7 @@ class Sampler:
 
     def _run(self) -> None:
         cost = 0.0
-        while not self._stop.wait(max(INTERVAL_S - cost, cost / _SHARE)):
+        while not self._stop.wait(pause(INTERVAL_S, cost)):
             began = time.monotonic()
             try:
                 with self._lock:

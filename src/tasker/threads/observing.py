@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TextIO, TypeVar
 
 from tasker.config import Config
 from tasker.control.journal import ScalingExplanation
@@ -12,6 +12,7 @@ from tasker.stats import TaskStats, WorkerStatus
 
 if TYPE_CHECKING:
     from tasker.control.notices import ManagerEvent
+    from tasker.live import LiveView
 
     from .engine import Engine
     from .subscription import Subscription
@@ -102,3 +103,20 @@ class Observing(Generic[R]):
         from .methods import ManagerEvent, Subscription  # noqa: PLC0415  loaded with the engine
 
         return Subscription(self._engine, callback, ManagerEvent if kinds is None else kinds, most)
+
+    def live(self, *, file: TextIO | None = None, interval: float | None = None, arguments: bool = False) -> LiveView:
+        """Shows in the terminal what the manager does, from now on: queue, rates, how long tasks wait and take, each worker with its
+        task, the last failures and decisions. Returns at once; what it returns is a context manager, which ends the view at the
+        end of its block. It ends by itself once the manager has. What the program prints meanwhile appears above it.
+
+        ``file``: where to; None: ``sys.stdout``. If it is not a terminal, or one that can't move its cursor, lines are written.
+        ``interval``: the seconds between two drawings (None: 0.5), or between two lines (None: 5).
+        ``arguments``: whether the arguments of running tasks are shown, shortened.
+
+        It is drawn by a thread of its own from readings of the manager; nothing is added to a task. Raises ``ConfigError`` if rich
+        is missing (``pip install 'tasker-pool[cli]'``), ``RuntimeError`` if there is a live view on the terminal already, and
+        ``TypeError`` or ``ValueError`` for a wrong argument. Thread-safe.
+        """
+        from tasker.live import live  # noqa: PLC0415  what it needs comes with an extra
+
+        return live(self, file=file, interval=interval, arguments=arguments)

@@ -51,6 +51,11 @@ class Recorder:
             **dict(zip(COLUMNS, map(self._in_order, self._columns), strict=True)),
         }
 
+    def tail(self, column: str, most: int) -> list[float]:
+        """Returns the last values of a column, at most so many, the oldest first."""
+        ring = self._columns[COLUMNS.index(column)]
+        return [ring[place % self._most] for place in range(self._count - min(most, len(self)), self._count)]
+
     def _in_order(self, ring: array[float]) -> array[float]:
         if self._count <= self._most:
             return ring[: self._count]
