@@ -9,6 +9,7 @@ from .scaling import Decision, Snapshot
 from .wording import duration
 
 REMEMBERED = 32
+_GIL_CAME_BACK = "threads compute one at a time: an extension module has switched the GIL of this interpreter on (PYTHON_GIL=0 keeps it off)"
 
 Cause = Literal["start", "policy", "task", "blocked", "resize", "stop", "kill"]
 
@@ -75,6 +76,9 @@ class ScalingExplanation:
     """Workers whose resource is of before the last ``refresh()``, and that have yet to be replaced."""
     paused: bool = False
     """Whether ``pause()`` holds the start of tasks: then the number of workers stays as it is."""
+    gil_came_back: bool = False
+    """Whether the interpreter was built without the GIL, and an extension module has switched it on: more workers then
+    compute no more."""
 
     def __str__(self) -> str:
         bounds = f"{self.worker_count} to {self.max_worker_count}"
@@ -90,6 +94,7 @@ class ScalingExplanation:
                 *self._refused(),
                 *(["workers are replaced more often than restart_intensity says"] if self.restart_alarm else []),
                 *([f"quarantined: {', '.join(self.quarantined)}"] if self.quarantined else []),
+                *([_GIL_CAME_BACK] if self.gil_came_back else []),
                 f"now: {said}",
                 *(f"{duration(self.at - one.at)} ago: {one}" for one in reversed(self.decisions)),
             ]

@@ -13,6 +13,7 @@ from tasker.control.journal import ScalingExplanation
 from tasker.control.lifecycle import HELD
 from tasker.control.view import View
 from tasker.control.workers import WorkerState
+from tasker.core.gil import gil_came_back
 from tasker.core.ports import MetricsPort, ReportPort, WorkerPort
 from tasker.metrics.meter import Meter, merged, summary
 from tasker.metrics.protocol import TaskMetrics
@@ -158,4 +159,5 @@ def explained(
         restart_alarm=view.restart_alarm,
         quarantined=quarantined,
         paused=view.phase in HELD,
+        gil_came_back=gil_came_back(),
     )

@@ -119,3 +119,20 @@ def test_a_budget_that_is_used_up_is_explained() -> None:
     for retries, said in ((1, "1 retry was not made"), (7, "7 retries were not made")):
         text = str(dataclasses.replace(explained, refused_retries=retries)).splitlines()
         assert text[1] == f"{said}, because the retry budget was used up"
+
+
+def test_a_gil_that_came_back_is_explained() -> None:
+    """One line says it, where it is so."""
+    explained = ScalingExplanation(
+        at=12.5,
+        target=4,
+        ready=4,
+        starting=0,
+        worker_count=2,
+        max_worker_count=8,
+        latest=None,
+        snapshot=None,
+        decisions=(),
+    )
+    assert "GIL" not in str(explained)
+    assert "GIL of this interpreter" in str(dataclasses.replace(explained, gil_came_back=True)).splitlines()[1]
