@@ -18,6 +18,8 @@ RAY_OPTIONS = ("address", "num_cpus", "num_gpus", "resources")
 LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
 DEFAULT_WORKERS = 4
 QUEUE_PER_WORKER = 25
+QUEUE_PER_PROCESS = 250
+"""More, because tiny items are sent to a child by the hundred."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +64,7 @@ class RunOptions:
     @property
     def has_lanes(self) -> bool:
         """Whether several items may share a task of the manager. Its time limits are those of one item."""
-        return self.backend == "thread" and self.timeout is None
+        return self.backend != "ray" and self.timeout is None
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -223,7 +225,7 @@ def _add_tasks(parser: argparse.ArgumentParser) -> None:
         "--max-queue",
         type=positive,
         metavar="N",
-        help="items read ahead of the workers (default: 25 for each of --max-workers)",
+        help="items read ahead of the workers (default: 25 for each of --max-workers; with --backend process 250)",
     )
 
 
@@ -272,7 +274,7 @@ def checked(parsed: argparse.Namespace) -> RunOptions:
         limit=parsed.limit,
         dry_run=parsed.dry_run,
         priority_field=parsed.priority_field,
-        max_queue=parsed.max_queue or QUEUE_PER_WORKER * most,
+        max_queue=parsed.max_queue or _queue_per_worker(parsed) * most,
         stop_timeout=parsed.stop_timeout,
         ready_timeout=parsed.ready_timeout,
         backend=parsed.backend,
@@ -283,6 +285,10 @@ def checked(parsed: argparse.Namespace) -> RunOptions:
         quiet=parsed.quiet,
         progress_interval=parsed.progress_interval,
     )
+
+
+def _queue_per_worker(parsed: argparse.Namespace) -> int:
+    return QUEUE_PER_PROCESS if parsed.backend == "process" else QUEUE_PER_WORKER
 
 
 def _check_files(parsed: argparse.Namespace) -> None:

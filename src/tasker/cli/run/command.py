@@ -22,7 +22,6 @@ from .in_order import InputOrder
 from .inputs import RunInputs, open_inputs
 from .job_runner import KILL_GRACE_S, JobRunner, RunEnd, RunParts
 from .jobs import Job, JobVersion, load_job
-from .lanes import LaneFeed
 from .logs import configure_logging
 from .output import (
     LineFile,
@@ -38,6 +37,7 @@ from .run_stats import RunStats
 from .submitter import SubmitOptions, Submitter
 from .summary import Summary, plain, summarise
 from .task_wrapper import Gate, ItemResult, wrap_task
+from .thread_lanes import ThreadLanes
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ def _config(options: RunOptions, job: Job) -> Config[Any]:
             burst_interval=options.burst_interval,
             max_retries=options.retries,
             retry=_retry_policy(options.retry_delay),
-            # On threads the items wait elsewhere, see `lanes`, and a lane may queue the next one.
+            # With lanes the items wait elsewhere, see `lanes`, and a lane may queue the next one.
             max_queue_size=None if options.has_lanes else options.max_queue,
             task_timeout=options.timeout,
             ready_timeout=options.ready_timeout,
@@ -117,17 +117,15 @@ def _where(options: RunOptions, job: Job) -> dict[str, Any]:
 
 
 def _feed(options: RunOptions, job: Job, manager: TaskManager[Any], in_flight: InFlightItems) -> ItemFeed:
-    if options.has_lanes:
-        return LaneFeed(
-            manager,
-            in_flight,
-            job.task,
-            job.encoder,
-            version=str(job.version),
-            lanes=options.max_workers,
-            once=options.once,
-        )
-    return SingleFeed(manager, in_flight, _run_item(options, job, in_flight.gate), once=options.once)
+    lanes, once = options.max_workers, options.once
+    if not options.has_lanes:
+        return SingleFeed(manager, in_flight, _run_item(options, job, in_flight.gate), once=once)
+    if options.backend == "process":
+        from .process_lanes import ProcessLanes  # not at the top: it needs an extra
+
+        return ProcessLanes(manager, in_flight, job, options.settings, lanes=lanes, once=once)
+    version = str(job.version)
+    return ThreadLanes(manager, in_flight, job.task, job.encoder, version=version, lanes=lanes, once=once)
 
 
 def _run_item(options: RunOptions, job: Job, gate: Gate) -> Callable[[Context, Any, Any], ItemResult]:

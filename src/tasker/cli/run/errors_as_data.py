@@ -12,7 +12,7 @@ from tasker import MaxRetriesExceeded, PoisonTask
 from . import task_wrapper
 from .type_names import type_name
 
-_CALLERS = {task_wrapper.__file__, str(Path(task_wrapper.__file__).with_name("lanes.py"))}
+_CALLERS = {task_wrapper.__file__, str(Path(task_wrapper.__file__).with_name("thread_lanes.py"))}
 """The files that call the job's task."""
 
 

@@ -15,6 +15,9 @@ from .in_flight import InFlightItems
 from .items import Item
 from .task_wrapper import ItemResult
 
+TICK_S = 0.1
+"""Seconds between two looks at what is not urgent."""
+
 RunItem = Callable[[Context, Any, Any], ItemResult]
 
 
@@ -60,6 +63,13 @@ class ItemFeed(ABC):
 
     def reopen(self) -> None:  # noqa: B027 - only lanes have to
         """Goes on after the workers have found the gate shut, which is open again."""
+
+    def look(self) -> float:
+        """Sees to items that wait behind a slow one. By the main thread. Returns after how many seconds to call it again."""
+        return TICK_S
+
+    def dispose(self) -> None:  # noqa: B027 - only lanes on processes have to
+        """Releases what it holds, once the manager has ended."""
 
     def close(self) -> int:
         """Cancels what waits. After the gate was closed, and by the main thread. Returns the number of items that will not be

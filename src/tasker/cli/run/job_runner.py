@@ -13,7 +13,7 @@ from tasker.cli import exit_codes
 from . import records
 from .errors_as_data import describe
 from .failed import FailedInputs
-from .feeds import Completion, ItemFeed
+from .feeds import TICK_S, Completion, ItemFeed
 from .halting import Halt
 from .in_flight import InFlightItems
 from .in_order import InputOrder
@@ -28,7 +28,6 @@ from .stop_signals import StopSignals
 from .submitter import Submitter
 from .task_wrapper import REFUSED, ItemResult
 
-TICK_S = 0.1
 KILL_GRACE_S = 2.0
 SUBMITTER_GRACE_S = 0.5
 AT_ONCE = 256
@@ -86,7 +85,7 @@ class JobRunner:
         self._run_stats = run_stats
         self._started = time.monotonic()
         self._rate = RateMeter(self._started)
-        self._next_tick = self._started
+        self._next_tick = self._next_look = self._started
         self._kill_at: float | None = None
         self._killed: StopReport | None = None
         self._error_message: str | None = None
@@ -101,6 +100,7 @@ class JobRunner:
             self._guarded(self._loop)
             last = self._snapshot(time.monotonic())  # before the manager ends: then there are no workers to count
             report = self._end_manager()
+            self._parts.feed.dispose()
             self._parts.reporter.close(last)
         return self._run_end(self._snapshot(time.monotonic()), report)
 
@@ -117,7 +117,8 @@ class JobRunner:
 
     def _loop(self) -> None:
         while not self._is_over():
-            self._take(self._next_tick - time.monotonic())
+            self._take(min(self._next_tick, self._next_look) - time.monotonic())
+            self._look()
             self._answer_signals()
             self._watch_submitter()
             self._tick()
@@ -125,6 +126,11 @@ class JobRunner:
         self._watch_submitter()
         if self._parts.order is not None:
             self._complete(self._parts.order.rest())
+
+    def _look(self) -> None:
+        now = time.monotonic()
+        if now >= self._next_look:
+            self._next_look = now + self._parts.feed.look()
 
     def _is_over(self) -> bool:
         if self._killed is not None:

@@ -12,9 +12,12 @@ from collections.abc import Callable
 from typing import Any
 
 from tasker import Context, ProcessBackend, RayBackend
+from tasker.cli import strict_json
 from tasker.options import Backend
 
 from .arguments import RunOptions
+from .child_lane import run_items
+from .chunk_slots import Address
 from .jobs import Job, load_job
 from .task_wrapper import REFUSED, Gate, ItemResult, Refused, encoded
 
@@ -46,7 +49,7 @@ class ChildTask:
 
     def __reduce__(self) -> Any:
         # The gate is in this process, so it is checked when the task is sent to the child.
-        return (_refuser, ()) if self._gate.closed else (_TaskInChild, self._job)
+        return (refuser, ()) if self._gate.closed else (_TaskInChild, self._job)
 
 
 class _TaskInChild:
@@ -58,11 +61,37 @@ class _TaskInChild:
         return encoded(job.task(ctx, resource, item), job.encoder)
 
 
-def _refuser() -> Callable[[Context, Any, Any], Refused]:
+class ItemInChild:
+    """One item, which is given as JSON, as a child has it."""
+
+    def __init__(self, path: str, settings: dict[str, Any], shown: str, text: str) -> None:
+        self._job = path, settings, shown
+        self._text = text
+
+    def __call__(self, ctx: Context, resource: Any) -> ItemResult:
+        job = _load_once(*self._job)
+        return encoded(job.task(ctx, resource, strict_json.decode(self._text)), job.encoder)
+
+
+class ChunkInChild:
+    """The items of a lane, as a child has them; see ``run_items``."""
+
+    def __init__(
+        self, path: str, settings: dict[str, Any], shown: str, address: Address, seconds: float, texts: list[str]
+    ) -> None:
+        self._job = path, settings, shown
+        self._what = address, seconds, texts
+
+    def __call__(self, ctx: Context, resource: Any) -> ItemResult | None:
+        return run_items(_load_once(*self._job), ctx, resource, *self._what)
+
+
+def refuser() -> Callable[..., Refused]:
+    """Returns what is sent in place of a task when the run is being stopped."""
     return _refuse
 
 
-def _refuse(ctx: Context, resource: Any, item: Any) -> Refused:
+def _refuse(ctx: Context, resource: Any, item: Any = None) -> Refused:
     return REFUSED
 
 

@@ -85,7 +85,7 @@ def returned(
 
 def executed(item: Item, ticket: Ticket, future: TaskFuture[ItemResult]) -> Record:
     """Returns the record of an item for which a task was submitted, or whose first attempt has failed in a lane."""
-    raised = _error_of(future)
+    raised = error_of(future)
     result, error, is_misfit = (None, describe(raised), False) if raised is not None else _told_result(future.result())
     stamps = future.timestamps
     span = ticket.span or ((stamps.started_at, stamps.finished_at) if stamps else None)
@@ -110,7 +110,8 @@ def _told_result(outcome: ItemResult) -> tuple[str | None, ErrorData | None, boo
     return None, ErrorData("UnserialisableResult", outcome.message), outcome.is_misfit
 
 
-def _error_of(future: TaskFuture[ItemResult]) -> BaseException | None:
+def error_of(future: TaskFuture[Any]) -> BaseException | None:
+    """Returns the error of a task that has ended, also if it was cancelled; None if it has a result."""
     # Not by `result()`, which would add its own frames to the error's traceback.
     try:
         return future.exception()

@@ -1,0 +1,58 @@
+"""What a child does with the items of a lane, see `process_lanes`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextvars import copy_context
+from time import monotonic
+from typing import Any
+
+from tasker import Context
+from tasker.cli import strict_json
+from tasker.context import BareContext
+
+from .chunk_slots import Address, slot_at
+from .jobs import Job
+from .lanes import forget_callbacks
+from .task_wrapper import Encoded, NotEncodable, encoded
+
+
+def run_items(
+    job: Job, ctx: Context, resource: Any, address: Address, seconds: float, texts: Sequence[str]
+) -> Encoded | NotEncodable | None:
+    """Runs items, which are given as JSON, until one has no permit any more, or ``seconds`` are over.
+
+    Returns None if the results of all that have begun are in the journal. Otherwise that of the last one is not: it is
+    what this returns, or what the task raised.
+    """
+    slot = slot_at(address)
+    slot.enter()
+    task, encode, decode = job.task, job.encoder.quickly, strict_json.decode
+    claim, begin, add = slot.claim, slot.begin, slot.add
+    now, new_context, variables = monotonic, BareContext, copy_context
+    until = now() + seconds
+    for text in texts:
+        if not claim():
+            break
+        # As `ctx.child()`, which would be one call more.
+        context = new_context()
+        context._parent = ctx
+        context._cause = None
+        context._watchers = []
+        started = now()
+        begin(started)
+        value = task(context, resource, decode(text))
+        # At once: the result may be owned by the resource, and change with the next item.
+        try:
+            result = encode(value)
+            written = result.encode()
+        except Exception:  # it has no JSON form, or only after a second look
+            return encoded(value, job.encoder)
+        ended = now()
+        if not add(started, ended, written):
+            return Encoded(result)
+        if context._watchers:
+            forget_callbacks(context, ctx)
+        if ended >= until or variables():  # the next lane gets a context without those that were set
+            break
+    return None
