@@ -42,6 +42,7 @@ class CommandEntry:
 
 COMMANDS: dict[str, CommandEntry] = {
     "run": CommandEntry("tasker.cli.run", "run a Python task over every item of an input"),
+    "report": CommandEntry("tasker.cli.report", "draw what a finished run did, on one page that opens offline"),
     "simulate": CommandEntry(
         "tasker.cli.simulate", "simulate a pool under a load, to tune its options before production"
     ),

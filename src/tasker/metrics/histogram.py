@@ -84,6 +84,14 @@ class Histogram:
         """Returns a value, in seconds, that stands for those of a bucket: its middle, bounded by the extremes."""
         return min(max(_middle(bucket), self.least), self.greatest)
 
+    @staticmethod
+    def edges(bucket: int) -> tuple[float, float]:
+        """Returns from where to where a bucket goes, in seconds; the last one ends with infinity."""
+        return (
+            _EDGES[bucket - 1] if bucket else 0.0,
+            _EDGES[bucket] if bucket < _BUCKETS else float("inf"),
+        )
+
     @property
     def mean(self) -> float:
         return self.total / self.count if self.count else 0.0

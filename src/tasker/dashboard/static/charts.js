@@ -6,11 +6,14 @@ import { clock } from "./format.js";
 const HEIGHT = 190;
 const DASHES = { solid: [], dash: [7, 4], dot: [2, 4] };
 
+// How the horizontal axis reads: its values are seconds since the epoch.
+export const CLOCK = { time: true, tick: clockLabel, at: clock };
+
 // A canvas takes no variables: an element that is not shown turns one into the color of the present theme.
 const probe = el("span", { hidden: true });
 document.body.append(probe);
 
-function style(name) {
+export function style(name) {
   probe.style.color = `var(${name})`;
   return getComputedStyle(probe).color;
 }
@@ -26,8 +29,12 @@ function isolated(u, index) {
 }
 
 export class Chart {
-  // series: [{name, label, color, dash, fill, step, value(history, index)}]; format: of a value, with its unit.
-  constructor({ title, hint, series, format, ticks, least, marks }) {
+  // series: [{name, label, color, dash, fill, step, paths, stack(history)}]; format: of a value, with its unit.
+  // axis: as CLOCK; rest: what the legend shows of a series while the cursor is elsewhere, and what that is called.
+  constructor({ title, hint, series, format, ticks, least, marks, axis = CLOCK, rest = null, restIs = "now" }) {
+    this.axis = axis;
+    this.rest = rest || ((one, history) => format(history[one.name].at(-1)));
+    this.restIs = restIs;
     this.series = series;
     this.format = format;
     this.marks = marks;
@@ -79,9 +86,9 @@ export class Chart {
       padding: [10, 26, 0, 0],
       legend: { show: false },
       cursor: { sync: { key: "tasker" }, y: false, drag: { x: false, y: false }, points: { size: 7 } },
-      scales: { x: { time: true }, y: { range: (u, low, high) => [0, Math.max(this.least, (high || 0) * 1.08)] } },
+      scales: { x: { time: this.axis.time }, y: { range: (u, low, high) => [0, Math.max(this.least, (high || 0) * 1.08)] } },
       axes: [
-        { ...axis, size: 26, gap: 4, space: 70, values: (u, at) => at.map((one, index) => clockLabel(one, at[index + 1] - one || one - at[index - 1])) },
+        { ...axis, ...this.axis.more, size: 26, gap: 4, space: 70, values: (u, at) => at.map((one, index) => this.axis.tick(one, at[index + 1] - one || one - at[index - 1])) },
         { ...axis, size: 62, gap: 6, space: 34, values: (u, at) => at.map((one) => this.ticks(one)) },
       ],
       series: [{}, ...this.series.map((one) => this.line(one))],
@@ -97,8 +104,8 @@ export class Chart {
       stroke: () => style(one.color),
       dash: DASHES[one.dash || "solid"],
       fill: one.fill ? () => style(`${one.color}-fill`) : undefined,
-      paths: one.step ? uPlot.paths.stepped({ align: -1 }) : undefined,
-      points: { show: true, size: 4, width: 1, filter: isolated, fill: () => style(one.color) },
+      paths: one.paths || (one.step ? uPlot.paths.stepped({ align: -1 }) : undefined),
+      points: { show: !one.paths, size: 4, width: 1, filter: isolated, fill: () => style(one.color) },
     };
   }
 
@@ -123,16 +130,15 @@ export class Chart {
     const history = this.history;
     if (!history) return;
     const under = this.plot?.cursor.idx;
-    const index = under ?? history.at.length - 1;
     const parts = this.series.map((one, place) => {
-      const value = this.format(history[one.name][index]);
+      const value = under == null ? this.rest(one, history) : this.format(history[one.name][under]);
       text(this.values[place], value);
       return `${one.label} ${value}`;
     });
-    text(this.when, under == null || !history.at[under] ? "" : clock(history.at[under]));
+    text(this.when, under == null || history.at[under] == null ? "" : this.axis.at(history.at[under]));
     if (under == null && Date.now() - (this.summarized || 0) > 10_000) {
       this.summarized = Date.now();
-      text(this.summary, `${this.title} now: ${parts.join(", ")}.`);
+      text(this.summary, `${this.title} ${this.restIs}: ${parts.join(", ")}.`);
     }
     if (this.marks) this.showWhy(under);
   }

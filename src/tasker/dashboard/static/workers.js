@@ -12,7 +12,7 @@ export class Workers {
     this.empty = el("p", { class: "empty" }, "No workers at present.");
     this.more = el("p", { class: "empty", hidden: true });
     const heads = COLUMNS.map((name, index) => el("th", { scope: "col", class: index >= NUMERIC ? "number" : "" }, name));
-    this.table = el("table", {}, el("thead", {}, el("tr", {}, ...heads)), this.body);
+    this.table = el("table", { class: "workers" }, el("thead", {}, el("tr", {}, ...heads)), this.body);
     this.scroll = el("div", { class: "scroll", role: "region", "aria-label": "Workers, a table", tabindex: "0" }, this.table);
     this.element = el("section", { class: "card wide", "aria-label": "Workers" }, el("h3", {}, "Workers ", el("span", { class: "hint" }, "choose one to see its stack")), this.scroll, this.empty, this.more);
   }

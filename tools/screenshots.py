@@ -1,0 +1,43 @@
+"""What the scripts that take pictures share: a headless Chromium, and small PNGs in docs/images."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+from playwright.sync_api import sync_playwright
+
+IMAGES = Path(__file__).parents[1] / "docs" / "images"
+WIDE = {"width": 1200, "height": 800}
+PHONE = {"width": 390, "height": 844}
+COLOURS = 160
+
+
+@contextmanager
+def browser() -> Iterator[Any]:
+    """Yields the installed Chromium or Chrome; exits if there is none."""
+    program = shutil.which("chromium") or shutil.which("google-chrome")
+    if program is None:
+        sys.exit("this needs chromium or google-chrome")
+    IMAGES.mkdir(exist_ok=True)
+    with sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield found
+        found.close()
+
+
+def save(name: str, page: Any, *, whole: bool = True, height: int | None = None) -> None:
+    """Saves what a page shows as docs/images/NAME.png, of few colours. ``whole``: with what has to be scrolled to; ``height``: cut
+    off there, in pixels."""
+    picture = Image.open(BytesIO(page.screenshot(full_page=whole))).convert("RGB")
+    if height is not None:
+        picture = picture.crop((0, 0, picture.width, min(height, picture.height)))
+    path = IMAGES / f"{name}.png"
+    picture.quantize(COLOURS).save(path, optimize=True)
+    print(f"{path}: {picture.width} x {picture.height}, {path.stat().st_size:,} bytes")
