@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 import threading
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from support.gates import Gate
 from support.waiting import Call, wait_until
-from tasker import RayBackend, ResourceError
+from tasker import ConfigError, RayBackend, ResourceError
 from tasker.ray import options
 from tasker.ray.cluster import _Connection
 
@@ -95,6 +96,20 @@ def test_a_ray_that_was_there_stays(ray: NoRay) -> None:
     assert ray.calls == []
 
 
+def test_a_connection_by_the_ray_client(ray: NoRay, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is refused, with the reason, and left as it is; once it is gone, a connection is made."""
+    ray.up = True
+    client = SimpleNamespace(is_connected=lambda: ray.up)
+    monkeypatch.setitem(sys.modules, "ray.util.client", SimpleNamespace(ray=client))  # type: ignore[arg-type]
+    connection = _Connection()
+    with pytest.raises(ConfigError, match=r"ray\.init with a ray:// address: the Ray Client"):
+        connection.acquire(RayBackend())
+    assert ray.calls == []
+    ray.up = False
+    assert connection.acquire(RayBackend())
+    connection.release()
+
+
 def test_a_cluster_that_refuses(ray: NoRay) -> None:
     """The error names the address; the next try begins anew."""
     connection = _Connection()
@@ -109,6 +124,6 @@ def test_a_cluster_that_refuses(ray: NoRay) -> None:
 
 def test_an_address_at_which_nothing_listens(ray: NoRay) -> None:
     """It is asked first, since Ray would wait for minutes."""
-    with pytest.raises(ResourceError, match=r"no Ray cluster answers at 'ray://127\.0\.0\.1:9'"):
-        _Connection().acquire(RayBackend(address="ray://127.0.0.1:9"))
+    with pytest.raises(ResourceError, match=r"no Ray cluster answers at '127\.0\.0\.1:9'"):
+        _Connection().acquire(RayBackend(address="127.0.0.1:9"))
     assert ray.calls == []

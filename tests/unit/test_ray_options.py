@@ -70,6 +70,12 @@ def test_wrong_value(field: str, value: Any) -> None:
         RayBackend(**{field: value})
 
 
+def test_the_ray_client() -> None:
+    """Its address is refused, with the reason and what to do instead."""
+    with pytest.raises(ConfigError, match=r"address must .* got 'ray://head:10001': .* on a node of the cluster"):
+        RayBackend(address="ray://head:10001")
+
+
 def test_without_ray(monkeypatch: pytest.MonkeyPatch) -> None:
     """The error says what to install."""
     monkeypatch.setattr(options, "find_spec", lambda name: None)

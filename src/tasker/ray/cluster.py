@@ -11,7 +11,9 @@ from typing import Any, Protocol
 
 from tasker.core.daemon import Daemon
 from tasker.core.flag import Flag
-from tasker.errors import ResourceError
+from tasker.errors import ConfigError, ResourceError
+
+from .options import NO_CLIENT
 
 _PROBE = 5.0
 """Seconds that an address has to answer: Ray itself waits for minutes for one that is dead."""
@@ -39,7 +41,7 @@ class _Connection:
 
     def acquire(self, options: Where) -> bool:
         """Connects, if nothing is connected. Returns whether it is a local Ray that was started here. Raises
-        ``ResourceError`` if there is no cluster at the address."""
+        ``ResourceError`` if there is no cluster at the address, ``ConfigError`` if the program has connected by the Ray Client."""
         import ray  # noqa: PLC0415  takes a third of a second
 
         with self._lock:
@@ -53,6 +55,8 @@ class _Connection:
                 keeper = _Keeper(options)
                 keeper.connect()
                 self._keeper = keeper
+            elif _is_client():
+                raise ConfigError(f"this program has called ray.init with a ray:// address: {NO_CLIENT}")
             self._users += 1
             return self._keeper is not None and self._keeper.local
 
@@ -126,6 +130,11 @@ def connected_as() -> object:
         return None
 
 
+def _is_client() -> bool:
+    client: Any = sys.modules.get("ray.util.client")
+    return client is not None and bool(client.ray.is_connected())
+
+
 def _connect(ray: Any, options: Where) -> None:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     more: dict[str, Any] = {} if options.namespace is None else {"namespace": options.namespace}
@@ -143,7 +152,7 @@ def _connect(ray: Any, options: Where) -> None:
 
 
 def _probe(address: str) -> None:
-    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    host, colon, port = address.rpartition(":")
     if not colon or not port.isdigit():
         return  # "auto": Ray looks for it on this machine
     try:

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from tasker.remote.sharing import Shared
 
 T = TypeVar("T")
+NO_CLIENT = (
+    "the Ray Client (ray://) cannot choose in which thread of an actor a call runs, without which no running task could be "
+    "cancelled; run this program on a node of the cluster, or submit it to the cluster as a job of Ray's"
+)
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,8 @@ class RayBackend(Backend):
 
     _: KW_ONLY
     address: str | None = None
-    """Of the cluster: ``"auto"``, ``"host:port"`` or ``"ray://host:port"``. None: a Ray of this process's own."""
+    """Of the cluster: ``"auto"`` or ``"host:port"``. None: a Ray of this process's own. ``"ray://host:port"`` is not possible,
+    see ``NO_CLIENT``."""
     num_cpus: float | None = None
     """Processors of each actor, for Ray's placement. None: 1, or 0 in a local Ray that was started here, where nothing is to be
     placed."""
@@ -78,6 +83,10 @@ class RayBackend(Backend):
             text = getattr(self, field)
             if text is not None and (not isinstance(text, str) or not text):
                 raise _wrong(field, text, "a non-empty string or None")
+        if self.address is not None and self.address.startswith("ray://"):
+            raise ConfigError(
+                f"RayBackend.address must be 'auto', 'host:port' or None, got {self.address!r}: {NO_CLIENT}"
+            )
         for field in ("resources", "runtime_env"):
             value = getattr(self, field)
             if value is not None and not (isinstance(value, Mapping) and all(isinstance(name, str) for name in value)):
