@@ -11,7 +11,7 @@ import contextvars
 import ctypes
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from time import monotonic
 from types import CoroutineType
 from typing import Any
@@ -26,7 +26,7 @@ from tasker.process.child.resource import Resource
 from tasker.process.protocol.errors import pack_error
 from tasker.process.protocol.pickling import pack, pack_named, unpack, unpack_variables
 from tasker.process.protocol.setups import ResourceSetup
-from tasker.ray.messages import Message, message
+from tasker.ray.messages import Answer, Message, answer, called, message, opened
 from tasker.ray.sharing import References, values
 from tasker.remote.events import CHECKED, ERROR, GONE, READY, RESULT, SKIPPED, UNFIT, UNMADE, SessionEvent
 from tasker.remote.sharing import Key
@@ -66,7 +66,7 @@ class Cell:
 
     def cancel(self, number: int, cause: Message) -> None:
         """Cancels the context of a task; 0: of whatever runs. One that has not begun is skipped."""
-        self._cancellations.order(number, unpack(cause))
+        self._cancellations.order(number, opened(cause))
 
     def interrupt(self, number: int) -> bool:
         """Interrupts a task by an exception; 0: whatever runs. Returns False if that task does not run."""
@@ -84,29 +84,30 @@ class Cell:
 
     # -- group "exec" -----------------------------------------------------------------------------------------------------
 
-    def create(self) -> tuple[int, list[Message]]:
+    def create(self) -> tuple[int, Answer]:
         """Makes the resource. Returns the id of this process, and the event."""
-        packed, self._packed = self._packed, None
+        packed, self._packed = self._packed or b"", None
         shared, self._shared = self._shared, ()
         try:
             values.take(shared)
-            setup = self._setup = unpack(packed or [])
+            setup = self._setup = opened(packed)
             self._root = setup.root()
             self._resource = Resource(setup)
             self._interrupts.allow(0, self._resource.make)
         except BaseException as error:
-            return os.getpid(), [message(pack((UNMADE, pack_error(error))))]
-        return os.getpid(), [message(pack((READY,)))]
+            return os.getpid(), _event(UNMADE, pack_error(error))
+        return os.getpid(), _event(READY)
 
-    def execute(self, number: int, name: str, packed: Message, shared: References = ()) -> list[Message]:
-        """Runs a task, which refers to these shared values. Returns its events; none if it was interrupted."""
+    def execute(self, call: bytes, buffers: Sequence[Any] = (), shared: References = ()) -> Answer:
+        """Runs a task (see ``call_of``), which refers to these shared values. Returns its events; none if it was interrupted."""
         started = monotonic()
+        number, name, packed = called(call, buffers)
         cancellations = self._cancellations
         # ``current`` first, then ``early``: see ``Cancellations.order``.
         cancellations.current = context = TaskContext(self._root, number)
         if cancellations.early.pop(number, None) is not None:
             cancellations.current = None
-            return [message(pack((SKIPPED, number)))]
+            return _event(SKIPPED, number)
         try:
             task, args, variables = _unpacked(name, packed, shared)
             run = unpack_variables(variables).run if variables else contextvars.Context().run
@@ -119,12 +120,12 @@ class Cell:
             return []
         except BaseException as error:
             cancellations.current = None
-            return [*self._between(number), _failure(context, error, started)]
+            return answer([*self._between(number), _failure(context, error, started)])
         finished = monotonic()
         cancellations.current = None
-        return [*self._between(number), _result(context, task, value, started, finished)]
+        return answer([*self._between(number), _result(context, task, value, started, finished)])
 
-    def check(self) -> list[Message]:
+    def check(self) -> Answer:
         """Calls ``check_resource``. Returns the event; none if it was interrupted."""
         assert self._resource is not None
         try:
@@ -133,9 +134,9 @@ class Cell:
             return []
         except BaseException as error:
             why = fault_of(error)
-        return [message(pack((CHECKED, why)))]
+        return _event(CHECKED, why)
 
-    def destroy(self) -> list[Message]:
+    def destroy(self) -> Answer:
         """Ends the resource. Returns the event."""
         fault = None
         setup = self._setup
@@ -145,7 +146,7 @@ class Cell:
                 self._resource.end()
         except BaseException as error:
             fault = pack_error(error)
-        return [message(pack((GONE, fault)))]
+        return _event(GONE, fault)
 
     def _between(self, number: int) -> list[Message]:
         """Returns the event that says that the resource is to be replaced, if ``on_return`` fails."""
@@ -209,7 +210,11 @@ def _raise_in(thread: int, error: type[BaseException] | None) -> None:
     )
 
 
-def _unpacked(name: str, packed: Message, shared: References) -> Any:
+def _event(*event: Any) -> Answer:
+    return answer([message(pack(event))])
+
+
+def _unpacked(name: str, packed: list[Any], shared: References) -> Any:
     try:
         values.take(shared)
         return unpack(packed)

@@ -1,10 +1,10 @@
 """An actor as its manager sees it: a ``Session`` whose calls are calls of the actor.
 
 One task is in flight at a time, and counts as begun as soon as it was sent. Ray reports the end of each call in the
-thread that serves all its connections, in which nothing may wait; so that passes the news on to one of the manager's. A
-call raises only if the actor is not there any more, since the user's errors travel as values; then the session is over:
-the actor is killed, even if it may still live somewhere (a node that is only slow), and whatever it reports later is
-not heard.
+thread that serves all its connections, in which nothing may wait. So what a task has returned only goes into the mailbox
+there, to be unpickled by whoever takes it, and other news is passed on to a thread of the manager's. A call raises only if
+the actor is not there any more, since the user's errors travel as values; then the session is over: the actor is killed,
+even if it may still live somewhere (a node that is only slow), and whatever it reports later is not heard.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from tasker.remote.mailbox import MailboxSession
 from tasker.remote.session import ArgsOf, InFlightTask, Refused
 from tasker.remote.sharing import Key
 
-from .messages import Message, message
+from .messages import Answer, Message, call_of, message, messages_of
 from .sharing import References, referring
 
 _EXIT_PATIENCE = 5.0
@@ -101,7 +101,8 @@ class RaySession(MailboxSession):
                     parts = pack_named(
                         (future._task, self._args_of(future), variables), f"{future.label}: the task or its arguments"
                     )
-                packed, size = message(parts), sum(memoryview(part).nbytes for part in parts)
+                size = sum(memoryview(part).nbytes for part in parts)
+                call = call_of(number, future.label, parts, shared)
             except TravelError as error:
                 refused.append((task, error))
                 continue
@@ -111,17 +112,17 @@ class RaySession(MailboxSession):
             total, sent = total + size, sent + 1
             with self.lock:
                 self.in_flight.append(task)
-            self._execute(number, future.label, packed, shared)
+            self._execute(call)
         return refused, total / sent if sent else 0.0
 
-    def _execute(self, number: int, label: str, packed: Message, shared: References) -> None:
+    def _execute(self, call: Sequence[Any]) -> None:
         self._sent = monotonic()
         try:
-            self._executing = reference = _call(self._actor.execute, "exec", number, label, packed, *_if_any(shared))
+            self._executing = reference = _call(self._actor.execute, "exec", *call)
         except Exception as error:  # the actor is known to be dead, or the connection is gone
             self.lost(error)
         else:
-            self._watch(reference, self._executed)
+            reference.future().add_done_callback(self._executed)
 
     def recall(self, given_up: bool = False) -> tuple[list[InFlightTask], bool]:
         """See ``Session``. Whatever is in flight has begun."""
@@ -215,32 +216,45 @@ class RaySession(MailboxSession):
 
         reference.future().add_done_callback(lambda future: self._post(partial(settle, future)))
 
-    def _created(self, made: tuple[int, list[Message]]) -> None:
-        self._pid, messages = made
-        self._deliver(messages)
+    def _created(self, made: tuple[int, Answer]) -> None:
+        self._pid, answered = made
+        self._deliver(answered)
 
-    def _executed(self, messages: list[Message]) -> None:
+    def _executed(self, future: Any) -> None:
+        """In Ray's thread."""
+        error = future.exception()
+        if error is not None:
+            self._post(partial(self.lost, error))
+            return
+        # First, and then the look at the error: ``lost`` does both the other way round.
         self._executing = None
-        self._deliver(messages)
+        self._deliver(future.result())
         if self._error is not None:  # it died right behind this result
-            self._end()
+            self._post(self._end)
 
-    def _destroyed(self, messages: list[Message]) -> None:
-        self._deliver(messages)
+    def _destroyed(self, answered: Answer) -> None:
+        self._deliver(answered)
         self._fence()
 
-    def _deliver(self, messages: list[Message]) -> None:
-        for one in messages:
-            self._mailbox.put(self._timed(event_of(one)))
+    def _deliver(self, answered: Answer) -> None:
+        if answered:
+            self._mailbox.put((monotonic(), answered))
 
-    def _timed(self, event: SessionEvent) -> SessionEvent:
+    def events(self) -> list[SessionEvent]:
+        """See ``Session``."""
+        return [
+            self._timed(event_of(one), arrived)
+            for arrived, answered in self._mailbox.take()
+            for one in messages_of(answered)
+        ]
+
+    def _timed(self, event: SessionEvent, arrived: float) -> SessionEvent:
         """Returns the event by the clock of this process: that of another node is another one."""
         kind = event[0]
         if kind not in (RESULT, ERROR):
             return event
         number, outcome, started, finished = event[1:5]
-        now = monotonic()
-        return kind, number, outcome, max(self._sent, now - (finished - started)), now, *event[5:]
+        return kind, number, outcome, max(self._sent, arrived - (finished - started)), arrived, *event[5:]
 
     def lost(self, error: BaseException) -> None:
         """The actor, or the way to it, is gone."""

@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from tasker.process.protocol.pickling import pack_named, unpack
+from tasker.process.protocol.pickling import pack_named
 from tasker.remote.sharing import CLOSED, Key, Shared, described
 
-from .messages import message
+from .messages import message, opened
 
 T = TypeVar("T")
 _MOST_GONE = 1000
@@ -105,7 +105,7 @@ class Values:
         for key, reference in references:
             if key in self._values:
                 continue
-            value = unpack(ray.get(reference))
+            value = opened(ray.get(reference))
             with self._lock:
                 if key in self._gone:
                     raise LookupError(CLOSED)
