@@ -22,7 +22,7 @@ RAY_QUICK := tests/cluster/test_actors.py tests/cluster/test_nodes.py::test_a_no
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-ray test-ray-quick test-free-threaded check format stress soak bench bench-free-threaded bench-long scaling coverage coverage-gate clean
+.PHONY: help demo test test-ray test-ray-quick test-free-threaded check format stress soak bench bench-free-threaded bench-long bench-ray scaling coverage coverage-gate clean
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -83,6 +83,9 @@ bench: $(VENV)/.installed-bench ## against the peers: benchmarks/RESULTS.md and 
 
 bench-long: $(VENV)/.installed-bench ## ten million tasks and what else takes long, for a table of their own
 	$(BIN)/python -m benchmarks --size long
+
+bench-ray: $(VENV)/.installed-bench-ray ## tasks over Ray, against Ray's own ways, and where one driver ends: a table of its own
+	$(BIN)/python -m benchmarks --size ray
 
 bench-free-threaded: ## what is different without the GIL (PYTHON=python3.13t), for a table of its own
 	$(MAKE) $(VENV)/.installed-bench PYTHON=python3 # draws the plots

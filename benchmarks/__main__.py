@@ -9,13 +9,13 @@ from pathlib import Path
 
 from benchmarks import machine, plots, report, runner
 from benchmarks.peers import Missing
-from benchmarks.runner import FREE_THREADED, LONG, NORMAL, TINY, Size
+from benchmarks.runner import FREE_THREADED, LONG, NORMAL, RAY, TINY, Size
 from benchmarks.store import Run
 from benchmarks.topics import TOPICS, races, topics
 
 HERE = Path(__file__).resolve().parent
-SIZES = {size.name: size for size in (NORMAL, LONG, FREE_THREADED, TINY)}
-MINUTES = {"normal": 8.0, "long": 45.0, "free-threaded": 5.0, "tiny": 1.0}
+SIZES = {size.name: size for size in (NORMAL, LONG, FREE_THREADED, RAY, TINY)}
+MINUTES = {"normal": 8.0, "long": 45.0, "free-threaded": 5.0, "ray": 15.0, "tiny": 1.0}
 """Time limits that keep `make bench` below ten minutes, including its last round and the plots."""
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from benchmarks.runner import Absent
 
-PEERS = ("joblib", "loky", "pebble", "mpire", "aiojobs", "aiometer")
+PEERS = ("joblib", "loky", "pebble", "mpire", "aiojobs", "aiometer", "ray")
 
 
 class Missing(Exception):

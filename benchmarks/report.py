@@ -8,7 +8,7 @@ from pathlib import Path
 
 from benchmarks.runner import SUBJECT, Figure, Outcome, Spread, Verdict
 from benchmarks.store import Run
-from benchmarks.topics import FREE_THREADED, TOPICS
+from benchmarks.topics import FREE_THREADED, RAY, TOPICS
 
 MICRO = "\N{MICRO SIGN}s"
 COMPARED = ("/s", "us", "ms", "s", "B")
@@ -54,8 +54,8 @@ LEFT_OUT = """\
 
 - Pools of processes in the races of threads, except where a task computes for 1 ms or more: with no-op tasks, the way
   to another process and back would be measured, which threads do not need. *Child processes* has them.
-- Distributed task queues (Celery, RQ, Dramatiq, Ray): they persist, route and survive a reboot; a comparison with no-op
-  tasks would be unfair to them and of no use.
+- Distributed task queues (Celery, RQ, Dramatiq): they persist, route and survive a reboot; a comparison with no-op
+  tasks would be unfair to them and of no use. Ray is compared where tasker runs over Ray, too.
 - The Go library: its figures are those of its own benchmarks, on another machine, and are quoted as a target only.
 - PyPy and other interpreters.
 """
@@ -64,9 +64,10 @@ LEFT_OUT = """\
 FURTHER = {
     "long": ("The long run", "`make bench-long`, a run of its own.\n"),
     "free-threaded": ("Without the GIL", "`make bench-free-threaded`, a run of its own on a free-threaded CPython.\n"),
+    "ray": ("Over Ray", "`make bench-ray`, a run of its own with a local Ray, which the extra `ray` installs.\n"),
 }
 """Runs besides that of ``make bench``: title and first sentence of their sections."""
-TITLES = FREE_THREADED | TOPICS
+TITLES = FREE_THREADED | RAY | TOPICS
 
 
 def write(folder: Path, normal: Run | None, further: Sequence[Run], plots: Sequence[str]) -> Path:
@@ -80,7 +81,7 @@ def text(normal: Run | None, further: Sequence[Run], plots: Sequence[str]) -> st
     """Returns the report of a run of `make bench`, of runs of ``FURTHER``, or of both."""
     parts = [
         "# Benchmarks: results\n",
-        "Written by `make bench`, `make bench-long` and `make bench-free-threaded`; do not edit.\n",
+        "Written by `make bench`, `make bench-long`, `make bench-free-threaded` and `make bench-ray`; do not edit.\n",
         "How it is measured: [README.md](README.md).\n",
     ]
     if normal is not None:

@@ -18,8 +18,8 @@ SUBJECT = "tasker"
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """The amount of work: that of ``make bench``, ``make bench-long`` or ``make bench-free-threaded``, or as little as
-    the tests of the suite need."""
+    """The amount of work: that of ``make bench``, ``make bench-long``, ``make bench-free-threaded`` or ``make bench-ray``, or
+    as little as the tests of the suite need."""
 
     name: str
     scale: float = 1.0
@@ -50,6 +50,7 @@ class Size:
 NORMAL = Size("normal")
 LONG = Size("long")
 FREE_THREADED = Size("free-threaded")
+RAY = Size("ray")
 TINY = Size("tiny", scale=0.0005, most_rounds=1, most_workers=6)
 
 

@@ -42,10 +42,17 @@ FREE_THREADED: dict[str, str] = {
 }
 """The topics of ``make bench-free-threaded``: those in which it matters that threads run at the same time."""
 
+RAY: dict[str, str] = {
+    "actors": "Tasks over Ray",
+    "lost_actors": "An actor of Ray is killed",
+    "drivers": "Where one driver ends",
+}
+"""The topics of ``make bench-ray``, which need the extra ``ray``."""
+
 
 def topics(size: Size) -> dict[str, str]:
     """Returns the topics that are run at that size, and their titles."""
-    return {"long": LONG, "free-threaded": FREE_THREADED}.get(size.name, TOPICS)
+    return {"long": LONG, "free-threaded": FREE_THREADED, "ray": RAY}.get(size.name, TOPICS)
 
 
 def races(topic: str, size: Size) -> list[Race]:

@@ -1,0 +1,1 @@
+"""Ray's own ways to run tasks, beside the managers whose workers are its actors."""
