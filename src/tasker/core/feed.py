@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
@@ -28,6 +29,7 @@ class Feed:
         # Reentrant: a finalizer or a signal handler may end a task, or close a feed, in the middle of a ``put``.
         self._lock = threading.RLock()
         self._asleep = True
+        self._closed = False
         self.dropped: int = 0
         """How many events were dropped."""
         self.over: bool = False
@@ -42,10 +44,15 @@ class Feed:
             if self.over:
                 return
             if len(self._waiting_events) >= self._most:
-                self._waiting_events.popleft()
+                with suppress(IndexError):  # closed meanwhile
+                    self._waiting_events.popleft()
                 self.dropped += 1
             self._waiting_events.append(event)
-            self.over = last
+            if last:  # and not ``= last``: it may have been closed meanwhile
+                self.over = True
+            # After the event was added: ``close``, which takes no lock, notes first that it is closed and then clears.
+            if self._closed:
+                self._waiting_events.clear()
             asleep, self._asleep = self._asleep, False
         if asleep:
             self._wake()
@@ -53,14 +60,15 @@ class Feed:
     def take(self) -> ManagerEvent | None:
         """Returns the next event; None: there is none, and ``wake`` will be called unless it is ``over``."""
         with self._lock:
-            if self._waiting_events:
+            try:
                 return self._waiting_events.popleft()
-            self._asleep = True
-            return None
+            except IndexError:
+                self._asleep = True
+                return None
 
     def close(self) -> None:
         """Has nothing more come, what waits included. From any thread, and from finalizers."""
-        self.over = True
+        self._closed = self.over = True
         self._waiting_events.clear()
         self._wake()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -111,3 +113,49 @@ def test_right_arguments() -> None:
         forbid_iteration(print)
     with pytest.raises(RuntimeError, match="iterate over it"):
         require_callback(None)
+
+
+class _Interrupted(deque[Any]):
+    """Calls ``strike`` at the beginning or at the end of one of its methods, as another thread or a finalizer may."""
+
+    strike: Callable[[], object]
+    where: str
+
+    def __len__(self) -> int:
+        length = super().__len__()
+        if self.where == "after len":
+            self.strike()
+        return length
+
+    def append(self, event: Any) -> None:
+        if self.where == "before append":
+            self.strike()
+        super().append(event)
+        if self.where == "after append":
+            self.strike()
+
+
+@pytest.mark.parametrize("where", ["after len", "before append", "after append"])
+@pytest.mark.parametrize("most", [1, 3])
+def test_closing_in_the_middle_of_a_put(where: str, most: int) -> None:
+    """It stays closed, whatever was about to come in is dropped, and what puts it notices nothing."""
+    rig = Rig(most)
+    rig.feed.put(say.Paused(1.0))
+    rig.feed._waiting_events = events = _Interrupted(rig.feed._waiting_events)
+    events.where, events.strike = where, rig.feed.close
+    rig.feed.put(say.Paused(2.0))
+    assert rig.feed.over
+    assert rig.wakes > 1  # the subscriber looks, and finds the end
+    events.where = "nowhere"
+    assert rig.taken() == []
+
+
+def test_closing_while_the_subscriber_takes_the_next_event() -> None:
+    """It finds nothing."""
+    rig = Rig()
+    rig.feed.put(say.Paused(1.0))
+    rig.feed._waiting_events = events = _Interrupted(rig.feed._waiting_events)
+    events.where, events.strike = "after len", rig.feed.close
+    rig.feed.take()
+    rig.feed.close()
+    assert rig.feed.take() is None
