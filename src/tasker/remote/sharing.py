@@ -118,5 +118,8 @@ def _forget(key: Key, place: Place) -> None:
         # First: a worker that looks for the value after it was told finds nothing.
         place.release()
     finally:
-        for sessions in tuple(_sessions):
-            sessions.forget(key)
+        # ``copy`` of what is inside, which is one step: another thread may start a manager meanwhile.
+        for known in _sessions.data.copy():  # type: ignore[attr-defined]
+            sessions = known()
+            if sessions is not None:
+                sessions.forget(key)

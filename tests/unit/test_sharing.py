@@ -1,0 +1,60 @@
+"""Shared values, over sessions that are none: who is told of the end of one."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tasker.remote import sharing
+from tasker.remote.sharing import Key, Shared
+
+
+class Told:
+    """Sessions that note what they are told."""
+
+    def __init__(self) -> None:
+        self.keys: list[Key] = []
+
+    def forget(self, key: Key) -> None:
+        """Note it."""
+        self.keys.append(key)
+
+
+class Memory:
+    """Where a shared value is."""
+
+    def __init__(self) -> None:
+        self.releases = 0
+
+    def recipe(self, key: Key) -> Any:
+        """It does not travel."""
+        raise NotImplementedError
+
+    def release(self) -> None:
+        """Count it."""
+        self.releases += 1
+
+
+class Disturbed(set[Any]):
+    """Another thread adds to it while it is looked through."""
+
+    def __iter__(self) -> Iterator[Any]:
+        for number, item in enumerate(super().__iter__()):
+            if not number:
+                self.add(object())
+            yield item
+
+
+def test_another_thread_that_starts_a_manager(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may do so at any moment of a close; all that were there before are told."""
+    managers, memory = [Told(), Told()], Memory()
+    known: Any = weakref.WeakSet(managers)
+    known.data = Disturbed(known.data)
+    monkeypatch.setattr(sharing, "_sessions", known)
+    shared: Shared[Any] = Shared("a value", memory)
+    shared.close()
+    assert memory.releases == 1
+    assert [one.keys for one in managers] == [[shared._key], [shared._key]]
