@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from support.disturbed import Disturbed
 from tasker.remote import sharing
 from tasker.remote.sharing import Key, Shared
 
@@ -36,16 +36,6 @@ class Memory:
     def release(self) -> None:
         """Count it."""
         self.releases += 1
-
-
-class Disturbed(set[Any]):
-    """Another thread adds to it while it is looked through."""
-
-    def __iter__(self) -> Iterator[Any]:
-        for number, item in enumerate(super().__iter__()):
-            if not number:
-                self.add(object())
-            yield item
 
 
 def test_another_thread_that_starts_a_manager(monkeypatch: pytest.MonkeyPatch) -> None:

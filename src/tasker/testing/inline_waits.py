@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from typing import Any
 
 from tasker.errors import DeadlockError
@@ -28,9 +28,7 @@ class InlineWaits:
         """Runs tasks until the wait that follows is over."""
         self._engine.run_until(lambda: wait.need() is None, None, wait)
 
-    def enter_group(
-        self, futures: Collection[Any], refuse: Callable[[DeadlockError], object], *, first: bool = False
-    ) -> None:
+    def enter_group(self, futures: set[Any], refuse: Callable[[DeadlockError], object], *, first: bool = False) -> None:
         """Runs tasks until the wait for the ``first`` or all of them is over; ``refuse`` gets the error if it would never
         end."""
         try:

@@ -26,7 +26,7 @@ class CoolingWorkers:
 
     def wake(self) -> None:
         """Has each of them look whether it has to go on waiting."""
-        for alarm in tuple(self._alarms):
+        for alarm in self._alarms.copy():  # one step: workers come and go meanwhile
             alarm.put(None)
 
     def wait(self, until: float, over: Callable[[], bool]) -> object:

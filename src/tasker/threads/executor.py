@@ -107,7 +107,7 @@ class ManagerExecutor(Executor):
             raise refusal
 
     def _done(self) -> bool:
-        return not self._submitting and all(future.done() for future in tuple(self._pending))
+        return not self._submitting and all(future.done() for future in self._pending.copy())
 
     def _forget(self, future: Future[Any]) -> None:
         with self._lock:

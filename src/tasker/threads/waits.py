@@ -8,7 +8,7 @@ its worker with the error.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from tasker.control.deadlock import Need
@@ -91,9 +91,9 @@ class WaitRegistry(WaitSearch[Seat]):
         return self.enter(FutureWait(future, waiter))
 
     def enter_group(
-        self, futures: Collection[Any], refuse: Callable[[DeadlockError], object], *, first: bool = False
+        self, futures: set[Any], refuse: Callable[[DeadlockError], object], *, first: bool = False
     ) -> Seat | None:
-        """As ``enter``, for tasks of this manager: waits for the ``first``, or for all. The collection may change.
+        """As ``enter``, for tasks of this manager: waits for the ``first``, or for all. The set may change.
         ``refuse`` is called with the error, in another thread, if the wait would never end."""
         return self.enter(GroupWait(futures, refuse, first))
 
@@ -221,7 +221,7 @@ class GroupWait:
 
     __slots__ = ("_first", "_futures", "refuse")
 
-    def __init__(self, futures: Collection[Any], refuse: Callable[[DeadlockError], object], first: bool) -> None:
+    def __init__(self, futures: set[Any], refuse: Callable[[DeadlockError], object], first: bool) -> None:
         self._futures = futures
         self._first = first
         self.refuse: Callable[[DeadlockError], object] = refuse
@@ -229,7 +229,7 @@ class GroupWait:
 
     def need(self) -> Need[Any] | None:
         """See ``BlockingWait``."""
-        futures = tuple(self._futures)  # one step: other threads may change the collection meanwhile
+        futures = self._futures.copy()  # one step: other threads may change the set meanwhile
         awaited = tuple(future for future in futures if not future.done())
         if not awaited or (self._first and len(awaited) < len(futures)):
             return None
