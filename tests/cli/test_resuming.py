@@ -264,3 +264,35 @@ def test_failed_inputs_are_collected_anew(shop: Workshop) -> None:
         assert done.returncode == 1
         assert shop.read("f.txt") == "0\n"
         assert sorted(r["status"] for r in shop.records()) == ["done", "done", "failed"]
+
+
+@pytest.mark.parametrize("name", ["in.txt", "in.jsonl", "in.csv"])
+def test_inputs_are_compared_in_every_way_of_writing_them(shop: Workshop, name: str) -> None:
+    """Plain ones without being read, the others by their value; what has changed is run again."""
+    texts = ["plain", "with space ", 'a "quote"', "back\\slash", "grün", "tab\there"]
+    write = {
+        "in.txt": lambda text: text,
+        "in.jsonl": lambda text: json.dumps({"n": text}) + " " * len(text[:2]),
+        "in.csv": lambda text: '"' + text.replace('"', '""') + '"',
+    }[name]
+    head = "n\n" if name == "in.csv" else ""
+    shop.write("jobs.py", "def task(ctx, r, item):\n    open('started', 'a').write('x')\n    return item\n")
+    command = ("run", "jobs.py", name, "--output", "out.jsonl", "--resume")
+    for round_texts, runs in ((texts, 6), (texts, 6), ([*texts[:2], "new", *texts[3:]], 7), ([*texts, "more"], 8)):
+        (shop.folder / name).write_text(head + "".join(write(text) + "\n" for text in round_texts))
+        done = shop.run(*command)
+        assert done.returncode == 0, done.stderr
+        assert len(shop.read("started")) == runs
+    dry = shop.run(*command, "--dry-run")
+    assert dry.stdout == ""
+
+
+def test_progress_while_results_are_read(shop: Workshop) -> None:
+    """On a terminal a bar, elsewhere a line now and then."""
+    shop.write("jobs.py", SQUARE)
+    shop.numbers(200_000)
+    with (shop.folder / "out.jsonl").open("w") as output:
+        output.writelines(line(n, str(n)) for n in range(200_000))
+    text = resume(shop, "--progress-interval", 0.01)
+    assert "reading the results in out.jsonl: " in text
+    assert "reading" not in resume(shop, "--quiet")

@@ -15,7 +15,7 @@ from tasker.cli.run.in_flight import InFlightItems
 from tasker.cli.run.items import Item
 from tasker.cli.run.records import Record
 from tasker.cli.run.result_encoder import NoJsonForm, ResultEncoder
-from tasker.cli.run.resume import _parse
+from tasker.cli.run.result_lines import _read, parse
 
 from .conftest import Workshop, wait_for
 
@@ -75,12 +75,44 @@ def test_a_line_shows_its_input_whatever_wrote_it(value: Any, is_ascii: bool) ->
     line = Record(item, "1", None).line("a-b")
     if is_ascii:
         line = json.dumps(json.loads(line)).encode() + b"\n"
-    parsed = _parse(line)
+    parsed = parse(line)
     assert parsed is not None
     again = strict_json.encode(json.loads(line)["input"])
     assert parsed == (3, strict_json.fingerprint(again), True, "a-b")
     if not is_ascii:
         assert parsed.fingerprint == item.fingerprint or again != text
+
+
+NUMBERS = st.integers(-(10**6), 10**6) | st.floats(allow_nan=False, allow_infinity=False)
+FLAT = NUMBERS | st.booleans() | st.none() | st.text(st.characters(), max_size=5)
+RESULTS = FLAT | st.lists(FLAT, max_size=3) | st.dictionaries(st.text(max_size=3), FLAT, max_size=3)
+
+
+@given(RESULTS, RESULTS, st.integers(0, 10**20))
+def test_a_result_line_is_read_quickly_as_it_is_slowly(value: Any, result: Any, index: int) -> None:
+    item = Item(index, value, strict_json.encode(value), b"", "")
+    line = Record(item, strict_json.encode(result), None, 1, 0.5, 1e-06, 7.25, "jobs-1").line("a-b")
+    assert parse(line) == _read(line)
+
+
+@given(st.data())
+def test_a_damaged_line_is_no_result_either_way(data: st.DataObject) -> None:
+    """Whatever is changed in a line: the quick way takes nothing that is not JSON."""
+    item = Item(3, {"a": 1, "b": "x"}, '{"a": 1, "b": "x"}', b"", "")
+    whole = Record(item, "[1.5, null]", None, 1, 0.5, 0.25, 7.25, "jobs-1").line("a-b")
+    at, length = data.draw(st.integers(0, len(whole) - 2)), data.draw(st.integers(0, 3))
+    line = whole[:at] + data.draw(st.binary(max_size=3)) + whole[at + length :]
+    quick, slow = parse(line), _read(line)
+    # Of a key that comes twice, only the slow way sees that.
+    assert quick == slow or (slow is not None and line.count(b'"a": ') + line.count(b'"b": ') != 2)
+
+
+def test_a_key_that_comes_twice_has_its_item_run_again() -> None:
+    line = b'{"index": 0, "input": {"a": 1, "a": 2}, "status": "done", "result": 1, "attempts": 1, "wait_s": 0.1, '
+    line += b'"execution_s": 0.1, "worker": "w", "job": "a-b"}\n'
+    parsed = parse(line)
+    assert parsed is not None
+    assert parsed.fingerprint != strict_json.fingerprint('{"a": 2}')
 
 
 def test_a_list_in_itself_is_refused() -> None:

@@ -227,3 +227,15 @@ def test_the_log_level(shop: Workshop) -> None:
     assert "saw 0" not in quiet.stderr
     loud = shop.run("run", "jobs.py", "in.txt", "--output", "b", "--log-level", "info")
     assert "INFO job: saw 0" in loud.stderr
+
+
+def test_a_bar_while_results_are_read(shop: Workshop) -> None:
+    pytest.importorskip("rich")
+    shop.write("jobs.py", SQUARE)
+    shop.numbers(150_000)
+    with (shop.folder / "out.jsonl").open("w") as output:
+        for n in range(150_000):
+            output.write(f'{{"index": {n}, "input": "{n}", "status": "done", "result": {n * n}}}\n')
+    terminal = Terminal(shop, "run", "jobs.py", "in.txt", "--output", "out.jsonl", "--resume")
+    assert terminal.wait() == 0
+    assert re.search(r"reading out.jsonl .*\d+%", terminal.text)

@@ -25,12 +25,21 @@ LONGEST_LINE = 1 << 30
 GZIP = ".gz"
 
 
+Place = str | tuple[str, int]
+"""Where an item comes from: in words, or the name of its file and the number of its line, which few messages need in words."""
+
+
+def in_words(place: Place) -> str:
+    """Returns a place as messages name it."""
+    return place if isinstance(place, str) else f"{place[0]} line {place[1]}"
+
+
 class RawItem(NamedTuple):
     """One item as a source yields it: a value, or the reason why there is none."""
 
     value: Any
     raw: bytes  # in the source's own format, without the end of line: for --failed
-    where: str
+    where: Place
     problem: str | None = None
 
 
@@ -45,6 +54,10 @@ def file_id(status: os.stat_result) -> FileId:
 
 class Source(ABC):
     """One input. A subclass has to define `items`; the rest describes an input of unknown length."""
+
+    is_done: Callable[[bytes], bool] | None = None
+    """Returns whether the next item has a result already, if this is its JSON; None: that is not of interest. A source that
+    knows the JSON without reading the item may ask, and yield None in place of the item."""
 
     @property
     def name(self) -> str:
@@ -76,7 +89,7 @@ class Source(ABC):
         return b""
 
     @abstractmethod
-    def items(self) -> Iterator[RawItem]:
+    def items(self) -> Iterator[RawItem | None]:
         """Yields the items. Raises UsageError or OSError where reading cannot go on."""
 
 
@@ -170,22 +183,27 @@ class LineSource(FileSource):
     `parse` turns a line into the item's value; its ValueError or RecursionError fails the item.
     """
 
-    def __init__(self, path: str, parse: Callable[[str], Any]) -> None:
+    def __init__(self, path: str, parse: Callable[[str], Any], json: bytes | None = None) -> None:
+        """`json`: a pattern for `%`, which makes of a plain line the JSON of its item; None: there is no such pattern."""
         super().__init__(path)
         self._parse = parse
+        self._json = json
 
-    def items(self) -> Iterator[RawItem]:
-        for line in self._lines:
+    def items(self) -> Iterator[RawItem | None]:
+        lines, name, parse, json = self._lines, self._lines.name, self._parse, self._json
+        is_done = self.is_done if json is not None else None
+        for line in lines:
             raw = line.rstrip(b"\r\n")
             if raw and not raw.isspace():
-                yield self._item(raw)
-
-    def _item(self, raw: bytes) -> RawItem:
-        where = f"{self._lines.name} line {self._lines.number}"
-        try:
-            return RawItem(self._parse(raw.decode()), raw, where)
-        except (ValueError, RecursionError) as error:
-            return RawItem(None, raw, where, _reason(error))
+                # Of a line that is not plain, the item has other JSON. Then the answer is no, and the item is asked for.
+                if is_done is not None and is_done(json % raw):  # type: ignore[operator]
+                    yield None
+                    continue
+                try:
+                    item = RawItem(parse(raw.decode()), raw, (name, lines.number))
+                except (ValueError, RecursionError) as error:
+                    item = RawItem(None, raw, (name, lines.number), _reason(error))
+                yield item
 
 
 def _undecodable(raw: bytes, place: str = "") -> str | None:
@@ -219,7 +237,7 @@ class CsvSource(FileSource):
     def header(self) -> bytes:
         return self._header
 
-    def items(self) -> Iterator[RawItem]:
+    def items(self) -> Iterator[RawItem | None]:
         reader = csv.reader(self._decoded(), delimiter=self._delimiter, strict=True)
         while True:
             self._record_lines.clear()
@@ -256,9 +274,9 @@ class CsvSource(FileSource):
 
     def _item(self, start: int, row: list[str], problem: str | None) -> RawItem:
         raw = self._raw()
-        where = f"{self._lines.name} line {start}"
+        where = self._lines.name, start
         if not self._names:
-            raise UsageError(f"{where}: not a CSV header: {problem}")
+            raise UsageError(f"{in_words(where)}: not a CSV header: {problem}")
         if problem is None and len(row) != len(self._names):
             problem = f"{len(row)} fields, but the header has {len(self._names)}"
         problem = self._header_problem or _undecodable(raw) or problem
@@ -298,6 +316,6 @@ class GlobSource(Source):
                     return found
         return None
 
-    def items(self) -> Iterator[RawItem]:
+    def items(self) -> Iterator[RawItem | None]:
         for path in matching_files(self._expanded, self._folder):
             yield RawItem(path, os.fsencode(path), path)

@@ -70,5 +70,10 @@ def to_bytes(line: str) -> bytes:
 
 def fingerprint(text: str) -> int:
     """Returns a 32-bit checksum of an item's JSON, by which a changed input is noticed. It is never 0."""
+    return checksum(to_bytes(text))
+
+
+def checksum(text: bytes) -> int:
+    """`fingerprint` of a JSON that is encoded already."""
     # 0 is what a ResumeLedger has for an index without lines.
-    return zlib.crc32(to_bytes(text)) or 1
+    return zlib.crc32(text) or 1

@@ -32,6 +32,7 @@ from .output import (
     open_lines,
 )
 from .progress import is_live_terminal, print_stderr, reporter_for
+from .reading_progress import reading_progress
 from .resume_ledger import ResumeLedger
 from .run_stats import RunStats
 from .submitter import SubmitOptions, Submitter
@@ -147,7 +148,7 @@ def _open_files(options: RunOptions, inputs: RunInputs, version: JobVersion) -> 
         inputs.refuse_outputs({file.id: file.name for file in opened.values() if file.is_regular})
         if not options.overwrite and not options.resume:
             _check_fresh(options, opened)
-        ledger = resume.load_ledger(opened["--output"], version) if options.resume else None
+        ledger = _load_ledger(options, opened["--output"], version) if options.resume else None
     except BaseException:
         for file in opened.values():
             file.discard()
@@ -156,6 +157,14 @@ def _open_files(options: RunOptions, inputs: RunInputs, version: JobVersion) -> 
         file.truncate(0)
     failed = opened.get("--failed")
     return OutputFiles(opened["--output"], FailedInputs(failed, inputs) if failed is not None else None, ledger)
+
+
+def _load_ledger(options: RunOptions, output: LineFile, version: JobVersion) -> ResumeLedger:
+    progress = reading_progress(output.name, output.size, options.progress_interval, quiet=options.quiet)
+    try:
+        return resume.load_ledger(output, version, progress.tell)
+    finally:
+        progress.close()
 
 
 def _to_be_emptied(options: RunOptions, opened: dict[str, LineFile]) -> dict[str, LineFile]:
@@ -211,6 +220,8 @@ def _job_runner(
         order=order,
         is_done=None if ledger is None else lambda item: ledger.check_off(item.index, item.fingerprint),
     )
+    if ledger is not None:
+        inputs.pass_over(ledger.check_off)
     feed = _feed(options, job, manager, in_flight)
     parts = RunParts(
         manager=manager,

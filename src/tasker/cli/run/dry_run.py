@@ -23,8 +23,10 @@ def show(options: RunOptions, job: Job, inputs: RunInputs) -> int:
     ledger = _ledger(options, job)
     to_run = skipped = malformed = 0
     try:
+        if ledger is not None:
+            inputs.pass_over(ledger.check_off)
         for item in inputs:
-            if ledger is not None and ledger.check_off(item.index, item.fingerprint) and item.problem is None:
+            if item is None or (_is_done(ledger, item) and item.problem is None):
                 skipped += 1
                 continue
             problem = (priority_of(item, options.priority_field)[1] or item).problem
@@ -39,6 +41,10 @@ def show(options: RunOptions, job: Job, inputs: RunInputs) -> int:
         done = f", {skipped:,} are done already" if options.resume else ""
         print_stderr(f"tasker run: {to_run:,} items would be run, {malformed:,} would fail as malformed{done}")
     return exit_codes.FAILED if malformed else exit_codes.DONE
+
+
+def _is_done(ledger: ResumeLedger | None, item: Item) -> bool:
+    return ledger is not None and ledger.check_off(item.index, item.fingerprint)
 
 
 def _line(item: Item, problem: str | None) -> bytes:

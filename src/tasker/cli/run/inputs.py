@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import NamedTuple
 
 from tasker.cli import formats, strict_json
 from tasker.cli.exit_codes import UsageError
 from tasker.cli.formats import InputFormat
-from tasker.cli.sources import FileId, RawItem, Source
+from tasker.cli.sources import FileId, RawItem, Source, in_words
 
 from .arguments import RunOptions
 from .items import Item
@@ -85,16 +85,27 @@ class RunInputs:
         wanted = max(0, total - self._skip)
         return wanted if self._limit is None else min(wanted, self._limit)
 
-    def __iter__(self) -> Iterator[Item]:
+    def pass_over(self, is_done: Callable[[int, int], bool]) -> None:
+        """Has items for which `is_done`, which gets an index and a fingerprint, returns True replaced by None, where that saves
+        reading them. To be called before the iteration."""
+
+        def asked(text: bytes) -> bool:
+            return is_done(self.items_read, strict_json.checksum(text))
+
+        for _, source in self._inputs:
+            source.is_done = asked
+
+    def __iter__(self) -> Iterator[Item | None]:
+        """Yields the items; None for one that is passed over."""
         if self.is_whole:
             return self._all()
         return islice(self._all(), self._skip, None if self._limit is None else self._skip + self._limit)
 
-    def _all(self) -> Iterator[Item]:
+    def _all(self) -> Iterator[Item | None]:
         for input_format, source in self._inputs:
             self._current = source
             for raw_item in source.items():
-                item = _item(self.items_read, raw_item, input_format)
+                item = None if raw_item is None else _item(self.items_read, raw_item, input_format)
                 self.items_read += 1
                 yield item
             self._current = None
@@ -111,7 +122,7 @@ def _item(index: int, raw_item: RawItem, format: InputFormat) -> Item:
         except strict_json.ENCODE_ERRORS as error:  # 1e999 is valid JSON, but it is read as infinity
             title, problem = "JSON", str(error)
     text = strict_json.encode(raw.decode(errors="backslashreplace"))
-    return Item(index, None, text, raw, where, f"{where}: not {title}: {problem}")
+    return Item(index, None, text, raw, where, f"{in_words(where)}: not {title}: {problem}")
 
 
 def open_inputs(options: RunOptions) -> RunInputs:

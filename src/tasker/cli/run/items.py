@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from tasker.cli import strict_json
+from tasker.cli.sources import Place
 
 
 class Item(NamedTuple):
@@ -18,7 +19,7 @@ class Item(NamedTuple):
     # show the item as it was.
     text: str
     raw: bytes  # in the input's own format, without the end of line: for --failed
-    where: str
+    where: Place
     problem: str | None = None  # why there is no value
 
     @property

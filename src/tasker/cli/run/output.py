@@ -39,6 +39,11 @@ class LineFile:
         self.id: FileId = file_id(status)
         self._end = status.st_size if self.is_regular else 0
 
+    @property
+    def size(self) -> int:
+        """How many bytes it holds; 0 if it is not a regular file."""
+        return self._end
+
     def write(self, lines: bytes) -> None:
         """Appends lines. Raises OutputError if that fails; the file then holds as many of them as it could take, and no part
         of a line."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tasker import Priority
+from tasker.cli.sources import in_words
 
 from .items import Item
 
@@ -28,7 +29,7 @@ def priority_of(item: Item, field: str | None) -> tuple[Priority, Item | None]:
     priority = _parse(given)
     if priority is not None:
         return priority, None
-    problem = f"{item.where}: field {field!r} must be high, normal, low or 0 to 2, not {given!r}"
+    problem = f"{in_words(item.where)}: field {field!r} must be high, normal, low or 0 to 2, not {given!r}"
     return Priority.NORMAL, item._replace(problem=problem)
 
 

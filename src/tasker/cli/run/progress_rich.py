@@ -6,6 +6,7 @@ import sys
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
@@ -38,6 +39,29 @@ class BarReporter:
     def close(self, snapshot: ProgressSnapshot) -> None:
         self.update(snapshot)
         self._live.stop()
+
+
+class ReadingBar:
+    """A bar for the results that --resume reads, which goes once they are read."""
+
+    def __init__(self, name: str, size: int, console: Console | None = None) -> None:
+        columns = (
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            TaskProgressColumn(),
+            TimeRemainingColumn(),
+        )
+        self._bar = Progress(
+            *columns, console=console or Console(stderr=True), transient=True, auto_refresh=False, redirect_stdout=False
+        )
+        self._task = self._bar.add_task(f"reading {name}", total=size)
+        self._bar.start()
+
+    def tell(self, bytes_read: int) -> None:
+        self._bar.update(self._task, completed=bytes_read, refresh=True)
+
+    def close(self) -> None:
+        self._bar.stop()
 
 
 def render(snapshot: ProgressSnapshot) -> RenderableType:

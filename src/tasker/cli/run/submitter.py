@@ -57,6 +57,9 @@ class Submitter(threading.Thread):
         for item in self._inputs:
             if gate.closed:
                 return
+            if item is None:
+                self.skipped += 1
+                continue
             # A malformed item is checked off as well, for the inputs hold it.
             if is_done is not None and is_done(item) and item.problem is None:
                 self.skipped += 1
