@@ -52,7 +52,7 @@ class Quarantined:
     """A task that has ended with ``PoisonTask``, as ``Config.on_quarantine`` gets it. Immutable."""
 
     id: int
-    """Its number, ``TaskFuture.id``."""
+    """Its number, ``TaskFuture.id``; 0 for a call of ``run_task``."""
     name: str
     """Module and name of its function, as in messages."""
     task: Callable[..., Any] = field(repr=False)

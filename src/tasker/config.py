@@ -185,7 +185,7 @@ class Config(Generic[R]):
     further one counts as one of ``max_worker_count`` until its callback or task returns. None: ``max_worker_count``."""
     task_timeout: float | None = None
     """The ``timeout`` of tasks that were submitted without one: the seconds that each attempt may take, from its start. None: no
-    limit. Tasks of ``run_task`` have none."""
+    limit."""
     task_deadline: float | None = None
     """The ``deadline`` of tasks that were submitted without one: the seconds from the submission within which a task has to end;
     one that has not started by then never does. None: no limit."""

@@ -185,18 +185,33 @@ class TaskManager(Observing[R]):
         """
         return self.submit(task, *args, **options).result()
 
-    def run_task(self, task: Callable[[Context, R, *Ts], T], *args: *Ts) -> T:
+    def run_task(
+        self,
+        task: Callable[[Context, R, *Ts], T],
+        *args: *Ts,
+        retry: RetryPolicy | None = None,
+        timeout: float | None = None,
+        deadline: float | None = None,
+    ) -> T:
         """Runs the task at once, in the calling thread and past the queue, and returns its result.
 
         The task gets an idle resource of the pool (``Config.resource_pool_size``) or, if there is none, a temporary one
-        that is destroyed afterwards. It is not retried; an unhealthy error destroys the resource.
+        that is destroyed afterwards. An unhealthy error destroys the resource. ``timeout``, ``deadline``: as for ``submit``; but a
+        function in the calling thread that goes on is not left alone. ``retry``: when the task is tried again, in this thread, which
+        waits for the pauses; None: never, whatever ``Config.retry`` says.
 
-        Raises what the task raises; ``ResourceError`` if a resource cannot be made or
-        ``Config.max_temporary_resources`` are in use; ``ShutdownError`` if the manager accepts no more tasks.
+        Raises what the task raises; ``TaskTimeout``, ``MaxRetriesExceeded`` and ``PoisonTask`` as a future does; ``ResourceError`` if
+        a resource cannot be made or ``Config.max_temporary_resources`` are in use; ``ShutdownError`` if the manager accepts no more
+        tasks; ``TypeError`` or ``ValueError`` for a wrong argument.
         """
         if not callable(task):
             raise TypeError(f"task must be callable, got {task!r}")
-        return self._engine.run_task.run(task, args)  # type: ignore[no-any-return]
+        engine = self._engine
+        if retry is None and timeout is None and deadline is None and not engine.limits.by_default:
+            return engine.run_task.run(task, args)  # type: ignore[no-any-return]
+        from .threads.methods import run_tries  # noqa: PLC0415  loaded with the engine
+
+        return run_tries(engine, task, args, retry, timeout, deadline)  # type: ignore[no-any-return]
 
     @spells_out(TaskOptions)
     def map(

@@ -36,9 +36,9 @@ class OwnManager:
         """Submit a task and wait for its result."""
         return self.raw.queue_task(task, *args)
 
-    async def run_task(self, task: Any, *args: Any) -> Any:
+    async def run_task(self, task: Any, *args: Any, **options: Any) -> Any:
         """Run a task here."""
-        return self.raw.run_task(task, *args)
+        return self.raw.run_task(task, *args, **options)
 
     async def map(self, task: Any, items: Iterable[Any], **options: Any) -> list[Any]:
         """Return all results of `map`."""
@@ -73,8 +73,8 @@ class OwnAsyncManager(OwnManager):
     async def queue_task(self, task: Any, *args: Any) -> Any:
         return await self.raw.queue_task(task, *args)
 
-    async def run_task(self, task: Any, *args: Any) -> Any:
-        return await self.raw.run_task(task, *args)
+    async def run_task(self, task: Any, *args: Any, **options: Any) -> Any:
+        return await self.raw.run_task(task, *args, **options)
 
     async def map(self, task: Any, items: Iterable[Any], **options: Any) -> list[Any]:
         return [result async for result in self.raw.map(task, items, **options)]

@@ -88,9 +88,9 @@ class ThreadedManager:
         """`queue_task`."""
         return await in_thread(self.raw.queue_task, task, *args, **options)
 
-    async def run_task(self, task: Any, *args: Any) -> Any:
+    async def run_task(self, task: Any, *args: Any, **options: Any) -> Any:
         """`run_task`."""
-        return await in_thread(self.raw.run_task, task, *args)
+        return await in_thread(self.raw.run_task, task, *args, **options)
 
     async def stop(self, timeout: float | None = None, **options: Any) -> Any:
         """`stop`."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from tasker.core.inline_tries import InlineTries
+from tasker.threads import tries
 from tasker.threads.resource_pool import ResourcePool
 from tasker.threads.resources import Maker
-from tasker.threads.run_task import RunTask, _Call
+from tasker.threads.run_task import Call, RunTask
 
 STEPS = (
     RunTask.run,
@@ -18,8 +20,21 @@ STEPS = (
     Maker.make,
     Maker._make,
     Maker.end,
-    _Call.enter,
+    Call.enter,
 )
+
+TRIES = (
+    tries.run_tries,
+    tries._attempts,
+    tries._raise,
+    tries._leave,
+    tries.Attempt.enter,
+    tries.Attempt.judge,
+    InlineTries.begin,
+    InlineTries.judge,
+    InlineTries.missed,
+)
+"""Those of a call that is tried again."""
 
 
 def returns(ctx: Any, resource: Any) -> str:

@@ -8,16 +8,26 @@ import pytest
 
 from support.resources import ScriptedResources
 from support.waiting import Call, wait_until
-from tasker import Config, TaskManager
+from tasker import Config, MaxRetriesExceeded, RetryPolicy, TaskManager
 from tasker.threads.run_task import RunTask
 from tasker.threads.worker import this_thread
 from unit.interrupts import each_moment
-from unit.run_task import STEPS, harms, returns
+from unit.run_task import STEPS, TRIES, harms, returns
 
 
 def fails(ctx: Any, resource: Any) -> None:
     """Fails with an error of its own."""
     raise LookupError
+
+
+def run(manager: Any, task: Any) -> Any:
+    """A call as any."""
+    return manager.run_task(task)
+
+
+def run_again(manager: Any, task: Any) -> Any:
+    """A call that is tried again, once, after a pause."""
+    return manager.run_task(task, retry=RetryPolicy(max_retries=1, retry_on=LookupError, backoff=1e-9), timeout=60.0)
 
 
 CASES = [
@@ -34,8 +44,9 @@ CASES = [
 ]
 
 
+@pytest.mark.parametrize("call", [run, run_again])
 @pytest.mark.parametrize(("task", "pool_size"), CASES)
-def test_nothing_is_lost(request: pytest.FixtureRequest, task: Any, pool_size: int) -> None:
+def test_nothing_is_lost(request: pytest.FixtureRequest, task: Any, pool_size: int, call: Any) -> None:
     """After each interrupt the call is closed and its resource is back or destroyed; in the end all are destroyed,
     once."""
     resources = ScriptedResources()
@@ -55,21 +66,23 @@ def test_nothing_is_lost(request: pytest.FixtureRequest, task: Any, pool_size: i
     engine = manager._engine
     wait_until(lambda: manager.stats().active_workers == 1)
     struck = []
-    for where, value, error in each_moment(lambda: manager.run_task(task), *STEPS):
+    for where, value, error in each_moment(lambda: call(manager, task), *STEPS, *TRIES):
         if where is not None:
             struck.append(where)
             # What strikes around a hook of the user is logged as the hook's error.
             assert isinstance(error, KeyboardInterrupt) or where.startswith("Maker.end"), (where, error)
         else:
-            assert value == "value" if task is returns else isinstance(error, OSError | LookupError)
+            expected = OSError if call is run else MaxRetriesExceeded
+            assert value == "value" if task is returns else isinstance(error, expected | LookupError)
         assert engine.counters.flow().outstanding == 0, where
         assert this_thread.inline == (), where
         assert engine.pool._temporary == 0, where
         wait_until(lambda: engine.pool.available == pool_size, timeout=3, what=f"the pool is full after {struck[-1:]}")
         wait_until(lambda: len(resources.alive) == 1 + pool_size, what=f"only those are alive, after {struck[-1:]}")
-    assert {"RunTask.run", "RunTask._close", "ResourcePool.acquire", "ResourcePool.release"} <= {
-        where.split(":")[0] for where in struck
-    }
+    reached = {where.split(":")[0] for where in struck}
+    assert {"RunTask.run", "RunTask._close", "ResourcePool.acquire", "ResourcePool.release"} <= reached
+    if call is run_again:
+        assert {"run_tries", "_attempts", "Attempt.enter"} <= reached
     assert Call(manager.stop).outcome(20).killed is False
     resources.check_all_ended_once()
     ledger = manager.stats().resources

@@ -15,7 +15,9 @@ from tasker.control.view import View
 from tasker.control.workers import WorkerState
 from tasker.core.counters import Counters
 from tasker.core.hooks import Hooks
+from tasker.core.limits import TimeLimits
 from tasker.core.ports import CreationsPort
+from tasker.core.quarantine import QuarantineRecord
 from tasker.errors import ShutdownError
 from tasker.logs import GuardedLogger
 from tasker.metrics.protocol import MetricsCollector
@@ -129,6 +131,15 @@ class EngineForInlineTasks(EngineForTasks, Protocol):
     @property
     def view(self) -> View: ...
     @property
+    def limits(self) -> TimeLimits:
+        """The time limits of tasks."""
+        ...
+
+    @property
+    def quarantine(self) -> QuarantineRecord: ...
+    @property
+    def queue(self) -> AsyncTaskQueue: ...
+    @property
     def workers(self) -> dict[ev.Seat, Any]: ...
 
 
@@ -137,8 +148,6 @@ class EngineForWorkers(EngineForInlineTasks, Protocol):
 
     @property
     def slow_callbacks(self) -> SlowCallbacks: ...
-    @property
-    def queue(self) -> AsyncTaskQueue: ...
     @property
     def queue_slots(self) -> AsyncQueueSlots | None: ...
     @property

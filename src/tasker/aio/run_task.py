@@ -10,67 +10,28 @@ import asyncio
 import contextvars
 from collections.abc import Callable
 from time import monotonic
-from types import CoroutineType
 from typing import Any
 
 from tasker.context import Context
 from tasker.control.attempts import after_error
 from tasker.control.events import PoolResourceLost
 from tasker.control.health import Health, HealthKind
+from tasker.core.inline_tries import InlineTries
 from tasker.core.probing import passes
 from tasker.core.user_functions import is_async, is_awaitable
 from tasker.errors import DeadlockError, PausedError, Snooze, TaskCancelled, TaskKilled, TaskTimeout
 from tasker.metrics.meter import BATCH, Meter
 from tasker.metrics.protocol import TaskLifecycleTimestamps
 
-from .cancellation import outlast, restore
+from .cancellation import outlast
 from .hooks import fits, health_after, reset
+from .inline_runs import Ending, Run, outcome_of
 from .ports import EngineForInlineTasks
 from .reentrancy import current, enclosing_user_code, hook_scope
 from .resource_handle import AsyncResourceHandle
 from .resource_pool import AsyncResourcePool
 from .tasks import start_duty
 from .user_functions import FunctionCaller, in_context
-
-
-class _Run:
-    """Records one call of ``run_task``, so that a kill can interrupt it."""
-
-    def __init__(self, number: int) -> None:
-        self.number: int = number
-        self.caller = asyncio.current_task()
-        self.cancelling: int = self.caller.cancelling() if self.caller is not None else 0
-        self.on_kill: Callable[[], object] | None = None
-        """Called at a kill where the task cannot be interrupted: in a thread, or in another process."""
-        self.interrupted: bool = False
-        self.blamed: BaseException | None = None
-        """The error that ``check_health`` is asked about, if it is not the one that the caller gets."""
-        self.returned: bool = False
-        """Whether a task has returned elsewhere, although its caller was cancelled."""
-
-    def interrupt(self) -> None:
-        if self.on_kill is not None:
-            self.on_kill()
-        elif self.caller is not None:
-            self.interrupted = True
-            self.caller.cancel()
-
-    async def take_back(self) -> bool:
-        """Takes the cancellation by a kill back. Returns whether the caller was cancelled by other code as well, and
-        has to get that cancellation."""
-        if not self.interrupted or self.caller is None:
-            return False
-        # If more requests are left than at the start, they are of other code.
-        otherwise = self.caller.uncancel() > self.cancelling
-        if not otherwise and self.caller._must_cancel:  # type: ignore[attr-defined]
-            # The task has ended before the error was thrown, which would strike the caller's next ``await``.
-            try:
-                await asyncio.sleep(0)
-            except asyncio.CancelledError as error:
-                otherwise = self.caller.cancelling() > self.cancelling
-                if otherwise:
-                    restore(error)
-        return otherwise
 
 
 class AsyncRunTask:
@@ -81,7 +42,7 @@ class AsyncRunTask:
         self._pool = pool
         self._checks = engine.config.check_resource is not None
         self.meter: Meter = Meter()
-        self._running: dict[int, _Run] = {}
+        self._running: dict[int, Run] = {}
         self._number = 0
 
     def holds(self, number: int) -> str | None:
@@ -93,19 +54,10 @@ class AsyncRunTask:
         for run in list(self._running.values()):
             run.interrupt()
 
-    async def run(self, task: Callable[..., Any], args: tuple[Any, ...]) -> Any:
-        """Runs the task. Returns its result or raises its error."""
+    async def run(self, task: Callable[..., Any], args: tuple[Any, ...], tries: InlineTries | None = None) -> Any:
+        """Runs the task. Returns its result or raises its error. ``tries``: the call that this is an attempt of."""
         engine = self.engine
-        queued = monotonic()
-        # No await in between: a stop either refuses this task here, or waits for it.
-        if engine.door:
-            self._refuse()
-        engine.counters.inline_accepted += 1
-        engine.hooks.arrival()
-        self._number += 1
-        run = self._running[self._number] = _Run(self._number)
-        if engine.backend is not None:  # a kill does not cut off an ``on_create`` there
-            run.on_kill = _nothing
+        run = self._admitted(tries)
         try:
             handle, temporary = await self._pool.acquire()
             if not handle.usable:
@@ -113,12 +65,13 @@ class AsyncRunTask:
             elif self._checks and engine.now() - handle.used > engine.config.check_after_idle:
                 handle = await self._checked(handle, temporary)
         except BaseException as raised:  # the task was counted, and has to be counted as done
-            del self._running[run.number]
-            self._leave(None, None)
-            if (killed := await self._error_of(run, raised)) is not raised:
-                raise killed from raised
+            self.exit(run)
+            ending = await self.error_of(run, raised)
+            self.leave(None, None if tries is None else ending)
+            if ending is not raised:
+                raise ending from raised
             raise
-        context = Context(engine.run_task_root) if handle.remote is None else handle.remote.context()
+        context = run.context_of(Context(engine.run_task_root) if handle.remote is None else handle.remote.context())
         error: BaseException | None = None
         started = monotonic()
         try:
@@ -128,14 +81,46 @@ class AsyncRunTask:
             await run.take_back()
             return value
         except BaseException as raised:
-            error = await self._error_of(run, raised)
+            error = await self.error_of(run, raised)
             if error is raised:
                 raise
             raise error from raised
         finally:
-            stamps = TaskLifecycleTimestamps(queued, started, monotonic())
+            stamps = TaskLifecycleTimestamps(run.queued, started, monotonic())
             await self._give_back(run, context, handle, temporary, error, stamps)
             del error  # its traceback holds this frame
+
+    def _admitted(self, tries: InlineTries | None) -> Run:
+        """Counts a call, or another attempt of one that was counted. Raises the error of one that is refused."""
+        engine = self.engine
+        queued = monotonic()
+        if tries is not None and tries.carried:
+            queued, tries.carried = tries.queued, False
+        else:
+            # No await in between: a stop either refuses this task here, or waits for it.
+            if engine.door:
+                self._refuse()
+            engine.counters.inline_accepted += 1
+            engine.hooks.arrival()
+        run = self.enter(tries)
+        run.queued = queued
+        if tries is not None:
+            tries.queued, tries.wake = queued, run.strike
+        if engine.backend is not None:  # a kill does not cut off an ``on_create`` there
+            run.on_kill = _nothing
+        return run
+
+    def enter(self, tries: InlineTries | None) -> Run:
+        """Notes what may be interrupted from now on."""
+        self._number += 1
+        run = self._running[self._number] = Run(self._number, tries)
+        return run
+
+    def exit(self, run: Run) -> None:
+        """It has ended."""
+        del self._running[run.number]
+        if run.tries is not None:
+            run.tries.wake = _nothing
 
     def _refuse(self) -> None:
         """Raises the error of a call that is refused. During a pause, those of tasks that still run are not."""
@@ -168,23 +153,29 @@ class AsyncRunTask:
                 return passes(self.engine, "run_task", await handle.remote.check())
             return await fits(self.engine, handle, "run_task")
 
-    async def _error_of(self, run: _Run, raised: BaseException) -> BaseException:
-        """Returns the error that the caller gets: ``TaskKilled`` in place of the ``CancelledError`` of a kill."""
+    async def error_of(self, run: Run, raised: BaseException) -> BaseException:
+        """Returns the error that the caller gets: ``TaskKilled`` or ``TaskTimeout`` in place of the ``CancelledError`` of a kill or a
+        limit."""
         if not run.interrupted or await run.take_back() or not issubclass(type(raised), asyncio.CancelledError):
             return raised
+        if run.tries is not None and not self.engine.killed:
+            return run.tries.interrupted(raised)
         killed = TaskKilled(self.engine.refusal)
         killed.__cause__ = raised
         return killed
 
     async def _call(
-        self, run: _Run, context: Context, handle: AsyncResourceHandle, task: Callable[..., Any], args: tuple[Any, ...]
+        self, run: Run, context: Context, handle: AsyncResourceHandle, task: Callable[..., Any], args: tuple[Any, ...]
     ) -> Any:
         # In the caller's own context, so it has to be reset: the caller goes on after this task.
         token = current.set((self, run.number))
         try:
             if handle.remote is not None:
                 run.on_kill = lambda: self._cancel(context, self.engine.run_task_root.cause)
-                return _outcome(run, *await handle.remote.outcome_of(context, task, args))
+                if run.tries is None:
+                    return outcome_of(run, *await handle.remote.outcome_of(context, task, args))
+                with run.tries.attempt_elsewhere(context):
+                    return outcome_of(run, *await handle.remote.outcome_of(context, task, args))
             assert handle.caller is not None
             if is_async(task):
                 return await task(context, handle.resource, *args)
@@ -193,7 +184,7 @@ class AsyncRunTask:
             current.reset(token)
 
     async def _call_plain(
-        self, run: _Run, context: Context, caller: FunctionCaller, task: Callable[..., Any], args: tuple[Any, ...]
+        self, run: Run, context: Context, caller: FunctionCaller, task: Callable[..., Any], args: tuple[Any, ...]
     ) -> Any:
         """Calls a plain function, and awaits what it returns if it is an awaitable."""
         variables = contextvars.copy_context()
@@ -203,13 +194,13 @@ class AsyncRunTask:
             value = variables.run(task, *args)
         if not is_awaitable(value):
             return value
-        if self.engine.killed:  # while the function ran in its thread
+        if self.engine.killed or (run.tries is not None and context.cancelled):  # while the function ran in its thread
             run.interrupt()
         return await in_context(variables, value)
 
     async def _call_in_thread(
         self,
-        run: _Run,
+        run: Run,
         context: Context,
         caller: FunctionCaller,
         variables: contextvars.Context,
@@ -227,7 +218,7 @@ class AsyncRunTask:
         )
         run.on_kill = None
         try:
-            return _outcome(run, *outcome)
+            return outcome_of(run, *outcome)
         finally:
             del outcome  # the error's traceback holds this frame
 
@@ -239,7 +230,7 @@ class AsyncRunTask:
 
     async def _give_back(
         self,
-        run: _Run,
+        run: Run,
         context: Context,
         handle: AsyncResourceHandle,
         temporary: bool,
@@ -249,26 +240,29 @@ class AsyncRunTask:
         engine = self.engine
         if self._checks:
             handle.used = engine.now()
-        del self._running[run.number]
+        self.exit(run)
         engine.run_task_root.release(context)
         cancelled = issubclass(type(error), asyncio.CancelledError) or (
             issubclass(type(error), TaskCancelled) and context.cancelled
         )
-        blamed = self._to_ask_about(run, error, cancelled)
         usable = handle.remote is None or handle.remote.usable
+        end = Ending(stamps, error, cancelled, run.tries)
+        if run.tries is not None:
+            end.settle(lost=not usable)
+        blamed = self._to_ask_about(run, end)
         if (
             usable
             and (blamed is None or engine.config.check_health is None)
             and (handle.remote is not None or (handle.wear is None and engine.config.on_return is None))
             and self._pool.take_back(handle, temporary)
         ):
-            self._leave(stamps, error, cancelled)
+            self._leave_with(end)
             return
         # In a task of its own, because the caller may be cancelled meanwhile: neither may that strike ``check_health``
         # or ``on_destroy``, nor may it be lost there.
         closing = start_duty(
             engine.loop,
-            self._close(handle, temporary, usable, (blamed, stamps), lambda: self._leave(stamps, error, cancelled)),
+            self._close(handle, temporary, usable, blamed, end),
             f"{engine.config.name}-run-task-end",
             contextvars.copy_context(),
         )
@@ -280,9 +274,10 @@ class AsyncRunTask:
             del struck  # its traceback holds this frame
         closing.result()
 
-    def _to_ask_about(self, run: _Run, error: BaseException | None, cancelled: bool) -> BaseException | None:
+    def _to_ask_about(self, run: Run, end: Ending) -> BaseException | None:
         """Returns the error about which ``check_health`` has to be asked, if any."""
-        if error is None or run.returned:
+        error, cancelled = end.error, end.cancelled
+        if error is None or run.returned or end.unused:
             return None
         if run.blamed is not None:
             error = run.blamed
@@ -300,15 +295,15 @@ class AsyncRunTask:
         handle: AsyncResourceHandle,
         temporary: bool,
         usable: bool,
-        ended: tuple[BaseException | None, TaskLifecycleTimestamps],
-        leave: Callable[[], None],
+        blamed: BaseException | None,
+        end: Ending,
     ) -> None:
-        """Takes a resource back, or destroys it, and counts the task. ``ended``: the error that ``check_health`` is asked
-        about, if any, and the times of the task."""
+        """Takes a resource back, or destroys it, and counts the task. ``blamed``: the error that ``check_health`` is asked
+        about, if any."""
         engine = self.engine
-        blamed, stamps = ended
         try:
-            health = Health.OK if blamed is None or not usable else await self._health(blamed, stamps.started_at)
+            health = Health.OK if blamed is None or not end.asks(usable) else await self._health(blamed, end)
+            end.health = health if health.blames else end.health
             healthy = usable and not health.replaces and await self._returns(handle)
             lacks = not (
                 healthy and self._pool.take_back(handle, temporary, health.seconds)
@@ -317,7 +312,7 @@ class AsyncRunTask:
                 engine.report(PoolResourceLost())
         finally:
             # Whatever happens: a stop waits for this task until it is counted.
-            leave()
+            self._leave_with(end)
 
     async def _returns(self, handle: AsyncResourceHandle) -> bool:
         """Returns whether a resource may serve another call."""
@@ -328,22 +323,31 @@ class AsyncRunTask:
         with hook_scope(self.engine, "on_return in run_task"):
             return await reset(self.engine, handle)  # one that is worn is renewed before the next call
 
-    async def _health(self, blamed: BaseException, begun: float) -> Health:
+    async def _health(self, blamed: BaseException, end: Ending) -> Health:
         with hook_scope(self.engine, "check_health in run_task"):
             health = await health_after(self.engine, blamed)
         if health.kind is HealthKind.DEPENDENCY_DOWN:
-            self.engine.dependency_down(blamed, begun)
+            self.engine.dependency_down(blamed, end.stamps.started_at)
         return health
 
-    def _leave(
+    def _leave_with(self, end: Ending) -> None:
+        """The task has ended, or another attempt of it follows."""
+        error = end.judged()
+        if end.tries is not None and end.tries.again:
+            end.tries.carried = True
+        else:
+            self.leave(None if end.unused else end.stamps, error, end.cancelled)
+
+    def leave(
         self, stamps: TaskLifecycleTimestamps | None, error: BaseException | None, cancelled: bool = False
     ) -> None:
         engine, meter = self.engine, self.meter
         engine.counters.inline_done += 1
-        if stamps is None:  # no resource could be acquired
-            meter.failed += 1
-        elif cancelled:
+        if cancelled:
             meter.cancelled += 1
+        elif stamps is None:  # no resource could be acquired, or not in time
+            meter.failed += 1
+            meter.timed_out += issubclass(type(error), TaskTimeout)
         else:
             meter.failed += error is not None
             meter.timed_out += issubclass(type(error), TaskTimeout)
@@ -357,25 +361,6 @@ class AsyncRunTask:
                 engine.hooks.failure(stamps, None, error)
         if engine.door:
             engine.check_drained()
-
-
-def _outcome(run: _Run, raised: bool, value: Any, struck: asyncio.CancelledError | None) -> Any:
-    """Returns what a task has returned in a thread or in another process, or raises its error; ``struck``, if its caller
-    was cancelled meanwhile."""
-    try:
-        if struck is not None:
-            # The outcome is dropped, as that of any call that was cancelled; but not what it says of the resource.
-            if raised:
-                run.blamed = value
-            run.returned = not raised
-            if issubclass(type(value), CoroutineType):
-                value.close()
-            raise struck
-        if raised:
-            raise value
-        return value
-    finally:
-        del value, struck  # the error's traceback holds this frame
 
 
 def _nothing() -> None:

@@ -23,6 +23,7 @@ from .engine import AsyncEngine
 from .future import QUEUED, AsyncTaskFuture
 from .mapping import AsCompleted, InOrder, results
 from .stack_room import check_stack
+from .tries import run_tries
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -233,25 +234,51 @@ class Submitting(Generic[R]):
         return await (await self.submit_wait(task, *args, **options))
 
     @overload
-    async def run_task(self, task: Callable[[Context, R, *Ts], Coroutine[Any, Any, T]], *args: *Ts) -> T: ...
+    async def run_task(
+        self,
+        task: Callable[[Context, R, *Ts], Coroutine[Any, Any, T]],
+        *args: *Ts,
+        retry: RetryPolicy | None = ...,
+        timeout: float | None = ...,
+        deadline: float | None = ...,
+    ) -> T: ...
 
     @overload
-    async def run_task(self, task: Callable[[Context, R, *Ts], T], *args: *Ts) -> T: ...
+    async def run_task(
+        self,
+        task: Callable[[Context, R, *Ts], T],
+        *args: *Ts,
+        retry: RetryPolicy | None = ...,
+        timeout: float | None = ...,
+        deadline: float | None = ...,
+    ) -> T: ...
 
-    async def run_task(self, task: Callable[[Context, R, *Ts], Any], *args: *Ts) -> Any:
+    async def run_task(
+        self,
+        task: Callable[[Context, R, *Ts], Any],
+        *args: *Ts,
+        retry: RetryPolicy | None = None,
+        timeout: float | None = None,
+        deadline: float | None = None,
+    ) -> Any:
         """Runs the task at once, in the caller's own coroutine and past the queue, and returns its result.
 
         The task gets an idle resource of the pool (``Config.resource_pool_size``) or, if there is none, a temporary one
-        that is destroyed afterwards. It is not retried; an unhealthy error destroys the resource.
+        that is destroyed afterwards. An unhealthy error destroys the resource. ``timeout``, ``deadline``: as for ``submit``; but a
+        task that goes on, though it was cancelled, is waited for. ``retry``: when the task is tried again, by the caller, who waits
+        for the pauses; None: never, whatever ``Config.retry`` says.
 
-        Raises what the task raises; ``ResourceError`` if a resource cannot be made or
-        ``Config.max_temporary_resources`` are in use; ``ShutdownError`` if the manager accepts no more tasks;
-        ``TaskKilled`` if the manager is killed meanwhile; ``RuntimeError`` in another event loop or thread.
+        Raises what the task raises; ``TaskTimeout``, ``MaxRetriesExceeded`` and ``PoisonTask`` as a future does; ``ResourceError`` if
+        a resource cannot be made or ``Config.max_temporary_resources`` are in use; ``ShutdownError`` if the manager accepts no more
+        tasks; ``TaskKilled`` if the manager is killed meanwhile; ``TypeError`` or ``ValueError`` for a wrong argument;
+        ``RuntimeError`` in another event loop or thread.
         """
         engine = self._running_engine()
         if not callable(task):
             raise TypeError(f"task must be callable, got {task!r}")
-        return await engine.run_task.run(task, args)
+        if retry is None and timeout is None and deadline is None and not engine.limits.by_default:
+            return await engine.run_task.run(task, args)
+        return await run_tries(engine.run_task, task, args, retry, timeout, deadline)
 
     @overload
     def map(

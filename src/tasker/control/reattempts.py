@@ -41,15 +41,10 @@ class Reattempts:
 
     def failed(self, event: ev.AttemptFailed, now: float, phase: Phase) -> act.Action:
         """Decides about a task whose attempt failed."""
-        policy, pause = event.policy or self._plan.retry, 0.0
-        verdict = self._verdict(event, policy, phase)
+        policy = event.policy or self._plan.retry
+        verdict, pause = judged(event, self._plan, phase, self._rng)
         if verdict is Verdict.QUARANTINED:
             return act.Quarantine(event.task, event.harmed)
-        if policy is not None:
-            if phase in ACCEPTING or _reports(policy):
-                pause = policy.pause(event.attempts, self._rng)
-            # Else none: a stop does not wait for a pause, so what fails again then is tried again at once.
-            verdict = in_time(verdict, event.age + pause, policy.max_elapsed, own=event.own)
         if verdict is not Verdict.TRY_AGAIN:
             return act.DropTask(event.task) if verdict is Verdict.KILLED else _failed(event.task, verdict)
         if pause and phase not in ACCEPTING:
@@ -67,17 +62,6 @@ class Reattempts:
             return act.Requeue(event.task, loan)
         self._delayed.add(event.task, now + pause, act.ReportDelayed(event.task) if _reports(policy) else None)
         return act.Delay(event.task, loan=loan, pause=pause)
-
-    def _verdict(self, event: ev.AttemptFailed, policy: RetryPolicy | None, phase: Phase) -> Verdict:
-        after = self._plan.quarantine_after
-        judge = after_retryable if event.own else partial(after_unhealthy, harmed=event.harmed, quarantine_after=after)
-        return judge(
-            event.attempts,
-            most_retries(policy, self._plan.max_retries),
-            once=event.once,
-            cancelled=event.cancelled,
-            killing=phase is Phase.KILLING,
-        )
 
     def snoozed(self, event: ev.TaskSnoozed, now: float, phase: Phase) -> act.Action:
         """Decides about a task that gives itself back."""
@@ -109,6 +93,27 @@ class Reattempts:
         if self._delayed and now >= self._swept + _SWEEP:
             self._swept = now
             self._delayed.sweep()
+
+
+def judged(event: ev.AttemptFailed, plan: Plan, phase: Phase, rng: random.Random) -> tuple[Verdict, float]:
+    """Returns what becomes of a task whose attempt failed, and the seconds before its next one. A pause though the manager ends
+    says that the task is to be reported."""
+    policy, pause = event.policy or plan.retry, 0.0
+    after = plan.quarantine_after
+    judge = after_retryable if event.own else partial(after_unhealthy, harmed=event.harmed, quarantine_after=after)
+    verdict = judge(
+        event.attempts,
+        most_retries(policy, plan.max_retries),
+        once=event.once,
+        cancelled=event.cancelled,
+        killing=phase is Phase.KILLING,
+    )
+    if policy is not None and verdict is not Verdict.QUARANTINED:
+        if phase in ACCEPTING or _reports(policy):
+            pause = policy.pause(event.attempts, rng)
+        # Else none: a stop does not wait for a pause, so what fails again then is tried again at once.
+        verdict = in_time(verdict, event.age + pause, policy.max_elapsed, own=event.own)
+    return verdict, pause
 
 
 def _reports(policy: RetryPolicy | None) -> bool:

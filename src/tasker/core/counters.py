@@ -171,6 +171,8 @@ class Counters:
         self.inline_accepted = 0
         self.inline_done = 0
         self.retried: int = 0
+        self.refused_retries: int = 0
+        """Of ``run_task``; the supervisor counts the others."""
         self.quarantined: int = 0
         self.snoozed: int = 0
         self.user_errors: int = 0
@@ -225,6 +227,7 @@ class Counters:
             self.cancelled_in_queue += "cancelled_in_queue" in names
             self.timed_out_in_queue += "timed_out_in_queue" in names
             self.retried += "retried" in names
+            self.refused_retries += "refused_retries" in names
             self.quarantined += "quarantined" in names
             self.snoozed += "snoozed" in names
             self.user_errors += "user_errors" in names

@@ -274,14 +274,16 @@ class TimeLimits:
             defaults.deadline if deadline is None else deadline,
         )
 
-    def of_submission(self, future: Any, timeout: float | None, deadline: float | None) -> LimitedTask | None:
+    def of_submission(
+        self, future: Any, timeout: float | None, deadline: float | None, kind: type[LimitedTask] = LimitedTask
+    ) -> LimitedTask | None:
         """Returns the limits of a task, those of the configuration filled in; None if it has none. Raises ``TypeError`` or
         ``ValueError`` for wrong ones."""
         timeout, deadline = self.filled_in(timeout, deadline)
         limits = Limits(_limit("timeout", timeout), _limit("deadline", deadline))
         if limits == Limits():
             return None
-        limited = LimitedTask(future, limits)
+        limited = kind(future, limits)
         if limits.deadline is not None:
             self._file(limited, limited.last_start)
         return limited

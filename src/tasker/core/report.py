@@ -35,7 +35,7 @@ def stats_of(engine: ReportPort) -> TaskStats:
     with counters.lock:  # so that tasks, resources and errors are of one moment
         flow = counters.flow()
         resources, user_errors, snoozed = _ledger(engine), counters.user_errors, counters.snoozed
-        quarantined = counters.quarantined
+        quarantined, refused = counters.quarantined, counters.refused_retries
         meters = [*(shard.meter for shard in list(counters.shards.values())), engine.run_task_meter]
         timed_out = counters.timed_out_in_queue + sum(meter.timed_out for meter in meters)
     view = engine.view
@@ -66,7 +66,7 @@ def stats_of(engine: ReportPort) -> TaskStats:
         timed_out_tasks=timed_out,
         resources=resources,
         delayed_tasks=view.delayed,
-        refused_retries=view.refused_retries,
+        refused_retries=view.refused_retries + refused,
         snoozed_tasks=snoozed,
         failing_creations=view.failing_creations,
         failed_creations=view.failed_creations,

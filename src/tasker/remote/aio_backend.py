@@ -13,7 +13,7 @@ from tasker.aio.resource_handle import AsyncResourceHandle
 from tasker.aio.tasks import start_task
 from tasker.context import Context
 from tasker.control.events import PoolResourceLost, Seat
-from tasker.errors import TaskCancelled, TaskKilled
+from tasker.errors import TaskCancelled, TaskKilled, TaskTimeout
 from tasker.worker_info import WorkerInfo
 
 from .aio_host import AsyncRemoteWorker
@@ -122,7 +122,7 @@ class AsyncRemoteResource(InlineSession):
         except BaseException as error:
             if struck is not None and waiting.exception() is None and waiting.result()[0] == SKIPPED:
                 return False, None, struck  # it has not begun, so it says nothing of the resource
-            return True, _killed(error, context), struck
+            return True, _interrupted(error, context), struck
 
     async def check(self) -> str | None:
         """See ``AsyncResourceElsewhere``."""
@@ -173,11 +173,12 @@ class AsyncRemoteResource(InlineSession):
         await self._opened.close()
 
 
-def _killed(error: BaseException, context: Context) -> BaseException:
-    """Returns the error that the caller gets: ``TaskKilled`` in place of the ``CancelledError`` of a kill."""
+def _interrupted(error: BaseException, context: Context) -> BaseException:
+    """Returns the error that the caller gets: ``TaskKilled`` or ``TaskTimeout`` in place of the ``CancelledError`` of a kill or a
+    limit."""
     cause = context.cause
-    if not issubclass(type(error), asyncio.CancelledError) or not issubclass(type(cause), TaskKilled):
+    if not issubclass(type(error), asyncio.CancelledError) or not isinstance(cause, TaskKilled | TaskTimeout):
         return error
-    killed = TaskKilled(str(cause))
-    killed.__cause__ = error
-    return killed
+    instead = cause if isinstance(cause, TaskTimeout) else TaskKilled(str(cause))
+    instead.__cause__ = error
+    return instead

@@ -18,6 +18,7 @@ from tasker.control.supervisor import Supervisor
 from tasker.control.view import View
 from tasker.core.effects import Effects
 from tasker.core.flag import Flag
+from tasker.core.inline_tries import InlineTries
 from tasker.core.planning import plan_of
 from tasker.errors import TaskTimeout
 from tasker.logs import describe
@@ -29,10 +30,10 @@ from tasker.threads.resource_pool import ResourcePool
 from tasker.threads.run_task import RunTask
 
 from .clock import ManualClock
-from .clocked_context import ClockedRoot, ClockedRunTaskRoot
+from .clocked_context import ClockedFace, ClockedLimit, ClockedRoot, ClockedRunTaskRoot
 from .inline_maker import InlineMaker
 from .inline_waits import InlineWaits
-from .inline_worker import InlineHost, InlineWorker
+from .inline_worker import InlineHost, InlineWorker, limited_on
 
 
 class InlineDriver(FutureOwner, abc.ABC):
@@ -127,6 +128,22 @@ class InlineDriver(FutureOwner, abc.ABC):
     def limit(self, future: TaskFuture[Any], timeout: float | None, deadline: float | None) -> None:
         """See ``FutureOwner``. The worker itself notes when its attempts begin."""
         future._limited = self.limits.of_submission(future, timeout, deadline)
+
+    def limited_inline(self, tries: InlineTries) -> Callable[..., Any]:
+        """See ``ThreadEngineForRunTask``."""
+        limited, grace = tries.limited, self.config.cancel_grace
+
+        def on_the_clock(ctx: Context, resource: Any, *args: Any) -> Any:
+            face: Context = ClockedFace(ctx) if limited is None else ClockedLimit(ctx, limited)
+            with limited_on(self.clock, grace, limited, ctx):
+                return tries.task(face, resource, *args)
+
+        return on_the_clock
+
+    def pause_caller(self, tries: InlineTries) -> None:
+        """See ``ThreadEngineForRunTask``."""
+        if not tries.hurried:
+            self.clock.advance_to(tries.until)
 
     def wake_up(self) -> None:
         """See ``LimitsDriver``. Each call that is about to return looks."""

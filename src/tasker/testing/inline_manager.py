@@ -25,9 +25,9 @@ from tasker.threads.future import TaskFuture
 from tasker.threads.future_log import Ending, OutcomeCallback
 from tasker.threads.pauses import request_pause
 from tasker.threads.reentrancy import forbid_reentry
+from tasker.threads.tries import run_tries
 
 from .clock import ManualClock
-from .clocked_context import ClockedFace
 from .inline_engine import InlineEngine
 from .inline_future import InlineFuture, InlineRefreshFuture
 from .inline_subscription import InlineSubscription
@@ -176,19 +176,23 @@ class InlineTaskManager(TaskManager[R]):
             engine.report(Wakeup())
         return future
 
-    def run_task(self, task: Callable[[Context, R, *Ts], T], *args: *Ts) -> T:
-        """Runs the task at once, past the queue; see ``TaskManager.run_task``."""
+    def run_task(
+        self,
+        task: Callable[[Context, R, *Ts], T],
+        *args: *Ts,
+        retry: RetryPolicy | None = None,
+        timeout: float | None = None,
+        deadline: float | None = None,
+    ) -> T:
+        """Runs the task at once, past the queue; see ``TaskManager.run_task``. Pauses between two attempts move the clock."""
         if not callable(task):
             raise TypeError(f"task must be callable, got {task!r}")
-
-        def on_the_clock(ctx: Context, resource: R, *args: *Ts) -> T:
-            return task(ClockedFace(ctx), resource, *args)
-
-        self._engine.pump()
+        engine = self._engine
+        engine.pump()
         try:
-            return self._engine.run_task.run(on_the_clock, args)  # type: ignore[no-any-return]
+            return run_tries(engine, task, args, retry, timeout, deadline)  # type: ignore[no-any-return]
         finally:
-            self._engine.pump()
+            engine.pump()
 
     # -- the rest -------------------------------------------------------------------------------------------------
 

@@ -169,7 +169,7 @@ class InlineWorker(Worker):
         engine.release_slot(future)
         value: Any = None
         try:
-            with _limited(self, limited, context):
+            with limited_on(engine.clock, engine.config.cancel_grace, limited, context):
                 value = (Variables() if variables is None else variables).run(
                     task, context, self.host.held.resource, *args
                 )
@@ -203,13 +203,12 @@ class InlineWorker(Worker):
 
 
 @contextmanager
-def _limited(worker: InlineWorker, limited: LimitedTask | None, context: Context) -> Iterator[None]:
+def limited_on(clock: ManualClock, grace: float, limited: LimitedTask | None, context: Context) -> Iterator[None]:
     """Applies the time limit of a task, on the clock. Raises ``TaskTimeout`` if it may not start any more, or has taken so long
     that a pool of threads would have ended it."""
     if limited is None:
         yield
         return
-    clock, grace = worker.engine.clock, worker.engine.config.cancel_grace
     late = limited.start(context, clock.now())
     if late is not None:
         limited.skip()

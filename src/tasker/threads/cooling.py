@@ -1,4 +1,5 @@
-"""CoolingWorkers: where workers wait whose resource must not be used for a while (``Health.COOL_DOWN``).
+"""CoolingWorkers: where workers wait whose resource must not be used for a while (``Health.COOL_DOWN``), and callers of
+``run_task`` that pause between two attempts.
 
 They must not wait for the tokens of the queue, since they would take those of tasks; but they have to obey orders, which are
 among these tokens, and a stop, which waits for no pause. So each waits at a queue of its own, and what puts an order or
@@ -44,6 +45,19 @@ class CoolingWorkers:
         finally:
             self._alarms.discard(alarm)
         return None
+
+    def pause(self, until: float, over: Callable[[], bool]) -> None:
+        """The same for a caller of ``run_task``, which no order concerns."""
+        alarm: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._alarms.add(alarm)
+        try:
+            while not over() and (left := until - monotonic()) > 0:
+                try:
+                    alarm.get(True, min(left, _LONGEST))
+                except queue.Empty:
+                    pass
+        finally:
+            self._alarms.discard(alarm)
 
     def _take_order(self) -> object:
         try:

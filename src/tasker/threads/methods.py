@@ -17,6 +17,7 @@ from .reentrancy import forbid_reentry
 from .refreshing import RefreshFuture
 from .refusals import refused
 from .subscription import Subscription
+from .tries import run_tries
 
 __all__ = [
     "PATIENCE",
@@ -30,6 +31,7 @@ __all__ = [
     "pause",
     "refused",
     "resume",
+    "run_tries",
     "stack_of",
     "standard_waits",
     "stats_of",

@@ -22,6 +22,7 @@ from tasker.control.lifecycle import DoorMove
 from tasker.core.checks import check_queue_timeout
 from tasker.core.engine import EngineCore
 from tasker.core.history import after, forget_frames
+from tasker.core.inline_tries import InlineTries
 from tasker.core.limited_calls import LimitedCall, given
 from tasker.core.limits import limits_of
 from tasker.errors import ShutdownError, TaskHandedBack, TaskKilled, TaskTimeout
@@ -144,6 +145,15 @@ class FutureOwner(EngineCore[Worker], abc.ABC):
         if limited is not None and self.backend is None:
             assert future._task is not None
             future._task = LimitedCall(self.limits, limited, future._task)
+
+    def limited_inline(self, tries: InlineTries) -> Callable[..., Any]:
+        """See ``ThreadEngineForRunTask``."""
+        limited = tries.limited if self.backend is None else None
+        return tries.task if limited is None else LimitedCall(self.limits, limited, tries.task)
+
+    def pause_caller(self, tries: InlineTries) -> None:
+        """See ``ThreadEngineForRunTask``."""
+        self.queue.cooling.pause(tries.until, lambda: tries.hurried)
 
     def wake_up(self) -> None:
         """See ``LimitsDriver``."""

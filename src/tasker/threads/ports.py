@@ -11,11 +11,15 @@ from tasker.context import Context, RunTaskRoot
 from tasker.control import events as ev
 from tasker.control.health import Health
 from tasker.control.lifecycle import Door
+from tasker.control.view import View
 from tasker.control.workers import WorkerState
 from tasker.core.counters import Counters, Shard
 from tasker.core.flag import Flag
 from tasker.core.hooks import Hooks
 from tasker.core.identity import WorkerContext
+from tasker.core.inline_tries import InlineTries
+from tasker.core.limits import TimeLimits
+from tasker.core.quarantine import QuarantineRecord
 from tasker.errors import ShutdownError, WorkerLost
 from tasker.logs import GuardedLogger
 from tasker.metrics.protocol import MetricsCollector
@@ -216,9 +220,25 @@ class ThreadEngineForRunTask(ThreadEngineForTasks, Protocol):
     @property
     def pool(self) -> ResourcePool: ...
     @property
+    def limits(self) -> TimeLimits:
+        """The time limits of tasks."""
+        ...
+
+    @property
+    def view(self) -> View: ...
+    @property
+    def quarantine(self) -> QuarantineRecord: ...
+    @property
     def refusal(self) -> str:
         """Why no task is accepted any more."""
         ...
+
+    def limited_inline(self, tries: InlineTries) -> Callable[..., Any]:
+        """Returns what is called for a task of ``run_task`` that has limits."""
+        ...
+
+    def pause_caller(self, tries: InlineTries) -> None:
+        """Has the calling thread wait for the time of its next attempt."""
 
     def shutdown_error(self) -> ShutdownError:
         """Returns the error for a task that is not accepted."""

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import CancelledError
 from functools import partial
 from time import monotonic
-from typing import Any
+from typing import Any, Protocol
 
 from tasker.context import BareContext, Context
 from tasker.control.attempts import after_error
@@ -26,13 +26,22 @@ from tasker.metrics.protocol import TaskLifecycleTimestamps
 from .ports import ThreadEngineForRunTask
 from .refusals import refuse_inline
 from .resource_pool import Lease
-from .resources import ResourceHandle
+from .resources import ResourceElsewhere, ResourceHandle
 from .this_thread import this_thread
 
 _LOST = PoolResourceLost()
 
 
-class _Call(Lease):
+class Tries(Protocol):
+    """The call of ``run_task`` that a ``Call`` is an attempt of."""
+
+    again: bool
+    """Whether another attempt follows."""
+    carried: bool
+    """Whether it counts as running, although no attempt of it does."""
+
+
+class Call(Lease):
     """Records the progress of one call of ``run_task``, and its lease from the pool."""
 
     # Defaults in the class, as in ``Lease``.
@@ -46,6 +55,8 @@ class _Call(Lease):
     """Whether ``on_return`` was called."""
     fit: bool = False
     """Whether it has returned."""
+    tries: Tries | None = None
+    """What has a say in its end, where it is one of several attempts, or has a time limit."""
 
     def enter(self, engine: ThreadEngineForRunTask) -> None:
         # The door is closed under the same lock: a stop either refuses this task here, or waits for it.
@@ -55,12 +66,33 @@ class _Call(Lease):
             # No call in between, so no KeyboardInterrupt: what was counted is taken back.
             engine.counters.inline_accepted += 1
             self.open = True
+        if engine.collector is not None:
+            engine.hooks.arrival()
 
     def start(self, engine: ThreadEngineForRunTask) -> None:
         """Notes when the task starts. Raises ``TaskKilled`` if there was a kill while the resource was made."""
         if engine.door and engine.killed:
             raise TaskKilled(engine.refusal)
         self.started = monotonic()
+
+    def failed(self, error: BaseException, context: Context) -> None:
+        """Notes how the task has failed."""
+        self.cancelled = issubclass(type(error), CancelledError) and context.cancelled
+
+    def run_there(
+        self,
+        engine: ThreadEngineForRunTask,
+        remote: ResourceElsewhere,
+        context: Context,
+        task: Callable[..., Any],
+        args: tuple[Any, ...],
+    ) -> Any:
+        """Runs the task where its resource lives."""
+        return remote.run(context, task, args)
+
+    def judge(self, run_task: RunTask, error: BaseException, broken: bool, finished: float) -> Health:
+        """Returns what the error says of the resource. ``broken``: it is gone in any case."""
+        return Health.OK if broken else run_task.health_after(self, error)
 
 
 class RunTask:
@@ -72,19 +104,18 @@ class RunTask:
         self.meter: Meter = Meter()
         """Written under the lock of the counters, because it is shared by the threads of all callers."""
 
-    def run(self, task: Callable[..., Any], args: tuple[Any, ...]) -> Any:
-        """Runs the task. Returns its result or raises its error."""
+    def run(self, task: Callable[..., Any], args: tuple[Any, ...], call: Call | None = None) -> Any:
+        """Runs the task. Returns its result or raises its error. ``call``: where the attempt is to be recorded."""
         engine = self._engine
         # Calls may be nested: a task in ``run_task`` may call it again, also that of another manager.
         outer = this_thread.inline
-        call = _Call()
+        if call is None:
+            call = Call()
         call.queued = monotonic()
         # Everything that ``_close`` takes back happens inside of the ``try``.
         try:
             this_thread.inline = (*outer, engine)
             call.enter(engine)
-            if engine.collector is not None:
-                engine.hooks.arrival()
             engine.pool.acquire(call)
             assert call.handle is not None
             if self._checks or not call.handle.usable:
@@ -101,11 +132,11 @@ class RunTask:
                 context = remote.context()
             try:
                 if remote is not None:
-                    return remote.run(context, task, args)
+                    return call.run_there(engine, remote, context, task, args)
                 return task(context, call.handle.resource, *args)
             except BaseException as error:
                 call.error = error
-                call.cancelled = issubclass(type(error), CancelledError) and context.cancelled
+                call.failed(error, context)
                 raise
             finally:
                 if context._watchers:  # of callbacks that must not outlive the task
@@ -122,7 +153,7 @@ class RunTask:
             finally:
                 this_thread.inline = outer  # last: ``on_destroy`` and ``check_health`` belong to this call
 
-    def _complete(self, call: _Call) -> None:
+    def _complete(self, call: Call) -> None:
         """Does what is left to do for a call whose end was interrupted."""
         try:
             self._close(call)
@@ -132,7 +163,7 @@ class RunTask:
                 self._engine.help(partial(self._close, call), "close", "the end of a task in run_task")
             raise
 
-    def _see_to(self, call: _Call, handle: ResourceHandle) -> None:
+    def _see_to(self, call: Call, handle: ResourceHandle) -> None:
         """Renews a resource that is worn, or has been idle for too long and is not fit."""
         engine, remote = self._engine, handle.remote
         fit = handle.usable
@@ -143,7 +174,7 @@ class RunTask:
         if not fit:
             engine.pool.renew(call)
 
-    def _close(self, call: _Call) -> None:
+    def _close(self, call: Call) -> None:
         """Returns the resource and counts the task. May be called again if it was interrupted: the call records what is
         left to do."""
         engine, error = self._engine, call.error
@@ -152,7 +183,7 @@ class RunTask:
         finished = monotonic()
         handle = call.handle
         broken = handle is not None and handle.remote is not None and not handle.remote.usable
-        health = Health.OK if broken or error is None else self._health_after(call, error)
+        health = Health.OK if error is None else call.judge(self, error, broken, finished)
         healthy = not broken and not health.replaces and self._returns(call)
         engine.pool.release(call, healthy)
         # The names are looked up and the event is made before ``lacks`` is cleared: between that and ``put``, which is
@@ -162,6 +193,10 @@ class RunTask:
             call.lacks = False
             put(event)
         meter = self.meter
+        if error is not None and call.tries is not None and call.tries.again:
+            # From here on, ``_close`` is not repeated. No call in between: the count is this call's, or that of the tries.
+            call.tries.carried, call.open, call.error = True, False, None
+            return
         with engine.counters.lock:
             # No call in between. From here on, ``_close`` is not repeated.
             engine.counters.inline_done += 1
@@ -181,7 +216,7 @@ class RunTask:
         if engine.door:
             engine.check_drained()
 
-    def _returns(self, call: _Call) -> bool:
+    def _returns(self, call: Call) -> bool:
         """Returns whether a resource may serve another call, after what is done between two calls."""
         handle = call.handle
         if self._checks and handle is not None:
@@ -195,9 +230,11 @@ class RunTask:
                 handle.wear.served += 1
         return call.fit  # one that is worn is renewed before the next call, which needs no other meanwhile
 
-    def _health_after(self, call: _Call, error: BaseException) -> Health:
+    def health_after(self, call: Call, error: BaseException, *, blameless: bool = False) -> Health:
+        """Returns what an error says of the resource, and notes what follows for others. ``blameless``: it was not used."""
         killed = call.cancelled and isinstance(error, TaskKilled)
-        if after_error(cancelled=call.cancelled, killed=killed, blameless=snoozes(error)) is not None:
+        blameless = blameless or snoozes(error)
+        if after_error(cancelled=call.cancelled, killed=killed, blameless=blameless) is not None:
             return Health.OK
         health = self._engine.hooks.health(error)
         if health.kind is HealthKind.DEPENDENCY_DOWN:
@@ -206,7 +243,7 @@ class RunTask:
             self._engine.pool.cool(call, health.seconds)
         return health
 
-    def _record(self, call: _Call, finished: float) -> None:
+    def _record(self, call: Call, finished: float) -> None:
         if call.started and not call.cancelled:
             stamps = TaskLifecycleTimestamps(call.queued, call.started, finished)
             if call.error is None:
@@ -214,10 +251,12 @@ class RunTask:
             else:
                 self._engine.hooks.failure(stamps, None, call.error)
 
-    def _count_failure(self, call: _Call) -> None:
+    def _count_failure(self, call: Call) -> None:
         meter = self.meter
         if call.cancelled:
             meter.cancelled += 1
         else:
             meter.failed += 1
-            meter.timed_out += call.started > 0.0 and issubclass(type(call.error), TaskTimeout)
+            # One of before that is of ``on_create``, or that of a call which has come too late.
+            of_task = call.started > 0.0 or call.tries is not None
+            meter.timed_out += of_task and issubclass(type(call.error), TaskTimeout)
