@@ -12,6 +12,7 @@ import contextvars
 import queue
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from tasker.core.daemon import Daemon
@@ -61,9 +62,9 @@ class OwnThread:
         caller was cancelled meanwhile (see ``outlast``)."""
         if self._forked:
             raise _elsewhere()
+        self._start()
         outcome: asyncio.Future[tuple[bool, Any]] = self._loop.create_future()
         self._outcome = outcome
-        self._start()
         self._calls.put((variables.run, (fn, *args), outcome))
         # A function cannot be ended from outside, and the resource is in use until it has returned.
         struck = await outlast(outcome, on_struck)
@@ -83,12 +84,21 @@ class OwnThread:
         self._thread = None
 
     def _start(self) -> None:
-        if self._thread is None:
-            self._ended = self._loop.create_future()
-            # A daemon: a function that never returns must not keep the interpreter from exiting.
-            self._thread = Daemon(self._run, self._name)
-            disable_in_children(self)
-            self._thread.start()
+        if self._thread is not None:
+            return
+        calls, ended = self._calls, self._loop.create_future()
+        # A daemon: a function that never returns must not keep the interpreter from exiting.
+        thread = Daemon(partial(self._run, calls, ended), self._name)
+        disable_in_children(self)
+        try:
+            thread.start()
+        except BaseException:
+            # The system has no more threads: nothing may wait for this one, and the next call tries again. Or it was Ctrl-C, and
+            # it runs all the same: then it ends.
+            self._calls = queue.SimpleQueue()
+            calls.put(None)
+            raise
+        self._thread, self._ended = thread, ended
 
     def forked(self) -> None:
         """See ``core.fork``."""
@@ -98,8 +108,8 @@ class OwnThread:
         if self._outcome is not None and not self._loop.is_closed():
             self._loop.call_soon(_settle, self._outcome, (True, _elsewhere()))
 
-    def _run(self) -> None:
-        while (call := self._calls.get()) is not None:
+    def _run(self, calls: queue.SimpleQueue[_Call | None], ended: asyncio.Future[None]) -> None:
+        while (call := calls.get()) is not None:
             run, args, outcome = call
             try:
                 answer = (False, run(*args))
@@ -115,8 +125,7 @@ class OwnThread:
             self._deliver(outcome, answer)
             # Before the thread waits for the next call: it must not keep the last one alive.
             del call, run, args, outcome, answer
-        assert self._ended is not None
-        self._deliver(self._ended, None)
+        self._deliver(ended, None)
 
     def _deliver(self, future: asyncio.Future[Any], answer: Any) -> None:
         try:

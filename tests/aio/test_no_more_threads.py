@@ -1,0 +1,88 @@
+"""The system has no more threads, or no memory for one."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from support.resources import ScriptedResources
+from support.waiting import eventually
+from tasker import ResourceError
+
+ERRORS = pytest.mark.parametrize("error", [RuntimeError("can't start new thread"), MemoryError()], ids=repr)
+
+
+@pytest.fixture
+def refuse(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, BaseException, int], list[str]]:
+    """Makes the next starts of threads of that name fail; returns the names of those that were refused."""
+    real = threading.Thread.start
+
+    def refuse(name: str, error: BaseException, times: int = 1) -> list[str]:
+        refused: list[str] = []
+
+        def start(thread: threading.Thread) -> None:
+            if thread.name == name and len(refused) < times:
+                refused.append(thread.name)
+                raise error
+            real(thread)
+
+        monkeypatch.setattr(threading.Thread, "start", start)
+        return refused
+
+    return refuse
+
+
+def value(ctx: Any, resource: Any) -> str:
+    """A plain task."""
+    return "value"
+
+
+async def make_resource() -> object:
+    """Needs no thread."""
+    return object()
+
+
+@ERRORS
+async def test_none_for_a_plain_on_create(make: Any, refuse: Any, error: BaseException) -> None:
+    """Tried again later, as any creation that fails; a stop waits for nothing."""
+    resources = ScriptedResources()
+    refused = refuse("poor-1", error, 2)
+    m = await make(
+        name="poor",
+        on_create=resources.create,
+        on_destroy=resources.destroy,
+        creation_backoff=0.001,
+        burst_interval=0.01,
+    )
+    assert await m.queue_task(value) == "value"
+    assert refused == ["poor-1", "poor-1"]
+    assert (await m.stop(20)).killed is False
+    resources.check_all_ended_once()
+
+
+@ERRORS
+async def test_none_for_a_plain_task(make: Any, refuse: Any, error: BaseException) -> None:
+    """Its caller gets the error; the worker tries again for the next one, and ends."""
+    refused = refuse("poor-1", error, 1)
+    m = await make(name="poor", on_create=make_resource)
+    with pytest.raises(type(error)):
+        await m.queue_task(value)
+    assert await m.queue_task(value) == "value"
+    assert refused == ["poor-1"]
+    assert (await m.stop(20)).killed is False
+
+
+@ERRORS
+async def test_none_for_run_task(make: Any, refuse: Any, error: BaseException) -> None:
+    """The call fails, the next one does not."""
+    refused = refuse("poor-pool-1", error, 1)
+    m = await make(name="poor", burst_interval=0.01, creation_backoff=0.001)
+    with pytest.raises(ResourceError, match=type(error).__name__):
+        await m.run_task(value)
+    assert refused == ["poor-pool-1"]
+    await eventually(lambda: m.stats().failing_creations == 0)
+    assert await m.run_task(value) == "value"
+    assert (await m.stop(20)).killed is False
