@@ -274,6 +274,7 @@ async def test_point_16_map_inside_the_only_worker(engine: Any, kit: Any, ordere
         assert await m.queue_task(kit.returns(5)) == 5
         await eventually(lambda: m.stats().done_tasks == m.stats().accepted_tasks)
         assert m.stats().accepted_tasks == 5
+        assert m.metrics().total_tasks_completed == 1
 
 
 @pytest.mark.parametrize("ordered", [True, False])

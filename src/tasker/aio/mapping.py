@@ -153,7 +153,13 @@ async def results(
     ahead = _Ahead(submit, feed, look_ahead, window)
     try:
         while await ahead.next_is_due():
-            result = await (await window.take())
+            future = await window.take()
+            try:
+                result = await future
+            except BaseException:  # also where the wait would never end: then its task is not wanted either
+                _discard((future,))
+                raise
+            del future
             # Before the yield, so that workers stay busy while the caller uses the result.
             if feed.prompt and not bounded and feed.ready:
                 await ahead.submit_next()

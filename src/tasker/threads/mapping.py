@@ -59,7 +59,9 @@ def in_order(submit: Callable[[A], TaskFuture[T]], inputs: Iterable[A], look_ahe
                 feed.submit_next(window.append)
             if not window:
                 break
-            result = window.popleft().result()
+            # Removed only then: if this wait is interrupted, or would never end, its task is not wanted either.
+            result = window[0].result()
+            del window[0]
             if prompt and feed.open:
                 # Before the yield, so that workers stay busy while the caller uses the result.
                 feed.submit_next(window.append)
