@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import pickle
 import subprocess
 import sys
 import threading
@@ -17,6 +18,7 @@ from support.files_between_processes import Notes
 from support.waiting import Call, wait_until
 from tasker.logs import GuardedLogger
 from tasker.process.parent.output import OutputReader
+from tasker.process.protocol.records import HEADER
 
 from . import work
 
@@ -293,6 +295,36 @@ def test_a_handler_that_raises_harms_nobody(make: Any, monkeypatch: pytest.Monke
             assert m.queue_task(work.echo, "alive") == "alive"
     finally:
         logger.removeHandler(handler)
+
+
+def test_a_record_that_makes_a_handler_raise_takes_no_other_with_it(shop: KeepingHandler) -> None:
+    """Those that have come together with it, and one that cannot be read, are handled all the same; each fault is counted."""
+
+    class Refusing(logging.Filter):
+        """Raises at a bad record."""
+
+        def filter(self, record: logging.LogRecord) -> bool:
+            """Raise."""
+            if record.msg == "bad":
+                raise OSError("disk is full")
+            return True
+
+    def packed(pickled: bytes) -> bytes:
+        return HEADER.pack(len(pickled)) + pickled
+
+    def record(text: str) -> bytes:
+        return packed(pickle.dumps({"name": "shop.till", "levelno": logging.WARNING, "msg": text, "args": ()}))
+
+    faults: list[None] = []
+    shop.addFilter(Refusing())
+    reader = OutputReader("crew", GuardedLogger(logging.getLogger("crew"), "crew", lambda: faults.append(None)))
+    ends = reader.pipes("crew-1")
+    os.write(ends[2], record("first") + record("bad") + packed(b"no pickle") + record("last"))
+    for end in ends:
+        os.close(end)
+    Call(reader.close).outcome(30)
+    assert [each.getMessage() for each in shop.records] == ["first", "last"]
+    assert len(faults) == 2
 
 
 def test_the_level_of_this_process_decides(make: Any, shop: KeepingHandler) -> None:

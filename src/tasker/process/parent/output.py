@@ -57,9 +57,10 @@ class _Lines:
 
 
 class _Records:
-    """The log records of one child."""
+    """The log records of one child. ``guarded`` calls what may raise."""
 
-    def __init__(self) -> None:
+    def __init__(self, guarded: Callable[[Callable[[], object]], None]) -> None:
+        self._guarded = guarded
         self._unread = b""
 
     def feed(self, read: bytes) -> None:
@@ -70,13 +71,17 @@ class _Records:
             if len(self._unread) < after:
                 return
             pickled, self._unread = self._unread[HEADER.size : after], self._unread[after:]
-            record = logging.makeLogRecord(pickle.loads(pickled))  # noqa: S301  from our own pipe
-            logger = logging.getLogger(record.name)
-            if logger.isEnabledFor(record.levelno):
-                logger.handle(record)
+            self._guarded(partial(_handle, pickled))  # each by itself: the next may be in here too
 
     def end(self) -> None:
         pass
+
+
+def _handle(pickled: bytes) -> None:
+    record = logging.makeLogRecord(pickle.loads(pickled))  # noqa: S301  from our own pipe
+    logger = logging.getLogger(record.name)
+    if logger.isEnabledFor(record.levelno):
+        logger.handle(record)
 
 
 class OutputReader:
@@ -99,7 +104,7 @@ class OutputReader:
         with ExitStack() as made:
             ends = [closed_with(made, os.pipe(), os.close) for _ in range(3)]
             made.pop_all()
-        readers: tuple[_Lines | _Records, ...] = (_Lines(worker, "stdout"), _Lines(worker, "stderr"), _Records())
+        readers: tuple[_Lines | _Records, ...] = (_Lines(worker, "stdout"), _Lines(worker, "stderr"), _Records(self._guarded))
         with self._lock:
             self._new += [(read, reader) for (read, _), reader in zip(ends, readers, strict=True)]
             if self._thread is None:
