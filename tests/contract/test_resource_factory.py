@@ -94,6 +94,21 @@ async def test_an_enter_that_raises_is_a_failed_creation(engine: Any, kit: Any) 
     assert broken.left == [1]
 
 
+async def test_an_enter_that_raises_stop_iteration_is_told(engine: Any, kit: Any) -> None:
+    """It is named as any other error is, and neither ends anything silently nor is taken for a fault of the library."""
+
+    class Empty:
+        def __enter__(self) -> Any:
+            return next(iter(()))
+
+        def __exit__(self, *exc: object) -> None:
+            raise AssertionError("it was never entered")
+
+    with pytest.raises(ResourceError, match="StopIteration"):
+        async with engine.manager(resource=Empty, resource_pool_size=1):
+            pass
+
+
 async def test_an_exit_that_raises_is_logged_and_counted(engine: Any, kit: Any) -> None:
     """An __exit__ that raises is logged and counted, the manager goes on, and the ledger stays right."""
     browsers = Browsers(exit_raises=OSError("already gone"))

@@ -124,11 +124,12 @@ class Maker:
                 handle.args = (None, None, None)
                 handle.end = manager.__exit__
                 return
-        assert config.on_create is not None
-        for handle.resource in uninterrupted(config.on_create, *args):
-            handle.args = (handle.resource,)
-            handle.end = config.on_destroy
-            return
+        else:
+            assert config.on_create is not None
+            for handle.resource in uninterrupted(config.on_create, *args):
+                handle.args = (handle.resource,)
+                handle.end = config.on_destroy
+                return
         raise RuntimeError("a resource could not be made: its function raised StopIteration")
 
     def end(self, handle: ResourceHandle) -> None:
