@@ -185,6 +185,32 @@ def test_a_collected_manager_is_not_shown() -> None:
         register(again, registry)
 
 
+def test_a_manager_that_is_collected_in_the_middle_of_a_scrape() -> None:
+    """It is shown or it is not; the others are in any case."""
+    kept: list[Any] = []
+
+    class Name(str):
+        """Looking it up takes as long as another thread needs to give up the manager."""
+
+        __slots__ = ()
+
+        def __hash__(self) -> int:
+            kept.clear()
+            return super().__hash__()
+
+    registry = CollectorRegistry()
+    with TaskManager(config("other")) as other:
+        register(other, registry)
+        kept.append(InlineTaskManager(config(Name("brief"))))
+        manager = kept[0]
+        register(manager, registry)
+        manager.stop()
+        kept.append(manager)
+        del manager
+        assert number(registry, "workers_target", "other") is not None
+        assert number(registry, "running_tasks", "other") == 0
+
+
 def test_names_are_known_without_a_reading() -> None:
     """A registry that has two collectors of one name refuses the second one."""
     registry = CollectorRegistry()

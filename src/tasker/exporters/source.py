@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from typing import Any, Protocol
-from weakref import WeakValueDictionary
+from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from tasker.config import Config
 from tasker.core.reading import Reading, reading_of
@@ -32,7 +32,7 @@ class Manager(Protocol):
 class ManagerReader:
     """Reads one manager, which it does not keep alive. Thread-safe, as far as ``stats()`` of the manager is."""
 
-    __slots__ = ("_highest", "_lock", "name", "target_wait")
+    __slots__ = ("__weakref__", "_highest", "_lock", "name", "target_wait")
 
     def __init__(self, manager: Manager) -> None:
         self.name: str = manager.name
@@ -58,7 +58,8 @@ class Managers:
 
     def __init__(self) -> None:
         self._managers: WeakValueDictionary[str, Any] = WeakValueDictionary()
-        self._sources: dict[str, ManagerReader] = {}
+        self._readers: WeakKeyDictionary[Any, ManagerReader] = WeakKeyDictionary()
+        """Also of those that were removed: one that comes back goes on from what was read of it."""
         self._lock = threading.RLock()
 
     def add(self, manager: Manager) -> bool:
@@ -73,7 +74,8 @@ class Managers:
                     f"another manager of the name {manager.name!r} is exported here: give each a Config.name"
                 )
             self._managers[manager.name] = manager
-            self._sources[manager.name] = ManagerReader(manager)
+            if manager not in self._readers:
+                self._readers[manager] = ManagerReader(manager)
             return True
 
     def remove(self, manager: Manager) -> None:
@@ -85,10 +87,9 @@ class Managers:
     def each(self) -> list[tuple[ManagerReader, Reading]]:
         """Returns the numbers of all that are left. Those of a parent's managers are not a forked child's."""
         with self._lock:
-            managers = dict(self._managers)
-            self._sources = {name: source for name, source in self._sources.items() if name in managers}
-            sources = self._sources
-        return [(sources[name], sources[name].read(one)) for name, one in managers.items() if not _inherited(one)]
+            # By ``values``, and not by key: a manager may be collected in between.
+            found = [(self._readers[manager], manager) for manager in self._managers.values()]
+        return [(reader, reader.read(manager)) for reader, manager in found if not _inherited(manager)]
 
 
 def _inherited(manager: Any) -> bool:
