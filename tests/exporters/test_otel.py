@@ -150,27 +150,49 @@ def test_durations() -> None:
     assert point.sum == pytest.approx(10.0, rel=0.025)
 
 
+def reader(name: str = "a") -> ManagerReader:
+    """That of a manager which there is no more."""
+    with InlineTaskManager(config(name)) as m:
+        return ManagerReader(m)
+
+
 def test_very_many_durations_keep_their_shape() -> None:
     """Of more than are recorded at a time, each one stands for several."""
-    histogram, recorded = Histogram(), list[float]()
+    histogram, recorded, source = Histogram(), list[float](), reader()
     histogram.add_all([0.001] * (9 * MOST) + [1.0] * MOST)
     durations = FreshDurations(lambda reading: reading.waits, lambda value, attributes: recorded.append(value))
-    assert durations.record("a", Reading(waits=histogram), {}) == 10 * MOST
+    assert durations.record(source, Reading(waits=histogram), {}) == 10 * MOST
     assert len(recorded) == MOST
     assert sum(value > 0.5 for value in recorded) == pytest.approx(MOST / 10, abs=1)
-    assert durations.record("a", Reading(waits=histogram), {}) == 10 * MOST
+    assert durations.record(source, Reading(waits=histogram), {}) == 10 * MOST
     assert len(recorded) == MOST
 
 
-def test_another_manager_of_that_name_starts_again() -> None:
-    """Its durations are fewer, and none of them was recorded."""
+@pytest.mark.parametrize("counts", [(3, 2), (3, 3), (3, 5)])
+def test_another_manager_of_that_name_starts_again(counts: tuple[int, int]) -> None:
+    """However many durations it has by now, none of them was recorded. What was noted of the first one goes with it."""
     recorded = list[float]()
     durations = FreshDurations(lambda reading: reading.waits, lambda value, attributes: recorded.append(value))
-    for count in (3, 2):
-        histogram = Histogram()
+    for count in counts:
+        histogram, source = Histogram(), reader()
         histogram.add_all([1.0] * count)
-        durations.record("a", Reading(waits=histogram), {})
-    assert recorded == [1.0] * 5
+        durations.record(source, Reading(waits=histogram), {})
+        assert len(durations._before) == 1
+    assert recorded == [1.0] * sum(counts)
+
+
+def test_a_manager_that_is_shown_again() -> None:
+    """Its durations are not recorded a second time."""
+    shown = Shown()
+    with TaskManager(config()) as m:
+        register(m, shown.provider)
+        m.queue_task(nothing)
+        assert shown.metrics()["tasker.task.wait.duration"].data.data_points[0].count == 1
+        unregister(m, shown.provider)
+        shown.metrics()
+        register(m, shown.provider)
+        m.queue_task(nothing)
+        assert shown.metrics()["tasker.task.wait.duration"].data.data_points[0].count == 2
 
 
 def test_managers_come_and_go() -> None:

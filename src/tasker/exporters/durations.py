@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from tasker.core.reading import Reading
 from tasker.metrics.histogram import Histogram
+
+from .source import ManagerReader
 
 MOST = 10_000
 """Durations that are recorded at a time: each costs a call of the SDK. If there were more, these stand for them."""
@@ -18,16 +21,15 @@ class FreshDurations:
     def __init__(self, read: Callable[[Reading], Histogram], record: Callable[..., Any]) -> None:
         self._read = read
         self._record = record
-        self._before: dict[str, list[int]] = {}
+        # By reader, which goes with its manager, and not by name, which another manager may take over.
+        self._before: WeakKeyDictionary[ManagerReader, list[int]] = WeakKeyDictionary()
 
-    def record(self, name: str, reading: Reading, attributes: dict[str, str]) -> int:
-        """Records what is new of the manager of that name. Returns how many durations there were since its start."""
+    def record(self, reader: ManagerReader, reading: Reading, attributes: dict[str, str]) -> int:
+        """Records what is new of a manager. Returns how many durations there were since its start."""
         histogram = self._read(reading)
         counts = list(histogram.counts)
-        before = self._before.get(name)
-        if before is None or sum(before) > histogram.count:  # another manager of that name
-            before = [0] * len(counts)
-        self._before[name] = counts
+        before = self._before.get(reader) or [0] * len(counts)
+        self._before[reader] = counts
         new = [now - then for now, then in zip(counts, before, strict=True)]
         every = max(1, -(-sum(new) // MOST))
         left = 0

@@ -126,7 +126,7 @@ class _Exporter:
     def _count(self, durations: FreshDurations, options: CallbackOptions) -> Iterator[Observation]:
         for source, reading in self._read(durations):
             attributes = {"tasker.manager": source.name}
-            yield Observation(durations.record(source.name, reading, attributes), attributes)
+            yield Observation(durations.record(source, reading, attributes), attributes)
 
     def _as_client_pool(self, meter: Meter) -> None:
         meter.create_observable_up_down_counter(
