@@ -31,17 +31,17 @@ class NoEngine:
 
 
 class Contended(deque[ResourceHandle]):
-    """Lets another thread step in just before an element is removed."""
+    """Lets another call step in just before the last element is looked at."""
 
     def __init__(self, items: Any, step: Callable[[], object]) -> None:
         super().__init__(items)
         self._steps = [step]
 
-    def pop(self) -> ResourceHandle:  # type: ignore[override]
-        """Removes and returns the last element, if it is still there."""
+    def __getitem__(self, index: Any) -> ResourceHandle:
+        """Returns an element, if it is still there."""
         if self._steps:
             self._steps.pop()()
-        return super().pop()
+        return super().__getitem__(index)
 
 
 def build(size: int) -> tuple[ResourcePool, ScriptedResources, Counters]:
@@ -57,7 +57,7 @@ def build(size: int) -> tuple[ResourcePool, ScriptedResources, Counters]:
 
 @pytest.mark.parametrize("size", [1, 3])
 def test_the_other_closer_is_faster(size: int) -> None:
-    """A thread that finds that the other one has taken the last resource returns, and each is destroyed once."""
+    """A call that finds that the other one has taken the last resource returns, and each is destroyed once."""
     pool, resources, books = build(size)
     pool._idle = Contended(pool._idle, pool.close)
     pool.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import threading
 from collections import deque
+from contextlib import suppress
 
 from tasker.control.callers import CallerGate
 from tasker.core.ages import UNKNOWN, Ages
@@ -135,12 +136,15 @@ class ResourcePool:
 
     def renew(self, lease: Lease) -> ResourceHandle:
         """Replaces a lent resource that must not be used any more; returns the new one. Raises ``ResourceError``."""
-        handle, lease.handle = lease.handle, None
+        handle = lease.handle
         assert handle is not None
-        # Until the new one is made, so that the pool is refilled if that fails.
+        # It stays in the lease until it is ended: if this is interrupted, ``release`` ends it, if need be, and does not keep what
+        # has no age. Until the new one is made, the pool lacks one, so that it is refilled if that fails.
+        age, handle.age = handle.age, UNKNOWN
         lease.lacks = not lease.temporary
         self._maker.end(handle)
-        self._forget_age(handle)
+        lease.handle = None
+        self.ages.forget(age)
         what = "resource in place of one that was worn out"
         with self._lock:
             begun = self._begin(lease, what)
@@ -213,7 +217,9 @@ class ResourcePool:
                 # a second time.
                 self._idle += (handle,)
                 lease.handle = None
-            lease.lacks = lease.lacks or (handle is not None and not keep and not lease.temporary and not self._closed)
+            gone = handle is not None and not lease.temporary and not self._closed
+            # Not if it is kept, though ``renew``, which was interrupted, has noted that there was none yet.
+            lease.lacks = not keep and (lease.lacks or gone)
         if handle is not None and not keep:
             # In this order: an ``end`` that is interrupted before it has begun is repeated. It destroys nothing twice.
             self._maker.end(handle)
@@ -306,15 +312,17 @@ class ResourcePool:
         was interrupted, the next call goes on."""
         with self._lock:
             self._closed = True
-        # Without ``_lock``, one atomic ``pop`` at a time, because a call in the middle of another one, in this thread,
-        # may take the next. Nothing is added any more.
+        # Without ``_lock``, one after the other, because a call in the middle of another one, in this thread, may take the next.
+        # Nothing is added any more. One stays there until it is ended: if this is interrupted, the next call finds it.
         with self._closing:
             while True:
                 try:
-                    handle = self._idle.pop()
+                    handle = self._idle[-1]
                 except IndexError:
                     break
                 self._maker.end(handle)
+                with suppress(ValueError):  # taken out by such a call, or since its process has died
+                    self._idle.remove(handle)
             for gone in [*self._going]:
                 gone.wait()
             self._emptied = True

@@ -104,7 +104,11 @@ class OutputReader:
         with ExitStack() as made:
             ends = [closed_with(made, os.pipe(), os.close) for _ in range(3)]
             made.pop_all()
-        readers: tuple[_Lines | _Records, ...] = (_Lines(worker, "stdout"), _Lines(worker, "stderr"), _Records(self._guarded))
+        readers: tuple[_Lines | _Records, ...] = (
+            _Lines(worker, "stdout"),
+            _Lines(worker, "stderr"),
+            _Records(self._guarded),
+        )
         with self._lock:
             self._new += [(read, reader) for (read, _), reader in zip(ends, readers, strict=True)]
             if self._thread is None:
