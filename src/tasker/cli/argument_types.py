@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import codecs
 import math
 from collections.abc import Callable
 from typing import Any
@@ -26,6 +27,17 @@ def number(
         return value
 
     return parse
+
+
+def delimiter(text: str) -> bytes:
+    """Parses a text that is not empty, with the escapes of Python's texts."""
+    try:
+        value = codecs.escape_decode(text.encode())[0]
+    except ValueError:
+        value = b""
+    if not value:
+        raise argparse.ArgumentTypeError(rf"must be a text such as ';' or '\0', not {text!r}")
+    return value
 
 
 positive: Callable[[str], Any] = number(int, 1, False, "a whole number of at least 1")

@@ -16,7 +16,7 @@ from typing import Any
 from tasker.cli.exit_codes import UsageError
 
 from . import strict_json
-from .sources import GZIP, CsvSource, GlobSource, LineSource, Source
+from .sources import GZIP, CsvSource, DelimitedSource, GlobSource, LineSource, Source, field_delimiter
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,9 @@ class InputFormat:
     read: Callable[..., Source]
     """Opens an input: called with its path, or with a value of `input_option`, and with the values of `options`
     as keyword arguments. Raises UsageError if the input cannot be read."""
+
+    read_delimited: Callable[[str, bytes], Source] | None = None
+    """The same with the value of --delimiter; None if that has no meaning here."""
 
     suffixes: tuple[str, ...] = ()
     """Suffixes of file names, in lower case, that select this format."""
@@ -112,6 +115,7 @@ FORMATS: dict[str, InputFormat] = {
             title="text",
             summary="each line is an item, as text",
             read=lambda path: LineSource(path, str, b'"%s"'),
+            read_delimited=DelimitedSource,
         ),
         InputFormat(
             name="jsonl",
@@ -127,6 +131,7 @@ FORMATS: dict[str, InputFormat] = {
             title="CSV",
             summary="each record is an item, a dict with the names of the header",
             read=CsvSource,
+            read_delimited=lambda path, delimiter: CsvSource(path, field_delimiter(delimiter)),
             suffixes=(".csv",),
             has_fields=True,
             has_header=True,

@@ -23,6 +23,7 @@ from .globbing import matching_files
 LONGEST_CSV_FIELD = 1 << 20
 LONGEST_LINE = 1 << 30
 GZIP = ".gz"
+_CHUNK = 1 << 16
 
 
 Place = str | tuple[str, int]
@@ -88,6 +89,11 @@ class Source(ABC):
         """What a file of this format begins with; known once the first item has been read."""
         return b""
 
+    @property
+    def end(self) -> bytes:
+        """What ends an item in a file of this format."""
+        return b"\n"
+
     @abstractmethod
     def items(self) -> Iterator[RawItem | None]:
         """Yields the items. Raises UsageError or OSError where reading cannot go on."""
@@ -139,6 +145,25 @@ class ByteLines:
                     raise UsageError(f"{self.name} line {self.number}: no end of line within {LONGEST_LINE:,} bytes")
                 self.position += len(line)
                 yield line.removeprefix(codecs.BOM_UTF8) if self.number == 1 else line
+
+    def split(self, delimiter: bytes) -> Iterator[bytes]:
+        """Yields what is between delimiters, as soon as it is there."""
+        with _open(self._path) as stream:
+            read = getattr(stream, "read1", stream.read)
+            rest = b""
+            while chunk := read(max(_CHUNK, len(rest))):  # more and more, so that a long item is not copied too often
+                self.position += len(chunk)
+                # From where a delimiter may have begun: the rest may be long, and is not searched again.
+                start = max(0, len(rest) - len(delimiter) + 1)
+                rest += chunk
+                if rest.find(delimiter, start) < 0:
+                    if len(rest) > LONGEST_LINE:
+                        raise UsageError(f"{self.name}: no {delimiter!r} within {LONGEST_LINE:,} bytes")
+                    continue
+                *whole, rest = rest.split(delimiter)
+                yield from whole
+            if rest:
+                yield rest
 
 
 def _size_of(path: str) -> int | None:
@@ -206,6 +231,33 @@ class LineSource(FileSource):
                 yield item
 
 
+class DelimitedSource(FileSource):
+    """One item a text that ends with a delimiter, or at the end of the file. Empty ones are skipped."""
+
+    def __init__(self, path: str, delimiter: bytes) -> None:
+        super().__init__(path)
+        self._delimiter = delimiter
+
+    @property
+    def end(self) -> bytes:
+        return self._delimiter
+
+    def items(self) -> Iterator[RawItem | None]:
+        name, is_done = self._lines.name, self.is_done
+        for number, raw in enumerate(self._lines.split(self._delimiter), 1):
+            if not raw:
+                continue
+            if is_done is not None and is_done(b'"%s"' % raw):
+                yield None
+                continue
+            where = f"{name} item {number}"
+            try:
+                item = RawItem(raw.decode(), raw, where)
+            except ValueError as error:
+                item = RawItem(None, raw, where, _reason(error))
+            yield item
+
+
 def _undecodable(raw: bytes, place: str = "") -> str | None:
     """Returns what is not UTF-8 in `raw`; None if all of it is."""
     try:
@@ -219,6 +271,13 @@ def _reason(error: Exception) -> str:
     if isinstance(error, UnicodeDecodeError):
         return f"byte {error.start + 1} (0x{error.object[error.start]:02x}) is not UTF-8"
     return str(error)
+
+
+def field_delimiter(delimiter: bytes) -> str:
+    """Returns what separates the fields of CSV. Raises UsageError if it cannot."""
+    if len(delimiter) != 1 or not delimiter.isascii() or delimiter in b'\r\n"\0':
+        raise UsageError(f"--delimiter: fields of CSV are separated by one ASCII character, not {delimiter!r}")
+    return delimiter.decode()
 
 
 class CsvSource(FileSource):

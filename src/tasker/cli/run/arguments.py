@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from tasker.cli import formats
-from tasker.cli.argument_types import amount, non_negative, positive, seconds, some_seconds
+from tasker.cli.argument_types import amount, delimiter, non_negative, positive, seconds, some_seconds
 from tasker.cli.exit_codes import UsageError
 
 from .halting import Halt, halt
+from .pacing import rate
 
 BACKENDS = ("thread", "process", "ray")
 RAY_OPTIONS = ("address", "num_cpus", "num_gpus", "resources")
@@ -31,6 +32,7 @@ class RunOptions:
     format: str | None
     named_inputs: dict[str, tuple[str, ...]]  # by format: the inputs that its own option names
     reader_options: dict[str, dict[str, Any]]  # by format: what its reader gets besides the path
+    delimiter: bytes | None
     allow_empty: bool
     output: str | None
     resume: bool
@@ -44,6 +46,7 @@ class RunOptions:
     retry_delay: float
     once: bool
     timeout: float | None
+    interval: float | None  # seconds between two items that are handed to the workers
     halt: Halt | None
     keep_order: bool
     skip: int
@@ -75,6 +78,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     _add_workers(parser)
     _add_tasks(parser)
     _add_messages(parser)
+    # An option that looks like a number has argparse take each negative number for an option, which would then miss its value.
+    parser._has_negative_number_optionals.clear()
 
 
 def _add_inputs(parser: argparse.ArgumentParser) -> None:
@@ -91,6 +96,20 @@ def _add_inputs(parser: argparse.ArgumentParser) -> None:
         input_format.add_options(group)
     choices = [one.name for one in formats.selectable()]
     group.add_argument("--format", choices=choices, help=formats.format_help())
+    group.add_argument(
+        "--delimiter",
+        type=delimiter,
+        metavar="TEXT",
+        help=r"what ends an item, in place of the end of line; of CSV, what separates the fields (\n, \t, \0 and \xNN as in Python)",
+    )
+    group.add_argument(
+        "-0",
+        "--null",
+        dest="delimiter",
+        action="store_const",
+        const=b"\0",
+        help=r"the same as --delimiter '\0', as after find -print0",
+    )
     group.add_argument("--allow-empty", action="store_true", help="go on although no file matches a glob")
     group.add_argument("--skip", type=non_negative, default=0, metavar="N", help="pass over the first N items")
     group.add_argument("--limit", type=positive, metavar="N", help="end after N items, those of --resume included")
@@ -213,6 +232,15 @@ def _add_tasks(parser: argparse.ArgumentParser) -> None:
         help="how long each attempt of an item may take (default: for ever)",
     )
     group.add_argument(
+        "--rate",
+        type=rate,
+        metavar="N[/UNIT]",
+        help="hand at most N items to the workers in a second, or in another UNIT: s, m or h",
+    )
+    group.add_argument(
+        "--delay", type=seconds, default=0.0, metavar="S", help="between two items that are handed to the workers"
+    )
+    group.add_argument(
         "--halt",
         type=halt,
         metavar="N|N%",
@@ -255,6 +283,7 @@ def checked(parsed: argparse.Namespace) -> RunOptions:
         format=parsed.format,
         named_inputs=named_inputs,
         reader_options={one.name: one.option_values(parsed) for one in formats.FORMATS.values()},
+        delimiter=parsed.delimiter,
         allow_empty=parsed.allow_empty,
         output=None if parsed.output == "-" else parsed.output,
         resume=parsed.resume,
@@ -268,6 +297,7 @@ def checked(parsed: argparse.Namespace) -> RunOptions:
         retry_delay=parsed.retry_delay,
         once=parsed.once,
         timeout=parsed.timeout,
+        interval=max(filter(None, (parsed.rate, parsed.delay)), default=None),
         halt=parsed.halt,
         keep_order=parsed.keep_order,
         skip=parsed.skip,

@@ -31,6 +31,7 @@ from .output import (
     claim_stdout,
     open_lines,
 )
+from .pacing import Pacing
 from .progress import is_live_terminal, print_stderr, reporter_for
 from .reading_progress import reading_progress
 from .resume_ledger import ResumeLedger
@@ -218,6 +219,7 @@ def _job_runner(
     submit_options = SubmitOptions(
         priority_field=options.priority_field,
         order=order,
+        pacing=None if options.interval is None else Pacing(options.interval, in_flight.pause),
         is_done=None if ledger is None else lambda item: ledger.check_off(item.index, item.fingerprint),
     )
     if ledger is not None:

@@ -21,7 +21,7 @@ class FailedInputs:
         if self._is_empty and (header := self._inputs.header):
             self._file.write(header + b"\n")
         self._is_empty = False
-        self._file.write(item.raw + b"\n")
+        self._file.write(item.raw + self._inputs.end)
 
     def close(self) -> None:
         self._file.close()

@@ -13,6 +13,7 @@ The submitter adds items, the workers complete them, the main thread takes the c
 from __future__ import annotations
 
 import queue
+import threading
 from collections import deque
 from time import monotonic
 from typing import Any
@@ -45,6 +46,7 @@ class InFlightItems:
         self._released = 0  # written by the main thread alone
         self._waits = False
         self._room: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._closing = threading.Event()
 
     # The submitter's side.
 
@@ -61,6 +63,10 @@ class InFlightItems:
             return False
         self._added += 1
         return True
+
+    def pause(self, seconds: float) -> bool:
+        """Waits. Returns, at once, True if the run is being stopped."""
+        return self._closing.wait(seconds)
 
     # The workers' side.
 
@@ -102,3 +108,4 @@ class InFlightItems:
         """Lets no further task start."""
         self.gate.closed = self.gate.shut = True
         self._room.put(None)  # the submitter may be waiting for a slot
+        self._closing.set()

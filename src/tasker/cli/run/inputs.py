@@ -59,6 +59,11 @@ class RunInputs:
         """The header of the inputs, as far as it has been read; b"" for formats without one."""
         return b"".join(source.header for _, source in self._inputs)
 
+    @property
+    def end(self) -> bytes:
+        """What ends an item in a file of failed inputs."""
+        return next((source.end for _, source in self._inputs if source.end != b"\n"), b"\n")
+
     def refuse_outputs(self, outputs: Mapping[FileId, str]) -> None:
         """Raises UsageError if a file to be read is one of the outputs, which are given by their identities, with their names."""
         for _, source in self._inputs:
@@ -147,4 +152,9 @@ def _refuse_empty(inputs: Sequence[OpenInput]) -> None:
 
 
 def _open(format: InputFormat, path: str, options: RunOptions) -> OpenInput:
-    return OpenInput(format, format.read(path, **options.reader_options[format.name]))
+    more = options.reader_options[format.name]
+    if options.delimiter is None or format.input_option is not None:
+        return OpenInput(format, format.read(path, **more))
+    if format.read_delimited is None:
+        raise UsageError(f"{path}: --delimiter and --null are not for {format.name}")
+    return OpenInput(format, format.read_delimited(path, options.delimiter))

@@ -12,6 +12,7 @@ from .in_flight import InFlightItems
 from .in_order import InputOrder
 from .inputs import RunInputs
 from .items import Item
+from .pacing import Pacing
 from .priorities import priority_of
 
 
@@ -22,6 +23,7 @@ class SubmitOptions:
     priority_field: str | None
     is_done: Callable[[Item], bool] | None  # whether a former run has the item's result; None: there was none
     order: InputOrder | None = None
+    pacing: Pacing | None = None
 
 
 class Submitter(threading.Thread):
@@ -54,6 +56,7 @@ class Submitter(threading.Thread):
     def _submit_all(self) -> None:
         gate, acquire_slot, add = self._in_flight.gate, self._in_flight.acquire_slot, self._feed.add
         is_done, field, order = self._options.is_done, self._options.priority_field, self._options.order
+        pacing, feed = self._options.pacing, self._feed
         for item in self._inputs:
             if gate.closed:
                 return
@@ -64,6 +67,8 @@ class Submitter(threading.Thread):
             if is_done is not None and is_done(item) and item.problem is None:
                 self.skipped += 1
                 continue
+            if pacing is not None and not pacing.await_turn(lambda: feed.waiting):
+                return
             if not acquire_slot():
                 return
             if order is not None:
