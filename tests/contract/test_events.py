@@ -177,16 +177,19 @@ async def test_a_slow_subscriber_slows_nothing(engine: Any, kit: Any) -> None:
     assert len(told.all) <= 6
 
 
-async def test_a_subscriber_that_raises(engine: Any, kit: Any) -> None:
-    """It is counted, and gets the next event."""
+@pytest.mark.parametrize(
+    "error", [ZeroDivisionError, StopIteration, SystemExit, KeyboardInterrupt, GeneratorExit, asyncio.CancelledError]
+)
+async def test_a_subscriber_that_raises(engine: Any, kit: Any, error: type[BaseException]) -> None:
+    """Whatever it is: it is counted, and the subscriber gets the next event."""
     seen = Told()
 
     def broken(event: Any) -> None:
         seen(event)
-        raise ZeroDivisionError
+        raise error
 
     async with engine.manager() as m:
-        m.raw.events(broken)
+        m.raw.events(kit.hook(broken))
         with pytest.raises(ValueError):
             await m.queue_task(kit.raises(ValueError("no")))
         await eventually(lambda: seen.of(say.TaskFailed) and m.stats().user_errors >= 1)

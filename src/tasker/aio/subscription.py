@@ -14,7 +14,6 @@ from tasker.core.feed import Feed, FeedHolder, Kinds, check_subscription, forbid
 from tasker.core.listener import WaitedFeed, listen
 from tasker.core.teller import WatchedEngine, subscribe
 from tasker.core.user_functions import is_async
-from tasker.logs import GuardedLogger
 
 from .tasks import start_task
 
@@ -24,6 +23,10 @@ class WatchedLoopEngine(WatchedEngine, Protocol):
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop: ...
+    @property
+    def torn_down(self) -> bool:
+        """Whether the loop is gone: nothing can be awaited any more."""
+        ...
 
 
 class AsyncSubscription(FeedHolder, AsyncIterator[ManagerEvent]):
@@ -53,7 +56,7 @@ class AsyncSubscription(FeedHolder, AsyncIterator[ManagerEvent]):
         if callback is None:
             weakref.finalize(self, self._feed.close).atexit = False
         else:
-            served = _serve(self._feed, self._look, callback, self._ended, engine.log)
+            served = _serve(engine, self._feed, self._look, callback, self._ended)
             self._served: asyncio.Task[None] = start_task(engine.loop, served, f"{engine.config.name}-events")
         subscribe(engine, self._feed)
 
@@ -102,15 +105,24 @@ async def _next(feed: Feed, look: asyncio.Event) -> ManagerEvent | None:
 
 
 async def _serve(
-    feed: Feed, look: asyncio.Event, callback: Callable[[Any], Any], ended: asyncio.Event, log: GuardedLogger
+    engine: WatchedLoopEngine,
+    feed: Feed,
+    look: asyncio.Event,
+    callback: Callable[[Any], Any],
+    ended: asyncio.Event,
 ) -> None:
     """The task of an asynchronous callback."""
+    task = asyncio.current_task()
     try:
         while (event := await _next(feed, look)) is not None:
             try:
                 await callback(event)
-            except Exception as error:
-                log.fault("a callback of events()", error)
+            except BaseException as error:  # also a SystemExit, which would stop the loop
+                # The loop ends, and cancels its tasks; or it is gone.
+                cancelled = isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling()
+                if cancelled or engine.torn_down:
+                    raise
+                engine.log.fault("a callback of events()", error)
     finally:
         feed.close()  # where the loop ends before the manager
         ended.set()
