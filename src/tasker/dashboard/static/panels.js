@@ -25,7 +25,7 @@ export class Failures extends Panel {
   show(manager, index, now) {
     const { failures } = manager;
     this.announce(failures.length > 0);
-    keyed(this.list, failures, (one) => `${index}/${one.type}/${one.message}`, group, (item, one) => fillGroup(item, one, now));
+    keyed(this.list, failures, (one) => `${index}/${one.type}/${one.message}`, group, (item, one) => fillGroup(item, one, now, manager.dropped));
   }
 }
 
@@ -34,8 +34,9 @@ function group(one) {
   return el("details", {}, el("summary", {}, head, el("span", { class: "group-count" })), el("div", { class: "stories" }));
 }
 
-function fillGroup(item, one, now) {
-  const numbers = one.count ? [plural(one.count, "task")] : [];
+// dropped: how many events, which may have been failures, came too fast to be seen one by one.
+function fillGroup(item, one, now, dropped) {
+  const numbers = one.count ? [(dropped ? "at least " : "") + plural(one.count, "task")] : [];
   if (one.retried) numbers.push(`${count(one.retried)} retried`);
   text(item.querySelector(".group-count"), `${numbers.join(", ")} · ${age(Math.max(0, now - one.last))} ago`);
   if (!item.open && item.querySelector(".stories").childElementCount) return;
