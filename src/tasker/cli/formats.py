@@ -16,7 +16,8 @@ from typing import Any
 from tasker.cli.exit_codes import UsageError
 
 from . import strict_json
-from .sources import GZIP, CsvSource, DelimitedSource, GlobSource, LineSource, Source, field_delimiter
+from .compression import without_suffix
+from .sources import CsvSource, DelimitedSource, GlobSource, LineSource, Source, field_delimiter
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +170,7 @@ def format_of(path: str, selected: str | None) -> InputFormat:
     """
     if selected is not None:
         return FORMATS[selected]
-    suffix = PurePath(path.lower().removesuffix(GZIP)).suffix
+    suffix = PurePath(without_suffix(path.lower())).suffix
     for one in selectable():
         if suffix in one.doubtful_suffixes:
             raise UsageError(f"{path}: {suffix} {one.doubtful_suffixes[suffix]}")

@@ -13,16 +13,16 @@ import stat
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Container, Iterator
 from contextlib import suppress
-from typing import Any, BinaryIO, NamedTuple, cast
+from typing import Any, BinaryIO, NamedTuple
 
 from tasker.cli.exit_codes import UsageError
 
+from .compression import codec_of
 from .globbing import matching_files
 
 # A quote that is never closed would swallow the rest of the file: the reader gives up at this length.
 LONGEST_CSV_FIELD = 1 << 20
 LONGEST_LINE = 1 << 30
-GZIP = ".gz"
 _CHUNK = 1 << 16
 
 
@@ -181,13 +181,9 @@ def _size_of(path: str) -> int | None:
             # The shell may have read a part of the file before it handed over the descriptor.
             return max(0, status.st_size - os.lseek(0, 0, os.SEEK_CUR))
         with open(path, "rb"):
-            return None if _is_compressed(path) else status.st_size
+            return None if codec_of(path) is not None else status.st_size
     except OSError as error:
         raise UsageError(f"cannot read {'standard input' if path == '-' else path}: {error.strerror}") from None
-
-
-def _is_compressed(path: str) -> bool:
-    return path.lower().endswith(GZIP)
 
 
 def _open(path: str) -> BinaryIO:
@@ -195,10 +191,9 @@ def _open(path: str) -> BinaryIO:
     # Python aborts if the lock of its own standard stream is held then.
     if path == "-":
         return open(0, "rb", closefd=False)
-    if _is_compressed(path):
-        import gzip
-
-        return cast(BinaryIO, gzip.open(path, "rb"))
+    codec = codec_of(path)
+    if codec is not None:
+        return codec.open(path)
     return open(path, "rb")
 
 

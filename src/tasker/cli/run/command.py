@@ -248,6 +248,7 @@ def _finish(run_end: RunEnd, files: OutputFiles, options: RunOptions) -> None:
     """Closes the files. An error that the system reports only now fails the run as well."""
     try:
         # Not after a kill: the output may be broken, and the user wants an end. The next --resume does it.
+        files.output.flush()
         if files.ledger is not None and run_end.is_orderly:
             _tidy(files.output, files.ledger, run_end, options)
         files.output.close()

@@ -12,7 +12,7 @@ from .arguments import RunOptions
 from .inputs import RunInputs
 from .items import Item
 from .jobs import Job
-from .output import LineFile
+from .output import line_file
 from .priorities import priority_of
 from .progress import print_stderr
 from .resume_ledger import ResumeLedger
@@ -55,9 +55,8 @@ def _line(item: Item, problem: str | None) -> bytes:
 def _ledger(options: RunOptions, job: Job) -> ResumeLedger | None:
     if not options.resume or options.output is None or not os.path.exists(options.output):
         return None
-    # Open for reading alone, so that an incomplete last line is not cut off.
-    file = LineFile(os.open(options.output, os.O_RDONLY), options.output, os.path.abspath(options.output))
+    file = line_file(options.output, os.open(options.output, os.O_RDONLY))
     try:
-        return resume.load_ledger(file, job.version)
+        return resume.load_ledger(file, job.version, mend=False)
     finally:
         os.close(file.fd)

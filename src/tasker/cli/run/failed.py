@@ -23,5 +23,9 @@ class FailedInputs:
         self._is_empty = False
         self._file.write(item.raw + self._inputs.end)
 
+    def flush(self) -> None:
+        """Writes what was appended and not written yet. Raises OutputError when that fails."""
+        self._file.flush()
+
     def close(self) -> None:
         self._file.close()

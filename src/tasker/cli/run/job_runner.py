@@ -346,6 +346,9 @@ class JobRunner:
             return
         self._next_tick = now + TICK_S
         self._parts.in_flight.top_up()
+        self._parts.output.flush()
+        if self._parts.failed is not None:
+            self._parts.failed.flush()
         snapshot = self._snapshot(now)
         self._parts.reporter.update(snapshot)
         kind, _, message = (snapshot.stats.creation_error or "").partition(": ")

@@ -6,9 +6,11 @@ import errno
 import importlib.util
 import os
 import stat
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from tasker.cli.compression import codec_of
 from tasker.cli.exit_codes import UsageError
 from tasker.cli.sources import FileId, file_id
 
@@ -33,6 +35,8 @@ class LineFile:
         self.path: str = path or name  # absolute, as the job may change the working directory
         self.fd = fd
         self.was_replaced: bool = False
+        self.position: int = 0
+        """How many of its bytes `lines` has read."""
         self._is_new = is_new
         status = os.fstat(fd)
         self.is_regular: bool = stat.S_ISREG(status.st_mode)
@@ -54,10 +58,33 @@ class LineFile:
                 done += os.write(self.fd, memoryview(lines)[done:])
         except OSError as error:
             # Otherwise the next line would follow on a part of one.
-            whole = lines.rfind(b"\n", 0, done) + 1
+            whole = self._whole(lines[:done])
             self.truncate(self._end + whole)
             raise OutputError(self.name, error, lines.count(b"\n", 0, whole)) from error
         self._end += done
+
+    def flush(self) -> None:
+        """Writes what was appended and not written yet. Raises OutputError if that fails."""
+
+    def _whole(self, written: bytes) -> int:
+        """Returns how much of what could be written is to stay."""
+        return written.rfind(b"\n") + 1
+
+    def lines(self, *, mend: bool = False) -> Iterator[bytes]:
+        """Yields the lines that are whole. `mend`: then cuts off what is not. Raises UsageError if it cannot be read."""
+        self.position = 0
+        with open(self.path, "rb") as stream:
+            for line in stream:
+                if not line.endswith(b"\n"):
+                    if mend:
+                        self.truncate(self.position)
+                    return
+                self.position += len(line)
+                yield line
+
+    def packed(self, lines: Iterable[bytes]) -> Iterator[bytes]:
+        """Returns what a file of these lines holds, part by part."""
+        return iter(lines)
 
     def truncate(self, end: int) -> None:
         """Removes everything behind `end`, if this is a regular file."""
@@ -89,15 +116,28 @@ class LineFile:
 
 def open_lines(path: str) -> LineFile:
     """Opens a file for appending and locks it. Raises UsageError if either fails."""
+    codec_of(path)  # before anything is created
     is_new = not os.path.lexists(path)
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0)
     try:
         fd = os.open(path, flags, 0o666)
     except OSError as error:
         raise UsageError(f"cannot write to {path}: {error.strerror}") from None
-    file = LineFile(fd, path, os.path.abspath(path), is_new)
+    file = line_file(path, fd, is_new=is_new)
     if file.is_regular:
         _lock(fd, path)
+    return file
+
+
+def line_file(path: str, fd: int, *, is_new: bool = False) -> LineFile:
+    """Returns a file that is open, as its name says that it is written. Raises UsageError if that needs a package."""
+    codec = codec_of(path)
+    if codec is None:
+        return LineFile(fd, path, os.path.abspath(path), is_new)
+    from .compressed_output import CompressedLineFile  # not at the top: it derives from the class here
+
+    file = CompressedLineFile(fd, path, os.path.abspath(path), is_new)
+    file.codec = codec
     return file
 
 

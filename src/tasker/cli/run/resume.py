@@ -24,9 +24,13 @@ TELL_EVERY = 1 << 16
 
 
 def load_ledger(
-    file: LineFile, version: JobVersion, tell: Callable[[int], object] = lambda bytes_read: None
+    file: LineFile,
+    version: JobVersion,
+    tell: Callable[[int], object] = lambda bytes_read: None,
+    *,
+    mend: bool = True,
 ) -> ResumeLedger:
-    """Reads the lines of an output, and cuts off a last line that is incomplete. Calls ``tell`` now and then.
+    """Reads the lines of an output. Calls ``tell`` now and then. ``mend``: cuts off a last line that is incomplete.
 
     Raises UsageError, and leaves the file as it is, if it holds anything but results.
     """
@@ -34,11 +38,7 @@ def load_ledger(
         raise UsageError(f"--resume needs a regular file, and {file.name} is not one")
     ledger = ResumeLedger()
     load_line, parse, current = ledger.load_line, result_lines.parse, str(version)
-    end = 0
-    for number, line in enumerate(_lines(file.path), 1):
-        if not line.endswith(b"\n"):
-            file.truncate(end)
-            break
+    for number, line in enumerate(file.lines(mend=mend), 1):
         parsed = parse(line)
         if parsed is None:
             raise UsageError(f"{file.name} line {number} is not a result of tasker run; nothing was changed")
@@ -47,15 +47,9 @@ def load_ledger(
         if made_by != current and is_done and made_by:
             ledger.other_file += made_by.partition("-")[0] != version.file
             ledger.other_settings += made_by.partition("-")[2] != version.settings
-        end += len(line)
         if not number % TELL_EVERY:
-            tell(end)
+            tell(file.position)
     return ledger
-
-
-def _lines(path: str) -> Iterator[bytes]:
-    with open(path, "rb") as stream:
-        yield from stream
 
 
 def compact(file: LineFile, ledger: ResumeLedger, prune: bool) -> None:
@@ -69,7 +63,7 @@ def compact(file: LineFile, ledger: ResumeLedger, prune: bool) -> None:
         # Through a temporary file: a run that is killed here leaves either the old file, whose
         # superseded lines the next --resume drops, or the new one.
         with open(temporary, "wb") as stream:
-            stream.writelines(_kept(target, ledger, prune))
+            stream.writelines(file.packed(_kept(file, ledger, prune)))
             stream.flush()
             # Before the replacement: otherwise a crash of the machine might leave an empty file.
             os.fsync(stream.fileno())
@@ -83,8 +77,8 @@ def compact(file: LineFile, ledger: ResumeLedger, prune: bool) -> None:
             os.unlink(temporary)
 
 
-def _kept(path: str, ledger: ResumeLedger, prune: bool) -> Iterator[bytes]:
-    for line in _lines(path):
+def _kept(file: LineFile, ledger: ResumeLedger, prune: bool) -> Iterator[bytes]:
+    for line in file.lines():
         parsed = result_lines.parse(line)
         assert parsed is not None  # each line was checked before, or written by this run
         item = parsed.index, parsed.fingerprint
