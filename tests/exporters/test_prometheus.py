@@ -211,6 +211,24 @@ def test_a_manager_that_is_collected_in_the_middle_of_a_scrape() -> None:
         assert number(registry, "running_tasks", "other") == 0
 
 
+def test_a_manager_that_cannot_be_read(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """As where its event loop is stuck: the others are shown all the same, and the next scrape asks it again."""
+
+    def too_busy() -> None:
+        raise RuntimeError("the event loop of the manager did not answer within 5 seconds")
+
+    registry = CollectorRegistry()
+    with TaskManager(config("stuck")) as stuck, TaskManager(config("other")) as other:
+        register(stuck, registry)
+        register(other, registry)
+        with monkeypatch.context() as patch:
+            patch.setattr(stuck, "stats", too_busy)
+            assert number(registry, "workers_target", "other") == 2
+            assert number(registry, "workers_target", "stuck") is None
+        assert number(registry, "workers_target", "stuck") == 2
+    assert "manager stuck can't be read now" in caplog.text
+
+
 def test_names_are_known_without_a_reading() -> None:
     """A registry that has two collectors of one name refuses the second one."""
     registry = CollectorRegistry()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from typing import Any, Protocol
 from weakref import WeakKeyDictionary, WeakValueDictionary
@@ -9,6 +10,8 @@ from weakref import WeakKeyDictionary, WeakValueDictionary
 from tasker.config import Config
 from tasker.core.reading import Reading, reading_of
 from tasker.stats import TaskStats
+
+_log = logging.getLogger("tasker.exporters")
 
 
 class Manager(Protocol):
@@ -85,11 +88,19 @@ class Managers:
                 del self._managers[manager.name]
 
     def each(self) -> list[tuple[ManagerReader, Reading]]:
-        """Returns the numbers of all that are left. Those of a parent's managers are not a forked child's."""
+        """Returns the numbers of all that are left. Those of a parent's managers are not a forked child's. One that can't be read
+        now is left out, with a warning."""
         with self._lock:
             # By ``values``, and not by key: a manager may be collected in between.
             found = [(self._readers[manager], manager) for manager in self._managers.values()]
-        return [(reader, reader.read(manager)) for reader, manager in found if not _inherited(manager)]
+        readings = []
+        for reader, manager in found:
+            if not _inherited(manager):
+                try:
+                    readings.append((reader, reader.read(manager)))
+                except RuntimeError as error:  # its event loop counts all the time, and does not answer
+                    _log.warning("manager %s can't be read now, and is not exported: %s", reader.name, error)
+        return readings
 
 
 def _inherited(manager: Any) -> bool:
