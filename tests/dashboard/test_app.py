@@ -191,6 +191,36 @@ def test_the_port_is_free_after_close(manager: Any) -> None:
     socket.create_server(("127.0.0.1", server.port)).close()
 
 
+def test_a_manager_that_cannot_be_read_at_first(manager: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where its event loop is stuck: nothing is left of the attempt, however often, and a later one succeeds."""
+    ports, listening = [], socket.create_server
+
+    def noted(*args: Any, **options: Any) -> Any:
+        ports.append(listening(*args, **options))
+        return ports[-1]
+
+    def too_busy() -> None:
+        raise RuntimeError("the event loop of the manager did not answer within 5 seconds")
+
+    monkeypatch.setattr(socket, "create_server", noted)
+    with pool(name="stuck") as stuck:
+        dashboard = app(manager, stuck)
+        with monkeypatch.context() as patch:
+            patch.setattr(stuck, "stats", too_busy)
+            for _ in range(2):
+                with pytest.raises(RuntimeError, match="did not answer"):
+                    serve(manager, stuck, port=0)
+                with pytest.raises(RuntimeError, match="did not answer"):
+                    dashboard.sampler.start()
+            assert [port.fileno() for port in ports] == [-1, -1]
+            manager.submit(square, 3).result()
+            teller = manager._engine.hooks.teller
+            assert teller is None or all(feed.over for feed in teller.feeds)
+        dashboard.sampler.start()
+        assert dashboard.sampler.hello()[0] == 1
+        dashboard.close()
+
+
 def test_the_address_with_a_token(manager: Any) -> None:
     """Has it as a fragment, which browsers do not send."""
     with serve(manager, port=0, token="correct-horse-battery") as server:

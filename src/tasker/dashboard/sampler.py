@@ -40,14 +40,25 @@ class Sampler:
         self._hello: tuple[int, bytes] = (-1, b"")
 
     def start(self) -> None:
-        """Begins to sample, unless it has. After ``close``, it does nothing. May wait."""
+        """Begins to sample, unless it has. After ``close``, it does nothing. May wait. If it raises, as where the event loop of a
+        manager is stuck, it can be called again."""
         with self._lock:
             if self._thread is not None or self._stop.is_set():
                 return
-            self._watches = [PoolWatch(manager) for manager in self._managers]
-            self._sample()
+            try:
+                for manager in self._managers:
+                    self._watches.append(PoolWatch(manager))
+                self._sample()
+            except BaseException:
+                self._close_watches()
+                raise
             self._thread = Daemon(self._run, "tasker-dashboard-sampler")
         self._thread.start()
+
+    def _close_watches(self) -> None:
+        watches, self._watches = self._watches, []
+        for watch in watches:
+            watch.close()
 
     def _run(self) -> None:
         cost = 0.0

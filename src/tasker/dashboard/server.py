@@ -142,4 +142,9 @@ def serve(
     )
     checked = checked_managers(managers)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return DashboardServer(Dashboard(checked, options), socket.create_server((host, port), family=family), secret)
+    listener = socket.create_server((host, port), family=family)
+    try:
+        return DashboardServer(Dashboard(checked, options), listener, secret)
+    except BaseException:  # a manager can't be read, say
+        listener.close()
+        raise
