@@ -147,6 +147,44 @@ def test_actions(manager: Any) -> None:
         dashboard.close()
 
 
+@pytest.mark.parametrize("path", ["/api/control", "/api/session"])
+def test_a_client_that_goes_in_the_middle_of_a_body(manager: Any, path: str) -> None:
+    """That is no error of the service, and nothing is carried out."""
+    dashboard = app(manager, allow_control=True, token="correct-horse-battery")
+    headers = {"host": "localhost", "authorization": "Bearer correct-horse-battery", **JSON}
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "root_path": "",
+        "scheme": "http",
+        "http_version": "1.1",
+        "client": ("127.0.0.1", 1),
+        "server": ("127.0.0.1", 2),
+        "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
+    }
+    received = iter(
+        [
+            {"type": "http.request", "body": b'{"action": "stop", ', "more_body": True},
+            {"type": "http.disconnect"},
+        ]
+    )
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return next(received)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    asyncio.run(dashboard(scope, receive, send))
+    assert sent[0]["status"] == 400
+    assert not manager.closed
+    dashboard.close()
+
+
 def test_mounted_into_an_application_of_the_same_loop() -> None:
     """An AsyncTaskManager is shown, and controlled, by a page that its own loop serves."""
 

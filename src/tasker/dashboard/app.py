@@ -10,7 +10,7 @@ from typing import Any
 
 from starlette.applications import Starlette
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import Message, Receive, Scope, Send
@@ -183,10 +183,13 @@ def _wake(loop: asyncio.AbstractEventLoop, wakeup: asyncio.Event) -> None:
 async def _body(request: Request) -> dict[str, Any]:
     """Returns a small JSON object."""
     data = b""
-    async for chunk in request.stream():
-        data += chunk
-        if len(data) > _MOST_BODY:
-            raise Rejected(413, "the body is too long")
+    try:
+        async for chunk in request.stream():
+            data += chunk
+            if len(data) > _MOST_BODY:
+                raise Rejected(413, "the body is too long")
+    except ClientDisconnect:  # no fault of the service, which would log it as one
+        raise Rejected(400, "the body was not sent to its end") from None
     try:
         value = json.loads(data)
     except (ValueError, RecursionError):
