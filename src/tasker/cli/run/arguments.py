@@ -33,6 +33,7 @@ class RunOptions:
     named_inputs: dict[str, tuple[str, ...]]  # by format: the inputs that its own option names
     reader_options: dict[str, dict[str, Any]]  # by format: what its reader gets besides the path
     delimiter: bytes | None
+    chunk: int | None
     allow_empty: bool
     output: str | None
     resume: bool
@@ -67,7 +68,7 @@ class RunOptions:
     @property
     def has_lanes(self) -> bool:
         """Whether several items may share a task of the manager. Its time limits are those of one item."""
-        return self.backend != "ray" and self.timeout is None
+        return self.backend != "ray" and self.timeout is None and self.chunk is None
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -246,6 +247,9 @@ def _add_tasks(parser: argparse.ArgumentParser) -> None:
         metavar="N|N%",
         help="stop once so many items have failed, or so many percent of those completed, of at least 10",
     )
+    group.add_argument(
+        "--chunk", type=positive, metavar="N", help="call task_many(ctx, resource, items) with N items at a time"
+    )
     group.add_argument("--once", action="store_true", help="never start an item a second time")
     with_fields = formats.titles_with_fields(", ")
     group.add_argument("--priority-field", metavar="NAME", help=f"field with high|normal|low or 0..2 ({with_fields})")
@@ -284,6 +288,7 @@ def checked(parsed: argparse.Namespace) -> RunOptions:
         named_inputs=named_inputs,
         reader_options={one.name: one.option_values(parsed) for one in formats.FORMATS.values()},
         delimiter=parsed.delimiter,
+        chunk=parsed.chunk,
         allow_empty=parsed.allow_empty,
         output=None if parsed.output == "-" else parsed.output,
         resume=parsed.resume,
@@ -318,7 +323,8 @@ def checked(parsed: argparse.Namespace) -> RunOptions:
 
 
 def _queue_per_worker(parsed: argparse.Namespace) -> int:
-    return QUEUE_PER_PROCESS if parsed.backend == "process" else QUEUE_PER_WORKER
+    usual = QUEUE_PER_PROCESS if parsed.backend == "process" else QUEUE_PER_WORKER
+    return max(usual, 2 * (parsed.chunk or 0))
 
 
 def _check_files(parsed: argparse.Namespace) -> None:
@@ -339,6 +345,8 @@ def _check_files(parsed: argparse.Namespace) -> None:
 def _check_workers(parsed: argparse.Namespace, most: int) -> None:
     if most < parsed.workers:
         raise UsageError(f"--max-workers {most} is less than --workers {parsed.workers}")
+    if parsed.chunk and parsed.max_queue and parsed.max_queue < parsed.chunk:
+        raise UsageError(f"--max-queue {parsed.max_queue} is less than --chunk {parsed.chunk}")
     if parsed.preload and parsed.backend != "process":
         raise UsageError("--preload needs --backend process")
     for name in _given_to_ray(parsed):

@@ -15,13 +15,14 @@ from tasker.cli import exit_codes
 
 from . import dry_run, resume
 from .arguments import RunOptions, checked
+from .chunk_feed import ChunkFeed
 from .failed import FailedInputs
-from .feeds import ItemFeed, SingleFeed
+from .feeds import ItemFeed, RunItem, SingleFeed
 from .in_flight import InFlightItems
 from .in_order import InputOrder
 from .inputs import RunInputs, open_inputs
 from .job_runner import KILL_GRACE_S, JobRunner, RunEnd, RunParts
-from .jobs import Job, JobVersion, load_job
+from .jobs import Job, JobVersion, check_chunk, load_job
 from .logs import configure_logging
 from .output import (
     LineFile,
@@ -38,7 +39,7 @@ from .resume_ledger import ResumeLedger
 from .run_stats import RunStats
 from .submitter import SubmitOptions, Submitter
 from .summary import Summary, plain, summarise
-from .task_wrapper import Gate, ItemResult, wrap_task
+from .task_wrapper import Gate, ItemResult, wrap_task, wrap_task_many
 from .thread_lanes import ThreadLanes
 
 
@@ -57,6 +58,7 @@ def execute(parsed: argparse.Namespace) -> int:
     configure_logging(options.log_level)
     here = _working_directory()
     job = load_job(options.job, options.settings)
+    check_chunk(job, options.chunk)
     # Paths are those of the command line, whatever working directory the job file chooses for itself.
     with contextlib.chdir(here) if here else contextlib.nullcontext():
         inputs = open_inputs(options)
@@ -120,6 +122,8 @@ def _where(options: RunOptions, job: Job) -> dict[str, Any]:
 
 def _feed(options: RunOptions, job: Job, manager: TaskManager[Any], in_flight: InFlightItems) -> ItemFeed:
     lanes, once = options.max_workers, options.once
+    if options.chunk is not None:
+        return ChunkFeed(manager, in_flight, _run_items(options, job, in_flight.gate), size=options.chunk, once=once)
     if not options.has_lanes:
         return SingleFeed(manager, in_flight, _run_item(options, job, in_flight.gate), once=once)
     if options.backend == "process":
@@ -136,6 +140,15 @@ def _run_item(options: RunOptions, job: Job, gate: Gate) -> Callable[[Context, A
     from . import process_jobs  # not at the top: it needs an extra
 
     return process_jobs.ChildTask(job, options.settings, gate)
+
+
+def _run_items(options: RunOptions, job: Job, gate: Gate) -> RunItem:
+    if options.backend == "thread":
+        assert job.task_many is not None
+        return wrap_task_many(job.task_many, job.encoder, gate)
+    from . import process_jobs  # not at the top: it needs an extra
+
+    return process_jobs.ChildTask(job, options.settings, gate, many=True)
 
 
 def _open_files(options: RunOptions, inputs: RunInputs, version: JobVersion) -> OutputFiles:

@@ -13,12 +13,11 @@ from tasker import Context, Priority, ShutdownError, TaskFuture, TaskManager
 
 from .in_flight import InFlightItems
 from .items import Item
-from .task_wrapper import ItemResult
 
 TICK_S = 0.1
 """Seconds between two looks at what is not urgent."""
 
-RunItem = Callable[[Context, Any, Any], ItemResult]
+RunItem = Callable[[Context, Any, Any], Any]
 
 
 class Ticket:
@@ -55,6 +54,9 @@ class ItemFeed(ABC):
     @abstractmethod
     def add(self, item: Item, priority: Priority) -> None:
         """Adds an item. For the submitter's thread. Raises ShutdownError if the manager has stopped by itself."""
+
+    def finish(self) -> None:  # noqa: B027 - only chunks have to
+        """No further item is added. For the submitter's thread. Raises ShutdownError like ``add``."""
 
     @property
     @abstractmethod

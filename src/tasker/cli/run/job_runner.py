@@ -155,6 +155,7 @@ class JobRunner:
         for entry in entries:
             # Lanes take no further item until this is decided, not even one in front of it.
             if isinstance(entry, records.Record):
+                order.has_results = order.has_results or entry.is_done
                 self._check_fit(entry)
         self._complete(order.sort(entries))
         return bool(entries)

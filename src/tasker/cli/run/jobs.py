@@ -29,6 +29,7 @@ logger: logging.Logger = logging.getLogger("tasker.cli")
 # The functions that a job file may define, and their arguments.
 FUNCTIONS: dict[str, tuple[str, ...]] = {
     "task": ("ctx", "resource", "item"),
+    "task_many": ("ctx", "resource", "items"),
     "on_create": (),
     "on_destroy": ("resource",),
     "resource": (),
@@ -76,7 +77,8 @@ class Job:
     name: str
     path: str  # absolute
     shown: str  # the path as it was given, for messages
-    task: Callable[..., Any]
+    task: Callable[..., Any]  # `task_many`, if that is all there is
+    task_many: Callable[..., Any] | None
     hooks: dict[str, Any]
     encoder: ResultEncoder
     version: JobVersion
@@ -101,11 +103,20 @@ def load_job(given: str, settings: dict[str, Any], shown: str | None = None) -> 
         name=file.stem,
         path=absolute,
         shown=path,
-        task=functions["task"],
+        task=functions.get("task") or functions["task_many"],
+        task_many=functions.get("task_many"),
         hooks=_hooks_of(functions, path),
         encoder=ResultEncoder(functions.get("encode")),
         version=JobVersion.of(source, settings),
     )
+
+
+def check_chunk(job: Job, chunk: int | None) -> None:
+    """Raises UsageError if the job does not define what --chunk, or its absence, has called."""
+    if chunk is not None and job.task_many is None:
+        raise UsageError(f"--chunk: {job.shown} defines no task_many(ctx, resource, items)")
+    if chunk is None and job.task is job.task_many:
+        raise UsageError(f"{job.shown}: defines task_many, and no task: say --chunk N")
 
 
 def _read(file: Path, shown: str) -> bytes:
@@ -167,7 +178,7 @@ def _functions_of(module: ModuleType, path: str) -> dict[str, Callable[..., Any]
         _check_kind(function, name, path)
         _check_arguments(function, name, path)
         functions[name] = function
-    if "task" not in functions:
+    if "task" not in functions and "task_many" not in functions:
         raise UsageError(f"{path}: defines no task(ctx, resource, item)")
     return functions
 
@@ -176,7 +187,7 @@ def _check_kind(function: Callable[..., Any], name: str, path: str) -> None:
     # `asynccontextmanager` wraps an asynchronous generator in a plain function.
     if is_async(function) or inspect.isasyncgenfunction(inspect.unwrap(function)):
         raise UsageError(f"{path}: {name} is async; tasker run takes plain functions")
-    if inspect.isgeneratorfunction(function):
+    if inspect.isgeneratorfunction(function) and name != "task_many":  # which may yield its results
         hint = "add @contextlib.contextmanager" if name == "resource" else "it has to return, not to yield"
         raise UsageError(f"{path}: {name} is a generator; {hint}")
 

@@ -19,7 +19,7 @@ from .arguments import RunOptions
 from .child_lane import run_items
 from .chunk_slots import Address
 from .jobs import Job, load_job
-from .task_wrapper import REFUSED, Gate, ItemResult, Refused, encoded
+from .task_wrapper import REFUSED, Encoded, Gate, ItemResult, NotEncodable, Refused, encoded, outcomes_of
 
 CHILD_HOOKS = ("on_create", "on_destroy", "resource")
 """The hooks that run in the child."""
@@ -39,17 +39,21 @@ class ChildHook:
 class ChildTask:
     """The job's task, to be called in a child. Pickled once the gate is closed, it becomes a refusal."""
 
-    def __init__(self, job: Job, settings: dict[str, Any], gate: Gate) -> None:
+    def __init__(self, job: Job, settings: dict[str, Any], gate: Gate, *, many: bool = False) -> None:
+        """`many`: it is `task_many`, and gets a list of items."""
         self._job = job.path, settings, job.shown
         self._gate = gate
-        functools.update_wrapper(self, job.task, ("__module__", "__name__", "__qualname__"), ())
+        self._in_child = _ManyInChild if many else _TaskInChild
+        functools.update_wrapper(
+            self, (job.task_many if many else None) or job.task, ("__module__", "__name__", "__qualname__"), ()
+        )
 
     def __call__(self, ctx: Context, resource: Any, item: Any) -> ItemResult:
         raise AssertionError("only its counterpart in a child is called")
 
     def __reduce__(self) -> Any:
         # The gate is in this process, so it is checked when the task is sent to the child.
-        return (refuser, ()) if self._gate.closed else (_TaskInChild, self._job)
+        return (refuser, ()) if self._gate.closed else (self._in_child, self._job)
 
 
 class _TaskInChild:
@@ -59,6 +63,16 @@ class _TaskInChild:
     def __call__(self, ctx: Context, resource: Any, item: Any) -> ItemResult:
         job = _load_once(*self._job)
         return encoded(job.task(ctx, resource, item), job.encoder)
+
+
+class _ManyInChild:
+    def __init__(self, path: str, settings: dict[str, Any], shown: str) -> None:
+        self._job = path, settings, shown
+
+    def __call__(self, ctx: Context, resource: Any, items: list[Any]) -> list[Encoded | NotEncodable]:
+        job = _load_once(*self._job)
+        assert job.task_many is not None
+        return outcomes_of(job.task_many, ctx, resource, items, job.encoder)
 
 
 class ItemInChild:

@@ -75,12 +75,12 @@ def malformed(item: Item) -> Record:
 
 
 def returned(
-    item: Item, outcome: ItemResult, queued_at: float, span: tuple[float, float], worker: str | None
+    item: Item, outcome: ItemResult, queued_at: float, span: tuple[float, float], worker: str | None, attempts: int = 1
 ) -> Record:
-    """Returns the record of an item whose first attempt has returned. ``span``: from when to when it ran."""
+    """Returns the record of an item whose task has returned. ``span``: from when to when it ran."""
     result, error, is_misfit = _told_result(outcome)
     began, ended = span
-    return Record(item, result, error, 1, began - queued_at, ended - began, began, worker, is_misfit=is_misfit)
+    return Record(item, result, error, attempts, began - queued_at, ended - began, began, worker, is_misfit=is_misfit)
 
 
 def executed(item: Item, ticket: Ticket, future: TaskFuture[ItemResult]) -> Record:

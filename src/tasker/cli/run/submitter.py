@@ -78,3 +78,4 @@ class Submitter(threading.Thread):
                 self._in_flight.add(records.malformed(malformed))
             else:
                 add(item, priority)
+        feed.finish()

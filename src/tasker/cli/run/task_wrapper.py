@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,6 +65,40 @@ def wrap_task(
 
     functools.update_wrapper(run_item, task, ("__module__", "__name__", "__qualname__"), ())
     return run_item
+
+
+def wrap_task_many(
+    task_many: Callable[..., Any], encoder: ResultEncoder, gate: Gate
+) -> Callable[[Context, Any, list[Any]], list[Encoded | NotEncodable] | Refused]:
+    """Returns the function that the manager runs for a chunk of items."""
+
+    def run_items(ctx: Context, resource: Any, items: list[Any]) -> list[Encoded | NotEncodable] | Refused:
+        return REFUSED if gate.closed else outcomes_of(task_many, ctx, resource, items, encoder)
+
+    functools.update_wrapper(run_items, task_many, ("__module__", "__name__", "__qualname__"), ())
+    return run_items
+
+
+class ResultCountError(Exception):
+    """`task_many` has not given one result for each item."""
+
+
+def outcomes_of(
+    task_many: Callable[..., Any], ctx: Context, resource: Any, items: list[Any], encoder: ResultEncoder
+) -> list[Encoded | NotEncodable]:
+    """Calls `task_many`. Raises what it raises, and ResultCountError."""
+    count = len(items)
+    results = task_many(ctx, resource, items)
+    if isinstance(results, str | bytes | Mapping) or not isinstance(results, Iterable):
+        raise ResultCountError(f"task_many returned {type(results).__name__}, not the results of {count} items")
+    outcomes: list[Encoded | NotEncodable] = []
+    for result in results:
+        if len(outcomes) == count:
+            raise ResultCountError(f"task_many gave more than {count} results for {count} items")
+        outcomes.append(encoded(result, encoder))
+    if len(outcomes) < count:
+        raise ResultCountError(f"task_many gave {len(outcomes)} results for {count} items")
+    return outcomes
 
 
 def encoded(result: Any, encoder: ResultEncoder) -> Encoded | NotEncodable:
