@@ -6,6 +6,7 @@ import contextlib
 import errno
 import logging
 import os
+import socket
 import threading
 import time
 from typing import Any
@@ -14,10 +15,10 @@ import pytest
 
 from tasker import RemoteTraceback
 from tasker.logs import GuardedLogger
-from tasker.process.fork_server import STARTED
+from tasker.process.fork_server import ENDED, REPORT, STARTED
 from tasker.process.parent import fork_server_client
 from tasker.process.parent.connection import Connection
-from tasker.process.parent.fork_server_client import ForkServerClient, SpawnedChild
+from tasker.process.parent.fork_server_client import FORK_SERVER_LOST, ForkServerClient, SpawnedChild
 from tasker.process.parent.output import OutputReader
 from tasker.process.parent.session import ProcessSession
 from tasker.process.protocol.decoding import event_of
@@ -112,6 +113,33 @@ def test_killed_around_its_start(moment: str, monkeypatch: pytest.MonkeyPatch) -
         report()
     assert killed == [4711]
     assert spawned.settled.is_set()
+
+
+def test_a_report_that_cannot_be_handled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For want of memory, say: the other children are told of all the same, also when the fork server is lost."""
+    faults: list[Any] = []
+    monkeypatch.setattr(threading, "excepthook", lambda args: faults.append(args.exc_type))
+
+    def no_memory(status: int) -> None:
+        raise MemoryError
+
+    ended: list[int] = []
+    children = {number: SpawnedChild(ended.append) for number in (1, 2, 3, 4)}
+    children[1]._on_end = children[3]._on_end = no_memory
+    ours, theirs = socket.socketpair()
+    client: Any = ForkServerClient.__new__(ForkServerClient)
+    client._socket, client._lock, client._children, client.dead = ours, threading.Lock(), {**children}, False
+    client._thread = threading.Thread(target=client._listen, daemon=True)
+    client._thread.start()
+    with ours:
+        with theirs:
+            theirs.sendall(REPORT.pack(1, ENDED, 0, 0) + REPORT.pack(2, ENDED, 0, 7))
+            assert children[2].ended.wait(20)
+            assert children[1].settled.is_set()
+        client._thread.join(20)
+    assert faults == [MemoryError, MemoryError]
+    assert ended == [7, FORK_SERVER_LOST]
+    assert all(child.settled.is_set() and child.ended.is_set() for child in children.values())
 
 
 @pytest.mark.parametrize("pipes", [0, 1])

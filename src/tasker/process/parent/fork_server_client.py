@@ -15,6 +15,7 @@ import sys
 import threading
 import weakref
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from tasker.core.daemon import Daemon
@@ -47,6 +48,7 @@ class SpawnedChild:
         """Notes that it is gone."""
         self.status = status
         self.ended.set()
+        self.settled.set()
         self._on_end(status)
 
     def kill(self) -> None:
@@ -140,13 +142,20 @@ class ForkServerClient:
                 break
             unread += read
             while len(unread) >= REPORT.size:
-                self._handle(*REPORT.unpack_from(unread))
-                unread = unread[REPORT.size :]
+                report, unread = REPORT.unpack_from(unread), unread[REPORT.size :]
+                self._guarded(partial(self._handle, *report))
         with self._lock:
             self.dead = True
             children, self._children = self._children, {}
         for spawned in children.values():
-            self._end_unwatched(spawned)
+            self._guarded(partial(self._end_unwatched, spawned))
+
+    def _guarded(self, call: Callable[[], object]) -> None:
+        """Without this thread, nothing that waits for the start or the end of a child would ever hear of it."""
+        try:
+            call()
+        except BaseException:  # no memory, say
+            threading.excepthook(threading.ExceptHookArgs((*sys.exc_info(), self._thread)))
 
     def _handle(self, number: int, what: int, pid: int, status: int) -> None:
         spawned = self._children.get(number)
@@ -161,8 +170,8 @@ class ForkServerClient:
                 del self._children[number]
             if what == ENDED:
                 spawned.end(status)
-            else:
-                spawned.failure = status
+                return
+            spawned.failure = status
         spawned.settled.set()
 
     @staticmethod
@@ -173,7 +182,6 @@ class ForkServerClient:
         else:
             spawned.failure = errno.ESRCH
         spawned.end(FORK_SERVER_LOST)
-        spawned.settled.set()
 
     def close(self) -> None:
         """Ends the fork server, and waits for it. Harmless when repeated."""
