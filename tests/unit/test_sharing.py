@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import weakref
 from typing import Any
 
@@ -48,3 +49,22 @@ def test_another_thread_that_starts_a_manager(monkeypatch: pytest.MonkeyPatch) -
     shared.close()
     assert memory.releases == 1
     assert [one.keys for one in managers] == [[shared._key], [shared._key]]
+
+
+def test_in_a_fork_of_the_process() -> None:
+    """The copy there can be closed, although a thread of this process holds a lock meanwhile; nobody else is told."""
+    managers, memory = Told(), Memory()
+    sharing.notify_of_ends(managers)  # type: ignore[arg-type]
+    shared: Shared[Any] = Shared("a value", memory)
+    pid = os.fork()
+    if not pid:
+        status = 1
+        try:
+            shared.close()
+            status = 2 * len(managers.keys) + 4 * (memory.releases != 1)
+        finally:
+            os._exit(status)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    assert not shared.closed
+    shared.close()
+    assert managers.keys == [shared._key]

@@ -25,7 +25,9 @@ Key = tuple[int, int]
 
 _numbers = count(1)
 _sessions: weakref.WeakSet[Sessions[Any]] = weakref.WeakSet()
-"""Those that may have told somebody of a value."""
+"""Those that may have told somebody of a value. In a fork of this process, those of its own: the others may be locked by threads
+that do not exist there."""
+os.register_at_fork(after_in_child=_sessions.clear)
 
 
 class Place(Protocol):
