@@ -111,6 +111,25 @@ async def run_traced() -> None:
         await asyncio.wait([future])
 
 
+def test_an_error_that_cannot_be_shown(spans: InMemorySpanExporter) -> None:
+    """It is the outcome of the task, as without a span."""
+
+    class Mute(Exception):
+        def __str__(self) -> str:
+            raise SystemExit
+
+    def fails(ctx: Any, resource: Any) -> None:
+        raise Mute
+
+    with TaskManager(config()) as m:
+        assert type(m.submit(traced(fails)).exception(20)) is Mute
+    (span,) = spans.get_finished_spans()
+    assert span.attributes is not None
+    assert span.attributes["tasker.outcome"] == "failed"
+    assert str(span.attributes["error.type"]).endswith("Mute")
+    assert span.status.description == "Mute"
+
+
 def test_coroutines(spans: InMemorySpanExporter) -> None:
     """What a task does has its span as the parent; a cancelled one says so."""
     asyncio.run(run_traced())

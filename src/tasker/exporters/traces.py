@@ -21,6 +21,7 @@ except ImportError as _error:
 
 from tasker.core.user_functions import is_async
 from tasker.errors import TaskCancelled, TaskTimeout
+from tasker.logs import describe
 
 __all__ = ["traced"]
 
@@ -95,5 +96,9 @@ def _failed(span: trace.Span, error: BaseException) -> None:
         outcome = "cancelled" if isinstance(error, (TaskCancelled, asyncio.CancelledError)) else "failed"
     span.set_attribute("tasker.outcome", outcome)
     span.set_attribute("error.type", f"{type(error).__module__}.{type(error).__qualname__}".removeprefix("builtins."))
-    span.record_exception(error)
-    span.set_status(Status(StatusCode.ERROR, str(error)))
+    try:
+        span.record_exception(error)
+        text = str(error)
+    except BaseException:  # out of a method of the error, which is what the task has come to all the same
+        text = describe(error)
+    span.set_status(Status(StatusCode.ERROR, text))
