@@ -91,6 +91,7 @@ class AsyncTaskManager(Submitting[R]):
         self._next_number = engine.counters.numbers.taker()
         self._append_normal = engine.queue.levels[Priority.NORMAL].append
         self._idle = engine.queue.idle
+        self._begin = engine.lending.begin
         self._thread, self._running = get_ident(), engine.loop.is_running
         self._loop, self._engine = engine.loop, engine
 

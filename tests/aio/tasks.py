@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from typing import Any
 
 import pytest
 
 from support.gates import Gate
+from support.waiting import eventually
 from tasker import Context
 
 
@@ -38,6 +40,31 @@ def left_over() -> int:
     current = asyncio.current_task()
     assert current is not None
     return current.cancelling()
+
+
+async def at_once(call: Coroutine[Any, Any, Any]) -> Any:
+    """The result of a call, which has not let the loop run anything else. It is the first one in its turn of the loop."""
+    await asyncio.sleep(0)
+    turns: list[int] = []
+    handle = asyncio.get_running_loop().call_soon(turns.append, 1)
+    try:
+        result = await call
+        assert not turns, "the loop has had a turn"
+        return result
+    finally:
+        handle.cancel()
+
+
+async def idle(m: Any, workers: int = 1) -> None:
+    """Waits until so many workers are idle."""
+    await eventually(lambda: len(m._engine.queue.idle) == workers)
+
+
+def me() -> asyncio.Task[Any]:
+    """The current task of the loop."""
+    task = asyncio.current_task()
+    assert task is not None
+    return task
 
 
 async def cancelled_at(gate: Gate, caller: asyncio.Task[Any]) -> None:

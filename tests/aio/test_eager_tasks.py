@@ -84,3 +84,29 @@ async def test_everything_works(make: Any, plain: bool) -> None:
         stats = m.stats()
         assert (stats.lost_workers, stats.resources.alive, stats.user_errors) == (0, 0, 0)
     assert {task for task in asyncio.all_tasks() if task.get_name().startswith(m.name)} == set()
+
+
+async def test_tasks_that_their_caller_begins(make: Any) -> None:
+    """An eager task of the loop begins one in its own first step, and one that a task starts is the current one in its own."""
+    asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)
+    seen: list[Any] = []
+
+    async def child() -> None:
+        seen.append(asyncio.current_task())
+
+    async def starts(ctx: Context, resource: Any) -> Any:
+        before = asyncio.current_task()
+        task = asyncio.create_task(child())
+        seen.append(task)
+        assert asyncio.current_task() is before
+        await task
+        return before
+
+    async with make() as m:
+        await eventually(lambda: m._engine.queue.idle)
+        me = asyncio.current_task()
+        done = asyncio.create_task(m.queue_task(quick))
+        assert done.done() and done.result() == "quick" and asyncio.current_task() is me
+        worker = next(iter(m._engine.workers.values())).task
+        assert await asyncio.create_task(m.queue_task(starts)) is worker
+        assert len(set(map(type, seen))) == 1 and asyncio.current_task() is me

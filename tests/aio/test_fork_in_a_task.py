@@ -71,6 +71,22 @@ def test_a_coroutine_that_forks() -> None:
     assert others[2] in ("status 1", "status 5"), done.stderr
 
 
+def test_a_coroutine_that_forks_where_its_caller_has_begun_it() -> None:
+    """The caller has the result in both, and the child destroys nothing."""
+    held = (
+        "        held = m.submit(lambda ctx, resource: ctx.wait(60))\n        first = m.submit(FORK, callback=called)\n"
+    )
+    script = SCRIPT.replace(held, "").replace("        second = m.submit(says, once=True, callback=called)\n", "")
+    script = script.replace("await first", 'say(await m.queue_task(fork_in_the_loop), "first")')
+    script = script.replace("await second", "os.getpid() == parent or sys.exit(5)").replace(
+        "        held.cancel()\n", ""
+    )
+    lines = sorted((done := run_script(script)).stdout.splitlines())
+    assert lines[:2] == ["child value first", "child workers 0 0"], done.stderr
+    assert lines[2:6] == ["parent destroyed", "parent destroyed", "parent runs", "parent value first"], done.stderr
+    assert lines[6:] in (["status 1"], ["status 5"]), done.stderr
+
+
 def test_a_plain_function_that_forks() -> None:
     """Its thread is the only one in the child, and ends with the function."""
     done = run_script(SCRIPT.replace("FORK", "fork"))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from support import coroutine_tests
-from support.aio import AsyncioEngine, AsyncioThreadsEngine
+from support.aio import AsyncioEngine, AsyncioThreadsEngine, LentAsyncioEngine
 from support.engine import Engine
 from support.processes import NOT_HERE, PRELOAD, AsyncProcessEngine, ProcessEngine
 from support.threaded import ThreadedEngine
@@ -19,7 +19,14 @@ from support.waiting import SLOWER
 OVER_PROCESSES: list[type[Engine]] = [ProcessEngine, AsyncProcessEngine]
 OVER_TOYS: list[type[Engine]] = [ToyEngine, AsyncToyEngine]
 """A backend of the tests' own: what an engine needs no edit for."""
-ENGINES: list[type[Engine]] = [ThreadedEngine, AsyncioEngine, AsyncioThreadsEngine, *OVER_PROCESSES, *OVER_TOYS]
+ENGINES: list[type[Engine]] = [
+    ThreadedEngine,
+    AsyncioEngine,
+    LentAsyncioEngine,
+    AsyncioThreadsEngine,
+    *OVER_PROCESSES,
+    *OVER_TOYS,
+]
 if os.environ.get("TASKER_TEST_RAY"):  # `make test-ray`: it takes long, and what it needs is large
     from support.ray_engines import AsyncRayEngine, RayEngine, start_ray
 

@@ -11,6 +11,7 @@ from itertools import count
 from typing import Any, ClassVar
 
 import tasker
+from support import internals
 from support.coroutine_kit import CoroutineKit
 from support.engine import Engine, Watch
 from support.function_kit import FunctionKit
@@ -85,6 +86,7 @@ class AsyncioEngine(Engine):
 
     name = "asyncio"
     kit: Any = CoroutineKit()
+    wrapper: Any = AsyncioManager
     pause = 0.0
     """Of the sampler, between two samples, in seconds."""
     exceptions: ClassVar[dict[str, str]] = {
@@ -128,7 +130,7 @@ class AsyncioEngine(Engine):
         try:
             async with tasker.AsyncTaskManager(tasker.Config(**config)) as raw:
                 try:
-                    yield AsyncioManager(raw, resources or ScriptedResources())
+                    yield self.wrapper(raw, resources or ScriptedResources())
                 except BaseException:
                     self.open_gates()
                     raise
@@ -209,3 +211,22 @@ class AsyncioThreadsEngine(AsyncioEngine):
     def hooks(self, resources: ScriptedResources) -> dict[str, Any]:
         """The hooks that make and end resources."""
         return {"on_create": resources.create, "on_destroy": resources.destroy}
+
+
+class LentManager(AsyncioManager):
+    """An AsyncTaskManager whose `submit` begins a task where a caller of `queue_task` would."""
+
+    async def submit(self, task: Any, *args: Any, **options: Any) -> AsyncioFuture:
+        """As `queue_task`, without the wait for the result."""
+        begun = None if options else internals.begun_by_caller(self.raw, task, args)
+        if begun is None:
+            return await super().submit(task, *args, **options)
+        await asyncio.sleep(0)
+        return AsyncioFuture(begun)
+
+
+class LentAsyncioEngine(AsyncioEngine):
+    """Makes AsyncTaskManagers whose callers begin tasks, wherever a worker is idle."""
+
+    name = "asyncio, begun by callers"
+    wrapper: Any = LentManager

@@ -66,6 +66,16 @@ def workers_that_wait(manager: Any) -> int:
     return manager._engine.waits.waiting()
 
 
+def begun_by_caller(manager: Any, task: Any, args: tuple[Any, ...]) -> Any:
+    """Have this caller begin a task in place of an idle worker, whatever earlier tasks of the function did. Return its future;
+    None where it has to be queued."""
+    if manager._engine is None:
+        return None
+    lending = manager._engine.lending
+    lending._habits.left.clear()
+    return lending.begin(task, args)
+
+
 def is_killed(manager: Any) -> bool:
     """Whether the manager has been killed, and no task may start any more."""
     return bool(manager._engine.killed)

@@ -3,6 +3,7 @@ setting a result."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from time import monotonic
 from typing import Any
@@ -117,6 +118,11 @@ class AttemptEnds(JudgedWorker):
         health = Health.OK if raised is None else await self._health(monotonic(), raised, verdict)
         self.shard.future = None
         return self._come_back(health)
+
+    def _is_asked_for(self, error: BaseException) -> bool:
+        """Returns whether an error of the current task is its own, or comes from a cancellation by the manager."""
+        cause = None if self.context is None else self.context.cause
+        return cause is not None or not issubclass(type(error), asyncio.CancelledError)
 
     async def _health(self, begun: float, error: BaseException, verdict: Verdict | None) -> Health:
         """Returns what an error says of the resource, and notes what follows for others than its task. ``begun``: when the

@@ -34,9 +34,7 @@ from .resource_handle import AsyncResourceMaker
 from .resource_pool import AsyncResourcePool
 from .resources import AsyncMaker
 from .run_task import AsyncRunTask
-from .slow_callbacks import SlowCallbacks
 from .tasks import start_task
-from .turns import TurnBudget
 from .waits import AsyncWaitRegistry
 from .worker import AsyncWorker
 
@@ -62,8 +60,6 @@ class AsyncEngine(AsyncFutureOwner):
         open_backend: Callable[[AsyncEngine], AsyncBackendPort] | None = None,
     ) -> None:
         super().__init__(config, loop)
-        self.turns: TurnBudget = TurnBudget(loop, self.workers)
-        self.slow_callbacks: SlowCallbacks = SlowCallbacks(config.slow_callback, self.log)
         self.backend = None if open_backend is None else open_backend(self)
         self.maker: AsyncResourceMaker = self.backend or AsyncMaker(self)
         self.pool: AsyncResourcePool = AsyncResourcePool(self)

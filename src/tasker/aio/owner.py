@@ -33,9 +33,12 @@ from .callbacks import Callbacks
 from .counters import AsyncShard
 from .future import ENDED, QUEUED, RUNNING, AsyncTaskFuture
 from .hooks import after_quarantine
+from .lending import Lending
 from .queue import AsyncTaskQueue
 from .queue_slots import AsyncQueueSlots
+from .slow_callbacks import SlowCallbacks
 from .tasks import start_duty
+from .turns import TurnBudget
 from .worker import AsyncWorker
 
 
@@ -49,6 +52,9 @@ class AsyncFutureOwner(EngineCore[AsyncWorker], abc.ABC):
         self.queue_slots: AsyncQueueSlots | None = None
         if config.max_queue_size is not None:
             self.queue_slots = AsyncQueueSlots(self, config.max_queue_size)
+        self.turns: TurnBudget = TurnBudget(loop, self.workers)
+        self.slow_callbacks: SlowCallbacks = SlowCallbacks(config.slow_callback, self.log)
+        self.lending: Lending = Lending(self, self.counters.numbers.taker())
         self.callbacks: Callbacks = Callbacks(self)
         self.empties: bool = False
         """Whether the queue is being emptied, as a kill does too: without a search for each task."""

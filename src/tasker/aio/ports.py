@@ -32,6 +32,15 @@ from .turns import TurnBudget
 from .waits import AsyncWaitRegistry
 
 
+class OffersOfWorkers(Protocol):
+    """The part of ``Lending`` that workers and hooks use."""
+
+    @property
+    def offers(self) -> dict[asyncio.Future[None], Any]: ...
+    @property
+    def kept_out(self) -> set[asyncio.Task[Any] | None]: ...
+
+
 class EngineInLoop(Protocol):
     """The part of the engine that all collaborators in the loop use."""
 
@@ -48,6 +57,8 @@ class EngineInLoop(Protocol):
     def counters(self) -> Counters: ...
     @property
     def log(self) -> GuardedLogger: ...
+    @property
+    def lending(self) -> OffersOfWorkers: ...
     @property
     def door(self) -> Door: ...
     @property

@@ -1,4 +1,4 @@
-"""Whether the stack has room to wake a worker.
+"""Whether the stack has room to wake a worker, or to make the first step of a task.
 
 A future of asyncio whose result is set where the recursion limit strikes is done, but forgets its callbacks: the worker that
 waits for it would never run again. So ``submit`` looks first, before anything has happened; for each task, and so in a way that
@@ -17,6 +17,8 @@ _LEVELS = 16
 """More than ``AsyncTaskQueue.wake`` takes: setting the result has the loop make a handle, which in debug mode keeps a traceback."""
 _SHALLOW = 64
 """Frames that any recursion limit leaves room above."""
+_ROOMY = 100
+"""Frames above which a task finds nearly as much room as it does in a worker."""
 
 
 def _nested() -> tuple[Any, ...]:
@@ -38,9 +40,22 @@ if sys.version_info >= (3, 12):
         if module_at(_SHALLOW) is not None:
             _descend(_LEVELS)
 
+    def is_shallow(module_at: Callable[[int], str | None] = sys._getframemodulename) -> bool:
+        """Returns whether a task that begins here has nearly as much room as in a worker."""
+        return module_at(_ROOMY) is None
+
 else:
     # Calls of C count as well: so a comparison goes as deep as calls of Python do, in a quarter of the time.
     _look = partial(eq, _nested(), _nested())
+
+    def is_shallow(frame_at: Callable[[int], object] = sys._getframe) -> bool:
+        """Returns whether a task that begins here has nearly as much room as in a worker."""
+        try:
+            frame_at(_ROOMY)
+        except ValueError:
+            return True
+        return False
+
 
 check_stack: Callable[[], object] = _look
 """Raises ``RecursionError`` if there is no room."""

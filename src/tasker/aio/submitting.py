@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from asyncio import _get_running_loop
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine, Iterable
@@ -19,8 +18,9 @@ from tasker.core.checks import check_look_ahead, check_rare
 from tasker.errors import ShutdownError
 from tasker.options import Priority, QueueOptions, TaskOptions, spells_out
 
+from .current import LOOKUP_IS_CHEAP
 from .engine import AsyncEngine
-from .future import QUEUED, AsyncTaskFuture
+from .future import ENDED, QUEUED, AsyncTaskFuture
 from .mapping import AsCompleted, InOrder, results
 from .stack_room import check_stack
 from .tries import run_tries
@@ -31,9 +31,6 @@ A = TypeVar("A")
 Ts = TypeVarTuple("Ts")
 
 _NORMAL = Priority.NORMAL
-_LOOKUP_IS_CHEAP = sys.version_info >= (3, 12)
-"""Whether looking up the running loop is cheap. CPython 3.11 makes a system call for it; there, comparing the thread
-and asking whether the loop runs gives the same answer."""
 
 
 class Submitting(Generic[R]):
@@ -47,6 +44,8 @@ class Submitting(Generic[R]):
     _append_normal: Callable[[AsyncTaskFuture[Any]], None]
     _idle: deque[asyncio.Future[None]]
     _running: Callable[[], bool]
+    _begin: Callable[..., AsyncTaskFuture[Any] | None]
+    """``Lending.begin``."""
     _thread: int
 
     # -- tasks ----------------------------------------------------------------------------------------------------
@@ -104,7 +103,7 @@ class Submitting(Generic[R]):
         """
         if (
             _get_running_loop() is not self._loop
-            if _LOOKUP_IS_CHEAP
+            if LOOKUP_IS_CHEAP
             else get_ident() != self._thread or not self._running()
         ):
             raise self._usage_error()
@@ -229,8 +228,15 @@ class Submitting(Generic[R]):
         ``submit_wait`` and the task raise, and ``DeadlockError`` in a task of this manager if the wait would never end.
         """
         # Without a bound there is nothing to wait for, which saves a coroutine for each task.
-        if self._engine is not None and self._engine.queue_slots is None:
-            return await self.submit(task, *args, **options)
+        engine = self._engine
+        if engine is not None and engine.queue_slots is None:
+            # Most often a worker is idle, and the task does not wait: then nothing has to wait for anything.
+            future = self._begin(task, args) if self._idle and not options else None
+            if future is None:
+                future = self.submit(task, *args, **options)
+            elif future._stage == ENDED:
+                return future._held
+            return await future
         return await (await self.submit_wait(task, *args, **options))
 
     @overload

@@ -20,7 +20,10 @@ SLICE = 0.001
 BUDGET = 0.005
 """The seconds for which all workers of a manager do so in one turn of the loop."""
 _FEW = round(BUDGET / SLICE)
-"""The number of workers whose slices fit into the budget, whatever they do."""
+"""The number of slices that fit into the budget."""
+LENT = SLICE / 2
+"""The seconds for which callers make first steps of tasks in one turn of the loop (see ``Lending``), all of them together. Two
+such times may fall into one turn, the end of the last one and a new one; so together they are no more than one worker more."""
 
 
 class TurnBudget:
@@ -31,6 +34,8 @@ class TurnBudget:
         self._workers = workers
         self.clock: Callable[[], float] = clock
         """The clock of the workers' slices, in seconds."""
+        self.lent_until: float | None = None
+        """Until when callers may begin tasks in this turn; None while none has begun one."""
         self._end: float | None = None
         """When the budget of this turn is used up; None while no worker has begun a slice in this turn."""
         self._refused = False
@@ -44,22 +49,38 @@ class TurnBudget:
 
     async def slice(self) -> float:
         """Begins a slice, in a turn of the loop in which there is time for it. Returns when it ends."""
-        while (end := self._begin()) is None:
+        while (end := self.begin()) is None:
             await self.turn()
         return end
 
-    def _begin(self) -> float | None:
+    def begin(self) -> float | None:
         """Begins a slice. Returns when it ends, or None if the budget of this turn is used up."""
         now = self.clock()
-        if len(self._workers) <= _FEW:
+        if self._fits():
             return now + SLICE
+        end = self._end_of_turn(now)
+        if now >= end:
+            self._refused = True
+            return None
+        return min(now + SLICE, end)
+
+    def lend(self, now: float) -> float:
+        """Begins the time of the callers in this turn of the loop. Returns when it ends: in the past, if the budget of this turn is
+        used up."""
+        self.lent_until = end = now + LENT if self._fits() else min(now + LENT, self._end_of_turn(now))
+        self._count()
+        return end
+
+    def _fits(self) -> bool:
+        """Returns whether a slice of each worker and the time of the callers fit into the budget, whatever they do."""
+        return len(self._workers) < _FEW
+
+    def _end_of_turn(self, now: float) -> float:
+        """Returns when the budget of this turn is used up."""
         if self._end is None:
             self._end = now + BUDGET
             self._count()
-        if now >= self._end:
-            self._refused = True
-            return None
-        return min(now + SLICE, self._end)
+        return self._end
 
     async def turn(self) -> None:
         """Lets the loop run other tasks. Returns when the worker may try to begin a slice, or is cancelled: what is left
@@ -83,7 +104,7 @@ class TurnBudget:
     def _next_turn(self) -> None:
         # More of them where their tasks leave some of the budget, as tasks do that wait.
         self._most = _FEW if self._refused else 2 * self._most
-        self._end, self._refused, self._counts = None, False, False
+        self._end, self._refused, self._counts, self.lent_until = None, False, False, None
         if not self._line:
             self._most = _FEW
             return

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import types
 from collections.abc import Callable, Coroutine, Generator
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from tasker.errors import DeadlockError
 
@@ -16,10 +16,33 @@ from .wait_detection import listeners_of
 T = TypeVar("T")
 
 
+class LendsToCallers(Protocol):
+    """The part of ``Lending`` that is used here."""
+
+    @property
+    def kept_out(self) -> set[asyncio.Task[Any] | None]: ...
+
+
+class OwnEngine(Protocol):
+    """The part of an engine that is used here."""
+
+    @property
+    def lending(self) -> LendsToCallers: ...
+
+
 @types.coroutine
-def without_own(coroutine: Coroutine[Any, Any, T], engine: object, what: str) -> Generator[Any, Any, T]:
+def without_own(coroutine: Coroutine[Any, Any, T], engine: OwnEngine, what: str) -> Generator[Any, Any, T]:
     """Awaits a hook of a worker, which must not wait for a task of its own manager: an ``await`` of one raises
     ``DeadlockError`` there. ``what`` names the hook."""
+    task = asyncio.current_task()
+    engine.lending.kept_out.add(task)  # so that it waits always, and not only where no worker is idle
+    try:
+        return (yield from _refusing(coroutine, engine, what))
+    finally:
+        engine.lending.kept_out.discard(task)
+
+
+def _refusing(coroutine: Coroutine[Any, Any, T], engine: object, what: str) -> Generator[Any, Any, T]:
     step: Callable[[Any], Any] = coroutine.send
     argument: Any = None
     while True:

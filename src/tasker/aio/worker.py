@@ -29,6 +29,8 @@ from tasker.logs import describe
 from .attempts import AttemptEnds
 from .cancellation import absorb, is_struck, unusable
 from .counters import AsyncShard
+from .idling import wait_idle
+from .lending import Handed
 from .loop_end import outlasting_loop_end
 from .parking import obey_order
 from .ports import EngineForWorkers
@@ -61,6 +63,8 @@ class AsyncWorker(AttemptEnds):
         self.context: Context | None = None
         self.waited: Any = None
         """The future that its task waits for."""
+        self.handed: Handed | None = None
+        """What a caller has begun in its place, while it has not gone on with that."""
         self.waits: bool = False
         """Whether the search for deadlocks knows that it waits for a task of its own manager."""
         self.runner: TaskRunner | None = None
@@ -86,7 +90,8 @@ class AsyncWorker(AttemptEnds):
 
     def waits_for(self) -> list[Any]:
         """Returns the futures that the running task waits for, as far as they can be found."""
-        return [] if self.waited is None else [self.waited, *awaited_by(self.suspended)]
+        waited = self.waited if self.handed is None else self.handed.waited
+        return [] if waited is None else [waited, *awaited_by(self.suspended)]
 
     def _gone(self, task: asyncio.Task[None]) -> None:
         if not self._begun:  # cancelled before its first step, so that ``_run`` could not report anything
@@ -157,9 +162,19 @@ class AsyncWorker(AttemptEnds):
             if type(outcome) is not RunnerRequest:
                 outcome = await self._run_to_end(runner, outcome, self.shard.future._started_at)
             elif await self._handle_request(runner, outcome, resource, caller):
-                outcome = step()
+                outcome = step() if self.handed is None else await self._go_on(runner, self.handed)
             else:
                 return
+
+    async def _go_on(self, runner: TaskRunner, handed: Handed) -> RunnerRequest:
+        """Goes on from where a caller has come. Returns the runner's next request."""
+        self.handed = None
+        outcome = handed.take()
+        # The runner pauses when the task has ended; but the worker only if its slice is over.
+        runner.until = self.engine.turns.begin() or runner.until
+        if handed.suspended:
+            return await self._run_to_end(runner, outcome, monotonic())
+        return outcome  # type: ignore[no-any-return]
 
     async def _run_to_end(self, runner: TaskRunner, waited: Any, begun: float) -> RunnerRequest:
         """Drives a task that waits until it ends. Returns the runner's next request."""
@@ -175,13 +190,16 @@ class AsyncWorker(AttemptEnds):
         """Does what the runner requests. Returns False if the worker has to end."""
         keep_serving, turns = True, self.engine.turns
         if request is IDLE:
-            await self._wait_idle()
+            await wait_idle(self)
+            if self.handed is not None:
+                return True
             keep_serving = await self._is_fit()
             runner.until = await turns.slice()
         elif request is PAUSE:
             self.shard.flush()
-            await turns.turn()
-            runner.until = await turns.slice()
+            if turns.clock() > runner.until:
+                await turns.turn()
+                runner.until = await turns.slice()
         elif request is TEND:
             keep_serving = await self._tend()
             runner.until = await turns.slice()
@@ -305,32 +323,11 @@ class AsyncWorker(AttemptEnds):
 
     # -- the loop and its cancellations ---------------------------------------------------------------------------
 
-    async def _wait_idle(self) -> None:
-        """Waits until there may be something to do."""
-        self.shard.flush()
-        self.idle = waiter = self.engine.loop.create_future()
-        self.engine.queue.idle.append(waiter)
-        forget_timer = self.engine.queue.wake_after(waiter, self.engine.config.check_interval)
-        try:
-            await waiter
-        except asyncio.CancelledError:  # what is left of it, the caller clears
-            pass
-        finally:
-            self.idle = None
-            forget_timer()
-            if not waiter.done() or waiter.cancelled():
-                self.engine.queue.forget(waiter)
-
     async def _absorb(self) -> bool:
         """Clears what is left of a cancellation, so that it does not strike the next task. Returns False if it cannot
         be cleared, because new ones come turn by turn."""
         # A task may have swallowed the ``CancelledError``, or have ended before it was thrown.
         return not is_struck(self.task) or await absorb(self.task)
-
-    def _is_asked_for(self, error: BaseException) -> bool:
-        """Returns whether an error of the current task is its own, or comes from a cancellation by the manager."""
-        cause = None if self.context is None else self.context.cause
-        return cause is not None or not issubclass(type(error), asyncio.CancelledError)
 
     def renew(self) -> None:
         """See ``WorkerPort``."""

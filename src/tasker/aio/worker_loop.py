@@ -195,6 +195,7 @@ class TaskRunner:
             # A cancellation that came too late for the task must not strike the next one. One that came while the task
             # did not wait is still to be thrown, whether it was taken back or not (see ``is_struck``).
             if now > until or loops_task._must_cancel or (self._has_waited and loops_task.cancelling()):
+                known = None  # a lent worker is idle here, too
                 yield PAUSE
                 now, until = clock(), self.until
             self._has_waited = False
