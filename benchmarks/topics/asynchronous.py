@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager
 from typing import Any
 
 from benchmarks.peers import Missing, absent
@@ -47,7 +48,29 @@ def races(size: Size) -> list[Race]:
             pause_owned,
             20_000,
         ),
+        _one_after_the_other(size),
     ]
+
+
+def _one_after_the_other(size: Size) -> Race:
+    count = size.count(20_000)
+    try:
+        _manager()
+    except Missing as error:
+        ours, gone = [], [Absent("tasker", str(error))]
+    else:
+        ours, gone = [Contestant("tasker", _run(lambda: tasker_awaited(noop_owned, count)), "`queue_task`")], []
+    theirs = Contestant(QUEUE, _run(lambda: workers_awaited(noop, count)), f"{LIMIT} workers, a future for each task")
+    return Race(
+        key="asyncio-await",
+        title="asyncio, no-op tasks, one after the other",
+        work=f"{count:,} coroutines that do nothing; one caller awaits each before it submits the next.",
+        figures=[RATE],
+        contestants=[*ours, theirs],
+        rounds=size.rounds(7),
+        absent=gone,
+        claims=[Claim("asyncio, awaited one by one", f"ahead of {QUEUE}", advantage(QUEUE), at_least=1.0)],
+    )
 
 
 def _race(
@@ -123,6 +146,17 @@ async def tasker(task: Owned, count: int) -> float:
         return count / (clock() - begin)
 
 
+async def tasker_awaited(task: Owned, count: int) -> float:
+    options = config(LIMIT, on_create=_create, on_destroy=_destroy, check_health=healthy)
+    async with _manager()(options) as pool:
+        for future in [pool.submit(task) for _ in range(LIMIT)]:
+            await future
+        begin = clock()
+        for _ in range(count):
+            await pool.queue_task(task)
+        return count / (clock() - begin)
+
+
 async def group(work: Work, count: int) -> float:
     limit = asyncio.Semaphore(LIMIT)
 
@@ -138,7 +172,12 @@ async def group(work: Work, count: int) -> float:
     return count / (clock() - begin)
 
 
-async def workers(work: Work, count: int) -> float:
+Submit = Callable[[], "asyncio.Future[Any]"]
+
+
+@asynccontextmanager
+async def served(work: Work) -> AsyncIterator[Submit]:
+    """A hand-written pool; gives what submits one call of `work`."""
     jobs: asyncio.Queue[tuple[Work, asyncio.Future[Any]] | None] = asyncio.Queue()
     loop = asyncio.get_running_loop()
 
@@ -150,20 +189,34 @@ async def workers(work: Work, count: int) -> float:
             except Exception as error:
                 future.set_exception(error)
 
-    servers = [asyncio.create_task(serve()) for _ in range(LIMIT)]
-    begin = clock()
-    futures = []
-    for _ in range(count):
+    def submit() -> asyncio.Future[Any]:
         future = loop.create_future()
         jobs.put_nowait((work, future))
-        futures.append(future)
-    for future in futures:
-        await future
-    rate = count / (clock() - begin)
+        return future
+
+    servers = [asyncio.create_task(serve()) for _ in range(LIMIT)]
+    yield submit
     for _ in servers:
         jobs.put_nowait(None)
     await asyncio.gather(*servers)
-    return rate
+
+
+async def workers(work: Work, count: int) -> float:
+    async with served(work) as submit:
+        begin = clock()
+        futures = [submit() for _ in range(count)]
+        for future in futures:
+            await future
+        return count / (clock() - begin)
+
+
+async def workers_awaited(work: Work, count: int) -> float:
+    async with served(work) as submit:
+        await submit()
+        begin = clock()
+        for _ in range(count):
+            await submit()
+        return count / (clock() - begin)
 
 
 async def aiojobs(work: Work, count: int) -> float:
