@@ -70,7 +70,7 @@ class LimitedTask:
         self._future: weakref.ref[Any] = weakref.ref(future)
         self._limits: Limits = limits
         self._queued_at: float = future._queued_at
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._stage: LimitStage = LimitStage.WAITING
         self._name: LimitName = "timeout"
         self.end: float = math.inf
@@ -103,9 +103,12 @@ class LimitedTask:
 
     def timed_out(self) -> TaskTimeout:
         """Returns the error of the attempt, whose limit has passed."""
-        if self.error is None:
-            self.error = self._timed_out(self._name, started=True)
-        return self.error
+        found = self.error
+        if found is None:
+            made = self._timed_out(self._name, started=True)
+            with self._lock:  # the supervisor and the task may find out at the same moment, and need the same error
+                found = self.error = self.error or made
+        return found
 
     def _timed_out(self, name: LimitName, *, started: bool) -> TaskTimeout:
         future = self._future()

@@ -69,6 +69,31 @@ def test_a_limit_that_passes() -> None:
     assert [event for event, _ in rig.engine.scripted.handled] == [overdue]
 
 
+class Meanwhile(FakeTask):
+    """A task of which something is asked while its error is being made, as another thread may ask it."""
+
+    asks: Any = None
+
+    def __getattribute__(self, name: str) -> Any:
+        asks = object.__getattribute__(self, "asks")
+        if name == "label" and asks is not None:
+            self.asks = None
+            asks()
+        return super().__getattribute__(name)
+
+
+def test_a_limit_that_task_and_supervisor_find_passed_together() -> None:
+    """Both have the same error, so what the attempt ends with counts as its timeout."""
+    rig = Rig()
+    rig.task = Meanwhile(queued_at=NOW)
+    rig.limited = rig.limits(5.0, None)
+    rig.start()
+    rig.task.asks = lambda: rig.look(5.0)
+    found = rig.limited.timed_out()  # as the context of the attempt does, once its limit has passed
+    assert rig.context.cause is rig.limited.error is found
+    assert rig.limited.outcome(found, rig.context) == TimedOut(found, retries=True, blameless=False)
+
+
 def test_what_was_given_up_is_counted_once() -> None:
     """In place of the worker, which is stuck; what it returns is told that it is late."""
     rig = Rig()
