@@ -38,6 +38,7 @@ def stats_of(engine: ReportPort) -> TaskStats:
         quarantined, refused = counters.quarantined, counters.refused_retries
         meters = [*(shard.meter for shard in list(counters.shards.values())), engine.run_task_meter]
         timed_out = counters.timed_out_in_queue + sum(meter.timed_out for meter in meters)
+    cut_off = engine.shutdown_counts.cut_off  # before the view, which counts these as abandoned first
     view = engine.view
     ready, starting = working(list(engine.workers.values()))  # a copy: other threads may start workers meanwhile
     # A moment later than the counters; what they have as queued bounds what is shown as urgent.
@@ -59,7 +60,7 @@ def stats_of(engine: ReportPort) -> TaskStats:
         renewed_workers=view.renewed,
         outdated_workers=view.outdated,
         generation=view.generation,
-        abandoned_workers=view.abandoned - engine.shutdown_counts.cut_off,
+        abandoned_workers=view.abandoned - cut_off,
         stuck_workers=view.stuck,
         parked_workers=view.parked,
         cooling_workers=_cooling(engine.workers.values()),

@@ -75,6 +75,27 @@ class Figures:
 # -- stats --------------------------------------------------------------------------------------------------------
 
 
+class AbandoningFigures(Figures):
+    """Figures of which the supervisor's thread abandons two workers, and cuts one of them off, when the view is read."""
+
+    @property
+    def view(self) -> View:  # type: ignore[override]
+        """The view until then."""
+        before = self._view
+        self._view = replace(before, abandoned=2)
+        self.shutdown_counts.cut_off += 1
+        return before
+
+    @view.setter
+    def view(self, view: View) -> None:
+        self._view = view
+
+
+def test_workers_that_are_abandoned_meanwhile() -> None:
+    """They count as abandoned before some of them turn out to be cut off, never the other way round."""
+    assert stats_of(AbandoningFigures(READY)).abandoned_workers == 0
+
+
 def test_nothing_yet() -> None:
     """Before anything has happened, all is zero."""
     assert Figures().stats() == TaskStats()
