@@ -330,3 +330,35 @@ async def test_stats_while_the_loop_counts(make: Any) -> None:
         stats = await in_thread(m.stats)
         assert entered
         assert (stats.done_tasks, stats.running_tasks) == (3, 0)
+
+
+class EnteredSlowly:
+    """A note that a reader in another thread is about to enter when the loop comes in between, in the middle of an addition."""
+
+    def __init__(self, meanwhile: Any) -> None:
+        self._meanwhile = [meanwhile]
+
+    def __contains__(self, name: object) -> bool:
+        if name == "sent_back":
+            while self._meanwhile:
+                self._meanwhile.pop()()
+        return False
+
+
+async def test_stats_while_an_attempt_goes_back(make: Any) -> None:
+    """It is counted, although another thread adds to the same number at that moment, as without the GIL it may."""
+    async with make() as m:
+        engine = m._engine
+        await m.pause()
+        future = m.submit(inner)
+
+        def go_back() -> None:
+            engine.shard(1).sent_back += 1
+            engine.claim(future)
+
+        engine.counters.notes.append(EnteredSlowly(go_back))
+        m.stats()
+        stats = m.stats()
+        assert (stats.queued_tasks, stats.running_tasks, stats.accepted_tasks) == (1, 0, 1)
+        m.resume()
+        assert await future == "inner"

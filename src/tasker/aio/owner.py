@@ -232,8 +232,9 @@ class AsyncFutureOwner(EngineCore[AsyncWorker], abc.ABC):
 
     def claim(self, task: AsyncTaskFuture[Any]) -> BaseException | None:
         """See ``Driver``."""
-        # Until here the task counted as running, so that it never counts as queued beyond the bound of the queue.
-        self.counters.sent_back += 1
+        # Until here the task counted as running, so that it never counts as queued beyond the bound of the queue. By a note,
+        # since a reader in another thread enters others into the same number, and `+=` is not atomic without the GIL.
+        self.counters.note("sent_back")
         if task._stage != QUEUED:  # cancelled in the meantime
             return None
         extra = task.extra()
@@ -283,7 +284,7 @@ class AsyncFutureOwner(EngineCore[AsyncWorker], abc.ABC):
 
     def drop_returned(self, task: AsyncTaskFuture[Any]) -> None:
         """See ``Driver``."""
-        self.counters.sent_back += 1
+        self.counters.note("sent_back")  # as in ``claim``
         extra = task.extra()
         failure, extra.failure = extra.failure, None
         if failure is not None:
