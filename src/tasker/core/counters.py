@@ -239,10 +239,13 @@ class Counters:
             self.enter_notes()
             done, taken, numbered = self._read()
             accepted = numbered - self.refused
+            queued = accepted - taken + self.sent_back - self.ended_in_queue
+            # Without a reading of one moment, a task may be seen as taken again whose return is a note that was not entered.
+            returned = self.sent_back + max(0, -queued)
             return Flow(
                 accepted=accepted + self.inline_accepted,
-                queued=accepted - taken + self.sent_back - self.ended_in_queue,
-                running=taken - self.sent_back - done + self.inline_accepted - self.inline_done,
+                queued=max(0, queued),
+                running=taken - returned - done + self.inline_accepted - self.inline_done,
                 done=done + self.ended_in_queue + self.inline_done,
                 inline_running=self.inline_accepted - self.inline_done,
                 inline_done=self.inline_done,

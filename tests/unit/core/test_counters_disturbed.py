@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tasker.core.counters import _TRIES, Counters, Flow
+from tasker.core.counters import _TRIES, Counters, Flow, Shard
 
 
 class Restless:
@@ -62,6 +62,7 @@ def test_an_undisturbed_reading_counts_at_once(disturbed: int) -> None:
 def test_notes_that_come_meanwhile_are_entered_and_the_reading_is_repeated() -> None:
     """What ended in the queue during a reading made room for tasks that the reading has: both count, or neither."""
     counters, counter = restless()
+    counter._value = 1  # accepted, and about to be cancelled
     value = counter.value
 
     def noting() -> int:
@@ -70,7 +71,7 @@ def test_notes_that_come_meanwhile_are_entered_and_the_reading_is_repeated() -> 
         return value()
 
     counter.value = noting  # type: ignore[method-assign]
-    assert counters.flow() == Flow(accepted=0, queued=-1, running=0, done=1)
+    assert counters.flow() == Flow(accepted=1, queued=0, running=0, done=1)
     assert counter.readings == 2
 
 
@@ -96,3 +97,29 @@ def test_a_signal_handler_that_enters_the_notes_first() -> None:
         counters.note("retried")
     counters.flow()
     assert (counters.retried, notes.handlers) == (3, [])
+
+
+class TakenAgain(Shard):
+    """The numbers of a worker whose task goes back to the queue, and is taken again, before each reading of them."""
+
+    counters: Counters
+
+    @property
+    def taken(self) -> int:  # type: ignore[override]
+        """How many were taken: each time one more."""
+        self.counters.note("sent_back")
+        self._taken += 1
+        return self._taken
+
+    @taken.setter
+    def taken(self, value: int) -> None:
+        self._taken = value
+
+
+def test_a_task_that_is_tried_again_in_each_reading() -> None:
+    """Its returns to the queue are noted after the reading has looked for them: it counts as running, and none as queued."""
+    counters = Counters()
+    next(iter(counters.numbers))
+    shard = counters.shards[1] = TakenAgain()
+    shard.counters, shard.taken = counters, 1
+    assert counters.flow() == Flow(accepted=1, queued=0, running=1, done=0)
