@@ -265,3 +265,28 @@ def test_a_loop_that_ends_destroys_the_pool(make: Any) -> None:
     assert len(destroyed) == kept[0].stats().resources.created
     assert kept[0].stats().resources.alive == 0
     assert logger.text("error") == ""
+
+
+async def test_a_cancellation_while_an_unfit_resource_is_destroyed(make: Any) -> None:
+    """A caller that is cancelled again, as a scope of anyio's does in each turn of the loop: the pool gets another resource."""
+    checks, ends = Gate(), Gate()
+
+    async def check(resource: Any) -> bool:
+        await checks.apass_through()
+        return False
+
+    async def destroy(resource: Any) -> None:
+        await ends.apass_through()
+
+    async with make(resource_pool_size=1, check_resource=check, check_after_idle=0.0, on_destroy=destroy) as m:
+        caller = asyncio.create_task(m.run_task(quick))
+        for gate in (checks, ends):
+            await gate.arrivals(1)
+            caller.cancel()
+            await asyncio.sleep(0)
+            gate.open()
+        with pytest.raises(asyncio.CancelledError):
+            await caller
+        await eventually(lambda: m.stats().available_resources == 1)
+        ledger = m.stats().resources
+        assert (ledger.destroyed, ledger.lost) == (1, 0)

@@ -173,14 +173,15 @@ class AsyncResourcePool:
         self._idle.append(handle)
         return True
 
-    async def destroy(self, handle: AsyncResourceHandle, temporary: bool) -> bool:
-        """Destroys a lent resource. Returns whether the pool lacks one now."""
+    async def destroy(self, handle: AsyncResourceHandle, temporary: bool) -> None:
+        """Destroys a lent resource. If the pool lacks one now, reports that."""
         try:
             await self._end(handle)
         finally:  # also if the caller was cancelled meanwhile
             if temporary:
                 self._temporary -= 1
-        return not temporary and not self._closed
+            elif not (self._closed or self._engine.torn_down):
+                self._engine.report(PoolResourceLost())
 
     def lost(self, handle: AsyncResourceHandle) -> bool:
         """Drops a resource whose process has died. Returns True if it was idle, so that the pool lacks one now."""

@@ -14,7 +14,6 @@ from typing import Any
 
 from tasker.context import Context
 from tasker.control.attempts import after_error
-from tasker.control.events import PoolResourceLost
 from tasker.control.health import Health, HealthKind
 from tasker.core.inline_tries import InlineTries
 from tasker.core.probing import passes
@@ -141,8 +140,8 @@ class AsyncRunTask:
         if struck is None:
             return handle if fit else await self._pool.renew(handle, temporary)
         try:
-            if not (fit and self._pool.take_back(handle, temporary)) and await self._pool.destroy(handle, temporary):
-                engine.report(PoolResourceLost())
+            if not (fit and self._pool.take_back(handle, temporary)):
+                await self._pool.destroy(handle, temporary)
             raise struck
         finally:
             del struck  # its traceback holds this frame
@@ -300,16 +299,12 @@ class AsyncRunTask:
     ) -> None:
         """Takes a resource back, or destroys it, and counts the task. ``blamed``: the error that ``check_health`` is asked
         about, if any."""
-        engine = self.engine
         try:
             health = Health.OK if blamed is None or not end.asks(usable) else await self._health(blamed, end)
             end.health = health if health.blames else end.health
             healthy = usable and not health.replaces and await self._returns(handle)
-            lacks = not (
-                healthy and self._pool.take_back(handle, temporary, health.seconds)
-            ) and await self._pool.destroy(handle, temporary)
-            if lacks:
-                engine.report(PoolResourceLost())
+            if not (healthy and self._pool.take_back(handle, temporary, health.seconds)):
+                await self._pool.destroy(handle, temporary)
         finally:
             # Whatever happens: a stop waits for this task until it is counted.
             self._leave_with(end)
