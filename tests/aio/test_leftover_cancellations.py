@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -164,3 +165,25 @@ async def test_a_cancelled_error_without_a_request_is_no_cancellation_of_the_nex
         with pytest.raises(TaskCancelled):
             await future
         assert await after == "waited"
+
+
+@pytest.mark.parametrize("swallows", [True, False], ids=["swallowed", "still to be thrown"])
+async def test_what_is_left_of_a_cancellation_in_on_create(make: Any, swallows: bool) -> None:
+    """It strikes no task, and is not counted in one, as a scope that knows no `uncancel` leaves it behind."""
+
+    async def create() -> object:
+        cancel_the_loops_task(None)
+        if swallows:
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.sleep(30)
+        return object()
+
+    async def requests(ctx: Context, resource: Any) -> int:
+        loops_task = asyncio.current_task()
+        assert loops_task is not None
+        before = loops_task.cancelling()
+        await asyncio.sleep(0)
+        return before
+
+    async with make(on_create=create) as m:
+        assert await m.queue_task(requests) == 0

@@ -152,6 +152,8 @@ class AsyncWorker(AttemptEnds):
 
     async def serve(self, runner: TaskRunner, resource: Any, caller: FunctionCaller) -> None:
         """Runs tasks until the worker retires, or a task has left the resource unhealthy."""
+        if not await self._absorb():  # of a cancellation that ``on_create`` has swallowed, or has not waited for
+            raise unusable(self.name)
         step, run = runner.generator.__next__, contextvars.Context.run
         runner.until = await self.engine.turns.slice()
         outcome = step()
