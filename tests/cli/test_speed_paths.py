@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tasker.cli import strict_json
 from tasker.cli.run.in_flight import InFlightItems
 from tasker.cli.run.items import Item
-from tasker.cli.run.records import Record
+from tasker.cli.run.records import Record, done_line, line_tail
 from tasker.cli.run.result_encoder import NoJsonForm, ResultEncoder
 from tasker.cli.run.result_lines import _read, parse
 
@@ -93,6 +93,18 @@ def test_a_result_line_is_read_quickly_as_it_is_slowly(value: Any, result: Any, 
     item = Item(index, value, strict_json.encode(value), b"", "")
     line = Record(item, strict_json.encode(result), None, 1, 0.5, 1e-06, 7.25, "jobs-1").line("a-b")
     assert parse(line) == _read(line)
+
+
+@given(RESULTS, RESULTS, st.floats(0, 1e6), st.floats(0, 1e6), st.none() | st.text(max_size=5))
+def test_a_line_is_the_same_whatever_made_it(
+    value: Any, result: Any, began: float, took: float, worker: str | None
+) -> None:
+    item, text = Item(3, value, strict_json.encode(value), b"", ""), strict_json.encode(result)
+    span, waited = (began, began + took), round(began, 6)
+    quick = done_line(item, text, waited, span, line_tail(worker, "a-b"))
+    slow = Record(item, text, None, 1, began, span[1] - span[0], began, worker).line("a-b")
+    assert json.loads(quick) == json.loads(slow)
+    assert list(json.loads(quick)) == list(json.loads(slow))
 
 
 @given(st.data())

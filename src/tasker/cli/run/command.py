@@ -121,16 +121,15 @@ def _where(options: RunOptions, job: Job) -> dict[str, Any]:
 
 
 def _feed(options: RunOptions, job: Job, manager: TaskManager[Any], in_flight: InFlightItems) -> ItemFeed:
-    lanes, once = options.max_workers, options.once
+    lanes, once, version = options.max_workers, options.once, str(job.version)
     if options.chunk is not None:
         return ChunkFeed(manager, in_flight, _run_items(options, job, in_flight.gate), size=options.chunk, once=once)
     if not options.has_lanes:
-        return SingleFeed(manager, in_flight, _run_item(options, job, in_flight.gate), once=once)
+        return SingleFeed(manager, in_flight, _run_item(options, job, in_flight.gate), version=version, once=once)
     if options.backend == "process":
         from .process_lanes import ProcessLanes  # not at the top: it needs an extra
 
         return ProcessLanes(manager, in_flight, job, options.settings, lanes=lanes, once=once)
-    version = str(job.version)
     return ThreadLanes(manager, in_flight, job.task, job.encoder, version=version, lanes=lanes, once=once)
 
 

@@ -11,8 +11,10 @@ from typing import Any, NamedTuple
 
 from tasker import Context, Priority, ShutdownError, TaskFuture, TaskManager
 
+from . import records
 from .in_flight import InFlightItems
 from .items import Item
+from .task_wrapper import Encoded
 
 TICK_S = 0.1
 """Seconds between two looks at what is not urgent."""
@@ -107,12 +109,36 @@ class ItemFeed(ABC):
 class SingleFeed(ItemFeed):
     """One task for each item."""
 
-    def __init__(self, manager: TaskManager[Any], in_flight: InFlightItems, run_item: RunItem, *, once: bool) -> None:
+    def __init__(
+        self, manager: TaskManager[Any], in_flight: InFlightItems, run_item: RunItem, *, version: str, once: bool
+    ) -> None:
+        """`version`: that of the job, for the result lines."""
         super().__init__(manager, in_flight, once=once)
         self._run_item = run_item
+        self._version = version
 
     def add(self, item: Item, priority: Priority) -> None:
         self._submit(Ticket(item), priority, self._run_item, item.value)
+
+    def _ended(self, ticket: Ticket, future: TaskFuture[Any]) -> None:
+        stamps, item = future.timestamps, ticket.item
+        if stamps is None or item is None or future.attempts > 1 or records.error_of(future) is not None:
+            super()._ended(ticket, future)
+            return
+        outcome = future.result()
+        if type(outcome) is not Encoded:
+            super()._ended(ticket, future)
+            return
+        # As nearly all do. Many at a time are written, and the main thread is not woken for each.
+        del self._tickets[ticket]
+        _, started, ended = stamps
+        waited = round(max(0.0, started - ticket.queued_at), 6)
+        line = records.done_line(
+            item, outcome.text, waited, (started, ended), records.line_tail(future.worker, self._version)
+        )
+        self._in_flight.finished.append((item, line, waited, ended - started))
+        if ended >= self._in_flight.due or not self._tickets:
+            self._in_flight.bell.ring()
 
     @property
     def waiting(self) -> int:

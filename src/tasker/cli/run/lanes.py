@@ -21,7 +21,6 @@ from time import monotonic
 from typing import Any
 
 from tasker import Context, Priority, ShutdownError, TaskManager
-from tasker.cli import strict_json
 
 from .feeds import ItemFeed, Ticket
 from .in_flight import InFlightItems
@@ -44,7 +43,7 @@ class LaneFeed(ItemFeed):
     ) -> None:
         """`version`: that of the job, for the result lines. `lanes`: how many are queued while items are tiny."""
         super().__init__(manager, in_flight, once=once)
-        self._job_field = f', "job": {strict_json.encode(version)}}}\n'
+        self._version = version
         self._most = lanes
         self._levels: tuple[deque[Waiting], ...] = tuple(deque() for _ in Priority)
         self._queued: deque[None] = deque()

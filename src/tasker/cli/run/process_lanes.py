@@ -17,7 +17,6 @@ from collections import deque
 from typing import Any
 
 from tasker import Priority, ResourceError, TaskCancelled, TaskFuture, TaskManager
-from tasker.cli import strict_json
 
 from . import records
 from .chunk_slots import MOST_ITEMS, Slot, Slots
@@ -27,7 +26,6 @@ from .items import Item
 from .jobs import Job
 from .lanes import SLICE_S, LaneFeed, Waiting
 from .process_jobs import ChunkInChild, ItemInChild, refuser
-from .wall_clock import OFFSET
 
 LOOK_S = 0.005
 """Seconds between two looks at whether items wait behind a slow one."""
@@ -169,18 +167,13 @@ class ProcessLanes(LaneFeed):
 
     def _hand_over(self, chunk: Chunk, slot: Slot, done: int) -> None:
         future = chunk.ticket.future
-        worker = strict_json.encode(future.worker if future is not None else None)
-        tail = f', "worker": {worker}{self._job_field}'
+        tail = records.line_tail(future.worker if future is not None else None, self._version)
         lines = []
         spent = 0.0
         items = chunk.items[chunk.passed : chunk.passed + done]
         for (item, queued_at), (started, ended, text) in zip(items, slot.results(done), strict=True):
             wait, seconds = round(started - queued_at, 6), ended - started
-            line = (
-                f'{{"index": {item.index}, "input": {item.text}, "status": "done", "result": {text}, "attempts": 1, '
-                f'"wait_s": {wait}, "execution_s": {round(seconds, 6)}, "started_at": {started + OFFSET:.6f}{tail}'
-            )
-            lines.append((item, strict_json.to_bytes(line), wait, seconds))
+            lines.append((item, records.done_line(item, text, wait, (started, ended), tail), wait, seconds))
             spent += seconds
         chunk.passed += done
         self._pace = spent / done

@@ -11,7 +11,7 @@ from tasker.cli import strict_json
 from .errors_as_data import ErrorData, describe, in_short
 from .items import Item
 from .task_wrapper import Encoded, ItemResult, NotEncodable
-from .wall_clock import seconds_since_1970
+from .wall_clock import OFFSET, seconds_since_1970
 
 if TYPE_CHECKING:
     from .feeds import Ticket
@@ -67,6 +67,24 @@ class Record:
 
 def _rounded(seconds: float | None) -> float | None:
     return None if seconds is None else round(max(0.0, seconds), 6)
+
+
+def done_line(item: Item, text: str, waited: float, span: tuple[float, float], tail: str) -> bytes:
+    """Returns the line of an item that was done in its first attempt, as `Record.line` does, which takes several times as long.
+
+    ``text``: the JSON of its result. ``tail``: what follows the times.
+    """
+    started, ended = span
+    line = (
+        f'{{"index": {item.index}, "input": {item.text}, "status": "done", "result": {text}, "attempts": 1, '
+        f'"wait_s": {waited}, "execution_s": {round(ended - started, 6)}, "started_at": {started + OFFSET:.6f}{tail}'
+    )
+    return strict_json.to_bytes(line)
+
+
+def line_tail(worker: str | None, version: str) -> str:
+    """Returns what follows the times in a line."""
+    return f', "worker": {strict_json.encode(worker)}, "job": {strict_json.encode(version)}}}\n'
 
 
 def malformed(item: Item) -> Record:

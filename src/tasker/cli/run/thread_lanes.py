@@ -12,7 +12,6 @@ from time import monotonic
 from typing import Any
 
 from tasker import Context, Priority, TaskManager
-from tasker.cli import strict_json
 from tasker.context import BareContext
 
 from . import records
@@ -68,7 +67,7 @@ class ThreadLanes(LaneFeed):
         gate, in_flight, task, encode = self._in_flight.gate, self._in_flight, self._task, self._encoder.quickly
         finished = in_flight.finished.append
         worker = ctx.worker
-        tail = f', "worker": {strict_json.encode(worker.name if worker else None)}{self._job_field}'
+        tail = records.line_tail(worker.name if worker else None, self._version)
         now, new_context, variables, rounded, offset = monotonic, BareContext, copy_context, round, OFFSET
         began = ended = now()
         until, count = began + SLICE_S, 0
