@@ -24,17 +24,20 @@ class Inherited(Protocol):
 _inherited: weakref.WeakKeyDictionary[Inherited, tuple[int, ...]] = weakref.WeakKeyDictionary()
 _masks: dict[int, set[int]] = {}
 """The signals that were blocked before, in each thread that is forking."""
-_hooked: list[bool] = []
+_unhooked = [True]
+"""Emptied by the thread that installs the hooks: of several, one can."""
 
 
 def disable_in_children(inherited: Inherited, signums: tuple[int, ...] = ()) -> None:
     """Has ``inherited.forked`` called in each forked child, as long as it is alive. ``signums``: signals that the child
     must not receive before that."""
     _inherited[inherited] = signums
-    if not _hooked:
-        _hooked.append(True)
-        if hasattr(os, "register_at_fork"):
-            os.register_at_fork(before=_before, after_in_parent=_after, after_in_child=_forked)
+    try:
+        _unhooked.pop()
+    except IndexError:
+        return
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(before=_before, after_in_parent=_after, after_in_child=_forked)
 
 
 def _living() -> list[Inherited]:

@@ -29,15 +29,18 @@ class ExitingEngine(Protocol):
 
 # Weak: the hook, which is never removed, must not keep an engine alive that has ended.
 _engines: weakref.WeakSet[ExitingEngine] = weakref.WeakSet()
-_hooked: list[bool] = []
+_unhooked = [True]
+"""Emptied by the thread that installs the hook: of several, one can."""
 
 
 def register(engine: ExitingEngine) -> None:
     """Has the engine stop gracefully when the interpreter exits."""
     _engines.add(engine)
-    if not _hooked:
-        _hooked.append(True)
-        _at_exit(_stop_all)
+    try:
+        _unhooked.pop()
+    except IndexError:
+        return
+    _at_exit(_stop_all)
 
 
 def _at_exit(fn: Callable[[], None]) -> None:

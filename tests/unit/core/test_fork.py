@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from support.contended import Contended
 from support.observers import RecordingCollector
 from tasker.control import events as ev
 from tasker.control.lifecycle import Door
@@ -33,7 +34,7 @@ def hooks(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """The hooks that are registered with the system from here on."""
     registered: list[Any] = []
     monkeypatch.setattr(os, "register_at_fork", lambda **hooks: registered.append(hooks), raising=False)
-    monkeypatch.setattr(fork, "_hooked", [])
+    monkeypatch.setattr(fork, "_unhooked", [True])
     monkeypatch.setattr(fork, "_inherited", weakref.WeakKeyDictionary())  # what other tests have left is none of these
     return registered
 
@@ -47,6 +48,16 @@ def test_one_hook_for_all(hooks: list[Any]) -> None:
     gc.collect()
     (hook,) = hooks
     assert sorted(hook) == ["after_in_child", "after_in_parent", "before"]
+    hook["after_in_child"]()
+    assert (one.forks, other.forks) == (1, 1)
+
+
+def test_two_threads_that_are_the_first(hooks: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """With two hooks, the signals that were blocked for a fork would be blocked for ever."""
+    one, other = Thing(), Thing()
+    monkeypatch.setattr(fork, "_unhooked", Contended([True], lambda: fork.disable_in_children(other)))
+    fork.disable_in_children(one)
+    (hook,) = hooks
     hook["after_in_child"]()
     assert (one.forks, other.forks) == (1, 1)
 
