@@ -59,6 +59,8 @@ class WorkerStatus:
     """Whether it takes no task for a while, because ``check_health`` has returned ``Health.COOL_DOWN``."""
     process: ProcessUsage | None = None
     """What the process takes in which its resource lives, if it has one of its own."""
+    progress: tuple[float, float | None] | None = None
+    """What its task has last said by ``ctx.progress(done, total)``; None: nothing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from pathlib import Path
 import tasker
 
 SOURCES = str(Path(tasker.__file__).resolve().parents[1])
-DEADLINE_S = 30.0
+DEADLINE_S = 90.0
 _PIECES = re.compile(
     r"\x1b\[(?P<arguments>[?0-9;]*)(?P<final>[A-Za-z])|(?P<partial>\x1b(?:\[[?0-9;]*)?$)|(?P<plain>.)", re.DOTALL
 )

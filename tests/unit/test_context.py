@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.waiting import wait_until
-from tasker.context import Context, RootContext, RunTaskRoot, _Fired
+from tasker.context import Context, RootContext, RunTaskRoot
 from tasker.errors import TaskCancelled, TaskKilled, TaskTimeout
+from tasker.watchers import Fired
 from unit.futures import Thread
 from unit.hooks import HookedList
 
@@ -274,7 +275,7 @@ def test_callbacks_that_raise() -> None:
 
 def is_fired(entry: object) -> bool:
     """Returns whether an entry of the log is the cancellation."""
-    return isinstance(entry, _Fired)
+    return isinstance(entry, Fired)
 
 
 # -- races ----------------------------------------------------------------------------------------
@@ -329,7 +330,7 @@ def test_canceller_that_came_no_further() -> None:
     """A cancellation that is only in the log is noticed by the next registration or cancellation."""
     for notice in ("on_cancel", "cancel", "wait"):
         ctx, calls = Context(), []
-        ctx._watchers.insert(0, _Fired(ValueError("first")))
+        ctx._watchers.insert(0, Fired(ValueError("first")))
         if notice == "on_cancel":
             ctx.on_cancel(lambda calls=calls: calls.append(1))
             assert calls == [1]
@@ -417,7 +418,7 @@ def test_a_sleeper_is_woken_by_the_root() -> None:
     wait_until(lambda: root._watchers)
     root.cancel()
     assert sleeper.join() is True
-    assert not [entry for entry in root._watchers if not isinstance(entry, _Fired)]
+    assert not [entry for entry in root._watchers if not isinstance(entry, Fired)]
 
 
 def test_what_run_task_registered_is_released() -> None:
@@ -446,3 +447,13 @@ def test_many_callbacks_cost_the_same_each() -> None:
     for _ in range(100):
         ctx.on_cancel(lambda: None)
     assert looks == 0
+
+
+@pytest.mark.parametrize(
+    ("done", "total", "name"),
+    [("1", None, "done"), (True, 2, "done"), (float("nan"), 2, "done"), (1, float("inf"), "total")],
+)
+def test_a_wrong_progress(done: Any, total: Any, name: str) -> None:
+    """Is named."""
+    with pytest.raises(ValueError, match=f"{name} must be a finite number, got"):
+        Context().progress(done, total)

@@ -59,7 +59,9 @@ class AsyncWorker(AttemptEnds):
         self.idle: asyncio.Future[None] | None = None
         """What it waits for while it has no task."""
         self.name: str = WorkerName.of(engine.config.name, seat)
-        self.root: WorkerContext = WorkerContext(engine.root, lambda: info_of(engine.config, seat))
+        self.root: WorkerContext = WorkerContext(
+            engine.root, lambda: info_of(engine.config, seat), self.shard.note_progress
+        )
         self.context: Context | None = None
         self.waited: Any = None
         """The future that its task waits for."""

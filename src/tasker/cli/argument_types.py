@@ -45,3 +45,19 @@ non_negative: Callable[[str], Any] = number(int, 0, False, "a whole number of at
 seconds: Callable[[str], Any] = number(float, 0.0, False, "seconds, at least 0")
 some_seconds: Callable[[str], Any] = number(float, 0.0, True, "seconds, more than 0")
 amount: Callable[[str], Any] = number(float, 0.0, False, "a number of at least 0")
+
+
+def address(text: str) -> tuple[str | None, int | None]:
+    """Parses HOST:PORT, HOST: or :PORT, or a port alone; an IPv6 address stands in brackets. Returns host and port, None for what
+    is missing."""
+    host, colon, port = text.rpartition(":")
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    elif ":" in host:
+        colon = ""  # an IPv6 address without brackets: where its port begins, nobody can say
+    is_port = port.isascii() and port.isdigit() and int(port) < 65536
+    if not (is_port and (colon or not host)) and not (colon and host and not port):
+        raise argparse.ArgumentTypeError(
+            f"must be HOST:PORT or PORT, not {text!r} (without either, put it behind JOB.py)"
+        )
+    return host or None, int(port) if port else None

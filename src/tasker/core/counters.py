@@ -39,7 +39,7 @@ _STOCK = 1000
 class Shard:
     """The numbers that one worker writes. Its slot's next worker goes on with it."""
 
-    __slots__ = ("done", "future", "meter", "sent_back", "taken")
+    __slots__ = ("_progress", "done", "future", "meter", "sent_back", "taken")
 
     def __init__(self) -> None:
         self.meter: Meter = Meter()
@@ -48,6 +48,21 @@ class Shard:
         self.sent_back: int = 0
         self.future: Any = None
         """The task that runs here now."""
+        self._progress: tuple[int, int, float, float | None] | None = None
+        """What was last said of a task's progress, with the number of the task and of its attempt."""
+
+    def note_progress(self, done: float, total: float | None) -> None:
+        """Takes the progress of the task that runs here. From any thread."""
+        future = self.future
+        if future is not None:
+            self._progress = (future.id, future.attempts, done, total)
+
+    def progress_of(self, task: Any) -> tuple[float, float | None] | None:
+        """Returns what this attempt of a task has said of its progress. Nothing is cleared when an attempt ends."""
+        noted = self._progress
+        if noted is None or task is None or noted[:2] != (task.id, task.attempts):
+            return None
+        return noted[2:]
 
     def failed(self, stamps: TaskLifecycleTimestamps, *, cancelled: bool, timed_out: bool) -> None:
         """Counts a task that ended here with an error or a cancellation. By the worker."""

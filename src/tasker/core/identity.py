@@ -29,13 +29,16 @@ class WorkerName(str):
 class WorkerContext(Context):
     """The parent of the contexts of all tasks of one worker. Nothing cancels it but its ancestors."""
 
-    __slots__ = ("_find", "_info")
+    __slots__ = ("_find", "_info", "_note")
     _forgets_callbacks = True  # it lives longer than its tasks, as the root does
 
-    def __init__(self, root: Context, find: Callable[[], WorkerInfo]) -> None:
-        """``find`` returns what the worker is. Called when that is first needed."""
+    def __init__(
+        self, root: Context, find: Callable[[], WorkerInfo], note: Callable[[float, float | None], object] | None = None
+    ) -> None:
+        """``find`` returns what the worker is. Called when that is first needed. ``note``: takes the progress of its task."""
         super().__init__(root)
         self._find = find
+        self._note = note
         self._info: WorkerInfo | None = None
 
     @property
@@ -44,6 +47,11 @@ class WorkerContext(Context):
         if self._info is None:
             self._info = self._find()
         return self._info
+
+    def _take_progress(self, done: float, total: float | None) -> bool:
+        if self._note is not None:
+            self._note(done, total)
+        return True
 
     def _lookup(self, key: object) -> Any:
         return self.info if key is WorkerInfo else super()._lookup(key)

@@ -65,6 +65,7 @@ def _status(
         outdated=worker.outdated,
         cooling=worker.cooling,
         process=usage.get(worker.name),
+        progress=shard.progress_of(task),
     )
 
 

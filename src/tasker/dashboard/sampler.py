@@ -61,16 +61,16 @@ class Sampler:
             watch.close()
 
     def _run(self) -> None:
-        cost = 0.0
-        while not self._stop.wait(pause(INTERVAL_S, cost)):
-            began = time.monotonic()
+        took = cost = 0.0
+        while not self._stop.wait(pause(INTERVAL_S, took, cost)):
+            began, spent = time.monotonic(), time.thread_time()
             try:
                 with self._lock:
                     self._sample()
             except Exception:  # the page goes on with the next one
                 _log.exception("a sample for the dashboard failed")
             self._tell()
-            cost = time.monotonic() - began
+            took, cost = time.monotonic() - began, time.thread_time() - spent
         # Here, and not in `close`, which may come while the watches are being made.
         for watch in self._watches:
             watch.close()

@@ -99,6 +99,54 @@ class DashboardServer:
         return f"<DashboardServer {self.url}>"
 
 
+class Opening:
+    """A port that was taken for a dashboard that is served later. Raises as ``serve`` does."""
+
+    def __init__(
+        self,
+        host: str = "127.0.0.1",
+        port: int = DEFAULT_PORT,
+        token: str | None = None,
+        allowed_hosts: Sequence[str] = (),
+        allow_control: bool = False,
+        show_arguments: bool = False,
+    ) -> None:
+        if not isinstance(host, str) or not host:
+            raise ConfigError(f"host must be an address or a name, got {host!r}")
+        if isinstance(port, bool) or not isinstance(port, int) or not 0 <= port < 65536:
+            raise ConfigError(f"port must be an integer from 0 to 65535, got {port!r}")
+        alone = is_loopback(host)
+        self._token = secret = checked_token(token)
+        if secret is None and not alone:
+            raise ConfigError(f"host {host!r} is not this machine alone: that needs a token")
+        self._options = Options(
+            token=secret,
+            allowed_hosts=(
+                *LOOPBACK,
+                host.lower(),
+                *(() if alone else (socket.gethostname().lower(),)),
+                *checked_hosts(allowed_hosts),
+            ),
+            any_address=not alone,
+            allow_control=checked_flag("allow_control", allow_control),
+            show_arguments=checked_flag("show_arguments", show_arguments),
+        )
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._listener = socket.create_server((host, port), family=family)
+
+    def serve(self, managers: Sequence[Watched]) -> DashboardServer:
+        """Serves the dashboard of these managers from now on."""
+        try:
+            return DashboardServer(Dashboard(managers, self._options), self._listener, self._token)
+        except BaseException:  # a manager can't be read, say
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Gives the port back, if nothing is served."""
+        self._listener.close()
+
+
 def serve(
     *managers: Watched,
     host: str = "127.0.0.1",
@@ -120,31 +168,5 @@ def serve(
 
     Raises ``ConfigError`` for a wrong value, and ``OSError`` if the port is in use.
     """
-    if not isinstance(host, str) or not host:
-        raise ConfigError(f"host must be an address or a name, got {host!r}")
-    if isinstance(port, bool) or not isinstance(port, int) or not 0 <= port < 65536:
-        raise ConfigError(f"port must be an integer from 0 to 65535, got {port!r}")
-    alone = is_loopback(host)
-    secret = checked_token(token)
-    if secret is None and not alone:
-        raise ConfigError(f"host {host!r} is not this machine alone: that needs a token")
-    options = Options(
-        token=secret,
-        allowed_hosts=(
-            *LOOPBACK,
-            host.lower(),
-            *(() if alone else (socket.gethostname().lower(),)),
-            *checked_hosts(allowed_hosts),
-        ),
-        any_address=not alone,
-        allow_control=checked_flag("allow_control", allow_control),
-        show_arguments=checked_flag("show_arguments", show_arguments),
-    )
     checked = checked_managers(managers)
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.create_server((host, port), family=family)
-    try:
-        return DashboardServer(Dashboard(checked, options), listener, secret)
-    except BaseException:  # a manager can't be read, say
-        listener.close()
-        raise
+    return Opening(host, port, token, allowed_hosts, allow_control, show_arguments).serve(checked)

@@ -113,6 +113,7 @@ def _worker(one: WorkerStatus) -> dict[str, Any]:
         "seconds": None if one.task_seconds is None else number(one.task_seconds),
         "arguments": one.arguments,
         "attempt": one.attempt,
+        "progress": None if one.progress is None else [None if each is None else number(each) for each in one.progress],
         "flags": [flag for flag in ("outdated", "cooling") if getattr(one, flag)],
         "memory": None if one.process is None else one.process.rss,
     }

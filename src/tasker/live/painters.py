@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from typing import Protocol, TextIO
 
@@ -66,7 +67,9 @@ class ScreenPainter:
         self._console = Console(file=file, markup=False, emoji=False, highlight=False)
         self._above = above
         self._transient = transient
-        self._redirect = Redirect(self._console)
+        # Reentrant: a finalizer or a signal handler may print in the middle of a drawing.
+        self._lock = threading.RLock()
+        self._redirect = Redirect(self._console, self._lock)
         self._live: Live | None = None
         self._drawn: list[Text] = []
         self._width = 0
@@ -94,12 +97,13 @@ class ScreenPainter:
         # One line less than there are, for the cursor.
         look = Look(size.width, max(1, size.height - 1), self._console.encoding)
         lines = screen(frame, look, self._above(look))
-        if size.width < self._width:
-            self._shrink(size.width, lines)
-        self._width = size.width
-        assert self._live is not None
-        self._live.update(Group(*lines), refresh=True)
-        self._drawn = lines
+        with self._lock:
+            if size.width < self._width:
+                self._shrink(size.width, lines)
+            self._width = size.width
+            assert self._live is not None
+            self._live.update(Group(*lines), refresh=True)
+            self._drawn = lines
 
     def _shrink(self, width: int, lines: list[Text]) -> None:
         """Removes what a narrower terminal has made of the lines: those that were wider than it now take several rows, which rich
@@ -115,12 +119,14 @@ class ScreenPainter:
         self._begin(transient=self._transient)
 
     def note(self, text: str) -> None:
-        self._console.print(Text(text, style="yellow"))
+        with self._lock:
+            self._console.print(Text(text, style="yellow"))
 
     def finish(self) -> None:
         live, self._live = self._live, None
-        try:
-            if live is not None:
-                live.stop()
-        finally:
-            self._redirect.end()
+        with self._lock:
+            try:
+                if live is not None:
+                    live.stop()
+            finally:
+                self._redirect.end()

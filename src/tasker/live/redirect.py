@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+import threading
 from threading import get_ident
 from typing import TextIO, cast
 
@@ -20,9 +21,10 @@ class _Above(io.TextIOBase):
     Wrapped to the width of the terminal, as rich does with all that it prints; colours are kept.
     """
 
-    def __init__(self, console: Console, stream: TextIO) -> None:
+    def __init__(self, console: Console, stream: TextIO, lock: threading.RLock) -> None:
         self._console = console
         self._stream = stream
+        self._lock = lock
         self._process = os.getpid()
         self._begun: dict[int, str] = {}
         """By thread: a line without its end."""
@@ -49,7 +51,9 @@ class _Above(io.TextIOBase):
             self._print(self._begun.popitem()[1])
 
     def _print(self, text: str) -> None:
-        self._console.print(Text("\n").join(AnsiDecoder().decode_line(line) for line in text.split("\n")))
+        shown = Text("\n").join(AnsiDecoder().decode_line(line) for line in text.split("\n"))
+        with self._lock:
+            self._console.print(shown)
 
     def fileno(self) -> int:
         return self._stream.fileno()
@@ -75,10 +79,15 @@ class _Above(io.TextIOBase):
 
 
 class Redirect:
-    """Replaces ``sys.stdout`` and ``sys.stderr``, as far as they are terminals, from ``begin`` to ``end``."""
+    """Replaces ``sys.stdout`` and ``sys.stderr``, as far as they are terminals, from ``begin`` to ``end``.
 
-    def __init__(self, console: Console) -> None:
+    ``lock``: held for each print. rich notes how many rows it has drawn before it writes them, so that a print of another thread in
+    between would remove the wrong number.
+    """
+
+    def __init__(self, console: Console, lock: threading.RLock) -> None:
         self._console = console
+        self._lock = lock
         self._replaced: dict[str, tuple[TextIO, _Above]] = {}
 
     def begin(self) -> None:
@@ -86,7 +95,7 @@ class Redirect:
         for name in ("stdout", "stderr"):
             stream = getattr(sys, name)
             if is_terminal(stream):
-                proxy = _Above(self._console, stream)
+                proxy = _Above(self._console, stream, self._lock)
                 self._replaced[name] = (stream, proxy)
                 setattr(sys, name, cast("TextIO", proxy))
 

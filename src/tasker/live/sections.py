@@ -10,6 +10,7 @@ from rich.text import Text
 
 from tasker.stats import WorkerStatus
 from tasker.watch.frame import Frame
+from tasker.watch.wording import progress
 
 from .look import Look, Piece
 from .room import Wish
@@ -73,8 +74,10 @@ def _rank(one: WorkerStatus) -> tuple[int, float]:
 
 def _worker(one: WorkerStatus, name: str, width: int, look: Look) -> Text:
     what = (_task(one, look), "") if one.task is not None else (_idle(one), _STATES.get(one.state, "dim"))
-    left: list[Piece] = [(name + " " * (width - cell_len(name) + 2), _STATES.get(one.state, "")), what]
-    return look.split(left, _figures(one, look))
+    left: list[Piece] = [(name + " " * (width - cell_len(name) + 2), _STATES.get(one.state, ""))]
+    if one.progress is not None:  # in front: what is called how is known, and may be long
+        left.append((f"{progress(*one.progress)}  ", "cyan"))
+    return look.split([*left, what], _figures(one, look))
 
 
 def _task(one: WorkerStatus, look: Look) -> str:

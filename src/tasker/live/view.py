@@ -14,7 +14,7 @@ from typing import Self, TextIO
 from tasker.core.checks import check_timeout
 from tasker.core.daemon import Daemon
 from tasker.core.flag import Flag
-from tasker.watch.frame import frame_of
+from tasker.watch.frame import Frame, frame_of
 from tasker.watch.pacing import pause
 from tasker.watch.reading import Watched
 from tasker.watch.watch import PoolWatch
@@ -94,24 +94,26 @@ class LiveView:
     def _draw_until_over(self) -> None:
         over = False
         while not over:
-            began = time.monotonic()
+            began, spent = time.monotonic(), time.thread_time()
             # Before the reading: whatever happens until `close` is called is in the last frame.
             over = self._stop.is_set()
-            self._draw()
+            frame = self._read()
+            cost = time.thread_time() - spent  # of the reading: what a drawing costs is bounded by the screen
+            if frame is not None:
+                self._painter.show(frame)
             over = over or self._watch.ended
             if not over:
-                self._stop.wait(pause(self._interval, time.monotonic() - began))
+                self._stop.wait(pause(self._interval, time.monotonic() - began, cost))
 
-    def _draw(self) -> None:
+    def _read(self) -> Frame | None:
         try:
             self._watch.sample()
-            frame = frame_of(self._watch, arguments=self._arguments)
+            return frame_of(self._watch, arguments=self._arguments)
         except Exception:  # a loop that is too busy to answer; the next frame may be better
             if not self._failed:
                 _log.exception("a manager could not be read for its live view")
             self._failed = True
-            return
-        self._painter.show(frame)
+            return None
 
     def _tidy_up(self) -> None:
         try:

@@ -53,7 +53,9 @@ class Worker(JudgedWorker):
         """Whether it is to renew its resource as soon as it has no task. Written by the supervisor's thread."""
         self.cools_until: float = 0.0
         """Until when its resource must not be used, after ``Health.COOL_DOWN`` (the clock of ``now``); 0: it may be."""
-        self.root: WorkerContext = WorkerContext(engine.root, lambda: info_of(engine.config, seat))
+        self.root: WorkerContext = WorkerContext(
+            engine.root, lambda: info_of(engine.config, seat), self.shard.note_progress
+        )
         self.now: Callable[[], float] = monotonic
         """The clock of what its tasks have taken."""
         self._first = threading.Lock()

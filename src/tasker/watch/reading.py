@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from tasker.config import Config
 from tasker.control.journal import ScalingExplanation
@@ -32,6 +32,13 @@ class Watched(Protocol):
     def worker_stack(self, name: str) -> str: ...
 
 
+@runtime_checkable
+class ReadsItself(Protocol):
+    """What stands in for a manager, and has numbers of its own."""
+
+    def read_itself(self) -> PoolReading: ...
+
+
 @dataclass(frozen=True, slots=True)
 class PoolReading:
     """A manager at one moment. Immutable."""
@@ -46,7 +53,15 @@ class PoolReading:
 
 
 def read(manager: Watched) -> PoolReading:
-    """Reads a manager. Costs O(workers); all zeros for an ``AsyncTaskManager`` that has not started."""
+    """Reads a manager, or has it read itself, if it stands in for one and counts something else than tasks. Costs O(workers);
+    all zeros for an ``AsyncTaskManager`` that has not started."""
+    if isinstance(manager, ReadsItself):
+        return manager.read_itself()
+    return read_pool(manager)
+
+
+def read_pool(manager: Watched) -> PoolReading:
+    """Reads a manager."""
     engine = manager._engine
     if engine is None:
         return PoolReading(monotonic())

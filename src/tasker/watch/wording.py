@@ -12,3 +12,8 @@ def three_digits(number: float) -> str:
 def rate(per_second: float) -> str:
     """Returns a rate: so many a second."""
     return f"{three_digits(per_second)}/s"
+
+
+def progress(done: float, total: float | None) -> str:
+    """Returns how far a task is, in percent where its total is known and is not zero."""
+    return f"{100 * done / total:.0f}%" if total else three_digits(done)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -170,6 +171,22 @@ def test_shard_counts_a_cancellation() -> None:
     meter = shard.meter
     assert (shard.done, meter.failed, meter.cancelled, meter.timed_out) == (1, 0, 1, 0)
     assert (meter.wait, meter.execution) == ([], [])
+
+
+def test_progress_is_of_one_attempt() -> None:
+    """What was said counts until the attempt ends, and not for the next one, nor for another task; nothing is cleared for that."""
+    shard, first, other = Shard(), SimpleNamespace(id=7, attempts=1), SimpleNamespace(id=8, attempts=1)
+    shard.note_progress(1, 2)  # by a task that has its outcome already
+    assert shard.progress_of(None) is None
+    assert shard.progress_of(first) is None
+    shard.future = first
+    assert shard.progress_of(first) is None
+    shard.note_progress(3, None)
+    shard.note_progress(4, 9)
+    assert shard.progress_of(first) == (4, 9)
+    assert shard.progress_of(other) is None
+    first.attempts = 2
+    assert shard.progress_of(first) is None
 
 
 def test_ledger() -> None:

@@ -61,6 +61,19 @@ def test_the_context_of_a_worker() -> None:
     assert root.worker is None
 
 
+def test_it_takes_the_progress_of_its_tasks() -> None:
+    """From whatever their contexts are derived; where nobody wants it, it goes nowhere."""
+    noted: list[tuple[float, float | None]] = []
+    root = RootContext(None)
+    worker = WorkerContext(root, lambda: WorkerInfo(1, "crew-1", 1), lambda done, total: noted.append((done, total)))
+    worker.child().progress(1)
+    worker.child().with_value("key", 1).with_timeout(60).progress(2.5, 10)
+    assert noted == [(1, None), (2.5, 10)]
+    WorkerContext(worker, lambda: WorkerInfo(2, "crew-2", 2)).child().progress(3)
+    root.child().progress(4)
+    assert len(noted) == 2
+
+
 def test_callbacks_of_tasks_stay_out_of_it() -> None:
     """A worker lives longer than its tasks: nothing is registered with it, and a callback that comes after a kill is called."""
     root = RootContext(None)

@@ -194,6 +194,21 @@ def test_what_gives_way(height: int, titles: str) -> None:
     assert [line.split(" ─")[0] for line in lines if "─" in line] == titles.split()
 
 
+def test_the_progress_of_tasks() -> None:
+    """In percent, or as it was said where its total is not known."""
+    workers = (
+        worker(1, "task #7 shop.fetch", 1.0, progress=(30, 120)),
+        worker(2, "task #8 shop.fetch", 1.0, progress=(1234.5, None)),
+        worker(3, "task #9 shop.fetch", 1.0, progress=(0, 0)),
+    )
+    lines = drawn(frame(workers=workers), Look(40, 24))
+    assert [line.split("for ")[0].split() for line in lines if "#" in line] == [
+        ["reports-1", "25%", "#7", "shop.fetch"],
+        ["reports-2", "1,234", "#8", "shop.fet…"],
+        ["reports-3", "0", "#9", "shop.fetch"],
+    ]
+
+
 def test_what_users_write_is_shown_as_it_is() -> None:
     """Markup has no effect, control characters are escaped, a line stays a line."""
     nasty = "[red]x[/red] \x1b[2J \x07 a\nb \u202e \udc80"

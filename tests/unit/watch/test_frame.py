@@ -97,6 +97,8 @@ def test_the_tail_of_a_recorder() -> None:
 
 
 def test_readings_get_rarer_where_they_cost_much() -> None:
-    """The interval is kept up to 2% of a processor."""
-    assert pause(1.0, 0.01) == 0.99
-    assert pause(1.0, 0.1) == pytest.approx(5.0)
+    """The interval is kept up to 2% of a processor. A reading that takes long because the machine is busy costs no more."""
+    assert pause(1.0, 0.01, 0.01) == 0.99
+    assert pause(1.0, 0.1, 0.1) == pytest.approx(5.0)
+    assert pause(1.0, 3.0, 0.001) == pytest.approx(0.05)
+    assert pause(1.0, 3.0, 3.0) == 10.0

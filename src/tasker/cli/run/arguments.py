@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tasker.cli import formats
-from tasker.cli.argument_types import amount, delimiter, non_negative, positive, seconds, some_seconds
+from tasker.cli.argument_types import address, amount, delimiter, non_negative, positive, seconds, some_seconds
 from tasker.cli.exit_codes import UsageError
 
 from .halting import Halt, halt
@@ -64,6 +64,8 @@ class RunOptions:
     log_level: str
     quiet: bool
     progress_interval: float
+    live: bool
+    dashboard: tuple[str | None, int | None] | None  # host and port, None: the default
 
     @property
     def has_lanes(self) -> bool:
@@ -271,6 +273,17 @@ def _add_messages(parser: argparse.ArgumentParser) -> None:
         metavar="S",
         help="between progress lines when standard error is not a terminal (default: 5)",
     )
+    group.add_argument(
+        "--live", action="store_true", help="on a terminal, show each worker, rates, failures and decisions"
+    )
+    group.add_argument(
+        "--dashboard",
+        nargs="?",
+        type=address,
+        const=(None, None),
+        metavar="HOST:PORT",
+        help="serve a live page while it runs (default: 127.0.0.1:8321)",
+    )
     group.add_argument("--log-level", choices=LOG_LEVELS, help="default: warning, with --quiet error")
 
 
@@ -280,6 +293,8 @@ def checked(parsed: argparse.Namespace) -> RunOptions:
     _check_files(parsed)
     _check_workers(parsed, most)
     _check_priority_field(parsed)
+    if parsed.live and parsed.quiet:
+        raise UsageError("--live and --quiet exclude each other")
     named_inputs = {one.name: one.named_inputs(parsed) for one in formats.FORMATS.values()}
     return RunOptions(
         job=parsed.job,
@@ -319,6 +334,8 @@ def checked(parsed: argparse.Namespace) -> RunOptions:
         log_level=parsed.log_level or ("error" if parsed.quiet else "warning"),
         quiet=parsed.quiet,
         progress_interval=parsed.progress_interval,
+        live=parsed.live,
+        dashboard=parsed.dashboard,
     )
 
 

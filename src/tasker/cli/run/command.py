@@ -33,7 +33,7 @@ from .output import (
     open_lines,
 )
 from .pacing import Pacing
-from .progress import is_live_terminal, print_stderr, reporter_for
+from .progress import Reporter, is_live_terminal, print_stderr
 from .reading_progress import reading_progress
 from .resume_ledger import ResumeLedger
 from .run_stats import RunStats
@@ -41,6 +41,7 @@ from .submitter import SubmitOptions, Submitter
 from .summary import Summary, plain, summarise
 from .task_wrapper import Gate, ItemResult, wrap_task, wrap_task_many
 from .thread_lanes import ThreadLanes
+from .views import Views
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,18 +60,20 @@ def execute(parsed: argparse.Namespace) -> int:
     here = _working_directory()
     job = load_job(options.job, options.settings)
     check_chunk(job, options.chunk)
-    # Paths are those of the command line, whatever working directory the job file chooses for itself.
-    with contextlib.chdir(here) if here else contextlib.nullcontext():
-        inputs = open_inputs(options)
-        config = _config(options, job)
-        if options.dry_run:
-            return dry_run.show(options, job, inputs)
-        # Last of the checks, as it creates and empties files: bad usage leaves them as they are.
-        files = _open_files(options, inputs, job.version)
-    if files.ledger is not None and not options.quiet:
-        _note_changes(files.ledger, options)
-    run_stats = RunStats()
-    run_end = _run(options, job, config, inputs, files, run_stats)
+    with contextlib.ExitStack() as shown:
+        # Paths are those of the command line, whatever working directory the job file chooses for itself.
+        with contextlib.chdir(here) if here else contextlib.nullcontext():
+            inputs = open_inputs(options)
+            config = _config(options, job)
+            if options.dry_run:
+                return dry_run.show(options, job, inputs)
+            views = shown.enter_context(Views(options))
+            # Last of the checks, as it creates and empties files: bad usage leaves them as they are.
+            files = _open_files(options, inputs, job.version)
+        if files.ledger is not None and not options.quiet:
+            _note_changes(files.ledger, options)
+        run_stats = RunStats()
+        run_end = _run(options, job, config, inputs, files, run_stats, views)
     _finish(run_end, files, options)
     _report(run_end, run_stats, options)
     _exit_if_abandoned(run_end)
@@ -205,13 +208,20 @@ def _note_changes(ledger: ResumeLedger, options: RunOptions) -> None:
 
 
 def _run(
-    options: RunOptions, job: Job, config: Config[Any], inputs: RunInputs, files: OutputFiles, run_stats: RunStats
+    options: RunOptions,
+    job: Job,
+    config: Config[Any],
+    inputs: RunInputs,
+    files: OutputFiles,
+    run_stats: RunStats,
+    views: Views,
 ) -> RunEnd:
     # Slots for items that wait, and for those that run, or are completed and not written yet.
     in_flight = InFlightItems(options.max_queue + options.max_workers, options.max_queue)
     manager = TaskManager(config)
     try:
-        return _job_runner(options, job, inputs, files, run_stats, in_flight, manager).run()
+        reporter = views.begin(manager, run_stats, files.output.fd)
+        return _job_runner(options, job, inputs, files, run_stats, in_flight, manager, reporter).run()
     except BaseException:  # Ctrl-C before the signal listener has started, or a bug
         manager.kill(KILL_GRACE_S)
         raise
@@ -225,6 +235,7 @@ def _job_runner(
     run_stats: RunStats,
     in_flight: InFlightItems,
     manager: TaskManager[Any],
+    reporter: Reporter,
 ) -> JobRunner:
     ledger = files.ledger
     order = InputOrder() if options.keep_order else None
@@ -245,7 +256,7 @@ def _job_runner(
         feed=feed,
         output=files.output,
         failed=files.failed,
-        reporter=reporter_for(options.quiet, options.progress_interval, files.output.fd),
+        reporter=reporter,
         ledger=files.ledger,
         stop_timeout=options.stop_timeout,
         ready_timeout=options.ready_timeout,

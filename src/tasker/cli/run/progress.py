@@ -102,6 +102,21 @@ def is_terminal(stream: TextIO) -> bool:
         return False  # the job has closed it
 
 
+def show_cursor() -> None:
+    """Shows the cursor, which the bar hides: before an exit at which nothing else is run."""
+    try:
+        if is_live_terminal():
+            os.write(sys.stderr.fileno(), b"\x1b[?25h")
+    except (OSError, ValueError):
+        pass  # standard error is closed
+
+
+def can_be_drawn(results: int) -> bool:
+    """Returns whether there is a terminal for a bar or a view. ``results``: the descriptor to which results are written."""
+    # Results on the terminal would tear it apart.
+    return is_live_terminal() and not os.isatty(results)
+
+
 def reporter_for(quiet: bool, interval: float, results: int) -> Reporter:
     """Returns the reporter: the bar on a terminal where rich is installed, or else lines.
 
@@ -109,8 +124,7 @@ def reporter_for(quiet: bool, interval: float, results: int) -> Reporter:
     """
     if quiet:
         return SilentReporter()
-    # Results on the terminal would tear the bar apart.
-    if is_live_terminal() and not os.isatty(results):
+    if can_be_drawn(results):
         try:
             from .progress_rich import BarReporter
         except ImportError:

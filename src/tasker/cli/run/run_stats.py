@@ -55,6 +55,13 @@ class Durations:
         self._flush()
         return self._histogram.greatest
 
+    def histogram(self) -> Histogram:
+        """Returns a copy of all durations."""
+        self._flush()
+        copy = Histogram()
+        copy.merge(self._histogram)
+        return copy
+
     def _flush(self) -> None:
         self._histogram.add_all(self._batch)
         self._batch = []

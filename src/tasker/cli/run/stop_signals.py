@@ -13,6 +13,8 @@ from typing import Self
 from tasker.cli.exit_codes import after_signal
 from tasker.threads.signal_listener import SignalListener
 
+from .progress import show_cursor
+
 EXIT_GRACE_S = 2.0
 
 
@@ -73,7 +75,7 @@ class StopSignals:
         if self.count == 2:
             self._kill_requests.put(True)
         elif self.count > 2:
-            os._exit(after_signal(self.signum))
+            _exit(self.signum)
         self._wake()
 
     def _kill_on_request(self) -> None:
@@ -82,4 +84,10 @@ class StopSignals:
         self._kill()
         # The main thread may still be blocked, in a write or in on_destroy: then only this ends the process.
         if not self._ended.wait(EXIT_GRACE_S):
-            os._exit(after_signal(self.signum or signal.SIGINT))
+            _exit(self.signum or signal.SIGINT)
+
+
+def _exit(signum: int) -> None:
+    """Ends the process at once."""
+    show_cursor()
+    os._exit(after_signal(signum))

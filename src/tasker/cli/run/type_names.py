@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+import re
+
 MODULE_PREFIX = "_tasker_job_"
 """How the made-up names of job files' modules begin."""
+
+_MODULE = re.compile(rf"\b{MODULE_PREFIX}\w+\.")
+
+
+def without_job_module(text: str) -> str:
+    """Returns the name of a task or a message without the made-up names of job files' modules."""
+    return _MODULE.sub("", text)
 
 
 def type_name(kind: type) -> str:

@@ -15,6 +15,12 @@ export function count(value) {
   return value == null ? NONE : short(value);
 }
 
+// How far a task is: of nobody knows how much, if there is no total.
+export function progress(done, total) {
+  if (total == null) return `${count(done)} done`;
+  return `${count(done)} of ${count(total)}${total ? ` (${Math.round((100 * done) / total)}%)` : ""}`;
+}
+
 export function rate(value) {
   return value == null ? NONE : `${short(value)}/s`;
 }

@@ -1,7 +1,7 @@
 // The table of workers, and the stack of one of them.
 
 import { $, announce, el, keyed, mark, text } from "./dom.js";
-import { age, bytes, count, plural, seconds } from "./format.js";
+import { age, bytes, count, plural, progress, seconds } from "./format.js";
 
 const COLUMNS = ["Worker", "State", "Task", "Running for", "Tasks served", "Resource age", "Memory"];
 const NUMERIC = 3;
@@ -41,7 +41,8 @@ function fill(row, one) {
   const [, state, task, seconds_, served, old, memory] = row.children;
   mark(state.firstChild, "state", one.state === "ready" && one.task ? "busy" : one.state);
   text(state.firstChild, [one.state === "ready" ? (one.task ? "busy" : "idle") : one.state, ...one.flags].join(", "));
-  text(task.firstChild, (one.task ?? "") + (one.attempt > 1 ? ` (attempt ${one.attempt})` : ""));
+  const attempt = one.attempt > 1 ? ` (attempt ${one.attempt})` : "";
+  text(task.firstChild, (one.task ?? "") + attempt + (one.progress ? `, ${progress(...one.progress)}` : ""));
   text(task.lastChild, one.arguments ? `(${one.arguments})` : "");
   text(seconds_, one.seconds == null ? "–" : seconds(one.seconds));
   text(served, count(one.served));
