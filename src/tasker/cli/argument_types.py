@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import codecs
+import json
 import math
 from collections.abc import Callable
 from typing import Any
@@ -61,3 +62,14 @@ def address(text: str) -> tuple[str | None, int | None]:
             f"must be HOST:PORT or PORT, not {text!r} (without either, put it behind JOB.py)"
         )
     return host or None, int(port) if port else None
+
+
+def json_object(text: str) -> dict[str, Any]:
+    """Parses a JSON object."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        value = None
+    if not isinstance(value, dict):
+        raise argparse.ArgumentTypeError(f"must be a JSON object, not {text!r}")
+    return value

@@ -8,7 +8,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from tasker.cli import formats
-from tasker.cli.argument_types import address, amount, delimiter, non_negative, positive, seconds, some_seconds
+from tasker.cli.argument_types import (
+    address,
+    amount,
+    delimiter,
+    json_object,
+    non_negative,
+    positive,
+    seconds,
+    some_seconds,
+)
 from tasker.cli.exit_codes import UsageError
 
 from .halting import Halt, halt
@@ -394,14 +403,3 @@ def setting(text: str) -> tuple[str, Any]:
         return name, json.loads(value)
     except (ValueError, RecursionError):
         return name, value
-
-
-def json_object(text: str) -> dict[str, Any]:
-    """Parses a JSON object."""
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        value = None
-    if not isinstance(value, dict):
-        raise argparse.ArgumentTypeError(f"must be a JSON object, not {text!r}")
-    return value
