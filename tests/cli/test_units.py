@@ -10,8 +10,8 @@ import pytest
 
 from tasker import TaskStats
 from tasker.cli import humanize, strict_json
+from tasker.cli.argument_types import setting
 from tasker.cli.globbing import matching_files
-from tasker.cli.run.arguments import setting
 from tasker.cli.run.errors_as_data import ErrorData
 from tasker.cli.run.items import Item
 from tasker.cli.run.priorities import priority_of

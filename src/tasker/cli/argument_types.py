@@ -73,3 +73,14 @@ def json_object(text: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise argparse.ArgumentTypeError(f"must be a JSON object, not {text!r}")
     return value
+
+
+def setting(text: str) -> tuple[str, Any]:
+    """Parses NAME=VALUE. VALUE is decoded if it is JSON, and is text otherwise."""
+    name, equals, value = text.partition("=")
+    if not equals or not name.isidentifier():
+        raise argparse.ArgumentTypeError(f"must be NAME=VALUE with a Python name, not {text!r}")
+    try:
+        return name, json.loads(value)
+    except (ValueError, RecursionError):
+        return name, value

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +15,7 @@ from tasker.cli.argument_types import (
     non_negative,
     positive,
     seconds,
+    setting,
     some_seconds,
 )
 from tasker.cli.exit_codes import UsageError
@@ -392,14 +392,3 @@ def _check_priority_field(parsed: argparse.Namespace) -> None:
     if parsed.format is not None:
         chosen.append(formats.FORMATS[parsed.format])
     formats.check_fields_possible(chosen)
-
-
-def setting(text: str) -> tuple[str, Any]:
-    """Parses NAME=VALUE. VALUE is decoded if it is JSON, and is text otherwise."""
-    name, equals, value = text.partition("=")
-    if not equals or not name.isidentifier():
-        raise argparse.ArgumentTypeError(f"must be NAME=VALUE with a Python name, not {text!r}")
-    try:
-        return name, json.loads(value)
-    except (ValueError, RecursionError):
-        return name, value
