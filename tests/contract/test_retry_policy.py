@@ -10,7 +10,16 @@ import pytest
 from support.observers import RecordingLogger
 from support.resources import ScriptedResources
 from support.waiting import eventually
-from tasker import Config, ConfigError, MaxRetriesExceeded, NoRetry, RetryPolicy, TaskCancelled, TaskKilled
+from tasker import (
+    Config,
+    ConfigError,
+    MaxRetriesExceeded,
+    NoRetry,
+    RetryPolicy,
+    ShutdownError,
+    TaskCancelled,
+    TaskKilled,
+)
 
 LONG = 1e6
 """Seconds that no test waits for."""
@@ -57,6 +66,21 @@ async def test_the_last_error_is_the_outcome(engine: Any, kit: Any) -> None:
         with pytest.raises(ValueError, match="no 2"):
             await future
         assert future.attempts == 3
+
+
+async def test_a_shutdown_error_of_its_own(engine: Any, kit: Any) -> None:
+    """A task may submit to a manager that has stopped. If it ends with that error while no attempt runs, it has failed: it is not
+    one that was refused."""
+    policy = RetryPolicy(retry_on=ShutdownError, backoff=LONG, max_backoff=LONG, at_stop="report")
+    async with pool(engine, retry=policy) as m:
+        future = await m.submit(kit.raises(ShutdownError("the other manager is shutting down")))
+        await delayed(m)
+        report = await m.stop()
+        with pytest.raises(ShutdownError, match="the other manager"):
+            await future
+        stats, metrics = m.stats(), m.metrics()
+        assert (stats.accepted_tasks, stats.done_tasks) == (1, 1)
+        assert (metrics.total_tasks_failed, report.failed_tasks, report.delayed_tasks) == (1, 1, 1)
 
 
 async def test_a_once_task_is_not_retried(engine: Any, kit: Any) -> None:

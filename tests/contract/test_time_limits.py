@@ -103,6 +103,30 @@ async def test_the_resource_is_judged(engine: Any, kit: Any) -> None:
         assert balanced(m)
 
 
+async def test_a_task_that_is_taken_too_late(engine: Any, kit: Any) -> None:
+    """Where the supervisor has not got there before the worker, the task is not called, and counts as one that has waited in vain:
+    no execution is measured."""
+    if not in_place(engine):
+        pytest.skip("it has begun there by then, and is cancelled")
+    gate, ran = engine.gate(), []
+    async with pool(engine) as m:
+        m._engine.limits.look = lambda now: None  # the supervisor does not get there
+        first = await m.submit(kit.holds(gate))
+        await gate.arrivals(1)
+        late = await m.submit(kit.records(ran), deadline=LIMIT)
+        await asyncio.sleep(2 * LIMIT)  # the deadline passes; without it the test would prove nothing
+        gate.open()
+        await first
+        with pytest.raises(TaskTimeout, match=r"has not started within deadline=0\.1"):
+            await late
+        assert ran == []
+        metrics = m.metrics()
+        assert (metrics.total_tasks_failed, metrics.total_tasks_timed_out) == (1, 1)
+        assert metrics.min_execution_time > LIMIT, "that of the first task is the only one"
+        assert await m.queue_task(kit.returns("next")) == "next"
+        assert balanced(m)
+
+
 async def test_within_its_limits_nothing_happens(engine: Any, kit: Any) -> None:
     """The result is there, whichever worker made it, and no limit strikes a later task of the worker."""
     async with pool(engine) as m:

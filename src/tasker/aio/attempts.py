@@ -86,9 +86,11 @@ class AttemptEnds(JudgedWorker):
         """Ends a task with the error of its last attempt, or with the cancellation that this stands for."""
         shard = self.shard
         stamps = TaskLifecycleTimestamps(future._queued_at, future._started_at, future._finished_at)
-        shard.failed(stamps, cancelled=cancellation is not None, timed_out=issubclass(type(error), TaskTimeout))
+        limited, cancelled, timed_out = future._limited, cancellation is not None, issubclass(type(error), TaskTimeout)
+        unused = limited is not None and limited.unused
+        shard.failed(stamps, cancelled=cancelled, timed_out=timed_out, unused=unused)
         shard.future = None
-        self.engine.hooks.failure(stamps, future, error, cancelled=cancellation is not None)
+        self.engine.hooks.failure(stamps, future, error, cancelled=cancelled)
         if future.done():  # abandoned by a kill
             pass
         elif cancellation is None:

@@ -64,13 +64,16 @@ class Shard:
             return None
         return noted[2:]
 
-    def failed(self, stamps: TaskLifecycleTimestamps, *, cancelled: bool, timed_out: bool) -> None:
-        """Counts a task that ended here with an error or a cancellation. By the worker."""
+    def failed(
+        self, stamps: TaskLifecycleTimestamps, *, cancelled: bool, timed_out: bool, unused: bool = False
+    ) -> None:
+        """Counts a task that ended here with an error or a cancellation. By the worker. ``unused``: it was not called, so
+        nothing is measured."""
         meter = self.meter
         if cancelled:
             meter.cancelled += 1
         else:
-            meter.count_failed(stamps, timed_out)
+            meter.count_failed(None if unused else stamps, timed_out)
         self.done += 1
 
 

@@ -80,7 +80,6 @@ class LimitedTask:
         self.error: TaskTimeout | None = None
         """The error of the present attempt, once its limit has passed."""
         self._late: bool = False
-        """Whether a worker has taken it and not called it, since it might not start any more."""
 
     @property
     def future(self) -> Any:
@@ -131,6 +130,11 @@ class LimitedTask:
             self.error, self.context = None, context
             self.end, self._name = self._limits.of_attempt(self._queued_at, now)
             return None
+
+    @property
+    def unused(self) -> bool:
+        """Whether a worker has taken it and not called it, since it might not start any more."""
+        return self._late
 
     def skip(self) -> None:
         """It does not begin after all, since it may not start any more."""

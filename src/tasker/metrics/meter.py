@@ -33,12 +33,13 @@ class Meter:
         # Reentrant: a signal handler that asks for the metrics may interrupt the thread that holds it.
         self.lock: threading.RLock = threading.RLock()
 
-    def count_failed(self, stamps: TaskLifecycleTimestamps, timed_out: bool) -> None:
-        """Counts a task that ended with an error. By the writing thread."""
+    def count_failed(self, stamps: TaskLifecycleTimestamps | None, timed_out: bool) -> None:
+        """Counts a task that ended with an error. By the writing thread. ``stamps``: None if it was not executed."""
         self.timed_out += timed_out  # before `failed`: a reader in between takes no timed-out task for another failure
         self.failed += 1
-        self.execution.append(stamps.finished_at - stamps.started_at)
-        self.wait.append(stamps.started_at - stamps.queued_at)
+        if stamps is not None:
+            self.execution.append(stamps.finished_at - stamps.started_at)
+            self.wait.append(stamps.started_at - stamps.queued_at)
 
     def flush(self) -> None:
         """Empties the lists into the histograms. To be called by the writing thread."""

@@ -64,12 +64,16 @@ class Logged(Protocol):
 class Ending:
     """An outcome other than a result."""
 
-    __slots__ = ("cancelled", "error", "forced", "uncounted", "unfinished")
+    __slots__ = ("cancelled", "error", "forced", "refused", "uncounted", "unfinished")
 
-    def __init__(self, error: BaseException, *, cancelled: bool = False, forced: bool = False) -> None:
+    def __init__(
+        self, error: BaseException, *, cancelled: bool = False, forced: bool = False, refused: bool = False
+    ) -> None:
         self.error: BaseException = carried(error)
         self.cancelled: bool = cancelled
         self.forced: bool = forced
+        self.refused: bool = refused
+        """Whether its submitter took it back, as the door was closed meanwhile: it was never accepted."""
         self.uncounted: bool = True
         """Deleted by the thread that counts it: of several threads, one can."""
         self.unfinished: bool = False

@@ -25,7 +25,7 @@ from tasker.core.history import after, forget_frames
 from tasker.core.inline_tries import InlineTries
 from tasker.core.limited_calls import LimitedCall, given
 from tasker.core.limits import limits_of
-from tasker.errors import ShutdownError, TaskHandedBack, TaskKilled, TaskTimeout
+from tasker.errors import TaskHandedBack, TaskKilled, TaskTimeout
 from tasker.handed_back import HandedBack
 from tasker.metrics.protocol import TaskLifecycleTimestamps
 from tasker.options import Priority
@@ -135,7 +135,7 @@ class FutureOwner(EngineCore[Worker], abc.ABC):
         # No task is lost between the two: ``submit`` queues its task and *then* looks at the door; ``close`` closes the
         # door and *then* checks whether anything is outstanding. A submitter that finds the door closed takes its task
         # back. That appends an ending to the log, so if a worker has started the task before, the worker wins.
-        return self.closed and future._end(Ending(self.shutdown_error()))
+        return self.closed and future._end(Ending(self.shutdown_error(), refused=True))
 
     # -- time limits ----------------------------------------------------------------------------------------------
 
@@ -179,7 +179,7 @@ class FutureOwner(EngineCore[Worker], abc.ABC):
         """See ``Owner``."""
         # ``cancel`` may come from a signal handler or a finalizer, so nothing here takes a lock that is not reentrant.
         counters, names = self.counters, ["ended_in_queue"]
-        if issubclass(type(ending.error), ShutdownError):  # its submitter took it back: it was never accepted
+        if ending.refused:
             names = ["refused"]
         elif ending.cancelled:
             names.append("cancelled_in_queue")

@@ -225,7 +225,9 @@ class Worker(JudgedWorker):
         """Ends a task with the error of its last attempt."""
         stamps = TaskLifecycleTimestamps(future._queued_at, future._started_at, future._finished_at)
         # Counted before the outcome is visible: a caller that has the error also finds it in ``stats()``.
-        self.shard.failed(stamps, cancelled=cancelled, timed_out=issubclass(type(error), TaskTimeout))
+        limited, timed_out = future._limited, issubclass(type(error), TaskTimeout)
+        unused = limited is not None and limited.unused
+        self.shard.failed(stamps, cancelled=cancelled, timed_out=timed_out, unused=unused)
         self.engine.hooks.failure(stamps, future, error, cancelled=cancelled)
         future._end(Ending(error, cancelled=cancelled, forced=True))
 

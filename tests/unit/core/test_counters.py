@@ -164,6 +164,15 @@ def test_shard_counts_a_failure(timed_out: bool) -> None:
     assert (meter.wait, meter.execution) == ([2.0], [4.0])
 
 
+def test_shard_counts_a_task_that_was_not_called() -> None:
+    """It has failed, and there is nothing to measure."""
+    shard = Shard()
+    shard.failed(TaskLifecycleTimestamps(1.0, 3.0, 3.0), cancelled=False, timed_out=True, unused=True)
+    meter = shard.meter
+    assert (shard.done, meter.failed, meter.timed_out) == (1, 1, 1)
+    assert (meter.wait, meter.execution) == ([], [])
+
+
 def test_shard_counts_a_cancellation() -> None:
     """A cancelled task is done, and its times are not measured."""
     shard = Shard()

@@ -336,6 +336,7 @@ def test_a_deadline_allows_no_other_attempt() -> None:
     timed_out = rig.limited.outcome(caught.value, rig.context)
     assert timed_out is not None
     assert (timed_out.error, timed_out.retries, timed_out.blameless) == (caught.value, False, True)
+    assert rig.limited.unused
 
 
 def test_a_new_attempt_has_a_new_limit() -> None:
