@@ -20,6 +20,7 @@ from tasker.cli.argument_types import (
 )
 from tasker.cli.exit_codes import UsageError
 
+from .config_options import add_config_options, config_fields, says_of_items
 from .halting import Halt, halt
 from .pacing import rate
 
@@ -64,6 +65,7 @@ class RunOptions:
     dry_run: bool
     priority_field: str | None
     max_queue: int
+    config: dict[str, Any]  # what Config is given besides
     stop_timeout: float | None
     ready_timeout: float
     backend: str
@@ -79,7 +81,8 @@ class RunOptions:
     @property
     def has_lanes(self) -> bool:
         """Whether several items may share a task of the manager. Its time limits are those of one item."""
-        return self.backend != "ray" and self.timeout is None and self.chunk is None
+        own = self.timeout is not None or says_of_items(self.config)
+        return self.backend != "ray" and self.chunk is None and not own
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -89,6 +92,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     _add_output(parser)
     _add_workers(parser)
     _add_tasks(parser)
+    add_config_options(parser)
     _add_messages(parser)
     # An option that looks like a number has argparse take each negative number for an option, which would then miss its value.
     parser._has_negative_number_optionals.clear()
@@ -334,6 +338,7 @@ def checked(parsed: argparse.Namespace) -> RunOptions:
         dry_run=parsed.dry_run,
         priority_field=parsed.priority_field,
         max_queue=parsed.max_queue or _queue_per_worker(parsed) * most,
+        config=config_fields(parsed),
         stop_timeout=parsed.stop_timeout,
         ready_timeout=parsed.ready_timeout,
         backend=parsed.backend,

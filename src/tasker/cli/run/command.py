@@ -100,6 +100,7 @@ def _config(options: RunOptions, job: Job) -> Config[Any]:
             max_queue_size=None if options.has_lanes else options.max_queue,
             task_timeout=options.timeout,
             ready_timeout=options.ready_timeout,
+            **options.config,
             resource_pool_size=0,  # for run_task, which is not used here
             name=job.name,
         )
