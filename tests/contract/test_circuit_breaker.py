@@ -84,6 +84,24 @@ async def test_workers_that_die_together(engine: Any, kit: Any) -> None:
         assert m.stats().failing_creations == 0
 
 
+async def test_the_first_success_refills_at_the_full_rate(engine: Any, kit: Any) -> None:
+    """While creations fail there is one at a time. When the probe has succeeded, all that is missing is made at once, each one
+    while the others are under way."""
+    gate, resources = engine.gate(), ScriptedResources(then=BOOM)
+    async with engine.manager(
+        resources=resources, worker_count=4, max_worker_count=4, burst_interval=0, creation_backoff=0.01
+    ) as m:
+        await eventually(lambda: m.stats().failing_creations > 2)
+        assert m.stats().starting_workers <= 1
+        resources.script = [None, gate, gate, gate]
+        await gate.arrivals(3)
+        assert (m.stats().active_workers, m.stats().starting_workers) == (1, 3)
+        resources.then = None
+        gate.open()
+        await eventually(lambda: m.stats().active_workers == 4)
+        assert m.stats().breaker == "closed"
+
+
 async def test_tasks_fail_at_once_where_that_is_wanted(engine: Any, kit: Any) -> None:
     """With when_unavailable="fail", what is queued fails when the creation has failed, and what is submitted then fails at
     once: nobody waits for the server. When it is back, so are the workers, by themselves."""

@@ -9,7 +9,7 @@ import pytest
 
 from support.resources import ScriptedResources
 from support.waiting import SLOWER, eventually, throughout
-from tasker import DeadlockError, PausedError, Priority, QueueFull, RetryPolicy, ShutdownError, TaskKilled
+from tasker import DeadlockError, PausedError, Priority, QueueFull, RetryPolicy, ShutdownError, TaskKilled, TaskTimeout
 
 BOOM = OSError("no")
 RESUMED = 0.15
@@ -205,6 +205,46 @@ async def test_map_goes_on_afterwards(engine: Any, kit: Any) -> None:
         m.resume()
         await collecting
         assert results == [*range(50)]
+
+
+async def test_it_waits_for_a_task_that_goes_on(engine: Any, kit: Any) -> None:
+    """A task whose timeout has passed has ended for its caller, and still uses its resource: nothing is quiet before it returns."""
+    if engine.elsewhere:
+        pytest.skip("it is ended by force there")
+    async with engine.manager(max_worker_count=1, cancel_grace=0.05) as m:
+        gate = engine.gate()
+        future = await m.submit(kit.holds(gate), timeout=0.05)
+        await gate.arrivals(1)
+        with pytest.raises(TaskTimeout):
+            await future
+        await eventually(lambda: m.stats().stuck_workers == 1)
+        assert await m.pause(0.2) is False
+        pausing = asyncio.ensure_future(m.pause())
+        gate.open()
+        assert await asyncio.wait_for(pausing, 20 * SLOWER) is True
+        m.resume()
+        assert await m.queue_task(kit.returns("next")) == "next"
+
+
+async def test_it_does_not_wait_for_a_check_that_hangs(engine: Any, kit: Any) -> None:
+    """A worker that is stuck in check_resource runs no task, and never will."""
+    if engine.name not in ("threads", "asyncio, plain functions"):
+        pytest.skip("it is ended by force there")
+    gate = engine.gate()
+
+    def check(resource: Any) -> None:
+        if resource.number == 1:
+            gate.pass_through()
+
+    limits = {"max_worker_count": 1, "check_after_idle": 0.0, "check_timeout": 0.2}
+    async with engine.manager(resources=ScriptedResources(), check_resource=check, **limits) as m:
+        await eventually(lambda: m.stats().active_workers == 1)
+        future = await m.submit(kit.returns("value"))
+        await gate.arrivals(1)
+        assert await asyncio.wait_for(m.pause(), 20 * SLOWER) is True
+        m.resume()
+        assert await future == "value"
+        gate.open()
 
 
 async def test_stop_resumes(engine: Any, kit: Any) -> None:

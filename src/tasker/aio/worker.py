@@ -256,8 +256,10 @@ class AsyncWorker(AttemptEnds):
 
     @property
     def quiet(self) -> bool:
-        """Whether nothing runs here."""
-        return self.shard.future is None and not self._tends and not self.checking
+        """Whether no task runs here, nor one that has its outcome, nor what is done for the next one. A check that hangs is none of
+        these: its worker ends after it."""
+        checking = self.checking and self.state is not WorkerState.STUCK
+        return self.shard.future is None and not (self.overdue or self._tends or checking)
 
     async def _call(self, runner: TaskRunner, future: Any, resource: Any, caller: FunctionCaller) -> bool:
         """Runs a task that is not a coroutine function. Returns False if the worker has to end."""

@@ -90,6 +90,7 @@ class Effects:
         if worker is not None:
             self._driver.log.log("warning", "worker %s is at\n%s", worker.name, worker.where() or UNKNOWN)
             worker.give_up(creating=action.error is not None, checking=action.checks)
+            self._driver.check_drained()  # a pause waits for no check that hangs
 
     def _restart_alarm(self, action: act.RestartAlarm) -> None:
         limit = f"more than {action.most} in {action.seconds:g} seconds (restart_intensity)"

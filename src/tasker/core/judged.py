@@ -22,6 +22,9 @@ class JudgingEngine(Protocol):
     def report(self, event: ev.Event) -> None:
         """Passes an event to the supervisor."""
 
+    def check_drained(self) -> None:
+        """Has the engine look whether anything is still outstanding, or runs."""
+
     def dependency_down(self, error: BaseException, begun: float) -> None:
         """Notes that what resources depend on is down, as an attempt has found out that began then."""
 
@@ -77,4 +80,5 @@ class JudgedWorker:
             self.engine.report(ev.WorkerReturned(self.seat))
         if health.blames:
             self._left_unhealthy(label, health)
+        self.engine.check_drained()  # a pause waits for such a task
         return health

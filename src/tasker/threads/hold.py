@@ -19,6 +19,10 @@ class HeldWorker(Protocol):
 
     @property
     def state(self) -> WorkerState: ...
+    @property
+    def overdue(self) -> str:
+        """The task that it runs although that has its outcome, in words."""
+        ...
 
 
 class TaskHold:
@@ -82,9 +86,13 @@ class TaskHold:
             self._changed.notify_all()
 
     def complete(self) -> bool:
-        """Returns whether no worker that serves can run a task: each stays here, or is parked."""
+        """Returns whether no worker that serves can run a task: each stays here, is parked, or is stuck in a check, after which
+        it ends."""
         with self._lock:
-            return all(worker.state is WorkerState.PARKED for worker in self._serving - self._staying)
+            return all(
+                worker.state is WorkerState.PARKED or (worker.state is WorkerState.STUCK and not worker.overdue)
+                for worker in self._serving - self._staying
+            )
 
     def renew_lock(self) -> None:
         """Replaces the lock in a forked child, in which it may be held by a thread that does not exist."""

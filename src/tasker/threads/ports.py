@@ -154,6 +154,8 @@ class HostedWorker(Protocol):
     """The part of a worker that its host uses."""
 
     state: WorkerState
+    overdue: str
+    """The task that it runs although that has its outcome, in words."""
     outdated: bool
     """Whether its resource is to be renewed."""
     cools_until: float

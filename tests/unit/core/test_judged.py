@@ -22,10 +22,14 @@ class Engine:
         self.reported: list[ev.Event] = []
         self.logged: list[tuple[Any, ...]] = []
         self.down: list[tuple[BaseException, float]] = []
+        self.looks = 0
         self.log = self
 
     def report(self, event: ev.Event) -> None:
         self.reported.append(event)
+
+    def check_drained(self) -> None:
+        self.looks += 1
 
     def dependency_down(self, error: BaseException, begun: float) -> None:
         self.down.append((error, begun))
@@ -85,6 +89,7 @@ def test_a_worker_that_comes_back(health: Health, state: WorkerState, events: li
     assert made._come_back(health) is health
     assert (made.state, made.overdue, engine.reported) == (state, "", events)
     assert [line[2:] for line in engine.logged] == [("crew-1", "task #7")] * warnings
+    assert engine.looks == 1, "a pause may wait for it"
 
 
 def test_a_worker_begins_to_serve() -> None:
