@@ -16,7 +16,8 @@ from playwright.sync_api import sync_playwright
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
 WIDE = {"width": 1200, "height": 800}
 PHONE = {"width": 390, "height": 844}
-COLOURS = 160
+FREQUENT, RARE = 96, 64
+"""Colours of a picture."""
 
 
 @contextmanager
@@ -39,5 +40,18 @@ def save(name: str, page: Any, *, whole: bool = True, height: int | None = None)
     if height is not None:
         picture = picture.crop((0, 0, picture.width, min(height, picture.height)))
     path = IMAGES / f"{name}.png"
-    picture.quantize(COLOURS).save(path, optimize=True)
+    picture.quantize(palette=_palette(picture), dither=Image.Dither.NONE).save(path, optimize=True)
     print(f"{path}: {picture.width} x {picture.height}, {path.stat().st_size:,} bytes")
+
+
+def _palette(picture: Image.Image) -> Image.Image:
+    """Returns the colours of a picture: the frequent ones as they are, for its areas; and some that cover all others, so that
+    a thin line of a rare colour keeps it."""
+    counted = picture.getcolors(picture.width * picture.height)
+    assert counted is not None
+    frequent: list[Any] = [colour for _, colour in sorted(counted, reverse=True)[:FREQUENT]]
+    rest = picture.quantize(RARE, method=Image.Quantize.MAXCOVERAGE).getpalette()
+    assert rest is not None
+    palette = Image.new("P", (1, 1))
+    palette.putpalette([*(part for colour in frequent for part in colour), *rest[: 3 * RARE]])
+    return palette

@@ -348,6 +348,21 @@ def test_nothing_has_happened_yet(pools: Pools, open_page: OpenPage) -> None:
     assert not [text for text in page.locator(".tile").all_inner_texts() if "NaN" in text or "undefined" in text]
 
 
+def test_resources_that_cannot_be_made(pools: Pools, open_page: OpenPage) -> None:
+    """The page says so, with the error, how often, and what is done about it."""
+
+    def refused() -> object:
+        raise ConnectionRefusedError("no database today")
+
+    manager = pools.manager(on_create=refused, resource_pool_size=0)
+    future = manager.submit(square, 1)
+    page = open_page(pools.serve(manager).url)
+    notice = page.locator(".notices [data-tone=bad]")
+    expect(notice).to_contain_text("in a row: ConnectionRefusedError: no database today. The breaker is")
+    future.cancel()
+    manager.kill()
+
+
 def test_several_managers(pools: Pools, open_page: OpenPage) -> None:
     """Each has a card with its state; choosing one shows it."""
     first, second = pools.manager("first"), pools.manager("second", worker_count=1, max_worker_count=1)

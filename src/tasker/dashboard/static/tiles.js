@@ -35,6 +35,10 @@ export class Tiles {
   }
 }
 
+function sentence(words) {
+  return /[.!?…]$/.test(words) ? words : `${words}.`;
+}
+
 function facts({ state, stats, next_creation: next, dropped }) {
   const found = [];
   const add = (tone, key, words) => found.push({ tone, key, words });
@@ -44,7 +48,7 @@ function facts({ state, stats, next_creation: next, dropped }) {
   if (state === "ended") add("info", "state", "This manager has ended. The charts show what it did.");
   if (stats.failing_creations && state !== "ended") {
     const after = next == null ? "" : ` Next try ${next > 0 ? `in ${seconds(next)}` : "now"}.`;
-    add("bad", "creations", `Resources can't be made, ${plural(stats.failing_creations, "time")} in a row: ${stats.creation_error} The breaker is ${stats.breaker}.${after}`);
+    add("bad", "creations", `Resources can't be made, ${plural(stats.failing_creations, "time")} in a row: ${sentence(stats.creation_error)} The breaker is ${stats.breaker}.${after}`);
   }
   if (stats.stuck_workers) add("bad", "stuck", `${plural(stats.stuck_workers, "worker")} stuck.`);
   if (stats.restart_alarm) add("bad", "restarts", "Workers are replaced more often than restart_intensity says.");
