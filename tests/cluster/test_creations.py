@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from support.waiting import wait_until
 from tasker import ResourceError
 
 from . import work
@@ -46,12 +48,18 @@ def test_a_node_without_the_library(make: Any, tmp_path: Path) -> None:
         m.queue_task(work.pid)
 
 
-def test_an_environment_that_hangs(make: Any) -> None:
-    """A runtime_env that is never ready is given up after create_timeout, and said in explain()."""
-    hangs = {"worker_process_setup_hook": "cluster.work.hang"}
+def test_an_environment_that_hangs(make: Any, tmp_path: Path) -> None:
+    """A runtime_env that is not ready is given up after create_timeout, and said in explain(). Once it is ready, tasks run."""
+    ready = tmp_path / "ready"
+    wait = f"import os, time\nwhile not os.path.exists({str(ready)!r}):\n    time.sleep(0.05)\n"
+    (tmp_path / "sitecustomize.py").write_text(wait)  # which a Python runs before all else
+    hangs = {"env_vars": {"PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ["PYTHONPATH"]])}}
     with make(ray={"runtime_env": hangs}, create_timeout=2, ready_timeout=4) as m:
         begun = time.monotonic()
-        with pytest.raises(ResourceError):
+        with pytest.raises(ResourceError, match="create_timeout"):
             m.queue_task(work.pid)
         assert time.monotonic() - begun < 60
         assert "create_timeout" in str(m.explain())
+        ready.touch()
+        wait_until(lambda: m.stats().active_workers == 1, 60, "an actor has started")
+        assert m.queue_task(work.double, 4) == 8

@@ -104,8 +104,3 @@ def own_error(ctx: Context, thing: Any) -> None:
         raise KeyError("inner")
     except KeyError as error:
         raise ValueError("outer") from error
-
-
-def hang() -> None:
-    """Never return, in effect."""
-    time.sleep(600)
