@@ -28,6 +28,7 @@ def start_ray() -> Any:
     ray = pytest.importorskip("ray")
     source = str(HERE.parent / "src")
     os.environ["PYTHONPATH"] = os.pathsep.join([source, str(HERE), os.environ.get("PYTHONPATH", "")])
+    os.environ.setdefault("RAY_worker_niceness", "0")  # Ray's 15 has actors wait for whatever else runs on the machine
     sys.path[:0] = [] if source in sys.path else [source]
     ray.init(address="local", include_dashboard=False, num_cpus=64, logging_level=logging.ERROR, log_to_driver=False)
     return ray
