@@ -19,6 +19,7 @@ def here() -> Any:
     if not ray.is_initialized():
         os.environ["PYTHONPATH"] = environment()["PYTHONPATH"]  # actors import what this process does
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        os.environ.setdefault("RAY_worker_niceness", "0")  # Ray's 15 lets whatever runs on the machine go first
         ray.init(
             address="local",
             num_cpus=64,  # places, so that nothing waits for one; the machine has the cores that it has

@@ -12,7 +12,7 @@ from benchmarks.over_ray.ways import IN_TURN, TASKER, WAYS, WORKERS
 from benchmarks.peers import absent
 from benchmarks.runner import RATE, Absent, Claim, Contestant, Figure, Race, Size, advantage
 
-SIZES = {"no time": (0.0, 2_000), "1 ms": (0.001, 2_000), "10 ms": (0.01, 800), "100 ms": (0.1, 120)}
+SIZES = {"no time": (0.0, 1_000), "1 ms": (0.001, 1_000), "10 ms": (0.01, 400), "100 ms": (0.1, 80)}
 P50 = Figure("p50", "p50", "us")
 LATENCY = [P50, Figure("p99", "p99", "us")]
 ALMOST = 0.9

@@ -28,8 +28,8 @@ MEGABYTES = 10
 
 def races(size: Size) -> list[Race]:
     return [
-        _drivers(size, "20 ms", 0.02, 3_000),
-        _drivers(size, "no time", 0.0, 6_000),
+        _drivers(size, "20 ms", 0.02, 2_000),
+        _drivers(size, "no time", 0.0, 4_000),
         _items(size),
         _bytes(size),
         _crowd(size),
@@ -189,6 +189,7 @@ def _crowd(size: Size) -> Race:
         ],
         contestants=[Contestant(f"{number} actors", _crowded(number, size.count(20, 2))) for number in numbers],
         rounds=size.rounds(3),
+        least=2,
     )
 
 
