@@ -13,6 +13,8 @@ import types
 from collections.abc import Iterable
 from typing import Any
 
+from tasker.core.stacks import part_of
+
 _STEPS = 4
 _MOST = 200
 """How many objects behind one timer are looked at."""
@@ -52,7 +54,7 @@ def in_timeout(task: asyncio.Task[Any]) -> bool:
 
 def _is_of_engine(callback: Any) -> bool:
     """Returns whether a callback is a method of an engine, which ends no wait of a task, and leads everywhere."""
-    owner = getattr(callback, "__self__", None)
+    owner = part_of(callback, "__self__")
     return type(owner).__module__.startswith(_LIBRARY) and not hasattr(type(owner), "_asyncio_future_blocking")
 
 

@@ -13,7 +13,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
+from types import FrameType
 from typing import Any, NamedTuple
+
+from tasker.core.stacks import part_of
 
 from .done_callbacks import GuardedCallback
 from .future import AsyncTaskFuture
@@ -145,14 +148,13 @@ class _Call:
 def _calls(coroutine: Any) -> list[_Call]:
     """Returns such calls in which a coroutine is suspended, innermost last."""
     found: list[_Call] = []
-    while coroutine is not None:
-        frame = getattr(coroutine, "cr_frame", None)
+    while type(frame := part_of(coroutine, "cr_frame")) is FrameType:
         # Only frames of asyncio: the variables of user code may hold futures that it does not wait for.
-        if frame is not None and frame.f_globals.get("__name__", "").startswith("asyncio."):
+        if frame.f_globals.get("__name__", "").startswith("asyncio."):
             call = _call_in(frame.f_code.co_name, frame.f_locals)
             if call is not None:
                 found.append(call)
-        coroutine = getattr(coroutine, "cr_await", None)
+        coroutine = part_of(coroutine, "cr_await")
     return found
 
 
@@ -176,7 +178,7 @@ def _completions_of(futures: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
     """Yields, for calls of ``as_completed``, the queue in which they collect and what they still wait for."""
     for future in futures:
         for callback in callbacks_of(future):
-            if getattr(callback, "__qualname__", "") == "as_completed.<locals>._on_completion":
+            if part_of(callback, "__qualname__") == "as_completed.<locals>._on_completion":
                 names = _closure(callback)
                 yield names.get("done"), names.get("todo", ())
 
@@ -187,7 +189,7 @@ def _behind(future: Any) -> list[Any]:
     if children is not None:
         return list(children)
     for callback in callbacks_of(future):
-        if getattr(callback, "__qualname__", "") == "shield.<locals>._outer_done_callback":
+        if part_of(callback, "__qualname__") == "shield.<locals>._outer_done_callback":
             return [_closure(callback)["inner"]]
     return []
 

@@ -7,6 +7,7 @@ import types
 from collections.abc import Callable, Coroutine, Generator
 from typing import Any, Protocol, TypeVar
 
+from tasker.core.stacks import part_of
 from tasker.errors import DeadlockError
 
 from .future import AsyncTaskFuture
@@ -75,6 +76,6 @@ def refuse_wait(task: asyncio.Task[Any], waited: Any, error: BaseException) -> N
     failed = task.get_loop().create_future()
     failed.set_exception(error)
     for callback, context in listeners_of(waited):
-        if getattr(callback, "__self__", None) is task:
+        if part_of(callback, "__self__") is task:
             waited.remove_done_callback(callback)
             failed.add_done_callback(callback, context=context)

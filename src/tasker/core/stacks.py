@@ -47,13 +47,23 @@ def stack_of_caller() -> str:
     return "".join(traceback.StackSummary.extract((one, one.f_lineno) for one in users[:_MOST][::-1]).format())
 
 
+def part_of(awaitable: Any, *names: str) -> Any:
+    """Returns the first of these attributes that is there, or None: an awaitable may be any object of the user's, of which nothing
+    can be asked."""
+    for name in names:
+        try:
+            found = getattr(awaitable, name, None)
+        except Exception:  # noqa: S112  a proxy, whose attributes may raise anything
+            continue
+        if found is not None:
+            return found
+    return None
+
+
 def _frames(awaitable: Any) -> Iterator[FrameType]:
-    while awaitable is not None:
-        frame = getattr(awaitable, "cr_frame", None) or getattr(awaitable, "gi_frame", None)
-        if frame is None:
-            return
+    while type(frame := part_of(awaitable, "cr_frame", "gi_frame")) is FrameType:
         yield frame
-        awaitable = getattr(awaitable, "cr_await", None) or getattr(awaitable, "gi_yieldfrom", None)
+        awaitable = part_of(awaitable, "cr_await", "gi_yieldfrom")
 
 
 def _is_ours(frame: FrameType) -> bool:

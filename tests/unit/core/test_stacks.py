@@ -21,6 +21,18 @@ def test_a_thread_that_is_not_there() -> None:
     assert stack_of_worker(None, "no such thread") == ""
 
 
+class Detached:
+    """Raises at each attribute, as a proxy does whose target is gone."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise RuntimeError(name)
+
+
+def test_an_awaitable_of_which_nothing_can_be_asked() -> None:
+    """Nothing is known of it, and no error is raised."""
+    assert stack_of_awaitable(Detached()) == ""
+
+
 def deep(levels: int, arrived: threading.Event, leave: threading.Event) -> None:
     """Waits in a call of a call."""
     if levels:
