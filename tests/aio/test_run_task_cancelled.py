@@ -182,6 +182,7 @@ async def test_a_kill_while_a_temporary_resource_is_made(make: Any) -> None:
         with pytest.raises(TaskKilled):
             await caller
         assert cancelled == [True]
+        assert (m.metrics().total_tasks_cancelled, m.metrics().total_tasks_failed) == (1, 0)
 
 
 async def test_a_cancellation_while_a_temporary_resource_is_made(make: Any) -> None:
@@ -206,6 +207,7 @@ async def test_a_cancellation_while_a_temporary_resource_is_made(make: Any) -> N
             await caller
         assert cleaned == [True]
         assert m.stats().done_tasks == 1
+        assert (m.metrics().total_tasks_cancelled, m.metrics().total_tasks_failed) == (1, 0)
 
 
 async def test_a_creation_in_a_thread_that_cannot_be_cancelled(make: Any) -> None:

@@ -66,7 +66,8 @@ class AsyncRunTask:
         except BaseException as raised:  # the task was counted, and has to be counted as done
             self.exit(run)
             ending = await self.error_of(run, raised)
-            self.leave(None, None if tries is None else ending)
+            cancelled = issubclass(type(ending), asyncio.CancelledError | TaskKilled)
+            self.leave(None, None if tries is None else ending, cancelled)
             if ending is not raised:
                 raise ending from raised
             raise
