@@ -80,7 +80,7 @@ class ItemFeed(ABC):
         completed."""
         # A task that passed the gate before it was closed is running by the time its future is looked at here, and is left
         # alone; a task that is cancelled here would have found it closed. So no running task has its context cancelled.
-        for ticket in list(self._tickets):
+        for ticket in self._tickets.copy():
             if ticket.future is not None and not ticket.future.running():
                 ticket.future.cancel()
         return 0

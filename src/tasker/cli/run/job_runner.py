@@ -94,13 +94,18 @@ class JobRunner:
 
     def run(self) -> RunEnd:
         """Runs the job to its end. When this returns, everything is written and the manager has ended."""
+        try:
+            return self._run()
+        finally:
+            self._parts.feed.dispose()
+
+    def _run(self) -> RunEnd:
         with self._signals:
             self._parts.reporter.start()
             self._parts.submitter.start()
             self._guarded(self._loop)
             last = self._snapshot(time.monotonic())  # before the manager ends: then there are no workers to count
             report = self._end_manager()
-            self._parts.feed.dispose()
             self._parts.reporter.close(last)
         return self._run_end(self._snapshot(time.monotonic()), report)
 

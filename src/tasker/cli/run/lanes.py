@@ -89,11 +89,13 @@ class LaneFeed(ItemFeed):
         with suppress(IndexError):  # it was given back to the queue, and begins once more
             self._queued.pop()
 
+    def _wanted(self, waiting: int) -> int:
+        """Returns how many lanes to queue for so many items that wait."""
+        return min(waiting, self._most) if self._pace < self._slow else waiting
+
     def _go_on(self) -> None:
         """Queues lanes for what still waits."""
-        wanted = waiting = self.waiting
-        if self._pace < self._slow:
-            wanted = min(waiting, self._most)
+        wanted = self._wanted(self.waiting)
         while len(self._queued) < wanted and not self._in_flight.gate.shut:
             try:
                 self._send()

@@ -14,6 +14,7 @@ from __future__ import annotations
 import functools
 import threading
 from collections import deque
+from time import monotonic
 from typing import Any
 
 from tasker import Priority, ResourceError, TaskCancelled, TaskFuture, TaskManager
@@ -29,6 +30,10 @@ from .process_jobs import ChunkInChild, ItemInChild, refuser
 
 LOOK_S = 0.005
 """Seconds between two looks at whether items wait behind a slow one."""
+GRAIN_S = 0.0005
+"""Seconds of work that are not worth another lane, which costs half as much."""
+OVERHEAD_S = 3e-6
+"""Seconds that an item takes a child beside its own, about."""
 MOST_CHARACTERS = 1 << 18
 """Characters of a chunk's items, about."""
 
@@ -84,6 +89,17 @@ class ProcessLanes(LaneFeed):
         self._chunks: dict[Ticket, Chunk] = {}
         self._one_by_one = False
         self._pace = self._slow = SLICE_S
+        self._grain = 1
+        """Items that are not worth two lanes."""
+
+    def add(self, item: Item, priority: Priority) -> None:
+        level, queued = self._levels[priority], len(self._queued)
+        level.append((item, monotonic()))
+        if not queued or self._pace >= self._slow or (queued < self._most and len(level) > queued * self._grain):
+            self._send()
+
+    def _wanted(self, waiting: int) -> int:
+        return min(-(-waiting // self._grain), super()._wanted(waiting))
 
     def _submit_lane(self, ticket: Ticket) -> None:
         chunk = Chunk(self, ticket, self._task)
@@ -147,7 +163,9 @@ class ProcessLanes(LaneFeed):
         """Returns how many items to send."""
         if self._one_by_one:
             return 1
-        return max(1, min(self.waiting // self._most, int(SLICE_S / max(self._pace, 1e-6)), MOST_ITEMS))
+        return max(
+            1, min(max(self.waiting // self._most, self._grain), int(SLICE_S / max(self._pace, 1e-6)), MOST_ITEMS)
+        )
 
     # What became of the items. With the lock held.
 
@@ -177,6 +195,7 @@ class ProcessLanes(LaneFeed):
             spent += seconds
         chunk.passed += done
         self._pace = spent / done
+        self._grain = max(1, int(GRAIN_S / (self._pace + OVERHEAD_S)))
         self._in_flight.finished.extend(lines)
 
     def _leave(self, chunk: Chunk, *, again: bool) -> None:
@@ -242,7 +261,7 @@ class ProcessLanes(LaneFeed):
     # The main thread's side.
 
     def look(self) -> float:
-        for chunk in list(self._chunks.values()):
+        for chunk in self._chunks.copy().values():
             if len(chunk.items) - chunk.passed > 1:
                 self._look_at(chunk)
         return LOOK_S if self._chunks and self._pace < self._slow else super().look()
@@ -262,7 +281,7 @@ class ProcessLanes(LaneFeed):
         self._go_on()
 
     def close(self) -> int:
-        for chunk in list(self._chunks.values()):
+        for chunk in self._chunks.copy().values():
             with self._lock:
                 self._settle(chunk)
         return super().close()
