@@ -100,6 +100,29 @@ def test_a_child_that_is_stopped_is_named(make: Make, door: FileGate) -> None:
     future.result(60)
 
 
+def test_the_stack_of_a_callback(make: Make) -> None:
+    """A child says where it is while it makes its resource, too."""
+    manager = make(on_create=work.hang, on_destroy=None, worker_count=1, max_worker_count=1)
+    wait_until(manager.workers)
+    (worker,) = manager.workers()
+    wait_until(lambda: "in hang\n" in manager.worker_stack(worker.name))
+
+
+def test_a_stuck_callback_is_logged_with_its_stack(make: Make) -> None:
+    """The child is asked before it is killed. It has little time, so there are several, one after the other."""
+    logger = RecordingLogger()
+    make(
+        on_create=work.hang,
+        on_destroy=None,
+        worker_count=1,
+        max_worker_count=1,
+        create_timeout=1.0,
+        creation_backoff=0.001,
+        logger=logger,
+    )
+    wait_until(lambda: [text for _, text in logger.lines if " is at\n" in text and "in hang\n" in text])
+
+
 def test_a_stuck_task_is_logged_with_its_stack(make: Make, door: FileGate) -> None:
     """Once, in a thread of its own: the supervisor does not wait for the child."""
     logger = RecordingLogger()

@@ -51,6 +51,12 @@ async def aend(thing: Thing) -> None:
     thing.end()
 
 
+def hang() -> NoReturn:
+    """An on_create that does not return."""
+    while True:
+        time.sleep(60)
+
+
 def pid(ctx: Any, thing: Any) -> int:
     """The process that the task runs in."""
     return os.getpid()

@@ -18,6 +18,7 @@ from tasker.core.long_tasks import UNKNOWN
 from tasker.core.ports import WorkerPort
 from tasker.core.quarantine import poisoned, quarantined
 from tasker.core.unheard import serves_unheard
+from tasker.core.worker_reports import PATIENCE_OF_LOOPS
 from tasker.errors import MaxRetriesExceeded, ResourceError, TaskKilled
 from tasker.logs import describe
 from tasker.options import Priority
@@ -88,7 +89,9 @@ class Effects:
             self._driver.creation_error = TimeoutError(action.error)
         worker = self._driver.workers.get(action.seat)
         if worker is not None:
-            self._driver.log.log("warning", "worker %s is at\n%s", worker.name, worker.where() or UNKNOWN)
+            # A child is asked, which most often answers at once, since it is about to be killed.
+            place = worker.where(PATIENCE_OF_LOOPS) or UNKNOWN
+            self._driver.log.log("warning", "worker %s is at\n%s", worker.name, place)
             worker.give_up(creating=action.error is not None, checking=action.checks)
             self._driver.check_drained()  # a pause waits for no check that hangs
 
