@@ -7,7 +7,6 @@ from collections.abc import Callable
 from types import CoroutineType
 from typing import Any
 
-from tasker.context import Context
 from tasker.control.health import Health
 from tasker.core.inline_tries import InlineTries
 from tasker.core.limits import TimedOut
@@ -36,12 +35,6 @@ class Run:
         """The error that ``check_health`` is asked about, if it is not the one that the caller gets."""
         self.returned: bool = False
         """Whether a task has returned elsewhere, although its caller was cancelled."""
-
-    def context_of(self, context: Context) -> Context:
-        """Notes in which context the task runs, and returns it."""
-        if self.tries is not None:
-            self.tries.context = context
-        return context
 
     def interrupt(self) -> None:
         if self.on_kill is not None:

@@ -71,7 +71,7 @@ class AsyncRunTask:
             if ending is not raised:
                 raise ending from raised
             raise
-        context = run.context_of(Context(engine.run_task_root) if handle.remote is None else handle.remote.context())
+        context = Context(engine.run_task_root) if handle.remote is None else handle.remote.context()
         error: BaseException | None = None
         started = monotonic()
         try:
@@ -102,7 +102,8 @@ class AsyncRunTask:
                 self._refuse()
             engine.counters.inline_accepted += 1
             engine.hooks.arrival()
-        run = self.enter(tries)
+        self._number = number = self._number + 1
+        run = self._running[number] = Run(number, tries)
         run.queued = queued
         if tries is not None:
             tries.queued, tries.wake = queued, run.strike
@@ -167,6 +168,8 @@ class AsyncRunTask:
     async def _call(
         self, run: Run, context: Context, handle: AsyncResourceHandle, task: Callable[..., Any], args: tuple[Any, ...]
     ) -> Any:
+        if run.tries is not None:
+            run.tries.context = context
         # In the caller's own context, so it has to be reset: the caller goes on after this task.
         token = current.set((self, run.number))
         try:
@@ -240,20 +243,27 @@ class AsyncRunTask:
         engine = self.engine
         if self._checks:
             handle.used = engine.now()
-        self.exit(run)
-        engine.run_task_root.release(context)
+        del self._running[run.number]
+        if context._watchers:
+            engine.run_task_root.release(context)
+        usable = handle.remote is None or handle.remote.usable
+        unchanged = handle.remote is not None or (handle.wear is None and engine.config.on_return is None)
+        # First what most calls do, and without an object for it.
+        if error is None and run.tries is None and usable and unchanged and self._pool.take_back(handle, temporary):
+            self.leave(stamps, None)
+            return
         cancelled = issubclass(type(error), asyncio.CancelledError) or (
             issubclass(type(error), TaskCancelled) and context.cancelled
         )
-        usable = handle.remote is None or handle.remote.usable
         end = Ending(stamps, error, cancelled, run.tries)
         if run.tries is not None:
+            run.tries.wake = _nothing
             end.settle(lost=not usable)
         blamed = self._to_ask_about(run, end)
         if (
             usable
             and (blamed is None or engine.config.check_health is None)
-            and (handle.remote is not None or (handle.wear is None and engine.config.on_return is None))
+            and unchanged
             and self._pool.take_back(handle, temporary)
         ):
             self._leave_with(end)
