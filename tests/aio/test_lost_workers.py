@@ -9,7 +9,7 @@ import pytest
 
 from support.observers import RecordingLogger
 from support.waiting import eventually
-from tasker import Context, WorkerLost
+from tasker import Context, TaskKilled, WorkerLost
 
 
 async def waits(ctx: Context, resource: Any) -> None:
@@ -58,3 +58,30 @@ async def test_its_task_gets_the_error(make: Any, error: BaseException) -> None:
         assert (stats.accepted_tasks, stats.done_tasks) == (3, 3)
         assert (stats.resources.created, stats.resources.destroyed, len(destroyed)) == (2, 2, 2)
     assert type(error).__name__ in logger.text("error")
+
+
+async def test_a_task_that_was_left_behind(make: Any) -> None:
+    """It has its outcome by then, and counts as done, not as queued again."""
+    released: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    begun = asyncio.Event()
+
+    async def goes_on(ctx: Context, resource: Any) -> None:
+        begun.set()
+        while not released.done():
+            try:
+                await asyncio.shield(released)
+            except asyncio.CancelledError:
+                continue
+        await asyncio.sleep(0)  # before this step the worker is lost
+
+    m = await make()
+    future = m.submit(goes_on)
+    await begun.wait()
+    assert len((await m.kill(0.02)).abandoned) == 1
+    with pytest.raises(TaskKilled):
+        await future
+    fail_after_the_first_step(m, MemoryError())
+    released.set_result(None)
+    await eventually(lambda: m.stats().resources.alive == 0)
+    stats = m.stats()
+    assert (stats.queued_tasks, stats.running_tasks, stats.done_tasks) == (0, 0, 1)

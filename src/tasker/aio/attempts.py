@@ -179,12 +179,12 @@ class AttemptEnds(JudgedWorker):
     def _lose_task(self, error: BaseException) -> None:
         """Ends the current task, if any, because the worker is lost."""
         shard, future = self.shard, self.shard.future
-        if future is None or future._stage != RUNNING:
-            shard.future = None
-        else:
-            shard.meter.failed += 1
-            shard.done += 1
-            shard.future = None
+        if future is None:
+            return
+        shard.meter.failed += 1
+        shard.done += 1
+        shard.future = None
+        if future._stage == RUNNING:  # not abandoned by a kill
             lost = WorkerLost(f"worker {self.name} was lost while it ran {future.label}: {describe(error)}")
             lost.__cause__ = error
             future._end_error(lost)
