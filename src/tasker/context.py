@@ -209,8 +209,8 @@ class Context:
         """Says how far the task is: ``done`` of ``total``, in any unit; None: of nobody knows how much. ``manager.workers()``, the live
         view and the dashboard show what was said last, until the attempt ends.
 
-        It costs about a microsecond, and a task that does not call it nothing. Where no worker of this process runs the task, as in
-        ``run_task``, in child processes and in actors, it does nothing. Raises ``ValueError`` if one of them is not a finite number.
+        It costs about a microsecond, and a task that does not call it nothing. A child process reports at most four times a second.
+        Where no worker runs the task, as in ``run_task``, and in actors of Ray, it does nothing. Raises ``ValueError`` if one of them is not a finite number.
         May be called from any thread.
         """
         _finite("done", done)

@@ -318,7 +318,7 @@ def test_a_record_that_makes_a_handler_raise_takes_no_other_with_it(shop: Keepin
     faults: list[None] = []
     shop.addFilter(Refusing())
     reader = OutputReader("crew", GuardedLogger(logging.getLogger("crew"), "crew", lambda: faults.append(None)))
-    ends = reader.pipes("crew-1")
+    ends = reader.pipes("crew-1", lambda told: None)
     os.write(ends[2], record("first") + record("bad") + packed(b"no pickle") + record("last"))
     for end in ends:
         os.close(end)
@@ -354,7 +354,7 @@ class Refilling:
 def test_a_program_that_writes_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
     """One that a child has left does not keep the manager from stopping, though there is always more to read."""
     reader = OutputReader("crew", GuardedLogger(logging.getLogger("crew"), "crew", lambda: None))
-    ends = reader.pipes("crew-1")
+    ends = reader.pipes("crew-1", lambda told: None)
     monkeypatch.setattr(sys, "stdout", Refilling(ends[0]))
     try:
         os.write(ends[0], b"first\n")

@@ -159,7 +159,7 @@ def test_all_pipes_for_output_or_none(pipes: int, monkeypatch: pytest.MonkeyPatc
     before = descriptors()
     give_up_after(pipes, monkeypatch)
     with pytest.raises(OSError, match="Too many open files"):
-        reader.pipes("alone-1")
+        reader.pipes("alone-1", lambda told: None)
     assert descriptors() == before
     reader.close()
 

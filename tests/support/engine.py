@@ -40,6 +40,9 @@ class Engine(abc.ABC):
     elsewhere: ClassVar[bool] = False
     """Whether resources live behind the sessions of a backend, where no manager is."""
 
+    tells_progress: ClassVar[bool] = True
+    """Whether what a task says of its progress reaches the manager."""
+
     def __init__(self) -> None:
         self._gates: list[Gate] = []
 

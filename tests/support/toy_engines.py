@@ -38,6 +38,7 @@ class OverToys(Engine):
     """What both engines over toys have in common."""
 
     elsewhere = True
+    tells_progress = False
 
     def ledger_is_complete(self, raw: Any, resources: ScriptedResources | None, killed: bool) -> bool:
         """True after a kill: it may strike a session that has made a resource and not yet reported it."""

@@ -39,7 +39,7 @@ _STOCK = 1000
 class Shard:
     """The numbers that one worker writes. Its slot's next worker goes on with it."""
 
-    __slots__ = ("_progress", "done", "future", "meter", "sent_back", "taken")
+    __slots__ = ("_progress", "done", "elsewhere", "future", "meter", "sent_back", "taken")
 
     def __init__(self) -> None:
         self.meter: Meter = Meter()
@@ -50,6 +50,8 @@ class Shard:
         """The task that runs here now."""
         self._progress: tuple[int, int, float, float | None] | None = None
         """What was last said of a task's progress, with the number of the task and of its attempt."""
+        self.elsewhere: Callable[[], tuple[float, float | None] | None] | None = None
+        """Returns the same, of the task that runs now, where the resource lives in a session."""
 
     def note_progress(self, done: float, total: float | None) -> None:
         """Takes the progress of the task that runs here. From any thread."""
@@ -59,6 +61,8 @@ class Shard:
 
     def progress_of(self, task: Any) -> tuple[float, float | None] | None:
         """Returns what this attempt of a task has said of its progress. Nothing is cleared when an attempt ends."""
+        if self.elsewhere is not None:
+            return None if task is None else self.elsewhere()
         noted = self._progress
         if noted is None or task is None or noted[:2] != (task.id, task.attempts):
             return None

@@ -64,7 +64,10 @@ class ProcessSessions(Sessions[ProcessSession]):
         name = session.name
         with _naming_the_limit():
             session.start(
-                self._live_client(), spawn, self._setup(name, session.worker), lambda: self._output.pipes(name)
+                self._live_client(),
+                spawn,
+                self._setup(name, session.worker),
+                lambda: self._output.pipes(name, session.take_progress),
             )
 
     def _live_client(self) -> ForkServerClient:

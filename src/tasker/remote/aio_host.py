@@ -44,6 +44,8 @@ class AsyncRemoteHost:
     async def create(self, worker: WorkerInfo) -> None:
         """Makes the resource; raises what the user's function raises."""
         await self._session.open(worker)
+        assert self._session.session is not None
+        self._worker.shard.elsewhere = self._session.session.progress
 
     async def serve(self) -> ev.Event:
         """Runs tasks until the worker is to end. Returns what is to be reported after ``destroy``."""

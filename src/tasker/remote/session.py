@@ -177,6 +177,10 @@ class Session(ABC):
         anything. From any thread."""
         return None
 
+    def progress(self) -> tuple[float, float | None] | None:
+        """Returns how far the task that has begun there is, as far as it was said. From any thread."""
+        return None
+
     # -- events ---------------------------------------------------------------------------------------------------
 
     @abstractmethod

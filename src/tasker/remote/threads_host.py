@@ -71,6 +71,7 @@ class RemoteHost:
         begun = monotonic()
         # The session's end is reported in another thread. If this worker waits for tasks then, it has to be woken.
         self._session = session = self._sessions.open(self._worker.name, self._wake, self._worker.root.info)
+        self._worker.shard.elsewhere = session.progress
         # ``kill`` sets the one and then looks at the other; here it is the other way round.
         if self._killed:
             session.kill()

@@ -198,6 +198,14 @@ def test_progress_is_of_one_attempt() -> None:
     assert shard.progress_of(first) is None
 
 
+def test_progress_elsewhere() -> None:
+    """Where the resource lives in a session, that knows; a worker without a task has none."""
+    shard = Shard()
+    shard.elsewhere = lambda: (1, 2)
+    assert shard.progress_of(SimpleNamespace(id=7, attempts=1)) == (1, 2)
+    assert shard.progress_of(None) is None
+
+
 def test_ledger() -> None:
     """Creations, destructions and losses are entered together."""
     counters = Counters()

@@ -13,7 +13,7 @@ import os
 import signal
 import socket
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pickle import dumps
 from time import monotonic
 from types import CoroutineType
@@ -36,6 +36,7 @@ from .cancellations import TaskContext
 from .exits import HeldSigterm, end_multiprocessing, flush_streams, leave_copy
 from .orders import LAST, Orders
 from .output import redirect_output
+from .progress import ProgressTeller
 from .resource import Resource
 from .tracker import share_tracker
 
@@ -54,7 +55,7 @@ class Terminated(SystemExit):
 class Child:
     """See the module's docstring."""
 
-    def __init__(self, wire: Wire, control: Wire, permits: int, setup: Setup) -> None:
+    def __init__(self, wire: Wire, control: Wire, permits: int, setup: Setup, tell: Callable[[object], object]) -> None:
         self._wire = wire
         self._permits = permits
         self._setup = setup
@@ -67,7 +68,7 @@ class Child:
         self._copied = False
         """Whether this process is a fork of the child, made by a task."""
         self._sigterm = HeldSigterm()
-        self._root = setup.made_of.root()
+        self._root = setup.made_of.root(ProgressTeller(lambda: self._orders.current, tell))
         self._resource = resource = Resource(setup.made_of)
         self._orders = Orders(control, setup.made_of.grace, self._leave, lambda: resource.running)
         self._measured = monotonic()
@@ -359,7 +360,7 @@ def run(fds: list[int]) -> int:
             return 0
         except BaseException as error:
             return _unmade(wire, error)
-        redirect_output([out, err, log], setup.name, setup.levels)
+        output = redirect_output([out, err, log], setup.name, setup.levels)
         share_tracker(tracker)
         try:
             if setup.nice:
@@ -369,7 +370,7 @@ def run(fds: list[int]) -> int:
         except (OSError, OverflowError) as error:
             error.add_note(f"ProcessBackend(nice={setup.nice!r}, affinity={setup.affinity!r})")
             return _unmade(wire, error)
-        return Child(wire, Wire(cancellations, wire.side), permits, setup).live()
+        return Child(wire, Wire(cancellations, wire.side), permits, setup, output.tell).live()
     finally:
         end_multiprocessing()
         flush_streams()

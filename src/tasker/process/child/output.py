@@ -35,13 +35,23 @@ class PipeHandler(logging.handlers.QueueHandler):
             while view:
                 view = view[os.write(self._fd, view) :]
 
+    def tell(self, report: object) -> None:
+        """Writes a small report that is no record, unless a record is being written."""
+        # Not a wait for the lock: a signal handler may be what calls this, in the middle of a record.
+        if self._write_lock.acquire(blocking=False):
+            try:
+                pickled = pickle.dumps(report, 5)
+                os.write(self._fd, HEADER.pack(len(pickled)) + pickled)  # in one step, as it is small
+            finally:
+                self._write_lock.release()
+
 
 def _plain(value: Any) -> bool:
     return isinstance(value, str | int | float | bool | type(None)) or value == ()
 
 
-def redirect_output(pipes: list[int], worker: str, levels: dict[str, int]) -> None:
-    """Redirects standard output, standard error and log records into these pipes."""
+def redirect_output(pipes: list[int], worker: str, levels: dict[str, int]) -> PipeHandler:
+    """Redirects standard output, standard error and log records into these pipes. Returns what writes to the last one."""
     out, err, log = pipes
     for pipe, standard in ((out, 1), (err, 2)):
         os.dup2(pipe, standard, inheritable=True)
@@ -51,6 +61,7 @@ def redirect_output(pipes: list[int], worker: str, levels: dict[str, int]) -> No
             stream.reconfigure(line_buffering=True)
     logging.raiseExceptions = False  # where the parent is gone no stream is left to report to
     root = logging.getLogger()
-    root.handlers[:] = [PipeHandler(log, worker)]
+    root.handlers[:] = [handler := PipeHandler(log, worker)]
     for name, level in levels.items():
         logging.getLogger(name or None).setLevel(level)
+    return handler

@@ -30,6 +30,10 @@ _LONGEST = 1 << 20
 """Bytes from which on a line is shown though it has not ended."""
 
 
+Told = tuple[int, float, float | None]
+"""How far a task is: its number in the session, how much is done, and of how much."""
+
+
 class _Lines:
     """The lines of one stream of one child."""
 
@@ -57,10 +61,11 @@ class _Lines:
 
 
 class _Records:
-    """The log records of one child. ``guarded`` calls what may raise."""
+    """The log records of one child. ``guarded`` calls what may raise; ``tell`` takes how far a task is."""
 
-    def __init__(self, guarded: Callable[[Callable[[], object]], None]) -> None:
+    def __init__(self, guarded: Callable[[Callable[[], object]], None], tell: Callable[[Told], object]) -> None:
         self._guarded = guarded
+        self._tell = tell
         self._unread = b""
 
     def feed(self, read: bytes) -> None:
@@ -71,14 +76,18 @@ class _Records:
             if len(self._unread) < after:
                 return
             pickled, self._unread = self._unread[HEADER.size : after], self._unread[after:]
-            self._guarded(partial(_handle, pickled))  # each by itself: the next may be in here too
+            self._guarded(partial(_handle, pickled, self._tell))  # each by itself: the next may be in here too
 
     def end(self) -> None:
         pass
 
 
-def _handle(pickled: bytes) -> None:
-    record = logging.makeLogRecord(pickle.loads(pickled))  # noqa: S301  from our own pipe
+def _handle(pickled: bytes, tell: Callable[[Told], object]) -> None:
+    state = pickle.loads(pickled)  # noqa: S301  from our own pipe
+    if type(state) is tuple:
+        tell(state)
+        return
+    record = logging.makeLogRecord(state)
     logger = logging.getLogger(record.name)
     if logger.isEnabledFor(record.levelno):
         logger.handle(record)
@@ -98,16 +107,16 @@ class OutputReader:
         self._ending = False
         self._thread: threading.Thread | None = None
 
-    def pipes(self, worker: str) -> list[int]:
-        """Makes three pipes, for output, errors and log records; returns their writing ends. ``OSError`` if there are no
-        descriptors left; then none is taken."""
+    def pipes(self, worker: str, tell: Callable[[Told], object]) -> list[int]:
+        """Makes three pipes, for output, errors and log records; returns their writing ends. ``tell`` takes how far a task is, in
+        the thread of the reader. ``OSError`` if there are no descriptors left; then none is taken."""
         with ExitStack() as made:
             ends = [closed_with(made, os.pipe(), os.close) for _ in range(3)]
             made.pop_all()
         readers: tuple[_Lines | _Records, ...] = (
             _Lines(worker, "stdout"),
             _Lines(worker, "stderr"),
-            _Records(self._guarded),
+            _Records(self._guarded, tell),
         )
         with self._lock:
             self._new += [(read, reader) for (read, _), reader in zip(ends, readers, strict=True)]

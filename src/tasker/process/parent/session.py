@@ -28,6 +28,7 @@ from .connection import Connection
 from .exiting import is_exiting
 from .fork_server_client import FORK_SERVER_LOST, ForkServerClient, SpawnedChild
 from .loop_watch import LoopWatch
+from .output import Told
 from .whereabouts import Question
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ class ProcessSession(Session):
         self._epoch = 0
         self._given_up = False
         """Whether it gave up a permit before it died."""
+        self._told: Told | None = None
 
     def start(self, client: ForkServerClient, spawn: bool, setup: Setup, make_pipes: Callable[[], list[int]]) -> None:
         """Starts the child and sends it its setup. ``make_pipes`` returns the pipes for its output."""
@@ -224,6 +226,15 @@ class ProcessSession(Session):
     def stack(self, timeout: float) -> str | None:
         """See ``Session``."""
         return self._question.stack(timeout)
+
+    def take_progress(self, told: Told) -> None:
+        """Takes how far a task is."""
+        self._told = told
+
+    def progress(self) -> tuple[float, float | None] | None:
+        """See ``Session``."""
+        told = self._told
+        return None if told is None or told[0] != self.begun else told[1:]
 
     # -- events ---------------------------------------------------------------------------------------------------
 

@@ -1,4 +1,5 @@
-"""The frames of log records: a pickled ``dict`` of the record's attributes behind its length."""
+"""The frames of log records: a pickled ``dict`` of the record's attributes behind its length. A tuple in its place says how far a
+task is: its number, how much is done, and of how much."""
 
 from __future__ import annotations
 

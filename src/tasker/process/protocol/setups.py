@@ -49,14 +49,14 @@ class ResourceSetup:
             grace=grace,
         )
 
-    def root(self) -> Context:
-        """Returns the ancestor of the contexts of all tasks, where the resource is."""
+    def root(self, note: Callable[[float, float | None], object] | None = None) -> Context:
+        """Returns the ancestor of the contexts of all tasks, where the resource is. ``note``: takes the progress of the worker's."""
         context = Context()
         for key, value in self.values:
             context = context.with_value(key, value)
         root = RootContext(context)  # which keeps no callback of a task beyond it
         worker = self.worker
-        return root if worker is None else WorkerContext(root, lambda: worker)
+        return root if worker is None else WorkerContext(root, lambda: worker, note)
 
 
 def _values(config: Config[Any]) -> list[tuple[Any, Any]]:
