@@ -27,7 +27,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "The page needs no network and no other file. It shows inputs of items that stand out, and messages of errors."
     )
     parser.add_argument(
-        "results", metavar="RESULTS", help='the output of `tasker run`; a .gz is decompressed, "-" is standard input'
+        "results",
+        metavar="RESULTS",
+        help='the output of `tasker run`; a .gz or .zst is decompressed, "-" is standard input',
     )
     parser.add_argument(
         "-o",

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from tasker.cli import strict_json
+from tasker.cli.compression import codec_of
 from tasker.cli.sources import ByteLines
 
 MOST_TOLD = 20
@@ -52,6 +52,9 @@ class ResultLines:
 
     def __init__(self, path: str) -> None:
         self._lines = ByteLines(path)
+        codec = codec_of(path)
+        self._damage: tuple[type[Exception], ...] = (OSError, EOFError, *(() if codec is None else (codec.error,)))
+        """What reading raises where it cannot go on."""
         self.problems: list[Problem] = []
         """The first ones."""
         self.foreign: int = 0
@@ -83,7 +86,7 @@ class ResultLines:
                 else:
                     self.read += 1
                     yield result
-        except (OSError, EOFError, zlib.error) as error:
+        except self._damage as error:
             self.broken_off = True
             self._add(self._lines.number + 1, f"the file cannot be read from here on: {error}")
 
