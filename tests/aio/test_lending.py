@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import runpy
+import sys
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ import pytest
 from support.internals import begun_by_caller
 from support.waiting import eventually, failure
 from tasker import Context
+from tasker.aio import current
 
 from .tasks import at_once, idle, left_over, me, quick
 
@@ -324,3 +327,15 @@ async def test_what_the_loop_does_not_take(make: Any) -> None:
             await idle(m)
             error = await failure(begun_by_caller(m, task, ()))
             assert type(error) is RuntimeError and text in str(error)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="CPython 3.11 has no such function, and has no need of it")
+async def test_where_asyncio_cannot_change_the_current_task(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tasks are queued."""
+    monkeypatch.delattr(asyncio.tasks, "_swap_current_task")
+    found = runpy.run_path(current.__file__)
+    monkeypatch.setattr("tasker.aio.lending.current_task", found["current_task"])
+    async with make() as m:
+        await idle(m)
+        assert begun_by_caller(m, quick, ()) is None
+        assert await m.queue_task(quick) is not None

@@ -13,18 +13,22 @@ LOOKUP_IS_CHEAP = sys.version_info >= (3, 12)
 """Whether looking up the running loop is cheap. CPython 3.11 makes a system call for it; there, comparing the thread
 and asking whether the loop runs gives the same answer."""
 
+
+def _unknown(*args: object) -> None:
+    """Stands in for both functions where asyncio does not offer the second one."""
+
+
+current_task: Callable[[asyncio.AbstractEventLoop], asyncio.Task[Any] | None]
+"""Returns the current task of a loop; None where that cannot be changed."""
+swap_current_task: Callable[[asyncio.AbstractEventLoop, Any], object]
+"""Makes another task the current one."""
 if sys.version_info >= (3, 12):
-    from asyncio import current_task
-    from asyncio.tasks import _swap_current_task as swap_current_task
+    swap_current_task = getattr(asyncio.tasks, "_swap_current_task", _unknown)
+    current_task = asyncio.current_task if hasattr(asyncio.tasks, "_swap_current_task") else _unknown
 else:
     # As these functions of later versions.
     _current_tasks = asyncio.tasks._current_tasks  # type: ignore[attr-defined]
-    current_task = _current_tasks.get
-
-    def swap_current_task(loop: asyncio.AbstractEventLoop, task: Any) -> Any:
-        """Makes another task the current one. Returns the former one."""
-        before, _current_tasks[loop] = _current_tasks.get(loop), task
-        return before
+    current_task, swap_current_task = _current_tasks.get, _current_tasks.__setitem__
 
 
 def checker_of(loop: asyncio.AbstractEventLoop) -> Callable[[], bool]:

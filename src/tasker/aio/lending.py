@@ -193,7 +193,7 @@ class Lending:
             return None
         waiter = self._idle[0] if self._idle else None
         worker = None if waiter is None else self.offers.get(waiter)
-        caller = current_task(engine.loop)
+        caller: Any = current_task(engine.loop)
         if waiter is None or waiter.done() or worker is None or not self._may_begin(caller):
             return None
         now = engine.turns.clock()
