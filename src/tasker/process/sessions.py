@@ -113,6 +113,7 @@ def _naming_the_limit() -> Iterator[None]:
 
 
 def _levels() -> dict[str, int]:
-    loggers = logging.root.manager.loggerDict
-    levels = {name: logger.level for name, logger in tuple(loggers.items()) if isinstance(logger, logging.Logger)}
+    # A copy, which is made in one step: other threads may add loggers meanwhile.
+    loggers = logging.root.manager.loggerDict.copy()
+    levels = {name: logger.level for name, logger in loggers.items() if isinstance(logger, logging.Logger)}
     return {"": logging.root.level, **{name: level for name, level in levels.items() if level}}

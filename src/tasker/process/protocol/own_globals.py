@@ -51,13 +51,13 @@ def own_at(module: str, name: str, kind: int) -> Any:
 
 
 def _search(own: Any) -> Place | None:
-    modules = [("__main__", sys.modules.get("__main__")), *tuple(sys.modules.items())]
+    modules = [("__main__", sys.modules.get("__main__")), *sys.modules.copy().items()]
     for module, home in modules:
         for name, value in variables_of(home):
             if value is own:
                 return module, name
             if isinstance(value, type) and vars(value).get("__module__") == module:
-                for attribute, held in tuple(vars(value).items()):
+                for attribute, held in vars(value).copy().items():
                     if held is own:
                         return module, f"{name}.{attribute}"
     return None
@@ -66,6 +66,6 @@ def _search(own: Any) -> Place | None:
 def variables_of(home: Any) -> Iterator[tuple[str, Any]]:
     """Yields the names of a module, with what they stand for."""
     try:
-        return iter(tuple(vars(home).items()))
+        return iter(vars(home).copy().items())  # a copy, in one step: other threads may set variables meanwhile
     except Exception:  # anything may be in sys.modules
         return iter(())

@@ -128,10 +128,11 @@ def home_of(variable: contextvars.ContextVar[Any]) -> tuple[str, str] | None:
 
 
 def _search(variable: contextvars.ContextVar[Any]) -> tuple[str, str] | None:
-    for place, twin in tuple(_twins.items()):
+    # Of copies, which are made in one step: other threads import modules meanwhile.
+    for place, twin in _twins.copy().items():
         if twin is variable:
             return place
-    for name, module in tuple(sys.modules.items()):
+    for name, module in sys.modules.copy().items():
         for key, value in variables_of(module):
             if value is variable:
                 return name, key
