@@ -13,8 +13,9 @@ from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
+from .aio.backend_port import AsyncBackendPort
 from .aio.cancellation import outlast
-from .aio.engine import AsyncBackendPort, AsyncEngine
+from .aio.engine import AsyncEngine
 from .aio.other_threads import read_elsewhere
 from .aio.pauses import pause, resume
 from .aio.reentrancy import forbid_reentry

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import pickle
@@ -15,7 +16,8 @@ from typing import Any
 import pytest
 
 from support.files_between_processes import Notes
-from support.waiting import Call, wait_until
+from support.gates import Gate
+from support.waiting import Call, eventually, wait_until
 from tasker.logs import GuardedLogger
 from tasker.process.parent.output import OutputReader
 from tasker.process.protocol.records import HEADER
@@ -325,6 +327,74 @@ def test_a_record_that_makes_a_handler_raise_takes_no_other_with_it(shop: Keepin
     Call(reader.close).outcome(30)
     assert [each.getMessage() for each in shop.records] == ["first", "last"]
     assert len(faults) == 2
+
+
+class Hanging(logging.Filter):
+    """Does not come back before the gate is opened."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = Gate()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Hang."""
+        self.gate.pass_through()
+        return True
+
+
+def ends_of(name: str) -> list[str]:
+    """The threads that show the output of this manager, and that wait for that."""
+    return [thread.name for thread in threading.enumerate() if thread.name in (f"{name}-output", f"{name}-finish")]
+
+
+def test_a_kill_while_a_handler_hangs(make: Any, shop: KeepingHandler) -> None:
+    """It returns by its deadline, the manager has ended, and what was left goes on by itself."""
+    hanging = Hanging()
+    shop.addFilter(hanging)
+    with make(name="hung") as m:
+        m.queue_task(sell, "tea", 3)
+        hanging.gate.wait_arrivals(1)
+        Call(m.kill, 0.2).outcome(20)
+        assert m._engine.finished.is_set()
+        assert ends_of("hung") == ["hung-output", "hung-finish"]
+    hanging.gate.open()
+    wait_until(lambda: not ends_of("hung"))
+    assert len(shop.records) == 1
+
+
+async def test_a_kill_in_a_loop_while_a_handler_hangs(amake: Any, shop: KeepingHandler) -> None:
+    """The same, and the loop goes on meanwhile."""
+    hanging = Hanging()
+    shop.addFilter(hanging)
+    too_late = threading.Timer(20, hanging.gate.open)
+    too_late.start()
+    async with amake(name="hung") as m:
+        await m.queue_task(sell, "tea", 3)
+        await eventually(lambda: hanging.gate.arrived)
+        await m.kill(0.2)
+        assert m._engine.finished.is_set()
+        assert ends_of("hung") == ["hung-output", "hung-finish"]
+    too_late.cancel()
+    hanging.gate.open()
+    await eventually(lambda: not ends_of("hung"))
+    assert len(shop.records) == 1
+
+
+async def test_a_handler_that_needs_the_loop(amake: Any, shop: KeepingHandler) -> None:
+    """A stop waits until all is shown, and does not hold up the loop meanwhile."""
+    loop, answers = asyncio.get_running_loop(), []
+
+    class Asking(logging.Filter):
+        def filter(self, record: logging.LogRecord) -> bool:
+            answers.append(asyncio.run_coroutine_threadsafe(asyncio.sleep(0.1, "answer"), loop).result(20))
+            return True
+
+    shop.addFilter(Asking())
+    async with amake(name="slow") as m:
+        for _ in range(3):
+            await m.queue_task(sell, "tea", 3)
+    assert answers == ["answer"] * 3
+    assert not ends_of("slow")
 
 
 def test_the_level_of_this_process_decides(make: Any, shop: KeepingHandler) -> None:

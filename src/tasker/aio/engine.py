@@ -14,7 +14,7 @@ import contextvars
 from collections import deque
 from collections.abc import Callable
 from time import monotonic
-from typing import Any, Protocol
+from typing import Any
 
 from tasker.config import Config
 from tasker.context import Context
@@ -22,12 +22,12 @@ from tasker.control import events as ev
 from tasker.control.lifecycle import DoorMove
 from tasker.core.effects import Effects
 from tasker.core.fork import disable_in_children
-from tasker.core.ports import RemoteBackend
 from tasker.errors import TaskKilled
 from tasker.logs import describe
 from tasker.metrics.meter import Meter
 from tasker.stats import StopReport
 
+from .backend_port import AsyncBackendPort
 from .end_waits import EndWaits
 from .owner import AsyncFutureOwner
 from .resource_handle import AsyncResourceMaker
@@ -37,15 +37,6 @@ from .run_task import AsyncRunTask
 from .tasks import start_task
 from .waits import AsyncWaitRegistry
 from .worker import AsyncWorker
-
-
-class AsyncBackendPort(RemoteBackend, AsyncResourceMaker, Protocol):
-    """The part of a backend that an asyncio engine uses: makes workers, and resources for ``run_task``."""
-
-    @property
-    def worker(self) -> Callable[..., AsyncWorker]:
-        """Makes a worker whose resource lives there."""
-        ...
 
 
 class AsyncEngine(AsyncFutureOwner):
@@ -323,7 +314,7 @@ class AsyncEngine(AsyncFutureOwner):
         """See ``Driver``."""
         self.pool.shut()
         # Each may run code of others, whose errors must not keep the rest from being done.
-        for finish in (self.forget_parent, None if self.backend is None else self.backend.finish):
+        for finish in (self.forget_parent, None if self.backend is None else self.backend.finish_apart):
             try:
                 if finish is not None:
                     finish()
@@ -359,15 +350,14 @@ class AsyncEngine(AsyncFutureOwner):
     async def wait_finished(self, since: float, limit: float | None) -> StopReport:
         """Waits for the end, at most ``limit`` seconds after ``since``, and returns the report."""
         # Also after the last event: a kill without time ends all in one step, and what it has cut off follows.
-        if not self.finished.is_set() or not all(task.done() for task in self._leaving):
-            # The supervisor keeps the deadline; the half second is for the loop to get there while it is busy.
-            end = None if limit is None else max(0.0, since + limit + 0.5 - monotonic())
-            # A task of its own, and ``wait``: a caller that is cancelled ends its own waiting and nothing else.
-            waiting = start_task(self.loop, self._wait_tasks(), f"{self.config.name}-wait")
-            try:
-                await self.end_waits.wait(waiting, end)
-            finally:
-                waiting.cancel()
+        # The supervisor keeps the deadline; the half second is for the loop to get there while it is busy.
+        end = None if limit is None else max(0.0, since + limit + 0.5 - monotonic())
+        # A task of its own, and ``wait``: a caller that is cancelled ends its own waiting and nothing else.
+        waiting = start_task(self.loop, self._wait_tasks(), f"{self.config.name}-wait")
+        try:
+            await self.end_waits.wait(waiting, end)
+        finally:
+            waiting.cancel()
         return self.stop_report(since, self.ended_at)
 
     async def _wait_tasks(self) -> None:
@@ -394,3 +384,5 @@ class AsyncEngine(AsyncFutureOwner):
                 await self.finished.wait()
             except asyncio.CancelledError:
                 self.request_kill("its event loop ends", self.config.cancel_grace)
+        if self.backend is not None:
+            await self.backend.released(self.config.cancel_grace if self.killed else None)

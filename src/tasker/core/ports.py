@@ -148,7 +148,11 @@ class RemoteBackend(Protocol):
         """Ends every session at once."""
 
     def finish(self) -> None:
-        """There will be no more sessions; releases what they had in common."""
+        """There will be no more sessions; releases what they had in common. Waits for code of the user's: the handlers and streams
+        that show the output of processes."""
+
+    def finish_apart(self) -> None:
+        """The same in another thread, which the end of the engine waits for as far as it may."""
 
     def usage(self) -> tuple[ProcessUsage, ...]:
         """Returns what the sessions' processes take now."""

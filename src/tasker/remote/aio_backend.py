@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from operator import attrgetter
 from typing import Any
 
@@ -13,6 +14,7 @@ from tasker.aio.resource_handle import AsyncResourceHandle
 from tasker.aio.tasks import start_task
 from tasker.context import Context
 from tasker.control.events import PoolResourceLost, Seat
+from tasker.core.daemon import Daemon
 from tasker.errors import TaskCancelled, TaskKilled, TaskTimeout
 from tasker.worker_info import WorkerInfo
 
@@ -35,6 +37,28 @@ class AsyncBackend(SessionsBackend):
         args_of = attrgetter("_held")
         super().__init__(open_sessions(engine.config, engine.log, asynchronous=True, args_of=args_of), engine.log)
         self._engine = engine
+        self._released: asyncio.Future[None] | None = None
+        """Done once what ``finish_apart`` has begun is over."""
+
+    def finish_apart(self) -> None:
+        """See ``RemoteBackend``. Not in the loop: what it waits for may be slow, may need the loop, and may hang."""
+        loop = self._engine.loop
+        self._released = released = loop.create_future()
+
+        def finish() -> None:
+            self.finish()
+            with suppress(RuntimeError):  # the loop is closed
+                loop.call_soon_threadsafe(released.set_result, None)
+
+        try:
+            Daemon(finish, f"{self._engine.config.name}-finish").start()
+        except (RuntimeError, MemoryError):  # no more threads
+            finish()
+
+    async def released(self, limit: float | None) -> None:
+        """See ``AsyncBackendPort``."""
+        if self._released is not None:
+            await asyncio.wait([self._released], timeout=limit)
 
     def worker(self, engine: EngineForWorkers, seat: Seat) -> AsyncRemoteWorker:
         """Makes a worker whose resource lives in a session."""

@@ -61,6 +61,10 @@ class SessionsBackend(ABC):
         except Exception as fault:  # those that wait for the end of the engine have to be notified all the same
             self._log.fault("the end of the backend", fault)
 
+    @abstractmethod
+    def finish_apart(self) -> None:
+        """See ``RemoteBackend``."""
+
     def usage(self) -> tuple[ProcessUsage, ...]:
         """See ``RemoteBackend``."""
         return self._sessions.usage()

@@ -48,6 +48,13 @@ class ThreadsBackend(SessionsBackend):
         """Makes the host of a worker."""
         return RemoteHost(worker, self._engine, self._sessions, self._wakeup)
 
+    def finish_apart(self) -> None:
+        """See ``RemoteBackend``."""
+        try:
+            self._engine.help(self.finish, "finish", "the output of its processes")
+        except (RuntimeError, MemoryError):  # no more threads
+            self.finish()
+
     def _windows(self) -> Iterable[InFlightWindow]:
         for worker in list(self._engine.workers.values()):
             host = worker.host

@@ -318,7 +318,7 @@ class Engine(FutureOwner):
         self._pool_keeper.ended()
         try:
             if self.backend is not None:
-                self.backend.finish()
+                self.backend.finish_apart()
         finally:
             self.ended_at: float = monotonic()
             # Last: from here on waiting threads return, and workers that report find no supervisor any more.
