@@ -116,6 +116,7 @@ def _runs_for(thread: threading.Thread, engine: Any) -> bool:
     """Returns whether a thread runs a worker, the supervisor or user code of this engine."""
     # Not by its name, which the threads of two managers may share. ``Thread`` keeps its target while it runs.
     target = getattr(thread, "_target", None)
+    target = getattr(target, "func", target)  # of a partial
     owner = getattr(target, "__self__", None)
     if owner is engine or getattr(owner, "engine", None) is engine:
         return True
