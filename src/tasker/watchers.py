@@ -12,7 +12,7 @@ class Fired:
     __slots__ = ("cause",)
 
     def __init__(self, cause: BaseException) -> None:
-        self.cause = cause
+        self.cause: BaseException = cause
 
 
 class Watcher:

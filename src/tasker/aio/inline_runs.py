@@ -25,7 +25,7 @@ class Run:
         """The call, where this is one of several attempts, or has a time limit."""
         self.queued: float = 0.0
         """When it, or the first attempt, began (``time.monotonic``)."""
-        self.caller = asyncio.current_task()
+        self.caller: asyncio.Task[Any] | None = asyncio.current_task()
         self.cancelling: int = self.caller.cancelling() if self.caller is not None else 0
         self.on_kill: Callable[[], object] | None = None
         """Called at a kill where the task cannot be interrupted: in a thread, or in another process."""

@@ -101,3 +101,20 @@ def limit_step(stage: LimitStage, now: float, last_start: float, end: float, gra
     if stage is LimitStage.CANCELLED and now >= end + grace:
         return LimitStep.GIVE_UP
     return LimitStep.NOTHING
+
+
+def checked_limits(timeout: float | None, deadline: float | None) -> Limits:
+    """Returns the limits of a submission, in seconds; ``inf`` is none. Raises ``TypeError`` or ``ValueError`` for anything else
+    that is no number above 0."""
+    return Limits(_limit("timeout", timeout), _limit("deadline", deadline))
+
+
+def _limit(name: str, value: float | None) -> float | None:
+    """Returns a limit of a submission; ``inf`` is none."""
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{name} must be a number of seconds or None, got {value!r}")
+    if not value > 0:
+        raise ValueError(f"{name} must be more than 0 seconds, got {value!r}")
+    return None if value == math.inf else float(value)

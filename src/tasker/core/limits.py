@@ -25,7 +25,16 @@ from tasker.config import Config
 from tasker.context import Context
 from tasker.control import events as ev
 from tasker.control.lifecycle import Door
-from tasker.control.limits import LimitMove, LimitName, Limits, LimitStage, LimitStep, limit_moved, limit_step
+from tasker.control.limits import (
+    LimitMove,
+    LimitName,
+    Limits,
+    LimitStage,
+    LimitStep,
+    checked_limits,
+    limit_moved,
+    limit_step,
+)
 from tasker.control.timetable import Timetable
 from tasker.control.workers import WorkerState
 from tasker.core.hooks import Hooks
@@ -287,7 +296,7 @@ class TimeLimits:
         """Returns the limits of a task, those of the configuration filled in; None if it has none. Raises ``TypeError`` or
         ``ValueError`` for wrong ones."""
         timeout, deadline = self.filled_in(timeout, deadline)
-        limits = Limits(_limit("timeout", timeout), _limit("deadline", deadline))
+        limits = checked_limits(timeout, deadline)
         if limits == Limits():
             return None
         limited = kind(future, limits)
@@ -389,14 +398,3 @@ def _count_overdue(worker: WorkerPort, label: str, stamps: TaskLifecycleTimestam
     worker.state = WorkerState.STUCK
     worker.shard.failed(stamps, cancelled=False, timed_out=True)
     worker.shard.future = None
-
-
-def _limit(name: str, value: float | None) -> float | None:
-    """Returns a limit of a submission; ``inf`` is none."""
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise TypeError(f"{name} must be a number of seconds or None, got {value!r}")
-    if not value > 0:
-        raise ValueError(f"{name} must be more than 0 seconds, got {value!r}")
-    return None if value == math.inf else float(value)

@@ -42,8 +42,9 @@ class Attempt(Call):
             super().enter(engine)
             tries.queued = self.queued
             return
-        self.queued = tries.queued
-        self.open, tries.carried = True, False  # no call in between
+        self.queued: float = tries.queued
+        self.open: bool = True
+        tries.carried = False  # no call in between
 
     def failed(self, error: BaseException, context: Context) -> None:
         """See ``Call``."""
@@ -68,13 +69,16 @@ class Attempt(Call):
         timed_out = tries.timed_out(error)
         unused = timed_out is not None and timed_out.blameless
         if timed_out is not None:
-            error, self.cancelled = timed_out.error, False
+            error = timed_out.error
+            self.cancelled: bool = False
         if unused:
-            self.started = 0.0  # it came too late, and was not called
+            self.started: float = 0.0  # it came too late, and was not called
         lost = broken and issubclass(type(error), WorkerLost)
         health = Health.REPLACE if lost else run_task.health_after(self, error, blameless=unused)
         ran = finished - self.started if self.started else 0.0
-        self.error = tries.judge(raised, error, health, ran, cancelled=self.cancelled, timed_out=timed_out)
+        self.error: BaseException | None = tries.judge(
+            raised, error, health, ran, cancelled=self.cancelled, timed_out=timed_out
+        )
         return health
 
 

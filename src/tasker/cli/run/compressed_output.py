@@ -83,7 +83,7 @@ class CompressedLineFile(LineFile):
                         f"{self.name} is damaged behind byte {start:,}: {error}; nothing was changed"
                     ) from None
                 pending = decompressor.unused_data
-                self.position = stream.tell() - len(pending)
+                self.position: int = stream.tell() - len(pending)
                 yield start, content, decompressor.eof
                 if decompressor.eof:
                     start, decompressor = self.position, self.codec.decompressor()
