@@ -206,12 +206,12 @@ class Context:
         return self._watch(Watcher(fn, ours=False))
 
     def progress(self, done: float, total: float | None = None) -> None:
-        """Says how far the task is: ``done`` of ``total``, in any unit; None: of nobody knows how much. ``manager.workers()``, the live
-        view and the dashboard show what was said last, until the attempt ends.
+        """Reports how far the task is: ``done`` of ``total``, in any unit. ``total``: None where it is not known.
+        ``manager.workers()``, the live view and the dashboard show the last report, until the attempt ends.
 
-        It costs about a microsecond, and a task that does not call it nothing. A child process reports at most four times a second.
-        Where no worker runs the task, as in ``run_task``, and in actors of Ray, it does nothing. Raises ``ValueError`` if one of them is not a finite number.
-        May be called from any thread.
+        It costs about a microsecond, and nothing where it is not called. A child process passes on at most four reports a
+        second. It does nothing where no worker runs the task, as in ``run_task``, and in actors of Ray. Raises
+        ``ValueError`` if one of the numbers is not finite. May be called from any thread.
         """
         _finite("done", done)
         if total is not None:

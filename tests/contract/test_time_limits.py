@@ -311,7 +311,7 @@ async def test_a_policy_that_names_it(engine: Any, kit: Any, healthy: bool) -> N
     task = kit.both(opens_when_cancelled(gate), kit.fails_at(gate, CLOSED))
     check = kit.hook(lambda error: healthy or "closed" in str(error))
     async with pool(engine, retry=RetryPolicy(retry_on=TaskTimeout), check_health=check) as m:
-        future = await m.submit(task, timeout=LIMIT)
+        future = await m.submit(task, timeout=10 * LIMIT)  # the second attempt has to end within it
         error = await future.exception()
         assert isinstance(error, OSError), "of the second attempt, for which the gate is open"
         assert not isinstance(error, TaskTimeout)
