@@ -10,7 +10,8 @@ from .session import Session
 
 
 class AsyncReader:
-    """For one coroutine at a time. ``on_end`` is called in the loop once the session is gone and was read to its end."""
+    """For one coroutine at a time; but where Ctrl-C strikes the keeper of a resource, it ends what a caller waits for, and both
+    are woken. ``on_end`` is called in the loop once the session is gone and was read to its end."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, session: Session, on_end: Callable[[], object]) -> None:
         self._loop = loop
@@ -30,17 +31,18 @@ class AsyncReader:
         return self._at_end
 
     def close(self) -> None:
-        """Reads no more. Before the session is closed."""
+        """Reads no more; what still waits for events gets ``EOFError``. Before the session is closed."""
         self._closed = True
         self._watch.close()
+        self.nudge()
 
     async def events(self, timeout: float | None = None) -> list[SessionEvent]:
         """Returns what has been reported; waits for it, ``timeout`` seconds at most (then []). Raises ``EOFError`` at the
         end, or a fault of the reading."""
         self._watch.flush()
-        if not self._received and not self._at_end and self._fault is None:
+        if not self._received and not self._at_end and not self._closed and self._fault is None:
             await self._wait(timeout)
-        if not self._received and self.at_end():
+        if not self._received and (self.at_end() or self._closed):
             raise EOFError
         return self.take()
 
@@ -57,16 +59,20 @@ class AsyncReader:
 
     def nudge(self) -> None:
         """Ends a wait for events."""
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        if self._waiter is not None:
+            _wake(self._waiter)
 
     async def _wait(self, timeout: float | None) -> None:
-        self._waiter = waiter = self._loop.create_future()
+        older, self._waiter = self._waiter, self._loop.create_future()
+        waiter = self._waiter
+        if older is not None:
+            waiter.add_done_callback(lambda _: _wake(older))
         timer = None if timeout is None else self._loop.call_later(timeout, self.nudge)
         try:
             await waiter
         finally:
-            self._waiter = None
+            if self._waiter is waiter:
+                self._waiter = None
             if timer is not None:
                 timer.cancel()
 
@@ -84,3 +90,8 @@ class AsyncReader:
             self._on_end()
         if self._received or self._at_end or self._fault is not None:
             self.nudge()
+
+
+def _wake(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)
