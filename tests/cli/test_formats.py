@@ -120,18 +120,18 @@ def test_help_and_messages_follow_the_registry(tmp_path: Path) -> None:
     for path in (text, pairs):
         path.write_text("a=1\n")
     shown = help_text()
-    assert "--format {lines,jsonl,csv,tsv,pairs}" in shown
+    assert "--format {lines,jsonl,csv,tsv,parquet,pairs}" in shown
     assert "pairs: each line is an item, a dict with one name. Default by suffix" in shown
-    assert ".jsonl .ndjson .csv .tsv .pairs, anything else lines" in shown
+    assert ".jsonl .ndjson .csv .tsv .parquet .pairs, anything else lines" in shown
     assert "--pair-separator TEXT what separates name and value" in shown
     assert "--count-down N each number from N down to 1 is an item (repeatable)" in shown
-    assert "(JSON, CSV, TSV, PAIR)" in shown
+    assert "(JSON, CSV, TSV, Parquet, PAIR)" in shown
     assert "invalid choice: 'xml'" in refusal(text, "--format", "xml")
     assert "pairs" in refusal(text, "--format", "xml")
     assert refusal("x.conf") == "x.conf: .conf may have sections; say --format pairs if it has none"
-    assert refusal(text, "--priority-field", "p").endswith("say --format jsonl or csv or tsv or pairs")
+    assert refusal(text, "--priority-field", "p").endswith("say --format jsonl or csv or tsv or parquet or pairs")
     assert refusal("--count-down", 1, "--priority-field", "p") == (
-        "--priority-field needs JSON or CSV or TSV or PAIR items: lines and files and countdown have no fields"
+        "--priority-field needs JSON or CSV or TSV or Parquet or PAIR items: lines and files and countdown have no fields"
     )
     assert refusal(text, pairs, "--failed", "f") == "--failed needs inputs of one format, not lines and pairs"
 
@@ -142,14 +142,14 @@ def test_the_formats_that_there_are(tmp_path: Path) -> None:
     text.write_text("a\n")
     table = tmp_path / "a.csv"
     table.write_text("a\n1\n")
-    assert "--format {lines,jsonl,csv,tsv} of the inputs." in help_text()
-    assert "Default by suffix: .jsonl .ndjson .csv .tsv, anything else lines" in help_text()
+    assert "--format {lines,jsonl,csv,tsv,parquet} of the inputs." in help_text()
+    assert "Default by suffix: .jsonl .ndjson .csv .tsv .parquet, anything else lines" in help_text()
     assert refusal("x.json") == "x.json: .json may be one value; say --format jsonl if each line is one"
     assert refusal(text, "--priority-field", "p") == (
-        "--priority-field needs JSON or CSV or TSV items: say --format jsonl or csv or tsv"
+        "--priority-field needs JSON or CSV or TSV or Parquet items: say --format jsonl or csv or tsv or parquet"
     )
     assert refusal("--files", "*", "--priority-field", "p") == (
-        "--priority-field needs JSON or CSV or TSV items: lines and files have no fields"
+        "--priority-field needs JSON or CSV or TSV or Parquet items: lines and files have no fields"
     )
     assert refusal(table, table, "--failed", "f") == ("--failed takes one CSV input: two might differ in their headers")
     assert values(text, "--files", table, "--failed", "f") == ["a", str(table)]

@@ -17,6 +17,7 @@ from tasker.cli.exit_codes import UsageError
 
 from . import strict_json
 from .compression import without_suffix
+from .parquet import ParquetSource
 from .sources import CsvSource, DelimitedSource, GlobSource, LineSource, Source, field_delimiter
 
 
@@ -145,6 +146,15 @@ FORMATS: dict[str, InputFormat] = {
             suffixes=(".tsv",),
             has_fields=True,
             has_header=True,
+        ),
+        InputFormat(
+            name="parquet",
+            title="Parquet",
+            summary="each row is an item, a dict with the names of the columns",
+            read=ParquetSource,
+            suffixes=(".parquet",),
+            has_fields=True,
+            failed_as="jsonl",
         ),
         InputFormat(
             name="files",

@@ -1,0 +1,86 @@
+"""Inputs in Parquet, read by pyarrow a few rows at a time."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Container, Iterator
+from typing import Any
+
+from tasker.cli import strict_json
+from tasker.cli.exit_codes import UsageError
+
+from .sources import FileId, RawItem, Source, file_id
+
+_ROWS = 512
+"""Rows that are read at once. Few, since each may hold an image."""
+
+
+class ParquetSource(Source):
+    """One item a row: a dict with the names of the columns. What JSON has no type for is the text that results have for it.
+
+    Raises UsageError if the file cannot be read, or pyarrow is not installed.
+    """
+
+    def __init__(self, path: str) -> None:
+        if path == "-":
+            raise UsageError("standard input cannot be read as Parquet, which is read from its end: name a file")
+        self._path = path
+        self._absolute = os.path.abspath(path)  # now: the job may change the working directory
+        self._read = 0
+        with self._open() as file:
+            self._rows: int = file.metadata.num_rows
+        self._size = os.path.getsize(path)
+
+    @property
+    def name(self) -> str:
+        return self._path
+
+    def find(self, files: Container[FileId]) -> FileId | None:
+        found = file_id(os.stat(self._absolute))
+        return found if found in files else None
+
+    @property
+    def size(self) -> int | None:
+        return self._size
+
+    @property
+    def position(self) -> int:
+        return self._size * self._read // self._rows if self._rows else self._size
+
+    def items(self) -> Iterator[RawItem | None]:
+        import pyarrow as pa
+
+        from tasker.cli.run.result_encoder import NoJsonForm, ResultEncoder
+
+        encode = ResultEncoder(None).encode
+        with self._open() as file:
+            try:
+                # In this thread: others would take the cores from the workers.
+                for batch in file.iter_batches(_ROWS, use_threads=False):
+                    for row in batch.to_pylist():
+                        self._read += 1
+                        where = f"{self._path} row {self._read}"
+                        try:
+                            text = encode(row)
+                        except NoJsonForm as error:
+                            yield RawItem(None, repr(row).encode(errors="backslashreplace"), where, str(error))
+                        else:
+                            yield RawItem(strict_json.decode(text), text.encode(), where)
+            except (pa.ArrowException, OSError, ValueError) as error:
+                raise UsageError(f"{self._path} behind row {self._read:,}: {error}") from None
+
+    def _open(self) -> Any:
+        try:
+            import pyarrow as pa
+            from pyarrow import parquet
+        except ImportError:
+            raise UsageError(f"{self._path}: to read Parquet, install tasker-pool[parquet]") from None
+        try:
+            return parquet.ParquetFile(self._absolute)
+        except (pa.ArrowException, OSError) as error:
+            raise UsageError(f"cannot read {self._path}: {_reason(error)}") from None
+
+
+def _reason(error: Exception) -> str:
+    # Of pyarrow, the first line says what is wrong.
+    return getattr(error, "strerror", None) or str(error).partition("\n")[0]
