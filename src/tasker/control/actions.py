@@ -122,6 +122,8 @@ class FailTask:
     own: bool
     late: bool = False
     """Whether that is because the manager ends: else it would have been delayed."""
+    fault: BaseException | None = None
+    """What the retry policy has raised in place of a decision: to be logged."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,13 @@ class Reattempts:
         return self._delayed.moment
 
     def failed(self, event: ev.AttemptFailed, now: float, phase: Phase) -> act.Action:
-        """Decides about a task whose attempt failed."""
+        """Decides about a task whose attempt failed. If the policy raises, the task ends with its own error."""
+        try:
+            return self._failed(event, now, phase)
+        except BaseException as fault:  # of a user's subclass of the policy or the budget, even its SystemExit
+            return act.FailTask(event.task, own=True, fault=fault)
+
+    def _failed(self, event: ev.AttemptFailed, now: float, phase: Phase) -> act.Action:
         policy = event.policy or self._plan.retry
         verdict, pause = judged(event, self._plan, phase, self._rng)
         if verdict is Verdict.QUARANTINED:
@@ -97,7 +103,7 @@ class Reattempts:
 
 def judged(event: ev.AttemptFailed, plan: Plan, phase: Phase, rng: random.Random) -> tuple[Verdict, float]:
     """Returns what becomes of a task whose attempt failed, and the seconds before its next one. A pause though the manager ends
-    says that the task is to be reported."""
+    says that the task is to be reported. Raises what a subclass of the policy raises."""
     policy, pause = event.policy or plan.retry, 0.0
     after = plan.quarantine_after
     judge = after_retryable if event.own else partial(after_unhealthy, harmed=event.harmed, quarantine_after=after)
@@ -111,6 +117,8 @@ def judged(event: ev.AttemptFailed, plan: Plan, phase: Phase, rng: random.Random
     if policy is not None and verdict is not Verdict.QUARANTINED:
         if phase in ACCEPTING or _reports(policy):
             pause = policy.pause(event.attempts, rng)
+            if not pause >= 0:  # a subclass may return anything; nan would spoil the order of the delayed tasks
+                raise ValueError(f"RetryPolicy.pause must return a number of seconds, at least 0, got {pause!r}")
         # Else none: a stop does not wait for a pause, so what fails again then is tried again at once.
         verdict = in_time(verdict, event.age + pause, policy.max_elapsed, own=event.own)
     return verdict, pause

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from tasker.control import actions as act
+from tasker.control import events as ev
 from tasker.control.attempts import Verdict
 from tasker.control.workers import WorkerState
 from tasker.core.driver import Driver
@@ -20,7 +21,7 @@ from tasker.core.quarantine import poisoned, quarantined
 from tasker.core.unheard import serves_unheard
 from tasker.core.worker_reports import PATIENCE_OF_LOOPS
 from tasker.errors import MaxRetriesExceeded, ResourceError, TaskKilled
-from tasker.logs import describe
+from tasker.logs import GuardedLogger, describe
 from tasker.options import Priority
 
 SLICE = 1000
@@ -162,6 +163,8 @@ class Effects:
 
     def _fail_task(self, action: act.FailTask) -> None:
         driver = self._driver
+        if action.fault is not None:
+            driver.log.fault("the retry policy", action.fault)
         error = driver.claim(action.task)
         if error is None:
             return
@@ -309,3 +312,11 @@ def exhausted(task: Any, max_retries: int, cause: BaseException) -> MaxRetriesEx
     error = MaxRetriesExceeded(f"{text}, last with {describe(cause)}", task.attempts)
     error.__cause__ = cause
     return error
+
+
+def fault_at(event: ev.Event, error: BaseException, effects: Effects, log: GuardedLogger) -> None:
+    """Logs that the supervisor has failed at an event. A task that this was about has no other way to an outcome, and ends with its
+    own error."""
+    log.fault(f"the supervisor, at {event},", error)
+    if isinstance(event, ev.AttemptFailed | ev.TaskSnoozed):
+        effects.carry_out(act.FailTask(event.task, own=True))

@@ -26,7 +26,7 @@ from tasker.control.view import View
 from tasker.control.workers import WorkerState
 from tasker.core.census import enrol
 from tasker.core.counters import Counters, Flow
-from tasker.core.effects import Effects
+from tasker.core.effects import Effects, fault_at
 from tasker.core.hooks import Hooks
 from tasker.core.limits import LimitsDriver, TimeLimits
 from tasker.core.long_tasks import LongTasks
@@ -73,8 +73,8 @@ class EngineCore(LimitsDriver, Generic[W]):
         self.counters: Counters = Counters()
         if config.debug:
             self.counters.origins = Origins()
-        self.retry_credit: RetryCredit = RetryCredit(self.counters, config.retry)
         self.log: GuardedLogger = GuardedLogger(config.logger, config.name, lambda: self.counters.note("user_errors"))
+        self.retry_credit: RetryCredit = RetryCredit(self.counters, config.retry, self.log)
         self.hooks: Hooks = Hooks(config, self.log)
         self.root: RootContext = RootContext(config.ctx)
         self.run_task_root: RunTaskRoot = RunTaskRoot(config.ctx)
@@ -158,7 +158,7 @@ class EngineCore(LimitsDriver, Generic[W]):
         try:
             actions = self.supervisor.handle(event, now)
         except BaseException as error:  # even a SystemExit, which would end the thread or the loop that this runs in
-            self.log.fault(f"the supervisor, at {event},", error)
+            fault_at(event, error, self.effects, self.log)
             return
         # The view goes first: an action may start what looks at it.
         self.view = self.supervisor.view()

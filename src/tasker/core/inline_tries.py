@@ -228,11 +228,11 @@ class InlineTries:
         event = ev.AttemptFailed(
             _NOWHERE, self, self.attempts, *why, kept=not health.replaces, timed_out=late, harmed=self._harmed
         )
-        phase = self._phase
-        verdict, pause = judged(event, self._plan, phase, self._rng)
-        reported = pause > 0 and phase not in ACCEPTING
-        if verdict is Verdict.TRY_AGAIN and (reported or not self._pays(timed_out=late)):
-            verdict = Verdict.ENDED
+        try:
+            verdict, pause = self._decided(event)
+        except Exception as fault:  # of a user's subclass of the policy or the budget
+            engine.log.fault("the retry policy", fault)
+            verdict, pause = Verdict.ENDED, 0.0
         self._history = after(self._history, self, error, verdict)
         if verdict is Verdict.EXHAUSTED:
             return exhausted(self, most_retries(self._policy, self._plan.max_retries), error)
@@ -245,6 +245,15 @@ class InlineTries:
             engine.hooks.retry()
             self.again, self._due = True, engine.now() + pause
         return error
+
+    def _decided(self, event: ev.AttemptFailed) -> tuple[Verdict, float]:
+        """As ``judged``. What has to be reported, or cannot be paid for, ends."""
+        phase = self._phase
+        verdict, pause = judged(event, self._plan, phase, self._rng)
+        reported = pause > 0 and phase not in ACCEPTING
+        if verdict is Verdict.TRY_AGAIN and (reported or not self._pays(timed_out=event.timed_out)):
+            verdict = Verdict.ENDED
+        return verdict, pause
 
     def _pays(self, *, timed_out: bool) -> bool:
         """Returns whether the budget, if there is one, pays for another attempt."""
@@ -309,7 +318,10 @@ class InlineTries:
         """An attempt has returned."""
         budget = None if self._policy is None else self._policy.budget
         if budget is not None:
-            budget.give(1 if self._loan is None else self._loan.cost)
+            try:
+                budget.give(1 if self._loan is None else self._loan.cost)
+            except Exception as fault:  # of a user's subclass: the caller has its result all the same
+                self._engine.log.fault("the retry budget", fault)
 
     def outcome(self, raised: BaseException) -> BaseException:
         """Returns the error of the call, whose last attempt its caller got ``raised`` of; with a note of the earlier ones."""

@@ -12,17 +12,19 @@ from weakref import WeakKeyDictionary
 
 from tasker.control.retries import RetryPolicy
 from tasker.control.retry_budget import Loan, RetryBudget
+from tasker.logs import GuardedLogger
 
 from .counters import Counters
 
 
 class Repayment:
     """Pays back what the last retry of a task has cost. To be called when the task has succeeded, by any thread, and more than
-    once where that was interrupted."""
+    once where that was interrupted. What a subclass of the budget raises is logged: that thread is a worker's."""
 
-    __slots__ = ("loan",)
+    __slots__ = ("_log", "loan")
 
-    def __init__(self) -> None:
+    def __init__(self, log: GuardedLogger) -> None:
+        self._log = log
         self.loan: Loan | None = None
 
     def __call__(self) -> None:
@@ -32,14 +34,18 @@ class Repayment:
         except AttributeError:
             return
         if loan is not None:
-            loan.repay()
+            try:
+                loan.repay()
+            except BaseException as fault:
+                self._log.fault("the retry budget", fault)
 
 
 class RetryCredit:
     """Belongs to whatever carries out the supervisor's decisions."""
 
-    def __init__(self, counters: Counters, policy: RetryPolicy | None) -> None:
+    def __init__(self, counters: Counters, policy: RetryPolicy | None, log: GuardedLogger) -> None:
         self._counters = counters
+        self._log = log
         # Weak, because there may be budgets and tasks that come and go.
         self._given: WeakKeyDictionary[RetryBudget, int] = WeakKeyDictionary()
         self._repayments: WeakKeyDictionary[Any, Repayment] = WeakKeyDictionary()
@@ -48,7 +54,13 @@ class RetryCredit:
 
     def settle(self, policy: RetryPolicy | None) -> None:
         """Gives the budget of a policy, if it has one, a token for each success since the last time; the first time, for
-        none. Costs O(workers)."""
+        none. What a subclass of the budget raises is logged. Costs O(workers)."""
+        try:
+            self._settle(policy)
+        except BaseException as fault:  # even a SystemExit, which would end the supervisor
+            self._log.fault("the retry budget", fault)
+
+    def _settle(self, policy: RetryPolicy | None) -> None:
         if policy is None or policy.budget is None:
             return
         budget, successes = policy.budget, self._successes()
@@ -66,6 +78,6 @@ class RetryCredit:
         """Has the task repay the loan, in place of an earlier one, if it succeeds."""
         repayment = self._repayments.get(task)
         if repayment is None:
-            repayment = self._repayments[task] = Repayment()
+            repayment = self._repayments[task] = Repayment(self._log)
             on_success(task, repayment)
         repayment.loan = loan

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -125,3 +126,21 @@ def test_only_retries_are_paid() -> None:
     rig.do(ev.StopRequested("enough"))
     assert rig.do(failed()) == [act.FailTask("t", own=True, late=True)]
     assert rig.view.refused_retries == 0
+
+
+@pytest.mark.parametrize("answer", [math.nan, -1.0, "1"])
+def test_a_pause_that_is_none(answer: Any) -> None:
+    """What a subclass of the policy returns need not be a number: the task ends with its own error, and the fault is told."""
+
+    class Odd(RetryPolicy):
+        __slots__ = ()
+
+        def pause(self, attempts: int, rng: Any) -> float:
+            return cast("float", answer)
+
+    rig = Rig(1, 1, retry=Odd()).serving()
+    (action,) = rig.do(failed())
+    assert isinstance(action, act.FailTask)
+    assert (action.task, action.own) == ("t", True)
+    assert isinstance(action.fault, TypeError if answer == "1" else ValueError)
+    assert rig.view.delayed == 0

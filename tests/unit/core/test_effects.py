@@ -280,6 +280,13 @@ def test_fail_task_with_its_own_error() -> None:
     ]
 
 
+def test_fail_task_because_its_policy_has_raised() -> None:
+    """That is logged and counted, and the task receives its own error."""
+    driver = FakeDriver()
+    assert carried_out(driver, act.FailTask(TASK, own=True, fault=SystemExit("policy")))[-1][0] == "fail_returned"
+    assert driver.user_errors() == 1
+
+
 def test_fail_task_that_is_exhausted() -> None:
     """The task receives MaxRetriesExceeded, whose cause is the error of the last attempt."""
     driver = FakeDriver()

@@ -54,6 +54,21 @@ def test_a_supervisor_that_raises() -> None:
     assert engine.user_errors() == 1
 
 
+@pytest.mark.parametrize(
+    "event",
+    [ev.AttemptFailed(SEAT, "t", 1, False), ev.TaskSnoozed(SEAT, "t", 1.0, ValueError("later"))],
+)
+def test_a_supervisor_that_raises_at_a_task(event: ev.Event) -> None:
+    """Nobody else would end the task: it gets its own error."""
+
+    def script(event: ev.Event) -> list[act.Action]:
+        raise ValueError("boom")
+
+    engine = ToyEngine(script)
+    engine.step(event, 1.0)
+    assert [action for action, _ in engine.carried_out] == [act.FailTask("t", own=True)]
+
+
 GONE = [ev.WorkerEnded(SEAT), ev.WorkerDied(SEAT, "killed by signal 9"), ev.CreationFailed(SEAT, "OSError: no route")]
 
 

@@ -47,6 +47,41 @@ def judged(
     return tries.judge(error, error, health, 1.5, cancelled=cancelled, timed_out=timed_out)
 
 
+class BrokenPolicy(RetryPolicy):
+    """A policy of the user's own."""
+
+    __slots__ = ()
+
+    def pause(self, attempts: int, rng: Any) -> float:
+        """Fail."""
+        raise ValueError("policy")
+
+
+class BrokenBudget(RetryBudget):
+    """A budget of the user's own."""
+
+    def give(self, tokens: int) -> None:
+        """Fail."""
+        raise ValueError("budget")
+
+
+def test_a_policy_that_raises() -> None:
+    """The call ends with the error of its attempt; the fault is logged and counted."""
+    engine = engine_with()
+    tries = tries_of(engine, BrokenPolicy(retry_on=ConnectionError))
+    assert judged(tries, BUSY) is BUSY
+    assert not tries.follows(BUSY)
+    assert "the retry policy raised ValueError: policy" in engine.logger.text("error")
+    assert engine.user_errors() == 1
+
+
+def test_a_budget_that_raises_after_a_success() -> None:
+    """The caller has its result all the same."""
+    engine = engine_with()
+    tries_of(engine, RetryPolicy(budget=BrokenBudget())).succeeded()
+    assert "the retry budget raised ValueError: budget" in engine.logger.text("error")
+
+
 # -- whether another attempt follows ----------------------------------------------------------------------------------
 
 
