@@ -50,6 +50,14 @@ def describe(error: BaseException) -> str:
         return type(error).__name__
 
 
+def shown(value: object) -> str:
+    """Returns ``repr(value)``, or the name of its type if that raises. Never raises."""
+    try:
+        return repr(value)
+    except BaseException:
+        return type(value).__name__
+
+
 def formatted(error: BaseException) -> str:
     """Returns the traceback as text, or what ``describe`` returns if it can't be formatted. Never raises."""
     try:

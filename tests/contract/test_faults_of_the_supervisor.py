@@ -10,7 +10,8 @@ import pytest
 from support import internals
 from support.observers import RecordingLogger
 from support.waiting import eventually
-from tasker.control.events import Resized, StopRequested, Tick, Wakeup
+from tasker import RetryPolicy
+from tasker.control.events import AttemptFailed, Resized, StopRequested, Tick, Wakeup
 from tasker.control.scaling import Decision
 
 
@@ -161,3 +162,25 @@ async def test_a_fault_behind_the_last_event(engine: Any, kit: Any, error: BaseE
         await eventually(lambda: called == ["next"])
         assert f"raised {type(error).__name__}: inbox" in logger.text("error")
         assert m.stats().user_errors == 1
+
+
+class UnprintablePolicy(RetryPolicy):
+    """A policy that ends the program when it is shown."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        raise SystemExit("repr")
+
+
+async def test_a_fault_at_an_event_that_cannot_be_shown(engine: Any, kit: Any) -> None:
+    """It is logged with the kind of the event; the task ends with its own error, and the supervisor goes on."""
+    logger, policy = RecordingLogger(), UnprintablePolicy(retry_on=OSError)
+    async with engine.manager(logger=logger, worker_count=1, max_worker_count=1) as m:
+        assert await m.queue_task(kit.returns("value")) == "value"
+        internals.wrap_handle(m, Faulty(AttemptFailed, RuntimeError("at an attempt")))
+        with pytest.raises(OSError, match="its own"):
+            await m.queue_task(kit.raises(OSError("its own")), retry=policy)
+        assert "the supervisor, at AttemptFailed, raised RuntimeError" in logger.text("error")
+        assert await m.queue_task(kit.returns("value"), retry=policy) == "value"
+        assert (await m.stop()).killed is False

@@ -21,7 +21,7 @@ from tasker.core.quarantine import poisoned, quarantined
 from tasker.core.unheard import serves_unheard
 from tasker.core.worker_reports import PATIENCE_OF_LOOPS
 from tasker.errors import MaxRetriesExceeded, ResourceError, TaskKilled
-from tasker.logs import GuardedLogger, describe
+from tasker.logs import GuardedLogger, describe, shown
 from tasker.options import Priority
 
 SLICE = 1000
@@ -317,6 +317,6 @@ def exhausted(task: Any, max_retries: int, cause: BaseException) -> MaxRetriesEx
 def fault_at(event: ev.Event, error: BaseException, effects: Effects, log: GuardedLogger) -> None:
     """Logs that the supervisor has failed at an event. A task that this was about has no other way to an outcome, and ends with its
     own error."""
-    log.fault(f"the supervisor, at {event},", error)
+    log.fault(f"the supervisor, at {shown(event)},", error)  # some contain errors of the user's
     if isinstance(event, ev.AttemptFailed | ev.TaskSnoozed):
         effects.carry_out(act.FailTask(event.task, own=True))

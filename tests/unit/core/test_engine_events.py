@@ -69,6 +69,24 @@ def test_a_supervisor_that_raises_at_a_task(event: ev.Event) -> None:
     assert [action for action, _ in engine.carried_out] == [act.FailTask("t", own=True)]
 
 
+class Unprintable(Exception):
+    """An error that ends the program when it is shown."""
+
+    def __repr__(self) -> str:
+        raise SystemExit("repr")
+
+
+def test_a_supervisor_that_raises_at_what_cannot_be_shown() -> None:
+    """The log names the kind of the event, and the next one is handled."""
+
+    def script(event: ev.Event) -> list[act.Action]:
+        raise ValueError("boom")
+
+    engine = ToyEngine(script)
+    engine.step(ev.TaskSnoozed(SEAT, "t", 1.0, Unprintable()), 1.0)
+    assert "the supervisor, at TaskSnoozed, raised ValueError: boom" in engine.logger.text("error")
+
+
 GONE = [ev.WorkerEnded(SEAT), ev.WorkerDied(SEAT, "killed by signal 9"), ev.CreationFailed(SEAT, "OSError: no route")]
 
 
