@@ -52,7 +52,7 @@ class Pair:
         self.permits = os.dup(connection._permits)
         self.wire = Wire(data, side)
         self.control = Wire(control, side)
-        self.child = Mortal(self.wire, self.control, self.permits, setup)
+        self.child = Mortal(self.wire, self.control, self.permits, setup, lambda report: None)
 
     def send(self, *numbers: int) -> None:
         """Sends tasks with these numbers."""
