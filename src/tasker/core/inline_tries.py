@@ -24,6 +24,7 @@ from tasker.control.retries import RetryPolicy, most_retries
 from tasker.control.retry_budget import Loan
 from tasker.control.view import Plan, View
 from tasker.control.wording import attempt_failed
+from tasker.core.causes import set_cause
 from tasker.core.checks import check_rare
 from tasker.core.counters import Counters
 from tasker.core.effects import exhausted
@@ -172,7 +173,7 @@ class InlineTries:
         late = None if limited is None or self.context is not None else limited.late(self._engine.now())
         error = late or (raised if limited is None else limited.timed_out())
         if error is not raised:
-            error.__cause__ = raised
+            set_cause(error, raised)
         return error
 
     @contextmanager

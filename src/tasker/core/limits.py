@@ -37,6 +37,7 @@ from tasker.control.limits import (
 )
 from tasker.control.timetable import Timetable
 from tasker.control.workers import WorkerState
+from tasker.core.causes import set_cause
 from tasker.core.hooks import Hooks
 from tasker.core.long_tasks import UNKNOWN
 from tasker.core.ports import WorkerPort
@@ -46,7 +47,7 @@ from tasker.metrics.protocol import TaskLifecycleTimestamps
 
 
 class LateReturn(BaseException):
-    """Raised by an attempt that was given up meanwhile; ``__cause__`` is what the task itself has raised, if it did."""
+    """Raised by an attempt that was given up meanwhile; ``__cause__``: what the task itself has raised, if it did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,8 +169,7 @@ class LimitedTask:
         if cause is not None and cause is not timed_out:  # it was cancelled, or the manager killed, before that
             return None
         # Any error: a task may obey by having its socket closed, and fail with what that leads to.
-        if error is not timed_out:
-            timed_out.__cause__ = error
+        set_cause(timed_out, error)
         return TimedOut(timed_out, retries=self._name == "timeout", blameless=False)
 
     # -- by the supervisor ----------------------------------------------------------------------------------------
