@@ -12,6 +12,7 @@ from support import internals
 from support.resources import ScriptedResources
 from support.waiting import WAIT, eventually, in_thread
 from tasker import DeadlockError, ResourceError, ShutdownError
+from tasker.control.events import PoolRenewed
 
 
 async def over(refresh: Any) -> bool:
@@ -103,6 +104,28 @@ async def test_the_pool_of_run_task_is_renewed(engine: Any, kit: Any) -> None:
         assert numbers(resources) == [1, 2, 3]
         await eventually(lambda: m.stats().available_resources == 2)
         await eventually(lambda: len(resources.created) == 6)
+
+
+async def test_a_pool_without_an_idle_resource_makes_none(engine: Any, kit: Any) -> None:
+    """The only one is lent: that nothing was made instead says nothing about what creations depend on."""
+    gate, answers = engine.gate(), []
+
+    def watched(handle: Any, event: Any, now: float) -> Any:
+        if isinstance(event, PoolRenewed):
+            answers.append(event)
+        return handle(event, now)
+
+    async with engine.manager(resource_pool_size=1) as m:
+        await eventually(lambda: m.stats().available_resources == 1)
+        internals.wrap_handle(m, watched)
+        running = asyncio.ensure_future(m.run_task(kit.holds(gate)))
+        await gate.arrivals(1)
+        refresh = m.refresh()
+        await eventually(lambda: bool(answers))
+        gate.open()
+        await running
+        assert await over(refresh) is True
+        assert answers[0] == PoolRenewed(left=False, made=False)
 
 
 async def test_a_refresh_does_not_wait_for_the_last_reference(engine: Any, kit: Any) -> None:

@@ -246,13 +246,13 @@ class AsyncEngine(AsyncFutureOwner):
 
     async def _renew_pool(self) -> None:
         try:
-            left = await self.pool.renew_idle()
+            renewed = await self.pool.renew_idle()
         except BaseException as error:
             if self.torn_down:
                 raise
             self.report(ev.PoolRefillFailed(describe(error)))
         else:
-            self.report(ev.PoolRenewed(left))
+            self.report(renewed)
 
     def close_pool(self) -> None:
         """See ``Driver``."""

@@ -9,7 +9,7 @@ from collections import deque
 from typing import Any
 
 from tasker.control.callers import CallerGate
-from tasker.control.events import PoolResourceLost
+from tasker.control.events import PoolRenewed, PoolResourceLost
 from tasker.core.ages import UNKNOWN, Ages
 from tasker.errors import ResourceError, ShutdownError, TaskKilled
 from tasker.logs import describe
@@ -275,11 +275,10 @@ class AsyncResourcePool:
         """Returns an idle outdated resource."""
         return next(filter(self._is_outdated, self._idle), None)
 
-    async def renew_idle(self) -> bool:
-        """Makes a resource in place of an idle outdated one, if there is one. Returns whether more of them are idle. Raises what
-        the user's function raises."""
+    async def renew_idle(self) -> PoolRenewed:
+        """Makes a resource in place of an idle outdated one, if there is one. Raises what the user's function raises."""
         if self._outdated() is None or self._closed or self._engine.killed:
-            return False
+            return PoolRenewed(left=False, made=False)
         self._filling = asyncio.current_task()
         try:
             ends = await self._make()
@@ -292,4 +291,4 @@ class AsyncResourcePool:
             await self._end(ends)
         finally:
             self._filling = None
-        return self._outdated() is not None
+        return PoolRenewed(left=self._outdated() is not None)

@@ -3,7 +3,7 @@
 - **closed**: creations succeed, and as many as are wanted begin at once.
 - **open**: one has failed. None begins until a pause is over, which grows with each further failure.
 - **half-open**: one, the *probe*, is under way. If it fails, the breaker is open again; if it succeeds, closed, and everything
-  that is missing is made at once.
+  that is missing is made at once. If there was nothing to be made after all, it is open, and the next one is the probe.
 
 One breaker serves all that a manager creates, because one ``on_create`` makes it all: the resources of workers and those of
 ``run_task``. While the cause persists, each further creation would only fail and load what is down.
@@ -35,6 +35,7 @@ class BreakerMove(enum.Enum):
     FAILED = "failed"
     PROBED = "probed"
     SUCCEEDED = "succeeded"
+    WITHDRAWN = "withdrawn"
 
 
 BREAKER_MOVES: dict[tuple[BreakerState, BreakerMove], BreakerState] = {
@@ -46,6 +47,7 @@ BREAKER_MOVES: dict[tuple[BreakerState, BreakerMove], BreakerState] = {
     (BreakerState.OPEN, BreakerMove.SUCCEEDED): BreakerState.CLOSED,
     (BreakerState.HALF_OPEN, BreakerMove.FAILED): BreakerState.OPEN,
     (BreakerState.HALF_OPEN, BreakerMove.SUCCEEDED): BreakerState.CLOSED,
+    (BreakerState.HALF_OPEN, BreakerMove.WITHDRAWN): BreakerState.OPEN,
 }
 
 
@@ -166,6 +168,10 @@ class CreationGate:
         if not self.closed:
             self._probed_at = now
             self.state = BREAKER_MOVES[self.state, BreakerMove.PROBED]
+
+    def withdrawn(self) -> None:
+        """A creation that has begun was not needed any more, and says nothing: if it was the probe, the next one is."""
+        self.state = BREAKER_MOVES.get((self.state, BreakerMove.WITHDRAWN), self.state)
 
 
 def recovered(gate: CreationGate, now: float) -> list[act.Action]:

@@ -242,6 +242,8 @@ class PoolRenewed:
 
     left: bool
     """Whether further outdated resources are idle."""
+    made: bool = True
+    """Whether a resource was made: not if none was left to be replaced."""
 
 
 @dataclass(frozen=True, slots=True)

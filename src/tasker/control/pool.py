@@ -86,8 +86,10 @@ class PoolState:
         self.filling = False
         if not event.left and self._renewing == self._refreshes:  # else it was seen before the last refresh
             self._stale = False
-        # If none was left to be replaced, nothing was made; the breaker, which waits for an outcome, has to go on all the same.
-        return recovered(self._gate, now)
+        if event.made:
+            return recovered(self._gate, now)
+        self._gate.withdrawn()
+        return []
 
     def _is_current(self, event: ev.PoolCurrent, now: float) -> list[act.Action]:
         self.current = True

@@ -176,11 +176,11 @@ class InlineDriver(FutureOwner, abc.ABC):
     def renew_pool(self) -> None:
         """See ``Driver``."""
         try:
-            left = self.pool.renew_idle()
+            renewed = self.pool.renew_idle()
         except BaseException as error:
             self.report(ev.PoolRefillFailed(describe(error)))
         else:
-            self.report(ev.PoolRenewed(left))
+            self.report(renewed)
 
     def close_pool(self) -> None:
         """See ``Driver``."""

@@ -55,11 +55,11 @@ class PoolKeeper:
 
     def _renew(self) -> None:
         try:
-            left = self._pool.renew_idle()
+            renewed = self._pool.renew_idle()
         except BaseException as error:
             self._reports.report(ev.PoolRefillFailed(describe(error)))
         else:
-            self._reports.report(ev.PoolRenewed(left))
+            self._reports.report(renewed)
 
     def close(self, *, killing: bool) -> None:
         """Begins to destroy the idle resources, and reports the end of that, unless a waiting thread sees to it."""

@@ -8,6 +8,7 @@ from collections import deque
 from contextlib import suppress
 
 from tasker.control.callers import CallerGate
+from tasker.control.events import PoolRenewed
 from tasker.core.ages import UNKNOWN, Ages
 from tasker.core.flag import Flag
 from tasker.core.ports import CreationsPort
@@ -277,11 +278,10 @@ class ResourcePool:
     def _is_outdated(self, handle: ResourceHandle) -> bool:
         return handle.age.generation != self.ages.generation
 
-    def renew_idle(self) -> bool:
-        """Makes a resource in place of an idle outdated one, if there is one. Returns whether more of them are idle. Raises what
-        the user's function raises."""
+    def renew_idle(self) -> PoolRenewed:
+        """Makes a resource in place of an idle outdated one, if there is one. Raises what the user's function raises."""
         if not self._outdated():
-            return False
+            return PoolRenewed(left=False, made=False)
         ends = self._make_one()
         with self._lock:
             # None, if meanwhile the last of them was lent, and is destroyed when it is returned, or the pool was closed.
@@ -292,7 +292,7 @@ class ResourcePool:
                 ends = outdated[0]
         self._maker.end(ends)
         self._forget_age(ends)
-        return bool(self._outdated())
+        return PoolRenewed(left=bool(self._outdated()))
 
     def _outdated(self) -> list[ResourceHandle]:
         with self._lock:

@@ -46,6 +46,19 @@ def test_every_state_has_its_moves() -> None:
     assert [state for state, move in BREAKER_MOVES if move is BreakerMove.PROBED] == [OPEN]
 
 
+def test_a_creation_that_was_not_needed() -> None:
+    """It says nothing: if it was the probe, the next one is; if all is well, that stays so."""
+    tried = gate(drawn=1.0)
+    tried.withdrawn()
+    assert tried.state is CLOSED
+    tried.failed(0.0, "x")
+    tried.begun(tried.retry_at)
+    assert not tried.due(tried.retry_at)
+    tried.withdrawn()
+    assert (tried.state, tried.failures, tried.error) == (OPEN, 1, "x")
+    assert tried.allowed(tried.retry_at, wanted=7, under_way=0) == 1
+
+
 def test_backoff_doubles_up_to_the_cap() -> None:
     """Each failure doubles the longest pause, up to 30 seconds."""
     longest = gate(drawn=1.0)

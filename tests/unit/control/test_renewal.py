@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tasker.control import actions as act
 from tasker.control import events as ev
+from tasker.control.creation import BreakerState
 from unit.control.rig import Rig, seat, start, tick, without_logs
 from unit.control.test_supervisor_parking import trying
 
@@ -219,6 +220,20 @@ def test_the_pool_of_run_task_is_tried_again() -> None:
     assert rig.do(ev.Wakeup()) == []
     assert rig.wake() == [act.RefillPool()]
     assert without_logs(rig.do(ev.PoolRefilled())) == [act.RenewPool()]
+
+
+def test_a_renewal_of_the_pool_that_makes_nothing_is_no_success() -> None:
+    """What resources depend on is down, as before, and one missing worker alone finds out whether it still is."""
+    rig = Rig(1, 2, has_pool=True, **CALM).serving()
+    rig.do(ev.RefreshRequested(1))
+    rig.ready(seat(2))
+    leave(rig, 1)
+    rig.do(ev.PoolRefillFailed("no route"))
+    assert rig.wake() == [act.RenewPool()]
+    assert without_logs(rig.do(ev.Resized(4, 4))) == []
+    probes = rig.do(ev.PoolRenewed(left=False, made=False))
+    assert [type(action) for action in without_logs(probes)] == [act.StartWorker]
+    assert rig.view.breaker is BreakerState.HALF_OPEN
 
 
 def test_a_second_refresh_while_the_pool_is_renewed() -> None:
