@@ -26,7 +26,7 @@ def check_files(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     source = {path.relative_to(ROOT / "src").as_posix() for path in (ROOT / "src").rglob("*.py")}
     page = {path.relative_to(ROOT / "src").as_posix() for path in (ROOT / "src").glob("tasker/**/static/*")}
-    assert {"tasker/dashboard/static/uplot.LICENSE", "tasker/cli/report/static/report.html"} <= page
+    assert {"tasker/dashboard/static/uplot.LICENSE", "tasker/cli/offline/static/page.html"} <= page
     missing = (source | page | {"tasker/py.typed"}) - set(names)
     surplus = [name for name in names if not name.startswith(("tasker/", "tasker_pool-"))]
     assert not missing, f"not in the wheel: {sorted(missing)}"

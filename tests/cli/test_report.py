@@ -14,6 +14,7 @@ from tasker.cli.compression import codec_of
 from tasker.cli.exit_codes import UsageError
 
 from .conftest import Workshop
+from .pages import data_in
 
 JOB = """
 def check_health(error):
@@ -32,8 +33,7 @@ def task(ctx, resource, item):
 def data_of(page: Path | str) -> dict[str, Any]:
     """Returns the data in a page."""
     text = page if isinstance(page, str) else page.read_text(encoding="utf-8")
-    (found,) = re.findall(r'<script type="application/json" id="data">(.*?)</script>', text, re.DOTALL)
-    return json.loads(found)
+    return data_in(text)
 
 
 def line(index: int, /, **more: Any) -> str:

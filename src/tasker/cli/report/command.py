@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 
 from tasker.cli.exit_codes import BROKEN_PIPE, DONE, FAILED, UsageError
+from tasker.cli.offline.page import write
 
 from .contents import contents
 from .lines import ResultLine, ResultLines
@@ -86,21 +87,7 @@ def _write(path: str, page: str) -> None:
         with open(1, "wb", closefd=False) as stream:
             stream.write(page.encode())
         return
-    # Through a temporary file beside it: there is either the old report or the whole new one. Devices have no new one.
-    if os.path.exists(path) and not os.path.isfile(path):
-        with open(path, "wb") as stream:
-            stream.write(page.encode())
-        return
-    target = os.path.realpath(path)
-    temporary = f"{target}.tasker-tmp"
-    try:
-        with open(temporary, "wb") as stream:
-            stream.write(page.encode())
-        os.replace(temporary, target)
-    except OSError:
-        if os.path.exists(temporary):
-            os.unlink(temporary)
-        raise
+    write(path, page)
 
 
 def _shown(lines: ResultLines, quiet: bool) -> Iterator[ResultLine]:

@@ -4,7 +4,8 @@ import { $, el, mark, text } from "./dom.js";
 import { age, count, NONE, plural, rate, seconds, share } from "./format.js";
 import { GanttChart } from "./gantt.js";
 import { DistributionChart, momentFormat, TimeAxis, timeCharts } from "./plots.js";
-import { card, itemTable, kinds, table } from "./tables.js";
+import { itemTable, kinds } from "./items.js";
+import { card, table } from "./tables.js";
 import { startTheme } from "./theme.js";
 
 const data = JSON.parse($("data").textContent);
@@ -107,7 +108,7 @@ function show() {
   const [plots, gantt] = charts();
   const span = data.first == null ? "" : `${when(data.first)} to ${when(data.last)}; `;
   $("view").append(
-    el("div", { class: "heading report-heading" }, el("h2", {}, data.name), el("p", { class: "hint" }, `${span}read ${when(data.made_at)}`)),
+    el("div", { class: "heading page-heading" }, el("h2", {}, data.name), el("p", { class: "hint" }, `${span}read ${when(data.made_at)}`)),
     notices(),
     tiles(),
     el("div", { class: "charts" }, ...plots.map((one) => one.element)),

@@ -1,0 +1,1 @@
+"""Pages in one file, which open without a network: `tasker report` and `tasker simulate` write them."""
