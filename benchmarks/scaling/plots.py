@@ -8,10 +8,10 @@ from typing import Any
 
 from benchmarks.peers import load
 from tasker.simulation.comparison import FACTOR, Comparison
-from tasker.simulation.drawing import COLOURS
 from tasker.simulation.oracle import downsampled
 from tasker.simulation.rules import MAXIMUM, OWN, RULES
 
+COLOURS = {OWN: "#12a075", "base": "#8d99a6", MAXIMUM: "#4c7fd6", "go": "#d9822b", "kpa": "#b565c9", "hpa": "#d15b6c"}
 _INK, _AREA = "#333333", "#dfe9e4"
 _COLUMNS = 2
 

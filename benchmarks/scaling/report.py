@@ -9,8 +9,8 @@ from benchmarks.scaling.limits import Limits
 from benchmarks.scaling.workloads import SEED, Case
 from tasker.simulation.comparison import FACTOR, Comparison
 from tasker.simulation.figures import Figures
-from tasker.simulation.page import seconds
 from tasker.simulation.rules import OWN, RULES
+from tasker.simulation.words import seconds
 
 _FIELDS = (("mean", "mean wait"), ("p95", "p95 wait"), ("worker_seconds", "worker-seconds"))
 

@@ -16,10 +16,10 @@ from tasker.simulation.creation import Creation
 from tasker.simulation.feedback import ClosedLoop, Contention, run_closed_loop
 from tasker.simulation.figures import Figures, figures_of
 from tasker.simulation.outcome import Outcome
-from tasker.simulation.page import seconds
 from tasker.simulation.pool import SimulatedPool
 from tasker.simulation.rules_kubernetes import HorizontalRule, KnativeRule
 from tasker.simulation.services import Constant, Exponential
+from tasker.simulation.words import seconds
 
 SEED = 2
 """Other draws of the workloads than those on which the policy was developed."""

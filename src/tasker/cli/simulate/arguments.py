@@ -170,7 +170,7 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
         metavar="PATH",
         help=f"where the HTML report goes, an old one is replaced (default: {REPORT})",
     )
-    where.add_argument("--no-report", action="store_true", help="write none; then matplotlib is not needed")
+    where.add_argument("--no-report", action="store_true", help="write none")
     group.add_argument("--json", action="store_true", help="print the figures as JSON instead of a table")
 
 

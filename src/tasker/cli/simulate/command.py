@@ -10,33 +10,26 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from tasker.cli.exit_codes import DONE, FAILED
-from tasker.simulation import report, report_loops
+from tasker.cli.offline.page import write
 from tasker.simulation.comparison import compare
-from tasker.simulation.drawing import MissingExtra, load_matplotlib
 from tasker.simulation.loops import compare_loops
-from tasker.simulation.page import write
 from tasker.simulation.rules import PoolOptions
 
-from . import arguments, clients, load, text
+from . import arguments, clients, contents, contents_loops, load, text
+from .page import render
 
 
 def execute(options: argparse.Namespace) -> int:
     """Runs the simulation, prints the figures and writes the report. Returns the exit code."""
     arguments.check(options)
     run = _open(options) if options.clients is None else _closed(options)
-    if not options.no_report:
-        try:
-            # Before the simulation: without matplotlib its work would be lost.
-            load_matplotlib()
-        except MissingExtra as error:
-            return _failed(f"{error}; or leave the report out: --no-report")
     done = run()
     _progress("")
     print(json.dumps(done.data(), indent=2) if options.json else "\n".join(done.lines()))
     if options.no_report:
         return DONE
     try:
-        write(options.report, done.page())
+        write(options.report, render(done.page()))
     except OSError as error:
         return _failed(f"the report could not be written to {options.report}: {error.strerror or error}")
     if not options.json:
@@ -49,7 +42,7 @@ class _Done(NamedTuple):
 
     data: Callable[[], dict[str, Any]]
     lines: Callable[[], Iterable[str]]
-    page: Callable[[], str]
+    page: Callable[[], dict[str, Any]]
 
 
 def _pool(options: argparse.Namespace) -> PoolOptions:
@@ -68,7 +61,7 @@ def _open(options: argparse.Namespace) -> Callable[[], _Done]:
 
     def run() -> _Done:
         found = compare(workload, pool, rules=options.compare, seed=options.seed, progress=_progress)
-        return _Done(partial(text.as_data, found), partial(text.lines, found), partial(report.text, found))
+        return _Done(partial(text.as_data, found), partial(text.lines, found), partial(contents.contents, found))
 
     return run
 
@@ -79,7 +72,9 @@ def _closed(options: argparse.Namespace) -> Callable[[], _Done]:
 
     def run() -> _Done:
         found = compare_loops(loop, pool, rules=options.compare, seed=options.seed, progress=_progress)
-        return _Done(partial(clients.as_data, found), partial(clients.lines, found), partial(report_loops.text, found))
+        return _Done(
+            partial(clients.as_data, found), partial(clients.lines, found), partial(contents_loops.contents, found)
+        )
 
     return run
 

@@ -4,7 +4,7 @@ import { el, text } from "./dom.js";
 import { clock } from "./format.js";
 
 const HEIGHT = 190;
-const DASHES = { solid: [], dash: [7, 4], dot: [2, 4] };
+const DASHES = { solid: [], dash: [7, 4], dot: [2, 4], long: [12, 3], fine: [1, 2], chain: [9, 3, 2, 3] };
 
 // How the horizontal axis reads: its values are seconds since the epoch.
 export const CLOCK = { time: true, tick: clockLabel, at: clock };
