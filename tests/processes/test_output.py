@@ -20,7 +20,7 @@ from support.gates import Gate
 from support.waiting import Call, eventually, wait_until
 from tasker.logs import GuardedLogger
 from tasker.process.parent.output import OutputReader
-from tasker.process.protocol.records import HEADER
+from tasker.process.protocol.records import pieces
 
 from . import work
 
@@ -312,7 +312,8 @@ def test_a_record_that_makes_a_handler_raise_takes_no_other_with_it(shop: Keepin
             return True
 
     def packed(pickled: bytes) -> bytes:
-        return HEADER.pack(len(pickled)) + pickled
+        (piece,) = pieces(pickled, 1)
+        return piece
 
     def record(text: str) -> bytes:
         return packed(pickle.dumps({"name": "shop.till", "levelno": logging.WARNING, "msg": text, "args": ()}))

@@ -19,7 +19,7 @@ from tasker.process.child import progress
 from tasker.process.child.cancellations import TaskContext
 from tasker.process.child.output import PipeHandler
 from tasker.process.child.progress import ProgressTeller
-from tasker.process.protocol.records import HEADER
+from tasker.process.protocol.records import Frames
 
 
 def test_a_few_reports_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -49,9 +49,8 @@ def test_a_report_waits_for_no_record() -> None:
         with handler._write_lock:
             handler.tell((7, 0.0, None))
         handler.tell((7, 1.0, None))
-        frame = os.read(read, 1000)
-        assert pickle.loads(frame[HEADER.size :]) == (7, 1.0, None)
-        assert HEADER.unpack_from(frame)[0] == len(frame) - HEADER.size
+        (frame,) = Frames().feed(os.read(read, 1000))
+        assert pickle.loads(frame) == (7, 1.0, None)
     finally:
         os.close(read)
         os.close(write)

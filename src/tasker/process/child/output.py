@@ -10,7 +10,7 @@ import sys
 import threading
 from typing import Any
 
-from tasker.process.protocol.records import HEADER
+from tasker.process.protocol.records import pieces
 
 
 class PipeHandler(logging.handlers.QueueHandler):
@@ -23,27 +23,32 @@ class PipeHandler(logging.handlers.QueueHandler):
         self._write_lock = threading.Lock()
 
     def enqueue(self, record: logging.LogRecord) -> None:
-        """Writes a record, in one piece."""
+        """Writes a record."""
         record.processName = self._worker
         state = record.__dict__
         try:
             pickled = pickle.dumps(state, 5)
         except Exception:  # extras that can't travel
             pickled = pickle.dumps({key: value for key, value in state.items() if _plain(value)}, 5)
-        view = memoryview(HEADER.pack(len(pickled)) + pickled)
         with self._write_lock:
-            while view:
-                view = view[os.write(self._fd, view) :]
+            self._write(pickled)
 
     def tell(self, report: object) -> None:
         """Writes a small report that is no record, unless a record is being written."""
         # Not a wait for the lock: a signal handler may be what calls this, in the middle of a record.
         if self._write_lock.acquire(blocking=False):
             try:
-                pickled = pickle.dumps(report, 5)
-                os.write(self._fd, HEADER.pack(len(pickled)) + pickled)  # in one step, as it is small
+                self._write(pickle.dumps(report, 5))
             finally:
                 self._write_lock.release()
+
+    def _write(self, frame: bytes) -> None:
+        for piece in pieces(frame, os.getpid()):
+            os.write(self._fd, piece)
+
+    def forked(self) -> None:
+        """In a process that a task has forked: a thread that does not exist here may have held the lock."""
+        self._write_lock = threading.Lock()
 
 
 def _plain(value: Any) -> bool:
@@ -62,6 +67,7 @@ def redirect_output(pipes: list[int], worker: str, levels: dict[str, int]) -> Pi
     logging.raiseExceptions = False  # where the parent is gone no stream is left to report to
     root = logging.getLogger()
     root.handlers[:] = [handler := PipeHandler(log, worker)]
+    os.register_at_fork(after_in_child=handler.forked)
     for name, level in levels.items():
         logging.getLogger(name or None).setLevel(level)
     return handler

@@ -21,7 +21,7 @@ from functools import partial
 
 from tasker.core.daemon import Daemon
 from tasker.logs import GuardedLogger
-from tasker.process.protocol.records import HEADER
+from tasker.process.protocol.records import Frames
 from tasker.process.protocol.shared_memory import closed_with
 
 _READ = 65536
@@ -66,16 +66,10 @@ class _Records:
     def __init__(self, guarded: Callable[[Callable[[], object]], None], tell: Callable[[Told], object]) -> None:
         self._guarded = guarded
         self._tell = tell
-        self._unread = b""
+        self._frames = Frames()
 
     def feed(self, read: bytes) -> None:
-        self._unread += read
-        while len(self._unread) >= HEADER.size:
-            (size,) = HEADER.unpack_from(self._unread)
-            after = HEADER.size + size
-            if len(self._unread) < after:
-                return
-            pickled, self._unread = self._unread[HEADER.size : after], self._unread[after:]
+        for pickled in self._frames.feed(read):
             self._guarded(partial(_handle, pickled, self._tell))  # each by itself: the next may be in here too
 
     def end(self) -> None:
