@@ -67,7 +67,9 @@ class Cancellations:
         if number:
             self.early[number] = cause
             if len(self.early) > _MOST_EARLY:  # of tasks that had ended when their cancellation came
-                del self.early[next(iter(self.early))]
+                # A copy is made in one step, while the thread of the resource takes entries out.
+                for oldest in list(self.early)[: _MOST_EARLY // 2]:
+                    self.early.pop(oldest, None)
         current = self.current
         if current is None or number not in (0, current.number):
             return
