@@ -4,8 +4,9 @@ import { Chart, style } from "./charts.js";
 import { el } from "./dom.js";
 import { count, NONE, rate, seconds } from "./format.js";
 
-const FORMATS = { count, rate, seconds };
-const TICKS = { count, rate, seconds: (value) => (value < 1 && value > 0 ? seconds(value) : `${count(value)} s`) };
+// In seconds, not minutes, as in the table.
+const wait = (value) => (value == null || value < 1 ? seconds(value) : `${count(value)} s`);
+const FORMATS = { count, rate, seconds: wait };
 const LEAST = { count: 1, rate: 0.01, seconds: 0.01 };
 const SHARES = [[Math.log10(2), "p50"], [1, "p90"], [2, "p99"], [3, "p99.9"]];
 const TIMES = (value) => `${Number(value.toFixed(2))}x`;
@@ -23,7 +24,7 @@ export const LINES = {
 
 // How the horizontal axis reads, by the kind of the chart.
 const AXES = {
-  time: () => ({ time: false, tick: (at) => `${count(at)} s`, at: (at) => `at ${seconds(at)}` }),
+  time: () => ({ time: false, tick: (at) => `${count(at)} s`, at: (at) => `at ${wait(at)}` }),
   shares: () => ({
     time: false,
     more: { splits: () => SHARES.map(([place]) => place) },
@@ -41,7 +42,6 @@ export class RuleChart extends Chart {
       title: given.title,
       hint: given.hint,
       format,
-      ticks: TICKS[given.unit],
       least: LEAST[given.unit],
       axis: AXES[given.kind](given),
       restIs: given.restIs,
