@@ -97,7 +97,7 @@ def _setter(loop: asyncio.AbstractEventLoop, flag: asyncio.Event) -> Callable[[]
 async def _next(feed: Feed, look: asyncio.Event) -> ManagerEvent | None:
     """Waits for the next event; returns None at the end."""
     while (event := feed.take()) is None:
-        if feed.over:
+        if feed.drained:
             return None
         await look.wait()
         look.clear()

@@ -33,7 +33,9 @@ class Feed:
         self.dropped: int = 0
         """How many events were dropped."""
         self.over: bool = False
-        """Whether nothing more comes."""
+        """Whether nothing more comes in."""
+        self.drained: bool = False
+        """Whether the last ``take`` has found nothing, and nothing more comes."""
 
     def put(self, event: ManagerEvent) -> None:
         """Adds an event. From any thread."""
@@ -58,12 +60,14 @@ class Feed:
             self._wake()
 
     def take(self) -> ManagerEvent | None:
-        """Returns the next event; None: there is none, and ``wake`` will be called unless it is ``over``."""
+        """Returns the next event; None: there is none, and ``wake`` will be called unless it is ``drained``."""
         with self._lock:
             try:
                 return self._waiting_events.popleft()
             except IndexError:
                 self._asleep = True
+                # Under the lock: the last event, which may come a moment later, makes it ``over`` at once.
+                self.drained = self.over
                 return None
 
     def close(self) -> None:

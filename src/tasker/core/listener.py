@@ -24,7 +24,7 @@ class WaitedFeed(Feed):
     def next(self) -> ManagerEvent | None:
         """Waits for the next event, and returns it; None at the end."""
         while (event := self.take()) is None:
-            if self.over:
+            if self.drained:
                 return None
             self._looks.get()
         return event

@@ -81,7 +81,7 @@ class PoolWatch:
             if event is None:
                 break
             self._take(event)
-        if feed.over:
+        if feed.drained:
             self.ended = True
 
     def _take(self, event: say.ManagerEvent) -> None:

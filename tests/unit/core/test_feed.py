@@ -10,6 +10,7 @@ import pytest
 
 from tasker.control import notices as say
 from tasker.core.feed import Feed, FeedHolder, check_subscription, forbid_iteration, require_callback
+from tasker.core.listener import WaitedFeed
 
 
 class Rig:
@@ -159,3 +160,20 @@ def test_closing_while_the_subscriber_takes_the_next_event() -> None:
     rig.feed.take()
     rig.feed.close()
     assert rig.feed.take() is None
+
+
+class LateEnd(WaitedFeed):
+    """The manager ends just after its subscriber has found nothing."""
+
+    def take(self) -> say.ManagerEvent | None:
+        event = super().take()
+        if event is None and not self.over:
+            self.put(say.StopEnded(1.0, False))
+        return event
+
+
+def test_the_end_comes_just_after_a_look() -> None:
+    """The subscriber looks again, and gets the last event; only then is it over."""
+    feed = LateEnd(3, say.ManagerEvent)
+    assert type(feed.next()) is say.StopEnded
+    assert feed.next() is None
