@@ -128,20 +128,16 @@ async def test_run_task_is_no_load(engine: Any, kit: Any) -> None:
         assert {(one.running, one.usual.arrival_rate, one.usual.completion_rate) for one in policy.shown} == {(0, 0, 0)}
 
 
-async def test_a_creation_that_takes_longer_than_the_backlog(engine: Any, kit: Any) -> None:
-    """Where a resource takes long to make, a backlog that will be gone by then brings no worker."""
+async def test_the_policy_knows_how_long_a_creation_takes(engine: Any, kit: Any) -> None:
+    """As measured; so it can judge whether a backlog will be gone by then (tests/unit/control/test_scaling.py)."""
     making = engine.gate()
+    policy = Fixed(1)
     resources = ScriptedResources(making)
-    async with engine.manager(worker_count=1, max_worker_count=8, burst_interval=0.02, resources=resources) as m:
-        await throughout(lambda: m.stats().starting_workers == 1, 2.0)
+    async with engine.manager(worker_count=1, burst_interval=0.02, resources=resources, scaling=policy) as m:
+        await throughout(lambda: m.stats().starting_workers == 1, 0.3)
         making.open()
-        for _ in range(30):
-            await m.queue_task(kit.pauses(0.01))
-        # A tenth of a second of work, so that a busy machine may take many times as long.
-        futures = [await m.submit(kit.pauses(0.01)) for _ in range(10)]
-        for future in futures:
-            await future.result()
-        assert len(resources.created) == 1
+        await m.queue_task(kit.returns())
+        await eventually(lambda: (policy.shown[-1].creation_time or 0.0) >= 0.3)
 
 
 async def test_a_step_back_under_load(engine: Any, kit: Any) -> None:
