@@ -116,11 +116,11 @@ class Config(Generic[R]):
     check_after_idle: float = 1.0
     """The seconds after which an idle resource is checked before use. 0: always where it has waited for a task."""
     check_interval: float | None = None
-    """The seconds after which the idle resource of a worker is checked though no task waits, again and again. None: it is not.
-    Not for the resources of ``run_task``."""
+    """The seconds after which an idle resource of a worker, or of ``run_task``'s pool, is checked though no task waits, again and
+    again. None: it is not."""
     check_timeout: float | None = 5.0
-    """The seconds that ``check_resource`` of a worker may take. After that the worker is stuck, as after ``create_timeout``. None:
-    no limit."""
+    """The seconds that ``check_resource`` of a worker may take, or one at an interval. After that the worker is stuck, as after
+    ``create_timeout``, and ``run_task``'s pool replaces the resource. None: no limit."""
     per_worker: Sequence[Any] | None = None
     """A value for each worker, which ``on_create(worker)`` and tasks find as ``worker.value``: a GPU, a port, a profile. At
     least ``max_worker_count`` of them; no two workers that are alive have the same one. ``run_task`` is not possible then."""

@@ -587,3 +587,19 @@ def test_creations_take_what_the_clock_says() -> None:
         m.queue_task(lambda ctx, resource: None)
         assert (m.stats().failed_creations, m.stats().resources.created) == (1, 1)
         assert m.metrics().average_creation_time == m.metrics().max_creation_time == 3.0
+
+
+def test_nothing_is_checked_at_an_interval() -> None:
+    """That would pass the time for ever where somebody waits; resources are checked before use."""
+    checked: list[int] = []
+    resources, clock = ScriptedResources(), ManualClock()
+    check = lambda resource: checked.append(resource.number)  # noqa: E731
+    options = {"resource_pool_size": 1, "check_resource": check, "check_interval": 60, "check_after_idle": 1000}
+    with InlineTaskManager(config_of(resources, **options), clock=clock) as manager:
+        clock.advance(500)
+        manager.queue_task(number_of)
+        assert checked == []
+        clock.advance(501)
+        manager.run_task(number_of)
+        assert checked == [1]
+    resources.check()

@@ -30,6 +30,7 @@ from tasker.stats import StopReport
 from .backend_port import AsyncBackendPort
 from .end_waits import EndWaits
 from .owner import AsyncFutureOwner
+from .pool_prober import AsyncPoolProber
 from .resource_handle import AsyncResourceMaker
 from .resource_pool import AsyncResourcePool
 from .resources import AsyncMaker
@@ -54,6 +55,7 @@ class AsyncEngine(AsyncFutureOwner):
         self.backend = None if open_backend is None else open_backend(self)
         self.maker: AsyncResourceMaker = self.backend or AsyncMaker(self)
         self.pool: AsyncResourcePool = AsyncResourcePool(self)
+        self.prober: AsyncPoolProber = AsyncPoolProber(self, self.pool)
         self.waits: AsyncWaitRegistry = AsyncWaitRegistry(self)
         self.run_task: AsyncRunTask = AsyncRunTask(self, self.pool)
         self.effects: Effects = Effects(self)
@@ -207,6 +209,7 @@ class AsyncEngine(AsyncFutureOwner):
             self.run_task.interrupt_all()
             if self.backend is None:  # else an ``on_create`` would be cut off there, which the deadline sees to
                 self.pool.cancel_filling()
+                self.prober.interrupt()
 
     def running_contexts(self) -> list[Context]:
         """See ``EngineCore``."""

@@ -66,14 +66,17 @@ async def _to_its_end(engine: EngineInLoop, returned: Awaitable[object]) -> None
 
 async def fits(engine: EngineInLoop, handle: AsyncResourceHandle, owner: str) -> bool:
     """Calls ``check_resource``. Returns False if the resource is to be replaced."""
+    return passes(engine, owner, await why_unfit(engine, handle))
+
+
+async def why_unfit(engine: EngineInLoop, handle: AsyncResourceHandle) -> str | None:
+    """Calls ``check_resource``. Returns why the resource is to be replaced, or None."""
     check: Any = engine.config.check_resource
     assert handle.caller is not None
-    why: str | None = None
     try:
-        if await without_own(handle.caller.call(check, handle.resource), engine, "check_resource") is False:
-            why = RETURNED_FALSE
+        answer = await without_own(handle.caller.call(check, handle.resource), engine, "check_resource")
+        return RETURNED_FALSE if answer is False else None
     except BaseException as fault:
         if engine.torn_down:
             raise
-        why = fault_of(fault)
-    return passes(engine, owner, why)
+        return fault_of(fault)

@@ -10,6 +10,7 @@ from typing import Any
 
 from tasker.control.callers import CallerGate
 from tasker.control.events import PoolRenewed, PoolResourceLost
+from tasker.control.pool_probes import next_probe_at, next_to_probe
 from tasker.core.ages import UNKNOWN, Ages
 from tasker.errors import ResourceError, ShutdownError, TaskKilled
 from tasker.logs import describe
@@ -163,14 +164,16 @@ class AsyncResourcePool:
             self._gate.reported(error)  # first: the engine may handle it at once
             self._engine.report(event)
 
-    def take_back(self, handle: AsyncResourceHandle, temporary: bool, cools: float = 0.0) -> bool:
-        """Takes a healthy resource back at once, to be lent again after ``cools`` seconds. Returns False if it has to be
-        destroyed (see ``destroy``)."""
+    def take_back(
+        self, handle: AsyncResourceHandle, temporary: bool, cools: float = 0.0, *, rested: bool = False
+    ) -> bool:
+        """Takes a healthy resource back at once, to be lent again after ``cools`` seconds and, if it has ``rested``, after what was
+        used since. Returns False if it has to be destroyed (see ``destroy``)."""
         if temporary or self._closed or self._kept.is_lost(handle) or self._is_outdated(handle):
             return False
         if cools:
             handle.cools_until, self._cools = self._engine.now() + cools, True
-        self._idle.append(handle)
+        (self._idle.appendleft if rested else self._idle.append)(handle)
         return True
 
     async def destroy(self, handle: AsyncResourceHandle, temporary: bool) -> None:
@@ -182,6 +185,27 @@ class AsyncResourcePool:
                 self._temporary -= 1
             elif not (self._closed or self._engine.torn_down):
                 self._engine.report(PoolResourceLost())
+
+    def take_rested(self, interval: float) -> AsyncResourceHandle | None:
+        """See ``ProbedPool``."""
+        handle = next_to_probe(self._probeable(), interval, self._engine.now())
+        if handle is not None:
+            self._idle.remove(handle)
+        return handle
+
+    def next_probe_at(self, interval: float) -> float:
+        """See ``ProbedPool``."""
+        return next_probe_at(self._probeable(), interval, self._engine.now())
+
+    def _probeable(self) -> list[AsyncResourceHandle]:
+        """Returns the idle resources that may be taken out. Not the last one where a caller could not get a temporary one."""
+        if self._closed or (len(self._idle) == 1 and self._temporary == self._max_temporary):
+            return []
+        return [handle for handle in self._idle if not self._is_outdated(handle)]
+
+    async def discard(self, handle: AsyncResourceHandle) -> None:
+        """Destroys a resource that the pool does not lack."""
+        await self._end(handle)
 
     def lost(self, handle: AsyncResourceHandle) -> bool:
         """Drops a resource whose process has died. Returns True if it was idle, so that the pool lacks one now."""

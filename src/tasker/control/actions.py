@@ -66,6 +66,16 @@ class RenewPool:
 
 
 @dataclass(frozen=True, slots=True)
+class ProbePool:
+    """Have an idle resource of the pool of ``run_task`` checked, if one is due."""
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUpPoolProbe:
+    """Keep the resource that is being checked out of the pool: its check hangs. End that by force where it is possible."""
+
+
+@dataclass(frozen=True, slots=True)
 class GiveUp:
     """Let a stuck worker end by force where that is possible, and as soon as its callback returns where it is not: what it
     has made by then, it destroys. ``error``: why no resource will come of it; None if it was destroying one."""
@@ -196,6 +206,8 @@ class Abandon:
     """Whether to stop waiting for the ``ClosePool``, too."""
     refill: bool = False
     """Whether to stop waiting for the ``RefillPool``, too."""
+    probe: bool = False
+    """Whether to stop waiting for the ``ProbePool``, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,6 +275,8 @@ Action = (
     | RefillPool
     | OutdatePool
     | RenewPool
+    | ProbePool
+    | GiveUpPoolProbe
     | ClosePool
     | Finish
     | RestartAlarm

@@ -247,6 +247,19 @@ class PoolRenewed:
 
 
 @dataclass(frozen=True, slots=True)
+class PoolProbed:
+    """A ``ProbePool`` has ended: nothing was due, or the resource is back in the pool, or it is gone."""
+
+    next_at: float
+    """When a resource is due (the clock of ``now``)."""
+
+
+@dataclass(frozen=True, slots=True)
+class PoolProbeStuck:
+    """A ``ProbePool`` was given up before it has ended: the pool lacks its resource. Its ``PoolProbed`` follows if it ends."""
+
+
+@dataclass(frozen=True, slots=True)
 class PoolCurrent:
     """No resource of ``run_task`` is outdated any more, lent and temporary ones included."""
 
@@ -359,6 +372,8 @@ Event = (
     | WorkerEnded
     | WorkerDied
     | AllBlocked
+    | PoolProbed
+    | PoolProbeStuck
     | PoolResourceLost
     | PoolRefilled
     | PoolRefillFailed

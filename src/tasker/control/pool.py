@@ -8,13 +8,15 @@ from typing import Any
 from . import actions as act
 from . import events as ev
 from .creation import CreationGate, recovered
+from .pool_probes import PoolProbes
 
 
 class PoolState:
     """Has lost resources made again and outdated ones replaced, one at a time, and the pool closed once. Not thread-safe."""
 
-    def __init__(self, gate: CreationGate, *, exists: bool) -> None:
+    def __init__(self, gate: CreationGate, probes: PoolProbes, *, exists: bool) -> None:
         self._gate = gate
+        self.probes: PoolProbes = probes
         self.missing: int = 0
         """How many resources are to be made, the one that is being made included."""
         self._begun = 0.0
@@ -51,12 +53,12 @@ class PoolState:
 
     @property
     def alive(self) -> bool:
-        """Whether resources of the pool may be left, or one is being made."""
-        return self._kept or self.filling
+        """Whether resources of the pool may be left, or one is being made or checked."""
+        return self._kept or self.filling or self.probes.awaited
 
-    def abandon(self) -> tuple[bool, bool]:
-        """Stops waiting. Returns whether resources are left, and whether one is being made."""
-        left = self._kept, self.filling
+    def abandon(self) -> tuple[bool, bool, bool]:
+        """Stops waiting. Returns whether resources are left, and whether one is being made, and checked."""
+        left = self._kept, self.filling, self.probes.abandon()
         self._kept = self.filling = False
         return left
 
@@ -70,11 +72,22 @@ class PoolState:
             ev.PoolRenewed: self._renewed,
             ev.PoolCurrent: self._is_current,
             ev.PoolClosed: self._closed,
+            ev.PoolProbeStuck: self._probe_stuck,
+            ev.PoolProbed: self._probed,
             ev.CallerCreation: self._caller_creation,
         }
 
     def _lost(self, event: ev.PoolResourceLost, now: float) -> list[act.Action]:
         self.missing += 1
+        return []
+
+    def _probe_stuck(self, event: ev.PoolProbeStuck, now: float) -> list[act.Action]:
+        self.missing += 1
+        self.probes.given_up(now)
+        return []
+
+    def _probed(self, event: ev.PoolProbed, now: float) -> list[act.Action]:
+        self.probes.ended(event.next_at)
         return []
 
     def _refilled(self, event: ev.PoolRefilled, now: float) -> list[act.Action]:

@@ -28,6 +28,7 @@ from .lifecycle import ACCEPTING, HELD, STAFFED, Move, Phase, moved
 from .outage import Outage
 from .pauses import PauseEvent, paused
 from .pool import PoolState
+from .pool_probes import PoolProbes
 from .reattempts import Reattempts
 from .scaler import Scaler
 from .view import Plan, View
@@ -58,7 +59,8 @@ class Supervisor:
         self._scaler = Scaler(base, most, policy, plan.target_wait, now, plan.max_memory, plan.idle_timeout)
         self._gate = CreationGate(plan.creation_backoff, rng)
         self._workforce = Workforce(plan, self._scaler, self._gate, now)
-        self._pool = PoolState(self._gate, exists=plan.has_pool)
+        probes = PoolProbes(plan.probe_interval, plan.check_timeout, now)
+        self._pool = PoolState(self._gate, probes, exists=plan.has_pool)
         self._outage = Outage(self._gate, self._workforce, self._pool, fails_fast=plan.fails_fast)
         self._deadline = Deadline(interrupts=plan.interrupts)
         self._grace = 0.0
@@ -134,6 +136,7 @@ class Supervisor:
             return None
         workforce = self._workforce
         times: list[float | None] = [*self._deadline.moments, workforce.next_overdue, self._reattempts.moment]
+        times.append(self._pool.probes.moment(serving=self._serving))
         if self._serving:
             times += [self._outage.next_probe, workforce.restarts.moment]
             timeout, since = self._plan.ready_timeout, workforce.none_ready_since
@@ -239,7 +242,7 @@ class Supervisor:
         if self._serving:
             actions += self._pool.refill(now, self.table.count(_STARTING))
             actions += self._workforce.renewal.over(pool=self._pool.current)
-        return actions
+        return actions + self._pool.probes.due(now, serving=self._serving)
 
     def _refresh(self, event: ev.RefreshRequested, now: float) -> list[act.Action]:
         if not self._serving:
@@ -362,6 +365,8 @@ class Supervisor:
         if self.phase not in (Phase.CLOSING, Phase.KILLING) or not self._nothing_runs or self._pool.alive:
             return []
         actions: list[act.Action] = []
+        if self._pool.probes.abandon():  # it had its time
+            actions.append(act.Abandon((), probe=True))
         if self.phase is Phase.CLOSING and self._workforce.only_stuck_left():
             # They had their time. Where a kill is under way, they have what is left of its.
             left = self._workforce.abandon()

@@ -35,6 +35,8 @@ class Plan:
     target_wait: float = 0.1
     has_pool: bool = False
     """Whether ``run_task`` has a pool of resources."""
+    probe_interval: float | None = None
+    """After how many seconds an idle resource of that is checked; None: never."""
     interrupts: bool = False
     """Whether tasks that run can be interrupted by force, and their resources destroyed all the same."""
     max_memory: float | None = None

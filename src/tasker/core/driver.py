@@ -12,6 +12,7 @@ from tasker.control.retry_budget import Loan
 from tasker.control.supervisor import Supervisor
 from tasker.core.counters import Counters
 from tasker.core.hooks import Hooks
+from tasker.core.pool_probing import PoolProber
 from tasker.core.ports import AgingPool, RemoteBackend
 from tasker.core.quarantine import QuarantineRecord
 from tasker.core.refreshes import Refreshes
@@ -45,6 +46,11 @@ class Driver(Protocol):
     def refreshes(self) -> Refreshes: ...
     @property
     def pool(self) -> AgingPool: ...
+    @property
+    def prober(self) -> PoolProber[Any]:
+        """Checks idle resources of that pool."""
+        ...
+
     @property
     def refusal(self) -> str:
         """Why no task is accepted any more."""

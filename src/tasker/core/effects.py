@@ -60,6 +60,8 @@ class Effects:
             act.RefillPool: lambda _: driver.refill_pool(),
             act.OutdatePool: lambda _: driver.pool.ages.outdate(),
             act.RenewPool: lambda _: driver.renew_pool(),
+            act.ProbePool: lambda _: driver.prober.probe(),
+            act.GiveUpPoolProbe: lambda _: driver.prober.give_up(),
             act.ClosePool: lambda _: driver.close_pool(),
             act.Finish: self._finish,
             act.RestartAlarm: self._restart_alarm,
@@ -269,11 +271,14 @@ class Effects:
                 self._abandon_worker(worker)
             except BaseException as error:  # the other seats follow all the same
                 driver.log.fault(f"the end of worker {worker.name}", error)
-        left = [hook for hook, is_left in (("on_create", action.refill), ("on_destroy", action.pool)) if is_left]
+        hooks = {"on_create": action.refill, "check_resource": action.probe, "on_destroy": action.pool}
+        left = [hook for hook, is_left in hooks.items() if is_left]
         if left and driver.backend is None:  # else its sessions have just been ended by force
             counts.abandoned.append(f"the pool of run_task (in {' or '.join(left)})")
             if action.pool:
                 driver.abandon_pool()
+            if action.probe:
+                driver.prober.abandon()
         counts.abandoned += driver.abandon_callbacks()
         if counts.abandoned:
             driver.log.log("warning", "left behind: %s", ", ".join(counts.abandoned))

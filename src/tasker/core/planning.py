@@ -15,6 +15,7 @@ from tasker.control.wear import Wear, end_of_life
 from tasker.errors import ConfigError
 
 from .counters import Flow
+from .probing import interval_of
 
 
 def plan_of(config: Config[Any]) -> Plan:
@@ -36,6 +37,7 @@ def plan_of(config: Config[Any]) -> Plan:
         policy=config.scaling or RatePolicy(),
         target_wait=config.target_wait,
         has_pool=config.pool_size > 0,
+        probe_interval=interval_of(config) if config.pool_size else None,
         interrupts=config.backend is not None,
         max_memory=config.max_memory,
         idle_timeout=config.idle_timeout,

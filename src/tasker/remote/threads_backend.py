@@ -217,6 +217,13 @@ class RemoteResource(InlineSession):
             session.kill()
             raise
 
+    def kill(self) -> None:
+        """See ``ResourceElsewhere``."""
+        session = self.session
+        if session is not None:  # else it has ended
+            self.broken = True
+            session.kill()
+
     def _await_outcome(self, session: Session, context: Context) -> SessionEvent:
         while True:
             session.wait()

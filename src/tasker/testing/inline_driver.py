@@ -26,6 +26,7 @@ from tasker.metrics.meter import Meter
 from tasker.metrics.protocol import TaskLifecycleTimestamps
 from tasker.threads.future import TaskFuture
 from tasker.threads.owner import FutureOwner
+from tasker.threads.pool_prober import ThreadPoolProber
 from tasker.threads.resource_pool import ResourcePool
 from tasker.threads.run_task import RunTask
 
@@ -51,6 +52,8 @@ class InlineDriver(FutureOwner, abc.ABC):
         """Does what ``report`` does."""
         # No limits for callbacks, which return before anything else happens. The same jitter each time.
         plan = replace(plan_of(config), create_timeout=None, destroy_timeout=None, interrupts=False)
+        # Nor checks at an interval: whoever waits for a task passes the time until something is due, and they always are.
+        plan = replace(plan, probe_interval=None)
         self.supervisor: Supervisor = Supervisor(plan, random.Random(0), clock.now())
         self.view: View = self.supervisor.view()
         self.root: ClockedRoot = ClockedRoot(config.ctx, clock)
@@ -59,6 +62,7 @@ class InlineDriver(FutureOwner, abc.ABC):
         self.finished: Flag = Flag()
         self.maker: InlineMaker = InlineMaker(config, self.counters, self.log, clock)
         self.pool: ResourcePool = ResourcePool(self, self.maker, config.pool_size, config.max_temporary_resources)
+        self.prober: ThreadPoolProber = ThreadPoolProber(self, self.pool, self.help, lambda _: None)
         self.run_task: RunTask = RunTask(self)
         self.new_host: Callable[[Any], InlineHost] = lambda worker: InlineHost(self.maker, worker)
         self.effects: Effects = Effects(self)

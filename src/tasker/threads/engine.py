@@ -36,6 +36,7 @@ from .helpers import HelperThreads, seconds_until
 from .host import Host
 from .owner import FutureOwner
 from .pool_keeper import PoolKeeper
+from .pool_prober import ThreadPoolProber
 from .ports import HostedWorker
 from .resource_pool import ResourcePool
 from .resources import Maker, ResourceMaker
@@ -75,8 +76,7 @@ class Engine(FutureOwner):
         """Whether ``submit`` has to call ``follow_up`` after queueing; always True once the door is closed."""
         self.effects: Effects = Effects(self)
         self._begun = Flag()
-        self._drain_check_pending = False
-        self._exiting = False
+        self._drain_check_pending = self._exiting = False
         self._threadless_workers: queue.SimpleQueue[Worker | None] = queue.SimpleQueue()
         """Workers that got no thread because the interpreter is exiting; the exiting thread runs them. None ends it."""
         # A SimpleQueue: its ``put`` may be called from finalizers and signal handlers.
@@ -86,6 +86,7 @@ class Engine(FutureOwner):
         self._helpers = HelperThreads(self)
         self.help: Callable[[Callable[[], None], str, str], threading.Thread] = self._helpers.start
         self._pool_keeper = PoolKeeper(self.pool, self, self._helpers)
+        self.prober: ThreadPoolProber = ThreadPoolProber(self, self.pool, self.help, self._helpers.forget)
         self._callbacks = CallbackThread(self, self._helpers)
         self.thread: threading.Thread = Daemon(self._supervise, f"{config.name}-supervisor")
 
@@ -393,8 +394,7 @@ class Engine(FutureOwner):
         self.disable("its threads exist in the parent only")
         self.finished = Flag()
         self.finished.set()  # ends the supervisor, if it is the one that has forked
-        worker = this_thread.worker
-        if worker is not None and worker.engine is self and worker.shard.future is not None:
+        if (worker := this_thread.worker) is not None and worker.engine is self and worker.shard.future is not None:
             # ``os.fork`` was called in this task. It goes on in both processes, but its outcome belongs to the parent:
             # behind this entry, nothing that comes here counts, and no watcher is notified.
             worker.shard.future._append(Ending(self.shutdown_error(), forced=True))

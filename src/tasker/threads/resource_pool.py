@@ -9,6 +9,7 @@ from contextlib import suppress
 
 from tasker.control.callers import CallerGate
 from tasker.control.events import PoolRenewed
+from tasker.control.pool_probes import next_probe_at, next_to_probe
 from tasker.core.ages import UNKNOWN, Ages
 from tasker.core.flag import Flag
 from tasker.core.ports import CreationsPort
@@ -248,6 +249,42 @@ class ResourcePool:
             self._going.remove(gone)
             gone.set()
         return lacks
+
+    def take_rested(self, interval: float) -> ResourceHandle | None:
+        """See ``ProbedPool``."""
+        with self._lock:
+            handle = next_to_probe(self._probeable(), interval, self._engine.now())
+            if handle is not None:
+                self._idle.remove(handle)
+            return handle
+
+    def next_probe_at(self, interval: float) -> float:
+        """See ``ProbedPool``."""
+        with self._lock:
+            return next_probe_at(self._probeable(), interval, self._engine.now())
+
+    def _probeable(self) -> list[ResourceHandle]:
+        """Returns the idle resources that may be taken out. Not the last one where a caller could not get a temporary one."""
+        if self._closed or (len(self._idle) == 1 and self._temporary == self._max_temporary):
+            return []
+        return [handle for handle in self._idle if not self._is_outdated(handle)]
+
+    def put_back(self, handle: ResourceHandle) -> bool:
+        """Takes back what ``take_rested`` has taken, to be lent after what was used since. Returns False if it has to be destroyed
+        (see ``discard``)."""
+        with self._lock:
+            # One that dies from here on is found among the idle ones; see ``lost``.
+            keep = handle.usable and not self._closed and not self._is_outdated(handle)
+            if keep:
+                self._idle.appendleft(handle)
+            return keep
+
+    def discard(self, handle: ResourceHandle) -> None:
+        """Destroys what ``take_rested`` has taken."""
+        try:
+            self._maker.end(handle)
+        finally:
+            self._forget_age(handle)
 
     def refill(self) -> None:
         """Adds one resource to the pool. Raises what the user's function raises."""

@@ -39,6 +39,9 @@ class ResourceElsewhere(Protocol):
     def check(self) -> str | None:
         """Has the resource checked there. Returns why it is not to be used any more, or None."""
 
+    def kill(self) -> None:
+        """Ends it by force, and with it what runs there. May be called from any thread."""
+
 
 class ResourceHandle:
     """Holds a resource, and the function that destroys it."""

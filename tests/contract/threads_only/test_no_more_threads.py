@@ -131,3 +131,16 @@ def test_none_for_callbacks(threads: Any, refuse: Any, error: BaseException) -> 
         assert Call(m.stop).outcome().killed is False
     assert refused == ["poor-callbacks"]
     assert names == ["poor-supervisor", "poor-callbacks"]
+
+
+@ERRORS
+def test_none_for_a_check_of_the_pool(threads: Any, refuse: Any, error: BaseException) -> None:
+    """The resource stays in the pool, and is checked after the next interval."""
+    refused = refuse("poor-probe", error, 2)
+    checked: list[object] = []
+    limits = {"resource_pool_size": 1, "check_after_idle": 60.0, "check_interval": 0.02}
+    with threads.build(name="poor", worker_count=0, max_worker_count=1, check_resource=checked.append, **limits) as m:
+        wait_until(lambda: len(checked) > 1)
+        assert refused == ["poor-probe", "poor-probe"]
+        assert (m.stats().failed_checks, m.stats().resources.created) == (0, 1)
+        assert Call(m.stop).outcome().killed is False

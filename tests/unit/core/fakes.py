@@ -124,6 +124,15 @@ class FakePool:
         self.ages = Ages()
 
 
+class FakeProber:
+    """Keeps what is asked of it."""
+
+    def __init__(self, note: Callable[..., None]) -> None:
+        self.probe = lambda: note("probe")
+        self.give_up = lambda: note("give_up_probe")
+        self.abandon = lambda: note("abandon_probe")
+
+
 class Recorder:
     """Keeps the names and arguments of calls, in order; a call whose name is in `faults` then raises that."""
 
@@ -173,6 +182,7 @@ class FakeDriver(Recorder):
         self.creation_error: BaseException | None = None
         self.refreshes = Refreshes()
         self.pool = FakePool()
+        self.prober: Any = FakeProber(self.note)
         self.quarantine = QuarantineRecord()
         self.failure: BaseException | None = OSError("gone")
         """What `claim` answers."""

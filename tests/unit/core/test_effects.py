@@ -80,6 +80,8 @@ def test_both_engines_are_drivers(engine: Any, member: str) -> None:
         (act.RefuseTasks("enough"), ("close", "enough")),
         (act.RefillPool(), ("refill_pool",)),
         (act.RenewPool(), ("renew_pool",)),
+        (act.ProbePool(), ("probe",)),
+        (act.GiveUpPoolProbe(), ("give_up_probe",)),
         (act.ClosePool(), ("close_pool",)),
     ],
 )

@@ -123,6 +123,14 @@ def test_a_refill_of_the_pool() -> None:
     ]
 
 
+def test_a_check_of_the_pool() -> None:
+    """It is named, and nothing waits for it."""
+    driver = FakeDriver()
+    Effects(driver).carry_out(act.Abandon((), probe=True))  # type: ignore[arg-type]
+    assert driver.calls == [("abandon_probe",), ("abandon_callbacks",)]
+    assert driver.shutdown_counts.abandoned == ["the pool of run_task (in check_resource)"]
+
+
 def test_the_pool_of_a_backend() -> None:
     """Its sessions were ended by force, so it is not left behind."""
     driver = FakeDriver()
