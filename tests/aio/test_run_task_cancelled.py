@@ -292,3 +292,23 @@ async def test_a_cancellation_while_an_unfit_resource_is_destroyed(make: Any) ->
         await eventually(lambda: m.stats().available_resources == 1)
         ledger = m.stats().resources
         assert (ledger.destroyed, ledger.lost) == (1, 0)
+
+
+async def test_a_kill_while_the_cancellation_by_a_limit_is_taken_back(make: Any) -> None:
+    """The limit strikes in the last step of the task, and the kill in the turn after it: no cancellation is left to the caller."""
+    async with make(resource_pool_size=1) as m:
+
+        async def task(ctx: Context, resource: Any) -> str:
+            (run,) = m._engine.run_task._running.values()
+            run.interrupt()
+            asyncio.get_running_loop().call_soon(m._engine.run_task.interrupt_all)
+            return "done"
+
+        async def caller() -> str:
+            value = await m.run_task(task)
+            await asyncio.sleep(0)
+            return str(value)
+
+        calling = asyncio.create_task(caller())
+        assert await calling == "done"
+        assert calling.cancelling() == 0

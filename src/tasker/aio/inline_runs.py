@@ -31,6 +31,7 @@ class Run:
         """Called at a kill where the task cannot be interrupted: in a thread, or in another process."""
         self.interrupted: int = 0
         """How many times its caller was cancelled for that."""
+        self._taken_back = 0
         self.blamed: BaseException | None = None
         """The error that ``check_health`` is asked about, if it is not the one that the caller gets."""
         self.returned: bool = False
@@ -54,16 +55,23 @@ class Run:
         if not self.interrupted or self.caller is None:
             return False
         # If more requests are left than at the start, they are of other code.
-        otherwise = [self.caller.uncancel() for _ in range(self.interrupted)][-1] > self.cancelling
+        otherwise = self._uncancelled(self.caller)
         if not otherwise and self.caller._must_cancel:  # type: ignore[attr-defined]
             # The task has ended before the error was thrown, which would strike the caller's next ``await``.
             try:
                 await asyncio.sleep(0)
             except asyncio.CancelledError as error:
-                otherwise = self.caller.cancelling() > self.cancelling
+                otherwise = self._uncancelled(self.caller)  # a kill may have come meanwhile, after a limit
                 if otherwise:
                     restore(error)
         return otherwise
+
+    def _uncancelled(self, caller: asyncio.Task[Any]) -> bool:
+        """Takes back what was not taken back before. Returns whether more requests are left than at the start."""
+        while self._taken_back < self.interrupted:
+            self._taken_back += 1
+            caller.uncancel()
+        return caller.cancelling() > self.cancelling
 
 
 class Ending:
