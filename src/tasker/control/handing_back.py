@@ -30,11 +30,14 @@ class HandingBack:
         """Returns the phase as delayed tasks see it: they are not run out or reported, but queued to be handed back."""
         return Phase.KILLING if self.wanted and phase is Phase.DRAINING else phase
 
-    def follow(self, actions: list[act.Action], phase: Phase) -> list[act.Action]:
-        """Returns what follows the actions of an event."""
+    def around(self, actions: list[act.Action], phase: Phase) -> list[act.Action]:
+        """Returns the actions of an event with what hands back the tasks that they queue."""
         if not self.wanted or phase is not Phase.DRAINING:
-            return []
-        if self._begun and not any(isinstance(action, act.Requeue | act.Resume) for action in actions):
-            return []
-        self._begun = True
-        return [act.HandBack()]
+            return actions
+        if not self._begun:
+            self._begun = True
+            return [*actions, act.HandBack()]
+        if any(isinstance(action, act.Requeue | act.Resume) for action in actions):
+            # Held first: the workers serve again, and one that is idle would start what is queued.
+            return [act.HoldTasks(), *actions, act.HandBack()]
+        return actions

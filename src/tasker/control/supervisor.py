@@ -121,7 +121,7 @@ class Supervisor:
             actions.append(act.FailQueued(reason))
         if self._serving:  # in a kill workers end as they can
             actions += self._workforce.restarts.judge(now)
-        actions += self._handing_back.follow(actions, self.phase)
+        actions = self._handing_back.around(actions, self.phase)
         actions += self._close()
         return actions
 
