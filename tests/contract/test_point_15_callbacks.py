@@ -112,3 +112,24 @@ async def test_point_15_a_callback_may_use_its_manager(engine: Any, kit: Any) ->
         assert got[0] == "other" or isinstance(got[0], DeadlockError)
         assert await m.queue_task(kit.returns("next")) == "next"
         assert (await m.stop()).killed is False
+
+
+async def test_a_task_that_is_cancelled_in_the_queue_is_counted_first(engine: Any, kit: Any) -> None:
+    """Its callback finds it in stats(), and its place in the bounded queue free."""
+    gate, seen = engine.gate(), []
+    async with engine.manager(worker_count=1, max_worker_count=1, max_queue_size=1) as m:
+        running = await m.submit(kit.holds(gate))
+        await gate.arrivals(1)
+
+        def callback(value: Any, error: Any) -> None:
+            stats = m.stats()
+            seen.append((stats.queued_tasks, stats.done_tasks, m.raw.submit(task)))
+
+        task = kit.returns("next")
+        waiting = await m.submit(task, callback=callback)
+        waiting.cancel()
+        await eventually(lambda: bool(seen))
+        gate.open()
+        await running
+        assert seen[0][:2] == (0, 1)
+        await eventually(lambda: seen[0][2].done() and seen[0][2].result() == "next")

@@ -189,7 +189,6 @@ class AsyncTaskFuture(_Future[T]):
         if self._stage == QUEUED:
             self.extra().ended_waiting = True
             self._end_cancelled(TaskCancelled(f"{self.label} was cancelled before it started"))
-            self._engine.ended_in_queue(self)
             return True
         if self._stage == RUNNING:
             self._engine.interrupt(self, TaskCancelled(f"{self.label} was cancelled"))
@@ -340,6 +339,8 @@ class AsyncTaskFuture(_Future[T]):
         # future that is kept must not keep them.
         self._stage = FAILED
         self._held = self._task = self._variables = None
+        if extra.ended_waiting:
+            self._engine.ended_in_queue(self)
         self._notify(None, error)
 
     def _notify(self, value: T | None, error: BaseException | None) -> None:

@@ -309,7 +309,6 @@ class AsyncFutureOwner(EngineCore[AsyncWorker], abc.ABC):
             extra.ended_waiting = True
             error = TaskHandedBack(f"{task.label} was handed back before it started: {self.refusal}")
             task._end_error(error, cancelled=True)
-            self.ended_in_queue(task)
 
     # -- pauses ---------------------------------------------------------------------------------------------------
 
@@ -339,7 +338,6 @@ class AsyncFutureOwner(EngineCore[AsyncWorker], abc.ABC):
         if task._stage == QUEUED:
             task.extra().ended_waiting = True
             task._end_error(error)
-            self.ended_in_queue(task)
 
     def bar(self) -> None:
         """See ``Driver``."""
@@ -356,7 +354,6 @@ class AsyncFutureOwner(EngineCore[AsyncWorker], abc.ABC):
             task.extra().ended_waiting = True
             error = TaskKilled(f"{task.label} was killed before it started: {self.refusal}")
             task._end_error(error, cancelled=True)
-            self.ended_in_queue(task)
 
     def abandon(self, task: AsyncTaskFuture[Any], error: TaskKilled) -> bool:
         """See ``Driver``."""
