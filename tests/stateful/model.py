@@ -322,7 +322,11 @@ class Model:
         assert self.killed
 
     def _do_Abandon(self, action: act.Abandon) -> None:  # noqa: N802
-        assert self.killed or all(self.workers[seat].stuck for seat in action.seats if seat in self.workers)
+        # One may have got its resource in the moment in which it was given up, and its report is on the way.
+        heard_of = {seat for seat in action.seats if seat in self.workers} - {
+            getattr(event, "seat", None) for event in self.inbox
+        }
+        assert self.killed or all(self.workers[seat].stuck for seat in heard_of)
         if action.pool:
             assert self.pool == "closing" or any(type(event) is ev.PoolClosed for event in self.inbox)
             self.pool = "abandoned" if self.pool == "closing" else "closed"
