@@ -361,7 +361,7 @@ class Engine(FutureOwner):
         if end is None and self.killed:
             # A callback of ``Context.on_cancel`` may hang.
             end = deadline = monotonic() + self.config.cancel_grace
-        self._helpers.join(self.thread, end)
+        self.shutdown_counts.abandoned += self._helpers.join(self.thread, end)
         # The supervisor is through, and it was another thread, without a limit, that had to close the pool.
         if self.finished.is_set() and not self._pool_keeper.complete(deadline):
             self.bar()

@@ -13,6 +13,8 @@ from tasker.core.daemon import Daemon
 from .ports import HelpedEngine
 from .this_thread import this_thread
 
+_ON_CANCEL = "a callback of Context.on_cancel"
+
 
 class HelperThreads:
     """Starts such threads, and waits for them. ``start`` is called by the supervisor's thread, most often."""
@@ -21,6 +23,8 @@ class HelperThreads:
         self._engine = engine
         self._leaving: list[threading.Thread] = []
         """Threads that end soon, for ``join`` to wait for."""
+        self._cancelling: list[threading.Thread] = []
+        """Those of them in which callbacks of ``Context.on_cancel`` are called."""
 
     def start(self, target: Callable[[], None], name: str, what: str) -> threading.Thread:
         """Starts a thread for ``target``, in which user code runs; ``what`` is its name in messages."""
@@ -45,12 +49,14 @@ class HelperThreads:
     def cancel(self, cancel: Callable[[], None], *, slow: bool = True) -> None:
         """Has contexts cancelled. ``slow``: in a thread, since callbacks of ``Context.on_cancel`` may take long, and deadlines
         hold all the same."""
-        started: object = None
+        started: threading.Thread | None = None
         if slow:
             with suppress(Exception):  # no more threads
-                started = self.start(cancel, "cancel", "a callback of Context.on_cancel")
+                started = self.start(cancel, "cancel", _ON_CANCEL)
         if started is None:
             cancel()
+        else:
+            self._cancelling = [*(thread for thread in self._cancelling if thread.is_alive()), started]
 
     def remember(self, thread: threading.Thread) -> None:
         """Records a thread that is about to end, for ``join`` to wait for."""
@@ -66,13 +72,18 @@ class HelperThreads:
         with suppress(ValueError):
             self._leaving.remove(thread)  # type: ignore[arg-type]
 
-    def join(self, supervisor: threading.Thread, end: float | None) -> None:
-        """Waits for the supervisor's thread and for those that are recorded, up to ``end`` (None: without a limit)."""
+    def join(self, supervisor: threading.Thread, end: float | None) -> list[str]:
+        """Waits for the supervisor's thread and for those that are recorded, up to ``end`` (None: without a limit). Returns what
+        is left behind of user code that nothing else has named."""
+        left: list[str] = []
         for thread in (supervisor, *self._leaving):
             if thread.ident is not None:  # a worker without a thread was run by the exiting thread
                 thread.join(seconds_until(end))
                 if end is not None and thread.is_alive():
                     self.forget(thread)  # the next call does not wait for it again
+                    if thread in self._cancelling:
+                        left.append(_ON_CANCEL)
+        return left
 
 
 def seconds_until(end: float | None) -> float | None:
