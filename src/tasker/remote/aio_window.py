@@ -196,4 +196,3 @@ class AsyncWindow(InFlightWindow):
     def _end_cancelled(self, future: AsyncTaskFuture[Any], error: TaskCancelled) -> None:
         future.extra().ended_waiting = True
         future._end_cancelled(error)
-        self._engine.ended_in_queue(future)
