@@ -21,7 +21,7 @@ from tasker.process.child.orders import Orders
 from tasker.process.parent.session import ProcessSession
 from tasker.process.protocol.messages import TERMINATE
 from tasker.process.protocol.pickling import pack
-from tasker.process.protocol.wire import Frame, Wire
+from tasker.process.protocol.wire import Wire, WireFrame
 
 from . import setups, work
 
@@ -160,7 +160,7 @@ def test_only_the_task_it_names_is_interrupted(orders: Any, number: int, signall
     """0 stands for whatever runs."""
     child, parent, signals = orders
     child.current = TaskContext(Context(), 7)
-    parent.put_all(Frame(pack((number, TERMINATE))))
+    parent.put_all(WireFrame(pack((number, TERMINATE))))
     read_all(child, parent)
     assert signals == ([signal.SIGTERM] if signalled else [])
     assert child.interrupts() == signalled
@@ -169,7 +169,7 @@ def test_only_the_task_it_names_is_interrupted(orders: Any, number: int, signall
 def test_it_is_kept_for_a_task_that_is_about_to_begin(orders: Any) -> None:
     """The task begins after the order was read: it finds that it is to be interrupted; the one behind it does not."""
     child, parent, signals = orders
-    parent.put_all(Frame(pack((7, TERMINATE))))
+    parent.put_all(WireFrame(pack((7, TERMINATE))))
     read_all(child, parent)
     assert signals == []
     assert not child.interrupts()
@@ -183,7 +183,7 @@ def test_the_end_of_all_is_not_taken_back(orders: Any) -> None:
     """An order for one task, which a kill has overtaken, changes nothing."""
     child, parent, signals = orders
     for number in (0, 6):
-        parent.put_all(Frame(pack((number, TERMINATE))))
+        parent.put_all(WireFrame(pack((number, TERMINATE))))
     read_all(child, parent)
     assert {*signals} == {signal.SIGTERM}
     child.current = TaskContext(Context(), 7)

@@ -82,7 +82,7 @@ def test_nothing_is_lost(request: pytest.FixtureRequest, task: Any, pool_size: i
     reached = {where.split(":")[0] for where in struck}
     assert {"RunTask.run", "RunTask._close", "ResourcePool.acquire", "ResourcePool.release"} <= reached
     if call is run_again:
-        assert {"run_tries", "_attempts", "Attempt.enter"} <= reached
+        assert {"run_tries", "_attempts", "AttemptCall.enter"} <= reached
     assert Call(manager.stop).outcome(20).killed is False
     resources.check_all_ended_once()
     ledger = manager.stats().resources

@@ -74,7 +74,7 @@ class Run:
         return caller.cancelling() > self.cancelling
 
 
-class Ending:
+class RunEnding:
     """How one call of ``run_task`` ends, or one attempt of it."""
 
     def __init__(

@@ -191,10 +191,10 @@ class Lending:
         engine = self._engine
         if engine.must_admit or self._has_work() or not self._is_here():
             return None
-        waiter = self._idle[0] if self._idle else None
-        worker = None if waiter is None else self.offers.get(waiter)
+        waiter: Any = self._idle[0] if self._idle else None
+        worker = self.offers.get(waiter)
         caller: Any = current_task(engine.loop)
-        if waiter is None or waiter.done() or worker is None or not self._may_begin(caller):
+        if worker is None or waiter.done() or not self._may_begin(caller):
             return None
         now = engine.turns.clock()
         if now >= (engine.turns.lent_until or engine.turns.lend(now)):

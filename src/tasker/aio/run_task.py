@@ -24,7 +24,7 @@ from tasker.metrics.protocol import TaskLifecycleTimestamps
 
 from .cancellation import outlast
 from .hooks import fits, health_after, reset
-from .inline_runs import Ending, Run, outcome_of
+from .inline_runs import Run, RunEnding, outcome_of
 from .ports import EngineForInlineTasks
 from .reentrancy import current, enclosing_user_code, hook_scope
 from .resource_handle import AsyncResourceHandle
@@ -252,10 +252,25 @@ class AsyncRunTask:
         if error is None and run.tries is None and usable and unchanged and self._pool.take_back(handle, temporary):
             self.leave(stamps, None)
             return
+        await self._give_back_after(run, context, handle, temporary, error, stamps)
+
+    async def _give_back_after(
+        self,
+        run: Run,
+        context: Context,
+        handle: AsyncResourceHandle,
+        temporary: bool,
+        error: BaseException | None,
+        stamps: TaskLifecycleTimestamps,
+    ) -> None:
+        """As ``_give_back``, after an error, or where there is more to do with the resource than to return it."""
+        engine = self.engine
+        usable = handle.remote is None or handle.remote.usable
+        unchanged = handle.remote is not None or (handle.wear is None and engine.config.on_return is None)
         cancelled = issubclass(type(error), asyncio.CancelledError) or (
             issubclass(type(error), TaskCancelled) and context.cancelled
         )
-        end = Ending(stamps, error, cancelled, run.tries)
+        end = RunEnding(stamps, error, cancelled, run.tries)
         if run.tries is not None:
             run.tries.wake = _nothing
             end.settle(lost=not usable)
@@ -284,7 +299,7 @@ class AsyncRunTask:
             del struck  # its traceback holds this frame
         closing.result()
 
-    def _to_ask_about(self, run: Run, end: Ending) -> BaseException | None:
+    def _to_ask_about(self, run: Run, end: RunEnding) -> BaseException | None:
         """Returns the error about which ``check_health`` has to be asked, if any."""
         error, cancelled = end.error, end.cancelled
         if error is None or run.returned or end.unused:
@@ -306,7 +321,7 @@ class AsyncRunTask:
         temporary: bool,
         usable: bool,
         blamed: BaseException | None,
-        end: Ending,
+        end: RunEnding,
     ) -> None:
         """Takes a resource back, or destroys it, and counts the task. ``blamed``: the error that ``check_health`` is asked
         about, if any."""
@@ -329,14 +344,14 @@ class AsyncRunTask:
         with hook_scope(self.engine, "on_return in run_task"):
             return await reset(self.engine, handle)  # one that is worn is renewed before the next call
 
-    async def _health(self, blamed: BaseException, end: Ending) -> Health:
+    async def _health(self, blamed: BaseException, end: RunEnding) -> Health:
         with hook_scope(self.engine, "check_health in run_task"):
             health = await health_after(self.engine, blamed)
         if health.kind is HealthKind.DEPENDENCY_DOWN:
             self.engine.dependency_down(blamed, end.stamps.started_at)
         return health
 
-    def _leave_with(self, end: Ending) -> None:
+    def _leave_with(self, end: RunEnding) -> None:
         """The task has ended, or another attempt of it follows."""
         error = end.judged()
         if end.tries is not None and end.tries.again:

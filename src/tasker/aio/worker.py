@@ -212,19 +212,22 @@ class AsyncWorker(AttemptEnds):
             if caller.in_thread:  # it has waited, so the loop has run other tasks
                 runner.until = await turns.slice()
         elif request is FAILED:
-            error, runner.error = runner.error, None
-            assert error is not None
-            try:
-                keep_serving = await self._judge(self.shard.future, error)
-            finally:
-                del error  # its traceback holds frames of this worker
-            keep_serving = keep_serving and await self._tend()
+            keep_serving = await self._judge_error(runner) and await self._tend()
         elif request is ORDER:
             keep_serving = await obey_order(self) and await self._is_fit()
             runner.until = await turns.slice()
         if keep_serving and not await self._absorb():
             raise unusable(self.name)
         return keep_serving
+
+    async def _judge_error(self, runner: TaskRunner) -> bool:
+        """Has the error of the task judged. Returns False if the worker has to end."""
+        error, runner.error = runner.error, None
+        assert error is not None
+        try:
+            return await self._judge(self.shard.future, error)
+        finally:
+            del error  # its traceback holds frames of this worker
 
     async def _tend(self) -> bool:
         """Sees to the resource after a task. Returns False if the worker has to end."""

@@ -79,6 +79,14 @@ class RayBackend(Backend):
         return False
 
     def __post_init__(self) -> None:
+        self._check_texts()
+        self._check_amounts()
+        self._check_limits()
+        for module in ("ray", "cloudpickle"):
+            if find_spec(module) is None:
+                raise ConfigError(f"RayBackend needs {module}: pip install 'tasker-pool[ray]'")
+
+    def _check_texts(self) -> None:
         for field in ("address", "namespace"):
             text = getattr(self, field)
             if text is not None and (not isinstance(text, str) or not text):
@@ -91,15 +99,13 @@ class RayBackend(Backend):
             value = getattr(self, field)
             if value is not None and not (isinstance(value, Mapping) and all(isinstance(name, str) for name in value)):
                 raise _wrong(field, value, "a mapping from names, or None")
+
+    def _check_amounts(self) -> None:
         if self.num_cpus is not None:
             _check_amount("num_cpus", self.num_cpus)
         _check_amount("num_gpus", self.num_gpus)
         for name, amount in (self.resources or {}).items():
             _check_amount(f"resources[{name!r}]", amount)
-        self._check_limits()
-        for module in ("ray", "cloudpickle"):
-            if find_spec(module) is None:
-                raise ConfigError(f"RayBackend needs {module}: pip install 'tasker-pool[ray]'")
 
     def _check_limits(self) -> None:
         most = self.max_tasks

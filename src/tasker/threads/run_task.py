@@ -209,6 +209,11 @@ class RunTask:
                 meter.wait.append(call.started - call.queued)
                 if len(meter.execution) >= BATCH:
                     meter.flush()
+        self._closed(call, finished)
+
+    def _closed(self, call: Call, finished: float) -> None:
+        """Does what follows once a call is counted."""
+        engine = self._engine
         if engine.collector is not None:
             self._record(call, finished)
         # Its traceback holds the frame of ``run``, which holds this call, which would hold the error.

@@ -27,7 +27,7 @@ class EngineForTries(ThreadEngineForRunTask, Protocol):
     def run_task(self) -> RunTask: ...
 
 
-class Attempt(Call):
+class AttemptCall(Call):
     """One attempt."""
 
     tries: InlineTries
@@ -110,7 +110,7 @@ def _attempts(engine: EngineForTries, tries: InlineTries, task: Callable[..., An
     while True:
         tries.begin()
         try:
-            value = engine.run_task.run(task, tries.args, Attempt(tries))
+            value = engine.run_task.run(task, tries.args, AttemptCall(tries))
             tries.succeeded()
             return value
         except BaseException as raised:

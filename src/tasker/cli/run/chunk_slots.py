@@ -44,7 +44,7 @@ class Address(NamedTuple):
     offset: int
 
 
-class Journal:
+class SlotJournal:
     """A slot's journal, as both sides see it."""
 
     def __init__(self, fd: int, offset: int) -> None:
@@ -81,7 +81,7 @@ class Slot:
             self._permits = os.open(path, os.O_RDWR | os.O_NONBLOCK)
             self.address = Address(number, path, os.path.join(folder, "journals"), offset)
         try:
-            self._journal = Journal(journals, offset)
+            self._journal = SlotJournal(journals, offset)
         except BaseException:
             os.close(self._permits)
             raise
@@ -199,7 +199,7 @@ class ChildSlot:
         try:
             fd = os.open(address.journal, os.O_RDWR)
             try:
-                self._journal = Journal(fd, address.offset)
+                self._journal = SlotJournal(fd, address.offset)
             finally:
                 os.close(fd)
         except BaseException:

@@ -18,7 +18,7 @@ _BATCH = 1024
 
 
 @dataclass(slots=True)
-class FailureGroup:
+class RunFailureGroup:
     """Failures with one kind of error: how many, an example, and the indices of the first ones."""
 
     label: str
@@ -27,7 +27,7 @@ class FailureGroup:
     indices: list[int] = field(default_factory=list)
 
 
-class Durations:
+class RunDurations:
     """Percentiles of durations in seconds, in constant memory."""
 
     def __init__(self) -> None:
@@ -75,9 +75,9 @@ class RunStats:
         self.failed: int = 0
         self.retries: int = 0
         self.most_workers = 0
-        self.groups: dict[str, FailureGroup] = {}
-        self.waits: Durations = Durations()
-        self.executions: Durations = Durations()
+        self.groups: dict[str, RunFailureGroup] = {}
+        self.waits: RunDurations = RunDurations()
+        self.executions: RunDurations = RunDurations()
 
     @property
     def finished(self) -> int:
@@ -104,11 +104,11 @@ class RunStats:
         if len(group.indices) < SHOWN_INDICES:
             group.indices.append(record.item.index)
 
-    def _group(self, label: str, example: str) -> FailureGroup:
+    def _group(self, label: str, example: str) -> RunFailureGroup:
         # Bounded: a job may raise an error class of its own for each item.
         if label not in self.groups and len(self.groups) >= MOST_GROUPS:
             label, example = "other errors", ""
-        return self.groups.setdefault(label, FailureGroup(label, example))
+        return self.groups.setdefault(label, RunFailureGroup(label, example))
 
 
 class RateMeter:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from tasker.cli import humanize
 
 from .job_runner import RunEnd
-from .run_stats import SHOWN_INDICES, Durations, FailureGroup, RunStats
+from .run_stats import SHOWN_INDICES, RunDurations, RunFailureGroup, RunStats
 
 PERCENTILES = (0.5, 0.9, 0.95, 0.99)
 SHOWN_GROUPS = 10
@@ -95,12 +95,12 @@ def _latencies(run_stats: RunStats) -> tuple[tuple[str, ...], ...]:
     return (_row("waiting", run_stats.waits), _row("execution", run_stats.executions))
 
 
-def _row(title: str, durations: Durations) -> tuple[str, ...]:
+def _row(title: str, durations: RunDurations) -> tuple[str, ...]:
     shown = [humanize.duration(durations.percentile(share)) for share in PERCENTILES]
     return (title, *shown, humanize.duration(durations.greatest))
 
 
-def _failure(group: FailureGroup) -> FailureRow:
+def _failure(group: RunFailureGroup) -> FailureRow:
     indices = ", ".join(str(index) for index in group.indices)
     more = ", ..." if group.count > SHOWN_INDICES else ""
     example = humanize.one_line(group.example, _EXAMPLE_WIDTH)

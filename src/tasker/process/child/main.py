@@ -28,7 +28,7 @@ from tasker.process.protocol.errors import pack_error
 from tasker.process.protocol.messages import CHECK, LATER, LEAVE, ChildMessage, EncodedTask, Setup
 from tasker.process.protocol.pickling import PLAIN, pack, pack_named, unpack, unpack_variables
 from tasker.process.protocol.surroundings import take_over
-from tasker.process.protocol.wire import MAPPED_SIZE, Frame, Wire
+from tasker.process.protocol.wire import MAPPED_SIZE, Wire, WireFrame
 from tasker.process.usage import own_rss
 from tasker.remote.events import CHECKED, ERROR, GONE, LARGE, READY, RESULT, SKIPPED, UNFIT, UNMADE, UNREAD
 
@@ -296,22 +296,22 @@ class Child:
 
     def _result(self, number: int, task: Any, value: Any, started: float, finished: float) -> None:
         try:
-            frame = Frame(pack((RESULT, number, value, started, finished)))
+            frame = WireFrame(pack((RESULT, number, value, started, finished)))
         except BaseException:
             what = f"the result of task #{number} {task_name(task)} (a {type(value).__name__})"
             try:
-                frame = Frame(pack_named((RESULT, number, value, started, finished), what))
+                frame = WireFrame(pack_named((RESULT, number, value, started, finished), what))
             except BaseException as error:
                 if not isinstance(error, TravelError):
                     error = TravelError(
                         f"{what} can't be {'sent' if isinstance(error, OSError) else 'pickled'}: {error!r}"
                     )
                 self._pause_for_error()  # like any other error: the parent judges it as well
-                frame = Frame(pack((ERROR, number, pack_error(error), started, finished, False)))
+                frame = WireFrame(pack((ERROR, number, pack_error(error), started, finished, False)))
         self._wire.put_all(frame)
 
     def _send(self, message: ChildMessage) -> None:
-        self._wire.put_all(Frame(pack(message)))
+        self._wire.put_all(WireFrame(pack(message)))
 
     def _between(self) -> None:
         """Reports, before the outcome of a task, that the resource is to be replaced, if ``on_return`` fails or it has become
@@ -378,7 +378,7 @@ def run(fds: list[int]) -> int:
 
 def _unmade(wire: Wire, error: BaseException) -> int:
     """Reports that there will be no resource; returns the status to exit with."""
-    wire.put_all(Frame(pack((UNMADE, pack_error(error)))))
+    wire.put_all(WireFrame(pack((UNMADE, pack_error(error)))))
     return 1
 
 

@@ -20,7 +20,7 @@ from tasker.process.protocol.messages import CHECK, EPOCHS, FORGET, LATER, LEAVE
 from tasker.process.protocol.pickling import pack, pack_named
 from tasker.process.protocol.surroundings import own_surroundings
 from tasker.process.protocol.whereabouts import WHERE
-from tasker.process.protocol.wire import MAPPED_SIZE, Frame, Parts
+from tasker.process.protocol.wire import MAPPED_SIZE, Parts, WireFrame
 from tasker.remote.events import SessionEvent
 from tasker.remote.session import ArgsOf, InFlightTask, Refused, Session
 
@@ -61,7 +61,7 @@ class ProcessSession(Session):
     def start(self, client: ForkServerClient, spawn: bool, setup: Setup, make_pipes: Callable[[], list[int]]) -> None:
         """Starts the child and sends it its setup. ``make_pipes`` returns the pipes for its output."""
         self._client = client
-        hello = Frame(pack_named(setup, "on_create, on_destroy or resource of the Config"))
+        hello = WireFrame(pack_named(setup, "on_create, on_destroy or resource of the Config"))
         try:
             with ExitStack() as theirs:
                 theirs.callback(self._connection.close_far_ends)
@@ -149,16 +149,18 @@ class ProcessSession(Session):
                 size += encoder.size
         return sent, encoded, size
 
-    def _frames(self, sent: list[InFlightTask], messages: list[tuple[Parts | None, list[EncodedTask]]]) -> list[Frame]:
+    def _frames(
+        self, sent: list[InFlightTask], messages: list[tuple[Parts | None, list[EncodedTask]]]
+    ) -> list[WireFrame]:
         """Takes tasks into flight and returns what is to be sent for them: for each message its parts, or the tasks that
         it is made of. If it raises, nothing was taken."""
         while True:
             epoch = self._epoch
-            frames: list[Frame] = []
+            frames: list[WireFrame] = []
             try:
                 # Not under the lock: pickling may call the user's code, which may call ``recall``.
                 for parts, encoded in messages:
-                    frames.append(Frame(pack((epoch, self.judged, encoded)) if parts is None else parts))
+                    frames.append(WireFrame(pack((epoch, self.judged, encoded)) if parts is None else parts))
                 if self._take_into_flight(epoch, sent):
                     return frames
             except BaseException:
@@ -177,7 +179,7 @@ class ProcessSession(Session):
             self._connection.grant(epoch, len(sent))
             return True
 
-    def _put(self, frames: list[Frame]) -> None:
+    def _put(self, frames: list[WireFrame]) -> None:
         """Sends what was taken into flight."""
         try:
             for frame in frames:
@@ -345,7 +347,7 @@ def _refusal(text: str, error: BaseException) -> TravelError:
     return refusal
 
 
-def drop_all(frames: list[Frame]) -> None:
+def drop_all(frames: list[WireFrame]) -> None:
     """Closes the files of frames that were sent, or are not to be."""
     for frame in frames:
         frame.drop()

@@ -27,7 +27,7 @@ Parts = list[Any]
 """A message: pickled bytes, and the buffers that the pickle left out."""
 
 
-class Frame:
+class WireFrame:
     """A message, ready to be sent: its bytes, and the file that goes beside them, if there is one."""
 
     __slots__ = ("fd", "sent")
@@ -67,9 +67,9 @@ class Wire:
 
     def send(self, parts: Parts) -> None:
         """Sends a message as far as that is possible without waiting. ``OSError`` if the other end is closed."""
-        self.put(Frame(parts))
+        self.put(WireFrame(parts))
 
-    def put(self, frame: Frame) -> None:
+    def put(self, frame: WireFrame) -> None:
         """Sends what is ready to be sent, like ``send``."""
         # The descriptor goes first: the side that has read the frame finds it.
         self._send_file(frame)
@@ -97,7 +97,7 @@ class Wire:
             else:
                 self._waiting[0] = self._waiting[0][sent:]
 
-    def put_all(self, frame: Frame) -> None:
+    def put_all(self, frame: WireFrame) -> None:
         """Sends a message, and waits until it is taken. Only for a socket that blocks."""
         self._send_file(frame)
         self._send_whole(frame.sent)
@@ -151,7 +151,7 @@ class Wire:
         if sent != len(content):
             self.data.sendall(memoryview(content)[sent:])
 
-    def _send_file(self, frame: Frame) -> None:
+    def _send_file(self, frame: WireFrame) -> None:
         if frame.fd < 0:
             return
         try:
