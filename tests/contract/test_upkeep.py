@@ -137,7 +137,7 @@ async def test_a_pool_whose_resources_wear_out_is_not_used_up(engine: Any, kit: 
     async with pool(engine, resources=resources, **limits) as m:
         for number in range(20):
             assert await m.run_task(kit.returns(number)) == number
-        assert len(resources.created) == 21, "20 for them, 1 for the worker"
+        await eventually(lambda: len(resources.created) == 21, what="20 for them, 1 for the worker")
 
 
 async def test_a_lifetime_is_judged_before_use(engine: Any, kit: Any) -> None:
