@@ -45,7 +45,7 @@ async def test_they_take_no_tasks_and_keep_their_resources(engine: Any, kit: Any
         gate.open()
         for future in futures:
             await future.result()
-        assert (m.stats().parked_workers, m.stats().active_workers) == (0, 4)
+        await eventually(lambda: (m.stats().parked_workers, m.stats().active_workers) == (0, 4))
         assert len(m.resources.created) == 4
         assert m.stats().lost_workers == m.stats().replaced_workers == 0
 
