@@ -83,6 +83,8 @@ async def test_none_for_run_task(make: Any, refuse: Any, error: BaseException) -
     with pytest.raises(ResourceError, match=type(error).__name__):
         await m.run_task(value)
     assert refused == ["poor-pool-1"]
-    await eventually(lambda: m.stats().failing_creations == 0)
+    await eventually(
+        lambda: m.stats().active_workers == 1
+    )  # which may have been so before; else the breaker is open until then
     assert await m.run_task(value) == "value"
     assert (await m.stop(20)).killed is False
