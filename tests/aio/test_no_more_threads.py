@@ -2,37 +2,20 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from support.no_threads import ERRORS, refusing
 from support.resources import ScriptedResources
 from support.waiting import eventually
 from tasker import ResourceError
 
-ERRORS = pytest.mark.parametrize("error", [RuntimeError("can't start new thread"), MemoryError()], ids=repr)
-
 
 @pytest.fixture
-def refuse(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, BaseException, int], list[str]]:
-    """Makes the next starts of threads of that name fail; returns the names of those that were refused."""
-    real = threading.Thread.start
-
-    def refuse(name: str, error: BaseException, times: int = 1) -> list[str]:
-        refused: list[str] = []
-
-        def start(thread: threading.Thread) -> None:
-            if thread.name == name and len(refused) < times:
-                refused.append(thread.name)
-                raise error
-            real(thread)
-
-        monkeypatch.setattr(threading.Thread, "start", start)
-        return refused
-
-    return refuse
+def refuse(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """See ``support.no_threads``."""
+    return refusing(monkeypatch)
 
 
 def value(ctx: Any, resource: Any) -> str:

@@ -29,3 +29,12 @@ DEAF = """
             time.sleep(0.005)
         return int(item)
 """
+
+# The item "3" waits until it is cancelled.
+THIRD_WAITS = """
+    def task(ctx, resource, item):
+        if item == "3":
+            ctx.wait(60)
+            ctx.raise_if_cancelled()
+        return item
+"""

@@ -12,6 +12,7 @@ from tasker.cli.run import arguments
 from tasker.cli.run.config_options import CONFIG_OPTIONS, ConfigOption
 
 from .conftest import Workshop
+from .jobfiles import THIRD_WAITS
 
 
 def options_of(*words: str) -> arguments.RunOptions:
@@ -46,16 +47,7 @@ def test_a_wrong_value(option: ConfigOption, value: str, capsys: pytest.CaptureF
 
 def test_an_item_whose_deadline_passes(shop: Workshop) -> None:
     """It fails with TaskTimeout; the others are run."""
-    shop.write(
-        "jobs.py",
-        """
-        def task(ctx, resource, item):
-            if item == "3":
-                ctx.wait(60)
-                ctx.raise_if_cancelled()
-            return item
-        """,
-    )
+    shop.write("jobs.py", THIRD_WAITS)
     shop.numbers(5)
     done = shop.run("run", "jobs.py", "in.txt", "--output", "out.jsonl", "--deadline", 2)
     assert done.returncode == 1, done.stderr

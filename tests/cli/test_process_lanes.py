@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import random
 import signal
@@ -289,6 +290,23 @@ class TestSlots:
         assert third.address.number not in (first.address.number, second.address.number)
         for slot in (second, third):
             slots.give_back(slot, again=True)
+        slots.close()
+
+    @pytest.mark.skipif(not hasattr(mmap, "MADV_REMOVE"), reason="this system can't give back a part of a file")
+    def test_what_is_not_used_again_takes_no_memory(self, named: bool) -> None:
+        """However many items fail, each of which costs its chunk."""
+        if named:
+            pytest.skip("whether it can be given back depends on the file system")
+        slots = Slots(named=named)
+        for _ in range(20):
+            slot = slots.take()
+            slot.grant(1)
+            child = ChildSlot(slot.address)
+            child.enter()
+            assert child.add(0.0, 0.0, b"x" * 100_000)
+            child.close()
+            slots.give_back(slot, again=False)
+        assert os.fstat(slots._journals).st_blocks == 0
         slots.close()
 
     def test_a_full_journal_takes_no_more(self, named: bool) -> None:

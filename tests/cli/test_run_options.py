@@ -12,7 +12,7 @@ from tasker.cli.run.halting import Halt, halt
 from tasker.cli.run.in_order import InputOrder
 
 from .conftest import Workshop, wait_for
-from .jobfiles import SQUARE
+from .jobfiles import SQUARE, THIRD_WAITS
 
 # Each item but the first waits for nothing, and the first one for the last one.
 REVERSED = """
@@ -144,16 +144,7 @@ def test_halts() -> None:
 
 
 def test_an_item_that_takes_too_long_fails(shop: Workshop) -> None:
-    shop.write(
-        "jobs.py",
-        """
-        def task(ctx, resource, item):
-            if item == "3":
-                ctx.wait(60)
-                ctx.raise_if_cancelled()
-            return item
-        """,
-    )
+    shop.write("jobs.py", THIRD_WAITS)
     shop.numbers(20)
     done = shop.run("run", "jobs.py", "in.txt", "--output", "out.jsonl", "--timeout", 0.3)
     assert done.returncode == 1, done.stderr

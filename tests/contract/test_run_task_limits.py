@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from support.limits import balanced, opens_when_cancelled
 from support.resources import ScriptedResources
 from support.waiting import eventually
 from tasker import ResourceError, TaskTimeout
@@ -20,22 +21,6 @@ CLOSED = OSError("closed")
 def pool(engine: Any, **config: Any) -> Any:
     """One resource for run_task, and a long grace."""
     return engine.manager(**{"resource_pool_size": 1, "cancel_grace": LONG, **config})
-
-
-def opens_when_cancelled(gate: Any) -> Any:
-    """A function for ``kit.both``: the cancellation opens the gate, as it would close a socket."""
-
-    def begin(ctx: Any, resource: Any) -> None:
-        ctx.on_cancel(gate.open)
-
-    return begin
-
-
-def balanced(m: Any) -> bool:
-    """Whether every call has its outcome, and every resource is accounted for."""
-    stats, ledger = m.stats(), m.stats().resources
-    known = ledger.created == ledger.destroyed + ledger.alive + ledger.lost
-    return known and stats.running_tasks == 0 and stats.done_tasks == stats.accepted_tasks
 
 
 @pytest.mark.parametrize("limit", ["timeout", "deadline"])

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from support.limits import balanced, opens_when_cancelled
 from support.observers import RecordingLogger
 from support.resources import ScriptedResources
 from support.waiting import eventually, throughout
@@ -28,22 +29,6 @@ def pool(engine: Any, **config: Any) -> Any:
 def in_place(engine: Any) -> bool:
     """Whether a task that goes on can only be left to itself: it has no process."""
     return not engine.elsewhere
-
-
-def opens_when_cancelled(gate: Any) -> Any:
-    """A function for ``kit.both``: the cancellation opens the gate, as it would close a socket."""
-
-    def begin(ctx: Any, resource: Any) -> None:
-        ctx.on_cancel(gate.open)
-
-    return begin
-
-
-def balanced(m: Any) -> bool:
-    """Whether every task that was accepted has its outcome, and every resource is accounted for."""
-    stats, ledger = m.stats(), m.stats().resources
-    known = ledger.created == ledger.destroyed + ledger.alive + ledger.lost
-    return known and stats.running_tasks == 0 and stats.done_tasks == stats.accepted_tasks
 
 
 # -- a task that obeys ------------------------------------------------------------------------------------------------

@@ -252,25 +252,17 @@ class AsyncRunTask:
         if error is None and run.tries is None and usable and unchanged and self._pool.take_back(handle, temporary):
             self.leave(stamps, None)
             return
-        await self._give_back_after(run, context, handle, temporary, error, stamps)
-
-    async def _give_back_after(
-        self,
-        run: Run,
-        context: Context,
-        handle: AsyncResourceHandle,
-        temporary: bool,
-        error: BaseException | None,
-        stamps: TaskLifecycleTimestamps,
-    ) -> None:
-        """As ``_give_back``, after an error, or where there is more to do with the resource than to return it."""
-        engine = self.engine
-        usable = handle.remote is None or handle.remote.usable
-        unchanged = handle.remote is not None or (handle.wear is None and engine.config.on_return is None)
         cancelled = issubclass(type(error), asyncio.CancelledError) or (
             issubclass(type(error), TaskCancelled) and context.cancelled
         )
         end = RunEnding(stamps, error, cancelled, run.tries)
+        await self._end(run, handle, temporary, end, usable, unchanged)
+
+    async def _end(
+        self, run: Run, handle: AsyncResourceHandle, temporary: bool, end: RunEnding, usable: bool, unchanged: bool
+    ) -> None:
+        """Sees to a call after an error, or where there is more to do with its resource than to return it."""
+        engine = self.engine
         if run.tries is not None:
             run.tries.wake = _nothing
             end.settle(lost=not usable)

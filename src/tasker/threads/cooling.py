@@ -32,11 +32,18 @@ class CoolingWorkers:
 
     def wait(self, until: float, over: Callable[[], bool]) -> object:
         """Waits until that moment (``time.monotonic``), until ``over()``, or for an order. Returns the order, or None."""
+        return self._wait(until, over, self._take_order)
+
+    def pause(self, until: float, over: Callable[[], bool]) -> None:
+        """The same for a caller of ``run_task``, which no order concerns."""
+        self._wait(until, over, _no_order)
+
+    def _wait(self, until: float, over: Callable[[], bool], take_order: Callable[[], object]) -> object:
         alarm: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._alarms.add(alarm)  # before the look: what changes after the look wakes this worker
         try:
             while not over() and (left := until - monotonic()) > 0:
-                if (order := self._take_order()) is not None:
+                if (order := take_order()) is not None:
                     return order
                 try:
                     alarm.get(True, min(left, _LONGEST))
@@ -45,19 +52,6 @@ class CoolingWorkers:
         finally:
             self._alarms.discard(alarm)
         return None
-
-    def pause(self, until: float, over: Callable[[], bool]) -> None:
-        """The same for a caller of ``run_task``, which no order concerns."""
-        alarm: queue.SimpleQueue[None] = queue.SimpleQueue()
-        self._alarms.add(alarm)
-        try:
-            while not over() and (left := until - monotonic()) > 0:
-                try:
-                    alarm.get(True, min(left, _LONGEST))
-                except queue.Empty:
-                    pass
-        finally:
-            self._alarms.discard(alarm)
 
     def _take_order(self) -> object:
         try:
@@ -68,3 +62,7 @@ class CoolingWorkers:
             return token
         self._tokens.put(token)
         return None
+
+
+def _no_order() -> None:
+    """Takes no order."""

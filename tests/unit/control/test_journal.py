@@ -9,6 +9,18 @@ import pytest
 from tasker.control.journal import REMEMBERED, Journal, ScalingDecision, ScalingExplanation
 from tasker.control.scaling import Decision
 
+QUIET = ScalingExplanation(
+    at=12.5,
+    target=4,
+    ready=4,
+    starting=0,
+    worker_count=2,
+    max_worker_count=8,
+    latest=None,
+    snapshot=None,
+    decisions=(),
+)
+
 
 def decision(number: int) -> ScalingDecision:
     """A decision made at that moment."""
@@ -104,17 +116,7 @@ def test_a_refresh_is_explained() -> None:
 
 def test_a_budget_that_is_used_up_is_explained() -> None:
     """It says how many retries were not made, if any."""
-    explained = ScalingExplanation(
-        at=12.5,
-        target=4,
-        ready=4,
-        starting=0,
-        worker_count=2,
-        max_worker_count=8,
-        latest=None,
-        snapshot=None,
-        decisions=(),
-    )
+    explained = QUIET
     assert "budget" not in str(explained)
     for retries, said in ((1, "1 retry was not made"), (7, "7 retries were not made")):
         text = str(dataclasses.replace(explained, refused_retries=retries)).splitlines()
@@ -123,16 +125,6 @@ def test_a_budget_that_is_used_up_is_explained() -> None:
 
 def test_a_gil_that_came_back_is_explained() -> None:
     """One line says it, where it is so."""
-    explained = ScalingExplanation(
-        at=12.5,
-        target=4,
-        ready=4,
-        starting=0,
-        worker_count=2,
-        max_worker_count=8,
-        latest=None,
-        snapshot=None,
-        decisions=(),
-    )
+    explained = QUIET
     assert "GIL" not in str(explained)
     assert "GIL of this interpreter" in str(dataclasses.replace(explained, gil_came_back=True)).splitlines()[1]

@@ -20,6 +20,7 @@ import shutil
 import struct
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import count
 from typing import NamedTuple
 
@@ -55,6 +56,12 @@ class SlotJournal:
         self.integers: memoryview[int] = header.cast("Q")
         self.floats: memoryview[float] = header.cast("d")
         header.release()
+
+    def free(self) -> None:
+        """Gives the memory back, which the file would keep: its place is not used again, since a child that is about to be killed
+        may still write there."""
+        with suppress(AttributeError, OSError):  # a system, or a file system, that cannot
+            self.memory.madvise(mmap.MADV_REMOVE)
 
     def close(self) -> None:
         self.integers.release()
@@ -127,6 +134,7 @@ class Slot:
     def close(self) -> None:
         """Closes it. No child uses it any more."""
         os.close(self._permits)
+        self._journal.free()
         self._journal.close()
 
 
