@@ -200,9 +200,9 @@ class AsyncRemoteResource(InlineSession):
 def _interrupted(error: BaseException, context: Context) -> BaseException:
     """Returns the error that the caller gets: ``TaskKilled`` or ``TaskTimeout`` in place of the ``CancelledError`` of a kill or a
     limit."""
-    cause = context.cause
-    if not issubclass(type(error), asyncio.CancelledError) or not isinstance(cause, TaskKilled | TaskTimeout):
+    cause: Any = context.cause  # by its type, below: ``isinstance`` asks the ``__class__`` of a user's error
+    if not issubclass(type(error), asyncio.CancelledError) or not issubclass(type(cause), TaskKilled | TaskTimeout):
         return error
-    instead = cause if isinstance(cause, TaskTimeout) else TaskKilled(str(cause))
+    instead: BaseException = cause if issubclass(type(cause), TaskTimeout) else TaskKilled(str(cause))
     instead.__cause__ = error
     return instead
