@@ -19,7 +19,7 @@ late = []
 def on_create():
     return "r"
 def double(ctx, resource, number):
-    ctx.on_cancel(print)
+    ctx.on_cancel(list)
     return 2 * number
 def fails(ctx, resource):
     raise ValueError("x")
