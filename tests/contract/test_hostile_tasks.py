@@ -185,23 +185,31 @@ class Headless(Exception):
         raise SystemExit("class")
 
 
-async def test_an_error_that_can_not_be_asked_for_its_class(engine: Any, kit: Any) -> None:
+class Closed(Exception):
+    """An error that raises whenever it is asked for anything."""
+
+    def __getattribute__(self, name: str) -> Any:
+        raise SystemExit(name)
+
+
+@pytest.mark.parametrize("kind", [Headless, Closed])
+async def test_an_error_that_can_not_be_asked(engine: Any, kit: Any, kind: type[Exception]) -> None:
     """It reaches its caller as any other (where it can be pickled), from a worker and from run_task; the worker goes on."""
 
     def fails(ctx: Any, resource: Any) -> None:
-        raise Headless("odd")
+        raise kind("odd")
 
     odd = kit.calls(fails)
     async with engine.manager() as m:
         future = await m.submit(odd)
         error = await future.exception(20)
-        assert type(error) is Headless or (engine.pickles and type(error) is TravelError)
+        assert type(error) is kind or (engine.pickles and type(error) is TravelError)
         assert await m.queue_task(kit.returns("next")) == "next"
         stats = m.stats()
         assert (stats.resources.created, stats.lost_workers, stats.replaced_workers) == (1, 0, 0)
         assert (stats.accepted_tasks, stats.done_tasks, stats.running_tasks) == (2, 2, 0)
         if not engine.pickles:
-            with pytest.raises(Headless):
+            with pytest.raises(kind):
                 await m.run_task(odd)
         assert m.stats().running_tasks == 0
 

@@ -27,7 +27,7 @@ from tasker.attempt import Attempt
 from tasker.control.attempts import Verdict
 from tasker.control.retries import RetryPolicy
 from tasker.core.history import tell, verdict_of, with_last
-from tasker.core.outcomes import carried
+from tasker.core.outcomes import attribute, carried
 from tasker.errors import TaskCancelled
 from tasker.logs import task_name
 from tasker.metrics.protocol import TaskLifecycleTimestamps
@@ -334,7 +334,7 @@ class AsyncTaskFuture(_Future[T]):
     def _fail(self, extra: Extra, error: BaseException, cancelled: bool) -> None:
         if extra.history:
             tell(error, self.label, extra.history)
-        extra.error, extra.traceback, extra.cancelled = error, error.__traceback__, cancelled
+        extra.error, extra.traceback, extra.cancelled = error, attribute(error, "__traceback__"), cancelled
         # Everything is set before anything is notified, as callbacks run at once. The arguments are dropped, because a
         # future that is kept must not keep them.
         self._stage = FAILED

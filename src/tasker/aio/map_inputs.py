@@ -113,7 +113,7 @@ class AsyncInputs(Generic[A]):
             return [self._read_ahead.popleft()]
         self.ended = True
         assert self._error is not None
-        if isinstance(self._error, StopAsyncIteration):
+        if issubclass(type(self._error), StopAsyncIteration):
             return []
         raise self._error
 
@@ -150,7 +150,7 @@ class AsyncInputs(Generic[A]):
             self._error = StopAsyncIteration()
         except BaseException as error:
             self._error = error
-            if not isinstance(error, Exception):
+            if not issubclass(type(error), Exception):
                 raise
         finally:
             if self._bell is not None:

@@ -17,6 +17,7 @@ from typing import Any
 
 from tasker.core.daemon import Daemon
 from tasker.core.fork import disable_in_children
+from tasker.core.outcomes import without_first_frame
 
 from .cancellation import outlast, restore
 
@@ -116,9 +117,7 @@ class OwnThread:
             except BaseException as error:
                 if self._forked:
                     raise  # shown as in any thread
-                if error.__traceback__ is not None:
-                    # Without this frame, which lives on and would keep the error and its frames alive.
-                    BaseException.with_traceback(error, error.__traceback__.tb_next)
+                without_first_frame(error)  # of this loop, which would keep the error and its frames alive
                 answer = (True, error)
             if self._forked:
                 return

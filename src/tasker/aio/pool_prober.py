@@ -51,7 +51,7 @@ class AsyncPoolProber(PoolProber[AsyncResourceHandle]):
         except BaseException as error:  # a task of the loop that raises ``KeyboardInterrupt`` ends the loop
             if self._engine.torn_down:
                 raise
-            if not isinstance(error, asyncio.CancelledError):
+            if not issubclass(type(error), asyncio.CancelledError):
                 self._engine.log.fault("check_resource for the pool of run_task", error)
         finally:
             if not self._engine.torn_down:

@@ -53,7 +53,7 @@ class _Keeper:
             self.made.set_result(None)
             await self._until_asked(self.handle)
         except BaseException as error:
-            if self._engine.torn_down or isinstance(error, GeneratorExit):
+            if self._engine.torn_down or issubclass(type(error), GeneratorExit):
                 raise
             handle, struck = self.handle, error
             if not self.made.done():  # its caller gets the error
@@ -151,7 +151,7 @@ class KeptResources:
 def _not_a_cancellation(error: BaseException | None) -> BaseException:
     """Returns the error of a creation as its caller, which was not cancelled, gets it."""
     assert error is not None
-    if not isinstance(error, asyncio.CancelledError):
+    if not issubclass(type(error), asyncio.CancelledError):
         return error
     failed = ResourceError("on_create ended with CancelledError")
     failed.__cause__ = error

@@ -12,13 +12,15 @@ from __future__ import annotations
 
 from collections import deque
 from contextlib import suppress
-from typing import Any, Protocol
+from typing import Protocol
 
 from tasker.attempt import Attempt
 from tasker.control.attempts import Verdict
 from tasker.control.wording import duration
 from tasker.errors import TaskKilled
 from tasker.logs import describe
+
+from .outcomes import attribute
 
 FIRST, LAST = 5, 5
 """How many attempts are kept of a long history, at its beginning and at its end."""
@@ -85,7 +87,7 @@ def verdict_of(error: BaseException | None, *, cancelled: bool) -> Verdict:
 
 def _frames(error: BaseException) -> tuple[tuple[str, int, str], ...]:
     found: deque[tuple[str, int, str]] = deque(maxlen=MOST_FRAMES)
-    trace = _get(error, "__traceback__")
+    trace = attribute(error, "__traceback__")
     while trace is not None:
         code = trace.tb_frame.f_code
         found.append((code.co_filename, trace.tb_lineno or 0, code.co_qualname))
@@ -106,16 +108,11 @@ def forget_frames(error: BaseException) -> None:
         BaseException.with_traceback(one, None)
         # It may be handled to this moment, by who called the task, so its own traceback is left alone.
         BaseException.__dict__["__context__"].__set__(one, None)
-        cause = _get(one, "__cause__")
+        cause = attribute(one, "__cause__")
         if cause is not None:
             due.append(cause)
         if issubclass(type(one), BaseExceptionGroup):
             due += BaseExceptionGroup.__dict__["exceptions"].__get__(one)
-
-
-def _get(error: BaseException, name: str) -> Any:
-    # Not as an attribute, in whose place a class may have something of its own that raises.
-    return BaseException.__dict__[name].__get__(error)
 
 
 def tell(error: BaseException, label: str, history: History) -> None:

@@ -21,11 +21,18 @@ def carried(error: BaseException) -> BaseException:
     return instead
 
 
+def attribute(error: BaseException, name: str) -> Any:
+    """Returns an attribute that every error has, whatever the error's class has in its place, which may raise."""
+    return BaseException.__dict__[name].__get__(error)
+
+
 def without_first_frame(error: BaseException) -> None:
     """Removes from an error's traceback the frame that has caught it, whose locals would live as long as the error."""
-    if error.__traceback__ is not None:
+    # Read once: another thread that raises the same error may remove the next frame meanwhile.
+    trace = attribute(error, "__traceback__")
+    if trace is not None:
         # Not by assignment, which the error's class may forbid.
-        BaseException.with_traceback(error, error.__traceback__.tb_next)
+        BaseException.with_traceback(error, trace.tb_next)
 
 
 def starts_once(error: BaseException, *, once: bool) -> bool:

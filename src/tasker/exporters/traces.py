@@ -90,10 +90,10 @@ class _AsyncTraced(_Traced):
 
 
 def _failed(span: trace.Span, error: BaseException) -> None:
-    if isinstance(error, TaskTimeout):
+    if issubclass(type(error), TaskTimeout):
         outcome = "timed_out"
     else:
-        outcome = "cancelled" if isinstance(error, (TaskCancelled, asyncio.CancelledError)) else "failed"
+        outcome = "cancelled" if issubclass(type(error), TaskCancelled | asyncio.CancelledError) else "failed"
     span.set_attribute("tasker.outcome", outcome)
     span.set_attribute("error.type", f"{type(error).__module__}.{type(error).__qualname__}".removeprefix("builtins."))
     try:

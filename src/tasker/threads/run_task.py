@@ -237,7 +237,7 @@ class RunTask:
 
     def health_after(self, call: Call, error: BaseException, *, blameless: bool = False) -> Health:
         """Returns what an error says of the resource, and notes what follows for others. ``blameless``: it was not used."""
-        killed = call.cancelled and isinstance(error, TaskKilled)
+        killed = call.cancelled and issubclass(type(error), TaskKilled)
         blameless = blameless or snoozes(error)
         if after_error(cancelled=call.cancelled, killed=killed, blameless=blameless) is not None:
             return Health.OK

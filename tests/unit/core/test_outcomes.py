@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tasker import NoRetry, Snooze, TaskCancelled, TaskKilled
-from tasker.core.outcomes import carried, obeyed, snooze_of, snoozes, starts_once, without_first_frame
+from tasker.core.outcomes import attribute, carried, obeyed, snooze_of, snoozes, starts_once, without_first_frame
 
 
 class Headless(Exception):
@@ -80,6 +80,24 @@ def test_the_first_frame_is_removed() -> None:
     unraised = OSError()
     without_first_frame(unraised)
     assert unraised.__traceback__ is None
+
+
+class Closed(Exception):
+    """It raises whenever it is asked for anything."""
+
+    def __getattribute__(self, name: str) -> Any:
+        raise SystemExit(name)
+
+
+def test_the_first_frame_of_an_error_that_can_not_be_asked() -> None:
+    """Is removed all the same."""
+    caught: list[BaseException] = []
+    try:
+        raise Closed
+    except Closed as error:
+        caught.append(error)
+    without_first_frame(caught[0])
+    assert attribute(caught[0], "__traceback__") is None
 
 
 class Timeless(Snooze):

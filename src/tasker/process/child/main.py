@@ -302,9 +302,9 @@ class Child:
             try:
                 frame = WireFrame(pack_named((RESULT, number, value, started, finished), what))
             except BaseException as error:
-                if not isinstance(error, TravelError):
+                if not issubclass(type(error), TravelError):
                     error = TravelError(
-                        f"{what} can't be {'sent' if isinstance(error, OSError) else 'pickled'}: {error!r}"
+                        f"{what} can't be {'sent' if issubclass(type(error), OSError) else 'pickled'}: {describe(error)}"
                     )
                 self._pause_for_error()  # like any other error: the parent judges it as well
                 frame = WireFrame(pack((ERROR, number, pack_error(error), started, finished, False)))

@@ -16,6 +16,7 @@ from operator import is_
 from pathlib import Path
 from typing import Any
 
+from tasker.core.outcomes import attribute
 from tasker.errors import RemoteTraceback, TravelError
 from tasker.logs import describe
 
@@ -44,7 +45,7 @@ class PackedError:
 
 def pack_error(error: BaseException) -> PackedError:
     """Packs an error with what it came from; its traceback begins where the user's code does."""
-    trace = _get(error, "__traceback__")
+    trace = attribute(error, "__traceback__")
     while trace is not None and trace.tb_next is not None and _ours(trace.tb_frame.f_code.co_filename):
         trace = trace.tb_next
     try:
@@ -74,9 +75,9 @@ def _pack(error: BaseException, seen: set[int], most: int) -> PackedError:
         None,
         describe(error),
         _notes(error),
-        follow(_get(error, "__cause__")),
-        follow(_get(error, "__context__")),
-        _get(error, "__suppress_context__"),
+        follow(attribute(error, "__cause__")),
+        follow(attribute(error, "__context__")),
+        attribute(error, "__suppress_context__"),
     )
     if isinstance(error, BaseExceptionGroup) and most:
         # Each for itself: one that cannot travel is replaced, and the others keep their causes and notes.
@@ -196,10 +197,10 @@ def unpack_error(packed: PackedError) -> BaseException:
     error = _unpack(packed)
     if packed.traceback is not None:
         last, seen = error, {id(error)}
-        while (cause := _get(last, "__cause__")) is not None and id(cause) not in seen:
+        while (cause := attribute(last, "__cause__")) is not None and id(cause) not in seen:
             last = cause
             seen.add(id(last))
-        suppressed = _get(last, "__suppress_context__")
+        suppressed = attribute(last, "__suppress_context__")
         _set(last, "__cause__", RemoteTraceback(packed.traceback))
         _set(last, "__suppress_context__", suppressed or last is error)
     return error
@@ -234,11 +235,6 @@ def _add_note(error: BaseException, note: str) -> None:
         error.add_note(note)
     except USER_ERRORS:  # a class that forbids it
         pass
-
-
-def _get(error: BaseException, name: str) -> Any:
-    # Not as an attribute, in whose place a class may have something of its own that raises.
-    return BaseException.__dict__[name].__get__(error)
 
 
 def _set(error: BaseException, name: str, value: object) -> None:
