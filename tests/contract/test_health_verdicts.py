@@ -153,6 +153,7 @@ async def test_a_cancelled_task_may_have_its_worker_cool_down(engine: Any, kit: 
         await gate.arrivals(1)
         future.cancel()
         await eventually(lambda: m.stats().cooling_workers == 1)
+        await eventually(future.done)
         assert future.cancelled()
         assert await m.queue_task(kit.returns("next")) == "next"
         assert m.stats().replaced_workers == 0
