@@ -534,42 +534,6 @@ def test_without_a_base() -> None:
         assert future.result() == 1
 
 
-def test_an_idle_resource_is_checked() -> None:
-    """By the time of the clock; the task that waits is run by the next worker, in its first attempt."""
-    resources, clock = ScriptedResources(), ManualClock()
-    checked: list[int] = []
-
-    def check(resource: ScriptedResource) -> bool:
-        checked.append(resource.number)
-        return resource.number != 1
-
-    config = config_of(resources, check_resource=check, check_after_idle=10)
-    with InlineTaskManager(config, clock=clock) as manager:
-        assert [manager.queue_task(number_of) for _ in range(2)] == [1, 1]
-        assert checked == []
-        clock.advance(11)
-        future = manager.submit(number_of, once=True)
-        assert (future.result(), future.attempts) == (2, 1)
-        assert checked == [1]
-        assert (manager.stats().failed_checks, manager.stats().replaced_workers) == (1, 1)
-        clock.advance(11)
-        assert manager.queue_task(number_of) == 2
-        assert checked == [1, 2]
-    resources.check()
-
-
-def test_run_task_of_an_inline_manager_checks_its_resources() -> None:
-    """By the time of the clock."""
-    resources, clock = ScriptedResources(), ManualClock()
-    config = config_of(resources, resource_pool_size=1, check_resource=lambda resource: resource.number != 1)
-    with InlineTaskManager(config, clock=clock) as manager:
-        assert manager.run_task(number_of) == 1
-        clock.advance(2)
-        assert manager.run_task(number_of) == 2
-        assert manager.stats().failed_checks == 1
-    resources.check()
-
-
 def test_creations_take_what_the_clock_says() -> None:
     """How long a creation took is measured on the clock of the manager; one that failed is counted apart."""
     errors = [ConnectionError("away")]
@@ -587,19 +551,3 @@ def test_creations_take_what_the_clock_says() -> None:
         m.queue_task(lambda ctx, resource: None)
         assert (m.stats().failed_creations, m.stats().resources.created) == (1, 1)
         assert m.metrics().average_creation_time == m.metrics().max_creation_time == 3.0
-
-
-def test_nothing_is_checked_at_an_interval() -> None:
-    """That would pass the time for ever where somebody waits; resources are checked before use."""
-    checked: list[int] = []
-    resources, clock = ScriptedResources(), ManualClock()
-    check = lambda resource: checked.append(resource.number)  # noqa: E731
-    options = {"resource_pool_size": 1, "check_resource": check, "check_interval": 60, "check_after_idle": 1000}
-    with InlineTaskManager(config_of(resources, **options), clock=clock) as manager:
-        clock.advance(500)
-        manager.queue_task(number_of)
-        assert checked == []
-        clock.advance(501)
-        manager.run_task(number_of)
-        assert checked == [1]
-    resources.check()

@@ -279,6 +279,8 @@ class Tick:
     """A scaling decision is due."""
 
     load: Load
+    scales: bool = True
+    """Whether the policy is asked. If not, nothing is decided but what ``idle_timeout`` asks for."""
 
 
 @dataclass(frozen=True, slots=True)

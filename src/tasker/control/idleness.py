@@ -46,6 +46,6 @@ class Idleness:
         """Returns how many workers were in use at the same time within the timeout; None without one."""
         if self.timeout is None:
             return None
-        while self._peaks and now - self._peaks[0][0] >= self.timeout:
+        while self._peaks and now >= self._peaks[0][0] + self.timeout:  # as a clock adds that is moved by the timeout
             self._peaks.popleft()
         return self._peaks[0][1] if self._peaks else 0

@@ -99,8 +99,7 @@ class Scaler:
         creation_time = self.clock.seconds(now)
         # Measured at every tick, whether or not anything is decided: gaps would look like a load that stopped.
         self._demand.sample(now, load)
-        self._idleness.sample(now, load)
-        self._used_lately = load.queued + load.running > 0 or bool(self._idleness.most(now))
+        self._note_use(load, now)
         # Whatever starts or is about to end changes the throughput that a trial compares, and a pool that is not
         # complete is no pool to take workers from.
         settled = tries and not pool.starting and not pool.retiring
@@ -135,6 +134,16 @@ class Scaler:
         if trials.probing and not probed:
             self._before = before
         return self._aim(*self._afforded(target, why, load), now)
+
+    def rest(self, load: Load, now: float) -> list[act.Action]:
+        """Records the load, and wants no more workers than were used within the ``idle_timeout``, without asking the policy."""
+        self._note_use(load, now)
+        target, why = self._used(self.target, 0, "the policy is not asked", now)
+        return self._aim(self._within(target), "policy", why, now) if self.active else []
+
+    def _note_use(self, load: Load, now: float) -> None:
+        self._idleness.sample(now, load)
+        self._used_lately = load.queued + load.running > 0 or bool(self._idleness.most(now))
 
     def _used(self, target: int, need: int, why: str, now: float) -> tuple[int, str]:
         """Returns the target without the burst workers that have been idle for too long, and why."""

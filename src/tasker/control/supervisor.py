@@ -130,13 +130,14 @@ class Supervisor:
         """The workers that are not gone, with their states."""
         return self._workforce.table
 
-    def wakeup(self, now: float) -> float | None:
-        """Returns when it needs a ``Wakeup`` if nothing happens before (the clock of ``now``), or None."""
+    def wakeup(self, now: float, *, probes: bool = True) -> float | None:
+        """Returns when it needs a ``Wakeup`` if nothing happens before (the clock of ``now``), or None. ``probes``: also for the
+        next probe of an idle resource, which brings nothing to a task that waits."""
         if self.phase is Phase.STOPPED:
             return None
         workforce = self._workforce
         times: list[float | None] = [*self._deadline.moments, workforce.next_overdue, self._reattempts.moment]
-        times.append(self._pool.probes.moment(serving=self._serving))
+        times.append(self._pool.probes.moment(serving=self._serving and probes))
         if self._serving:
             times += [self._outage.next_probe, workforce.restarts.moment]
             timeout, since = self._plan.ready_timeout, workforce.none_ready_since
@@ -258,6 +259,8 @@ class Supervisor:
         self._reattempts.sweep(now)
         if delayed := self._reattempts.waiting:  # they need no worker yet
             load = replace(load, queued=max(0, load.queued - delayed))
+        if not event.scales:
+            return self._scaler.rest(load, now) if self._starts_tasks else []
         running = self.phase is Phase.RUNNING
         return self._scaler.tick(load, self._workforce.counts, now, decides=self._starts_tasks, tries=running)
 

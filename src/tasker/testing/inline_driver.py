@@ -50,10 +50,9 @@ class InlineDriver(FutureOwner, abc.ABC):
         self._inbox: deque[Any] = deque()
         self.put_event: Callable[[ev.Event], None] = self._inbox.append
         """Does what ``report`` does."""
-        # No limits for callbacks, which return before anything else happens. The same jitter each time.
-        plan = replace(plan_of(config), create_timeout=None, destroy_timeout=None, interrupts=False)
-        # Nor checks at an interval: whoever waits for a task passes the time until something is due, and they always are.
-        plan = replace(plan, probe_interval=None)
+        # The workers themselves see what has taken too long, when it has returned: nothing else happens before. The same jitter
+        # each time.
+        plan = replace(plan_of(config), create_timeout=None, check_timeout=None, destroy_timeout=None, interrupts=False)
         self.supervisor: Supervisor = Supervisor(plan, random.Random(0), clock.now())
         self.view: View = self.supervisor.view()
         self.root: ClockedRoot = ClockedRoot(config.ctx, clock)

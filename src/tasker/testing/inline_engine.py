@@ -16,6 +16,7 @@ from tasker.control import events as ev
 from tasker.control.creation import BreakerState
 from tasker.control.workers import WorkerState
 from tasker.core.checks import check_queue_timeout
+from tasker.core.planning import load_of
 from tasker.errors import DeadlockError, QueueFull, ResourceError
 from tasker.stats import StopReport
 from tasker.threads.future import TaskFuture
@@ -73,11 +74,22 @@ class InlineEngine(InlineDriver):
                 self.report(ev.Wakeup())
             self.limits.next_look(math.inf)
             self.limits.look(self.clock.now())
+            self._rest()
             while self._pump_one():
                 pass
             self._wakeup = self.supervisor.wakeup(self.clock.now())
         finally:
             self._handling = False
+
+    def _rest(self) -> None:
+        """Does what is due for resources that no task has used."""
+        now, config = self.clock.now(), self.config
+        if config.idle_timeout is not None:
+            self.report(ev.Tick(load_of(self.counters.flow(), (), now), scales=False))
+        # Each once, even if the checks take longer than the interval.
+        for worker in [worker for worker in self.workers.values() if worker.rested(now)]:
+            if worker.rested(now):
+                worker.is_fit(wanted=False)
 
     def _pump_one(self) -> bool:
         now = self.clock.now()
@@ -172,7 +184,7 @@ class InlineEngine(InlineDriver):
                 blocked = error
             if done():
                 break
-            resumes = self.supervisor.wakeup(self.clock.now()) if self.view.delayed else None
+            resumes = self.supervisor.wakeup(self.clock.now(), probes=False) if self.view.delayed else None
             moments = [moment for moment in (end, self.clock.next_call, resumes) if moment is not None]
             if not moments:
                 raise blocked
@@ -239,7 +251,8 @@ class InlineEngine(InlineDriver):
                 return
         now = self.clock.now()
         cooled = [worker.cools_until for worker in self.workers.values() if worker.cooling]
-        moment = min((one for one in (self.supervisor.wakeup(now), *cooled) if one is not None), default=now)
+        wakes = self.supervisor.wakeup(now, probes=False)
+        moment = min((one for one in (wakes, *cooled) if one is not None), default=now)
         if moment <= now or self._handling:
             raise self._deadlock(future, busy)
         self.clock.advance_to(moment)

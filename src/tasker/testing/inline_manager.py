@@ -11,6 +11,7 @@ from typing import Any, TypeVar, TypeVarTuple
 from tasker.config import Config
 from tasker.context import Context
 from tasker.control.events import HandBackRequested, TaskWaits, Wakeup
+from tasker.control.journal import ScalingExplanation
 from tasker.control.lifecycle import Phase
 from tasker.control.notices import ManagerEvent
 from tasker.control.retries import RetryPolicy
@@ -20,7 +21,7 @@ from tasker.core.user_functions import forbid_async
 from tasker.errors import ConfigError, DeadlockError, ShutdownError
 from tasker.manager import TaskManager
 from tasker.options import Priority
-from tasker.stats import StopReport
+from tasker.stats import StopReport, TaskStats
 from tasker.threads.future import TaskFuture
 from tasker.threads.future_log import Ending, OutcomeCallback
 from tasker.threads.pauses import request_pause
@@ -52,7 +53,9 @@ class InlineTaskManager(TaskManager[R]):
     and order of submission: ``random.Random(7).choice``, say. None: the order of a ``TaskManager``.
 
     It is no measure of what needs two things at a time: it shows no races, no blocking and no scaling. ``config.backend``
-    is ignored, and so are ``create_timeout`` and ``destroy_timeout``.
+    is ignored, and so is ``destroy_timeout``. A creation or a check that has moved the clock by more than its limit has failed.
+    What is due because the clock was moved, such as checks at an interval and the end of ``idle_timeout``, is done with the next
+    call of a method, ``stats`` and ``explain`` included.
 
     Not thread-safe: it belongs to one thread. Raises as ``TaskManager`` does, and ``TypeError`` if ``clock`` or ``order``
     is of a wrong type.
@@ -195,6 +198,16 @@ class InlineTaskManager(TaskManager[R]):
             engine.pump()
 
     # -- the rest -------------------------------------------------------------------------------------------------
+
+    def stats(self) -> TaskStats:
+        """Returns the numbers of workers, tasks and resources, once what is due by now has been done; see ``TaskManager.stats``."""
+        self._engine.pump()
+        return super().stats()
+
+    def explain(self) -> ScalingExplanation:
+        """Says why there are as many workers as there are, once what is due by now has been done; see ``TaskManager.explain``."""
+        self._engine.pump()
+        return super().explain()
 
     def stop(self, timeout: float | None = None, *, hand_back: bool = False) -> StopReport:
         """Stops gracefully: accepts no more tasks, runs all that were accepted, destroys the resources, and returns; see

@@ -98,16 +98,32 @@ class InlineWorker(Worker):
         handle = self.host.held
         return self.outdated or (handle is not None and not handle.usable)
 
-    def is_fit(self) -> bool:
-        """Has the resource checked, if it has been idle for too long. Ends the worker if it is not fit."""
+    def rested(self, now: float) -> bool:
+        """Whether its resource is due for a check although no task waits for it."""
+        return self.ready and not self.worn and not self.engine.closed and self._due(now, wanted=False)
+
+    def _due(self, now: float, *, wanted: bool) -> bool:
+        config, handle = self.engine.config, self.host.held
+        assert handle is not None
+        if config.check_resource is None:
+            return False
+        # Compared as the clock adds, so that a test can move it to the very moment.
+        if wanted:
+            return now > handle.used + config.check_after_idle
+        return config.check_interval is not None and now >= handle.used + config.check_interval
+
+    def is_fit(self, *, wanted: bool = True) -> bool:
+        """Has the resource checked, if it has been idle for too long. Ends the worker if it is not fit. ``wanted``: whether a task
+        waits for it."""
         engine, handle = self.engine, self.host.held
         check: Any = engine.config.check_resource
-        assert handle is not None
-        if check is None or engine.clock.now() - handle.used <= engine.config.check_after_idle:
+        begun = engine.clock.now()
+        if not self._due(begun, wanted=wanted):
             return True
+        assert handle is not None
         why = self._apart(lambda: why_unfit(lambda: check(handle.resource)))
         handle.used = engine.clock.now()
-        if passes(engine, f"worker {self.name}", why):
+        if passes(engine, f"worker {self.name}", self._too_long("check_timeout", begun) or why):
             return True
         engine.report(ev.WorkerUnhealthy(self.seat))
         self._end()
@@ -115,8 +131,12 @@ class InlineWorker(Worker):
 
     def make(self) -> None:
         """Makes the resource, or reports why it could not. Raises what says that a fault hangs: no one else would."""
+        begun = self.engine.clock.now()
         try:
             self._apart(self.host.create)
+            if (late := self._too_long("create_timeout", begun)) is not None:
+                self._apart(self.host.destroy)
+                raise TimeoutError(f"on_create {late}")
         except BaseException as error:
             self.state: WorkerState = WorkerState.ENDING  # not tried again, even if the event has to wait
             self.engine.creation_failed(self.seat, error)
@@ -124,6 +144,13 @@ class InlineWorker(Worker):
                 raise
         else:
             self._begin_serving()
+
+    def _too_long(self, option: str, begun: float) -> str | None:
+        """Returns what is wrong with a callback that has taken longer than an option allows; None: nothing."""
+        limit: float | None = getattr(self.engine.config, option)
+        if limit is None or self.engine.clock.now() <= begun + limit:
+            return None
+        return f"has not returned within {option}={limit} seconds"
 
     def serve(self, future: TaskFuture[Any]) -> None:
         """Runs one attempt of a task, and then ends the worker if its resource must not be used any more."""

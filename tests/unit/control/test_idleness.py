@@ -76,6 +76,25 @@ def test_a_policy_that_keeps_them_is_overruled() -> None:
     assert rig.view.target == 2, "the base"
 
 
+def test_a_manager_that_does_not_scale() -> None:
+    """Workers that were not used for so long go, and none is added; its policy is not asked. Nothing goes in a pause."""
+    rig = Rig(1, 8, policy=Wanting(3), idle_timeout=10.0).serving().grown(3)
+    resting = ev.Tick(Load(queued=0, running=0, arrived=0, ended=0), scales=False)
+    assert without_logs(rig.do(ev.Tick(Load(5, 2, 7, 0), scales=False), 5.0)) == []
+    assert without_logs(rig.do(resting, 9.0)) == []
+    assert without_logs(rig.do(ev.PauseRequested())) == [act.HoldTasks()]
+    assert without_logs(rig.do(resting, 1.0)) == []
+    rig.do(ev.ResumeRequested())
+    assert without_logs(rig.do(resting)) == [act.Retire(2)]
+    assert (
+        rig.view.decisions[-1].why == "more than 1 were not used for 10.0 s, the idle_timeout; the policy is not asked"
+    )
+    assert rig.view.target == 1
+    rig.do(ev.StopRequested("bye"))
+    rig.do(ev.Drained())
+    assert without_logs(rig.do(resting, 100.0)) == []
+
+
 def test_the_default_policy_lets_go_sooner() -> None:
     """It holds workers for longer than this only if it thinks that worth it; no longer than this with the option."""
 

@@ -91,6 +91,7 @@ def test_one_after_the_other() -> None:
     assert pool.do(ev.PoolProbed(60.0)) == [PROBE]
     assert pool.do(ev.PoolProbed(100.0)) == []
     assert pool.supervisor.wakeup(pool.now) == 100.0
+    assert pool.supervisor.wakeup(pool.now, probes=False) is None
     assert pool.wake() == [PROBE]
 
 
