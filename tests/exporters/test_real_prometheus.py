@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import socket
 import subprocess
 import time
 import urllib.parse
@@ -20,6 +19,7 @@ pytest.importorskip("prometheus_client")
 
 from prometheus_client import CollectorRegistry, generate_latest, start_http_server
 
+from support.ports import free_port
 from tasker.exporters.prometheus import register
 
 
@@ -33,14 +33,6 @@ def tool(name: str) -> str:
 
 def nothing(ctx: Any, resource: Any) -> None:
     """The task."""
-
-
-def free_port() -> int:
-    """A port that nothing listens to."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port: int = one.getsockname()[1]
-        return port
 
 
 def test_promtool_has_no_complaint() -> None:
