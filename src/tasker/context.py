@@ -209,9 +209,9 @@ class Context:
         """Reports how far the task is: ``done`` of ``total``, in any unit. ``total``: None where it is not known.
         ``manager.workers()``, the live view and the dashboard show the last report, until the attempt ends.
 
-        It costs about a microsecond, and nothing where it is not called. A child process passes on at most four reports a
-        second. It does nothing where no worker runs the task, as in ``run_task``, and in actors of Ray. Raises
-        ``ValueError`` if one of the numbers is not finite. May be called from any thread.
+        It costs about a microsecond, and nothing where it is not called. A child process and an actor of Ray pass on at most
+        four reports a second. It does nothing where no worker runs the task, as in ``run_task``. Raises ``ValueError`` if
+        one of the numbers is not finite. May be called from any thread.
         """
         _finite("done", done)
         if total is not None:

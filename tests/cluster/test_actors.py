@@ -85,6 +85,17 @@ def test_an_idle_actor_that_dies_is_noticed(make: Any) -> None:
         assert m.queue_task(work.pid) != before
 
 
+def test_an_actor_that_has_told_its_progress_is_watched(make: Any) -> None:
+    """The call whose end is the news of a death is also that which says how far a task is: it is made again."""
+    with make() as m:
+        pid = m.queue_task(work.tells)
+        assert m.workers()[0].progress is None
+        assert m.queue_task(work.tells) == pid
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: m.stats().lost_workers == 1, 30, "its death is noticed")
+        assert m.queue_task(work.pid) != pid
+
+
 def test_a_cancellation_is_quick(make: Any, tmp_path: Path) -> None:
     """It reaches the context of the running task, in less than 50 ms at best."""
     path, delays = tmp_path / "notes", []

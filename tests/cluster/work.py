@@ -76,6 +76,13 @@ async def waits_in_a_loop(ctx: Context, thing: Any, path: str) -> None:
     await asyncio.sleep(120)
 
 
+def tells(ctx: Context, thing: Any) -> int:
+    """Say how far it is, far more often than that is passed on."""
+    for number in range(100_000):
+        ctx.progress(number, 100_000)
+    return os.getpid()
+
+
 class Noting:
     """Hooks that write down what they do."""
 

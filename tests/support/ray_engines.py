@@ -38,7 +38,6 @@ class RayEngine(ProcessEngine):
     """Makes TaskManagers over actors; tasks and hooks are plain functions."""
 
     name = "ray"
-    tells_progress = False  # an actor answers when its task has ended
     flavour = FunctionKit
     exceptions: ClassVar[dict[str, str]] = {**ProcessEngine.exceptions, **EXCEPTIONS}
 
@@ -50,7 +49,6 @@ class AsyncRayEngine(AsyncProcessEngine):
     """Makes AsyncTaskManagers over actors; tasks and hooks are coroutine functions."""
 
     name = "asyncio, ray"
-    tells_progress = False
     flavour = CoroutineProcessKit
     exceptions: ClassVar[dict[str, str]] = {**AsyncProcessEngine.exceptions, **EXCEPTIONS}
 

@@ -2,7 +2,8 @@
 
 Its methods run in three groups, each with a thread of its own: ``life`` has one call that returns when the actor is to end, so
 its failure is the news of the actor's death; ``exec`` runs the user's functions; ``control`` cancels and interrupts what runs
-there.
+there. The call in ``life`` also returns when a task says how far it is, and is made again: there is no other way from an actor
+to whoever calls it, and no further call is needed where no task says anything.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import ctypes
 import os
 import threading
 from collections.abc import Callable, Sequence
+from queue import SimpleQueue
 from time import monotonic
 from types import CoroutineType
 from typing import Any
@@ -22,13 +24,14 @@ from tasker.core.user_functions import refused
 from tasker.errors import TravelError
 from tasker.logs import describe, task_name
 from tasker.process.child.cancellations import Cancellations, TaskContext
+from tasker.process.child.progress import ProgressTeller
 from tasker.process.child.resource import Resource
 from tasker.process.protocol.errors import pack_error
 from tasker.process.protocol.pickling import pack, pack_named, unpack, unpack_variables
 from tasker.process.protocol.setups import ResourceSetup
 from tasker.ray.messages import Answer, Message, answer, called, message, opened
 from tasker.ray.sharing import References, values
-from tasker.remote.events import CHECKED, ERROR, GONE, READY, RESULT, SKIPPED, UNFIT, UNMADE, SessionEvent
+from tasker.remote.events import CHECKED, ERROR, GONE, READY, RESULT, SKIPPED, UNFIT, UNMADE, SessionEvent, Told
 from tasker.remote.sharing import Key
 
 GROUPS = {"exec": 1, "control": 1, "life": 1}
@@ -50,19 +53,20 @@ class Cell:
         self._root: Context = RootContext(None)
         self._cancellations = Cancellations()
         self._interrupts = Interrupts()
-        self._over = threading.Event()
+        self._news: SimpleQueue[Told | None] = SimpleQueue()
+        """How far tasks are; None: the actor is to end."""
 
     # -- group "life" -------------------------------------------------------------------------------------------------
 
-    def stay(self) -> None:
-        """Returns when the actor is to end."""
-        self._over.wait()
+    def stay(self) -> Told | None:
+        """Returns how far a task is as soon as it says so, and is to be called again; None when the actor is to end."""
+        return self._news.get()
 
     # -- group "control" ------------------------------------------------------------------------------------------------
 
     def release(self) -> None:
-        """Has ``stay`` return."""
-        self._over.set()
+        """Has ``stay`` return None."""
+        self._news.put(None)
 
     def cancel(self, number: int, cause: Message) -> None:
         """Cancels the context of a task; 0: of whatever runs. One that has not begun is skipped."""
@@ -91,7 +95,7 @@ class Cell:
         try:
             values.take(shared)
             setup = self._setup = opened(packed)
-            self._root = setup.root()
+            self._root = setup.root(ProgressTeller(lambda: self._cancellations.current, self._news.put))
             self._resource = Resource(setup)
             self._interrupts.allow(0, self._resource.make)
         except BaseException as error:

@@ -20,7 +20,7 @@ from tasker.errors import TaskCancelled, TravelError, WorkerLost
 from tasker.logs import describe
 from tasker.process.protocol.decoding import event_of
 from tasker.process.protocol.pickling import pack, pack_named, pack_variables
-from tasker.remote.events import ERROR, RESULT, SessionEvent
+from tasker.remote.events import ERROR, RESULT, SessionEvent, Told
 from tasker.remote.mailbox import MailboxSession
 from tasker.remote.session import ArgsOf, InFlightTask, Refused
 from tasker.remote.sharing import Key
@@ -66,6 +66,7 @@ class RaySession(MailboxSession):
         self._error: BaseException | None = None
         """What Ray has said about its death."""
         self._over = Flag()
+        self._progress: Told | None = None
         self.told: set[Key] = set()
         """The shared values that the actor may keep, see ``referring``."""
 
@@ -79,7 +80,7 @@ class RaySession(MailboxSession):
         if self._killed:
             self._fence()
             return
-        self._watch(_call(actor.stay, "life"), lambda nothing: None)
+        self._watch(_call(actor.stay, "life"), self._stayed)
         self._watch(_call(actor.create, "exec"), self._created)
 
     @property
@@ -141,6 +142,11 @@ class RaySession(MailboxSession):
         if key in self.told:
             self.told.discard(key)
             self._order("forget", key)
+
+    def progress(self) -> tuple[float, float | None] | None:
+        """See ``Session``."""
+        told = self._progress
+        return None if told is None or told[0] != self.begun else told[1:]
 
     # -- the end ------------------------------------------------------------------------------------------------------
 
@@ -215,6 +221,16 @@ class RaySession(MailboxSession):
                 then(future.result())
 
         reference.future().add_done_callback(lambda future: self._post(partial(settle, future)))
+
+    def _stayed(self, told: Told | None) -> None:
+        """Takes how far a task is, and has the actor tell more. If it dies meanwhile, that call says so."""
+        actor, self._progress = self._actor, told
+        if told is None or actor is None or self.dead:
+            return
+        try:
+            self._watch(_call(actor.stay, "life"), self._stayed)
+        except Exception as error:
+            self.lost(error)
 
     def _created(self, made: tuple[int, Answer]) -> None:
         self._pid, answered = made

@@ -32,6 +32,9 @@ READY, UNMADE, RESULT, ERROR, SKIPPED, UNREAD, LARGE, UNFIT, GONE, GARBLED, CHEC
 
 SessionEvent = tuple[Any, ...]
 
+Told = tuple[int, float, float | None]
+"""How far a task is, which is no event: its number in the session, how much is done, and of how much."""
+
 
 def made(events: Iterable[SessionEvent]) -> bool:
     """Returns whether the resource is made according to these events; raises what its creation raised."""

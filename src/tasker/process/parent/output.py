@@ -23,15 +23,12 @@ from tasker.core.daemon import Daemon
 from tasker.logs import GuardedLogger
 from tasker.process.protocol.records import Frames
 from tasker.process.protocol.shared_memory import closed_with
+from tasker.remote.events import Told
 
 _READ = 65536
 _SIZE = struct.Struct("i")
 _LONGEST = 1 << 20
 """Bytes from which on a line is shown though it has not ended."""
-
-
-Told = tuple[int, float, float | None]
-"""How far a task is: its number in the session, how much is done, and of how much."""
 
 
 class _Lines:

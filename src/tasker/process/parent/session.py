@@ -21,14 +21,13 @@ from tasker.process.protocol.pickling import pack, pack_named
 from tasker.process.protocol.surroundings import own_surroundings
 from tasker.process.protocol.whereabouts import WHERE
 from tasker.process.protocol.wire import MAPPED_SIZE, Parts, WireFrame
-from tasker.remote.events import SessionEvent
+from tasker.remote.events import SessionEvent, Told
 from tasker.remote.session import ArgsOf, InFlightTask, Refused, Session
 
 from .connection import Connection
 from .exiting import is_exiting
 from .fork_server_client import FORK_SERVER_LOST, ForkServerClient, SpawnedChild
 from .loop_watch import LoopWatch
-from .output import Told
 from .whereabouts import Question
 
 if TYPE_CHECKING:
