@@ -142,6 +142,7 @@ async def test_point_02_ready_timeout_spares_tasks_that_a_worker_will_take(engin
     gate = engine.gate()
     resources, patience = ScriptedResources(None, then=BOOM), 0.2 * SLOWER**2
     async with engine.manager(resources=resources, worker_count=2, ready_timeout=patience) as m:
+        await eventually(lambda: m.stats().active_workers == 1)
         held = await m.submit(kit.holds(gate))
         await gate.arrivals(1)
         waiting = await m.submit(kit.returns("served"))

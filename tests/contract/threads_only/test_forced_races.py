@@ -177,7 +177,8 @@ def test_the_deadline_of_a_kill_while_a_worker_begins_to_serve(threads: Any) -> 
         m.resize(worker_count=2, max_worker_count=2)
         gate.wait_arrivals(1)
         report_of_kill = Call(m.kill, 0.1).outcome(20)
-        assert len(report_of_kill.abandoned) == 1
+        # The other one has ended by then, unless there was no processor for it.
+        assert f"{m.name}-2 (between two tasks)" in report_of_kill.abandoned
         gate.open()
         wait_until(lambda: m.stats().resources.alive == 0)
 
