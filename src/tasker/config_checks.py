@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import inspect
-import math
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 from .context import Context
+from .control.finite import is_finite
 from .control.retries import RetryPolicy
 from .errors import ConfigError
 from .options import Backend
@@ -184,14 +184,13 @@ def _check_intensity(config: _Config) -> None:
         raise _wrong("restart_intensity", given, allowed)
     most, seconds = given
     whole = isinstance(most, int) and not isinstance(most, bool) and most > 0
-    if not whole or not _is_number(seconds) or seconds <= 0:
+    if not whole or not is_finite(seconds) or seconds <= 0:
         raise _wrong("restart_intensity", given, allowed)
 
 
 def _check_share(config: _Config, field: str) -> None:
     value = getattr(config, field)
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if value is not None and not (number and 0 < value <= 1):
+    if value is not None and not (is_finite(value) and 0 < value <= 1):
         raise _wrong(field, value, "a number, more than 0 and at most 1, or None")
 
 
@@ -199,10 +198,6 @@ def _duration(config: _Config, field: str, *, zero: bool = False, optional: bool
     value = getattr(config, field)
     if value is None and optional:
         return
-    if not _is_number(value) or value < 0 or (value == 0 and not zero):
+    if not is_finite(value) or value < 0 or (value == 0 and not zero):
         allowed = "a finite number of seconds, " + ("at least 0" if zero else "more than 0")
         raise _wrong(field, value, allowed + (" (or None)" if optional else ""))
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

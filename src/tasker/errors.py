@@ -8,8 +8,8 @@ error is never wrapped: it reaches the caller as it was raised. All errors can b
 from __future__ import annotations
 
 import concurrent.futures
-import math
 import queue
+import sys
 
 from .attempt import Attempt
 
@@ -81,8 +81,10 @@ class Snooze(TaskerError):
 
     def __init__(self, seconds: float, reason: str = "") -> None:
         number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
-        if not number or not 0 <= seconds < math.inf:
+        if not number or not 0 <= seconds <= sys.float_info.max:  # an int may be larger than any float
             raise ValueError(f"Snooze.seconds must be a finite number of seconds, at least 0, got {seconds!r}")
+        # A float of the library's own, whatever kind of number it is: numpy's, say.
+        seconds = float(seconds)
         super().__init__(seconds, reason)
         self.seconds = seconds
         self.reason = reason

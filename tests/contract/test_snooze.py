@@ -182,3 +182,25 @@ async def test_it_is_no_part_of_the_history(engine: Any, kit: Any) -> None:
         first, second = future.attempts_made
         assert [(first.number, first.verdict), (second.number, second.verdict)] == [(1, "try again"), (2, "succeeded")]
         assert second.wait >= 0.05
+
+
+class Seconds(float):
+    """As numpy's ``float64``."""
+
+
+async def test_any_kind_of_number(engine: Any, kit: Any) -> None:
+    """It is a float from then on."""
+    async with pool(engine) as m:
+        assert await m.queue_task(kit.script(Snooze(Seconds(0.01)), "value")) == "value"
+        assert m.stats().snoozed_tasks == 1
+
+
+async def test_a_number_that_is_put_there_later(engine: Any, kit: Any) -> None:
+    """One that no clock can add is an error like any other, and harms nobody else."""
+    snooze = Snooze(0)
+    snooze.seconds = 10**400
+    async with pool(engine) as m:
+        with pytest.raises(Snooze):
+            await m.queue_task(kit.script(snooze, "never"))
+        assert (m.stats().snoozed_tasks, m.stats().delayed_tasks) == (0, 0)
+        assert await m.queue_task(kit.returns(1)) == 1

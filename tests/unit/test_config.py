@@ -114,7 +114,7 @@ def test_frozen_and_keyword_only() -> None:
 
 
 NOT_INTEGERS = [1.0, "1", True, False, math.nan, [1]]
-NOT_DURATIONS = ["1", True, math.nan, math.inf, -math.inf, -0.001, [1]]
+NOT_DURATIONS = ["1", True, math.nan, math.inf, -math.inf, -0.001, [1], 10**400]
 COLLECTOR = (
     "record_arrival",
     "record_completion",

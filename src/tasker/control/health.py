@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import enum
-import math
 from dataclasses import dataclass
 from typing import ClassVar
+
+from .finite import is_finite
 
 
 class HealthKind(enum.Enum):
@@ -40,8 +41,7 @@ class Health:
     def COOL_DOWN(seconds: float) -> Health:  # noqa: N802  it stands beside constants
         """Returns the verdict that the resource is good, but must not be used for so many seconds, at least 0, as after a
         429 with ``Retry-After``. The task is tried again, by any worker. Raises ``ValueError``."""
-        number = isinstance(seconds, int | float) and not isinstance(seconds, bool) and math.isfinite(seconds)
-        if not number or seconds < 0:
+        if not is_finite(seconds) or seconds < 0:
             raise ValueError(f"Health.COOL_DOWN takes a finite number of seconds, at least 0, got {seconds!r}")
         return Health(HealthKind.COOL_DOWN, float(seconds))
 

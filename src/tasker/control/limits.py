@@ -15,6 +15,8 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+from .finite import is_duration
+
 LimitName = Literal["timeout", "deadline"]
 
 
@@ -115,6 +117,6 @@ def _limit(name: str, value: float | None) -> float | None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError(f"{name} must be a number of seconds or None, got {value!r}")
-    if not value > 0:
+    if not is_duration(value) or not value:
         raise ValueError(f"{name} must be more than 0 seconds, got {value!r}")
     return None if value == math.inf else float(value)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import heapq
-import math
 import random
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, Literal, Protocol
 
+from .finite import is_finite
 from .retry_budget import RetryBudget
 
 _MAX_DOUBLINGS = 60
@@ -68,8 +68,7 @@ class RetryPolicy:
             value = getattr(self, name)
             if value is None and name == "max_elapsed":
                 continue
-            number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-            if not number or value < 0:
+            if not is_finite(value) or value < 0:
                 raise ValueError(f"RetryPolicy.{name} must be a finite number of seconds, at least 0, got {value!r}")
 
     def wants(self, error: BaseException) -> bool:

@@ -6,6 +6,8 @@ from collections import deque
 from itertools import repeat
 from typing import NamedTuple
 
+_MOST = 10_000_000
+
 
 class RetryBudget:
     """A bucket of tokens from which retries are paid. For ``RetryPolicy.budget``.
@@ -17,16 +19,16 @@ class RetryBudget:
     (``RetryQuotaChecker`` in botocore).
 
     A budget is shared by all that have it: the tasks of one manager, or of several. Thread-safe, and takes no lock. Raises
-    ``ValueError`` for a number that is not an integer, or below 1, and for a cost above ``capacity``.
+    ``ValueError`` for a number that is not an integer, or below 1, for a cost above ``capacity``, and for a capacity above 10 million.
     """
 
     def __init__(self, capacity: int = 500, *, retry_cost: int = 5, timeout_cost: int = 10) -> None:
-        most: float = float("inf")
+        most, why = _MOST, "each takes eight bytes"
         for name, value in (("capacity", capacity), ("retry_cost", retry_cost), ("timeout_cost", timeout_cost)):
             if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
-                limit = "" if most == float("inf") else f" and at most {most} (capacity)"
-                raise ValueError(f"RetryBudget.{name} must be an integer of at least 1{limit}, got {value!r}")
-            most = capacity
+                allowed = f"an integer of at least 1 and at most {most} ({why})"
+                raise ValueError(f"RetryBudget.{name} must be {allowed}, got {value!r}")
+            most, why = capacity, "capacity"
         self.capacity: int = capacity
         self.retry_cost: int = retry_cost
         self.timeout_cost: int = timeout_cost

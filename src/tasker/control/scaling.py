@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from .finite import is_finite
 from .holding import Level, idle_plan
 from .staffing import workers_needed
 from .wording import duration
@@ -163,13 +164,14 @@ class RatePolicy:
 
     def __post_init__(self) -> None:
         """Raises ``ValueError`` if a number is out of its range."""
-        if not 0 < self.risk < 1:
+        if not is_finite(self.risk) or not 0 < self.risk < 1:
             raise ValueError(f"RatePolicy.risk must be more than 0 and less than 1, got {self.risk!r}")
         if self.reserve not in ("none", "half", "full"):
             raise ValueError(f"RatePolicy.reserve must be 'none', 'half' or 'full', got {self.reserve!r}")
         for name in ("spare", "catch_up", "hold", "hold_services", "hold_creations", "hold_most", "creations"):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise ValueError(f"RatePolicy.{name} must be a finite number, at least 0, got {getattr(self, name)!r}")
+            value = getattr(self, name)
+            if not is_finite(value) or value < 0:
+                raise ValueError(f"RatePolicy.{name} must be a finite number, at least 0, got {value!r}")
 
     def decide(self, snapshot: Snapshot, now: float, /) -> Decision:
         """See ``ScalingPolicy``."""

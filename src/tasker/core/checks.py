@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import inspect
 
+from tasker.control.finite import is_duration
 from tasker.control.retries import RetryPolicy
 from tasker.options import Priority
 
 
 def check_timeout(timeout: float | None) -> None:
     """Raises ``ValueError`` for what is neither None nor a number of seconds, at least 0."""
-    if timeout is not None and (isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout >= 0):
+    if timeout is not None and not is_duration(timeout):
         raise ValueError(f"timeout must be a number of seconds, at least 0, or None, got {timeout!r}")
 
 
@@ -21,7 +22,7 @@ def check_queue_timeout(timeout: float | None) -> None:
         return
     if isinstance(timeout, bool) or not isinstance(timeout, int | float):
         raise TypeError(f"queue_timeout must be a number of seconds or None, got {timeout!r}")
-    if not timeout >= 0:
+    if not is_duration(timeout):
         raise ValueError(f"queue_timeout must be at least 0 seconds, got {timeout!r}")
 
 

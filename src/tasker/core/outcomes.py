@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
+from tasker.control.finite import is_finite
 from tasker.errors import NoRetry, Snooze, TaskCancelled, TaskKilled
 
 
@@ -54,7 +54,7 @@ def snooze_of(error: BaseException) -> float | None:
         seconds: Any = error.seconds  # type: ignore[attr-defined]
     except BaseException:
         return None
-    return seconds if type(seconds) in (int, float) and 0 <= seconds < math.inf else None
+    return seconds if type(seconds) in (int, float) and is_finite(seconds) and seconds >= 0 else None
 
 
 def obeyed(error: BaseException, cause: BaseException, label: str) -> TaskCancelled:

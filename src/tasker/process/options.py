@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Iterable
 from dataclasses import KW_ONLY, dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
+from tasker.control.finite import is_finite
 from tasker.errors import ConfigError
 from tasker.options import Backend
 
@@ -87,8 +87,7 @@ class ProcessBackend(Backend):
             if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
                 raise _wrong(field, value, "a positive integer or None")
         age = self.max_age
-        number = isinstance(age, int | float) and not isinstance(age, bool) and math.isfinite(age) and age > 0
-        if age is not None and not number:
+        if age is not None and (not is_finite(age) or age <= 0):
             raise _wrong("max_age", age, "a finite number of seconds, more than 0 (or None)")
 
     def _several(self, field: str, kind: type, allowed: str) -> tuple[Any, ...]:

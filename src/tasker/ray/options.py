@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from tasker.control.finite import is_finite
 from tasker.errors import ConfigError
 from tasker.options import Backend
 
@@ -111,16 +111,12 @@ class RayBackend(Backend):
         most = self.max_tasks
         if most is not None and (isinstance(most, bool) or not isinstance(most, int) or most < 1):
             raise _wrong("max_tasks", most, "a positive integer or None")
-        if self.max_age is not None and (not _is_number(self.max_age) or self.max_age <= 0):
+        if self.max_age is not None and (not is_finite(self.max_age) or self.max_age <= 0):
             raise _wrong("max_age", self.max_age, "a finite number of seconds, more than 0 (or None)")
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
 def _check_amount(field: str, value: Any) -> None:
-    if not _is_number(value) or value < 0:
+    if not is_finite(value) or value < 0:
         raise _wrong(field, value, "a finite number, at least 0")
 
 

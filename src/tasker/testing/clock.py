@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from tasker.control.finite import is_finite
+
 if TYPE_CHECKING:
     from tasker.context import Context
 
@@ -88,7 +90,7 @@ class ManualClock:
 
 
 def _seconds(what: str, value: float, *, least: float = 0.0) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < least:
+    if not is_finite(value) or value < least:
         allowed = "a finite number of seconds" + ("" if least == -math.inf else ", at least 0")
         raise ValueError(f"{what} must be {allowed}, got {value!r}")
     return float(value)

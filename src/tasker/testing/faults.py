@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
+from tasker.control.finite import is_duration
 from tasker.core.user_functions import is_async
 from tasker.errors import DeadlockError
 
@@ -175,6 +176,6 @@ def takes(seconds: float) -> Takes:
     """Has the call take ``seconds``. ``seconds`` of what this returns may be changed later. With
     ``ScriptedResources(clock=...)`` it moves the clock in place of sleeping. Raises ``ValueError`` for a negative
     number."""
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds >= 0:
+    if not is_duration(seconds):
         raise ValueError(f"takes() needs a number of seconds, at least 0, got {seconds!r}")
     return Takes(seconds)

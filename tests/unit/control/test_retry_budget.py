@@ -77,10 +77,13 @@ def test_two_at_the_same_moment(tokens: int, lent: int, left: int) -> None:
     assert budget.available == left
 
 
+WRONG = (0, -1, 2.0, True, "5", 10_000_001, 10**400)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        *(({"capacity": wrong}, "capacity must be an integer of at least 1, got") for wrong in (0, -1, 2.0, True, "5")),
+        *(({"capacity": wrong}, "capacity must be an integer of at least 1 and at most 10000000 ") for wrong in WRONG),
         ({"retry_cost": 0}, "retry_cost must be an integer of at least 1 and at most 500"),
         ({"timeout_cost": 501}, r"timeout_cost must be an integer of at least 1 and at most 500 \(capacity\), got 501"),
     ],

@@ -127,7 +127,7 @@ class Moody(Snooze):
     [
         OSError(),
         Timeless(),
-        *(Moody(answer) for answer in (SystemExit(), -1, "5", True, float("nan"), float("inf"), None)),
+        *(Moody(answer) for answer in (SystemExit(), -1, "5", True, float("nan"), float("inf"), None, 10**400)),
     ],
 )
 def test_no_time_to_come_again(error: BaseException) -> None:
