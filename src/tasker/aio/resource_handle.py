@@ -4,24 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from time import monotonic
 from typing import Any, Protocol
 
 from tasker.context import Context
-from tasker.control.wear import Wear
-from tasker.core.ages import UNKNOWN, Age
+from tasker.core.handles import Elsewhere, Handle
 from tasker.worker_info import WorkerInfo
 
 from .user_functions import FunctionCaller
 
 
-class AsyncResourceElsewhere(Protocol):
-    """A resource of ``run_task`` that lives in another process. Used by one caller at a time."""
-
-    @property
-    def usable(self) -> bool:
-        """Whether it may run another task: its process is alive and not due for recycling."""
-        ...
+class AsyncResourceElsewhere(Elsewhere, Protocol):
+    """As a loop uses it."""
 
     def context(self) -> Context:
         """Returns the context of the next task."""
@@ -39,34 +32,19 @@ class AsyncResourceElsewhere(Protocol):
         ...
 
 
-class AsyncResourceHandle:
+class AsyncResourceHandle(Handle):
     """Holds a resource, the caller for functions that use it, and the function that destroys it."""
 
-    __slots__ = ("age", "caller", "cools_until", "end", "remote", "resource", "used", "wear")
+    __slots__ = ("caller", "end")
+
+    remote: AsyncResourceElsewhere | None
 
     def __init__(
         self, resource: Any, caller: FunctionCaller | None, end: Callable[[], Awaitable[object]] | None
     ) -> None:
-        self.resource: Any = resource
+        super().__init__(resource)
         self.caller: FunctionCaller | None = caller
         self.end: Callable[[], Awaitable[object]] | None = end
-        self.remote: AsyncResourceElsewhere | None = None
-        """The resource in its process; None if it lives in this one."""
-        self.used: float = monotonic()
-        """When ``run_task`` has used it last (the clock of the events)."""
-        self.cools_until: float = 0.0
-        """Until when ``run_task``'s pool does not lend it (the clock of the events), after ``Health.COOL_DOWN``."""
-        self.age: Age = UNKNOWN
-        """When it was made, if it is ``run_task``'s."""
-        self.wear: Wear | None = None
-        """How much it has served; None if there is no limit, or it is kept by the session."""
-
-    @property
-    def usable(self) -> bool:
-        """Whether it may run another task."""
-        if self.remote is not None:
-            return self.remote.usable
-        return self.wear is None or not self.wear.worn(monotonic())
 
 
 class AsyncResourceMaker(Protocol):

@@ -9,9 +9,8 @@ from typing import Any, Protocol, TypeVar
 
 from tasker.config import Config
 from tasker.context import Context
-from tasker.control.wear import Wear
-from tasker.core.ages import UNKNOWN, Age
 from tasker.core.counters import Counters
+from tasker.core.handles import Elsewhere, Handle
 from tasker.core.identity import arguments_for
 from tasker.core.planning import wear_of
 from tasker.logs import GuardedLogger
@@ -21,13 +20,8 @@ T = TypeVar("T")
 _UNMADE = object()
 
 
-class ResourceElsewhere(Protocol):
-    """A resource of ``run_task`` that lives in another process. Used by one caller at a time."""
-
-    @property
-    def usable(self) -> bool:
-        """Whether it may run another task: its process is alive and not due for recycling."""
-        ...
+class ResourceElsewhere(Elsewhere, Protocol):
+    """As threads use it."""
 
     def context(self) -> Context:
         """Returns the context of the next task."""
@@ -43,35 +37,20 @@ class ResourceElsewhere(Protocol):
         """Ends it by force, and with it what runs there. May be called from any thread."""
 
 
-class ResourceHandle:
+class ResourceHandle(Handle):
     """Holds a resource, and the function that destroys it."""
 
-    __slots__ = ("age", "args", "cools_until", "end", "ended", "remote", "resource", "used", "wear")
+    __slots__ = ("args", "end", "ended")
+
+    remote: ResourceElsewhere | None
 
     def __init__(self, resource: Any, end: Callable[..., object] | None) -> None:
-        self.resource: Any = resource
+        super().__init__(resource)
         self.end: Callable[..., object] | None = end
         self.args: tuple[Any, ...] = ()
         """What ``end`` takes."""
         self.ended: bool = False
         """Whether it was ended, or is about to be."""
-        self.remote: ResourceElsewhere | None = None
-        """The resource in its process; None if it lives in this one."""
-        self.used: float = monotonic()
-        """When ``run_task`` has used it last (the clock of the events)."""
-        self.cools_until: float = 0.0
-        """Until when ``run_task``'s pool does not lend it (the clock of the events), after ``Health.COOL_DOWN``."""
-        self.age: Age = UNKNOWN
-        """When it was made, if it is ``run_task``'s."""
-        self.wear: Wear | None = None
-        """How much it has served; None if there is no limit, or it is kept by the session."""
-
-    @property
-    def usable(self) -> bool:
-        """Whether it may run another task."""
-        if self.remote is not None:
-            return self.remote.usable
-        return self.wear is None or not self.wear.worn(monotonic())
 
 
 class ResourceMaker(Protocol):
