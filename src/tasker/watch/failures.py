@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict, deque
 from dataclasses import dataclass, field
 
@@ -13,6 +14,8 @@ MOST_GROUPS = 100
 MOST_STORIES = 5
 _MOST_OPEN = 1_000
 _LONGEST = 300
+_NUMBER = re.compile(r"\btask #\d+")
+"""By which the library's own errors call a task: each would be a group of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +52,9 @@ class Group:
 
 
 def split(error: str) -> tuple[str, str]:
-    """Returns the type and the first line of the message of ``Type: message``."""
+    """Returns the type and the first line of the message of ``Type: message``, without the number of the task."""
     kind, _, message = error.partition(":")
-    return kind[:_LONGEST], first_line(message, _LONGEST)
+    return kind[:_LONGEST], _NUMBER.sub("task", first_line(message, _LONGEST))
 
 
 class Failures:

@@ -39,6 +39,15 @@ class ReadsItself(Protocol):
     def read_itself(self) -> PoolReading: ...
 
 
+@runtime_checkable
+class CallsTasks(Protocol):
+    """What stands in for a manager, and has names of its own for tasks."""
+
+    def called(self, text: str) -> str:
+        """Returns the name of a task, or an error that may contain it, as it is to be shown."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class PoolReading:
     """A manager at one moment. Immutable."""

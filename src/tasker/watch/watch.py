@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import replace
 from typing import Literal
 
 from tasker.control import notices as say
@@ -12,7 +13,7 @@ from tasker.core.teller import subscribe
 from .failures import Failures
 from .history import History
 from .points import Point
-from .reading import PoolReading, Watched, read
+from .reading import CallsTasks, PoolReading, Watched, read
 from .telling import Notable, notable
 
 MOST_EVENTS = 5_000
@@ -36,6 +37,7 @@ class PoolWatch:
         """The last reading."""
         self.ended: bool = False
         self._feed: Feed | None = None
+        self._caller = manager if isinstance(manager, CallsTasks) else None
         self.subscribe()
 
     def subscribe(self) -> None:
@@ -90,6 +92,9 @@ class PoolWatch:
                 self.decisions.append(event)
             return
         if isinstance(event, say.TaskEvent):
+            if self._caller is not None:
+                called = self._caller.called
+                event = replace(event, task=called(event.task), error=called(event.error))
             self.failures.add(event)
         told = notable(event)
         if told is not None:

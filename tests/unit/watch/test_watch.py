@@ -153,6 +153,45 @@ def test_routine_is_not_told(event: Any) -> None:
     assert notable(event) is None
 
 
+@pytest.mark.parametrize(
+    ("error", "group"),
+    [
+        ("TaskTimeout: task #12 shop.buy has not ended", ("TaskTimeout", "task shop.buy has not ended")),
+        ("MaxRetriesExceeded: task #7 failed 4 times", ("MaxRetriesExceeded", "task failed 4 times")),
+        ("ValueError: ticket #12 is sold", ("ValueError", "ticket #12 is sold")),
+    ],
+)
+def test_the_number_of_a_task_makes_no_group(error: str, group: tuple[str, str]) -> None:
+    """Our own errors name the task; a thousand of one kind are one group all the same."""
+    assert split(error) == group
+
+
+class StandIn:
+    """For a manager, which calls its tasks otherwise."""
+
+    def __init__(self, manager: Any) -> None:
+        self._manager = manager
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._manager, name)
+
+    def called(self, text: str) -> str:
+        return text.replace(f"{__name__}.", "")
+
+
+def test_a_stand_in_names_the_tasks() -> None:
+    """In the groups and in the stories of those that failed."""
+    with TaskManager(
+        Config(on_create=object, worker_count=1, max_retries=0, check_health=lambda error: False)
+    ) as manager:
+        watch = PoolWatch(StandIn(manager))
+        manager.submit(fails).exception()
+        watch.sample()
+        (group,) = watch.failures.groups()
+    assert group.message == "max retries exceeded: task fails failed 1 times (max_retries=0), last with ValueError: no"
+    assert __name__ not in group.stories[0].task
+
+
 def fails(ctx: Any, resource: Any) -> None:
     raise ValueError("no")
 

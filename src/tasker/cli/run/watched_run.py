@@ -53,6 +53,9 @@ class WatchedRun:
             for one in self._manager.workers(arguments=arguments)
         )
 
+    def called(self, text: str) -> str:
+        return without_job_module(text)
+
     def worker_stack(self, name: str) -> str:
         return self._manager.worker_stack(name)
 
