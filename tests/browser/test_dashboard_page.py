@@ -349,14 +349,17 @@ def test_nothing_has_happened_yet(pools: Pools, open_page: OpenPage) -> None:
 
 
 def test_resources_that_cannot_be_made(pools: Pools, open_page: OpenPage) -> None:
-    """The page says so, with the error, how often, and what is done about it."""
+    """The page says so, with the error, how often, and what is done about it; a card says it before it is chosen."""
 
     def refused() -> object:
         raise ConnectionRefusedError("no database today")
 
-    manager = pools.manager(on_create=refused, resource_pool_size=0)
+    manager = pools.manager("broken", on_create=refused, resource_pool_size=0)
     future = manager.submit(square, 1)
-    page = open_page(pools.serve(manager).url)
+    page = open_page(pools.serve(pools.manager("well"), manager).url)
+    card = page.get_by_label("Managers").get_by_role("button", name="broken")
+    expect(card.locator(".pill[data-tone=bad]")).to_have_text("creations fail")
+    card.click()
     notice = page.locator(".notices [data-tone=bad]")
     expect(notice).to_contain_text("in a row: ConnectionRefusedError: no database today. The breaker is")
     future.cancel()

@@ -4,15 +4,14 @@ import { makeCharts } from "./chartset.js";
 import { Connection, post } from "./connection.js";
 import { Controls } from "./controls.js";
 import { $, announce, el, keyed, mark, text } from "./dom.js";
-import { clock, count, rate } from "./format.js";
+import { clock, count, plural, rate } from "./format.js";
 import { Decisions, Failures, Notables } from "./panels.js";
 import { latest, Store } from "./store.js";
 import { startTheme } from "./theme.js";
-import { Notices, Tiles } from "./tiles.js";
+import { Notices, standing, Tiles } from "./tiles.js";
 import { Workers } from "./workers.js";
 
 const RANGES = [["2 min", 120, 0], ["10 min", 600, 0], ["1 hour", 3600, 1]];
-const TONES = { running: "good", paused: "warning", stopping: "warning", ended: "info", "not started": "info" };
 
 const store = new Store();
 let chosen = 0;
@@ -44,8 +43,7 @@ class View {
   show() {
     const manager = store.managers[chosen];
     text(this.name, manager.name);
-    text(this.state, manager.state);
-    mark(this.state, "tone", TONES[manager.state]);
+    showStanding(this.state, manager);
     this.notices.show(manager);
     this.tiles.show(manager);
     this.controls?.show(manager, chosen);
@@ -62,6 +60,12 @@ class View {
   }
 }
 
+function showStanding(pill, manager) {
+  const [tone, words] = standing(manager);
+  text(pill, words);
+  mark(pill, "tone", tone);
+}
+
 function showCards() {
   announce($("managers"), store.managers.length > 1);
   keyed(
@@ -71,9 +75,8 @@ function showCards() {
       const [name, state, note] = card.children;
       card.setAttribute("aria-pressed", String(index === chosen));
       text(name, manager.name);
-      text(state, manager.state);
-      mark(state, "tone", TONES[manager.state]);
-      text(note, `${rate(latest(manager.history[0], "completions"))} · ${count(manager.stats.queued_tasks + manager.stats.priority_tasks)} queued · ${count(manager.stats.active_workers)} workers · ${count(manager.totals.failed)} failed`);
+      showStanding(state, manager);
+      text(note, `${rate(latest(manager.history[0], "completions"))} · ${count(manager.stats.queued_tasks + manager.stats.priority_tasks)} queued · ${plural(manager.stats.active_workers, "worker")} · ${count(manager.totals.failed)} failed`);
     },
   );
 }

@@ -35,6 +35,16 @@ export class Tiles {
   }
 }
 
+const TONES = { running: "good", paused: "warning", stopping: "warning", ended: "info", "not started": "info" };
+
+// A manager in two words, and how good they are: where several are on a page, those are all that is seen of most of them.
+export function standing({ state, stats }) {
+  if (state === "running" && stats.failing_creations) return ["bad", "creations fail"];
+  if (state === "running" && stats.stuck_workers) return ["bad", `${count(stats.stuck_workers)} stuck`];
+  if (state === "running" && stats.restart_alarm) return ["bad", "many restarts"];
+  return [TONES[state], state];
+}
+
 function sentence(words) {
   return /[.!?…]$/.test(words) ? words : `${words}.`;
 }
