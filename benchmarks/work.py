@@ -140,6 +140,12 @@ def manager(workers: int, **options: Any) -> TaskManager[object]:
     return made
 
 
+def burst(pool: TaskManager[object], tasks: int) -> None:
+    """Submits no-op tasks and awaits them."""
+    for future in [pool.submit(noop_owned) for _ in range(tasks)]:
+        future.result()
+
+
 def wait_until_all_run(submit: Callable[[Callable[[], Any]], Any], workers: int) -> None:
     """Returns once as many tasks have run at the same time as there are workers, so all of them exist."""
     barrier = threading.Barrier(workers + 1)

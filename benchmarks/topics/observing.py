@@ -7,9 +7,10 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks.runner import RATE, Claim, Contestant, Figure, Race, Size, advantage
+from benchmarks.runner import Contestant, Figure, Race, Size
+from benchmarks.topics import watching
 from benchmarks.topics.round_trip import percentiles
-from benchmarks.work import clock, manager, noop_owned
+from benchmarks.work import burst, clock, manager
 from tasker import TaskManager
 
 P50 = Figure("p50", "p50", "us")
@@ -17,7 +18,6 @@ P99 = Figure("p99", "p99", "us")
 LOAD = Figure("rate", "load meanwhile", "/s", more_is_better=True)
 WORKERS = 4
 PAUSE_S = 0.01
-WATCHED, ALONE = "tasker, watched", "tasker, nobody watches"
 
 
 def races(size: Size) -> list[Race]:
@@ -49,37 +49,17 @@ def races(size: Size) -> list[Race]:
             ],
             rounds=size.rounds(7),
         ),
-        _watching(20 * tasks, size),
+        watching.race(20 * tasks, size),
     ]
-
-
-def _watching(tasks: int, size: Size) -> Race:
-    return Race(
-        key="observing-exporters",
-        title="What watching costs",
-        work=f"{tasks:,} no-op tasks, submitted and awaited in bursts.",
-        figures=[RATE],
-        contestants=[
-            Contestant(WATCHED, lambda: watched(tasks), "an exposition for Prometheus each second, and all events"),
-            Contestant(ALONE, lambda: alone(tasks)),
-        ],
-        rounds=size.rounds(7),
-        claims=[Claim("watching", "at most 5% of the throughput", advantage(ALONE, one=WATCHED), at_least=0.95)],
-    )
 
 
 def _call(pool: TaskManager[object], what: str) -> Callable[[], Any]:
     return {"metrics": pool.metrics, "stats": pool.stats, "name": lambda: pool.name}[what]
 
 
-def _burst(pool: TaskManager[object], tasks: int) -> None:
-    for future in [pool.submit(noop_owned) for _ in range(tasks)]:
-        future.result()
-
-
 def at_rest(what: str, tasks: int, calls: int) -> dict[str, float]:
     with manager(WORKERS) as pool:
-        _burst(pool, tasks)
+        burst(pool, tasks)
         call = _call(pool, what)
         taken: list[float] = []
         for _ in range(calls):
@@ -97,7 +77,7 @@ def under_load(what: str, tasks: int) -> dict[str, float]:
         def load() -> None:
             begin = clock()
             for _ in range(20):
-                _burst(pool, max(1, tasks // 20))
+                burst(pool, max(1, tasks // 20))
             rates.append(tasks / (clock() - begin))
             over.set()
 
@@ -111,38 +91,3 @@ def under_load(what: str, tasks: int) -> dict[str, float]:
             taken.append(clock() - begin)
         thread.join()
         return {"rate": rates[0], **percentiles(taken)}
-
-
-def alone(tasks: int) -> dict[str, float]:
-    with manager(WORKERS) as pool:
-        return _rate(pool, tasks)
-
-
-def watched(tasks: int) -> dict[str, float]:
-    from prometheus_client import CollectorRegistry, generate_latest  # noqa: PLC0415  not without the GIL
-
-    from tasker.exporters.prometheus import register  # noqa: PLC0415
-
-    over, registry = threading.Event(), CollectorRegistry()
-
-    def scrape() -> None:
-        generate_latest(registry)
-        while not over.wait(1.0):
-            generate_latest(registry)
-
-    with manager(WORKERS) as pool, pool.events(lambda event: None):
-        register(pool, registry)
-        thread = threading.Thread(target=scrape)
-        thread.start()
-        try:
-            return _rate(pool, tasks)
-        finally:
-            over.set()
-            thread.join()
-
-
-def _rate(pool: TaskManager[object], tasks: int) -> dict[str, float]:
-    begin = clock()
-    for _ in range(20):
-        _burst(pool, max(1, tasks // 20))
-    return {"rate": tasks / (clock() - begin)}

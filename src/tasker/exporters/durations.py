@@ -11,7 +11,7 @@ from tasker.metrics.histogram import Histogram
 
 from .source import ManagerReader
 
-MOST = 10_000
+MOST = 5_000
 """Durations that are recorded at a time: each costs a call of the SDK. If there were more, these stand for them."""
 
 
