@@ -1,5 +1,5 @@
-"""A run in the middle of which an actor's process is killed, in each way of ``ways``: what of it is lost, and when another
-process takes over."""
+"""A run in the middle of which an actor's process, or its node, is killed, in each way of ``ways``: what of it is lost, and when
+another process takes over."""
 
 from __future__ import annotations
 
@@ -21,16 +21,20 @@ WORKERS = 2
 SECONDS = 0.05
 VICTIM = 20
 """The number of the task in which the process dies, the first time."""
+PROCESS, NODE = "process", "node"
+"""What dies."""
 RESTARTED = "actor calls, restarted by Ray"
 Row = Sequence[Any]
 """The process in which a task ran, and when it began."""
 
 
 def dying(number: int, mark: str) -> tuple[int, float]:
-    """The work. The clock is the same for all processes of a machine."""
-    began = time.monotonic()
-    if number == VICTIM and not Path(mark).exists():
-        Path(mark).write_text(str(began), encoding="ascii")
+    """The work. The name of the mark says what dies. The clock is the same for all processes of a machine."""
+    began, path = time.monotonic(), Path(mark)
+    if number == VICTIM and not path.exists():
+        path.write_text(str(began), encoding="ascii")
+        if path.name == NODE:
+            os.kill(os.getppid(), signal.SIGKILL)  # the raylet, with which the processes of its node end
         os.kill(os.getpid(), signal.SIGKILL)
     time.sleep(SECONDS)
     return os.getpid(), began
@@ -68,12 +72,16 @@ class Story:
     """Seconds from the death until a process that had done nothing before began a task; None: none did."""
 
 
-def story(run: Callable[[int, str], list[Row]], count: int) -> Story:
-    """Runs as many tasks, of which one kills its process."""
+Run = Callable[[int, str, float], list[Row]]
+"""Gets the number of tasks, the path of the mark, and the processors of a node that an actor or a task takes."""
+
+
+def story(run: Run, count: int, what: str = PROCESS, cpus: float = 0) -> Story:
+    """Runs as many tasks, of which one kills its process or its node."""
     with tempfile.TemporaryDirectory() as folder:
-        mark = Path(folder) / "died"
+        mark = Path(folder) / what
         begun = time.monotonic()
-        rows = run(count, str(mark))
+        rows = run(count, str(mark), cpus)
         # Ray Data makes its actors within the call, so its run begins with its first task.
         taken = time.monotonic() - max(begun, min(began for _, began in rows))
         died = float(mark.read_text(encoding="ascii"))
@@ -82,27 +90,27 @@ def story(run: Callable[[int, str], list[Row]], count: int) -> Story:
     return Story(count - len(rows), taken, min(after, default=None))
 
 
-def tasker(count: int, mark: str) -> list[Row]:
-    with ways.manager(WORKERS, max_retries=3) as pool:
+def tasker(count: int, mark: str, cpus: float) -> list[Row]:
+    with ways.manager(WORKERS, cpus, max_retries=3) as pool:
         futures = [pool.submit(task, number, mark) for number in range(count)]
         return [future.result() for future in futures]
 
 
-def at_once(count: int, mark: str, **options: Any) -> list[Row]:
-    with ways.actors(WORKERS, Holder, **options) as made:
+def at_once(count: int, mark: str, cpus: float, **options: Any) -> list[Row]:
+    with ways.actors(WORKERS, Holder, cpus, **options) as made:
         return answered([made[number % WORKERS].dying.remote(number, mark) for number in range(count)])
 
 
-def restarted(count: int, mark: str) -> list[Row]:
-    return at_once(count, mark, max_restarts=-1, max_task_retries=-1)
+def restarted(count: int, mark: str, cpus: float) -> list[Row]:
+    return at_once(count, mark, cpus, max_restarts=-1, max_task_retries=-1)
 
 
-def actor_pool(count: int, mark: str) -> list[Row]:
+def actor_pool(count: int, mark: str, cpus: float) -> list[Row]:
     from ray.exceptions import RayActorError  # noqa: PLC0415  not for those who have no Ray
     from ray.util import ActorPool  # noqa: PLC0415
 
     rows = []
-    with ways.actors(WORKERS, Holder) as made:
+    with ways.actors(WORKERS, Holder, cpus) as made:
         pool = ActorPool(made)
         for number in range(count):
             pool.submit(lambda actor, value: actor.dying.remote(value, mark), number)
@@ -114,15 +122,13 @@ def actor_pool(count: int, mark: str) -> list[Row]:
     return rows
 
 
-def plain_tasks(count: int, mark: str) -> list[Row]:
-    ways.plain_task(WORKERS)
-    ray = here()
-    remote = ray.remote(dying).options(num_cpus=ray.cluster_resources()["CPU"] / WORKERS)
-    return answered([remote.remote(number, mark) for number in range(count)])
+def plain_tasks(count: int, mark: str, cpus: float) -> list[Row]:
+    remote = ways.plain_task(WORKERS, dying, cpus)
+    return answered([remote(number, mark) for number in range(count)])
 
 
-def ray_data(count: int, mark: str) -> list[Row]:
-    rows = ways.batches([{"number": number, "mark": mark} for number in range(count)], WORKERS, BatchHolder)
+def ray_data(count: int, mark: str, cpus: float) -> list[Row]:
+    rows = ways.batches([{"number": number, "mark": mark} for number in range(count)], WORKERS, BatchHolder, cpus)
     return [(row["pid"], row["began"]) for row in rows]
 
 
@@ -139,15 +145,15 @@ def answered(references: list[Any]) -> list[Row]:
 @contextmanager
 def ignoring_deaths() -> Iterator[None]:
     """Goes on after what Ray raises for a call whose process has died."""
-    from ray.exceptions import RayActorError, WorkerCrashedError  # noqa: PLC0415
+    from ray.exceptions import NodeDiedError, RayActorError, WorkerCrashedError  # noqa: PLC0415
 
     try:
         yield
-    except (RayActorError, WorkerCrashedError):
+    except (RayActorError, WorkerCrashedError, NodeDiedError):
         pass
 
 
-ALL: dict[str, tuple[Callable[[int, str], list[Row]], str]] = {
+ALL: dict[str, tuple[Run, str]] = {
     ways.TASKER: (
         tasker,
         "`max_retries=3`; a task with `once=True` would end with `WorkerLost` instead of a second start",

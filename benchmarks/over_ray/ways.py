@@ -49,15 +49,15 @@ class Holder:
 
 
 @contextmanager
-def manager(workers: int, **options: Any) -> Iterator[TaskManager[object]]:
-    """A manager all of whose actors are there."""
+def manager(workers: int, cpus: float = 0, **options: Any) -> Iterator[TaskManager[object]]:
+    """A manager all of whose actors are there. ``cpus``: the processors of a node that each takes."""
     here()
     config = Config(
         on_create=object,
         worker_count=workers,
         max_worker_count=workers,
         resource_pool_size=0,
-        backend=RayBackend(num_cpus=0),
+        backend=RayBackend(num_cpus=cpus),
         **options,
     )
     with TaskManager(config) as made:
@@ -69,10 +69,10 @@ def manager(workers: int, **options: Any) -> Iterator[TaskManager[object]]:
 
 
 @contextmanager
-def actors(workers: int, kind: type = Holder, **options: Any) -> Iterator[list[Any]]:
+def actors(workers: int, kind: type = Holder, cpus: float = 0, **options: Any) -> Iterator[list[Any]]:
     """As many actors of Ray's."""
     ray = here()
-    made = [ray.remote(kind).options(num_cpus=0, **options).remote() for _ in range(workers)]
+    made = [ray.remote(kind).options(num_cpus=cpus, **options).remote() for _ in range(workers)]
     try:
         ray.get([actor.work.remote(0.05) for actor in made for _ in range(2)])
         yield made
@@ -125,12 +125,14 @@ def actor_pool(seconds: float, count: int) -> float:
         return count / (clock() - begun)
 
 
-def plain_task(workers: int, **options: Any) -> Callable[..., Any]:
-    """Returns what calls a task of Ray's. As many run at once as if there were so many workers."""
+def plain_task(workers: int, function: Callable[..., Any] = work, cpus: float = 0) -> Callable[..., Any]:
+    """Returns what calls a function as a task of Ray's. Unless it is said what each takes, as many run at once as if there were
+    so many workers."""
     ray = here()
-    each = ray.cluster_resources()["CPU"] / workers
-    remote: Callable[..., Any] = ray.remote(work).options(num_cpus=each, **options).remote
-    ray.get([remote(0.05) for _ in range(4 * workers)])
+    options = {"num_cpus": cpus or ray.cluster_resources()["CPU"] / workers}
+    warm = ray.remote(work).options(**options).remote
+    ray.get([warm(0.05) for _ in range(4 * workers)])
+    remote: Callable[..., Any] = ray.remote(function).options(**options).remote
     return remote
 
 
@@ -149,14 +151,14 @@ class BatchHolder:
         return {"pid": [work(float(seconds)) for seconds in batch["seconds"]], "began": [began] * len(batch["seconds"])}
 
 
-def batches(items: list[dict[str, Any]], workers: int, kind: type = BatchHolder) -> list[Any]:
+def batches(items: list[dict[str, Any]], workers: int, kind: type = BatchHolder, cpus: float = 0) -> list[Any]:
     """Returns the rows that Ray Data has made of the items, in batches of one."""
     here()
     from ray import data  # noqa: PLC0415  it has requirements of its own
 
     data.DataContext.get_current().enable_progress_bars = False
     strategy = data.ActorPoolStrategy(size=workers)
-    rows: list[Any] = data.from_items(items).map_batches(kind, batch_size=1, compute=strategy, num_cpus=0).take_all()
+    rows: list[Any] = data.from_items(items).map_batches(kind, batch_size=1, compute=strategy, num_cpus=cpus).take_all()
     return rows
 
 

@@ -45,6 +45,7 @@ FREE_THREADED: dict[str, str] = {
 RAY: dict[str, str] = {
     "actors": "Tasks over Ray",
     "lost_actors": "An actor of Ray is killed",
+    "lost_nodes": "A node of Ray is lost",
     "drivers": "Where one driver ends",
 }
 """The topics of ``make bench-ray``, which need the extra ``ray``."""
