@@ -15,7 +15,7 @@ from benchmarks.topics import races, topics
 TINY_RAY = replace(TINY, name=RAY.name)
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 @pytest.mark.filterwarnings("default")  # what a peer's code warns of is not ours to fix
 @pytest.mark.parametrize("topic", TOPICS)
 def test_topic(topic: str) -> None:
