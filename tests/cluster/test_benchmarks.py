@@ -25,6 +25,11 @@ def test_topic(topic: str) -> None:
     for outcome in outcomes:
         assert not outcome.failed
         assert all(set(figures) == {figure.key for figure in outcome.figures} for figures in outcome.values.values())
-    assert all(verdict.met for outcome in outcomes for verdict in outcome.verdicts if outcome.key in ("lost-actors", "lost-nodes"))
+    assert all(
+        verdict.met
+        for outcome in outcomes
+        for verdict in outcome.verdicts
+        if outcome.key in ("lost-actors", "lost-nodes")
+    )
     text = report.text(None, [Run(name=RAY.name, machine={}, outcomes=outcomes)], [])
     assert all(f"#### {outcome.title}" in text for outcome in outcomes)
