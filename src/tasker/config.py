@@ -33,6 +33,7 @@ class ConfigOptions(TypedDict, total=False):
     check_after_idle: float
     check_interval: float | None
     check_timeout: float | None
+    return_timeout: float | None
     ctx: Context | None
     check_health: Callable[[BaseException], bool | Health] | Callable[[BaseException], Awaitable[bool | Health]] | None
     max_worker_count: int | None
@@ -109,6 +110,9 @@ class Config(Generic[R]):
     on_return: Callable[[R], object] | None = None
     """Called with the resource after each task that leaves it in use, in the thread of the worker: rolls back, clears cookies,
     resets. If it raises, the error is logged and counted, and the resource is replaced; the result of the task stands."""
+    return_timeout: float | None = None
+    """The seconds that ``on_return`` of a worker may take. After that the worker is stuck, as after ``create_timeout``. Not with a
+    backend, where it is a part of the attempt, and so has the ``timeout`` of the task. None: no limit."""
     check_resource: Callable[[R], object] | None = None
     """Called with a resource that has been idle for longer than ``check_after_idle``, before it is used again, where
     ``on_return`` is called. If it returns False or raises, that is logged, and the resource is replaced; the task that waits

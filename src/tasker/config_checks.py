@@ -54,8 +54,16 @@ def check(config: _Config) -> None:
     _duration(config, "rate_window")
     _duration(config, "target_wait")
     _duration(config, "creation_backoff")
-    limits = ("ready_timeout", "create_timeout", "destroy_timeout", "check_timeout", "task_timeout", "task_deadline")
-    for field in (*limits, "check_interval", "max_resource_lifetime", "idle_timeout", "stuck_after"):
+    limits = ("ready_timeout", "create_timeout", "destroy_timeout", "check_timeout", "return_timeout")
+    for field in (
+        *limits,
+        "task_timeout",
+        "task_deadline",
+        "check_interval",
+        "max_resource_lifetime",
+        "idle_timeout",
+        "stuck_after",
+    ):
         _duration(config, field, optional=True)
     _duration(config, "slow_callback", zero=True)
     _check_probes(config)
@@ -64,6 +72,12 @@ def check(config: _Config) -> None:
 def _check_probes(config: _Config) -> None:
     if config.check_resource is None and config.check_interval is not None:
         raise _wrong("check_interval", config.check_interval, "left out where check_resource is not given")
+    if config.return_timeout is not None:
+        if config.on_return is None:
+            raise _wrong("return_timeout", config.return_timeout, "left out where on_return is not given")
+        if config.backend is not None:
+            why = "left out where backend= is given: on_return is a part of the attempt there, which has its timeout"
+            raise _wrong("return_timeout", config.return_timeout, why)
 
 
 def _wrong(field: str, value: object, allowed: str) -> ConfigError:

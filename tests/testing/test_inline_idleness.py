@@ -136,6 +136,17 @@ def test_a_check_that_takes_too_long(seconds: float, fits: bool, caplog: pytest.
     assert ("check_resource has not returned within check_timeout=5 seconds" in caplog.text) is not fits
 
 
+@pytest.mark.parametrize(("seconds", "serves"), [(5, 1), (5.5, 2)])
+def test_a_reset_that_takes_too_long(seconds: float, serves: int, caplog: pytest.LogCaptureFixture) -> None:
+    """The outcome of the task stands, and the resource is replaced."""
+    resources, clock = ScriptedResources(), ManualClock()
+    options = {"on_return": lambda resource: clock.advance(seconds), "return_timeout": 5}
+    with InlineTaskManager(config_of(resources, **options), clock=clock) as manager:
+        assert [manager.queue_task(number_of), manager.queue_task(number_of)] == [1, serves]
+    resources.check()
+    assert ("on_return has not returned within return_timeout=5 seconds" in caplog.text) is (serves == 2)
+
+
 def test_checks_that_take_longer_than_the_interval() -> None:
     """Each worker is checked once at a time, so that this ends."""
     checked: list[int] = []

@@ -22,8 +22,8 @@ class ProbedWorker(Protocol):
     @property
     def name(self) -> str: ...
 
-    async def probe(self, check: Coroutine[Any, Any, bool]) -> bool:
-        """Has the resource checked while no task runs. Returns whether the worker may go on; if not, the supervisor knows."""
+    async def probe(self, check: Coroutine[Any, Any, bool], callback: str = "check_resource") -> bool:
+        """Has the resource checked, or reset, by the ``callback`` while no task runs. Returns whether the worker may go on; if not, the supervisor knows."""
         ...
 
 
@@ -47,8 +47,10 @@ class AsyncUpkeep:
     async def after_task(self) -> bool:
         """Returns whether the worker may go on serving; otherwise it was reported why not."""
         engine, wear = self._engine, self._handle.wear
-        if not await reset(engine, self._handle):
-            engine.log.log("warning", "worker %s replaces its resource: on_return failed", self._name)
+        if engine.config.return_timeout is not None:
+            if not await self._worker.probe(self._reset(), "on_return"):
+                return False
+        elif not await self._reset():
             engine.report(ev.WorkerUnhealthy(self._seat))
             return False
         if wear is not None:
@@ -56,6 +58,12 @@ class AsyncUpkeep:
         if self._disuse is not None:
             self._disuse.used = monotonic()
         return engine.is_forked or self._serves_on()
+
+    async def _reset(self) -> bool:
+        if await reset(self._engine, self._handle):
+            return True
+        self._engine.log.log("warning", "worker %s replaces its resource: on_return failed", self._name)
+        return False
 
     async def before_task(self) -> bool:
         """The same, where the worker has waited and was woken, perhaps for a task."""

@@ -75,7 +75,7 @@ class AsyncWorker(AttemptEnds):
         self.interruptible: bool = False
         """Whether a cancellation of ``task`` would reach user code that may be cancelled."""
         self.cools_until: float = 0.0
-        self.checking: bool = False
+        self.checking: str = ""
         """Whether its resource is checked."""
         self._begun = False
         self._tends = False
@@ -244,14 +244,14 @@ class AsyncWorker(AttemptEnds):
         """Sees to the resource after a wait. Returns False if the worker has to end."""
         return self.upkeep is None or await self.upkeep.before_task()
 
-    async def probe(self, check: Coroutine[Any, Any, bool]) -> bool:
+    async def probe(self, check: Coroutine[Any, Any, bool], callback: str = "check_resource") -> bool:
         """See ``ProbedWorker``."""
-        self.checking = True
+        self.checking = callback
         try:
-            self.engine.report(ev.WorkerChecking(self.seat))
+            self.engine.report(ev.WorkerChecking(self.seat, callback))
             fit = await check
         finally:
-            self.checking = False
+            self.checking = ""
         if self.state is WorkerState.STUCK:  # it has taken too long, so another worker has taken its place
             return False
         self.engine.report(ev.WorkerChecked(self.seat, fit))
@@ -259,10 +259,10 @@ class AsyncWorker(AttemptEnds):
 
     @property
     def quiet(self) -> bool:
-        """Whether no task runs here, nor one that has its outcome, nor what is done for the next one. A check that hangs is none of
-        these: its worker ends after it."""
-        checking = self.checking and self.state is not WorkerState.STUCK
-        return self.shard.future is None and not (self.overdue or self._tends or checking)
+        """Whether no task runs here, nor one that has its outcome, nor what is done for the next one. A check or a reset that hangs
+        is none of these: its worker ends after it."""
+        tends = (self.checking or self._tends) and self.state is not WorkerState.STUCK
+        return self.shard.future is None and not (self.overdue or tends)
 
     async def _call(self, runner: TaskRunner, future: Any, resource: Any, caller: FunctionCaller) -> bool:
         """Runs a task that is not a coroutine function. Returns False if the worker has to end."""

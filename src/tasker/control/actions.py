@@ -82,8 +82,8 @@ class GiveUp:
 
     seat: Seat
     error: str | None
-    checks: bool = False
-    """Whether it was checking it."""
+    checks: str = ""
+    """The callback, if it was checking or resetting it between two tasks."""
 
 
 @dataclass(frozen=True, slots=True)

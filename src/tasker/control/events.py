@@ -149,14 +149,15 @@ class TaskSnoozed:
 
 @dataclass(frozen=True, slots=True)
 class WorkerChecking:
-    """The worker, which is idle, is about to have its resource checked."""
+    """The worker, which has no task, is about to have its resource checked, or reset by ``on_return``."""
 
     seat: Seat
+    callback: str = "check_resource"
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerChecked:
-    """The check has ended. The worker serves on if the resource is ``fit``, and is about to destroy it if not."""
+    """That has ended. The worker serves on if the resource is ``fit``, and is about to destroy it if not."""
 
     seat: Seat
     fit: bool

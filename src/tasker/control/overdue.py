@@ -1,10 +1,15 @@
-"""Overdue: follows how long each worker has been making, checking or destroying its resource."""
+"""Overdue: follows how long each worker has been making, checking, resetting or destroying its resource."""
 
 from __future__ import annotations
 
 from .events import Seat
 
-OPTIONS = {"on_create": "create_timeout", "check_resource": "check_timeout", "on_destroy": "destroy_timeout"}
+OPTIONS = {
+    "on_create": "create_timeout",
+    "check_resource": "check_timeout",
+    "on_return": "return_timeout",
+    "on_destroy": "destroy_timeout",
+}
 """The callbacks that may take too long, and the options that limit them."""
 
 

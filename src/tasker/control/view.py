@@ -23,6 +23,7 @@ class Plan:
     create_timeout: float | None = None
     destroy_timeout: float | None = None
     check_timeout: float | None = None
+    return_timeout: float | None = None
     max_stuck_workers: int = 0
     slots: int | None = None
     """How many slots there are; None: as many as are needed."""

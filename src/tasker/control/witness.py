@@ -15,7 +15,6 @@ from .lifecycle import HELD, Phase
 from .view import View
 from .workers import WorkersTable, WorkerState
 
-_SLOW = {False: "on_destroy has not returned in time", True: "check_resource has not returned in time"}
 _WORKER_EVENTS: dict[type, type[say.WorkerEvent]] = {
     ev.WorkerDropped: say.WorkerRetired,
     ev.WorkerRetiring: say.WorkerRetired,
@@ -96,7 +95,7 @@ class Witness:
         if kind is act.StartWorker:
             yield say.WorkerStarting(*self._whose(action.seat, now))
         elif kind is act.GiveUp:
-            why = action.error or _SLOW[action.checks]
+            why = action.error or f"{action.checks or 'on_destroy'} has not returned in time"
             yield say.WorkerStuck(*self._whose(action.seat, now), why)
         elif kind is act.Abandon:
             for seat in action.seats:

@@ -27,6 +27,7 @@ from .workers import WorkerMove, WorkersTable, WorkerState
 
 _STARTING, _READY, _ENDING, _STUCK = WorkerState.STARTING, WorkerState.READY, WorkerState.ENDING, WorkerState.STUCK
 _PARKED = WorkerState.PARKED
+_BETWEEN_TASKS = ("check_resource", "on_return")
 _DRAIN_TRIES = 5
 """The rounds of creations that have to fail in a row before a stop gives up the queued tasks."""
 
@@ -97,15 +98,15 @@ class Workforce:
         return {WorkerChecking: self._checking, WorkerChecked: self._checked}
 
     def _checking(self, event: WorkerChecking, now: float) -> list[act.Action]:
-        """A worker is about to have its resource checked."""
+        """A worker is about to have its resource checked or reset."""
         if event.seat in self.table.states:
-            self._overdue.begin("check_resource", event.seat, now)
+            self._overdue.begin(event.callback, event.seat, now)
         return []
 
     def _checked(self, event: WorkerChecked, now: float) -> list[act.Action]:
-        """It has been checked in time. If it is not fit, the worker is about to destroy it."""
+        """That has been done in time. If it is not fit, the worker is about to destroy it."""
         seat = event.seat
-        self._overdue.forget(seat, "check_resource")
+        self._overdue.forget(seat, "check_resource", "on_return")
         if self.table.move(seat, WorkerMove.CHECKED):
             self.none_ready_since = None
             if not event.fit:
@@ -199,7 +200,9 @@ class Workforce:
             self._note_readiness(now)
             creates = callback == "on_create"
             error = f"{callback} has not returned within {OPTIONS[callback]}={limit} seconds"
-            actions.append(act.GiveUp(seat, error if creates else None, checks=callback == "check_resource"))
+            actions.append(
+                act.GiveUp(seat, error if creates else None, checks=callback if callback in _BETWEEN_TASKS else "")
+            )
             if creates:
                 self._failed(seat, error, now)  # what it logs is in the next line
             actions.append(self._stuck(seat, error))

@@ -95,7 +95,7 @@ class Effects:
             # A child is asked, which most often answers at once, since it is about to be killed.
             place = worker.where(PATIENCE_OF_LOOPS) or UNKNOWN
             self._driver.log.log("warning", "worker %s is at\n%s", worker.name, place)
-            worker.give_up(creating=action.error is not None, checking=action.checks)
+            worker.give_up(creating=action.error is not None, checking=bool(action.checks))
             self._driver.check_drained()  # a pause waits for no check that hangs
 
     def _restart_alarm(self, action: act.RestartAlarm) -> None:
@@ -300,7 +300,7 @@ class Effects:
     def _leave_behind(self, worker: WorkerPort) -> None:
         driver, task = self._driver, worker.shard.future
         hook = "between two tasks" if worker.state is WorkerState.READY else "in on_create or on_destroy"
-        hook = "in check_resource" if worker.checking else hook
+        hook = f"in {worker.checking}" if worker.checking else hook
         doing = worker.overdue or hook if task is None else task.label
         driver.shutdown_counts.abandoned.append(f"{worker.name} ({doing})")
         if where := worker.where():

@@ -29,6 +29,7 @@ def plan_of(config: Config[Any]) -> Plan:
         create_timeout=config.create_timeout,
         destroy_timeout=config.destroy_timeout,
         check_timeout=None if config.check_resource is None else config.check_timeout,
+        return_timeout=config.return_timeout,
         max_stuck_workers=config.replaceable_workers,
         slots=None if config.per_worker is None else len(config.per_worker),
         creation_backoff=config.creation_backoff,

@@ -74,8 +74,8 @@ class WorkerPort(Protocol):
         """As ``where``, but if that takes a while: ``tell`` gets it, at once or later, in a thread in which user code may run."""
 
     @property
-    def checking(self) -> bool:
-        """Whether it has its resource checked."""
+    def checking(self) -> str:
+        """The callback that checks or resets its resource now, if it may take so long only; "" if none does."""
         ...
 
     def give_up(self, *, creating: bool, checking: bool = False) -> None:

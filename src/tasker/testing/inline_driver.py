@@ -52,7 +52,8 @@ class InlineDriver(FutureOwner, abc.ABC):
         """Does what ``report`` does."""
         # The workers themselves see what has taken too long, when it has returned: nothing else happens before. The same jitter
         # each time.
-        plan = replace(plan_of(config), create_timeout=None, check_timeout=None, destroy_timeout=None, interrupts=False)
+        no_limits = {"create_timeout": None, "check_timeout": None, "return_timeout": None, "destroy_timeout": None}
+        plan = replace(plan_of(config), interrupts=False, **no_limits)  # type: ignore[arg-type]
         self.supervisor: Supervisor = Supervisor(plan, random.Random(0), clock.now())
         self.view: View = self.supervisor.view()
         self.root: ClockedRoot = ClockedRoot(config.ctx, clock)

@@ -216,8 +216,10 @@ class InlineWorker(Worker):
         """Does what is due between two tasks. Returns whether it was reported that the resource has to be replaced."""
         engine, handle = self.engine, self.host.held
         assert handle is not None
-        if not engine.hooks.reset(handle.resource):
-            engine.log.log("warning", "worker %s replaces its resource: on_return failed", self.name)
+        begun = engine.clock.now()
+        fit, late = engine.hooks.reset(handle.resource), self._too_long("return_timeout", begun)
+        if not fit or late is not None:
+            engine.log.log("warning", "worker %s replaces its resource: on_return %s", self.name, late or "failed")
             engine.report(ev.WorkerUnhealthy(self.seat))
             return True
         handle.used = engine.clock.now()

@@ -87,14 +87,23 @@ class Upkeep:
 
     def _after_task(self) -> None:
         worker, wear = self._worker, self._handle.wear
-        if not worker.engine.hooks.reset(self._handle.resource):
-            worker.engine.log.log("warning", "worker %s replaces its resource: on_return failed", worker.name)
+        if worker.engine.config.return_timeout is not None:
+            if not worker.probe(self._reset, "on_return"):
+                raise ResourceWorn
+        elif not self._reset():
             worker.engine.report(ev.WorkerUnhealthy(worker.seat))
             raise ResourceWorn
         if wear is not None:
             wear.served += 1
         if self._worn():
             self._end_worn()
+
+    def _reset(self) -> bool:
+        worker = self._worker
+        if worker.engine.hooks.reset(self._handle.resource):
+            return True
+        worker.engine.log.log("warning", "worker %s replaces its resource: on_return failed", worker.name)
+        return False
 
     def _worn(self) -> bool:
         wear = self._handle.wear

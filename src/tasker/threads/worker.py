@@ -61,7 +61,8 @@ class Worker(JudgedWorker):
         self._first = threading.Lock()
         """Acquired once, and not released: by what comes first, the worker with its resource or ``give_up``."""
         self._deciding: threading.Lock | None = None
-        """As ``_first``, while the resource is checked."""
+        """As ``_first``, while the resource is checked or reset."""
+        self._checking = ""
         self.name: str = WorkerName.of(engine.config.name, seat)
         self.host: Host = engine.new_host(self)
         self._destroys = False
@@ -256,11 +257,12 @@ class Worker(JudgedWorker):
             return Health.OK
         return self._follow(self.engine.hooks.health(error), error, begun)
 
-    def probe(self, check: Callable[[], bool]) -> bool:
+    def probe(self, check: Callable[[], bool], callback: str = "check_resource") -> bool:
         """See ``HostedWorker``."""
+        self._checking = callback
         self._deciding = deciding = threading.Lock()
         try:
-            self.engine.report(ev.WorkerChecking(self.seat))
+            self.engine.report(ev.WorkerChecking(self.seat, callback))
             fit = check()
             if not deciding.acquire(blocking=False):  # it has taken too long, so another worker has taken its place
                 return False
@@ -270,9 +272,9 @@ class Worker(JudgedWorker):
             self._deciding = None
 
     @property
-    def checking(self) -> bool:
+    def checking(self) -> str:
         """See ``WorkerPort``."""
-        return self._deciding is not None
+        return "" if self._deciding is None else self._checking
 
     def cool_down(self, interrupted: Callable[[], bool] = bool) -> bool:
         """See ``HostedWorker``."""

@@ -56,13 +56,26 @@ def test_a_check_that_hangs() -> None:
     pool = rig()
     pool.do(ev.WorkerChecking(seat(1)))
     actions = pool.wake()
-    assert without_logs(actions) == [act.GiveUp(seat(1), None, checks=True), start(2)]
+    assert without_logs(actions) == [act.GiveUp(seat(1), None, checks="check_resource"), start(2)]
     assert levels(actions) == ["error"]
     assert CHECK in str(actions[1])
     assert (pool.view.stuck, pool.view.ready) == (1, 0)
     pool.ready(seat(2))
     assert pool.ended(seat(1)) == []
     assert (pool.view.stuck, pool.view.ready) == (0, 1)
+
+
+def test_an_on_return_that_hangs() -> None:
+    """The same, within a limit of its own; what comes in time is forgotten."""
+    pool = rig(return_timeout=2.0)
+    pool.do(ev.WorkerChecking(seat(1), "on_return"))
+    assert pool.supervisor.wakeup(pool.now) == pool.now + 2.0
+    assert pool.do(ev.WorkerChecked(seat(1), fit=True)) == []
+    assert pool.supervisor.wakeup(pool.now) is None
+    pool.do(ev.WorkerChecking(seat(1), "on_return"))
+    actions = pool.wake()
+    assert without_logs(actions) == [act.GiveUp(seat(1), None, checks="on_return"), start(2)]
+    assert "on_return has not returned within return_timeout=2.0 seconds" in str(actions[1])
 
 
 def test_a_check_that_ends_in_the_moment_in_which_it_is_given_up() -> None:

@@ -538,7 +538,7 @@ def test_a_stuck_worker_is_given_up() -> None:
     assert isinstance(driver.creation_error, TimeoutError)
     assert str(driver.creation_error) == "too late"
     assert driver.logger.lines[1:] == [("warning", "pool: worker w-1 is at\nline 3")]
-    carried_out(driver, act.GiveUp(SEAT, None, checks=True))
+    carried_out(driver, act.GiveUp(SEAT, None, checks="check_resource"))
     assert worker.given_up == [False, True, False]
 
 
