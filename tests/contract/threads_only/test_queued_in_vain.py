@@ -50,7 +50,8 @@ def test_a_task_that_is_queued_behind_the_look_at_the_queue(threads: Any) -> Non
 def test_a_task_that_comes_when_a_worker_is_ready_and_the_supervisor_has_not_heard_of_it(threads: Any) -> None:
     """The breaker is still open for the supervisor, which looks at the queue because of that task: it is not failed, since the
     worker is about to run it."""
-    resources = ScriptedResources(BOOM)
+    second = threads.gate()
+    resources = ScriptedResources(BOOM, second)
     reporting, heard = threading.Event(), threading.Event()
     with threads.build(
         resources=resources, burst_interval=1000, creation_backoff=0.01, when_unavailable="fail", resource_pool_size=0
@@ -65,6 +66,7 @@ def test_a_task_that_comes_when_a_worker_is_ready_and_the_supervisor_has_not_hea
             report(event)
 
         engine.report = reports
+        second.open()
         try:
             assert reporting.wait(20)
             assert m.stats().breaker != "closed"
