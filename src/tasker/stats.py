@@ -151,7 +151,8 @@ class StopReport:
     killed: bool
     """Whether it was killed, by ``kill()`` or because the timeout of ``stop()`` had passed."""
     killed_tasks: int
-    """Accepted tasks whose outcome is ``TaskKilled``."""
+    """Accepted tasks whose outcome is ``TaskKilled``; so far, if the deadline of a kill came before all were ended: the rest of them
+    follow at once."""
     abandoned: tuple[str, ...]
     """What was left behind because user code did not return: workers, each with its task; the pool of ``run_task``;
     callbacks that did not end."""

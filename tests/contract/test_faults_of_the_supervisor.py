@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -184,3 +185,16 @@ async def test_a_fault_at_an_event_that_cannot_be_shown(engine: Any, kit: Any) -
         assert "the supervisor, at AttemptFailed, raised RuntimeError" in logger.text("error")
         assert await m.queue_task(kit.returns("value"), retry=policy) == "value"
         assert (await m.stop()).killed is False
+
+
+async def test_a_steady_stream_of_events_suppresses_no_tick(engine: Any) -> None:
+    """The supervisor ticks though it gets events faster than it can be idle."""
+    async with engine.manager(burst_interval=0.02) as m:
+        ticks = internals.count_ticks(m.raw)
+
+        async def pour() -> None:
+            while len(ticks) < 3:
+                internals.report(m.raw, Wakeup())
+                await asyncio.sleep(0)
+
+        await asyncio.wait_for(pour(), 20)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from support import internals
 from support.waiting import eventually, throughout
 from tasker import ShutdownError, TaskCancelled, TaskKilled
 
@@ -267,3 +268,24 @@ async def test_point_09_kill_without_time(engine: Any, kit: Any) -> None:
         assert [future.done() for future in futures] == [True] * 5
         assert report.killed_tasks == 5
         gate.open()
+
+
+@pytest.mark.parametrize("call", ["kill", "stop"])
+async def test_point_09_more_queued_tasks_than_there_is_time_for(engine: Any, kit: Any, call: str) -> None:
+    """The call returns at its deadline, and says when that was; the tasks end all the same, a moment later."""
+    gate = engine.gate()
+    async with engine.manager() as m:
+        ended = await m.submit(kit.returns())
+        await ended.result()
+        await m.submit(kit.holds(gate))
+        await gate.arrivals(1)
+        queued = [await m.submit(kit.returns()) for _ in range(3)]
+        go_on = internals.drop_without_end(m.raw, ended.raw)
+        report = await (m.kill(0.3) if call == "kill" else m.stop(0.3))
+        assert 0.29 <= report.seconds < 30
+        assert not any(future.done() for future in queued)
+        go_on()
+        gate.open()
+        for future in queued:
+            assert isinstance(await outcome_error(future), TaskKilled)
+        assert (await m.stop()).killed_tasks == 4

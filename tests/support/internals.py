@@ -109,3 +109,13 @@ def try_fewer_workers(manager: Any, fewer: int, seconds: float) -> None:
     engine = manager._engine
     loop = getattr(engine, "loop", None)
     engine.soon(begin) if loop is None else loop.call_soon_threadsafe(engine.soon, begin)
+
+
+def drop_without_end(manager: Any, ended: Any) -> Callable[[], None]:
+    """Have a kill drop `ended`, a task that has its outcome, again and again in place of those that are queued, until what this
+    returns is called. Callers of `kill` wait a minute beyond their deadline for a supervisor that is late."""
+    engine = manager._engine
+    real, endless = engine.take_queued, [True]
+    engine.take_queued = lambda most: [ended] * most if endless else real(most)
+    engine.patience = 60.0
+    return endless.clear

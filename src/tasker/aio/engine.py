@@ -60,6 +60,7 @@ class AsyncEngine(AsyncFutureOwner):
         self.run_task: AsyncRunTask = AsyncRunTask(self, self.pool)
         self.effects: Effects = Effects(self)
         self.finished: asyncio.Event = asyncio.Event()
+        self.emptied: asyncio.Event = asyncio.Event()
         self.end_waits: EndWaits = EndWaits(self)
         self._leaving: list[asyncio.Task[None]] = []
         """The tasks of workers that were stopped by force, which ``wait_finished`` waits for."""
@@ -150,11 +151,12 @@ class AsyncEngine(AsyncFutureOwner):
 
     def _arm(self) -> None:
         """Sets the timer to the next moment at which there is something to do."""
+        if self._timer is not None and self._timer.when() <= self.loop.time() and not self.finished.is_set():
+            return  # Due, so on its way. Set anew with each event of a steady stream, it would never come.
         self._disarm()
         if self.finished.is_set():
             return
-        now = monotonic()
-        delay = max(0.0, self.next_moment(now, self._next_tick) - now)
+        delay = max(0.0, self.next_moment(now := monotonic(), self._next_tick) - now)
         # In an empty context: the timer is set by whatever code reports an event, and must not inherit its variables.
         self._timer = self.loop.call_later(delay, self._wake_up, context=contextvars.Context())
 
@@ -337,6 +339,7 @@ class AsyncEngine(AsyncFutureOwner):
                 running._extra.callback = None  # the parent calls it
         # If a task in the loop has forked, the loop goes on in the child as well, and so do the workers. They end
         # without destroying their resources, which are the parent's.
+        self.emptied.set()
         self.finished.set()
         self.queue.set_aside()
         self.queue.retire(len(self.inherited))
@@ -353,18 +356,24 @@ class AsyncEngine(AsyncFutureOwner):
     async def wait_finished(self, since: float, limit: float | None) -> StopReport:
         """Waits for the end, at most ``limit`` seconds after ``since``, and returns the report."""
         # Also after the last event: a kill without time ends all in one step, and what it has cut off follows.
-        # The supervisor keeps the deadline; the half second is for the loop to get there while it is busy.
-        end = None if limit is None else max(0.0, since + limit + 0.5 - monotonic())
+        left = None if limit is None else since + limit - monotonic()
+        end = None if left is None else max(0.0, left + self.patience)
         # A task of its own, and ``wait``: a caller that is cancelled ends its own waiting and nothing else.
-        waiting = start_task(self.loop, self._wait_tasks(), f"{self.config.name}-wait")
+        waiting = start_task(self.loop, self._wait_tasks(left), f"{self.config.name}-wait")
         try:
             await self.end_waits.wait(waiting, end)
         finally:
             waiting.cancel()
-        return self.stop_report(since, self.ended_at)
+        return self.stop_report(since, self.ended_at if self.finished.is_set() else monotonic())
 
-    async def _wait_tasks(self) -> None:
-        await self.finished.wait()
+    async def _wait_tasks(self, seconds: float | None) -> None:
+        deadline = None if seconds is None else self.loop.time() + seconds + self.dropping
+        await self.emptied.wait()
+        try:
+            async with asyncio.timeout_at(deadline):
+                await self.finished.wait()
+        except TimeoutError:
+            return
         leaving = [task for task in self._leaving if not task.done()]
         # ``wait`` raises no error of theirs, and does not cancel them.
         if leaving:

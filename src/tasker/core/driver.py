@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from tasker.attempt import Quarantined
 from tasker.control.attempts import Verdict
-from tasker.control.events import Seat
+from tasker.control.events import Event, Seat
 from tasker.control.retry_budget import Loan
 from tasker.control.supervisor import Supervisor
 from tasker.core.counters import Counters
@@ -20,6 +20,12 @@ from tasker.errors import TaskKilled
 from tasker.logs import GuardedLogger
 from tasker.options import Priority
 from tasker.stats import ShutdownCounts
+
+
+class Signal(Protocol):
+    """A flag, of threads or of a loop."""
+
+    def set(self) -> None: ...
 
 
 class Driver(Protocol):
@@ -139,6 +145,9 @@ class Driver(Protocol):
         """Lets tasks start again."""
 
     # The end.
+    def report(self, event: Event) -> None:
+        """Hands an event to the supervisor."""
+
     def soon(self, call: Callable[[], None]) -> None:
         """Has ``call`` made between two of the next events, whatever else happens."""
 
@@ -168,6 +177,12 @@ class Driver(Protocol):
 
     def abandon_pool(self) -> None:
         """Stops waiting for what ``close_pool`` has begun."""
+
+    @property
+    def emptied(self) -> Signal:
+        """Set once nothing runs any more, so that what is queued has only to be dropped. From here on, nobody waits for the end
+        beyond a deadline."""
+        ...
 
     def finish(self) -> None:
         """Releases whatever the engine still holds, and notifies those that wait for its end."""

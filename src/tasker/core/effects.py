@@ -209,8 +209,10 @@ class Effects:
         self._driver.cancel_running()
 
     def _drop_queued(self, action: act.DropQueued) -> None:
-        # In slices: between two of them the engine handles what else has happened, the deadline of this kill above all.
+        # In slices: between two of them the engine handles what else has happened, the deadline of this kill above all, for
+        # which it has to be woken: there is no moment without something to do.
         if self._drop_some(SLICE):
+            self._driver.report(ev.Wakeup())
             self._driver.soon(lambda: self.carry_out(action))
 
     def _hand_back(self, action: act.HandBack) -> None:
@@ -226,6 +228,7 @@ class Effects:
 
     def _finish(self, action: act.Finish) -> None:
         # The deadline of a kill may have come before all were dropped. Every accepted task gets its outcome all the same.
+        self._driver.emptied.set()
         if self._drop_some(SLICE):
             self._driver.soon(lambda: self.carry_out(action))
         else:

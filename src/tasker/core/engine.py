@@ -61,6 +61,9 @@ class EngineCore(LimitsDriver, Generic[W]):
     """Of the engine as a whole, which is their ``Driver``."""
     pool: AgingPool
     """The resources of ``run_task``."""
+    patience, dropping = 0.5, 0.1
+    """Seconds beyond the deadline of a ``stop`` or ``kill``: for the supervisor, which keeps it, to get there on a busy machine, and
+    for queued tasks to be dropped. The rest of them is dropped while the caller goes on."""
     waits: JudgedWaits
     """The waits of this engine's workers for tasks of their own."""
 
@@ -189,11 +192,9 @@ class EngineCore(LimitsDriver, Generic[W]):
         self.step(ev.Tick(load_of(self.sample_rates(now), self.levels, now, tasks, memory)), now)
 
     def answer_drained(self, now: float) -> None:
-        """Looks, after a stop or kill, whether anything is outstanding (if not, workers may end); in a pause, whether anything runs.
-
-        Between the closing of the door and the supervisor's hearing of it nothing is awaited yet. That loses nothing:
-        its answer to the request, ``RefuseTasks``, closes the door again and so has this called again.
-        """
+        """Looks, after a stop or kill, whether anything is outstanding (if not, workers may end); in a pause, whether anything runs."""
+        # Between the closing of the door and the supervisor's hearing of it nothing is awaited yet. That loses nothing:
+        # its answer to the request, ``RefuseTasks``, closes the door again and so has this called again.
         if self.view.awaits_drain and not self.outstanding():
             self.step(ev.Drained(), now)
         elif self.view.awaits_quiet and self.is_quiet():
@@ -345,10 +346,9 @@ class EngineCore(LimitsDriver, Generic[W]):
         """Cancels the contexts of all tasks, as a kill does. What callbacks of ``Context.on_cancel`` raise is logged."""
         error = TaskKilled(self.refusal)
         # A callback may take long, so both roots come before the first one: every task that asks or waits learns of the kill.
-        # The root does not know the callbacks, so the contexts of the running tasks follow: of those that ran before it,
-        # because a task that sees the root cancelled may end before it is looked up; and of those that run after it,
-        # because one may have started and registered a callback in between. A task that registers one later finds the
-        # root cancelled.
+        # The root does not know the callbacks, so the contexts of the running tasks follow: of those that ran before it, because a
+        # task that sees the root cancelled may end before it is looked up; and of those that run after it, because one may have
+        # started and registered a callback in between. A task that registers one later finds the root cancelled.
         running = list(self.running_contexts())
         due = [self.root._strike(error), self.run_task_root._strike(error)]
         due += [partial(context.cancel, error) for context in (*running, *self.running_contexts())]

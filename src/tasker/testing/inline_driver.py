@@ -60,6 +60,7 @@ class InlineDriver(FutureOwner, abc.ABC):
         self.run_task_root: ClockedRunTaskRoot = ClockedRunTaskRoot(config.ctx, clock)
         self.waits: InlineWaits = InlineWaits(self)  # type: ignore[assignment]
         self.finished: Flag = Flag()
+        self.emptied: Flag = Flag()
         self.maker: InlineMaker = InlineMaker(config, self.counters, self.log, clock)
         self.pool: ResourcePool = ResourcePool(self, self.maker, config.pool_size, config.max_temporary_resources)
         self.prober: ThreadPoolProber = ThreadPoolProber(self, self.pool, self.help, lambda _: None)

@@ -65,6 +65,7 @@ class Engine(FutureOwner):
     def __init__(self, config: Config[Any], open_backend: Callable[[Engine], ThreadsBackendPort] | None = None) -> None:
         super().__init__(config)
         self.finished: Flag = Flag()
+        self.emptied: Flag = Flag()
         self.backend = None if open_backend is None else open_backend(self)
         self.maker: ResourceMaker = self.backend or Maker(config, self.counters, self.log)
         self.new_host: Callable[[HostedWorker], Host] = ThreadHost if self.backend is None else self.backend.host
@@ -124,8 +125,7 @@ class Engine(FutureOwner):
 
     def check_drained(self) -> None:
         """See ``EngineCore``. May be called from finalizers and signal handlers."""
-        # One pending check is enough: the supervisor's thread clears the flag before it checks, so the check sees
-        # whatever happened before a caller found the flag set.
+        # One pending check is enough: the flag is cleared before it, so it sees what happened before the flag was found set.
         if not self._drain_check_pending:
             self._drain_check_pending = True
             self._inbox.put(_CHECK_DRAINED)
@@ -139,8 +139,7 @@ class Engine(FutureOwner):
             try:
                 next_tick = self._next_turn(next_tick)
             except BaseException as error:
-                # Not of user code, which is guarded: an asynchronous exception, or no memory. Whatever it is, without
-                # this thread no worker and no stop would ever end.
+                # Not of user code, which is guarded: an asynchronous exception, or no memory. Without this thread no stop ends.
                 self.log.fault("the supervisor's thread", error)
         # Events that arrived behind the last one. ``finished`` is set by now, so a worker that reports after this loop
         # finds it set, and drops its task itself (``Worker.send_back``).
@@ -350,16 +349,17 @@ class Engine(FutureOwner):
 
     def wait_finished(self, since: float, limit: float | None) -> StopReport:
         """Waits for the end and for the threads, at most ``limit`` seconds after ``since``, and returns the report."""
-        # The supervisor keeps the deadline; the half second is for its thread to get there on a busy machine.
         deadline = None if limit is None else since + limit
-        end = None if deadline is None else deadline + 0.5
+        end = None if deadline is None else deadline + self.patience
         try:
-            self.finished.wait(seconds_until(end))
+            if deadline is not None and not self.finished.wait(seconds_until(deadline + self.dropping)):
+                end = deadline if self.emptied.wait(seconds_until(end)) else end
+            else:
+                self.finished.wait()
         except BaseException:  # interrupted: this thread will not close the pool
             self._pool_keeper.waiter_closes = False
             raise
-        if end is None and self.killed:
-            # A callback of ``Context.on_cancel`` may hang.
+        if end is None and self.killed:  # a callback of ``Context.on_cancel`` may hang
             end = deadline = monotonic() + self.config.cancel_grace
         self.shutdown_counts.abandoned += self._helpers.join(self.thread, end)
         # The supervisor is through, and it was another thread, without a limit, that had to close the pool.
