@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import queue
 from contextlib import asynccontextmanager
 from typing import Any
@@ -218,3 +219,13 @@ async def test_the_place_of_a_waiter_that_is_cancelled_goes_to_the_next(engine: 
             await calls[0]
         gate.open()
         assert [await (await call).result() for call in calls[1:]] == [1, 2]
+
+
+@pytest.mark.parametrize(("value", "error"), [(-1, ValueError), (math.nan, ValueError), ("1", TypeError)])
+async def test_a_wrong_queue_timeout(engine: Any, kit: Any, value: Any, error: type) -> None:
+    """It is refused, also where there is a place, and nothing is queued."""
+    async with engine.manager(max_queue_size=1) as m:
+        for call in (m.submit, m.queue_task):
+            with pytest.raises(error, match="queue_timeout must be"):
+                await call(kit.returns(), queue_timeout=value)
+        assert m.stats().accepted_tasks == 0

@@ -238,6 +238,8 @@ async def test_an_async_task_is_refused_clearly(engine: Any, kit: Any) -> None:
             future = await m.submit(fetch)
             with pytest.raises(TypeError, match=r"fetch is an async task: it needs an AsyncTaskManager"):
                 await future.result()
+            with pytest.raises(TypeError, match=r"fetch is an async task: it needs an AsyncTaskManager"):
+                await m.run_task(fetch)
             assert await m.queue_task(kit.returns("next")) == "next"
             gc.collect()
     assert not [str(warning.message) for warning in caught if "never awaited" in str(warning.message)]

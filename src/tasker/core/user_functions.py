@@ -6,7 +6,7 @@ import functools
 import inspect
 from collections.abc import Awaitable
 from types import CoroutineType, GeneratorType
-from typing import Any, TypeGuard, cast
+from typing import Any, NoReturn, TypeGuard, cast
 
 from tasker.config import Config
 from tasker.errors import ConfigError
@@ -18,6 +18,11 @@ def refused(coroutine: CoroutineType[Any, Any, Any]) -> TypeError:
     return TypeError(
         f"{coroutine.__qualname__} is an async task: it needs an AsyncTaskManager, a TaskManager can't run it"
     )
+
+
+def refuse(coroutine: CoroutineType[Any, Any, Any]) -> NoReturn:
+    """Raises that error."""
+    raise refused(coroutine)
 
 
 def is_awaitable(value: object) -> TypeGuard[Awaitable[Any]]:

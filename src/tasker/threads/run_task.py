@@ -11,6 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import CancelledError
 from functools import partial
 from time import monotonic
+from types import CoroutineType
 from typing import Any, Protocol
 
 from tasker.context import BareContext, Context
@@ -19,6 +20,7 @@ from tasker.control.events import PoolResourceLost
 from tasker.control.health import Health, HealthKind
 from tasker.core.outcomes import snoozes
 from tasker.core.probing import passes, why_unfit
+from tasker.core.user_functions import refuse
 from tasker.errors import TaskKilled, TaskTimeout
 from tasker.metrics.meter import BATCH, Meter
 from tasker.metrics.protocol import TaskLifecycleTimestamps
@@ -133,7 +135,8 @@ class RunTask:
             try:
                 if remote is not None:
                     return call.run_there(engine, remote, context, task, args)
-                return task(context, call.handle.resource, *args)
+                result = task(context, call.handle.resource, *args)
+                return result if type(result) is not CoroutineType else refuse(result)
             except BaseException as error:
                 call.error = error
                 call.failed(error, context)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
@@ -191,6 +192,8 @@ class FakeDriver(Recorder):
         self.queued: list[FakeTask] = []
         self.unstarted: list[tuple[Any, int]] = []
         self.later: list[Callable[[], None]] = []
+        self.emptied = threading.Event()
+        self.reported: list[ev.Event] = []
         self.outcome_is_new = True
         """What `abandon` answers."""
         self.callbacks: list[str] = []
@@ -272,6 +275,10 @@ class FakeDriver(Recorder):
         self.note("take_queued")
         taken, self.queued = self.queued[:most], self.queued[most:]
         return taken
+
+    def report(self, event: ev.Event) -> None:
+        """See `Driver`."""
+        self.reported.append(event)
 
     def soon(self, call: Callable[[], None]) -> None:
         """Keep the call, for `go_on`."""

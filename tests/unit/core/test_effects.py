@@ -454,15 +454,17 @@ def test_cancel_running() -> None:
 
 
 def test_drop_queued_in_slices() -> None:
-    """Of many tasks some are dropped, and the rest after the engine has had time for other events."""
+    """Of many tasks some are dropped, and the rest after the engine has had time for other events. It is woken for them."""
     driver = FakeDriver()
     driver.queued = [FakeTask(id=n) for n in range(2 * SLICE + 1)]
     dropped = [call for call in carried_out(driver, act.DropQueued()) if call[0] == "drop"]
     assert len(dropped) == SLICE
     assert len(driver.queued) == SLICE + 1
+    assert driver.reported == [ev.Wakeup()]
     driver.go_on()
     driver.go_on()
     assert (driver.queued, driver.later) == ([], [])
+    assert driver.reported == [ev.Wakeup()] * 2
 
 
 def test_finish() -> None:
@@ -475,6 +477,7 @@ def test_finish_with_tasks_left() -> None:
     driver = FakeDriver()
     driver.queued = [FakeTask(id=n) for n in range(SLICE + 1)]
     assert ("finish",) not in carried_out(driver, act.Finish())
+    assert driver.emptied.is_set()
     calls = driver.calls
     driver.go_on()
     assert driver.queued == []
