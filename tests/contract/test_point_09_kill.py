@@ -157,7 +157,8 @@ async def test_point_09_stop_with_a_timeout_escalates(engine: Any, kit: Any) -> 
         running = await m.submit(kit.until_cancelled(gate))
         await gate.arrivals(1)
         queued = [await m.submit(kit.returns()) for _ in range(3)]
-        report = await m.stop(0.3)
+        # A fifth of it is for the task to obey, which a child on a busy machine may not do in less than a tenth of a second.
+        report = await m.stop(2 if engine.elsewhere else 0.3)
         assert report.killed
         assert report.killed_tasks == 3
         assert isinstance(await outcome_error(running), TaskKilled)
