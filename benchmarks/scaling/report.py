@@ -34,17 +34,21 @@ HOW_TO_READ = f"""\
 """
 
 
-def text(
-    cases: Sequence[Case],
-    comparisons: Sequence[Comparison],
-    limits: Sequence[Limits],
-    agreements: Sequence[Agreement],
-    machine: dict[str, str],
-    more: str = "",
+MEASURED = "## The simulation and reality\n"
+
+
+def parts(page: str) -> tuple[str, str]:
+    """Returns the simulated and the measured part of a page."""
+    simulated, heading, measured = page.partition(MEASURED)
+    return simulated, heading + measured
+
+
+def simulated(
+    cases: Sequence[Case], comparisons: Sequence[Comparison], limits: Sequence[Limits], more: str = ""
 ) -> str:
-    """Returns the page; ``more`` goes before its last table."""
+    """Returns the part of the page that is simulated; ``more`` goes to its end."""
     pool = comparisons[0].pool
-    parts = [
+    pieces = [
         "# Scaling rules, compared\n",
         (
             "Written by `make scaling`; do not edit. The figures are simulated (`tasker simulate`), so they are the"
@@ -65,9 +69,8 @@ def text(
         "\n".join(f"- **{rule.title}**: {rule.words}." for rule in RULES.values()) + "\n",
         *(_table(comparison) for comparison in comparisons),
         more,
-        _agreement(agreements, machine) if agreements else "",
     ]
-    return "\n".join(part for part in parts if part)
+    return "\n".join(part for part in pieces if part) + "\n"
 
 
 def table_rows(rows: Iterable[Sequence[str]]) -> str:
@@ -168,7 +171,8 @@ def _table(comparison: Comparison) -> str:
     return f"## {load.name[0].upper()}{load.name[1:]}\n\n{words}\n" + table_rows([head, ["---", *["---:"] * 9], *rows])
 
 
-def _agreement(agreements: Sequence[Agreement], machine: dict[str, str]) -> str:
+def measured(agreements: Sequence[Agreement], machine: dict[str, str]) -> str:
+    """Returns the part of the page that is measured."""
     rounds = len(agreements[0].pairs)
     head = ["workload", *(cell for _, name in _FIELDS for cell in (f"{name}, real", "simulated", "off (one round)"))]
     rows = []
@@ -184,7 +188,7 @@ def _agreement(agreements: Sequence[Agreement], machine: dict[str, str]) -> str:
     close = sum(one.close(field) for one in agreements for field, _ in _FIELDS)
     return "\n".join(
         [
-            "## The simulation and reality\n",
+            MEASURED,
             (
                 f"A real manager, with threads whose tasks sleep, on a real clock, under the same tasks: {rounds}"
                 " rounds of half a minute for each workload, other tasks in each; a figure is the mean of the rounds."
