@@ -10,6 +10,8 @@ from support.resources import ScriptedResources
 from support.waiting import Call, wait_until
 from tasker import Config, TaskManager
 from tasker.core.counters import Counters
+from tasker.metrics.histogram import Histogram
+from tasker.metrics.meter import BATCH, Meter
 from tasker.threads.this_thread import this_thread
 from unit.interrupts import each_moment
 from unit.run_task import STEPS, harms, returns
@@ -61,3 +63,34 @@ def test_at_each_moment(request: pytest.FixtureRequest, outer: Any, inner: Any, 
     assert (ledger.created, ledger.destroyed) == (len(resources.created), len(resources.destroyed))
     assert Call(manager.stop).outcome(20).killed is False
     resources.check_all_ended_once()
+
+
+def test_while_measurements_are_moved(request: pytest.FixtureRequest) -> None:
+    """A call that moves the measurements of many into the histograms returns its result, as does one in the middle of it, and each
+    is counted once."""
+    manager: TaskManager[int] = TaskManager(Config(worker_count=1, on_create=lambda: 0))
+    request.addfinalizer(lambda: Call(manager.kill, 1).outcome())
+    meter, calls, answers = manager._engine.run_task.meter, 0, []
+
+    def run() -> str:
+        return manager.run_task(returns)
+
+    def run_and_move() -> str:
+        missing = BATCH - 1 - len(meter.execution)
+        meter.execution.extend([1.0] * missing)
+        meter.wait.extend([1.0] * missing)
+        return run()
+
+    def reenter() -> None:
+        answers.append(run_and_move())  # it would move them, too
+
+    for where, value, error in each_moment(run_and_move, Meter.flush, Histogram.add_all, reenter=reenter):
+        assert (error, value) == (None, "value"), where
+        assert answers == ([] if where is None else ["value"]), where
+        answers.clear()
+        calls += 1
+        assert meter.executions.count + len(meter.execution) == meter.waits.count + len(meter.wait), where
+    assert calls > 10
+    assert sum(meter.executions.counts) == meter.executions.count
+    meter.flush()
+    assert (meter.execution, meter.wait) == ([], [])

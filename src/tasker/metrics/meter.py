@@ -20,7 +20,7 @@ BATCH = 512
 class Meter:
     """The measurements of one worker. One thread writes; any thread may read, through ``merge_into``."""
 
-    __slots__ = ("cancelled", "execution", "executions", "failed", "lock", "timed_out", "wait", "waits")
+    __slots__ = ("_flushes", "cancelled", "execution", "executions", "failed", "lock", "timed_out", "wait", "waits")
 
     def __init__(self) -> None:
         self.execution: list[float] = []
@@ -30,6 +30,7 @@ class Meter:
         self.failed: int = 0
         self.cancelled: int = 0
         self.timed_out: int = 0
+        self._flushes = False
         # Reentrant: a signal handler that asks for the metrics may interrupt the thread that holds it.
         self.lock: threading.RLock = threading.RLock()
 
@@ -42,13 +43,17 @@ class Meter:
             self.wait.append(stamps.started_at - stamps.queued_at)
 
     def flush(self) -> None:
-        """Empties the lists into the histograms. To be called by the writing thread."""
+        """Empties the lists into the histograms. To be called by the writing thread; harmless where a signal handler or a finalizer
+        calls it in the middle of itself, or appends meanwhile."""
+        if self._flushes:
+            return
         with self.lock:
-            self.executions.add_all(self.execution)
-            self.waits.add_all(self.wait)
-            # Nothing is lost between adding and clearing: only this thread appends.
-            self.execution.clear()
-            self.wait.clear()
+            self._flushes = True
+            try:
+                _move(self.execution, self.executions)
+                _move(self.wait, self.waits)
+            finally:
+                self._flushes = False
 
     def merge_into(self, total: Meter) -> None:
         """Adds all measurements to ``total``, which belongs to the caller."""
@@ -63,6 +68,13 @@ class Meter:
             total.timed_out += self.timed_out
         total.executions.add_all(execution)
         total.waits.add_all(wait)
+
+
+def _move(values: list[float], histogram: Histogram) -> None:
+    # A copy: what is appended to the list meanwhile is left there.
+    taken = values[:]
+    histogram.add_all(taken)
+    del values[: len(taken)]
 
 
 def merged(meters: Iterable[Meter]) -> Meter:
