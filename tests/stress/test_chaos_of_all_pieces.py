@@ -101,7 +101,8 @@ class Scenario:
     def config(self) -> Config[Any]:
         """All options, with values that make each of them matter."""
         rng = self.rng
-        hooks: Any = (AsyncHooks if self.coroutines else Hooks)(self.script)
+        resets_hang = not self.in_children  # there on_return is a part of the attempt, and has its time
+        hooks: Any = (AsyncHooks if self.coroutines else Hooks)(self.script, resets_hang)
         workers = rng.choice([0, 1, 2, 3])
         process = ProcessBackend(
             preload=(*PRELOAD, "support.chaos"), max_tasks=rng.choice([None, 7]), pipeline=rng.random() < 0.7
@@ -110,7 +111,8 @@ class Scenario:
             name=f"chaos{self.script.seed}",
             on_create=hooks.create,
             on_destroy=hooks.destroy,
-            on_return=rng.choice([None, hooks.give_back]),
+            on_return=(on_return := rng.choice([None, hooks.give_back])),
+            return_timeout=0.1 if on_return is not None and resets_hang else None,
             check_resource=hooks.check,
             check_after_idle=rng.choice([0.0, 0.01, 1.0]),
             check_interval=rng.choice([None, 0.02]),

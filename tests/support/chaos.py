@@ -52,6 +52,8 @@ class Thing:
 
     number: int
     fate: random.Random
+    of_worker: bool = True
+    """Whether it is a worker's, and not `run_task`'s, which calls `on_return` without a limit."""
 
 
 @dataclass(frozen=True)
@@ -136,11 +138,11 @@ class Script:
                 if not stubborn:
                     raise
 
-    def made(self) -> Thing:
+    def made(self, *, of_worker: bool) -> Thing:
         """Note a resource that is returned in the next moment."""
         number = self.next("made")
         self.notes.write("made", number, os.getpid())
-        return Thing(number, random.Random(f"{self.seed}-thing-{number}"))
+        return Thing(number, random.Random(f"{self.seed}-thing-{number}"), of_worker)
 
     def tried(self) -> random.Random:
         """The fate of a creation."""
@@ -156,12 +158,14 @@ class Hooks:
     """The callbacks of a configuration, as plain functions."""
 
     script: Script
+    resets_hang: bool = False
+    """Whether there is a limit for `on_return`."""
 
     def create(self, worker: Any) -> Thing:
         """Make a resource."""
         if self.script.strike("create", self.script.tried()):
             self.script.hang()
-        return self.script.made()
+        return self.script.made(of_worker=worker.slot > 0)
 
     def destroy(self, thing: Thing) -> None:
         """End one."""
@@ -169,8 +173,9 @@ class Hooks:
         self._at("destroy", thing)
 
     def give_back(self, thing: Thing) -> None:
-        """Reset one. There is no limit for this, so it does not hang."""
-        self.script.strike("return", thing.fate)
+        """Reset one."""
+        if self.script.strike("return", thing.fate) and self.resets_hang and thing.of_worker:
+            self.script.hang()
 
     def check(self, thing: Thing) -> bool:
         """Look at an idle one."""
@@ -187,13 +192,14 @@ class AsyncHooks:
     """The same as coroutine functions."""
 
     script: Script
+    resets_hang: bool = False
 
     async def create(self, worker: Any) -> Thing:
         """Make a resource."""
         await asyncio.sleep(0)
         if self.script.strike("create", self.script.tried()):
             await self.script.ahang()
-        return self.script.made()
+        return self.script.made(of_worker=worker.slot > 0)
 
     async def destroy(self, thing: Thing) -> None:
         """End one."""
@@ -203,7 +209,8 @@ class AsyncHooks:
     async def give_back(self, thing: Thing) -> None:
         """Reset one."""
         await asyncio.sleep(0)
-        self.script.strike("return", thing.fate)
+        if self.script.strike("return", thing.fate) and self.resets_hang and thing.of_worker:
+            await self.script.ahang()
 
     async def check(self, thing: Thing) -> bool:
         """Look at an idle one."""
