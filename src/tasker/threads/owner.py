@@ -49,7 +49,7 @@ class FutureOwner(EngineCore[Worker], abc.ABC):
 
     def __init__(self, config: Config[Any]) -> None:
         super().__init__(config)
-        self.queue: TaskQueue = TaskQueue()
+        self.queue: TaskQueue = TaskQueue(config.most_workers)
         self.queue_slots: QueueSlots | None = None
         if config.max_queue_size is not None:
             self.queue_slots = QueueSlots(config.max_queue_size)

@@ -1,9 +1,9 @@
 """TaskQueue: orders tasks strictly by priority, and first in, first out at the same priority.
 
 There is a deque for each priority, a *level*. ``tokens`` holds one token for each task in a level. A worker blocks on
-``tokens``, which ``SimpleQueue`` does in C; with the token it takes the first task of the most urgent level, which is
-not necessarily the task that the token was put for. Tokens of other kinds are orders: a worker that takes ``RETIRE`` ends,
-one that takes ``PARK`` asks the ``ParkingLot``, and one that takes ``HOLD`` the ``TaskHold``.
+``tokens``, which ``SimpleQueue`` does in C (many without the GIL: see ``lookouts``); with the token it takes the first task of
+the most urgent level, which is not necessarily the task that the token was put for. Tokens of other kinds are orders: a worker
+that takes ``RETIRE`` ends, one that takes ``PARK`` asks the ``ParkingLot``, and one that takes ``HOLD`` the ``TaskHold``.
 
 Atomic without the GIL: ``deque.append``, ``deque.popleft``, ``SimpleQueue.put`` and ``get``, each on its own object.
 
@@ -26,6 +26,7 @@ from tasker.options import Priority
 
 from .cooling import CoolingWorkers
 from .future import TaskFuture
+from .lookouts import TokensWithLookouts, tokens_for
 
 RETIRE = object()
 """A token: ends the worker that takes it."""
@@ -46,8 +47,9 @@ _MAX_SCANS = 1_000
 class TaskQueue:
     """Holds the tasks that wait to be started. All methods are thread-safe."""
 
-    def __init__(self) -> None:
-        self.tokens: queue.SimpleQueue[object] = queue.SimpleQueue()
+    def __init__(self, workers: int = 1) -> None:
+        """``workers``: how many there will be at most, as far as that is known."""
+        self.tokens: queue.SimpleQueue[object] = tokens_for(workers)
         self.levels: tuple[deque[TaskFuture[Any]], ...] = tuple(deque() for _ in Priority)
         self.lot: ParkingLot = ParkingLot()
         self.cooling: CoolingWorkers = CoolingWorkers(self.tokens, (RETIRE, PARK, HOLD))
@@ -122,6 +124,8 @@ class TaskQueue:
         """Puts a token in place of one that a worker may have lost when an asynchronous exception struck it."""
         # One token too many does no harm (``take`` returns None); one too few would leave a task in the queue for ever.
         self.tokens.put(None)
+        if isinstance(self.tokens, TokensWithLookouts):
+            self.tokens.mend()
 
     def discard(self, future: TaskFuture[Any]) -> Callable[[], None] | None:
         """Removes a task that has ended. In a long queue it stays for a while, without its function and arguments:
