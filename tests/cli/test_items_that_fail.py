@@ -120,6 +120,30 @@ def test_an_unserialisable_result_fails_its_item(shop: Workshop, result: str, wo
     assert "UnserialisableResult" in done.stderr
 
 
+def test_tasks_are_called_as_in_the_job_file(shop: Workshop) -> None:
+    """In results, in warnings and in the summary: the module that a job file becomes has a made-up name. The summary escapes what
+    would change the terminal."""
+    shop.write(
+        "jobs.py",
+        """
+        def check_health(error):
+            return isinstance(error, LookupError)
+
+        def task(ctx, resource, item):
+            raise LookupError("red: \\x1b[31m") if item == "1" else ValueError
+        """,
+    )
+    shop.numbers(2)
+    done = shop.run("run", "jobs.py", "in.txt", "--output", "out.jsonl", "--retries", "1")
+    assert done.returncode == 1
+    assert by_index(shop)[0]["error"]["message"].startswith("max retries exceeded: task #1 task failed 2 times")
+    warnings, _, summary = done.stderr.partition("failures")
+    assert "task #1 task failed (attempt 1)" in warnings
+    assert "task #1 task failed 2 times" in summary
+    assert "_tasker_job_" not in done.stderr + (shop.folder / "out.jsonl").read_text()
+    assert r"red: \x1b[31m" in summary and "\x1b" not in summary
+
+
 def test_a_malformed_line_fails_its_item_and_names_its_place(shop: Workshop) -> None:
     shop.write("jobs.py", ECHO)
     shop.write("in.jsonl", '{"a": 1}\n{"a": \n\nNaN\n1e999\n"last"\n')

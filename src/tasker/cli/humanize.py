@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tasker.watch.texts import clean
 from tasker.watch.wording import rate, three_digits
 
 __all__ = ["clock", "duration", "one_line", "rate"]
@@ -28,6 +29,6 @@ def duration(seconds: float) -> str:
 
 
 def one_line(text: str, width: int) -> str:
-    """Returns a text on one line, cut off at a width."""
-    flat = " ".join(text.split())
+    """Returns a text on one line, with escapes for what would move the cursor or change colours, cut off at a width."""
+    flat = clean(text)
     return flat if len(flat) <= width else flat[: width - 1] + "…"

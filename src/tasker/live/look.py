@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from rich.cells import cell_len
 from rich.text import Text
 
+from tasker.watch.texts import clean
+
 from .sparkline import ASCII_BARS, BARS
-from .texts import clean
 
 Piece = tuple[str, str]
 """A text, and its style in the words of rich."""

@@ -8,7 +8,7 @@ import pytest
 
 from tasker.live.room import Wish, share
 from tasker.live.sparkline import ASCII_BARS, sparkline
-from tasker.live.texts import clean
+from tasker.watch.texts import clean
 
 
 @pytest.mark.parametrize(

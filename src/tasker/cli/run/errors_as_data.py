@@ -10,7 +10,7 @@ from typing import Any
 from tasker import MaxRetriesExceeded, PoisonTask
 
 from . import task_wrapper
-from .type_names import type_name
+from .type_names import type_name, without_job_module
 
 _CALLERS = {task_wrapper.__file__, str(Path(task_wrapper.__file__).with_name("thread_lanes.py"))}
 """The files that call the job's task."""
@@ -56,7 +56,7 @@ def _in_utf8(text: str) -> str:
 
 def _message(error: BaseException) -> str:
     try:
-        return str(error)
+        return without_job_module(str(error))
     except Exception:
         return "(no message: __str__ raised)"
 
@@ -65,7 +65,7 @@ def _traceback(error: BaseException) -> str | None:
     try:
         whole = traceback.TracebackException.from_exception(error)
         _trim(whole)
-        return "".join(whole.format())
+        return without_job_module("".join(whole.format()))
     except Exception:  # formatting calls methods of the error, which may raise
         return None
 

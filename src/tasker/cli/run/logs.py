@@ -6,6 +6,8 @@ import logging
 import sys
 from typing import TextIO
 
+from .type_names import without_job_module
+
 
 class StderrHandler(logging.StreamHandler[TextIO]):
     """Looks up `sys.stderr` for each message.
@@ -25,10 +27,17 @@ class StderrHandler(logging.StreamHandler[TextIO]):
         """Does nothing: standard error is closed, and there is nowhere left to report it."""
 
 
+class JobFormatter(logging.Formatter):
+    """Calls tasks as in the job file."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return without_job_module(super().format(record))
+
+
 def configure_logging(level: str) -> None:
     """Shows messages of the library and of the job file from this level on."""
     handler = StderrHandler()
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    handler.setFormatter(JobFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     root = logging.getLogger()
     root.addHandler(handler)
     root.setLevel(level.upper())
