@@ -77,7 +77,7 @@ class Scaler:
     def start(self, now: float) -> None:
         """Sets the target to the base."""
         self.active = True
-        self._change(self.base, "start", f"{self.base} base workers", now)
+        self._change(self.base, "start", f"{self.base} base worker{'' if self.base == 1 else 's'}", now)
 
     def end_trial(self, now: float) -> list[act.Action]:
         """Ends a trial of fewer workers without a result: all that were there before are wanted again."""

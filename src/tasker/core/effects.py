@@ -316,7 +316,8 @@ class Effects:
 
 def exhausted(task: Any, max_retries: int, cause: BaseException) -> MaxRetriesExceeded:
     """Returns the error of a task whose last permitted attempt has failed with ``cause``."""
-    text = f"max retries exceeded: {task.label} failed {task.attempts} times (max_retries={max_retries})"
+    times = "once" if task.attempts == 1 else f"{task.attempts} times"
+    text = f"max retries exceeded: {task.label} failed {times} (max_retries={max_retries})"
     error = MaxRetriesExceeded(f"{text}, last with {describe(cause)}", task.attempts)
     error.__cause__ = cause
     return error

@@ -59,7 +59,7 @@ def reading_of(engine: ReadingPort, stats: TaskStats) -> Reading:
         stats=stats,
         target=engine.view.target,
         workers={state.value: states[state.value] for state in WorkerState},
-        queued=_queued(engine.levels, stats),
+        queued=by_priority(engine.levels, stats),
         outcomes=outcomes,
         retried=retried,
         executions=total.executions,
@@ -83,8 +83,8 @@ def _outcomes(
     }
 
 
-def _queued(levels: Sequence[Sequence[Any]], stats: TaskStats) -> tuple[int, int, int]:
-    """Shares out the queued tasks, of which the levels know more, such as some that are cancelled, and less: a retry that has to
+def by_priority(levels: Sequence[Sequence[Any]], stats: TaskStats) -> tuple[int, int, int]:
+    """Shares out the queued tasks as ``Reading.queued`` has them, of which the levels know more, such as some that are cancelled, and less: a retry that has to
     wait for its time, and goes to the most urgent level then."""
     waiting = stats.queued_tasks + stats.priority_tasks
     normal = min(len(levels[1]), waiting)

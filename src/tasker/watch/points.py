@@ -10,7 +10,7 @@ from .reading import PoolReading
 
 COLUMNS = (
     *("arrivals", "completions", "failures", "retries"),  # a second
-    *("urgent", "queued", "running"),  # tasks, at the end of the step
+    *("urgent", "normal", "low", "running"),  # tasks, at the end of the step
     *("target", "base", "burst", "starting", "parked", "stuck", "lost"),  # workers, at its end; lost: since the start
     *("wait50", "wait95", "wait99", "run50", "run95", "run99"),  # seconds; NaN where no task has ended in the step
 )
@@ -29,7 +29,8 @@ def point(before: PoolReading, after: PoolReading) -> Point:
         max(0, metrics.total_tasks_failed - old.total_tasks_failed) / seconds,
         max(0, metrics.total_tasks_retried - old.total_tasks_retried) / seconds,
         stats.priority_tasks,
-        stats.queued_tasks,
+        stats.queued_tasks - after.low,
+        after.low,
         stats.running_tasks,
         after.target,
         stats.base_workers,

@@ -8,6 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from tasker.config import Config
 from tasker.control.journal import ScalingExplanation
+from tasker.core.reading import by_priority
 from tasker.core.report import built_in_metrics, meter_of
 from tasker.metrics.histogram import Histogram
 from tasker.metrics.protocol import TaskMetrics
@@ -59,6 +60,8 @@ class PoolReading:
     waits: Histogram = field(default_factory=Histogram)
     executions: Histogram = field(default_factory=Histogram)
     target: int = 0
+    low: int = 0
+    """Those of the queued tasks that are of low priority."""
 
 
 def read(manager: Watched) -> PoolReading:
@@ -83,6 +86,7 @@ def read_pool(manager: Watched) -> PoolReading:
         waits=total.waits,
         executions=total.executions,
         target=engine.view.target,
+        low=min(stats.queued_tasks, by_priority(engine.levels, stats)[2]),
     )
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 import tracemalloc
 from math import isnan
 from typing import Any
 
 import pytest
 
-from tasker import Config, TaskManager
+from tasker import Config, Priority, TaskManager
 from tasker.control import notices as say
 from tasker.metrics.histogram import Histogram
 from tasker.metrics.protocol import TaskMetrics
@@ -16,7 +17,7 @@ from tasker.stats import TaskStats
 from tasker.watch.failures import MOST_GROUPS, MOST_STORIES, Failures, split
 from tasker.watch.history import History, Recorder
 from tasker.watch.points import COLUMNS, point
-from tasker.watch.reading import PoolReading
+from tasker.watch.reading import PoolReading, read
 from tasker.watch.telling import notable
 from tasker.watch.watch import PoolWatch
 
@@ -36,8 +37,24 @@ def reading(at: float, accepted: int = 0, completed: int = 0, failed: int = 0, *
 
 def test_rates_are_of_the_time_between_two_readings() -> None:
     """Totals become numbers a second, whatever the length of the step."""
-    values = dict(zip(COLUMNS, point(reading(10, 5, 2, 1), reading(14, 25, 12, 3, queued_tasks=7)), strict=True))
-    assert (values["arrivals"], values["completions"], values["failures"], values["queued"]) == (5, 2.5, 0.5, 7)
+    values = dict(zip(COLUMNS, point(reading(10, 5, 2, 1), reading(14, 25, 12, 3)), strict=True))
+    assert (values["arrivals"], values["completions"], values["failures"]) == (5, 2.5, 0.5)
+
+
+def test_waiting_tasks_are_told_apart_by_priority() -> None:
+    """Urgent ones are those of high priority, and retries."""
+    gate = threading.Event()
+    with TaskManager(Config(on_create=object, worker_count=1, max_worker_count=1)) as manager:
+        started = threading.Event()
+        manager.submit(lambda ctx, resource: (started.set(), gate.wait()))
+        started.wait()
+        before = read(manager)
+        for count, priority in enumerate((Priority.HIGH, Priority.NORMAL, Priority.LOW), 1):
+            for _ in range(count):
+                manager.submit(lambda ctx, resource: None, priority=priority)
+        values = dict(zip(COLUMNS, point(before, read(manager)), strict=True))
+        gate.set()
+    assert [values[name] for name in ("urgent", "normal", "low", "running")] == [1, 2, 3, 1]
 
 
 def test_percentiles_are_of_the_step_alone() -> None:
@@ -188,7 +205,7 @@ def test_a_stand_in_names_the_tasks() -> None:
         manager.submit(fails).exception()
         watch.sample()
         (group,) = watch.failures.groups()
-    assert group.message == "max retries exceeded: task fails failed 1 times (max_retries=0), last with ValueError: no"
+    assert group.message == "max retries exceeded: task fails failed once (max_retries=0), last with ValueError: no"
     assert __name__ not in group.stories[0].task
 
 

@@ -22,7 +22,8 @@ export const makeCharts = () => [
   new Chart({
     title: "Queue", hint: "tasks that wait, and that run", format: count, least: 4,
     series: [
-      { name: "queued", label: "normal and low", color: "--blue", fill: true, stack: sum("urgent", "queued") },
+      { name: "low", label: "low", color: "--grey", fill: true, stack: sum("urgent", "normal", "low") },
+      { name: "normal", label: "normal", color: "--blue", fill: true, stack: sum("urgent", "normal") },
       { name: "urgent", label: "urgent", color: "--orange", fill: true },
       { name: "running", label: "running", color: "--purple", dash: "dash" },
     ],
