@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from _thread import get_ident
 from collections.abc import Callable
 from typing import Protocol
 
@@ -28,13 +29,23 @@ class GuardedLogger:
         self._logger = logger
         self._name = name
         self._count_fault = count_fault
+        self._callers: list[int] = []
+        """The threads that are in the user's logger, by their idents."""
 
     def log(self, level: str, msg: str, *args: object) -> None:
         """Logs at ``level``, one of the four methods of ``Logger``; the manager's name precedes the message."""
+        caller = get_ident()
+        self._callers.append(caller)
         try:
             getattr(self._logger, level)("%s: " + msg, self._name, *args)
         except BaseException:  # even a KeyboardInterrupt: it must not end the supervisor or a worker
             self._count_fault()
+        finally:
+            self._callers.remove(caller)
+
+    def holds(self, thread: int | None) -> bool:
+        """Returns whether a thread is in the user's logger."""
+        return thread in self._callers
 
     def fault(self, what: str, error: BaseException) -> None:
         """Logs and counts an error of user code that has no caller to be raised to."""

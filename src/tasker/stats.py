@@ -155,7 +155,7 @@ class StopReport:
     follow at once."""
     abandoned: tuple[str, ...]
     """What was left behind because user code did not return: workers, each with its task; the pool of ``run_task``;
-    callbacks that did not end."""
+    callbacks that did not end; the supervisor, if the logger does not return to it."""
     seconds: float
     """From the call to the end of the manager, or to the deadline of a kill."""
     completed_tasks: int = 0

@@ -14,6 +14,7 @@ from .ports import HelpedEngine
 from .this_thread import this_thread
 
 _ON_CANCEL = "a callback of Context.on_cancel"
+_LOGGER = "the supervisor (in the logger)"
 
 
 class HelperThreads:
@@ -25,6 +26,7 @@ class HelperThreads:
         """Threads that end soon, for ``join`` to wait for."""
         self._cancelling: list[threading.Thread] = []
         """Those of them in which callbacks of ``Context.on_cancel`` are called."""
+        self._logger_named = False
 
     def start(self, target: Callable[[], None], name: str, what: str) -> threading.Thread:
         """Starts a thread for ``target``, in which user code runs; ``what`` is its name in messages."""
@@ -83,6 +85,9 @@ class HelperThreads:
                     self.forget(thread)  # the next call does not wait for it again
                     if thread in self._cancelling:
                         left.append(_ON_CANCEL)
+                    elif thread is supervisor and self._engine.log.holds(thread.ident) and not self._logger_named:
+                        self._logger_named = True
+                        left.append(_LOGGER)
         return left
 
 

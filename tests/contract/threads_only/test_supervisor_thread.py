@@ -24,3 +24,23 @@ def test_an_asynchronous_exception(threads: Any, kind: type[BaseException]) -> N
         assert m.stats().user_errors == 1
         assert supervisor.is_alive()
         assert Call(m.stop).outcome(20).killed is False
+
+
+@pytest.mark.parametrize("end", ["kill", "stop"])
+def test_a_logger_that_hangs(threads: Any, end: str) -> None:
+    """The call returns by its deadline and its report names the logger, once; when the logger returns, all is done as usual."""
+    gate = threads.gate()
+
+    class HangingLogger(RecordingLogger):
+        def info(self, msg: str, *args: Any, **kwargs: Any) -> None:
+            if "killing" in msg or "stopping" in msg:
+                gate.pass_through()
+
+    with threads.build(logger=HangingLogger()) as m:
+        assert m.queue_task(lambda ctx, resource: "value") == "value"
+        report = Call(getattr(m, end), 0.2).outcome(20)
+        assert report.abandoned == ("the supervisor (in the logger)",)
+        assert Call(getattr(m, end), 0.1).outcome(20).abandoned == report.abandoned
+        assert not gate.is_open
+        gate.open()
+        wait_until(lambda: m.stats().resources.alive == 0)
