@@ -8,7 +8,9 @@ from typing import Any
 
 from benchmarks.runner import Absent
 
-PEERS = ("joblib", "loky", "pebble", "mpire", "aiojobs", "aiometer", "ray")
+PEERS = ("joblib", "loky", "pebble", "mpire", "deadpool", "aiojobs", "aiometer", "ray")
+_DISTRIBUTIONS = {"deadpool": "deadpool-executor"}
+"""Where it is not named as its module."""
 
 
 class Missing(Exception):
@@ -20,7 +22,9 @@ def load(name: str) -> Any:
     try:
         return importlib.import_module(name)
     except ImportError as error:
-        raise Missing(f"{name} is not installed (the extra `bench` installs it): {error}") from error
+        raise Missing(
+            f"{_DISTRIBUTIONS.get(name, name)} is not installed (the extra `bench` installs it): {error}"
+        ) from error
 
 
 def absent(*names: str) -> list[Absent]:
@@ -39,7 +43,7 @@ def versions() -> dict[str, str]:
     found = {}
     for name in PEERS:
         try:
-            found[name] = metadata.version(name)
+            found[name] = metadata.version(_DISTRIBUTIONS.get(name, name))
         except metadata.PackageNotFoundError:
             found[name] = "not installed"
     return found

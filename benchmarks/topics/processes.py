@@ -59,7 +59,7 @@ def races(size: Size) -> list[Race]:
 
 def _throughput(size: Size) -> Race:
     many, few = size.count(50_000), size.count(4_000)
-    gone = absent("loky", "pebble", "mpire")
+    gone = absent("loky", "pebble", "mpire", "deadpool")
     names = {one.name for one in gone}
     runs: dict[str, tuple[Callable[[int], float], int]] = {
         "tasker": (_tasker, many),
@@ -67,6 +67,7 @@ def _throughput(size: Size) -> Race:
         "loky": (_loky, few),
         "pebble": (_pebble, few),
         "mpire": (_mpire, few),
+        "deadpool": (_deadpool, few),
     }
     contestants = [
         Contestant(name, _rated(run, count), f"{count:,} tasks")
@@ -77,7 +78,7 @@ def _throughput(size: Size) -> Race:
         Claim("process backend, no-op tasks", "at least 15x ProcessPoolExecutor", advantage(EXECUTOR), at_least=15.0),
         *(
             Claim("process backend, no-op tasks", f"ahead of {name}", advantage(name), at_least=1.0)
-            for name in ("loky", "pebble", "mpire")
+            for name in ("loky", "pebble", "mpire", "deadpool")
             if name not in names
         ),
     ]
@@ -144,6 +145,14 @@ def _loky(count: int) -> float:
         return _futures(pool, count)
     finally:
         pool.shutdown(wait=True, kill_workers=True)
+
+
+def _deadpool(count: int) -> float:
+    # A backlog as long as all tasks, so that it queues them as the others do; ``submit`` waits where it is full.
+    backlog = max(count, 2 * WORKERS)
+    context = multiprocessing.get_context("spawn")
+    with peer("deadpool").Deadpool(WORKERS, mp_context=context, max_backlog=backlog) as pool:
+        return _futures(pool, count)
 
 
 def _pebble(count: int) -> float:

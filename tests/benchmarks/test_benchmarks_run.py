@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import __main__ as suite
-from benchmarks import report, runner
+from benchmarks import peers, report, runner
 from benchmarks.runner import (
     FREE_THREADED,
     LONG,
@@ -77,6 +78,14 @@ def test_free_threaded_topic(topic: str) -> None:
     text = report.text(None, [Run(name=TINY_FREE.name, machine={}, outcomes=outcomes)], [])
     assert "## Without the GIL" in text
     assert all(f"#### {outcome.title}" in text for outcome in outcomes)
+
+
+def test_a_peer_that_is_not_named_as_its_module(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is looked up, and said to be missing, by the name under which it is installed."""
+    monkeypatch.setattr(peers.metadata, "version", lambda name: f"of {name}")
+    assert peers.versions()["deadpool"] == "of deadpool-executor"
+    monkeypatch.setitem(sys.modules, "deadpool", None)
+    assert peers.absent("deadpool")[0].why.startswith("deadpool-executor is not installed")
 
 
 def test_every_title_is_its_own() -> None:
