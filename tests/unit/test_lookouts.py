@@ -115,22 +115,25 @@ def test_few_are_lookouts(tokens: TokensWithLookouts) -> None:
     assert not tokens._reserve
 
 
-def test_when_a_worker_is_called(tokens: TokensWithLookouts) -> None:
-    """Not while there are enough lookouts, so a token wakes one worker. When too few are left, the one is called that has waited
-    longest; it becomes a lookout."""
+@pytest.mark.parametrize(("token", "which"), [(None, -1), ("order", 0)])
+def test_when_a_worker_is_called(tokens: TokensWithLookouts, token: object, which: int) -> None:
+    """Not while there are enough lookouts, so a token wakes one worker. When few are left, the one that came last is called; by
+    one that has taken an order, the one that has waited longest. It becomes a lookout."""
     calls = asleep(tokens, MOST + 3)
-    first, *others = tokens._reserve
+    others = [*tokens._reserve]
+    called = others[which]
     for left in reversed(range(LEAST, MOST)):
-        tokens.put("token")
+        tokens.put(token)
         wait_for_lookouts(tokens, left)
-    assert list(tokens._reserve) == [first, *others]
-    tokens.put("token")
-    wait_until(lambda: first in tokens._lookouts)
-    assert list(tokens._reserve) == others
+    assert [*tokens._reserve] == others
+    tokens.put(token)
+    wait_until(lambda: called in tokens._lookouts)
+    others.remove(called)
+    assert [*tokens._reserve] == others
     assert len(tokens._lookouts) == LEAST
     for _ in range(LEAST + len(others)):
-        tokens.put("token")
-    assert [call.outcome() for call in calls] == ["token"] * len(calls)
+        tokens.put(token)
+    assert [call.outcome() for call in calls] == [token] * len(calls)
 
 
 def test_all_tokens_are_taken_while_those_that_took_one_are_busy(tokens: TokensWithLookouts) -> None:
@@ -221,7 +224,7 @@ def in_reserve(tokens: Any) -> None:
     tokens._lookouts = Leaving(new_bell() for _ in range(MOST))
 
 
-@pytest.mark.parametrize(("prepare", "others"), [(as_lookout, 0), (as_lookout, 2), (in_reserve, 0)])
+@pytest.mark.parametrize(("prepare", "others"), [(as_lookout, 0), (as_lookout, 2), (in_reserve, 0), (in_reserve, 2)])
 def test_an_interrupt_leaves_nothing_behind(prepare: Callable[[Any], None], others: int) -> None:
     """Wherever it strikes ``get``: the worker is neither a lookout nor in reserve, nobody sleeps uncalled whom no call can reach,
     and after ``mend`` somebody looks out for the next token."""
