@@ -34,6 +34,8 @@ class AttemptEnds(JudgedWorker):
     shard: AsyncShard
     context: Context | None
     """The context of the task that it runs, or ran last."""
+    judging: bool = False
+    """Whether ``check_health`` is asked, which may hang."""
     now: Callable[[], float] = staticmethod(monotonic)
 
     def _succeeded(self, future: AsyncTaskFuture[Any], value: Any) -> None:
@@ -131,7 +133,12 @@ class AttemptEnds(JudgedWorker):
         attempt began; ``verdict``: that of ``after_error``."""
         if verdict is not None:
             return Health.OK
-        return self._follow(await health_after(self.engine, error), error, begun)
+        self.judging = True
+        try:
+            health = await health_after(self.engine, error)
+        finally:
+            self.judging = False
+        return self._follow(health, error, begun)
 
     def _send_back(self, future: AsyncTaskFuture[Any], error: BaseException, health: Health = Health.REPLACE) -> None:
         """Leaves the decision about the task to the supervisor. The task counts as queued from here on. ``health``: what its

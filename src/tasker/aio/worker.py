@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from time import monotonic
 from typing import Any
 
@@ -380,6 +380,10 @@ class AsyncWorker(AttemptEnds):
     def cut_off(self) -> bool:
         """Ends whatever runs here by force, and the resource with it. Returns False: that is not possible in a loop."""
         return False
+
+    def ahead(self) -> Sequence[Any]:
+        """See ``WorkerPort``. None: a loop's worker is cancelled, and sees to them itself."""
+        return ()
 
     def interrupt(self, message: object = None) -> None:
         """Throws ``CancelledError(message)`` into the running task, if possible."""

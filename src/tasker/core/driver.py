@@ -83,6 +83,10 @@ class Driver(Protocol):
     def left(self, worker: Any) -> None:
         """A worker was stopped by force and is about to end; the end of the manager waits for it."""
 
+    def hung(self, workers: list[Any]) -> list[Any]:
+        """Returns those of some workers that go on although they were ended by force: they are in a callback, which runs
+        here. May wait for a moment."""
+
     # Tasks that an attempt has left behind.
     def claim(self, task: Any) -> BaseException | None:
         """Takes the right to decide about a task whose attempt failed; returns the attempt's error, or None if the

@@ -266,14 +266,7 @@ class Effects:
                 driver.backend.kill_all()
             except BaseException as error:  # the tasks of these workers need their outcomes all the same
                 driver.log.fault("the end of the backend's sessions", error)
-        for seat in action.seats:
-            worker = driver.workers.pop(seat, None)
-            if worker is None:
-                continue
-            try:
-                self._abandon_worker(worker)
-            except BaseException as error:  # the other seats follow all the same
-                driver.log.fault(f"the end of worker {worker.name}", error)
+        self._abandon_workers([one for seat in action.seats if (one := driver.workers.pop(seat, None)) is not None])
         hooks = {"on_create": action.refill, "check_resource": action.probe, "on_destroy": action.pool}
         left = [hook for hook, is_left in hooks.items() if is_left]
         if left and driver.backend is None:  # else its sessions have just been ended by force
@@ -286,16 +279,25 @@ class Effects:
         if counts.abandoned:
             driver.log.log("warning", "left behind: %s", ", ".join(counts.abandoned))
 
-    def _abandon_worker(self, worker: WorkerPort) -> None:
-        if self._cut_off(worker):
-            self._driver.shutdown_counts.cut_off += 1
-            self._driver.left(worker)
-        else:
-            self._leave_behind(worker)
+    def _abandon_workers(self, workers: list[WorkerPort]) -> None:
+        driver = self._driver
+        ended = [worker for worker in workers if self._cut_off(worker)]
+        # What was ended by force elsewhere may still hang here, in a callback.
+        hung = driver.hung(ended) if ended else []
+        driver.shutdown_counts.cut_off += len(ended) - len(hung)
+        for worker in workers:
+            if worker not in ended or worker in hung:
+                try:
+                    self._leave_behind(worker)
+                except BaseException as error:  # the others follow all the same
+                    driver.log.fault(f"the end of worker {worker.name}", error)
 
     def _cut_off(self, worker: WorkerPort) -> bool:
         try:
-            return worker.cut_off()
+            is_ended = worker.cut_off()
+            if is_ended:
+                self._driver.left(worker)
+            return is_ended
         except BaseException as error:  # the worker counts as left behind
             self._driver.log.fault(f"the forced end of worker {worker.name}", error)
             return False
@@ -309,9 +311,13 @@ class Effects:
         if where := worker.where():
             driver.shutdown_counts.stacks.append(f"{worker.name} is at\n{where}")
         if task is not None:
-            error = TaskKilled(f"{task.label} did not end when it was killed: {driver.refusal}")
-            if driver.abandon(task, error):
-                driver.shutdown_counts.killed_tasks += 1
+            self._end_behind(task, "did not end when it was killed")
+        for ahead in worker.ahead():
+            self._end_behind(ahead, "was killed before it started")
+
+    def _end_behind(self, task: Any, what: str) -> None:
+        if self._driver.abandon(task, TaskKilled(f"{task.label} {what}: {self._driver.refusal}")):
+            self._driver.shutdown_counts.killed_tasks += 1
 
 
 def exhausted(task: Any, max_retries: int, cause: BaseException) -> MaxRetriesExceeded:

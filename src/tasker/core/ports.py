@@ -7,7 +7,7 @@ Attributes are read-only properties, which an engine's plain attributes satisfy.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from tasker.config import Config
@@ -87,6 +87,9 @@ class WorkerPort(Protocol):
 
     def cut_off(self) -> bool:
         """Ends whatever runs there by force, and the resource with it. False where that cannot be done."""
+
+    def ahead(self) -> Sequence[Any]:
+        """Returns the tasks that were sent ahead to where its resource lives, and wait there."""
 
 
 class WaitsPort(Reports, Protocol):

@@ -281,4 +281,4 @@ class AsyncRemoteWorker(AsyncWorker):
     def cut_off(self) -> bool:
         """See ``AsyncWorker``."""
         self.host.kill()
-        return True
+        return not self.judging  # in this loop

@@ -106,6 +106,13 @@ class WindowEngine(Protocol):
         """Makes a call soon, between two events that the supervisor handles."""
 
 
+class ThreadsWindowEngine(WindowEngine, Protocol):
+    """What the window of a thread uses."""
+
+    def ended_in_queue(self, future: Any, ending: Any) -> None:
+        """Counts a task that has ended while no attempt ran."""
+
+
 class RemotePool(Protocol):
     """The pool of ``run_task``, as far as its resources may die."""
 
@@ -128,7 +135,7 @@ class BackendEngine(WindowEngine, Protocol):
         """Hands an event to the supervisor."""
 
 
-class ThreadsBackendEngine(BackendEngine, Protocol):
+class ThreadsBackendEngine(BackendEngine, ThreadsWindowEngine, Protocol):
     """What a backend uses of an engine of threads."""
 
     @property

@@ -10,7 +10,7 @@ For a session that dies while its worker waits for tasks, see ``targeted_wakeup`
 from __future__ import annotations
 
 import queue
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from time import monotonic
 from typing import Any
@@ -18,6 +18,7 @@ from typing import Any
 from tasker.control import events as ev
 from tasker.control.lifecycle import Door
 from tasker.core.probing import interval_of
+from tasker.core.stacks import stack_of_thread
 from tasker.core.worker_reports import PATIENCE
 from tasker.errors import WorkerLost
 from tasker.threads.future import TaskFuture
@@ -126,7 +127,8 @@ class RemoteHost:
 
     def where(self, thread: int | None, patience: float = 0.0) -> str:
         """See ``Host``."""
-        return where_in(self._session, patience)
+        # Once its session is gone, the thread of the worker is what may hang.
+        return (stack_of_thread(thread) if self._session_dead() else "") or where_in(self._session, patience)
 
     def show(self, thread: int | None, tell: Callable[[str], object]) -> None:
         """See ``Host``."""
@@ -144,6 +146,11 @@ class RemoteHost:
         """See ``Host``."""
         self._worker.outdated = True
         self._wake()
+
+    def ahead(self) -> Sequence[TaskFuture[Any]]:
+        """See ``Host``."""
+        session = self._session
+        return () if session is None else [future for _, future, _ in session.in_flight.copy()]
 
     def kill(self) -> bool:
         """See ``Host``."""

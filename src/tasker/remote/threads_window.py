@@ -11,12 +11,12 @@ from tasker.errors import TaskCancelled, TaskTimeout, TravelError
 from tasker.metrics.meter import BATCH
 from tasker.metrics.protocol import TaskLifecycleTimestamps
 from tasker.threads.future import TaskFuture
-from tasker.threads.future_log import DONE, FINISHED, RUN, SETTLED, Ending, opened
+from tasker.threads.future_log import DONE, FINISHED, RUN, SETTLED, Ending, opened, outcome_in
 from tasker.threads.ports import HostedWorker
 
 from .context import RemoteContext
 from .events import ERROR, GARBLED, RESULT, SessionEvent, checked, garbled, out_of_turn
-from .ports import WindowEngine
+from .ports import ThreadsWindowEngine
 from .prefetch import PATIENCE
 from .session import InFlightTask, Session, SessionOptions
 from .suspects import Suspects
@@ -29,7 +29,7 @@ class ThreadsWindow(InFlightWindow):
     def __init__(
         self,
         worker: HostedWorker,
-        engine: WindowEngine,
+        engine: ThreadsWindowEngine,
         session: Session,
         options: SessionOptions,
         suspects: Suspects | None = None,
@@ -215,8 +215,15 @@ class ThreadsWindow(InFlightWindow):
         return future._context
 
     def _unsend(self, future: TaskFuture[Any]) -> tuple[bool, bool]:
-        # That it has its outcome needs no case of its own: whatever is appended to its log then comes too late to count.
-        return False, future._goes_back()
+        cancelled = future._goes_back()
+        outcome = outcome_in((*future._log,))
+        if type(outcome) is Ending and outcome.forced:
+            # The deadline of a kill has passed meanwhile. Whatever sets a forced ending leaves the counting to the attempt, and
+            # there is none.
+            self._engine.ended_in_queue(future, outcome)
+            return True, cancelled
+        # Any other outcome needs no case of its own: whatever is appended to its log then comes too late to count.
+        return False, cancelled
 
     def _end_cancelled(self, future: TaskFuture[Any], error: TaskCancelled) -> None:
         future._end(Ending(error, cancelled=True))

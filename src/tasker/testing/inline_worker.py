@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import Context as Variables
 from types import CoroutineType
@@ -67,6 +67,10 @@ class InlineHost:
     def call(self) -> None:
         """See ``Host``."""
         self._worker.outdated = True
+
+    def ahead(self) -> Sequence[Any]:
+        """See ``Host``. None."""
+        return ()
 
     def kill(self) -> bool:
         """See ``Host``. Returns False."""

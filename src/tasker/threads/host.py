@@ -7,8 +7,8 @@ step (``worker.Worker``). Where the resource is, and how a task gets there and i
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
 
 class HostDied(Exception):
@@ -39,6 +39,10 @@ class Host(Protocol):
     def call(self) -> None:
         """Has the worker leave as soon as it has no task, because its resource is outdated. Called by the supervisor's
         thread."""
+
+    def ahead(self) -> Sequence[Any]:
+        """See ``WorkerPort``. May be called from any thread."""
+        ...
 
     def kill(self) -> bool:
         """Ends whatever runs here by force, and the resource with it. Returns False if that is not possible. May be

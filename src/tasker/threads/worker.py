@@ -7,7 +7,7 @@ supervisor. The host runs the tasks; the worker handles those that do not simply
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError
 from time import monotonic
 from typing import Any
@@ -355,6 +355,10 @@ class Worker(JudgedWorker):
         """Ends whatever runs here by force, and the resource with it. Returns False if that is not possible. May be
         called from any thread."""
         return self.host.kill()
+
+    def ahead(self) -> Sequence[TaskFuture[Any]]:
+        """See ``WorkerPort``."""
+        return self.host.ahead()
 
     def _lose_task(self, error: BaseException) -> None:
         """Ends the current task, if any, and completes the counters, wherever in the loop the fault has struck."""

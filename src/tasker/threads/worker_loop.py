@@ -15,7 +15,7 @@ Atomic without the GIL, each on its own object: ``SimpleQueue.get``, ``deque.pop
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextvars import Context as Variables
 from itertools import repeat
 from time import monotonic
@@ -69,6 +69,10 @@ class ThreadHost:
         engine = self._worker.engine
         engine.renewals.call(self._worker)
         engine.queue.lot.leave(self._worker)
+
+    def ahead(self) -> Sequence[Any]:
+        """See ``Host``. None."""
+        return ()
 
     def kill(self) -> bool:
         """See ``Host``. Returns False: a thread cannot be ended by force."""

@@ -90,6 +90,7 @@ class FakeWorker:
     outdated: bool = False
     cooling: bool = False
     checking: bool = False
+    sent_ahead: list[Any] = field(default_factory=list)
     given_up: list[bool] = field(default_factory=list)
     """For each `give_up`, whether it was making its resource."""
 
@@ -116,6 +117,10 @@ class FakeWorker:
         """Counts the attempt."""
         self.cuts += 1
         return self.obeys
+
+    def ahead(self) -> list[Any]:
+        """What the test says."""
+        return self.sent_ahead
 
 
 class FakePool:
@@ -197,6 +202,7 @@ class FakeDriver(Recorder):
         self.outcome_is_new = True
         """What `abandon` answers."""
         self.callbacks: list[str] = []
+        self.hangs: list[Any] = []
         """What `abandon_callbacks` answers."""
 
     def user_errors(self) -> int:
@@ -223,6 +229,10 @@ class FakeDriver(Recorder):
     def left(self, worker: Any) -> None:
         """Keep the call."""
         self.note("left", worker)
+
+    def hung(self, workers: list[Any]) -> list[Any]:
+        """What the test says."""
+        return [worker for worker in workers if worker in self.hangs]
 
     def claim(self, task: Any) -> BaseException | None:
         """Keep the call, and answer."""

@@ -78,6 +78,19 @@ def test_a_worker_that_is_ended_by_force(task: FakeTask | None) -> None:
     assert driver.logger.lines == []
 
 
+def test_a_worker_that_was_ended_by_force_and_hangs_in_a_callback() -> None:
+    """It is left behind all the same, and so are the tasks that were sent ahead."""
+    task, ahead = FakeTask(), FakeTask()
+    driver, worker = with_worker(task=task, obeys=True)
+    driver.hangs, worker.sent_ahead = [worker], [ahead]
+    left, first, second, _ = abandoned(driver, SEATS[0])
+    assert left == ("left", worker)
+    assert (first[:2], second[:2]) == (("abandon", task), ("abandon", ahead))
+    assert str(second[2]) == f"{ahead.label} was killed before it started: the pool is shutting down: enough"
+    counts = driver.shutdown_counts
+    assert (counts.abandoned, counts.killed_tasks, counts.cut_off) == ([f"pool-worker-1 ({task.label})"], 2, 0)
+
+
 def test_a_worker_that_has_gone_already() -> None:
     """A seat without a worker is passed over, and the next one is not."""
     driver, worker = with_worker(obeys=True)
@@ -172,7 +185,7 @@ def test_a_worker_that_cannot_be_ended() -> None:
     driver = FakeDriver()
     driver.workers[SEATS[0]], driver.workers[SEATS[1]] = Failing(), FakeWorker(obeys=True)
     driver.workers[SEATS[0]].shard.future = task
-    assert [call[0] for call in abandoned(driver, *SEATS)] == ["abandon", "left", "abandon_callbacks"]
+    assert [call[0] for call in abandoned(driver, *SEATS)] == ["left", "abandon", "abandon_callbacks"]
     assert driver.shutdown_counts.cut_off == 1
     assert driver.user_errors() == 1
 
