@@ -32,7 +32,7 @@ from tasker.stats import StopReport
 
 from .callbacks import CallbackThread
 from .future_log import Ending
-from .helpers import HelperThreads, alive_after_force, seconds_until
+from .helpers import HelperThreads, seconds_until
 from .host import Host
 from .owner import FutureOwner
 from .pool_keeper import PoolKeeper
@@ -208,11 +208,6 @@ class Engine(FutureOwner):
     def left(self, worker: Worker) -> None:
         """See ``EngineCore``."""
         self._helpers.remember(worker.thread)
-
-    def hung(self, workers: list[Worker]) -> list[Worker]:
-        """See ``Driver``."""
-        alive = alive_after_force([worker.thread for worker in workers])
-        return [worker for worker in workers if worker.thread in alive]
 
     def soon(self, call: Callable[[], None]) -> None:
         """See ``Driver``. May be called from finalizers and signal handlers."""

@@ -32,7 +32,7 @@ from tasker.options import Priority
 
 from .future import TaskFuture
 from .future_log import Callback, Ending, OnSuccess, Waiter, callback_runner
-from .helpers import HelperThreads
+from .helpers import HelperThreads, alive_after_force
 from .hold import TaskHold
 from .queue import HOLD, TaskQueue
 from .queue_slots import QueueSlots, SlotWait
@@ -363,6 +363,11 @@ class FutureOwner(EngineCore[Worker], abc.ABC):
         # Not forced: if a worker has just started the task, it is cancelled with the running ones.
         if task._end(Ending(error, cancelled=True)):
             self.shutdown_counts.killed_tasks += 1
+
+    def hung(self, workers: list[Worker]) -> list[Worker]:
+        """See ``Driver``."""
+        alive = alive_after_force([worker.thread for worker in workers])
+        return [worker for worker in workers if worker.thread in alive]
 
     def abandon(self, task: TaskFuture[Any], error: TaskKilled) -> bool:
         """See ``Driver``."""
