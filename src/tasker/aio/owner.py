@@ -355,6 +355,10 @@ class AsyncFutureOwner(EngineCore[AsyncWorker], abc.ABC):
             error = TaskKilled(f"{task.label} was killed before it started: {self.refusal}")
             task._end_error(error, cancelled=True)
 
+    def hung(self, workers: list[Any]) -> list[Any]:
+        """See ``Driver``. None: one that is in a callback was not ended by force."""
+        return []
+
     def abandon(self, task: AsyncTaskFuture[Any], error: TaskKilled) -> bool:
         """See ``Driver``."""
         if task._stage != RUNNING:

@@ -215,10 +215,6 @@ class EngineCore(LimitsDriver, Generic[W]):
     def left(self, worker: W) -> None:
         """A worker is about to end; an engine whose end has to wait for that notes it here."""
 
-    def hung(self, workers: list[W]) -> list[W]:
-        """See ``Driver``."""
-        return []
-
     def next_moment(self, now: float, next_tick: float) -> float:
         """Returns when there is something to do next though nothing is reported (the clock of ``now``)."""
         moments = [next_tick, self.supervisor.wakeup(now)]
