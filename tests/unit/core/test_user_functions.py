@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tasker import Config, ConfigError, TaskManager
-from tasker.core.user_functions import forbid_async, is_async, is_awaitable
+from tasker.core.user_functions import forbid_async, is_async, is_awaitable, refuse
 
 
 async def coroutine(*args: object) -> bool:
@@ -135,3 +135,11 @@ def test_what_is_to_be_awaited() -> None:
     assert is_awaitable(Awaitable())
     assert is_awaitable(old_style())
     assert [is_awaitable(value) for value in (Unawaitable(), Gone(), generator(), None, coroutine)] == [False] * 5
+
+
+def test_a_coroutine_that_nothing_runs() -> None:
+    """It is closed, so that nobody is warned of it, and the error names it."""
+    unrun = coroutine()
+    with pytest.raises(TypeError, match="^coroutine is an async task: it needs an AsyncTaskManager"):
+        refuse(unrun)
+    assert unrun.cr_frame is None
