@@ -75,7 +75,7 @@ def _throughput(size: Size) -> Race:
         if name not in names
     ]
     claims = [
-        Claim("process backend, no-op tasks", "at least 15x ProcessPoolExecutor", advantage(EXECUTOR), at_least=15.0),
+        Claim("process backend, no-op tasks", "at least 25x ProcessPoolExecutor", advantage(EXECUTOR), at_least=25.0),
         *(
             Claim("process backend, no-op tasks", f"ahead of {name}", advantage(name), at_least=1.0)
             for name in ("loky", "pebble", "mpire", "deadpool")

@@ -140,6 +140,6 @@ def test_what_is_to_be_awaited() -> None:
 def test_a_coroutine_that_nothing_runs() -> None:
     """It is closed, so that nobody is warned of it, and the error names it."""
     unrun = coroutine()
-    with pytest.raises(TypeError, match="^coroutine is an async task: it needs an AsyncTaskManager"):
+    with pytest.raises(TypeError, match=r"^coroutine is an async task: it needs an AsyncTaskManager"):
         refuse(unrun)
     assert unrun.cr_frame is None
