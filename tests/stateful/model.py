@@ -65,6 +65,8 @@ class Worker:
     task: Task | None = None
     surplus: bool = False
     stuck: bool = False
+    early: bool = False
+    """Whether it was given up before the supervisor knew of what it does."""
     called: bool = False
 
 
@@ -209,12 +211,17 @@ class Model:
 
     def _do_GiveUp(self, action: act.GiveUp) -> None:  # noqa: N802
         worker = self.workers.get(action.seat)
+        reported = {type(event) for event in self.inbox if getattr(event, "seat", None) == action.seat}
+        if worker is not None and ev.WorkerDropped in reported:
+            worker.stuck = True  # it took too long, and ends as such a one does
         if worker is None or (action.error is not None and worker.state != STARTING):
             return  # the inbox lags behind
         if action.checks and worker.state != CHECKING:
             return
         assert worker.state in (STARTING, CHECKING, ENDING) and not worker.stuck
         worker.stuck = True
+        # It is given up in the check after the one that took so long, of whose end the supervisor has yet to hear.
+        worker.early = ev.WorkerChecked in reported
         worker.surplus = worker.surplus or action.error is not None
 
     def _do_Retire(self, action: act.Retire) -> None:  # noqa: N802
@@ -431,7 +438,7 @@ class Model:
         assert task is not None
         worker.task, worker.state = None, IDLE
         task.reported += 1
-        task.own_error = False
+        task.own_error = task.snoozed = False
         self.report(ev.AttemptFailed(worker.seat, task, task.starts, task.once, kept=True))
 
     def fail_unhealthily(self, worker: Worker) -> None:
@@ -546,9 +553,14 @@ class Model:
 
     def _check_agreement(self) -> None:
         """When the inbox is empty, the supervisor's table is what the workers are."""
-        names = {seat: state.value for seat, state in self.supervisor.table.states.items()}
+        early = {seat for seat, worker in self.workers.items() if worker.early}
+        names = {seat: state.value for seat, state in self.supervisor.table.states.items() if seat not in early}
         own = {IDLE: "ready", CHECKING: "ready", BUSY: "ready", RELEASED: "parked"}
-        assert names == {seat: "stuck" if w.stuck else own.get(w.state, w.state) for seat, w in self.workers.items()}
+        assert names == {
+            seat: "stuck" if w.stuck else own.get(w.state, w.state)
+            for seat, w in self.workers.items()
+            if seat not in early
+        }
         assert self.supervisor._workforce.surplus.retiring == sum(token is RETIRE for token in self.tokens)
         view = self.supervisor.view()
         assert view.delayed == len(self.delayed)

@@ -457,6 +457,7 @@ class SupervisorMachine(RuleBasedStateMachine):
         model = self.model
         model.lagging = False
         model.deliver()
+        model.deliver_if_prompt()  # what has ended while it lagged may have been the last task
         before = model.supervisor.phase
         model.report(ev.ResumeRequested())
         assert not model.held or model.hands_back
