@@ -250,7 +250,7 @@ def test_an_interrupt_leaves_nothing_behind(prepare: Callable[[Any], None], othe
         tokens.mend()
         assert sound(tokens, bells), where
         struck.append(where)
-    assert len(struck) > 10
+    assert len(struck) > 5, "as many moments as the interpreter asks for signals in"
 
 
 @pytest.mark.parametrize("others", [0, MOST])

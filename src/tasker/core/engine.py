@@ -61,9 +61,9 @@ class EngineCore(LimitsDriver, Generic[W]):
     """Of the engine as a whole, which is their ``Driver``."""
     pool: AgingPool
     """The resources of ``run_task``."""
-    patience, dropping = 0.5, 0.1
-    """Seconds beyond the deadline of a ``stop`` or ``kill``: for the supervisor, which keeps it, to get there on a busy machine, and
-    for queued tasks to be dropped. The rest of them is dropped while the caller goes on."""
+    patience: float = 0.5
+    """Seconds beyond the deadline of a ``stop`` or ``kill`` for the supervisor, which keeps it, to get there on a busy machine."""
+    dropping: float = 0.1  # likewise, for queued tasks to be dropped; the rest of them is, while the caller goes on
     waits: JudgedWaits
     """The waits of this engine's workers for tasks of their own."""
 
