@@ -29,9 +29,11 @@ def about(
     replaces: Container[str],
     rounds: int,
     size: Size,
+    least: int = 40,
 ) -> list[Race]:
-    """Returns two races: what is lost with what dies, and when it is replaced. ``tell`` runs as many tasks in a way."""
-    (key, title), count = names, size.count(100, 40)
+    """Returns two races: what is lost with what dies, and when it is replaced. ``tell`` runs as many tasks in a way, ``least`` or
+    more: the last one has to come after that."""
+    (key, title), count = names, size.count(100, least)
     work = f"{count} tasks that sleep for {SECONDS * 1000:.0f} ms, on {WORKERS} actors. Task {VICTIM} {event}"
     gone = [Absent(way, one.why) for way, needs in ways.NEEDS.items() for one in absent(*needs)[:1]]
     there = [name for name in ALL if name not in {one.name for one in gone}]

@@ -18,4 +18,4 @@ def races(size: Size) -> list[Race]:
         f"kills its node, the first time that it runs. Each actor has a node of its own, and {SPARE} node is idle; plain "
         "tasks use that as well. Ray's own health checks; each run has a cluster and a process of its own."
     )
-    return about(("nodes", "A node"), event, lost_node, REPLACES, size.rounds(2), size)
+    return about(("nodes", "A node"), event, lost_node, REPLACES, size.rounds(2), size, least=100)
