@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from time import process_time
 from typing import Any
 
@@ -60,7 +61,7 @@ def race(tasks: int, size: Size) -> Race:
         contestants=[
             Contestant(ALONE, lambda: alone(tasks)),
             *(
-                Contestant(name, lambda watcher=watcher: watched(watcher, tasks), remark)  # type: ignore[misc]
+                Contestant(name, partial(watched, watcher, tasks), remark)
                 for name, (watcher, remark) in watchers.items()
             ),
         ],

@@ -23,7 +23,8 @@ class ProbedWorker(Protocol):
     def name(self) -> str: ...
 
     async def probe(self, check: Coroutine[Any, Any, bool], callback: str = "check_resource") -> bool:
-        """Has the resource checked, or reset, by the ``callback`` while no task runs. Returns whether the worker may go on; if not, the supervisor knows."""
+        """Has the resource checked, or reset, by the ``callback`` while no task runs. Returns whether the worker may go on; if
+        not, the supervisor knows."""
         ...
 
 

@@ -76,7 +76,7 @@ class AsyncWorker(AttemptEnds):
         """Whether a cancellation of ``task`` would reach user code that may be cancelled."""
         self.cools_until: float = 0.0
         self.checking: str = ""
-        """Whether its resource is checked."""
+        """See ``WorkerPort``."""
         self._begun = False
         self._tends = False
         self._missed_interruption = False
@@ -382,7 +382,7 @@ class AsyncWorker(AttemptEnds):
         return False
 
     def ahead(self) -> Sequence[Any]:
-        """See ``WorkerPort``. None: a loop's worker is cancelled, and sees to them itself."""
+        """See ``WorkerPort``. None, where the resource lives here."""
         return ()
 
     def interrupt(self, message: object = None) -> None:

@@ -281,16 +281,18 @@ class Effects:
 
     def _abandon_workers(self, workers: list[WorkerPort]) -> None:
         driver = self._driver
-        ended = [worker for worker in workers if self._cut_off(worker)]
+        ended: list[WorkerPort] = []
+        left: list[WorkerPort] = []
+        for worker in workers:
+            (ended if self._cut_off(worker) else left).append(worker)
         # What was ended by force elsewhere may still hang here, in a callback.
         hung = driver.hung(ended) if ended else []
         driver.shutdown_counts.cut_off += len(ended) - len(hung)
-        for worker in workers:
-            if worker not in ended or worker in hung:
-                try:
-                    self._leave_behind(worker)
-                except BaseException as error:  # the others follow all the same
-                    driver.log.fault(f"the end of worker {worker.name}", error)
+        for worker in (*left, *hung):
+            try:
+                self._leave_behind(worker)
+            except BaseException as error:  # the others follow all the same
+                driver.log.fault(f"the end of worker {worker.name}", error)
 
     def _cut_off(self, worker: WorkerPort) -> bool:
         try:

@@ -84,8 +84,8 @@ def _outcomes(
 
 
 def by_priority(levels: Sequence[Sequence[Any]], stats: TaskStats) -> tuple[int, int, int]:
-    """Shares out the queued tasks as ``Reading.queued`` has them, of which the levels know more, such as some that are cancelled, and less: a retry that has to
-    wait for its time, and goes to the most urgent level then."""
+    """Shares out the queued tasks as ``Reading.queued`` has them. The levels know more, such as some that are cancelled, and less:
+    a retry that has to wait for its time, and goes to the most urgent level then."""
     waiting = stats.queued_tasks + stats.priority_tasks
     normal = min(len(levels[1]), waiting)
     low = min(len(levels[2]), waiting - normal)

@@ -4,7 +4,7 @@ loop."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import Any
 
@@ -282,3 +282,8 @@ class AsyncRemoteWorker(AsyncWorker):
         """See ``AsyncWorker``."""
         self.host.kill()
         return not self.judging  # in this loop
+
+    def ahead(self) -> Sequence[Any]:
+        """See ``WorkerPort``."""
+        session = self.host.session
+        return () if session is None else [future for _, future, _ in session.in_flight.copy()]

@@ -188,7 +188,8 @@ class AsyncWindow(InFlightWindow):
         return self._worker.context
 
     def _unsend(self, future: AsyncTaskFuture[Any]) -> tuple[bool, bool]:
-        if future.done():  # abandoned
+        if future.done():  # abandoned; the attempt would have counted it, and there is none
+            self._engine.ended_in_queue(future)
             return True, False
         future._stage = QUEUED
         return False, future._extra is not None and future._extra.cancel_requested

@@ -153,3 +153,6 @@ class LoopBackendEngine(BackendEngine, Protocol):
     def torn_down(self) -> bool:
         """Whether the loop is gone: nothing can be awaited any more."""
         ...
+
+    def ended_in_queue(self, future: Any) -> None:
+        """Counts a task that has ended while no attempt ran."""

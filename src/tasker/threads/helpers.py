@@ -4,7 +4,7 @@ about to end."""
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from time import monotonic
 
@@ -14,8 +14,6 @@ from .ports import HelpedEngine
 from .this_thread import this_thread
 
 _ON_CANCEL = "a callback of Context.on_cancel"
-_LONGEST_END = 0.3
-"""Seconds for all workers to notice that their sessions were killed; who has asked for the kill waits a little longer."""
 _LOGGER = "the supervisor (in the logger)"
 
 
@@ -96,12 +94,3 @@ class HelperThreads:
 def seconds_until(end: float | None) -> float | None:
     """Returns how long to wait, as the primitives of ``threading`` take it; None: without a limit."""
     return None if end is None else min(max(0.0, end - monotonic()), threading.TIMEOUT_MAX)
-
-
-def alive_after_force(threads: Sequence[threading.Thread]) -> list[threading.Thread]:
-    """Returns which of the threads, whose sessions were ended by force, have not ended ``_LONGEST_END`` seconds from now."""
-    end = monotonic() + _LONGEST_END
-    started = [thread for thread in threads if thread.ident is not None]
-    for thread in started:
-        thread.join(seconds_until(end))
-    return [thread for thread in started if thread.is_alive()]

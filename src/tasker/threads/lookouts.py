@@ -112,8 +112,8 @@ class TokensWithLookouts(queue.SimpleQueue[object]):
             raise queue.Empty
 
     def _call_if_few(self, take: Callable[[deque[LockType]], LockType] = deque.pop) -> None:
-        """Calls the worker that ``take`` takes from the reserve if there are few lookouts. A lookout that leaves calls this after ``discard``, and a
-        worker that goes into reserve after ``append``."""
+        """Calls the worker that ``take`` takes from the reserve if there are few lookouts. A lookout that leaves calls this after
+        ``discard``, and a worker that goes into reserve after ``append``."""
         # Each of them has changed one of the two containers, and looks at the other one next. ``take`` and ``append`` take
         # the same lock, one after the other. If ``take`` comes second, it finds the worker. If it comes first,
         # the ``discard`` before it is seen by the one that has appended, which then finds few lookouts. So it does not

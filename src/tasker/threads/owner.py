@@ -32,7 +32,7 @@ from tasker.options import Priority
 
 from .future import TaskFuture
 from .future_log import Callback, Ending, OnSuccess, Waiter, callback_runner
-from .helpers import HelperThreads, alive_after_force
+from .helpers import HelperThreads, seconds_until
 from .hold import TaskHold
 from .queue import HOLD, TaskQueue
 from .queue_slots import QueueSlots, SlotWait
@@ -40,6 +40,9 @@ from .renewals import Renewals
 from .this_thread import this_thread
 from .waits import WaitRegistry
 from .worker import Worker
+
+_LONGEST_END = 0.3
+"""Seconds for all workers to notice that their sessions were killed; who has asked for the kill waits a little longer."""
 
 
 class FutureOwner(EngineCore[Worker], abc.ABC):
@@ -366,8 +369,11 @@ class FutureOwner(EngineCore[Worker], abc.ABC):
 
     def hung(self, workers: list[Worker]) -> list[Worker]:
         """See ``Driver``."""
-        alive = alive_after_force([worker.thread for worker in workers])
-        return [worker for worker in workers if worker.thread in alive]
+        end = monotonic() + _LONGEST_END
+        for worker in workers:
+            if worker.thread.ident is not None:
+                worker.thread.join(seconds_until(end))
+        return [worker for worker in workers if worker.thread.is_alive()]
 
     def abandon(self, task: TaskFuture[Any], error: TaskKilled) -> bool:
         """See ``Driver``."""

@@ -186,7 +186,8 @@ class HostedWorker(Protocol):
         ...
 
     def probe(self, check: Callable[[], bool], callback: str = "check_resource") -> bool:
-        """Has the resource checked, or reset, by the ``callback`` while no task runs. Returns whether the worker may go on; if not, the supervisor knows."""
+        """Has the resource checked, or reset, by the ``callback`` while no task runs. Returns whether the worker may go on; if
+        not, the supervisor knows."""
         ...
 
     def cool_down(self, interrupted: Callable[[], bool] = bool) -> bool:
