@@ -1,10 +1,8 @@
-"""Spans of attempts, as the exporter of the SDK that keeps all in memory has them."""
+"""Spans of attempts, as the exporter of the SDK that keeps all in memory has them. Over all engines: `contract/test_traces.py`."""
 
 from __future__ import annotations
 
 import asyncio
-import os
-import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -142,31 +140,3 @@ def test_nothing_is_sampled_without_a_provider() -> None:
     """Where the application has no SDK, the task runs all the same."""
     with TaskManager(config()) as m:
         assert m.queue_task(traced(adds), 1, 2) == 3
-
-
-def provider_of_child() -> object:
-    """An `on_create` that makes the provider of its process."""
-    from opentelemetry.sdk.trace.export import ConsoleSpanExporter
-
-    provider = TracerProvider(shutdown_on_exit=False)
-    provider.add_span_processor(
-        SimpleSpanProcessor(ConsoleSpanExporter(formatter=lambda span: f"{span.context.trace_id:x} {os.getpid()}\n"))
-    )
-    trace.set_tracer_provider(provider)
-    return provider
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="needs a fork server")
-def test_across_processes(spans: InMemorySpanExporter, capfd: pytest.CaptureFixture[str]) -> None:
-    """The context of the parent travels with the task, into the trace of a child process."""
-    pytest.importorskip("cloudpickle")
-    from tasker import ProcessBackend
-
-    settings = Config(
-        on_create=provider_of_child, name="far", worker_count=1, max_worker_count=1, backend=ProcessBackend()
-    )
-    with TaskManager(settings) as m, trace.get_tracer("test").start_as_current_span("request") as request:
-        assert m.queue_task(traced(adds), 1, 2) == 3
-    trace_id, pid = capfd.readouterr().out.split()[-2:]
-    assert int(trace_id, 16) == request.get_span_context().trace_id
-    assert int(pid) != os.getpid()

@@ -51,6 +51,12 @@ class _Traced:
         self.submitted = submitted
         self.__name__ = self.__qualname__ = name
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """In another process, to whose sampler the parent is a remote one, as if it had come in the head of a request."""
+        self.__dict__.update(state)
+        parent = self.parent
+        self.parent = SpanContext(parent.trace_id, parent.span_id, True, parent.trace_flags, parent.trace_state)
+
     def __call__(self, ctx: Any, resource: Any, *args: Any) -> Any:
         with self._span(ctx):
             return self.task(ctx, resource, *args)
@@ -75,7 +81,7 @@ class _Traced:
             try:
                 yield
             except BaseException as error:
-                _failed(span, error)
+                _failed(span, error, ctx)
                 raise
             span.set_attribute("tasker.outcome", "completed")
 
@@ -89,12 +95,8 @@ class _AsyncTraced(_Traced):
             return await coroutine
 
 
-def _failed(span: trace.Span, error: BaseException) -> None:
-    if issubclass(type(error), TaskTimeout):
-        outcome = "timed_out"
-    else:
-        outcome = "cancelled" if issubclass(type(error), TaskCancelled | asyncio.CancelledError) else "failed"
-    span.set_attribute("tasker.outcome", outcome)
+def _failed(span: trace.Span, error: BaseException, ctx: Any) -> None:
+    span.set_attribute("tasker.outcome", _outcome(error, ctx))
     span.set_attribute("error.type", f"{type(error).__module__}.{type(error).__qualname__}".removeprefix("builtins."))
     try:
         span.record_exception(error)
@@ -102,3 +104,12 @@ def _failed(span: trace.Span, error: BaseException) -> None:
     except BaseException:  # out of a method of the error, which is what the task has come to all the same
         text = describe(error)
     span.set_status(Status(StatusCode.ERROR, text))
+
+
+def _outcome(error: BaseException, ctx: Any) -> str:
+    if issubclass(type(error), TaskTimeout):
+        return "timed_out"
+    if not issubclass(type(error), TaskCancelled | asyncio.CancelledError):
+        return "failed"
+    # A coroutine gets a CancelledError in either case.
+    return "timed_out" if issubclass(type(ctx.cause), TaskTimeout) else "cancelled"
