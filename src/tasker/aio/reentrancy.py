@@ -80,8 +80,9 @@ def running_for(engine: HasWorkers, me: asyncio.Task[Any] | None) -> str | None:
     """Describes the task of this engine that runs in the task ``me`` of the loop or waits for it, or returns None."""
     # Workers set no variable, which would cost a tenth of each task; their waits are followed instead: the caller is
     # inside of a task if that one waits for it.
+    seen: dict[int, Any] = {}  # by all workers: what one of them has reached without finding it, needs no other look
     for worker in engine.workers.values():
-        if worker.task is me or any(one is me for one in reached(worker.waits_for())):
+        if worker.task is me or any(one is me for one in reached(worker.waits_for(), seen)):
             return f"{worker.shard.future or 'a callback'} in worker {worker.name}"
     return None
 

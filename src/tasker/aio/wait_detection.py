@@ -21,22 +21,25 @@ from tasker.core.stacks import part_of
 from .done_callbacks import GuardedCallback
 from .future import AsyncTaskFuture
 
-_DEPTH = 20
-"""The bound of the search, which also ends it in a cycle of tasks that wait for each other."""
 _AWAITS_ALL = "ALL_COMPLETED"
 
 
-def reached(roots: Iterable[Any], *, depth: int = _DEPTH) -> Iterator[Any]:
-    """Yields ``roots`` and the futures that they wait for, directly or indirectly, as far as they are not done."""
-    for root in roots:
-        if depth == 0 or root is None or root.done():
+def reached(roots: Iterable[Any], seen: dict[int, Any] | None = None) -> Iterator[Any]:
+    """Yields ``roots`` and the futures that they wait for, directly or indirectly, as far as they are not done; each of them
+    once, and none of those in ``seen``, which collects them by their ``id``."""
+    # Each once, because many may wait for the same: the number of ways to a future grows by a factor with each level.
+    seen = {} if seen is None else seen
+    left = list(roots)
+    while left:
+        one = left.pop()
+        if one is None or id(one) in seen or one.done():
             continue
-        yield root
-        if isinstance(root, asyncio.Task):
-            further = [getattr(root, "_fut_waiter", None), *awaited_by(root.get_coro())]
+        seen[id(one)] = one
+        yield one
+        if isinstance(one, asyncio.Task):
+            left += [getattr(one, "_fut_waiter", None), *awaited_by(one.get_coro())]
         else:
-            further = _behind(root)
-        yield from reached(further, depth=depth - 1)
+            left += _behind(one)
 
 
 def awaited_by(coroutine: Any) -> list[Any]:
