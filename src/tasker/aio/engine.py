@@ -13,6 +13,7 @@ import asyncio
 import contextvars
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from time import monotonic
 from typing import Any
 
@@ -35,7 +36,7 @@ from .resource_handle import AsyncResourceMaker
 from .resource_pool import AsyncResourcePool
 from .resources import AsyncMaker
 from .run_task import AsyncRunTask
-from .tasks import start_task
+from .tasks import start_duty, start_task
 from .waits import AsyncWaitRegistry
 from .worker import AsyncWorker
 
@@ -86,7 +87,7 @@ class AsyncEngine(AsyncFutureOwner):
             raise
         # Everything else is ready before the first event, whose actions start the workers.
         self._next_tick = monotonic() + self.interval
-        self._loop_guard = start_task(self.loop, self._guard_loop(), f"{self.config.name}-loop-guard")
+        self._loop_guard = start_duty(self.loop, self._guard_loop(), f"{self.config.name}-loop-guard")
         self.report(ev.Started())
         if self.config.ctx is not None:
             self.forget_parent: Callable[[], None] = self.config.ctx.on_cancel(self._parent_cancelled)
@@ -292,10 +293,8 @@ class AsyncEngine(AsyncFutureOwner):
         if running is self.loop:
             self._parent_ended()  # at once, so that no task is accepted from here on
         else:
-            try:
+            with suppress(RuntimeError):  # the loop was closed in the meantime
                 self.loop.call_soon_threadsafe(self._parent_ended)
-            except RuntimeError:  # the loop was closed in the meantime
-                pass
 
     def _parent_ended(self) -> None:
         self.request_stop("its parent context ended")
@@ -392,9 +391,9 @@ class AsyncEngine(AsyncFutureOwner):
         # Before a loop is closed, ``asyncio.run`` cancels all its tasks and waits for them. Workers survive that; this
         # task notices it, so that the resources are destroyed while the loop still runs.
         while not self.finished.is_set():
-            try:
-                await self.finished.wait()
-            except asyncio.CancelledError:
+            if self.loop_ends:  # perhaps before this first step
                 self.request_kill("its event loop ends", self.config.cancel_grace)
+            with suppress(asyncio.CancelledError):
+                await self.finished.wait()
         if self.backend is not None:
             await self.backend.released(self.config.cancel_grace if self.killed else None)

@@ -15,7 +15,7 @@ from tasker.core.listener import WaitedFeed, listen
 from tasker.core.teller import WatchedEngine, subscribe
 from tasker.core.user_functions import is_async
 
-from .tasks import start_task
+from .tasks import start_duty
 
 
 class WatchedLoopEngine(WatchedEngine, Protocol):
@@ -57,7 +57,7 @@ class AsyncSubscription(FeedHolder, AsyncIterator[ManagerEvent]):
             weakref.finalize(self, self._feed.close).atexit = False
         else:
             served = _serve(engine, self._feed, self._look, callback, self._ended)
-            self._served: asyncio.Task[None] = start_task(engine.loop, served, f"{engine.config.name}-events")
+            self._served: asyncio.Task[None] = start_duty(engine.loop, served, f"{engine.config.name}-events")
         subscribe(engine, self._feed)
 
     async def wait(self) -> None:
@@ -114,6 +114,8 @@ async def _serve(
     """The task of an asynchronous callback."""
     task = asyncio.current_task()
     try:
+        if task is not None and task.cancelling():  # the loop ends, before this first step
+            return
         while (event := await _next(feed, look)) is not None:
             try:
                 await callback(event)

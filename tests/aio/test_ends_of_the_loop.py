@@ -1,0 +1,81 @@
+"""An event loop that ends, in the very step in which a manager has started, or though a function never returns."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+
+from .tasks import quick
+
+LIMIT = 20.0
+
+
+def ended(call: Callable[[], object]) -> BaseException | None:
+    """Calls it in a thread that is left behind if it hangs. Returns what it has raised."""
+    raised: list[BaseException | None] = []
+
+    def run() -> None:
+        try:
+            call()
+        except BaseException as error:
+            raised.append(error)
+        else:
+            raised.append(None)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(LIMIT)
+    assert raised, "it has not ended"
+    return raised[0]
+
+
+def ended_run(main: Callable[[], Coroutine[Any, Any, object]]) -> BaseException | None:
+    """The same for ``asyncio.run``."""
+    return ended(lambda: asyncio.run(main()))
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt()], ids=repr)
+def test_the_loop_ends_in_the_step_in_which_the_manager_has_started(make: Any, error: BaseException) -> None:
+    """All resources are destroyed, and the task has its outcome."""
+    kept: list[Any] = []
+
+    async def main() -> None:
+        m = await make(worker_count=2, resource_pool_size=2)
+        kept.extend([m, m.submit(quick)])
+        raise error
+
+    assert ended_run(main) is error
+    m, future = kept
+    assert m.stats().resources.created >= 2
+    assert m.stats().resources.alive == 0
+    assert m.closed
+    assert future.done()
+
+
+def test_the_loop_ends_before_a_subscription_has_begun(make: Any) -> None:
+    """What waits for it, and outlasts the end of the loop, does not wait for ever."""
+    kept: list[Any] = []
+
+    async def heard(event: object) -> None:
+        pass
+
+    async def waits() -> None:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            await kept[-1].wait()
+            kept.append("ended")
+
+    async def main() -> None:
+        m = await make()
+        kept.append(asyncio.create_task(waits()))
+        await asyncio.sleep(0)
+        kept.append(m.events(heard))
+        raise SystemExit
+
+    assert isinstance(ended_run(main), SystemExit)
+    assert kept[-1] == "ended"
