@@ -133,7 +133,7 @@ async def test_point_02_tasks_run_again_after_creation_recovers(engine: Any, kit
         with pytest.raises(ResourceError):
             await m.queue_task(kit.returns())
         resources.then = None
-        await eventually(lambda: resources.alive, 20)
+        await eventually(lambda: m.stats().active_workers == 1, 20)
         assert await m.queue_task(kit.returns("back")) == "back"
 
 

@@ -109,7 +109,8 @@ async def test_promise_1_when_replacements_cannot_be_made(engine: Any, kit: Any)
     """With ready_timeout no task waits for ever when the last worker can't be replaced."""
     resources = ScriptedResources(None, then=OSError("no more"))
     async with engine.manager(resources=resources, ready_timeout=0.3, check_health=kit.hook(healthy)) as m:
-        await (await m.submit(kit.raises(Sick()), once=True)).exception()
+        await eventually(lambda: m.stats().active_workers == 1)
+        assert isinstance(await (await m.submit(kit.raises(Sick()), once=True)).exception(), Sick)
         waiting = [await m.submit(kit.returns()) for _ in range(3)]
         retried = await m.submit(kit.returns(), priority=Priority.HIGH)
         for future in [*waiting, retried]:
@@ -120,8 +121,10 @@ async def test_promise_1_a_retry_whose_worker_cannot_come_back(engine: Any, kit:
     """A task that waits for its retry is covered by ready_timeout too."""
     resources = ScriptedResources(None, then=OSError("no more"))
     async with engine.manager(resources=resources, ready_timeout=0.3, check_health=kit.hook(healthy)) as m:
+        await eventually(lambda: m.stats().active_workers == 1)
         future = await m.submit(kit.raises(Sick("first")))
-        assert await future.exception() is not None
+        assert isinstance(await future.exception(), ResourceError)
+        assert future.attempts == 1
 
 
 async def test_promise_1_kill_while_creation_fails(engine: Any, kit: Any) -> None:
