@@ -1,9 +1,9 @@
 """Cell: the program of an actor. It makes the resource, runs the tasks, and ends the resource, all in one thread.
 
-Its methods run in three groups, each with a thread of its own: ``life`` has one call that returns when the actor is to end, so
-its failure is the news of the actor's death; ``exec`` runs the user's functions; ``control`` cancels and interrupts what runs
-there. The call in ``life`` also returns when a task says how far it is, and is made again: there is no other way from an actor
-to whoever calls it, and no further call is needed where no task says anything.
+Its methods run in three groups, each with a thread of its own: ``life`` has one call that stays, so that its failure is the news
+of the actor's death; ``exec`` runs the user's functions; ``control`` cancels and interrupts what runs there. The call in ``life``
+returns only when a task says how far it is, and is made again: there is no other way from an actor to whoever calls it, and no
+further call is needed where no task says anything.
 """
 
 from __future__ import annotations
@@ -53,20 +53,16 @@ class Cell:
         self._root: Context = RootContext(None)
         self._cancellations = Cancellations()
         self._interrupts = Interrupts()
-        self._news: SimpleQueue[Told | None] = SimpleQueue()
-        """How far tasks are; None: the actor is to end."""
+        self._news: SimpleQueue[Told] = SimpleQueue()
+        """How far tasks are."""
 
     # -- group "life" -------------------------------------------------------------------------------------------------
 
-    def stay(self) -> Told | None:
-        """Returns how far a task is as soon as it says so, and is to be called again; None when the actor is to end."""
+    def stay(self) -> Told:
+        """Returns how far a task is as soon as it says so, and is to be called again."""
         return self._news.get()
 
     # -- group "control" ------------------------------------------------------------------------------------------------
-
-    def release(self) -> None:
-        """Has ``stay`` return None."""
-        self._news.put(None)
 
     def cancel(self, number: int, cause: Message) -> None:
         """Cancels the context of a task; 0: of whatever runs. One that has not begun is skipped."""

@@ -222,10 +222,10 @@ class RaySession(MailboxSession):
 
         reference.future().add_done_callback(lambda future: self._post(partial(settle, future)))
 
-    def _stayed(self, told: Told | None) -> None:
+    def _stayed(self, told: Told) -> None:
         """Takes how far a task is, and has the actor tell more. If it dies meanwhile, that call says so."""
         actor, self._progress = self._actor, told
-        if told is None or actor is None or self.dead:
+        if actor is None or self.dead:
             return
         try:
             self._watch(_call(actor.stay, "life"), self._stayed)
