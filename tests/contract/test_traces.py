@@ -19,6 +19,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcess
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, ParentBased
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, TraceState
 
+from tasker import Snooze
 from tasker.exporters.traces import traced
 
 HERE = os.getpid()
@@ -34,6 +35,7 @@ class Seen(NamedTuple):
     state: dict[str, str]
     attributes: dict[str, Any]
     events: list[str]
+    status: str
     pid: int
 
 
@@ -51,8 +53,9 @@ class ToTest(SpanExporter):
             parent = 0 if span.parent is None else span.parent.span_id
             state, attributes = {**context.trace_state}, {**(span.attributes or {})}
             events = [event.name for event in span.events]
-            names = span.name, context.trace_id, context.span_id, parent
-            self._seen.append(Seen(*names, state, attributes, events, os.getpid()))
+            status = span.status.status_code.name
+            ids = context.trace_id, context.span_id, parent
+            self._seen.append(Seen(span.name, *ids, state, attributes, events, status, os.getpid()))
         return SpanExportResult.SUCCESS
 
 
@@ -126,9 +129,18 @@ async def test_each_attempt_has_a_span(engine: Any, kit: Any, seen: list[Seen]) 
     attempts = [one for one in seen if one.name == "twice"]
     assert [one.attributes["error.type"] for one in attempts] == ["OSError", "ValueError"]
     assert [one.attributes["tasker.outcome"] for one in attempts] == ["failed"] * 2
-    assert [one.events for one in attempts] == [["exception"]] * 2
+    assert [(one.events, one.status) for one in attempts] == [(["exception"], "ERROR")] * 2
     assert [one.parent for one in attempts] == [request.get_span_context().span_id] * 2
     assert len({one.pid for one in attempts}) == (2 if engine.pickles else 1)
+
+
+async def test_a_snooze_is_no_failure(engine: Any, kit: Any, seen: list[Seen]) -> None:
+    """A task that gives itself back has done nothing wrong, and its span says what it did."""
+    async with engine.manager(on_create=sets_up(kit, seen)) as m:
+        assert await m.queue_task(traced(kit.script(Snooze(0, "too early"), "done"), name="early")) == "done"
+    assert [one.attributes["tasker.outcome"] for one in seen] == ["snoozed", "completed"]
+    assert [(one.events, one.status) for one in seen] == [([], "UNSET")] * 2
+    assert "error.type" not in seen[0].attributes
 
 
 @pytest.mark.parametrize("why", ["cancelled", "timed_out"])

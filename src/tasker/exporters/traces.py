@@ -19,6 +19,7 @@ try:
 except ImportError as _error:
     raise ImportError("tasker.exporters.traces needs opentelemetry-api: pip install 'tasker-pool[otel]'") from _error
 
+from tasker.core.outcomes import snooze_of
 from tasker.core.user_functions import is_async
 from tasker.errors import TaskCancelled, TaskTimeout
 from tasker.logs import describe
@@ -96,7 +97,10 @@ class _AsyncTraced(_Traced):
 
 
 def _failed(span: trace.Span, error: BaseException, ctx: Any) -> None:
-    span.set_attribute("tasker.outcome", _outcome(error, ctx))
+    outcome = _outcome(error, ctx)
+    span.set_attribute("tasker.outcome", outcome)
+    if outcome == "snoozed":  # which is no failure
+        return
     span.set_attribute("error.type", f"{type(error).__module__}.{type(error).__qualname__}".removeprefix("builtins."))
     try:
         span.record_exception(error)
@@ -107,6 +111,8 @@ def _failed(span: trace.Span, error: BaseException, ctx: Any) -> None:
 
 
 def _outcome(error: BaseException, ctx: Any) -> str:
+    if snooze_of(error) is not None:
+        return "snoozed"
     if issubclass(type(error), TaskTimeout):
         return "timed_out"
     if not issubclass(type(error), TaskCancelled | asyncio.CancelledError):
