@@ -18,7 +18,7 @@ SEARCH := examples/stdlib_search
 RAY_QUICK := tests/cluster/test_actors.py tests/cluster/test_nodes.py::test_a_node_is_lost \
 	tests/cluster/test_creations.py::test_a_resource_whose_class_cannot_be_imported \
 	tests/cluster/test_creations.py::test_a_node_without_the_library \
-	$(patsubst %,tests/contract/test_%.py,share point_13_no_lost_results point_15_callbacks point_16_hooks)
+	$(patsubst %,tests/contract/test_%.py,share traces point_13_no_lost_results point_15_callbacks point_16_hooks)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
