@@ -16,7 +16,7 @@ from tasker.core.user_functions import is_awaitable
 
 from .future import AsyncTaskFuture
 from .ports import EngineInLoop
-from .reentrancy import current
+from .reentrancy import mark
 from .tasks import start_task
 
 _DEEPEST = 20
@@ -73,7 +73,7 @@ class Callbacks:
         # In a context of its own: this may be called in that of the task, and what the task has set is nothing to the
         # callback; nor may the code that set the outcome see what marks the callback.
         variables = contextvars.Context()
-        variables.run(current.set, (self, future.id))
+        variables.run(mark, self, future.id)
         self._running_ids.add(future.id)
         try:
             returned = variables.run(callback, value, error)

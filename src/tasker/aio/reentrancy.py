@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from typing import Any, Protocol
 
 from tasker.errors import DeadlockError
@@ -48,17 +48,29 @@ class HookScope:
         self._what = None
 
 
-current: ContextVar[tuple[UserCodeScope, int] | None] = ContextVar("tasker_current", default=None)
-"""The scope and the number of the run that this code belongs to. Set by the scopes, and inherited by the tasks of the
-loop that are started in them. A number and not a future: whatever inherits it may live long, and must not keep a result
-alive."""
+_Marks = tuple[tuple[UserCodeScope, int], ...]
+
+current: ContextVar[_Marks] = ContextVar("tasker_current", default=())
+"""The scopes and the numbers of the runs that this code belongs to, the innermost first. Set by the scopes, and inherited by the
+tasks of the loop that are started in them. Numbers and not futures: whatever inherits them may live long, and must not keep
+a result alive."""
+
+
+def mark(scope: UserCodeScope, number: int) -> Token[_Marks]:
+    """Marks the code that follows as part of a run, and of those that it belongs to already. Returns what ``current.reset``
+    takes."""
+    mine, outer = (scope, number), current.get()
+    if not outer:
+        return current.set((mine,))
+    # Without those that have ended: a run may start a task of the loop that makes the next run, and so on for ever.
+    return current.set((mine, *(one for one in outer if one[0].holds(one[1]) is not None)))
 
 
 @contextmanager
 def hook_scope(engine: object, what: str) -> Iterator[None]:
     """Marks what is called inside as a call of the hook ``what``."""
     scope = HookScope(engine, what)
-    token = current.set((scope, 0))
+    token = mark(scope, 0)
     try:
         yield
     finally:
@@ -68,9 +80,8 @@ def hook_scope(engine: object, what: str) -> Iterator[None]:
 
 def enclosing_user_code(engine: HasWorkers) -> str | None:
     """Describes the task or callback of this engine in which the caller runs, or returns None."""
-    scope = current.get()
-    if scope is not None and scope[0].engine is engine:
-        where = scope[0].holds(scope[1])
+    for scope, number in current.get():
+        where = scope.holds(number) if scope.engine is engine else None
         if where is not None:
             return where
     return running_for(engine, asyncio.current_task())

@@ -26,7 +26,7 @@ from .cancellation import outlast
 from .hooks import fits, health_after, reset
 from .inline_runs import Run, RunEnding, outcome_of
 from .ports import EngineForInlineTasks
-from .reentrancy import current, enclosing_user_code, hook_scope
+from .reentrancy import current, enclosing_user_code, hook_scope, mark
 from .resource_handle import AsyncResourceHandle
 from .resource_pool import AsyncResourcePool
 from .tasks import start_duty
@@ -171,7 +171,7 @@ class AsyncRunTask:
         if run.tries is not None:
             run.tries.context = context
         # In the caller's own context, so it has to be reset: the caller goes on after this task.
-        token = current.set((self, run.number))
+        token = mark(self, run.number)
         try:
             if handle.remote is not None:
                 run.on_kill = lambda: self._cancel(context, self.engine.run_task_root.cause)
