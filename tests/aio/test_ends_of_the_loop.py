@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
+
+from tasker import Context
 
 from .tasks import quick
 
@@ -79,3 +82,26 @@ def test_the_loop_ends_before_a_subscription_has_begun(make: Any) -> None:
 
     assert isinstance(ended_run(main), SystemExit)
     assert kept[-1] == "ended"
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt(), ValueError(3)], ids=repr)
+def test_a_loop_that_runs_until_a_task_has_ended(make: Any, error: BaseException) -> None:
+    """It ends with the task, and raises its error, whatever that is."""
+
+    async def start() -> tuple[Any, Any]:
+        m = await make()
+        return m, m.submit(fails)
+
+    async def fails(ctx: Context, resource: Any) -> None:
+        await asyncio.sleep(0)
+        raise error
+
+    def run() -> None:
+        with contextlib.closing(asyncio.new_event_loop()) as loop:
+            m, future = loop.run_until_complete(start())
+            try:
+                loop.run_until_complete(future)
+            finally:
+                loop.run_until_complete(m.stop())
+
+    assert ended(run) is error

@@ -1,5 +1,5 @@
-"""Done callbacks of a future, as the loop calls them: their errors go no further, and ``asyncio.shield`` is shown what it
-has to see."""
+"""Done callbacks of a future, as the loop calls them: their errors go no further, and ``asyncio.shield`` and a loop's
+``run_until_complete`` are shown what they have to see."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ import types
 from collections.abc import Callable
 from typing import Any
 
-_OF_SHIELD = "shield.<locals>._inner_done_callback"
+_name_of: Callable[[type], str] = type.__dict__["__name__"].__get__
+"""Of a class, whatever its metaclass says."""
+_FUNCTIONS = ("function", "cython_function_or_method")
+"""The names of the classes of functions of Python and of uvloop, whose attributes can be asked for."""
 
 
 class GuardedCallback:
@@ -66,11 +69,42 @@ class _Outcome:
         return self._future.result()
 
 
+class _CallbackOfRun(GuardedCallback):
+    """Has the loop stop that runs until the future is done."""
+
+    # It does not stop for a ``SystemExit`` or ``KeyboardInterrupt``, because a task of the loop that raises one has stopped it
+    # by then. Ours has not; and ``run_until_complete`` asks the future itself for its outcome.
+    __slots__ = ()
+
+    def _shown(self, future: Any) -> Any:
+        return _Ended(future)
+
+
+class _Ended:
+    """A future whose error is not to be looked at."""
+
+    __slots__ = ("get_loop",)
+
+    def __init__(self, future: Any) -> None:
+        self.get_loop: Callable[[], Any] = future.get_loop
+
+    def cancelled(self) -> bool:
+        return True
+
+
+_KNOWN: dict[str, tuple[str, type[GuardedCallback]]] = {
+    "shield.<locals>._inner_done_callback": ("asyncio.tasks", _CallbackOfShield),
+    "_run_until_complete_cb": ("asyncio.base_events", _CallbackOfRun),
+    "run_until_complete.<locals>.done_cb": ("uvloop.loop", _CallbackOfRun),
+}
+
+
 def guarded(fn: Callable[[Any], object]) -> Callable[[Any], object]:
     """Returns what the loop is to call in place of a done callback."""
     # A task of the loop that awaits the future adds itself, as a method written in C, which needs no guard.
     if type(fn) is types.BuiltinFunctionType:
         return fn
-    if type(fn) is types.FunctionType and fn.__qualname__ == _OF_SHIELD and fn.__module__ == "asyncio.tasks":
-        return _CallbackOfShield(fn)
+    if _name_of(type(fn)) in _FUNCTIONS and fn.__qualname__ in _KNOWN:
+        module, guard = _KNOWN[fn.__qualname__]
+        return (guard if fn.__module__ == module else GuardedCallback)(fn)
     return GuardedCallback(fn)
