@@ -354,7 +354,8 @@ class TaskManager(Observing[R]):
         after the other, so that one worker is missing at most. As long as no resource can be made, the outdated ones serve on.
 
         The result of the future is True once no outdated resource is left, and False if the manager ended first. It cannot be
-        cancelled. Its ``result`` raises ``DeadlockError`` in a task of this manager. Raises ``ShutdownError`` if the manager
+        cancelled. Its ``result`` raises ``DeadlockError`` in a task of this manager; callbacks of it are called in a thread of the
+        manager's own. Raises ``ShutdownError`` if the manager
         accepts no more tasks.
         """
         from .threads.methods import RefreshFuture  # noqa: PLC0415  loaded with the engine

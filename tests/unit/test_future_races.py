@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tasker.errors import TaskCancelled, TaskKilled
-from tasker.threads import future as tasks
+from tasker.threads import future_protocol
 from tasker.threads.future import TaskFuture
 from tasker.threads.future_log import BACK, DONE, RUN, SETTLED, Ending, Waiter
 from tasker.threads.future_log import Callback as Told
@@ -259,7 +259,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[], object]) 
             meanwhile()
             return False
 
-    monkeypatch.setattr(tasks, "Waiter", Impatient)
+    monkeypatch.setattr(future_protocol, "Waiter", Impatient)
 
 
 def test_outcome_at_the_timeout(monkeypatch: pytest.MonkeyPatch) -> None:

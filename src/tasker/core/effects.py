@@ -233,8 +233,9 @@ class Effects:
             self._driver.soon(lambda: self.carry_out(action))
         else:
             try:
+                self._driver.refreshes.end()  # first: who waits for the end waits for their callbacks
                 self._driver.finish()
-                self._driver.refreshes.end()
+                self._driver.refreshes.end()  # of those that were begun meanwhile
             finally:  # after the end: who subscribes from here on finds that it has come
                 if (teller := self._driver.hooks.teller) is not None:
                     teller.end()

@@ -271,10 +271,10 @@ class EngineCore(LimitsDriver, Generic[W]):
         """See ``TaskManager.refresh``. ``notify``: see ``Refreshes.add``. Raises ``ShutdownError``."""
         if self.closed:
             raise self.shutdown_error()
-        self.report(ev.RefreshRequested(self.refreshes.add(notify)))
-        # It ends them before and after the supervisor handles its last event.
-        if self.ended:
-            self.refreshes.end()
+        number = self.refreshes.add(notify)
+        self.report(ev.RefreshRequested(number))
+        if self.ended:  # meanwhile, perhaps after all others were told
+            self.refreshes.over(number, refreshed=False)
 
     # -- the door -------------------------------------------------------------------------------------------------
 

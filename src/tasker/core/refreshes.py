@@ -20,15 +20,13 @@ class Refreshes:
         self._waiting[number] = notify
         return number
 
-    def over(self, number: int) -> None:
-        """This refresh is over."""
+    def over(self, number: int, *, refreshed: bool = True) -> None:
+        """This refresh is over, or the manager has ended first. Harmless when repeated."""
         notify = self._waiting.pop(number, None)
         if notify is not None:
-            notify(True)
+            notify(refreshed)
 
     def end(self) -> None:
         """The manager has ended. Harmless when repeated."""
         for number in list(self._waiting):
-            notify = self._waiting.pop(number, None)
-            if notify is not None:
-                notify(False)
+            self.over(number, refreshed=False)

@@ -88,10 +88,6 @@ class InlineDriver(FutureOwner, abc.ABC):
         """See ``EngineCore``."""
         return self.finished.is_set()
 
-    def aside(self, call: Callable[[], None]) -> None:
-        """See ``RefreshableEngine``."""
-        call()
-
     @abc.abstractmethod
     def run_until(self, done: Callable[[], object], timeout: float | None, what: object) -> bool:
         """See ``RunsTasks``."""

@@ -12,6 +12,7 @@ from tasker.core.flag import Flag
 from tasker.errors import DeadlockError
 from tasker.threads.future import TaskFuture
 from tasker.threads.future_log import Bridge
+from tasker.threads.future_protocol import StandardFuture
 from tasker.threads.refreshing import RefreshFuture
 
 T = TypeVar("T")
@@ -26,14 +27,8 @@ class RunsTasks(Protocol):
         ...
 
 
-class InlineFuture(TaskFuture[T]):
-    """A task of an ``InlineTaskManager``, and its outcome.
-
-    It does what a ``TaskFuture`` does, except that waiting for it (``result``, ``exception``, ``await``,
-    ``concurrent.futures.wait`` and ``as_completed``) runs the queued tasks in their order, in this thread, until it has
-    its outcome. Timeouts are seconds of the manager's clock. ``result`` and ``exception`` raise ``DeadlockError`` if no
-    task that is queued can bring the outcome.
-    """
+class _RunsQueue(StandardFuture[T]):
+    """A future of an inline manager: a wait for it runs what is queued."""
 
     __slots__ = ()
 
@@ -46,12 +41,20 @@ class InlineFuture(TaskFuture[T]):
         return _RunningWaiters(self._bridge(), cast("RunsTasks", self._owner))
 
 
-class InlineRefreshFuture(RefreshFuture):
-    """A refresh of an ``InlineTaskManager``. A wait for it runs what is queued."""
+class InlineFuture(_RunsQueue[T], TaskFuture[T]):
+    """A task of an ``InlineTaskManager``, and its outcome.
 
-    def _await(self, timeout: float | None) -> float | None:
-        cast("RunsTasks", self._engine).run_until(self.done, timeout, "a refresh")
-        return 0
+    It does what a ``TaskFuture`` does, except that waiting for it (``result``, ``exception``, ``await``,
+    ``concurrent.futures.wait`` and ``as_completed``) runs the queued tasks in their order, in this thread, until it has
+    its outcome. Timeouts are seconds of the manager's clock. ``result`` and ``exception`` raise ``DeadlockError`` if no
+    task that is queued can bring the outcome.
+    """
+
+    __slots__ = ()
+
+
+class InlineRefreshFuture(_RunsQueue[bool], RefreshFuture):
+    """A refresh of an ``InlineTaskManager``. A wait for it runs what is queued."""
 
 
 class _RunningWaiters(list[Any]):
@@ -95,6 +98,6 @@ class _RunningEvent(Flag):
                 blocked = error
         if timeout is not None and self.engines:
             return False
-        if blocked is None or any(not isinstance(future, InlineFuture) and not future.done() for future in futures):
+        if blocked is None or any(not isinstance(future, _RunsQueue) and not future.done() for future in futures):
             return super().wait(timeout)  # another executor brings that one
         raise blocked

@@ -73,9 +73,12 @@ class CallbackThread:
             self._engine.check_drained()
 
     def abandon(self) -> list[str]:
-        """Stops waiting for the thread. Returns what it has left to do, for the report; it goes on all the same."""
+        """Stops waiting for the thread. Returns what it has left to do, for the report, once; it goes on all the same."""
         with self._lock:
-            self._helpers.forget(self._thread)
+            thread, self._thread = self._thread, None
+            if thread is None:
+                return []
+            self._helpers.forget(thread)
             number = len(self._due)
             try:
                 first, _ = self._due[0]

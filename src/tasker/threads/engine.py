@@ -198,13 +198,6 @@ class Engine(FutureOwner):
         """See ``EngineCore``."""
         return self.finished.is_set()
 
-    def aside(self, call: Callable[[], None]) -> None:
-        """See ``RefreshableEngine``."""
-        try:
-            self._helpers.start(call, "refresh", "a callback of a refresh")
-        except Exception:  # no more threads
-            call()
-
     def left(self, worker: Worker) -> None:
         """See ``EngineCore``."""
         self._helpers.remember(worker.thread)
@@ -362,6 +355,8 @@ class Engine(FutureOwner):
         if end is None and self.killed:  # a callback of ``Context.on_cancel`` may hang
             end = deadline = monotonic() + self.config.cancel_grace
         self.shutdown_counts.abandoned += self._helpers.join(self.thread, end)
+        if end is not None and self.finished.is_set():  # of refreshes, which the end of the manager ends
+            self.shutdown_counts.abandoned += self._callbacks.abandon()
         # The supervisor is through, and it was another thread, without a limit, that had to close the pool.
         if self.finished.is_set() and not self._pool_keeper.complete(deadline):
             self.bar()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import concurrent.futures
-import threading
 from collections.abc import Callable, Generator
 from contextvars import Context as ContextVariables
 from contextvars import copy_context
@@ -27,14 +25,10 @@ from .future_log import (
     LATE,
     PENDING,
     RUN,
-    SETTLED,
     UNOPENED,
     Ending,
     Mark,
     Owner,
-    Waiter,
-    Watcher,
-    opened,
     outcome_in,
 )
 from .future_protocol import StandardFuture
@@ -226,9 +220,6 @@ class TaskFuture(StandardFuture[T]):
 
         return asyncio.wrap_future(self).__await__()
 
-    def __repr__(self) -> str:
-        return f"<{self.label}>"
-
     @property
     def label(self) -> str:
         """``task #<id> <function>``, as in messages; without the function once the task is done."""
@@ -283,14 +274,6 @@ class TaskFuture(StandardFuture[T]):
         # Only the entries before BACK: a ``cancel`` behind it is an ending that counts, so its thread ends the task.
         return self._was_cancelled(log[: len(log) - 1 - log[::-1].index(BACK)])
 
-    def _append(self, entry: object) -> tuple[Any, ...]:
-        """Appends to the log, and returns a copy of it."""
-        log = opened(self)
-        log.append(entry)
-        # Not ``tuple(log)``: on CPython 3.11 that may run the garbage collector between reading where the entries are
-        # and copying them, and a thread that appends meanwhile moves them. (SETTLED drops what is appended to it.)
-        return (*log,) if log is not SETTLED else (*log, entry)
-
     def _end(self, ending: Ending) -> bool:
         """Appends an ending. Returns True if it is the outcome; then every watcher before it was notified."""
         try:
@@ -328,39 +311,3 @@ class TaskFuture(StandardFuture[T]):
             self._kind = FINISHED
         # A future that is kept must not keep the arguments of its task.
         self._task = self._args = self._variables = self._context = None
-
-    # -- waiting --------------------------------------------------------------------------------------------------
-
-    def _watch(self, watcher: Watcher) -> None:
-        self._catch_up(watcher, self._append(watcher))
-
-    def _catch_up(self, watcher: Watcher, log: tuple[Any, ...]) -> None:
-        """Notifies a watcher that is behind the outcome in the log."""
-        outcome = outcome_in(log[: log.index(watcher)])
-        if outcome is not None:
-            # The thread that appended the outcome may not have published it yet, and the watcher must find it.
-            self._publish(outcome)
-            watcher.notify(self)
-            if type(outcome) is Ending and outcome.unfinished:
-                finish(self)
-
-    def _wait(self, timeout: float | None) -> None:
-        waiter = Waiter()
-        # A wait with a limit ends by itself, so it is no deadlock.
-        ticket = self._owner.enter_wait(self, waiter) if timeout is None else None
-        try:
-            self._watch(waiter)
-            limit = -1.0 if timeout is None else min(max(0.0, timeout), threading.TIMEOUT_MAX)
-            # The outcome may come between the end of the wait and this line; then it is no timeout.
-            if not waiter.acquire(True, limit) and not self._kind:
-                raise concurrent.futures.TimeoutError(f"{self.label} has no outcome after {timeout} seconds")
-            if ticket is not None and waiter.error is not None and not self._kind:
-                raise waiter.error
-        finally:
-            # A thread that waits again and again, with a timeout, must not leave a waiter in the log each time. Taking
-            # one out does not change the order of the others.
-            log = self._log
-            if not self._kind and waiter in log:
-                log.remove(waiter)
-            if ticket is not None:
-                self._owner.leave_wait(ticket)
