@@ -22,7 +22,7 @@ RAY_QUICK := tests/cluster/test_actors.py tests/cluster/test_nodes.py::test_a_no
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-ray test-ray-quick test-free-threaded check format stress soak bench bench-free-threaded bench-long bench-ray scaling coverage coverage-gate clean
+.PHONY: help demo test test-ray test-ray-quick test-free-threaded test-uvloop check format stress soak bench bench-free-threaded bench-long bench-ray scaling coverage coverage-gate clean
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -68,6 +68,9 @@ test-free-threaded: ## the suites of threads with the GIL off (PYTHON=python3.13
 	PYTHON_GIL=0 .venv-free-threaded/bin/python -c 'import sys; sys.exit(sys._is_gil_enabled() and "this interpreter has a GIL")'
 	PYTHON_GIL=0 .venv-free-threaded/bin/python -m pytest -n $(JOBS) --dist worksteal -m 'not soak' tests/unit tests/contract tests/stateful
 	for round in $$(seq $(ROUNDS)); do PYTHON_GIL=0 .venv-free-threaded/bin/python -m pytest -q -m 'not soak' tests/stress || exit 1; done
+
+test-uvloop: $(VENV)/.installed-test ## the suites of asyncio on uvloop
+	TASKER_TEST_LOOP=uvloop $(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m 'not soak' -k 'not (contract and (threads or processes or toys))' tests/aio tests/contract
 
 test-ray: $(VENV)/.installed-test $(VENV)/.installed-ray ## the actors, and the contract over them (TESTS=tests/cluster: some of it), in an hour
 	TASKER_TEST_RAY=1 $(BIN)/python -m pytest $(if $(filter-out tests,$(TESTS)),$(TESTS),tests/cluster tests/contract)

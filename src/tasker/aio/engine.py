@@ -69,7 +69,7 @@ class AsyncEngine(AsyncFutureOwner):
         """Events, and functions to be called between two events."""
         self._processing = False
         self._drain_check_pending = False
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: tuple[float, asyncio.Handle] | None = None  # and when it ends, which uvloop's handle may not say
         self._next_tick = 0.0
         self._loop_guard: asyncio.Task[None] | None = None
 
@@ -152,18 +152,19 @@ class AsyncEngine(AsyncFutureOwner):
 
     def _arm(self) -> None:
         """Sets the timer to the next moment at which there is something to do."""
-        if self._timer is not None and self._timer.when() <= self.loop.time() and not self.finished.is_set():
+        now, ended = monotonic(), self.finished.is_set()
+        if self._timer is not None and self._timer[0] <= now and not ended:
             return  # Due, so on its way. Set anew with each event of a steady stream, it would never come.
         self._disarm()
-        if self.finished.is_set():
+        if ended:
             return
-        delay = max(0.0, self.next_moment(now := monotonic(), self._next_tick) - now)
+        due = max(now, self.next_moment(now, self._next_tick))
         # In an empty context: the timer is set by whatever code reports an event, and must not inherit its variables.
-        self._timer = self.loop.call_later(delay, self._wake_up, context=contextvars.Context())
+        self._timer = due, self.loop.call_later(due - now, self._wake_up, context=contextvars.Context())
 
     def _disarm(self) -> None:
         if self._timer is not None:
-            self._timer.cancel()
+            self._timer[1].cancel()
             self._timer = None
 
     def _wake_up(self) -> None:

@@ -8,8 +8,10 @@ callback to the object whose method that is, to the attributes of that object, t
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import gc
 import types
+from collections import deque
 from collections.abc import Iterable
 from typing import Any
 
@@ -29,37 +31,59 @@ _ENDS = (
     bytes,
     int,
 )
+_FAR = 3600.0
 _LIBRARY = __name__.partition(".")[0] + "."
 
 
-def shows_timers(loop: asyncio.AbstractEventLoop) -> bool:
-    """Returns whether the timers of a loop can be looked at."""
-    return hasattr(loop, "_scheduled")
-
-
-def timed_by(loop: asyncio.AbstractEventLoop) -> set[int]:
-    """Returns the ``id`` of each future and each task that a timer of the loop leads to, or a call that is due."""
+def timed_by(loop: asyncio.AbstractEventLoop) -> set[int] | None:
+    """Returns the ``id`` of each future and each task that a timer of the loop leads to, or a call that is due. None: the loop
+    does not show its timers."""
+    calls = _calls_of(loop)
+    if calls is None:
+        return None
     found: set[int] = set()
-    # A timer that has just expired is among those that are due.
-    for handle in (*getattr(loop, "_scheduled", ()), *getattr(loop, "_ready", ())):
-        if not handle.cancelled() and not _is_of_engine(handle._callback):
-            found.update(id(one) for one in _futures_behind([handle._callback, *(handle._args or ())]))
+    for call in calls:
+        if not any(map(_is_of_engine, call)):
+            found.update(id(one) for one in _futures_behind(call))
     return found
 
 
-def in_timeout(task: asyncio.Task[Any]) -> bool:
-    """Returns whether a task runs inside ``asyncio.timeout``. For loops that do not show their timers; costs O(heap)."""
-    return any(isinstance(one, asyncio.Timeout) or _is_fields_of_timeout(one) for one in gc.get_referrers(task))
+def _calls_of(loop: asyncio.AbstractEventLoop) -> list[list[Any]] | None:
+    """Returns the function and the arguments of each timer, and of each call that is due: a timer that has just expired is
+    among those."""
+    if hasattr(loop, "_scheduled"):
+        handles = (*loop._scheduled, *getattr(loop, "_ready", ()))
+        return [[handle._callback, *(handle._args or ())] for handle in handles if not handle.cancelled()]
+    known = _known_to_collector(loop)
+    if known is None:
+        return None
+    return [
+        [one for one in gc.get_referents(handle) if not isinstance(one, contextvars.Context)]
+        for handle in known
+        if not handle.cancelled()
+    ]
+
+
+def _known_to_collector(loop: asyncio.AbstractEventLoop) -> list[Any] | None:
+    """Returns the handles of a loop that is not written in Python, as uvloop. None if they are not where these two are found."""
+    timer, due = loop.call_later(_FAR, _nothing), loop.call_soon(_nothing)
+    try:
+        kept = [one for one in gc.get_referents(loop) if isinstance(one, set | deque)]
+        kept = [one for one in kept if timer in one or due in one]
+        return [handle for one in kept for handle in one] if len(kept) == 2 else None
+    finally:
+        timer.cancel()
+        due.cancel()
+
+
+def _nothing() -> None:
+    pass
 
 
 def _is_of_engine(callback: Any) -> bool:
     """Returns whether a callback is a method of an engine, which ends no wait of a task, and leads everywhere."""
     owner = part_of(callback, "__self__")
     return type(owner).__module__.startswith(_LIBRARY) and not hasattr(type(owner), "_asyncio_future_blocking")
-
-
-def _is_fields_of_timeout(one: object) -> bool:
-    return isinstance(one, dict) and "_task" in one and "_when" in one
 
 
 def _futures_behind(roots: Iterable[Any]) -> list[Any]:

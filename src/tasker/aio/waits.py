@@ -21,7 +21,7 @@ from tasker.errors import DeadlockError
 
 from .future import AsyncTaskFuture
 from .queue_slots import AnnouncedWait
-from .timers import in_timeout, shows_timers, timed_by
+from .timers import timed_by
 from .wait_detection import BlockedOn, WaitAnalysis
 from .wait_refusal import refuse_wait
 
@@ -148,12 +148,10 @@ class AsyncWaitRegistry(WaitSearch[WaitingWorker]):
 
     def _timed(self, blocked: dict[WaitingWorker, BlockedOn]) -> set[WaitingWorker]:
         """Returns those of the workers whose wait a timer may end."""
-        loop = self._engine.loop
-        if shows_timers(loop):
-            timed = timed_by(loop)
-            return {worker for worker, on in blocked.items() if any(id(one) in timed for one in on.through)}
-        tasks = {worker: [one for one in on.through if isinstance(one, asyncio.Task)] for worker, on in blocked.items()}
-        return {worker for worker in tasks if any(map(in_timeout, tasks[worker]))}
+        timed = timed_by(self._engine.loop)
+        if timed is None:
+            return set(blocked)
+        return {worker for worker, on in blocked.items() if any(id(one) in timed for one in on.through)}
 
     def _own_futures(self) -> list[Any]:
         """Returns the futures of running tasks, and of the queued ones that were accepted last."""

@@ -34,6 +34,7 @@ from .lending import Handed
 from .loop_end import outlasting_loop_end
 from .parking import obey_order
 from .ports import EngineForWorkers
+from .resource_handle import AsyncResourceHandle
 from .tasks import start_task
 from .upkeep import AsyncUpkeep
 from .user_functions import FunctionCaller
@@ -118,11 +119,7 @@ class AsyncWorker(AttemptEnds):
         if self.surplus:
             engine.report(ev.WorkerDropped(self.seat))
         else:
-            self._begin_serving()
-            assert handle.caller is not None
-            upkeep = AsyncUpkeep(engine, self, handle)
-            self.upkeep = upkeep if upkeep.needed else None
-            last = await self._serve_guarded(handle.resource, handle.caller)
+            last = await self._serve_guarded(handle)
             if engine.is_forked:  # by a task, and this is the child: the resource is the parent's
                 return
         self.state = WorkerState.ENDING
@@ -134,11 +131,15 @@ class AsyncWorker(AttemptEnds):
         await outlasting_loop_end(ending, engine)
         engine.report(last)
 
-    async def _serve_guarded(self, resource: Any, caller: FunctionCaller) -> ev.Event:
+    async def _serve_guarded(self, handle: AsyncResourceHandle) -> ev.Event:
         """Serves until the worker has to end. Returns the event to report after the resource was destroyed."""
-        self.runner = runner = TaskRunner(self, resource)
+        assert handle.caller is not None
+        self.runner = runner = TaskRunner(self, handle.resource)
         try:
-            await self.serve(runner, resource, caller)
+            self._begin_serving()
+            upkeep = AsyncUpkeep(self.engine, self, handle)
+            self.upkeep = upkeep if upkeep.needed else None
+            await self.serve(runner, handle.resource, handle.caller)
         except BaseException as error:  # not an error of the task: no memory, or a fault of the library
             if self.engine.torn_down:
                 raise

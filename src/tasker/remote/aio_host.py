@@ -54,6 +54,7 @@ class AsyncRemoteHost:
         assert session is not None and reader is not None
         self.window = window = AsyncWindow(worker, engine, session, reader, self._options, self._suspects)
         try:
+            worker._begin_serving()
             while await self._fill(window, reader):
                 try:
                     await window.receive()
@@ -253,7 +254,6 @@ class AsyncRemoteWorker(AsyncWorker):
         if self.surplus:
             engine.report(ev.WorkerDropped(self.seat))
         else:
-            self._begin_serving()
             last = await host.serve()
         self.state = WorkerState.ENDING
         await self._absorb()
