@@ -109,7 +109,8 @@ class TaskStats:
     generation: int = 0
     """How many times ``refresh()`` was called. Not the generation of a worker, which ``WorkerInfo`` has."""
     abandoned_workers: int = 0
-    """Workers that a kill left behind because user code did not return, and stuck ones that a stop did not wait for."""
+    """Workers that a kill left behind because user code did not return, and stuck ones that a stop did not wait for. The tasks
+    that such a worker had in hand have their outcome, and count as running or queued until it returns."""
     parked_workers: int = 0
     """Workers that keep their resource and are given no tasks, while it is tried whether fewer workers do as much."""
     quarantined_tasks: int = 0

@@ -14,8 +14,9 @@ import pytest
 from support.waiting import wait_until
 from tasker.errors import TaskCancelled
 from tasker.threads import completion
+from tasker.threads.callback_runner import callback_runner
 from tasker.threads.future import TaskFuture
-from tasker.threads.future_log import Bridge, Callback, Ending, callback_runner
+from tasker.threads.future_log import Bridge, Callback, Ending
 from unit.futures import Owner, Thread, begin, new
 from unit.interrupts import each_moment
 
@@ -194,6 +195,32 @@ def test_an_interrupted_chain_of_callbacks() -> None:
         callback_runner.depth = 0
     assert called.wait(20)
     assert callback_runner.postponed is None
+
+
+def test_callbacks_after_a_call() -> None:
+    """Those of all tasks that it ends are called after it, in order, and once, whatever moment between them is struck."""
+    ended: list[int] = []
+    called: list[int] = []
+
+    def end_some() -> None:
+        for number in (1, 2, 3):
+            ended.append(number)
+            callback_runner.call(new(), [Callback(lambda _, number=number: called.append(number))])
+            assert not called
+
+    struck = 0
+    for where, _, error in each_moment(lambda: callback_runner.after(end_some), type(callback_runner).after):
+        wait_until(lambda: len(called) == len(ended), what=f"all are called: {where}")
+        assert sorted(called) == ended
+        assert callback_runner.postponed is None
+        if where is None:
+            assert called == [1, 2, 3]
+        else:
+            struck += bool(ended)
+            assert isinstance(error, KeyboardInterrupt)
+        ended.clear()
+        called.clear()
+    assert struck > 2
 
 
 @pytest.mark.parametrize("when", ["before it sleeps", "while it reads the states"])

@@ -285,5 +285,5 @@ class AsyncRemoteWorker(AsyncWorker):
 
     def ahead(self) -> Sequence[Any]:
         """See ``WorkerPort``."""
-        session = self.host.session
-        return () if session is None else [future for _, future, _ in session.in_flight.copy()]
+        window = self.host.window
+        return () if window is None else window.ahead()

@@ -10,7 +10,7 @@ from tasker.aio.future import QUEUED, RUNNING, AsyncTaskFuture
 from tasker.aio.worker import AsyncWorker
 from tasker.context import Context
 from tasker.core.probing import passes
-from tasker.errors import TaskCancelled, TravelError
+from tasker.errors import TravelError
 from tasker.metrics.protocol import TaskLifecycleTimestamps
 
 from .async_reader import AsyncReader
@@ -20,7 +20,7 @@ from .ports import LoopBackendEngine
 from .prefetch import PATIENCE
 from .session import InFlightTask, Session, SessionOptions
 from .suspects import Suspects
-from .window import InFlightWindow
+from .window import InFlightWindow, cancelled_unstarted
 
 _SLICE = 0.001
 """Seconds of outcomes after which the rest of the loop has its turn."""
@@ -46,15 +46,12 @@ class AsyncWindow(InFlightWindow):
     def send(self, taken: list[tuple[AsyncTaskFuture[Any], int]]) -> None:
         """Sends tasks that were taken from the queue."""
         name, numbers = self._worker.name, self._session.numbers
+        self._taken = taken
         tasks: list[InFlightTask] = []
-        try:
-            for future, level in taken:
-                future._stage = RUNNING
-                future._worker = name
-                tasks.append((next(numbers), future, level))
-        except BaseException:
-            self._loose = [(0, future, level) for future, level in taken]
-            raise
+        for future, level in taken:
+            future._stage = RUNNING
+            future._worker = name
+            tasks.append((next(numbers), future, level))
         self._dispatch(tasks)
 
     # -- from the session -----------------------------------------------------------------------------------------
@@ -188,12 +185,15 @@ class AsyncWindow(InFlightWindow):
         return self._worker.context
 
     def _unsend(self, future: AsyncTaskFuture[Any]) -> tuple[bool, bool]:
-        if future.done():  # abandoned; the attempt would have counted it, and there is none
-            self._engine.ended_in_queue(future)
+        if future.done():  # abandoned
             return True, False
         future._stage = QUEUED
         return False, future._extra is not None and future._extra.cancel_requested
 
-    def _end_cancelled(self, future: AsyncTaskFuture[Any], error: TaskCancelled) -> None:
-        future.extra().ended_waiting = True
-        future._end_cancelled(error)
+    def _count_ended(self, future: AsyncTaskFuture[Any]) -> None:
+        self._engine.ended_in_queue(future)  # the attempt would have counted it, and there is none
+
+    def _cancel_unstarted(self, future: AsyncTaskFuture[Any]) -> None:
+        if future._stage == QUEUED:  # else the callback of one that came back with it has ended it
+            future.extra().ended_waiting = True
+            future._end_cancelled(cancelled_unstarted(future))

@@ -22,14 +22,11 @@ def begin_limit(engine: WindowEngine, future: Any, context: RemoteContext) -> Ta
     return None if limited is None else engine.limits.begin(limited, context)
 
 
-def expired(engine: WindowEngine, future: Any) -> bool:
-    """Notes that a task has not begun after all, and ends it if it may not start any more. Returns whether that is so."""
+def late_for(future: Any) -> TaskTimeout | None:
+    """Notes that a task has not begun after all. Returns its error if it may not start any more."""
     limited = future._limited
     if limited is None:
-        return False
+        return None
     limited.ended()
-    late = limited.late(monotonic())
-    if late is None:
-        return False
-    engine.fail_queued(future, late)
-    return True
+    late: TaskTimeout | None = limited.late(monotonic())
+    return late

@@ -149,8 +149,8 @@ class RemoteHost:
 
     def ahead(self) -> Sequence[TaskFuture[Any]]:
         """See ``Host``."""
-        session = self._session
-        return () if session is None else [future for _, future, _ in session.in_flight.copy()]
+        window = self.window
+        return () if window is None else window.ahead()
 
     def kill(self) -> bool:
         """See ``Host``."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from time import monotonic
 from typing import Any
 
 from tasker.context import Context
 from tasker.core.probing import passes
-from tasker.errors import TaskCancelled, TaskTimeout, TravelError
+from tasker.errors import TaskTimeout, TravelError
 from tasker.metrics.meter import BATCH
 from tasker.metrics.protocol import TaskLifecycleTimestamps
+from tasker.threads.callback_runner import callback_runner
 from tasker.threads.future import TaskFuture
 from tasker.threads.future_log import DONE, FINISHED, RUN, SETTLED, Ending, opened, outcome_in
 from tasker.threads.ports import HostedWorker
@@ -20,7 +22,7 @@ from .ports import ThreadsWindowEngine
 from .prefetch import PATIENCE
 from .session import InFlightTask, Session, SessionOptions
 from .suspects import Suspects
-from .window import InFlightWindow
+from .window import InFlightWindow, cancelled_unstarted
 
 
 class ThreadsWindow(InFlightWindow):
@@ -42,22 +44,19 @@ class ThreadsWindow(InFlightWindow):
         """Sends tasks that were taken from the queue, as far as they are still to be run."""
         engine, worker, numbers = self._engine, self._worker, self._session.numbers
         name, now = worker.name, monotonic()
+        self._taken = taken
         tasks: list[InFlightTask] = []
-        try:
-            for future, level in taken:
-                future._worker = name
-                future._started_at = now
-                future._context = None  # until it is the first
-                log = opened(future)
-                log.append(RUN)
-                # After ``RUN``: an ending that was there before it counts, and one that comes later does not.
-                if (len(log) != 1 and not future._may_run()) or engine.killed:
-                    worker.skip(future)
-                else:
-                    tasks.append((next(numbers), future, level))
-        except BaseException:
-            self._loose = [(0, future, level) for future, level in taken]
-            raise
+        for future, level in taken:
+            future._worker = name
+            future._started_at = now
+            future._context = None  # until it is the first
+            log = opened(future)
+            log.append(RUN)
+            # After ``RUN``: an ending that was there before it counts, and one that comes later does not.
+            if (len(log) != 1 and not future._may_run()) or engine.killed:
+                worker.skip(future)
+            else:
+                tasks.append((next(numbers), future, level))
         self._dispatch(tasks)
         if not self._session.in_flight:
             self.check_drained()
@@ -216,17 +215,26 @@ class ThreadsWindow(InFlightWindow):
 
     def _unsend(self, future: TaskFuture[Any]) -> tuple[bool, bool]:
         cancelled = future._goes_back()
-        outcome = outcome_in((*future._log,))
-        if type(outcome) is Ending and outcome.forced:
-            # The deadline of a kill has passed meanwhile. Whatever sets a forced ending leaves the counting to the attempt, and
-            # there is none.
-            self._engine.ended_in_queue(future, outcome)
-            return True, cancelled
-        # Any other outcome needs no case of its own: whatever is appended to its log then comes too late to count.
-        return False, cancelled
+        # The deadline of a kill may have passed meanwhile. Any other outcome needs no case of its own: whatever is appended to
+        # its log then comes too late to count.
+        return _forced(future) is not None, cancelled
 
-    def _end_cancelled(self, future: TaskFuture[Any], error: TaskCancelled) -> None:
-        future._end(Ending(error, cancelled=True))
+    def _count_ended(self, future: TaskFuture[Any]) -> None:
+        # Whatever sets a forced ending leaves the counting to the attempt, and there is none.
+        if (ending := _forced(future)) is not None:
+            self._engine.ended_in_queue(future, ending)
+
+    def _cancel_unstarted(self, future: TaskFuture[Any]) -> None:
+        future._end(Ending(cancelled_unstarted(future), cancelled=True))
+
+    def _calling_back_last(self, call: Callable[[], object]) -> None:
+        callback_runner.after(call)
+
+
+def _forced(future: TaskFuture[Any]) -> Ending | None:
+    """Returns the outcome of a task if it was forced on it."""
+    outcome = outcome_in((*future._log,))
+    return outcome if type(outcome) is Ending and outcome.forced else None
 
 
 def _expired(entry: Ending) -> bool:

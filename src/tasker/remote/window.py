@@ -7,20 +7,21 @@ that it has not begun.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from tasker.context import Context
 from tasker.control import events as ev
 from tasker.control.attempts import Unstarted, Verdict, after_loss, unstarted
 from tasker.control.health import Health
-from tasker.errors import TaskCancelled, TaskKilled, TravelError, WorkerLost
+from tasker.errors import TaskCancelled, TaskKilled, WorkerLost
 from tasker.logs import describe
 
+from .books import TaskBooks
 from .context import RemoteContext
 from .events import ERROR, GONE, LARGE, RESULT, SKIPPED, UNFIT, UNREAD, SessionEvent, out_of_turn
-from .limits import begin_limit, expired
+from .limits import begin_limit, late_for
 from .ports import WindowEngine
 from .prefetch import Prefetch
 from .recycling import RecycleLimits
@@ -30,7 +31,7 @@ from .suspects import Suspects
 _NONE: tuple[int, frozenset[Any]] = (0, frozenset())
 
 
-class InFlightWindow(ABC):
+class InFlightWindow(TaskBooks):
     """See the module's docstring. For the worker's thread alone, except ``recall``."""
 
     def __init__(
@@ -58,7 +59,9 @@ class InFlightWindow(ABC):
         """The numbers of tasks that were sent by themselves."""
         self._withdrawn: tuple[int, frozenset[Any]] = _NONE
         """What was taken back and the session may not have read yet: the last number, and the futures."""
-        # What a fault of this process in the middle of a step must not lose:
+        # What a fault of this process in the middle of a step must not lose, nor a kill while a step hangs:
+        self._taken: Sequence[tuple[Any, int]] = ()
+        """Tasks that come from the queue, with their levels, and are not all in ``_loose`` yet."""
         self._loose: Sequence[InFlightTask] = ()
         """Tasks that may be neither in the queue nor in flight."""
         self._unhandled: Iterator[SessionEvent] = iter(())
@@ -70,6 +73,11 @@ class InFlightWindow(ABC):
     def in_hand(self) -> int:
         """How many tasks are in flight."""
         return len(self._session.in_flight)
+
+    def ahead(self) -> list[Any]:
+        """Returns the tasks that are in flight, or on their way there. From any thread."""
+        on_their_way = [future for future, _ in self._taken]  # first: they go from here to there
+        return [*on_their_way, *(future for _, future, _ in (*self._loose, *self._session.in_flight.copy()))]
 
     def spent(self) -> bool:
         """Returns whether the session gets no more tasks."""
@@ -107,7 +115,7 @@ class InFlightWindow(ABC):
     # -- to the session -------------------------------------------------------------------------------------------
 
     def _dispatch(self, tasks: Sequence[InFlightTask], *, alone: bool = False) -> None:
-        self._loose = tasks
+        self._loose, self._taken = tasks, ()
         if alone or self._alone or self._suspects:
             alone = self._isolates(tasks, alone)
         refused, size = self._session.send(tasks, alone)
@@ -271,31 +279,47 @@ class InFlightWindow(ABC):
         ``first``: whether the first of them was taken to have begun."""
         if first:
             self._uncount(tasks[0][1])
-        alone = self._alone
-        for number, future, level in reversed(tasks):
+        ends: list[tuple[InFlightTask, Callable[[], object]]] = []
+        for task in reversed(tasks):
             try:
-                self._give_back(future, level, number in alone)
+                if (end := self._give_back(*task)) is not None:
+                    ends.append((task, end))
             except BaseException as fault:  # no memory, say: the others go back all the same
-                self._any_engine.log.fault(f"the return of {future.label}", fault)
-                self._restore(future, level)
+                self._restore(task, fault)
+        if ends:
+            # Once the others are back: what calls the user's code may take long.
+            self._calling_back_last(partial(self._end_unwanted, ends))
         self.check_drained()
 
-    def _give_back(self, future: Any, level: int, suspect: bool) -> None:
+    def _give_back(self, number: int, future: Any, level: int) -> Callable[[], object] | None:
+        """Puts a task back, or returns what ends it."""
         engine = self._any_engine
         done, cancelled = self._unsend(future)
-        verdict = unstarted(done=done, killed=engine.killed, cancelled=cancelled, suspect=suspect)
+        verdict = unstarted(done=done, killed=engine.killed, cancelled=cancelled, suspect=number in self._alone)
+        if verdict is Unstarted.LEAVE:
+            return partial(self._count_ended, future)
         if verdict is Unstarted.DROP:
-            engine.drop(future)
-        elif verdict is Unstarted.CANCEL:
-            self._end_cancelled(future, TaskCancelled(f"{future.label} was cancelled before it started"))
-        elif verdict is not Unstarted.LEAVE and not expired(engine, future):
-            if verdict is Unstarted.ISOLATE:
-                self._suspects.add(future)
-            engine.queue.put_back(future, level)
+            return partial(engine.drop, future)
+        if verdict is Unstarted.CANCEL:
+            return partial(self._cancel_unstarted, future)
+        if (late := late_for(future)) is not None:
+            return partial(engine.fail_queued, future, late)
+        if verdict is Unstarted.ISOLATE:
+            self._suspects.add(future)
+        engine.queue.put_back(future, level)
+        return None
 
-    def _restore(self, future: Any, level: int) -> None:
+    def _end_unwanted(self, ends: Sequence[tuple[InFlightTask, Callable[[], object]]]) -> None:
+        for task, end in ends:
+            try:
+                end()
+            except BaseException as fault:
+                self._restore(task, fault)
+
+    def _restore(self, task: InFlightTask, fault: BaseException) -> None:
         """Puts a task into the queue that a fault has left outside of it."""
-        queue = self._any_engine.queue
+        (_, future, level), queue = task, self._any_engine.queue
+        self._any_engine.log.fault(f"the return of {future.label}", fault)
         if not future.done() and future not in queue.levels[level].copy():
             queue.put_back(future, level)
 
@@ -325,11 +349,11 @@ class InFlightWindow(ABC):
 
     def give_back_loose(self) -> None:
         """Gives back what was taken from the queue and not sent. Before what is in flight."""
-        loose, self._loose = self._loose, ()
+        loose = [*self._loose, *((0, future, level) for future, level in self._taken)]
+        self._loose = self._taken = ()
         known = {number for number, _, _ in self._session.in_flight.copy()}
-        for number, future, level in loose:
-            if number not in known and not future.done():
-                self.give_back([(number, future, level)], first=False)
+        if back := [task for task in loose if task[0] not in known and not task[1].done()]:
+            self.give_back(back, first=False)
 
     def _in_hand(self, future: Any) -> bool:
         """Returns whether a task is neither in flight nor has its outcome."""
@@ -363,33 +387,7 @@ class InFlightWindow(ABC):
         self._any_engine.shutdown_counts.killed_tasks += verdict is Verdict.KILLED
         return error
 
-    # -- the engine's ---------------------------------------------------------------------------------------------
 
-    @abstractmethod
-    def _refuse(self, future: Any, error: TravelError) -> None:
-        """Ends a task that cannot be sent."""
-
-    @abstractmethod
-    def _count(self, future: Any) -> None:
-        """Notes that a task has started."""
-
-    @abstractmethod
-    def _uncount(self, future: Any) -> None:
-        """Notes that it has not, after all."""
-
-    @abstractmethod
-    def _give_context(self, future: Any, context: RemoteContext) -> bool:
-        """Gives a task its context. True if it was cancelled before."""
-
-    @abstractmethod
-    def _context_of(self, future: Any) -> Context | None:
-        """Returns the context of the task that has begun."""
-
-    @abstractmethod
-    def _unsend(self, future: Any) -> tuple[bool, bool]:
-        """Notes that a task is not in flight any more. Returns whether it has its outcome, and whether it was
-        cancelled."""
-
-    @abstractmethod
-    def _end_cancelled(self, future: Any, error: TaskCancelled) -> None:
-        """Ends a task that has not started."""
+def cancelled_unstarted(future: Any) -> TaskCancelled:
+    """Returns the error of a task that was cancelled before it started."""
+    return TaskCancelled(f"{future.label} was cancelled before it started")

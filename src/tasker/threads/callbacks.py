@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
-from .future_log import Callback, callback_runner
+from .callback_runner import callback_runner
+from .future_log import Callback
 from .helpers import HelperThreads
 from .ports import HelpedEngine
 

@@ -16,7 +16,8 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from .future_log import SETTLED, Bridge, Ending, Logged, Mark, callback_runner, outcome_in
+from .callback_runner import callback_runner
+from .future_log import SETTLED, Bridge, Ending, Logged, Mark, outcome_in
 
 
 def complete(future: Any, outcome: Ending | Mark, log: tuple[Any, ...]) -> None:

@@ -30,9 +30,7 @@ import _thread
 import sys
 import threading
 import weakref
-from collections import deque
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from tasker.core.outcomes import carried
@@ -280,52 +278,6 @@ class Bridge:
             waiter.add_result(future)
 
 
-class _CallbackRunner(threading.local):
-    """Calls callbacks, nested up to a depth and then one after the other.
-
-    A callback may end the next task, whose callback ends the one after it, and so on. A chain as long as the recursion
-    limit would fail in the middle of an outcome.
-    """
-
-    passed_on_to: Callable[[Any, Sequence[Callback]], object] | None = None
-    """Takes the callbacks that this thread must not call itself, with their future; None if it may call them."""
-    depth: int = 0
-    postponed: deque[tuple[Logged, Sequence[Callback]]] | None = None
-    """The outcomes whose callbacks wait until a deeper call returns; None up to ``_MAX_DEPTH``."""
-
-    def call(self, future: Logged, callbacks: Sequence[Callback]) -> None:
-        if self.passed_on_to is not None:
-            self.passed_on_to(future, callbacks)
-            return
-        if self.postponed is not None:
-            self.postponed.append((future, callbacks))
-            return
-        self.depth += 1
-        try:
-            if self.depth < _MAX_DEPTH:
-                for callback in callbacks:
-                    callback.notify(future)
-            else:
-                self._call_in_sequence(future, callbacks)
-        finally:
-            self.depth -= 1
-
-    def _call_in_sequence(self, future: Logged, callbacks: Sequence[Callback]) -> None:
-        postponed = self.postponed = deque([(future, callbacks)])
-        try:
-            while postponed:
-                future, callbacks = postponed[0]
-                for callback in callbacks:
-                    callback.notify(future)
-                del postponed[0]
-        finally:
-            self.postponed = None
-            for future, callbacks in postponed:  # if this thread was interrupted; what was called is not called again
-                future._owner.soon(partial(self.call, future, callbacks))
-
-
-_MAX_DEPTH = 20
-callback_runner: _CallbackRunner = _CallbackRunner()
 Watcher = Waiter | OnSuccess | Callback | Bridge
 _Entry = Mark | Ending | Watcher
 

@@ -30,8 +30,9 @@ from tasker.handed_back import HandedBack
 from tasker.metrics.protocol import TaskLifecycleTimestamps
 from tasker.options import Priority
 
+from .callback_runner import callback_runner
 from .future import TaskFuture
-from .future_log import Callback, Ending, OnSuccess, Waiter, callback_runner
+from .future_log import Callback, Ending, OnSuccess, Waiter
 from .helpers import HelperThreads, seconds_until
 from .hold import TaskHold
 from .queue import HOLD, TaskQueue
