@@ -215,3 +215,35 @@ async def test_with_upkeep(engine: Any, kit: Any) -> None:
         assert [await future for future in futures] == [*range(20)]
         assert await over(refresh) is True
         assert numbers(resources)[:2] == [1, 2]
+
+
+@pytest.mark.parametrize("hook", ["on_return", "check_resource"])
+async def test_the_others_serve_while_one_tends_its_resource(engine: Any, kit: Any, hook: str) -> None:
+    """A worker in a slow hook is waited for, by the refresh alone: the other one serves on."""
+    gate, resources = engine.gate(), ScriptedResources()
+
+    def tend(resource: Any) -> None:
+        if resource.number == 1:
+            gate.pass_through()
+
+    async def atend(resource: Any) -> None:
+        if resource.number == 1:
+            await gate.apass_through()
+
+    if engine.elsewhere:
+        pytest.skip("the hooks are not called in this process")
+    tends = atend if asyncio.iscoroutinefunction(kit.hook(lambda: None)) else tend
+    options = {hook: tends, "burst_interval": 0.01}
+    if hook == "check_resource":
+        options |= {"check_interval": 0.01, "check_timeout": 10 * WAIT}
+    async with engine.manager(resources=resources, worker_count=2, max_worker_count=2, **options) as m:
+        while not gate.arrived:
+            await m.queue_task(kit.returns(1))
+        refresh = m.refresh()
+        await eventually(lambda: m.stats().generation == 1)
+        for n in range(200):
+            assert await asyncio.wait_for(m.queue_task(kit.returns(n)), WAIT) == n
+        assert 1 not in numbers(resources)
+        gate.open()
+        assert await over(refresh) is True
+        assert {1, 2} <= {*numbers(resources)}

@@ -18,6 +18,7 @@ class Worker:
     """A worker of a thread."""
 
     outdated: bool = False
+    tends: bool = False
     state: WorkerState = WorkerState.READY
     shard: Any = field(default_factory=lambda: SimpleNamespace(future=None))
 
@@ -70,6 +71,34 @@ def test_a_busy_worker_is_not_woken() -> None:
     worker.shard.future = None
     renewals.remind()
     assert tokens(queue) == [CALL]
+
+
+def test_a_worker_that_tends_its_resource_is_not_woken() -> None:
+    """It has no task, and is not at the queue either: it looks after the hook. A call would only hold up the others."""
+    queue, renewals = bench()
+    worker = Worker(tends=True)
+    renewals.call(worker)
+    renewals.remind()
+    assert queue.tokens.empty()
+    assert not renewals.answer(Worker())
+    worker.tends = False
+    renewals.remind()
+    assert tokens(queue) == [CALL]
+
+
+def test_reminders_do_not_pile_up() -> None:
+    """One call for each that is idle, however often they are reminded, before the tasks that were queued meanwhile."""
+    queue, renewals = bench()
+    for worker in (Worker(), Worker()):
+        renewals.call(worker)
+    queue.tokens.put(None)
+    queue.tokens.put(queue.tokens.get_nowait())
+    for _ in range(3):
+        renewals.remind()
+    assert tokens(queue) == [CALL, CALL, None]
+    queue.tokens.get_nowait()  # lost with a worker that was struck
+    renewals.remind()
+    assert tokens(queue) == [CALL, CALL, None]
 
 
 def test_a_call_that_nobody_needs_is_dropped() -> None:

@@ -158,6 +158,8 @@ class HostedWorker(Protocol):
     """The task that it runs although that has its outcome, in words."""
     outdated: bool
     """Whether its resource is to be renewed."""
+    tends: bool
+    """Whether it runs ``on_return`` or ``check_resource``. It looks at ``outdated`` after that."""
     cools_until: float
     """Until when its resource must not be used, after ``Health.COOL_DOWN``; 0: it may be."""
 

@@ -202,15 +202,16 @@ class TaskQueue:
         if missing:
             self.orders_first(PARK, missing)
 
-    def orders_first(self, order: object = RETIRE, count: int = 0) -> None:
-        """Puts all orders, and ``count`` further ones, before the tokens of the tasks. For the supervisor's thread alone: the
-        tokens are for a moment only here."""
+    def orders_first(self, order: object = RETIRE, count: int = 0, *, least: int = 0) -> None:
+        """Puts all orders, and ``count`` further ones, before the tokens of the tasks; and more, where there would be fewer than
+        ``least`` of these. For the supervisor's thread alone: the tokens are for a moment only here."""
         # Tokens of tasks are all alike, so they can be taken out and put behind. A worker that finds no token meanwhile waits
         # a moment.
         found = {CHECK_SESSION: 0, CALL: 0, HOLD: 0, RETIRE: 0, PARK: 0, None: 0}
         found[order] += count
         for token in self._take_tokens():
             found[token] += 1
+        found[order] = max(found[order], least)
         for token, times in found.items():
             for _ in range(times):
                 self.tokens.put(token)

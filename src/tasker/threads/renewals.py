@@ -28,6 +28,8 @@ class CalledWorker(Protocol):
     outdated: bool
 
     @property
+    def tends(self) -> bool: ...
+    @property
     def state(self) -> WorkerState: ...
     @property
     def shard(self) -> Shard: ...
@@ -53,7 +55,8 @@ class Renewals:
             self._called[worker] = None
         worker.outdated = True
         self._hold.look()  # it may wait for the end of a pause
-        # The worker clears ``shard.future``, then looks at ``alert``, then waits. So one that is busy here will look.
+        # The worker clears ``shard.future``, then looks at ``alert``, then waits; or clears ``tends``, then looks at ``outdated``.
+        # So one that is busy here will look.
         if is_idle(worker):
             self._queue.orders_first(CALL, 1)
 
@@ -63,7 +66,9 @@ class Renewals:
         with self._lock:
             idle = sum(map(is_idle, self._called))
         if idle:
-            self._queue.orders_first(CALL, idle)
+            # Not so many more: one that is idle for something that is not known here would find the queue full of calls, each
+            # of which has every other worker stand aside.
+            self._queue.orders_first(CALL, least=idle)
 
     # -- in the threads of workers --------------------------------------------------------------------------------
 
@@ -96,4 +101,4 @@ class Renewals:
 
 def is_idle(worker: CalledWorker) -> bool:
     """Returns whether it waits for a token, or is about to."""
-    return worker.shard.future is None and worker.state is WorkerState.READY
+    return worker.shard.future is None and worker.state is WorkerState.READY and not worker.tends

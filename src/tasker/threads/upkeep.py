@@ -60,12 +60,14 @@ class Upkeep:
                 return self._get(True, interval)
             except queue.Empty:
                 self._check(self._disuse)
+                if self._worker.outdated:  # meanwhile, and not called for that
+                    self._end_worn()
 
     def _check(self, disuse: Disuse) -> None:
         """Has the resource checked; the worker may hold the token of a task. Raises ``ResourceWorn``."""
         worker, config, resource = self._worker, self._worker.engine.config, self._handle.resource
         check: Any = config.check_resource
-        fit = False
+        worker.tends, fit = True, False
         try:
             fit = worker.probe(lambda: passes(worker.engine, worker.name, why_unfit(lambda: check(resource))))
         finally:
@@ -74,6 +76,7 @@ class Upkeep:
                 worker.engine.queue.tokens.put(None)
         if not fit:
             raise ResourceWorn
+        worker.tends = False
         disuse.used = monotonic()
 
     def settle(self) -> None:
@@ -87,6 +90,7 @@ class Upkeep:
 
     def _after_task(self) -> None:
         worker, wear = self._worker, self._handle.wear
+        worker.tends = True  # for good, if it has to stop serving
         if worker.engine.config.return_timeout is not None:
             if not worker.probe(self._reset, "on_return"):
                 raise ResourceWorn
@@ -95,6 +99,7 @@ class Upkeep:
             raise ResourceWorn
         if wear is not None:
             wear.served += 1
+        worker.tends = False  # first, see ``Renewals.call``
         if self._worn():
             self._end_worn()
 

@@ -51,6 +51,8 @@ class Worker(JudgedWorker):
         """Whether it is to end as soon as it has its resource. Written by the supervisor's thread."""
         self.outdated: bool = False
         """Whether it is to renew its resource as soon as it has no task. Written by the supervisor's thread."""
+        self.tends: bool = False
+        """See ``HostedWorker``."""
         self.cools_until: float = 0.0
         """Until when its resource must not be used, after ``Health.COOL_DOWN`` (the clock of ``now``); 0: it may be."""
         self.root: WorkerContext = WorkerContext(
