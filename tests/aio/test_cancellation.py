@@ -331,3 +331,44 @@ async def test_gather_that_is_cancelled_ends_whatever_its_last_task_does(make: A
         await asyncio.wait([running])
         running.cancelled() or running.exception()
         assert m.stats().user_errors == 0
+
+
+@pytest.mark.parametrize("outcome", ["result", "error", "killed", "handed back", "cancelled by itself", "cancelled"])
+async def test_a_caller_is_cancelled_as_its_task_ends(make: Any, outcome: str) -> None:
+    """In the turn between the outcome of its task and its next step: it gets the cancellation, once."""
+    got: list[str] = []
+
+    async def waits(future: Any) -> None:
+        for one in (future, None):
+            try:
+                if one is not None:
+                    await one
+                await asyncio.sleep(0.01)
+                got.append("nothing")
+            except BaseException as error:
+                got.append("cancelled" if isinstance(error, asyncio.CancelledError) else "other")
+
+    async def ends(ctx: Context, resource: Any) -> None:
+        await asyncio.sleep(0.01)
+        asyncio.get_running_loop().call_soon(caller.cancel)
+        if outcome != "result":
+            raise asyncio.CancelledError if outcome == "cancelled by itself" else ValueError("own")
+
+    async with make() as m:
+        if outcome in ("killed", "handed back", "cancelled"):
+            m.submit(Sleeper())
+        future = m.submit(ends)
+        caller = asyncio.create_task(waits(future))
+        await asyncio.sleep(0)
+        if outcome == "cancelled":
+            assert future.cancel() is future.cancel() is True
+            caller.cancel()
+        elif outcome in ("killed", "handed back"):
+            end = asyncio.create_task(m.kill() if outcome == "killed" else m.stop(0.01, hand_back=True))
+            asyncio.get_running_loop().call_soon(caller.cancel)
+            await end
+            assert future.cancelled()
+            assert future.cancel() is False
+        await asyncio.wait([caller])
+        await m.kill()
+    assert got == ["cancelled", "nothing"]

@@ -176,10 +176,10 @@ class AsyncTaskFuture(_Future[T]):
     def cancel(self, msg: object = None) -> bool:
         """Cancels the task.
 
-        Returns True if the outcome is a cancellation: the task will not be started (again). Returns False if the task
-        has another outcome, or is running; then its ``Context`` is cancelled and ``CancelledError`` is thrown into it,
-        and the task decides how it ends. ``msg`` is the argument of the ``CancelledError`` that the task and its
-        callers get, as in asyncio.
+        Returns True if what awaits it gets ``CancelledError``: the task will not be started (again). Returns False if the
+        task has another outcome (``TaskKilled`` is one), or is running; then its ``Context`` is cancelled and
+        ``CancelledError`` is thrown into it, and the task decides how it ends. ``msg`` is the argument of the
+        ``CancelledError`` that the task and its callers get, as in asyncio.
         """
         if msg is not None and self._stage < ENDED:
             self.extra().cancel_message = msg
@@ -193,7 +193,8 @@ class AsyncTaskFuture(_Future[T]):
         if self._stage == RUNNING:
             self._engine.interrupt(self, TaskCancelled(f"{self.label} was cancelled"))
             return False
-        return self.cancelled()
+        # By True, ``asyncio.Task.cancel`` takes it that its task gets a ``CancelledError`` by awaiting this.
+        return self._extra is not None and self._extra.as_cancelled_error
 
     def cancelled(self) -> bool:
         """Whether the outcome is a cancellation."""
