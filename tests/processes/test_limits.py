@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from support.waiting import eventually, wait_until
+from tasker.process.fork_server import CHILD_FDS
 from tasker.process.parent.fork_server_client import ForkServerClient, SpawnedChild, acquire_client, give_back
 from tasker.process.sessions import DESCRIPTORS
 
@@ -79,7 +80,7 @@ def test_what_the_kernel_does_not_take(monkeypatch: pytest.MonkeyPatch) -> None:
     client: ForkServerClient = acquire_client(())
     monkeypatch.setattr(socket, "send_fds", send_fds)
     with pytest.raises(OSError, match="Too many references"):
-        client.start(SpawnedChild(lambda status: None), [0] * 7, False, 1.0)
+        client.start(SpawnedChild(lambda status: None), [0] * CHILD_FDS, False, 1.0)
     assert not client.dead
     assert not client._children
     give_back((), client)

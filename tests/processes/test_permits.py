@@ -6,6 +6,7 @@ import os
 import select
 import threading
 from collections.abc import Iterator
+from io import FileIO
 from typing import Any
 
 import pytest
@@ -46,11 +47,13 @@ class Pair:
     def __init__(self) -> None:
         self.session = ProcessSession("alone", 1.0, lambda future: future._args, lambda: None)
         connection = self.session._connection
-        data, side, control = (end.dup() for end in connection._far_ends)
+        data, side, control, told = connection._far_ends
+        data, side, control = (end.dup() for end in (data, side, control))
+        told = FileIO(os.dup(told.fileno()), "w")
         connection.close_far_ends()
         setup = setups.bare()
         self.permits = os.dup(connection._permits)
-        self.wire = Wire(data, side)
+        self.wire = Wire(data, side, told)
         self.control = Wire(control, side)
         self.child = Mortal(self.wire, self.control, self.permits, setup, lambda report: None)
 
@@ -109,7 +112,7 @@ def test_what_was_given_up_comes_again(pair: Pair) -> None:
     """Once, in order: the child begins the tasks of the message that was sent after its report."""
     overtake(pair)
     reading = Call(pair.child._next)
-    wait_until(lambda: select.select([pair.session._wire.data], [], [], 0)[0])
+    wait_until(lambda: select.select([pair.session._wire.reads], [], [], 0)[0])
     assert pair.session.events() == [(UNREAD, True)]
     pair.session.judged += 1
     back, _ = pair.session.recall(given_up=True)

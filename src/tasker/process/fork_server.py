@@ -33,7 +33,7 @@ REPORT: struct.Struct = struct.Struct("<QBqq")
 """The child's number, what happened, its process id, its status as ``os.waitstatus_to_exitcode`` gives it."""
 FORK, SPAWN = range(2)
 STARTED, ENDED, NOT_STARTED = range(3)
-CHILD_FDS = 7
+CHILD_FDS = 8
 """Descriptors of a child. One more leads to the resource tracker of ``multiprocessing``, if the parent uses it."""
 FROZEN = "TASKER_FORK_SERVER_OF_A_FROZEN_PROGRAM"
 """A variable of the environment: set while a frozen program starts itself as the fork server."""

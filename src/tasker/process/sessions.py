@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import logging
+import os
 import resource
 import threading
 from collections.abc import Callable, Iterator
@@ -27,9 +28,9 @@ from .usage import usage_of
 
 _LONGEST = 1e8
 """Seconds; timers and clocks do not take any number."""
-DESCRIPTORS = 10
-"""Of this process for each child: three sockets, two ends of the permits, two of what ends a wait, and three pipes of its
-output."""
+DESCRIPTORS = 10 if hasattr(os, "eventfd") else 11
+"""Of this process for each child: three sockets, a pipe of its messages, two ends of the permits, one or two of what ends a wait,
+and three pipes of its output."""
 
 
 class ProcessSessions(Sessions[ProcessSession]):

@@ -12,7 +12,9 @@ TARGET = 0.003
 """Seconds of work that a session has in flight."""
 PATIENCE = 0.005
 """Seconds without an event after which what has not begun goes back."""
-MOST = 256
+OVERHEAD = 3e-6
+"""Seconds, about, that a session takes for a task beside the time that it reports."""
+MOST = 1024
 """Tasks in flight at most."""
 BYTES = 1 << 20
 """Bytes of tasks in flight, about."""
@@ -54,6 +56,6 @@ class Prefetch:
         if not self.allowed or seconds is None:
             return 1
         fair = queued // max(1, workers)
-        by_time = TARGET / max(seconds, 1e-6)
+        by_time = TARGET / (seconds + OVERHEAD)
         by_size = BYTES / max(self._size, 1.0)
         return max(1, int(min(fair, by_time, by_size, MOST)))

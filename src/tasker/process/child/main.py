@@ -14,6 +14,7 @@ import signal
 import socket
 from collections import deque
 from collections.abc import Callable, Iterable
+from io import FileIO
 from pickle import dumps
 from time import monotonic
 from types import CoroutineType
@@ -343,12 +344,12 @@ class Child:
 
 def run(fds: list[int]) -> int:
     """Runs a child that was given these descriptors; returns the status to exit with."""
-    data, side, control, permits, out, err, log, *tracker = fds
+    data, side, control, told, permits, out, err, log, *tracker = fds
     begin_child()
     for fd in fds:  # they are not for the programs that a task starts
         os.set_inheritable(fd, False)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides; and it may come from the same terminal
-    wire = Wire(socket.socket(fileno=data), socket.socket(fileno=side))
+    wire = Wire(socket.socket(fileno=data), socket.socket(fileno=side), FileIO(told, "w"))
     wire.data.setblocking(True)
     cancellations = socket.socket(fileno=control)
     cancellations.setblocking(True)

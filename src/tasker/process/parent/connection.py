@@ -1,8 +1,8 @@
 """The sockets and pipes between this process and one child.
 
-Three pairs of sockets: ``wire`` for messages both ways, a second one for the descriptors of files that go beside messages,
-and ``control`` for cancellations, which must not wait behind messages. Two pipes: the permits (see ``protocol.messages``), and
-one that ends a ``wait``.
+Three pairs of sockets: one for messages to the child, one for the descriptors of files that go beside messages, and ``control``
+for cancellations, which must not wait behind messages. Two pipes: the child's messages, most of which are small, and the
+permits (see ``protocol.messages``). And what ends a ``wait``.
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ from __future__ import annotations
 import os
 import select
 import socket
+import sys
 from contextlib import ExitStack
+from io import FileIO
 
 from tasker.process.protocol.shared_memory import closed_with
 from tasker.process.protocol.wire import Wire
@@ -18,7 +20,9 @@ from tasker.process.protocol.wire import Wire
 from .fork_server_client import forget_in_forks
 
 _BUFFER = 1 << 20
-"""Bytes of a socket's buffers: a child that has many tasks in flight must not have to wait with its results."""
+"""Bytes of a socket's buffers: what goes to a child in one message is to fit in."""
+_NUDGE = (1).to_bytes(8, sys.byteorder)
+"""What the kernel's counters take; a pipe takes it as well."""
 
 
 class Connection:
@@ -29,28 +33,30 @@ class Connection:
         """``OSError`` if there are no descriptors left; then none is taken."""
         with ExitStack() as made:
             pairs = [closed_with(made, socket.socketpair(), socket.socket.close) for _ in range(3)]
-            pipes = [closed_with(made, os.pipe(), os.close) for _ in range(2)]
+            results, permits = (closed_with(made, os.pipe(), os.close) for _ in range(2))
+            nudged = _waker()
             made.pop_all()
         (data, far_data), (side, far_side), (control, far_control) = pairs
-        (self._permits, self._permit), (self._nudged, self._nudge) = pipes
-        self._far_ends = [far_data, far_side, far_control]
+        told, far_told = FileIO(results[0], "r"), FileIO(results[1], "w")
+        (self._permits, self._permit), (self._nudged, self._nudge) = permits, nudged
+        self._far_ends = far_data, far_side, far_control, far_told
         for end in (data, far_data):
             for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):
                 end.setsockopt(socket.SOL_SOCKET, option, _BUFFER)
         for end in (data, side, control):
             end.setblocking(False)
-        for fd in (self._permits, self._nudged):
+        for fd in (self._permits, self._nudged, results[0]):
             os.set_blocking(fd, False)
-        self.wire: Wire = Wire(data, side)
+        self.wire: Wire = Wire(data, side, told)
         self.control: Wire = Wire(control, side)
         # A fork of this process would keep them open, and the child would not notice the end of this one.
-        forget_in_forks(data, side, control)
+        forget_in_forks(data, side, control, told)
         # Two of them, so that no ``wait`` has to change what it waits for.
         self._readable, self._readable_or_writable = select.poll(), select.poll()
         for poll in (self._readable, self._readable_or_writable):
-            poll.register(data, select.POLLIN)
+            poll.register(told, select.POLLIN)
             poll.register(self._nudged, select.POLLIN)
-        self._readable_or_writable.modify(data, select.POLLIN | select.POLLOUT)
+        self._readable_or_writable.register(data, select.POLLOUT)
 
     # -- the child's side -----------------------------------------------------------------------------------------
 
@@ -111,7 +117,7 @@ class Connection:
 
     def nudge(self) -> None:
         """Ends a ``wait``. From any thread."""
-        os.write(self._nudge, b"n")
+        os.write(self._nudge, _NUDGE)
 
     # -- the end --------------------------------------------------------------------------------------------------
 
@@ -124,5 +130,12 @@ class Connection:
         self.close_far_ends()
         self.close_control()
         self.wire.close()
-        for fd in (self._permits, self._permit, self._nudged, self._nudge):
+        for fd in {self._permits, self._permit, self._nudged, self._nudge}:
             os.close(fd)
+
+
+def _waker() -> tuple[int, int]:
+    """Returns what becomes readable, and what has to be written to for that: on Linux one descriptor, elsewhere a pipe."""
+    if hasattr(os, "eventfd"):
+        return (waker := os.eventfd(0, os.EFD_CLOEXEC)), waker
+    return os.pipe()

@@ -16,6 +16,7 @@ import threading
 import weakref
 from collections.abc import Callable
 from functools import partial
+from io import FileIO
 from typing import Any
 
 from tasker.core.daemon import Daemon
@@ -87,7 +88,7 @@ class ForkServerClient:
                 )
             finally:
                 os.close(start)
-        _sockets.add(ours)
+        _ends.add(ours)
         self._thread = Daemon(self._listen, "tasker-fork-server")
         self._thread.start()
 
@@ -252,21 +253,21 @@ def give_back(preload: tuple[str, ...], client: ForkServerClient) -> None:
 
 # -- forking of this process ----------------------------------------------------------------------------------------------
 
-_sockets: weakref.WeakSet[Any] = weakref.WeakSet()
+_ends: weakref.WeakSet[Any] = weakref.WeakSet()
 """Their other ends must notice that this process is gone, so a fork of it must not hold them open."""
 
 
-def forget_in_forks(*sockets: socket.socket) -> None:
+def forget_in_forks(*ends: socket.socket | FileIO) -> None:
     """Has a fork of this process close these."""
-    for each in sockets:
-        _sockets.add(each)
+    for each in ends:
+        _ends.add(each)
 
 
 def _forked() -> None:
     global _lock  # noqa: PLW0603
     _lock = threading.Lock()
     _shared.clear()
-    for each in tuple(_sockets):
+    for each in tuple(_ends):
         each.close()
 
 
