@@ -24,6 +24,7 @@ from tasker.process.parent.session import ProcessSession
 from tasker.process.protocol.decoding import event_of
 from tasker.process.protocol.errors import pack_error
 from tasker.process.protocol.pickling import pack_whole
+from tasker.process.sessions import DESCRIPTORS
 from tasker.remote.events import ERROR, GONE, UNMADE
 
 
@@ -41,9 +42,9 @@ def test_what_is_closed_is_left_alone() -> None:
     numbers = {connection._permits, connection._permit, connection._nudged, connection._nudge}
     session.close()
     session.close()
-    pipes = [os.pipe() for _ in numbers]
+    pipes = [os.pipe() for _ in range(DESCRIPTORS)]
     try:
-        assert numbers & {fd for pipe in pipes for fd in pipe}, "the numbers are used again"
+        assert numbers <= {fd for pipe in pipes for fd in pipe}, "the numbers are used again"
         for _, write in pipes:
             os.write(write, b"x")
         session.nudge()
