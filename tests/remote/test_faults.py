@@ -19,7 +19,7 @@ from tasker import AsyncTaskManager, Config, TaskManager, WorkerLost
 from tasker.remote.events import ERROR, RESULT
 from tasker.remote.mailbox import Mailbox
 
-TASKS = 400
+TASKS = 4_000
 FAULTS = [MemoryError("none left"), SystemExit(3), KeyboardInterrupt(), asyncio.CancelledError()]
 engines = pytest.mark.parametrize("engine", ["threads", "asyncio"])
 faults = pytest.mark.parametrize("fault", FAULTS, ids=[type(fault).__name__ for fault in FAULTS])
