@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from tasker import Context
+from tasker.aio.tasks import start_duty
 
-from .tasks import quick
+from .tasks import me, quick
 
 LIMIT = 20.0
 
@@ -105,3 +106,58 @@ def test_a_loop_that_runs_until_a_task_has_ended(make: Any, error: BaseException
                 loop.run_until_complete(m.stop())
 
     assert ended(run) is error
+
+
+@pytest.mark.parametrize("hook", ["check_resource", "on_return"])
+def test_the_loop_ends_while_a_plain_hook_of_run_task_runs(make: Any, hook: str) -> None:
+    """Its resource is destroyed, after the hook."""
+    begun, release = threading.Event(), threading.Event()
+    destroyed: list[Any] = []
+    kept: list[Any] = []
+
+    def in_thread(resource: Any) -> None:
+        begun.set()
+        assert release.wait(LIMIT)
+
+    async def main() -> None:
+        config: dict[str, Any] = {hook: in_thread, "on_destroy": destroyed.append}
+        kept.append(
+            await make(worker_count=0, max_worker_count=1, resource_pool_size=1, check_after_idle=0.0, **config)
+        )
+        kept.append(asyncio.create_task(kept[0].run_task(quick)))
+        await asyncio.to_thread(begun.wait)
+        asyncio.get_running_loop().call_later(0.05, release.set)  # when all tasks are cancelled
+
+    assert ended_run(main) is None
+    assert len(destroyed) == kept[0].stats().resources.created == 1
+
+
+async def test_a_duty_is_done_though_it_is_cancelled_in_its_first_and_in_its_last_step() -> None:
+    """Its result stands; in between, a cancellation strikes as usual."""
+
+    async def cancels_itself() -> tuple[str]:
+        me().cancel()
+        return ("done",)
+
+    async def takes_it_back() -> str:
+        me().cancel()
+        asyncio.get_running_loop().call_soon(duty.uncancel)
+        return "done"
+
+    async def waits() -> None:
+        await asyncio.sleep(0)
+        await asyncio.Event().wait()
+
+    loop = asyncio.get_running_loop()
+    duty: asyncio.Task[Any] = start_duty(loop, cancels_itself(), "last step")
+    assert await duty == ("done",)
+    duty = start_duty(loop, cancels_itself(), "both")
+    duty.cancel()
+    assert await duty == ("done",)
+    duty = start_duty(loop, takes_it_back(), "taken back")
+    assert await duty == "done"
+    duty = start_duty(loop, waits(), "in between")
+    await asyncio.sleep(0.01)
+    duty.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await duty

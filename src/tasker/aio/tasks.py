@@ -4,27 +4,45 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator
 from typing import Any, TypeVar
 
 T = TypeVar("T")
 
 
-class _Begun(Coroutine[Any, Any, T]):
-    """A coroutine whose first step is made, even if its task is cancelled before."""
+class _Duty(Coroutine[Any, Any, T]):
+    """A coroutine whose first step is made, even if its task is cancelled before, and whose result stands, even if its task is
+    cancelled in its last step."""
 
     def __init__(self, coroutine: Coroutine[Any, Any, T]) -> None:
         self._coroutine = coroutine
         self._begun = False
+        self._result: list[T] = []
+        """Its result, while a cancellation is still to be thrown."""
 
     def send(self, value: Any) -> Any:
+        if self._result:  # the cancellation was taken back
+            raise StopIteration(self._result.pop())
         self._begun = True
-        return self._coroutine.send(value)
+        return self._step(self._coroutine.send, value)
 
     def throw(self, error: Any, *rest: Any) -> Any:
-        if not self._begun and isinstance(error, asyncio.CancelledError):
+        dropped = isinstance(error, asyncio.CancelledError)
+        if dropped and (self._result or not self._begun):
             return self.send(None)
-        return self._coroutine.throw(error, *rest)
+        return self._step(self._coroutine.throw, error, *rest)
+
+    def _step(self, step: Callable[..., Any], *args: Any) -> Any:
+        try:
+            return step(*args)
+        except StopIteration as end:
+            task: Any = asyncio.current_task()
+            if task is None or not task._must_cancel:
+                raise
+            # As a function in a thread leaves one that has outlasted it. The loop would cancel the task now, and drop the
+            # result; in the next turn it throws the error here.
+            self._result.append(end.value)
+        return None
 
     def close(self) -> None:
         self._coroutine.close()
@@ -53,6 +71,7 @@ def start_duty(
     name: str,
     variables: contextvars.Context | None = None,
 ) -> asyncio.Task[T]:
-    """As ``start_task``, for what the engine waits for: a loop that ends cancels all its tasks, and one that has not made
-    its first step would do nothing at all. That cancellation is dropped; a later one strikes as usual."""
-    return start_task(loop, _Begun(coroutine), name, variables)
+    """As ``start_task``, for what the engine waits for: a loop that ends cancels all its tasks. One that has not made its first
+    step would do nothing at all, and one in its last step would lose its result. Such a cancellation is dropped; any other one
+    strikes as usual."""
+    return start_task(loop, _Duty(coroutine), name, variables)
