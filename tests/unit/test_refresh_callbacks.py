@@ -18,14 +18,15 @@ def config() -> Config[Any]:
 
 def test_they_run_in_a_thread_of_their_own() -> None:
     """One may wait for a task of its manager, and its error is counted."""
-    gate, seen = threading.Event(), []
+    gate, begun, seen = threading.Event(), threading.Event(), []
 
     def told(refresh: Any) -> None:
         seen.append((refresh.result(), manager.queue_task(lambda ctx, resource: 7)))
         raise ValueError("from a callback")
 
     with TaskManager(config()) as manager:
-        manager.submit(lambda ctx, resource: gate.wait(WAIT))
+        manager.submit(lambda ctx, resource: (begun.set(), gate.wait(WAIT)))
+        assert begun.wait(WAIT)
         refresh = manager.refresh()
         refresh.add_done_callback(told)
         gate.set()
@@ -77,7 +78,7 @@ def test_a_stop_waits_for_those_of_a_refresh_that_it_ends() -> None:
 
 def test_a_loop_awaits_it() -> None:
     """Also in a worker of the same manager, where the loop does not count as one that waits for a task."""
-    gate = threading.Event()
+    gate, begun = threading.Event(), threading.Event()
 
     def awaits(ctx: Any, resource: object, refresh: Any) -> bool:
         async def main() -> bool:
@@ -86,9 +87,11 @@ def test_a_loop_awaits_it() -> None:
         return asyncio.run(main())
 
     with TaskManager(config()) as manager:
-        held = manager.submit(lambda ctx, resource: gate.wait(WAIT))
+        held = manager.submit(lambda ctx, resource: (begun.set(), gate.wait(WAIT)))
+        assert begun.wait(WAIT)
         refresh = manager.refresh()
         other = manager.submit(awaits, refresh)
+        wait_until(lambda: next(iter(manager._engine.workers.values())).outdated)  # so that a new one takes the task
         gate.set()
         assert other.result(WAIT) is True
         assert cf.wait([held, refresh], WAIT).not_done == set()
