@@ -18,7 +18,6 @@ from tasker.control.deadlock import Need
 from tasker.core.flag import Flag
 from tasker.errors import DeadlockError
 
-from .future import TaskFuture
 from .this_thread import this_thread
 
 
@@ -112,5 +111,5 @@ def _failed(future: Any) -> bool:
 
 
 def _is_of(engine: object, future: Any) -> bool:
-    # A task: a refresh takes no worker that takes tasks.
-    return isinstance(future, TaskFuture) and future._owner is engine
+    # A task, which takes a worker; a refresh has none.
+    return getattr(future, "_owner", None) is engine and hasattr(future, "_task")
