@@ -83,6 +83,30 @@ def test_only_the_item_that_fails_or_crashes_is_lost(shop: Workshop) -> None:
     assert starts(shop) == Counter(items)
 
 
+def test_a_task_that_forks_and_returns_in_both_processes(shop: Workshop) -> None:
+    """The fork ends where the task does: it runs no other item, and leaves the results of the others alone."""
+    shop.write(
+        "jobs.py",
+        """
+        import os, time
+
+        handle = os.open("started", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+
+        def task(ctx, resource, item):
+            forks = item in ("30", "300")
+            if forks and (pid := os.fork()):
+                os.waitpid(pid, 0)
+            os.write(handle, f"{item}\\n".encode())
+            return item
+        """,
+    )
+    shop.numbers(500)
+    done = shop.run("run", "jobs.py", "in.txt", *TWO, "--output", "out.jsonl")
+    assert done.returncode == 0, done.stderr
+    assert shop.results() == {n: str(n) for n in range(500)}
+    assert {item: times for item, times in starts(shop).items() if times > 1} == {"30": 2, "300": 2}
+
+
 def test_a_further_attempt_runs_the_item_alone(shop: Workshop) -> None:
     """Its line tells of both attempts, and the child in which it failed is replaced."""
     shop.write(

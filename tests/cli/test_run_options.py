@@ -130,6 +130,23 @@ def test_halt_after_a_share_of_failures(shop: Workshop) -> None:
     assert 10 <= shop.lines() < 1000
 
 
+@pytest.mark.parametrize("options", [(), ("--timeout", 60)], ids=["lanes", "one by one"])
+def test_halt_after_a_share_of_failures_when_the_others_succeed(shop: Workshop, options: tuple[object, ...]) -> None:
+    """It is judged at each completed item: at the tenth, though none fails then, and however many follow at once."""
+    shop.write(
+        "jobs.py",
+        """
+        def task(ctx, resource, item):
+            if int(item) < 9:
+                raise ValueError(item)
+        """,
+    )
+    shop.numbers(3000)
+    done = shop.run("run", "jobs.py", "in.txt", "--halt", "40%", "--max-queue", 20, "--workers", 1, *options)
+    assert done.returncode == 1
+    assert "stopped: 9 of 10 items failed (--halt 40%)" in done.stderr
+
+
 def test_halts() -> None:
     assert halt("3") == Halt(3)
     assert halt("50%") == Halt(50, is_share=True)
@@ -137,6 +154,31 @@ def test_halts() -> None:
         with pytest.raises(argparse.ArgumentTypeError):
             halt(wrong)
     assert not Halt(50, True).is_reached(9, 9), "too few to say"
+    assert Halt(50, True).judged_at(200, 195) == 10
+    assert Halt(50, True).judged_at(200, 100) == 101
+    assert Halt(50, True).judged_at(200, 0) == 200
+    assert Halt(50, True).judged_at(9, 3) == 9
+
+
+def test_more_to_skip_than_an_index_can_count(shop: Workshop) -> None:
+    shop.write("jobs.py", FAILS_FROM_5)
+    shop.numbers(5)
+    for options, done in (("--skip", 10**30), 0), (("--limit", 10**30), 5), (("--skip", 2, "--limit", 10**30), 3):
+        assert shop.run("run", "jobs.py", "in.txt", "--output", "out.jsonl", *options).returncode == 0
+        assert shop.lines() == done
+        (shop.folder / "out.jsonl").unlink()
+
+
+@pytest.mark.parametrize("option", [("--delay", "1e30"), ("--rate", "1e-9/h")], ids=["delay", "rate"])
+def test_a_pause_that_is_longer_than_any_wait(shop: Workshop, option: tuple[str, str]) -> None:
+    """It ends with the run."""
+    shop.write("jobs.py", FAILS_FROM_5)
+    shop.numbers(5)
+    run = shop.start("run", "jobs.py", "in.txt", "--output", "out.jsonl", *option)
+    wait_for(lambda: shop.lines() == 1, "the first item")
+    run.send_signal(signal.SIGINT)
+    assert run.wait(30) == 130
+    assert shop.lines() == 1
     assert Halt(50, True).is_reached(5, 10)
     assert not Halt(50, True).is_reached(5, 11)
     assert not Halt(3).is_reached(2, 2)

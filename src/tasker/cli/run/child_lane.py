@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from contextvars import copy_context
+from functools import partial
 from time import monotonic
 from typing import Any
 
 from tasker import Context
 from tasker.cli import strict_json
 from tasker.context import BareContext
+from tasker.process.child.exits import leave_copy
 
 from .chunk_slots import Address, slot_at
 from .jobs import Job
 from .lanes import forget_callbacks
 from .task_wrapper import Encoded, NotEncodable, encoded
+
+_forks: list[None] = []
+"""One element for each time that this process, or one that it was forked from, was the new one at a fork."""
+os.register_at_fork(after_in_child=partial(_forks.append, None))
 
 
 def run_items(
@@ -31,6 +38,7 @@ def run_items(
     claim, begin, add = slot.claim, slot.begin, slot.add
     now, new_context, variables = monotonic, BareContext, copy_context
     until = now() + seconds
+    forks = len(_forks)
     for text in texts:
         if not claim():
             break
@@ -42,6 +50,8 @@ def run_items(
         started = now()
         begin(started)
         value = task(context, resource, decode(text))
+        if len(_forks) != forks:  # a process that the task has forked: the other items are not for it
+            leave_copy()
         # At once: the result may be owned by the resource, and change with the next item.
         try:
             result = encode(value)

@@ -22,6 +22,11 @@ class Halt:
             return failed >= self.limit
         return finished >= LEAST and 100 * failed >= self.limit * finished
 
+    def judged_at(self, finished: int, results: int) -> int:
+        """Returns how many items had been completed when the share of failed ones was highest among the last moments: the last so
+        many items have a result."""
+        return min(finished, max(finished - results + 1, LEAST))
+
     def __str__(self) -> str:
         return f"{self.limit:g}%" if self.is_share else f"{self.limit:g}"
 

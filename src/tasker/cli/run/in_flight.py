@@ -66,7 +66,7 @@ class InFlightItems:
 
     def pause(self, seconds: float) -> bool:
         """Waits. Returns, at once, True if the run is being stopped."""
-        return self._closing.wait(seconds)
+        return self._closing.wait(min(seconds, threading.TIMEOUT_MAX))
 
     # The workers' side.
 

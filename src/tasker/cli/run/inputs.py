@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import NamedTuple
@@ -104,7 +105,9 @@ class RunInputs:
         """Yields the items; None for one that is passed over."""
         if self.is_whole:
             return self._all()
-        return islice(self._all(), self._skip, None if self._limit is None else self._skip + self._limit)
+        last = None if self._limit is None else self._skip + self._limit
+        # More than an index can count are more than there are.
+        return islice(self._all(), min(self._skip, sys.maxsize), last if last is None else min(last, sys.maxsize))
 
     def _all(self) -> Iterator[Item | None]:
         for input_format, source in self._inputs:

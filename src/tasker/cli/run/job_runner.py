@@ -195,6 +195,7 @@ class JobRunner:
                     ledger.add_line(item.index, item.fingerprint, True)
             # Only now: a slot bounds the items that are not written yet.
             self._parts.in_flight.release(written)
+            self._check_halt(written)
 
     def _complete_one(self, entry: records.Record | Completion) -> None:
         if isinstance(entry, Completion):
@@ -269,12 +270,14 @@ class JobRunner:
         if running:
             self._parts.reporter.note(f"{message}; finishing {running} running items; two signals kill them")
 
-    def _check_halt(self) -> None:
-        halt, stats = self._parts.halt, self._run_stats
-        if halt is not None and halt.is_reached(stats.failed, stats.finished):
-            self._stop(
-                f"stopped: {stats.failed:,} of {stats.finished:,} items failed (--halt {halt})", exit_codes.FAILED
-            )
+    def _check_halt(self, results: int = 0) -> None:
+        """Stops the run if too many items have failed. ``results``: so many that have just been completed did not fail."""
+        halt, failed = self._parts.halt, self._run_stats.failed
+        if halt is None:
+            return
+        finished = halt.judged_at(self._run_stats.finished, results)
+        if halt.is_reached(failed, finished):
+            self._stop(f"stopped: {failed:,} of {finished:,} items failed (--halt {halt})", exit_codes.FAILED)
 
     # Other reasons to end the run.
 
