@@ -4,7 +4,7 @@ import typing
 
 from tasker.options import Priority
 
-from .attempt import Attempt, Quarantined
+from .attempt import Attempt, HandedBack, Quarantined
 from .config import Config
 from .context import Context
 from .control.health import Health, HealthKind
@@ -32,7 +32,6 @@ from .errors import (
     TravelError,
     WorkerLost,
 )
-from .handed_back import HandedBack
 from .logs import Logger
 from .manager import TaskManager
 from .metrics.protocol import MetricsCollector, TaskLifecycleTimestamps, TaskMetrics

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from .handed_back import HandedBack
+from .attempt import HandedBack
 
 
 @dataclass(frozen=True, slots=True)

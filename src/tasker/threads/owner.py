@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import Any
 
-from tasker.attempt import Quarantined
+from tasker.attempt import HandedBack, Quarantined
 from tasker.config import Config
 from tasker.context import Context
 from tasker.control import events as ev
@@ -26,7 +26,6 @@ from tasker.core.inline_tries import InlineTries
 from tasker.core.limited_calls import LimitedCall, given
 from tasker.core.limits import limits_of
 from tasker.errors import TaskHandedBack, TaskKilled, TaskTimeout
-from tasker.handed_back import HandedBack
 from tasker.metrics.protocol import TaskLifecycleTimestamps
 from tasker.options import Priority
 
