@@ -106,6 +106,9 @@ class Engine(FutureOwner):
         try:
             self.thread.start()
             self._begun.wait()
+            # Last, because a parent that is cancelled already calls back at once.
+            if self.config.ctx is not None:
+                self.forget_parent: Callable[[], None] = self.config.ctx.on_cancel(self._parent_ended)
         except BaseException as error:
             self.request_kill("its start was interrupted", self.config.cancel_grace)
             self.pool.close()
@@ -113,9 +116,6 @@ class Engine(FutureOwner):
             if self.backend is not None and isinstance(error, Exception) and self.thread.ident is None:
                 self.backend.finish()
             raise
-        # Last, because a parent that is cancelled already calls back at once.
-        if self.config.ctx is not None:
-            self.forget_parent: Callable[[], None] = self.config.ctx.on_cancel(self._parent_ended)
 
     # -- the supervisor's thread ----------------------------------------------------------------------------------
 

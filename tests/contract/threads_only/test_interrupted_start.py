@@ -6,9 +6,11 @@ import threading
 from typing import Any
 
 import pytest
+from unit.interrupts import each_moment
 
 from support.resources import ScriptedResources
-from tasker import Config, TaskManager
+from tasker import Config, Context, TaskManager
+from tasker.core import census
 from tasker.threads.engine import Engine
 
 
@@ -52,3 +54,40 @@ def test_ctrl_c_in_the_constructor(monkeypatch: pytest.MonkeyPatch) -> None:
             thread.join(20)
     assert len(resources.destroyed) == len(resources.created)
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("struck-")]
+
+
+@pytest.mark.parametrize("ended", [False, True], ids=["live parent", "ended parent"])
+def test_ctrl_c_at_each_moment_of_hearing_of_the_parent(ended: bool) -> None:
+    """At the last step, when the workers serve already: what was started ends by itself there, too."""
+    engines: list[Any] = []
+    census.listeners.append(engines.append)
+    parent = Context().with_value("a", 1)
+    if ended:
+        parent.cancel()
+    resources = ScriptedResources()
+    config = Config(
+        worker_count=1,
+        max_worker_count=1,
+        resource_pool_size=1,
+        ctx=parent,
+        on_create=resources.create,
+        on_destroy=resources.destroy,
+    )
+
+    moments = 0
+    steps = (Context.on_cancel, Context._watch, Context._line, Engine.start, Engine._parent_ended, Engine.close)
+    try:
+        for where, manager, error in each_moment(lambda: TaskManager(config), *steps):
+            moments += 1
+            if where is None:
+                manager.stop()
+            else:
+                assert isinstance(error, KeyboardInterrupt)
+            for engine in engines:
+                # Struck before its thread is there, it has nothing that would have to end.
+                assert engine.thread.ident is None or engine.finished.wait(20), where
+            assert len(resources.destroyed) == len(resources.created), where
+            engines.clear()
+    finally:
+        census.listeners.remove(engines.append)
+    assert moments > 8
