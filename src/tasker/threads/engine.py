@@ -193,6 +193,11 @@ class Engine(FutureOwner):
         """See ``EngineCore``."""
         self.must_follow_up = self.must_follow_up or not count
 
+    def resize(self, worker_count: int | None, max_worker_count: int | None) -> None:
+        """See ``EngineCore``."""
+        with self.counters.lock:  # of two threads that change one bound each, neither must undo the other's change
+            super().resize(worker_count, max_worker_count)
+
     @property
     def ended(self) -> bool:
         """See ``EngineCore``."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from typing import Any
 
@@ -12,6 +13,7 @@ from support.waiting import WAIT, Call, wait_until
 from tasker import Config, Context, ShutdownError, TaskCancelled, TaskKilled, TaskManager, TaskTimeout, WorkerInfo
 from tasker.control import events as ev
 from tasker.control.workers import WorkerState
+from tasker.core import engine as engine_core
 from tasker.threads.future_log import BACK, RUN
 from tasker.threads.queue_slots import QueueSlots
 
@@ -273,3 +275,21 @@ def test_a_deadline_that_passes_during_the_submission(threads: Any, monkeypatch:
         assert Call(m.stop).outcome().killed is False
         assert calls == [TaskTimeout]
         assert counts(m) == (2, 0, 0, 2)
+
+
+def test_two_resizes_of_one_bound_each(threads: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """None of them undoes the other's, though the second comes while the first one makes up its mind."""
+    real, calls = engine_core.new_bounds, []
+
+    def slow(config: Any, bounds: tuple[int, int], base: int | None, most: int | None) -> tuple[int, int]:
+        if base is not None:
+            calls.append(Call(m.resize, max_worker_count=7))
+            with contextlib.suppress(AssertionError):
+                wait_until(lambda: calls[0].returned, 0.2)  # it waits for this one, if it is right
+        return real(config, bounds, base, most)
+
+    with threads.build(worker_count=1, max_worker_count=4) as m:
+        monkeypatch.setattr(engine_core, "new_bounds", slow)
+        m.resize(worker_count=2)
+        calls[0].outcome()
+        wait_until(lambda: (m.explain().worker_count, m.explain().max_worker_count) == (2, 7))
