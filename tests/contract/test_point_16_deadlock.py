@@ -55,6 +55,18 @@ async def test_point_16_result_inside_the_only_worker(engine: Any, kit: Any) -> 
         assert inside[0].result() == "inner"
 
 
+async def test_point_16_limits_of_tasks_are_no_way_out(engine: Any, kit: Any) -> None:
+    """The error does not wait until the awaited task has missed its deadline, or the waiting one has had its time."""
+
+    async def outer(own: Any) -> Any:
+        return await own.result(await own.submit(kit.returns(), deadline=1000))
+
+    async with engine.manager() as m:
+        future = await m.submit(engine.inside_task(m, outer), timeout=1000)
+        with pytest.raises(DeadlockError):
+            await future.result()
+
+
 async def test_point_16_exception_inside_the_only_worker(engine: Any, kit: Any) -> None:
     """future.exception() without a timeout waits just as result() does."""
 

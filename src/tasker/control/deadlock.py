@@ -7,7 +7,8 @@ be made, when the bounds change, and at each tick.
 
 A wait is entered only if nothing but tasks of the same manager can end it. One that has a timeout, or that something
 else may end, is not entered, and its worker counts as free. So a deadlock may be missed, but none is found where there
-is none.
+is none. The time limits of tasks do not count: a task that only its deadline would end, unrun, is waited for in vain, and
+the error is to say so before that time.
 """
 
 from __future__ import annotations
