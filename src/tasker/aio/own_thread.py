@@ -11,26 +11,83 @@ import asyncio
 import contextvars
 import queue
 import threading
+from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from tasker.core.daemon import Daemon
 from tasker.core.fork import disable_in_children
 from tasker.core.outcomes import without_first_frame
+from tasker.logs import GuardedLogger
 
 from .cancellation import outlast, restore
 
-_Call = tuple[Callable[..., Any], tuple[Any, ...], "asyncio.Future[tuple[bool, Any]]"]
+
+class EngineOfThreads(Protocol):
+    """The part of an engine that is used here."""
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop: ...
+    @property
+    def log(self) -> GuardedLogger: ...
+
+
+class _Call:
+    """A call to be made in the thread."""
+
+    __slots__ = ("answer", "args", "begun", "outcome", "run")
+
+    def __init__(
+        self, run: Callable[..., Any], args: tuple[Any, ...], outcome: asyncio.Future[tuple[bool, Any]]
+    ) -> None:
+        self.run = run
+        self.args = args
+        self.outcome = outcome
+        self.begun = False
+        self.answer: tuple[bool, Any] | None = None
+
+
+class _Line:
+    """The calls for one thread, and at last None. The first one stays until it is dropped: what strikes the thread between two
+    steps can lose neither a call nor its answer."""
+
+    def __init__(self) -> None:
+        self._calls: deque[_Call | None] = deque()
+        self._tokens: queue.SimpleQueue[None] = queue.SimpleQueue()
+
+    def put(self, call: _Call | None) -> None:
+        """Adds a call, in the loop's thread."""
+        self._calls.append(call)
+        self._tokens.put(None)
+
+    def first(self) -> _Call | None:
+        """Waits for a call, in the other thread."""
+        while not self._calls:
+            self._tokens.get()
+        return self._calls[0]
+
+    def drop(self) -> None:
+        """Removes the first call, if there is one."""
+        if self._calls:
+            self._calls.popleft()
+
+    def give_answer(self, error: BaseException) -> None:
+        """The call that has begun and was not answered, if there is one, has failed with this error."""
+        call = self._calls[0] if self._calls else None
+        if call is not None and call.begun and call.answer is None:
+            call.answer = (True, error)
 
 
 class OwnThread:
     """Runs calls in one thread, which is started when it is first needed. Used in the loop's thread."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, name: str) -> None:
-        self._loop = loop
+    def __init__(self, engine: EngineOfThreads, name: str) -> None:
+        self._engine = engine
+        self._loop = engine.loop
         self._name = name
-        self._calls: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
+        self._calls = _Line()
         self._thread: threading.Thread | None = None
         self._ended: asyncio.Future[None] | None = None
         self._outcome: asyncio.Future[tuple[bool, Any]] | None = None
@@ -66,7 +123,7 @@ class OwnThread:
         self._start()
         outcome: asyncio.Future[tuple[bool, Any]] = self._loop.create_future()
         self._outcome = outcome
-        self._calls.put((variables.run, (fn, *args), outcome))
+        self._calls.put(_Call(variables.run, (fn, *args), outcome))
         # A function cannot be ended from outside, and the resource is in use until it has returned.
         struck = await outlast(outcome, on_struck)
         self._outcome = None
@@ -96,7 +153,7 @@ class OwnThread:
         except BaseException:
             # The system has no more threads: nothing may wait for this one, and the next call tries again. Or it was Ctrl-C, and
             # it runs all the same: then it ends.
-            self._calls = queue.SimpleQueue()
+            self._calls = _Line()
             calls.put(None)
             raise
         self._thread, self._ended = thread, ended
@@ -109,22 +166,43 @@ class OwnThread:
         if self._outcome is not None and not self._loop.is_closed():
             self._loop.call_soon(_settle, self._outcome, (True, _elsewhere()))
 
-    def _run(self, calls: queue.SimpleQueue[_Call | None], ended: asyncio.Future[None]) -> None:
-        while (call := calls.get()) is not None:
-            run, args, outcome = call
+    def _run(self, calls: _Line, ended: asyncio.Future[None]) -> None:
+        while True:
             try:
-                answer = (False, run(*args))
+                while (call := calls.first()) is not None:
+                    self._answer(call)
+                    if self._forked:
+                        return
+                    # Before the thread waits for the next call: it must not keep the last one alive.
+                    del call
+                    calls.drop()
+                self._deliver(ended, None)
+                return
             except BaseException as error:
                 if self._forked:
                     raise  # shown as in any thread
-                without_first_frame(error)  # of this loop, which would keep the error and its frames alive
-                answer = (True, error)
-            if self._forked:
-                return
-            self._deliver(outcome, answer)
-            # Before the thread waits for the next call: it must not keep the last one alive.
-            del call, run, args, outcome, answer
-        self._deliver(ended, None)
+                # An asynchronous exception, meant for a function that has just returned, or has not begun.
+                without_first_frame(error)
+                calls.give_answer(error)
+                self._tell(error)
+
+    def _answer(self, call: _Call) -> None:
+        """Makes a call, unless that was done, and delivers its answer."""
+        if not call.begun:
+            call.begun = True
+            try:
+                call.answer = (False, call.run(*call.args))
+            except BaseException as error:
+                if self._forked:
+                    raise
+                without_first_frame(error)  # of this method, which would keep the error and its frames alive
+                call.answer = (True, error)
+        if not self._forked:
+            self._deliver(call.outcome, call.answer)
+
+    def _tell(self, error: BaseException) -> None:
+        with suppress(RuntimeError):  # the loop was closed in the meantime
+            self._loop.call_soon_threadsafe(self._engine.log.fault, f"the thread {self._name}", error)
 
     def _deliver(self, future: asyncio.Future[Any], answer: Any) -> None:
         try:

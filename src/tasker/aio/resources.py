@@ -31,7 +31,7 @@ class AsyncMaker:
         engine = self._engine
         begun = monotonic()
         args = arguments_for(engine.config, worker)
-        caller = FunctionCaller(OwnThread(engine.loop, name), engine.config.sync_in_thread)
+        caller = FunctionCaller(OwnThread(engine, name), engine.config.sync_in_thread)
         try:
             handle = await self._make(caller, *args)
         except BaseException:  # ``on_create`` may have started the thread before it failed

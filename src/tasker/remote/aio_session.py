@@ -183,7 +183,7 @@ class AsyncSession:
         return fault
 
     async def _run_in_thread(self, fn: Callable[..., T], *args: Any) -> T:
-        thread = OwnThread(self._engine.loop, f"{self.name}-session")
+        thread = OwnThread(self._engine, f"{self.name}-session")
         try:
             value: T = await thread.call(contextvars.Context(), fn, *args)
         finally:
