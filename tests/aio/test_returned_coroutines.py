@@ -14,7 +14,7 @@ import pytest
 from support.gates import Gate
 from support.observers import RecordingLogger
 from support.waiting import eventually
-from tasker import Context, DeadlockError, TaskKilled
+from tasker import Context, DeadlockError, TaskKilled, TaskTimeout
 
 from .tasks import Sleeper
 
@@ -188,3 +188,37 @@ async def test_a_result_that_is_a_hostile_proxy(make: Any, in_thread: bool) -> N
 
     async with make(sync_in_thread=in_thread) as m:
         assert type(await m.queue_task(lambda ctx, resource: Proxy())) is Proxy
+
+
+@pytest.mark.parametrize("given_up", ["while the function ran", "while the coroutine ran"])
+async def test_one_whose_task_was_given_up(make: Any, in_thread: bool, given_up: str) -> None:
+    """The task is counted once, the worker serves again, and a coroutine that has not begun never does."""
+    if not in_thread and given_up == "while the function ran":
+        pytest.skip("a function in the loop holds up whatever would give it up")
+    release, begun = threading.Event(), asyncio.Event()
+
+    async def goes_on() -> None:
+        begun.set()
+        while not release.is_set():
+            try:
+                await asyncio.sleep(0.01)
+            except asyncio.CancelledError:
+                continue
+
+    def task(ctx: Context, resource: Any) -> Any:
+        if given_up == "while the function ran":
+            assert release.wait(20)
+        return goes_on()
+
+    async with make(sync_in_thread=in_thread, cancel_grace=0.02, burst_interval=0.02) as m:
+        with pytest.raises(TaskTimeout):
+            await m.submit(task, timeout=0.02)
+        release.set()
+        await eventually(lambda: m.stats().stuck_workers == 0)
+        assert await m.queue_task(spoils) == ("nobody", "spoiled")
+        stats = m.stats()
+        assert (stats.accepted_tasks, stats.done_tasks, stats.running_tasks) == (2, 2, 0)
+        assert (m.metrics().total_tasks_failed, stats.timed_out_tasks) == (1, 1)
+        assert begun.is_set() is (given_up == "while the coroutine ran")
+        assert await m.pause(timeout=10)
+        m.resume()

@@ -165,7 +165,7 @@ class AsyncWorker(AttemptEnds):
             while outcome is SWITCH:
                 outcome = run(runner.variables, step)
             if type(outcome) is not RunnerRequest:
-                outcome = await self._run_to_end(runner, outcome, self.shard.future._started_at)
+                outcome = await self._run_to_end(runner, self.shard.future, outcome, self.shard.future._started_at)
             elif await self._handle_request(runner, outcome, resource, caller):
                 outcome = step() if self.handed is None else await self._go_on(runner, self.handed)
             else:
@@ -178,14 +178,14 @@ class AsyncWorker(AttemptEnds):
         # The runner pauses when the task has ended; but the worker only if its slice is over.
         runner.until = self.engine.turns.begin() or runner.until
         if handed.suspended:
-            return await self._run_to_end(runner, outcome, monotonic())
+            return await self._run_to_end(runner, self.shard.future, outcome, monotonic())
         return outcome  # type: ignore[no-any-return]
 
-    async def _run_to_end(self, runner: TaskRunner, waited: Any, begun: float) -> RunnerRequest:
+    async def _run_to_end(self, runner: TaskRunner, future: Any, waited: Any, begun: float) -> RunnerRequest:
         """Drives a task that waits until it ends. Returns the runner's next request."""
         self.interruptible = True
         try:
-            return await runner.run_to_end(self.shard.future, waited, begun)
+            return await runner.run_to_end(future, waited, begun)
         finally:
             self.interruptible = False
 
@@ -281,7 +281,7 @@ class AsyncWorker(AttemptEnds):
                 if not caller.in_thread:
                     engine.slow_callbacks.check(begun, self.name, future.id, task)
             if is_awaitable(value):
-                value = await self._await_returned(runner, variables, value)
+                value = await self._await_returned(runner, future, variables, value)
         except BaseException as error:
             if engine.torn_down:
                 raise
@@ -289,17 +289,17 @@ class AsyncWorker(AttemptEnds):
         self._succeeded(future, value)
         return True
 
-    async def _await_returned(self, runner: TaskRunner, variables: contextvars.Context, awaitable: Any) -> Any:
+    async def _await_returned(self, runner: TaskRunner, future: Any, variables: contextvars.Context, value: Any) -> Any:
         """Awaits what a plain function has returned, as if it was the coroutine of the task. Returns its result."""
         runner.variables = variables
-        runner.current = awaiting = runner.awaiting(awaitable)
+        runner.current = awaiting = runner.awaiting(value)
         try:
             if self._missed_interruption:  # while the function ran: raised where the coroutine waits first
                 self.task.cancel()
             begun = monotonic()
             waited = variables.run(awaiting.__next__)
             if type(waited) is not RunnerRequest:
-                await self._run_to_end(runner, waited, begun)
+                await self._run_to_end(runner, future, waited, begun)
             return runner.take_returned()
         finally:
             runner.current = runner.generator

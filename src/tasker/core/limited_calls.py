@@ -7,7 +7,7 @@ So the loops of the workers need not know which tasks have limits. An attempt th
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from types import FunctionType
+from types import CoroutineType, FunctionType
 from typing import Any
 
 from tasker.context import Context
@@ -54,7 +54,13 @@ class LimitedLoopCall(LimitedCall):
     __slots__ = ()
 
     def _end(self, value: Any) -> Any:
-        return _awaiting(self.limited, value) if is_awaitable(value) else super()._end(value)
+        if not is_awaitable(value):
+            return super()._end(value)
+        if self.limited.given_up:  # while the function ran: what it has prepared is not begun
+            if type(value) is CoroutineType:
+                value.close()
+            raise LateReturn
+        return _awaiting(self.limited, value)
 
 
 async def _awaiting(limited: LimitedTask, awaitable: Awaitable[Any]) -> Any:

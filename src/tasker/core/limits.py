@@ -74,7 +74,7 @@ def limits_of(limited: LimitedTask | None) -> tuple[float | None, float | None]:
 class LimitedTask:
     """The limits of one task, and how far it is. Keeps nothing of the task alive. Thread-safe."""
 
-    __slots__ = ("_future", "_late", "_limits", "_lock", "_name", "_queued_at", "_stage", "context", "end", "error")
+    __slots__ = ("_future", "_limits", "_lock", "_name", "_queued_at", "_stage", "context", "end", "error", "unused")
 
     def __init__(self, future: Any, limits: Limits) -> None:
         self._future: weakref.ref[Any] = weakref.ref(future)
@@ -89,7 +89,8 @@ class LimitedTask:
         """What is cancelled when a limit has passed, while an attempt runs."""
         self.error: TaskTimeout | None = None
         """The error of the present attempt, once its limit has passed."""
-        self._late: bool = False
+        self.unused: bool = False
+        """Whether a worker has taken it and not called it, since it might not start any more."""
 
     @property
     def future(self) -> Any:
@@ -131,7 +132,7 @@ class LimitedTask:
         """An attempt begins. Returns the error of the task if it may not."""
         late = self.late(now)
         with self._lock:
-            self._late = False
+            self.unused = False
             if late is not None:
                 # Where that is noticed in another process too late, the attempt has begun all the same, and is cancelled.
                 self.error, self._name = late, "deadline"
@@ -142,13 +143,13 @@ class LimitedTask:
             return None
 
     @property
-    def unused(self) -> bool:
-        """Whether a worker has taken it and not called it, since it might not start any more."""
-        return self._late
+    def given_up(self) -> bool:
+        """Whether the task has ended without its attempt."""
+        return self._stage is LimitStage.OVERDUE
 
     def skip(self) -> None:
         """It does not begin after all, since it may not start any more."""
-        self._late = True
+        self.unused = True
 
     def ended(self) -> bool:
         """The attempt has ended, or was taken back. Returns False if it was given up before."""
@@ -163,7 +164,7 @@ class LimitedTask:
         timed_out = self.error
         if timed_out is None:
             return None
-        if self._late:
+        if self.unused:
             return TimedOut(timed_out, retries=False, blameless=True)
         cause = None if context is None else context.cause
         if cause is not None and cause is not timed_out:  # it was cancelled, or the manager killed, before that
@@ -284,11 +285,8 @@ class TimeLimits:
 
     def filled_in(self, timeout: float | None, deadline: float | None) -> tuple[float | None, float | None]:
         """Returns the limits of a submission, those of the configuration in place of None."""
-        defaults = self._defaults
-        return (
-            defaults.timeout if timeout is None else timeout,
-            defaults.deadline if deadline is None else deadline,
-        )
+        own = self._defaults
+        return own.timeout if timeout is None else timeout, own.deadline if deadline is None else deadline
 
     def of_submission(
         self, future: Any, timeout: float | None, deadline: float | None, kind: type[LimitedTask] = LimitedTask

@@ -98,6 +98,25 @@ def test_one_that_was_given_up() -> None:
             assert caught.value.__cause__ is raises
 
 
+@pytest.mark.parametrize("kind", ["coroutine", "future"])
+def test_what_a_function_returns_that_was_given_up(kind: str) -> None:
+    """It is not begun, and a coroutine is closed."""
+    loop = asyncio.new_event_loop()
+    returned: list[Any] = []
+
+    def late(ctx: Context, resource: Any) -> Any:
+        rig.give_up()
+        returned.append(coroutine(ctx, resource) if kind == "coroutine" else loop.create_future())
+        return returned[0]
+
+    rig = Rig(late)
+    with pytest.raises(LateReturn):
+        rig.call(Context(), None)
+    if kind == "coroutine":
+        assert returned[0].cr_frame is None
+    loop.close()
+
+
 def test_an_error_in_time() -> None:
     """It is the task's own."""
 
