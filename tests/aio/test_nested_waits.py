@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from support.waiting import eventually
 from tasker import Context, DeadlockError
 from tasker.aio.reentrancy import current
 
@@ -111,3 +112,36 @@ async def test_tasks_that_each_start_the_next_one(make: Any) -> None:
             await following.pop()
     assert len(marks) == 21
     assert max(marks) <= 3
+
+
+async def test_a_stop_in_one_of_several_callbacks_of_refused_tasks(make: Any) -> None:
+    """It is refused, also when another one has ended: they have the same number, as none was accepted."""
+    refused: list[DeadlockError] = []
+    other = asyncio.Event()
+
+    async def ends(value: object, error: object) -> None:
+        other.set()
+
+    async def stops(value: object, error: object) -> None:
+        await other.wait()
+        await asyncio.sleep(0)
+        with pytest.raises(DeadlockError, match="callback of task #0") as caught:
+            await m.stop()
+        refused.append(caught.value)
+
+    async with make() as m:
+        gate = asyncio.Event()
+        running = m.submit(waits_for, gate)
+        await eventually(running.running)
+        stop = asyncio.create_task(m.stop())
+        await eventually(lambda: m.closed)
+        for callback in (ends, stops):
+            m.submit(quick, callback=callback).exception()
+        await eventually(lambda: len(refused) == 1)
+        gate.set()
+        await stop
+
+
+async def waits_for(ctx: Context, resource: Any, gate: asyncio.Event) -> None:
+    """Runs until the gate is open."""
+    await gate.wait()

@@ -57,7 +57,7 @@ async def test_ended_while_it_starts(make: Any, how: str, obeys: bool) -> None:
             return await hooks.create()
 
     m = make(on_create=create, on_destroy=hooks.destroy, resource_pool_size=3)
-    start = asyncio.create_task(started(m))
+    starts = [asyncio.create_task(started(m)) for _ in range(3)]
     await hooks.gate.arrivals(1)
     ending = asyncio.create_task(getattr(m, how)())
     if not obeys:
@@ -66,8 +66,9 @@ async def test_ended_while_it_starts(make: Any, how: str, obeys: bool) -> None:
         hooks.gate.open()
     await ending
     assert hooks.made == hooks.destroyed == m.stats().resources.destroyed == (0 if obeys else 1)
-    with pytest.raises(ShutdownError):
-        await start
+    for start in starts:
+        with pytest.raises(ShutdownError):
+            await start
     assert m.closed
     with pytest.raises(ShutdownError):
         m.submit(quick)

@@ -28,8 +28,11 @@ class Callbacks:
     def __init__(self, engine: EngineInLoop) -> None:
         self.engine: EngineInLoop = engine
         # The loop itself has only weak references to its tasks.
-        self._tasks: dict[asyncio.Task[None], AsyncTaskFuture[Any]] = {}
-        self._running_ids: set[int] = set()
+        self._tasks: dict[asyncio.Task[None], tuple[AsyncTaskFuture[Any], int]] = {}
+        self._running: dict[int, int] = {}
+        """The numbers of tasks whose callbacks run, by numbers of the calls: of one task several may run, and refused ones have no
+        number of their own."""
+        self._number = 0
         self._depth = 0
         self._later: deque[tuple[AsyncTaskFuture[Any], Callable[[Any, BaseException | None], object], Any, Any]] = (
             deque()
@@ -40,7 +43,8 @@ class Callbacks:
 
     def holds(self, number: int) -> str | None:
         """See ``reentrancy.UserCodeScope``."""
-        return f"the callback of task #{number}" if number in self._running_ids else None
+        of_task = self._running.get(number)
+        return None if of_task is None else f"the callback of task #{of_task}"
 
     def call(
         self,
@@ -73,20 +77,21 @@ class Callbacks:
         # In a context of its own: this may be called in that of the task, and what the task has set is nothing to the
         # callback; nor may the code that set the outcome see what marks the callback.
         variables = contextvars.Context()
-        variables.run(mark, self, future.id)
-        self._running_ids.add(future.id)
+        self._number = number = self._number + 1
+        variables.run(mark, self, number)
+        self._running[number] = future.id
         try:
             returned = variables.run(callback, value, error)
         except BaseException as fault:
-            self._running_ids.discard(future.id)
+            del self._running[number]
             self.engine.callback_fault(future, fault)
             return
         if not is_awaitable(returned):
-            self._running_ids.discard(future.id)
+            del self._running[number]
             return
         name = f"{self.engine.config.name}-callback"
         task = start_task(self.engine.loop, self._finish(future, returned), name, variables)
-        self._tasks[task] = future
+        self._tasks[task] = future, number
         task.add_done_callback(self._ended)
 
     async def _finish(self, future: AsyncTaskFuture[Any], returned: Awaitable[object]) -> None:
@@ -98,13 +103,13 @@ class Callbacks:
             self.engine.callback_fault(future, fault)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        self._running_ids.discard(self._tasks.pop(task).id)
+        del self._running[self._tasks.pop(task)[1]]
         if self.engine.door:
             self.engine.check_drained()
 
     def abandon(self) -> list[str]:
         """Cancels the callbacks that still run. Returns their names for the report."""
-        left = [f"the callback of {future.label}" for future in self._tasks.values()]
+        left = [f"the callback of {future.label}" for future, _ in self._tasks.values()]
         for task in self._tasks:
             task.cancel()
         return left
