@@ -37,6 +37,8 @@ CHILD_FDS = 8
 """Descriptors of a child. One more leads to the resource tracker of ``multiprocessing``, if the parent uses it."""
 FROZEN = "TASKER_FORK_SERVER_OF_A_FROZEN_PROGRAM"
 """A variable of the environment: set while a frozen program starts itself as the fork server."""
+_NEEDED = (signal.SIGCHLD, signal.SIGALRM, signal.SIGTERM, signal.SIGURG)
+"""Signals that this process needs, or its children."""
 _EXTRA = 2.0
 """Seconds that a child has beyond those that it gives itself when the parent is gone."""
 _CHECK_INTERVAL = 0.5
@@ -190,6 +192,8 @@ def main(fd: int, preload: list[str]) -> None:
     # while it finishes its tasks, and it needs this process for that.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
+    # The thread that has started this process may block them, as programs do that wait for signals in another thread.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _NEEDED)
     from tasker.process.child import main as _  # noqa: F401, PLC0415  inherited by the children
 
     # It came as one to inherit. A child that had it as well would keep the parent from noticing this one's death.

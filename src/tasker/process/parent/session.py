@@ -22,6 +22,7 @@ from tasker.process.protocol.surroundings import own_surroundings
 from tasker.process.protocol.whereabouts import WHERE
 from tasker.process.protocol.wire import MAPPED_SIZE, Parts, WireFrame
 from tasker.remote.events import SessionEvent, Told
+from tasker.remote.graces import graces
 from tasker.remote.session import ArgsOf, InFlightTask, Refused, Session
 
 from .connection import Connection
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 
 _EXIT_PATIENCE = 5.0
 """Seconds that a child has to exit."""
+_RETRY = 0.05
+"""Seconds after which to look whether a child takes orders again."""
 _LOOK = 0.1
 """Seconds between two looks at a child that does not exit."""
 
@@ -219,6 +222,23 @@ class ProcessSession(Session):
                     self._connection.control.send(parts)
         except OSError:
             pass
+        else:
+            self._retry_control()
+
+    def _retry_control(self) -> None:
+        """Sends later what the child has not taken: it is stopped, or its task keeps the interpreter to itself."""
+        control = self._connection.control
+        if control.blocked and not self.closed:
+            graces.set(control, 0, _RETRY, self._flush_control)  # not under the lock, which a grace takes, too
+
+    def _flush_control(self) -> None:
+        try:
+            with self.lock:
+                if not self.closed:
+                    self._connection.control.flush()
+        except OSError:  # it is gone
+            return
+        self._retry_control()
 
     def forget(self, key: tuple[int, int]) -> None:
         """See ``Session``."""

@@ -85,6 +85,7 @@ class Wire:
         # child waits for the parent to take a result would wait for ever.
         if self._waiting:
             self._waiting.append(memoryview(frame.sent))
+            self.flush()
             return
         try:
             sent = os.write(self.writes, frame.sent)

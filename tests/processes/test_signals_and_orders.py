@@ -1,0 +1,94 @@
+"""Children of a program that blocks signals, and orders to children that take none for a while."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from support.files_between_processes import FileGate, Notes
+from support.waiting import eventually, wait_until
+from tasker import TaskCancelled
+
+from . import work
+from .conftest import FRESH
+
+MANY = 2000
+"""Orders that no socket holds."""
+
+
+@pytest.fixture
+def all_blocked() -> Iterator[None]:
+    """This thread blocks all signals, as before ``sigwait`` in a thread of its own."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    yield
+    signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def spin(ctx: Any, thing: Any, door: FileGate) -> None:
+    """Work on, whatever the context says."""
+    door.arrive()
+    while True:
+        pass
+
+
+@pytest.mark.parametrize("method", ["forkserver", "spawn"])
+def test_blocked_signals(make: Any, notes: Notes, door: FileGate, all_blocked: None, method: str) -> None:
+    """A child is interrupted all the same, and destroys its resource; its end, and that of a killed one, is noticed."""
+    with make(process={**FRESH, "start_method": method}, cancel_grace=0.2) as m:
+        future = m.submit(spin, door)
+        door.wait_arrivals(1)
+        future.cancel()
+        with pytest.raises(TaskCancelled):
+            future.result(30)
+        wait_until(lambda: notes.numbers("destroy"), what="it was interrupted, and not killed")
+        os.kill(m.queue_task(work.pid), signal.SIGKILL)
+        wait_until(lambda: m.stats().lost_workers == 1, what="its death was noticed")
+        assert m.queue_task(work.pid)
+        report = m.stop(20)
+        assert not report.killed
+        assert m.stats().resources.lost == 1
+
+
+def test_orders_that_a_child_has_not_taken(make: Any, door: FileGate) -> None:
+    """They are sent once it takes some again, and those that come later as well."""
+    with make() as m:
+        pid = m.queue_task(work.pid)
+        session = next(iter(m._engine.workers.values())).host._session
+        future = m.submit(work.obey, door)
+        door.wait_arrivals(1)
+        fill_up(session, pid)
+        future.cancel()
+        os.kill(pid, signal.SIGCONT)
+        with pytest.raises(TaskCancelled, match=r"was cancelled$"):
+            future.result(30)
+        wait_until(lambda: not session._connection.control.blocked, what="all are sent")
+        assert m.queue_task(work.pid) == pid
+
+
+async def test_orders_that_a_child_has_not_taken_in_a_loop(amake: Any, door: FileGate) -> None:
+    """The same."""
+    async with amake() as m:
+        pid = await m.queue_task(work.apid)
+        session = next(iter(m._engine.workers.values())).host.session
+        future = m.submit(work.aobey, door)
+        await eventually(lambda: door.pids, what="it runs")
+        fill_up(session, pid)
+        future.cancel()
+        os.kill(pid, signal.SIGCONT)
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.wait_for(future, 30)
+        await eventually(lambda: not session._connection.control.blocked, what="all are sent")
+        assert await m.queue_task(work.apid) == pid
+
+
+def fill_up(session: Any, pid: int) -> None:
+    """Stops a child, and gives it more orders than its socket holds."""
+    os.kill(pid, signal.SIGSTOP)
+    for number in range(MANY):
+        session.forget((0, number))
+    assert session._connection.control.blocked
