@@ -25,7 +25,6 @@ from .aio.starting import Starting
 from .aio.submitting import Submitting
 from .aio.subscription import AsyncSubscription
 from .config import Config
-from .control.events import HandBackRequested
 from .control.journal import ScalingExplanation
 from .control.notices import ManagerEvent
 from .control.supervisor import Supervisor
@@ -124,11 +123,9 @@ class AsyncTaskManager(Submitting[R]):
         """
         check_timeout(timeout)
         engine = self._engine_to_end("stop")
-        if hand_back:
-            engine.report(HandBackRequested())
         since = monotonic()
         timeout = None if timeout == math.inf else timeout
-        engine.request_stop("stop() was called", timeout)
+        engine.request_stop("stop() was called", timeout, hand_back)
         return await engine.wait_finished(since, timeout)
 
     async def kill(self, timeout: float | None = None) -> StopReport:

@@ -293,12 +293,10 @@ class TaskManager(Observing[R]):
         engine = self._engine
         if engine.is_forked:
             return StopReport(killed=False, killed_tasks=0, abandoned=(), seconds=0.0)
-        from .threads.methods import HandBackRequested, forbid_reentry  # noqa: PLC0415  loaded with the engine
+        from .threads.methods import forbid_reentry  # noqa: PLC0415  loaded with the engine
 
         forbid_reentry(engine, what)
-        if hand_back:
-            engine.report(HandBackRequested())
-        return engine.end(what == "kill", f"{what}() was called", timeout)
+        return engine.end(what == "kill", f"{what}() was called", timeout, hand_back)
 
     def stop_on_signals(self, *signums: int) -> AbstractContextManager[Received]:
         """Returns a context manager in which the first SIGTERM or SIGINT (or one of ``signums``) begins a graceful

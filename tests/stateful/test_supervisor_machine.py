@@ -408,8 +408,7 @@ class SupervisorMachine(RuleBasedStateMachine):
         """The user stops the manager, or has stopped it, and wants back what has not started."""
         if not usually:
             self.model.hands_back = True
-            self.model.report(ev.HandBackRequested())
-            self.model.report(ev.StopRequested("stop"))
+            self.model.report(ev.StopRequested("stop", hand_back=True))
             self.model.deliver_if_prompt()
 
     @precondition(lambda self: self.model.held and self.model.is_quiet())

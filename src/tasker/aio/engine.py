@@ -300,10 +300,10 @@ class AsyncEngine(AsyncFutureOwner):
     def _parent_ended(self) -> None:
         self.request_stop("its parent context ended")
 
-    def request_stop(self, reason: str, timeout: float | None = None) -> None:
+    def request_stop(self, reason: str, timeout: float | None = None, hand_back: bool = False) -> None:
         """Begins a graceful stop, and returns at once."""
         self.close(reason)
-        self.report(self.stop_event(reason, timeout))
+        self.report(self.stop_event(reason, timeout, hand_back))
 
     def request_kill(self, reason: str, timeout: float) -> None:
         """Begins a kill, and returns at once."""

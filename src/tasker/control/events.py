@@ -322,21 +322,17 @@ class Quiet:
 
 
 @dataclass(frozen=True, slots=True)
-class HandBackRequested:
-    """The stop that follows, or is under way, is to hand back the tasks that have not started."""
-
-
-@dataclass(frozen=True, slots=True)
 class StopRequested:
     """A graceful stop was requested: no more tasks, but those that were accepted are run.
 
     ``deadline`` is when the stop becomes a kill (the clock of ``now``), or None; ``grace`` is how many seconds later
-    workers that have not ended are abandoned.
+    workers that have not ended are abandoned; ``hand_back``: those that have not started are handed back instead.
     """
 
     reason: str
     deadline: float | None = None
     grace: float = 0.1
+    hand_back: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -392,7 +388,6 @@ Event = (
     | PauseRequested
     | ResumeRequested
     | Quiet
-    | HandBackRequested
     | StopRequested
     | KillRequested
     | Drained

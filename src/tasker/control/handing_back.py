@@ -1,7 +1,10 @@
 """What a stop does that hands back the tasks which have not started, in place of running them.
 
-From the request on no task starts, as in a pause. When the stop has closed the door, what waits is handed back: what is queued,
-what was sent ahead to a session, and what is delayed. A task that ran meanwhile and would be tried again follows.
+From the request on no task starts, as in a pause. What waits is handed back: what is queued, what was sent ahead to a session, and
+what is delayed. A task that ran meanwhile and would be tried again follows.
+
+The stop itself says whether it hands back. Were that an event of its own, an interrupt between the two could leave a manager that
+is open, and in which no task starts.
 """
 
 from __future__ import annotations
@@ -20,7 +23,7 @@ class HandingBack:
         self._begun = False
 
     def request(self, phase: Phase) -> list[act.Action]:
-        """A stop is about to be requested, or was, which hands tasks back."""
+        """A stop is requested that hands tasks back; perhaps one was under way."""
         if phase not in STAFFED or self.wanted:
             return []
         self.wanted = True

@@ -96,7 +96,6 @@ class Supervisor:
             ev.PauseRequested: self._move_pause,
             ev.ResumeRequested: self._move_pause,
             ev.Quiet: self._move_pause,
-            ev.HandBackRequested: lambda event, now: self._handing_back.request(self.phase),
             ev.StopRequested: self._stop,
             ev.KillRequested: self._kill,
             ev.Drained: self._drained,
@@ -293,14 +292,16 @@ class Supervisor:
     # -- the end --------------------------------------------------------------------------------------------------
 
     def _stop(self, event: ev.StopRequested, now: float) -> list[act.Action]:
+        held = self._handing_back.request(self.phase) if event.hand_back else []
         first, released = self.phase in ACCEPTING, [] if self._handing_back.wanted else self._release(now)
         self.phase = moved(self.phase, Move.STOP)
         if self.phase is not Phase.KILLING:
             self._grace = event.grace
             self._deadline.shorten(event.deadline)
         if not first:
-            return []
+            return held
         return [
+            *held,
             *self._scaler.end_trial(now),
             act.RefuseTasks(event.reason),
             *released,

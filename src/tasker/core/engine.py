@@ -358,14 +358,14 @@ class EngineCore(LimitsDriver, Generic[W]):
             except BaseException as fault:
                 self.log.fault("a callback of Context.on_cancel", fault)
 
-    def stop_event(self, reason: str, timeout: float | None) -> ev.StopRequested:
+    def stop_event(self, reason: str, timeout: float | None, hand_back: bool = False) -> ev.StopRequested:
         """Returns the request of a stop that turns into a kill shortly before ``timeout`` seconds have passed, so that
         what the kill does is done by then."""
         if timeout is None:
-            return ev.StopRequested(reason)
+            return ev.StopRequested(reason, hand_back=hand_back)
         # Where tasks can be interrupted, their resources are destroyed afterwards, which takes some time.
         grace = min(0.1 if self.backend is None else 1.0, timeout / 5)
-        return ev.StopRequested(reason, monotonic() + timeout - grace, grace)
+        return ev.StopRequested(reason, monotonic() + timeout - grace, grace, hand_back)
 
     def kill_event(self, reason: str, timeout: float) -> ev.KillRequested:
         """Returns the request of a kill that leaves behind what still runs after ``timeout`` seconds."""

@@ -301,17 +301,17 @@ class InlineEngine(InlineDriver):
 
     # -- the end --------------------------------------------------------------------------------------------------
 
-    def begin_end(self, kill: bool, reason: str) -> StopReport:
+    def begin_end(self, kill: bool, reason: str, hand_back: bool) -> StopReport:
         """Begins to end the engine, in the middle of a task. What is left follows when the task has ended."""
         self.close(reason)
-        self.report(ev.KillRequested(reason) if kill else ev.StopRequested(reason))
+        self.report(ev.KillRequested(reason) if kill else ev.StopRequested(reason, hand_back=hand_back))
         self.pump()
         return self.stop_report(self.clock.now(), self.clock.now())
 
-    def end(self, kill: bool, reason: str, timeout: float | None) -> StopReport:
+    def end(self, kill: bool, reason: str, timeout: float | None, hand_back: bool = False) -> StopReport:
         """Ends the engine; see ``InlineTaskManager.stop`` and ``kill``."""
         since = self.clock.now()
-        self.begin_end(kill, reason)
+        self.begin_end(kill, reason, hand_back)
         end = None if timeout is None else since + timeout
         while not kill and (end is None or self.clock.now() < end) and self.run_next() is not None:
             pass

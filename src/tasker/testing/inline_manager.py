@@ -10,7 +10,7 @@ from typing import Any, TypeVar, TypeVarTuple
 
 from tasker.config import Config
 from tasker.context import Context
-from tasker.control.events import HandBackRequested, TaskWaits, Wakeup
+from tasker.control.events import TaskWaits, Wakeup
 from tasker.control.journal import ScalingExplanation
 from tasker.control.lifecycle import Phase
 from tasker.control.notices import ManagerEvent
@@ -227,12 +227,8 @@ class InlineTaskManager(TaskManager[R]):
         except DeadlockError:
             if not self.clock.calling:
                 raise
-            if hand_back:
-                self._engine.report(HandBackRequested())
-            return self._engine.begin_end(what == "kill", f"{what}() was called")
-        if hand_back:
-            self._engine.report(HandBackRequested())
-        return self._engine.end(what == "kill", f"{what}() was called", timeout)
+            return self._engine.begin_end(what == "kill", f"{what}() was called", hand_back)
+        return self._engine.end(what == "kill", f"{what}() was called", timeout, hand_back)
 
     def pause(self, timeout: float | None = None) -> bool:
         """Lets no task start until ``resume``; see ``TaskManager.pause``. Meanwhile ``run_next`` returns None, and whatever waits

@@ -284,9 +284,9 @@ class Engine(FutureOwner):
         self.close("its parent context ended")
         self.report(ev.StopRequested("its parent context ended"))
 
-    def request_stop(self, reason: str, timeout: float | None = None) -> None:
+    def request_stop(self, reason: str, timeout: float | None = None, hand_back: bool = False) -> None:
         """Begins a graceful stop, and returns at once. May be called from any thread and from signal handlers."""
-        self.report(self.stop_event(reason, timeout))
+        self.report(self.stop_event(reason, timeout, hand_back))
 
     def request_kill(self, reason: str, timeout: float) -> None:
         """Begins a kill, and returns at once. Takes no lock, so signal handlers and finalizers may call it."""
@@ -331,7 +331,7 @@ class Engine(FutureOwner):
         """See ``Driver``. Those that run in the threads of workers are abandoned with them."""
         return self._callbacks.abandon()
 
-    def end(self, kill: bool, reason: str, timeout: float | None) -> StopReport:
+    def end(self, kill: bool, reason: str, timeout: float | None, hand_back: bool = False) -> StopReport:
         """Ends the engine, waits for it, and returns the report; see ``TaskManager.stop`` and ``kill``."""
         since = monotonic()
         keeper = self._pool_keeper
@@ -342,7 +342,7 @@ class Engine(FutureOwner):
             assert timeout is not None
             self.request_kill(reason, timeout)
         else:
-            self.request_stop(reason, timeout)
+            self.request_stop(reason, timeout, hand_back)
         return self.wait_finished(since, timeout)
 
     def wait_finished(self, since: float, limit: float | None) -> StopReport:

@@ -6,7 +6,6 @@ that calls the method in the middle of one finds half a module.
 
 from __future__ import annotations
 
-from tasker.control.events import HandBackRequested
 from tasker.control.notices import ManagerEvent
 from tasker.core.report import explained, metrics_of, stats_of
 from tasker.core.worker_reports import PATIENCE, stack_of, workers_of
@@ -21,7 +20,6 @@ from .tries import run_tries
 
 __all__ = [
     "PATIENCE",
-    "HandBackRequested",
     "ManagerEvent",
     "RefreshFuture",
     "Subscription",

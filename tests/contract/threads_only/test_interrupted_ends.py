@@ -8,10 +8,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from unit.interrupts import each_moment
 
 from support.observers import RecordingLogger
 from support.resources import ScriptedResources
 from support.waiting import Call
+from tasker import TaskManager
+from tasker.threads.engine import Engine
 
 
 def interrupt_next_wait(m: Any, before: Callable[[], object] = lambda: None) -> None:
@@ -55,6 +58,28 @@ def test_ctrl_c_in_stop_then_stop(threads: Any) -> None:
         assert Call(m.stop).outcome().killed is False
         assert future.result(0) == "value"
         assert resources.alive == []
+
+
+def test_ctrl_c_at_each_moment_of_a_stop_that_hands_back(threads: Any) -> None:
+    """Where no stop has begun, the manager works on as before; else it takes no more tasks, and a second stop ends it."""
+    managers: list[Any] = []
+
+    def stop() -> None:
+        managers[-1].stop(hand_back=True)
+
+    managers.append(threads.build())
+    open_ones = 0
+    steps = (TaskManager.stop, TaskManager._end, Engine.end, Engine.close, Engine.report, Engine.request_stop)
+    for where, _, error in each_moment(stop, *steps):
+        m = managers.pop()
+        assert where is None or isinstance(error, KeyboardInterrupt)
+        if not m.closed:
+            open_ones += 1
+            assert m.submit(lambda ctx, resource: "ran").result(20) == "ran", where
+        assert Call(m.stop).outcome().killed is False
+        managers.append(threads.build())
+    managers.pop().stop()
+    assert open_ones > 3
 
 
 def test_ctrl_c_on_leaving_the_with_statement(threads: Any) -> None:

@@ -10,15 +10,14 @@ from tasker.control.lifecycle import Phase
 from tasker.control.retries import RetryPolicy
 from unit.control.rig import Rig, seat, without_logs
 
-REQUEST, STOP = ev.HandBackRequested(), ev.StopRequested("stop")
+STOP, HAND_BACK = ev.StopRequested("stop"), ev.StopRequested("stop", hand_back=True)
 
 
 def test_a_stop_that_hands_back() -> None:
-    """No task starts from the request on; what waits comes back once no task comes in."""
+    """No task starts from the request on; what waits comes back once no task comes in. It need not be said again."""
     rig = Rig(1, 1).serving()
-    assert rig.do(REQUEST) == [act.HoldTasks()]
-    assert rig.do(REQUEST) == []
-    assert without_logs(rig.do(STOP)) == [act.RefuseTasks("stop"), act.HandBack()]
+    assert without_logs(rig.do(HAND_BACK)) == [act.HoldTasks(), act.RefuseTasks("stop"), act.HandBack()]
+    assert rig.do(HAND_BACK) == []
     assert rig.do(STOP) == []
 
 
@@ -29,15 +28,14 @@ def test_of_a_paused_manager(quiet: bool) -> None:
     rig.do(ev.PauseRequested())
     if quiet:
         rig.do(ev.Quiet())
-    rig.do(REQUEST)
-    assert without_logs(rig.do(STOP)) == [act.RefuseTasks("stop"), act.HandBack()]
+    assert without_logs(rig.do(HAND_BACK)) == [act.HoldTasks(), act.RefuseTasks("stop"), act.HandBack()]
 
 
 def test_during_a_stop() -> None:
     """A stop that is under way hands back at once."""
     rig = Rig(1, 1).serving()
     rig.do(STOP)
-    assert rig.do(REQUEST) == [act.HoldTasks(), act.HandBack()]
+    assert rig.do(HAND_BACK) == [act.HoldTasks(), act.HandBack()]
 
 
 @pytest.mark.parametrize("at_stop", ["run", "report"])
@@ -46,9 +44,8 @@ def test_delayed_tasks_come_back(at_stop: str) -> None:
     policy = RetryPolicy(backoff=100.0, max_backoff=100.0, at_stop=at_stop)  # type: ignore[arg-type]
     rig = Rig(2, 2, retry=policy).serving()
     rig.unhealthy(seat(1))
-    rig.do(REQUEST)
-    actions = without_logs(rig.do(STOP))
-    assert actions == [act.RefuseTasks("stop"), act.Resume("t"), act.HandBack()]
+    actions = without_logs(rig.do(HAND_BACK))
+    assert actions == [act.HoldTasks(), act.RefuseTasks("stop"), act.Resume("t"), act.HandBack()]
     later = without_logs(rig.do(ev.AttemptFailed(seat(2), "u", 1, once=False)))
     assert (act.HandBack() in later) is (act.Requeue("u") in later)
 
@@ -56,8 +53,7 @@ def test_delayed_tasks_come_back(at_stop: str) -> None:
 def test_a_retry_at_once_follows() -> None:
     """A task that a worker gives back during the stop is handed back as well."""
     rig = Rig(1, 1).serving()
-    rig.do(REQUEST)
-    rig.do(STOP)
+    rig.do(HAND_BACK)
     actions = without_logs(rig.unhealthy(seat(1)))
     assert actions[0] == act.HoldTasks(), "or an idle worker would start it"
     assert actions.index(act.Requeue("t")) < actions.index(act.HandBack())
@@ -66,7 +62,7 @@ def test_a_retry_at_once_follows() -> None:
 def test_a_kill_in_between() -> None:
     """It releases what was held, behind the bar, and drops the tasks."""
     rig = Rig(1, 1).serving()
-    rig.do(REQUEST)
+    rig.do(HAND_BACK)
     actions = without_logs(rig.do(ev.KillRequested("kill", 9.0)))
     assert act.HandBack() not in actions
     assert actions.index(act.CancelRunning()) < actions.index(act.ReleaseTasks())
@@ -78,4 +74,4 @@ def test_too_late() -> None:
     rig.do(STOP)
     rig.do(ev.Drained())
     assert rig.view.phase is Phase.CLOSING
-    assert rig.do(REQUEST) == []
+    assert rig.do(HAND_BACK) == []
