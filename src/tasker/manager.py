@@ -73,7 +73,7 @@ class TaskManager(Observing[R]):
 
     # -- tasks ----------------------------------------------------------------------------------------------------
 
-    def submit(
+    def submit(  # noqa: PLR0915  a call of ours would cost more
         self,
         task: Callable[[Context, R, *Ts], T],
         *args: *Ts,
@@ -88,18 +88,16 @@ class TaskManager(Observing[R]):
     ) -> TaskFuture[T]:
         """Queues ``task(ctx, resource, *args)`` and returns its future.
 
-        ``priority``: the task is started before all queued tasks of lower priority, and after those of the same
-        priority that were submitted before it.
-        ``once``: the task is never started a second time, even if the resource was to blame for its error; unless it gives
-        itself back by ``Snooze``.
+        ``priority``: the task is started before all queued tasks of lower priority, and after those of the same priority that
+        were submitted before it. ``once``: the task is never started a second time, even if the resource was to blame for its
+        error; unless it gives itself back by ``Snooze``.
         ``retry``: when the task is tried again, in place of ``Config.retry``.
         ``timeout``: the seconds that each attempt may take, from its start; ``deadline``: the seconds from now within which
         the task has to end, and after which it does not start. Then its context is cancelled, and it ends with
         ``TaskTimeout``, after ``Config.cancel_grace`` seconds even if it goes on. None: as the configuration says;
         ``math.inf``: no limit.
-        ``callback(result, error)``: called exactly once, with the result and None or with None and the error, in the
-        thread that sets the outcome (most often the worker's) or one of the manager's own. An error that it raises is
-        logged and counted.
+        ``callback(result, error)``: called exactly once, with the result and None or with None and the error, in the thread that
+        sets the outcome (most often the worker's) or one of the manager's own. An error that it raises is logged and counted.
         ``block``, ``queue_timeout``: whether, and for how many seconds (None: no limit), to wait for a slot if
         ``Config.max_queue_size`` tasks are waiting.
 
@@ -151,16 +149,22 @@ class TaskManager(Observing[R]):
                 check_rare(callback, retry)
                 # As ``add_done_callback``, which need not be called: no other thread knows the future yet.
                 future._log = [OutcomeCallback(callback)]
+            # From each ``+=``, atomic on a deque, to the end of ``_put_token``, which is C, nothing is called: either the task
+            # is queued with its token, or its number and slot are taken back.
             if timeout is not None or deadline is not None:
-                # Last: a deadline that has passed may end the task from here on, before it is queued.
                 engine.limit(future, timeout, deadline)
-            # From here to the end of ``_put_token``, which is C, nothing is called: either the task is queued with its
-            # token, or its number and slot are taken back. ``+=`` on a deque is atomic.
-            level += (future,)
-            number, slot = 0, None
-            self._put_token(None)
+                level += (future,)
+                number, slot = -1, None
+                self._put_token(None)
+                engine.keep_deadline(future)  # not before: what ends at its deadline is counted as accepted
+            else:
+                level += (future,)
+                number, slot = -1, None
+                self._put_token(None)
         except BaseException as error:
             engine.unsubmitted(number, slot)
+            if number < 0 and isinstance(error, MemoryError):
+                engine.take_back(future)  # type: ignore[possibly-undefined]
             if callback is not None and isinstance(error, ShutdownError):
                 from .threads.methods import refused  # noqa: PLC0415  loaded with the engine
 
@@ -180,8 +184,7 @@ class TaskManager(Observing[R]):
     ) -> T:
         """Submits the task as ``submit`` does, waits for its result and returns it.
 
-        Raises what ``submit`` and the task raise, and ``DeadlockError`` in a task of this manager if the wait would
-        never end.
+        Raises what ``submit`` and the task raise, and ``DeadlockError`` in a task of this manager if the wait would never end.
         """
         return self.submit(task, *args, **options).result()
 
@@ -226,10 +229,9 @@ class TaskManager(Observing[R]):
         """Yields the result of ``task(ctx, resource, item)`` for each item, in the order of the inputs or, if not
         ``ordered``, as the tasks end.
 
-        It is lazy: at most ``look_ahead`` inputs (default: 1,000) are read and submitted ahead of the results that were
-        yielded, so the inputs may be endless; nothing is submitted before the first ``next``. A result that is ready is
-        yielded before the next input is waited for. The options apply to each task, which waits for a slot if the queue
-        is full.
+        It is lazy: at most ``look_ahead`` inputs (default: 1,000) are read and submitted ahead of the results that were yielded,
+        so the inputs may be endless; nothing is submitted before the first ``next``. A result that is ready is yielded before the
+        next input is waited for. The options apply to each task, which waits for a slot if the queue is full.
 
         The iterator raises the error of a task, or of the inputs, in place of the result. Then, and when the iterator
         is closed, the tasks that were submitted ahead are cancelled. Raises ``ValueError`` or ``TypeError`` for a wrong
@@ -255,8 +257,8 @@ class TaskManager(Observing[R]):
         """Returns a view of this manager as a ``concurrent.futures.Executor``, whose callables get no resource.
         Thread-safe.
 
-        The options apply to each task. ``shutdown`` closes the view and waits for the tasks that were submitted through
-        it; the manager goes on.
+        The options apply to each task. ``shutdown`` closes the view and waits for the tasks that came through it; the manager
+        goes on.
         """
         return ManagerExecutor(self.submit, self._engine.waits, options)
 
@@ -353,8 +355,7 @@ class TaskManager(Observing[R]):
 
         The result of the future is True once no outdated resource is left, and False if the manager ended first. It cannot be
         cancelled. Its ``result`` raises ``DeadlockError`` in a task of this manager; callbacks of it are called in a thread of the
-        manager's own. Raises ``ShutdownError`` if the manager
-        accepts no more tasks.
+        manager's own. Raises ``ShutdownError`` if the manager accepts no more tasks.
         """
         from .threads.methods import RefreshFuture  # noqa: PLC0415  loaded with the engine
 

@@ -10,7 +10,7 @@ from support.gates import Gate
 from support.observers import RecordingCollector
 from support.resources import ScriptedResources
 from support.waiting import Call, wait_until
-from tasker import Config, Priority, QueueFull, TaskManager
+from tasker import Config, Priority, QueueFull, TaskManager, TaskTimeout
 from tasker.core.counters import Counters
 from tasker.threads import future_log as tasklog
 from tasker.threads.queue_slots import QueueSlots, SlotWait
@@ -165,3 +165,32 @@ def test_a_wait_for_a_slot(ended_by: str) -> None:
             break
         struck.append(moments.struck)
     assert len(struck) > 8
+
+
+def test_a_deadline_concerns_only_what_was_accepted() -> None:
+    """What was struck before it was queued is not ended at its deadline, as long as anyone keeps it: it would count twice."""
+    manager, _ = build(max_queue_size=100, task_deadline=0.01)
+    gate = Gate()
+    held = manager.submit(lambda ctx, resource: gate.pass_through(), deadline=1000.0)
+    gate.wait_arrivals(1)
+    told: list[BaseException | None] = []
+    kept = []
+
+    def tell(result: object, error: BaseException | None) -> None:
+        told.append(error)
+
+    for where, _, error in each_moment(lambda: manager.submit(lambda ctx, resource: None, callback=tell)):
+        assert where is None or isinstance(error, KeyboardInterrupt)
+        kept.append(error)  # its traceback holds the future
+    books, slots = manager._engine.counters, manager._engine.queue_slots
+    assert slots is not None
+    accepted = books.flow().accepted
+    assert 1 < accepted < len(kept)
+    wait_until(lambda: books.flow().done, what="the last one has come to its deadline, and so have all")
+    gate.open()
+    assert held.result(20) is None
+    wait_until(lambda: books.flow().done == accepted, what=str(books.flow()))
+    assert slots._free == 100
+    assert Call(manager.stop).outcome(20).killed is False
+    assert books.flow().done == accepted
+    assert [type(error) for error in told] == [TaskTimeout] * (accepted - 1)

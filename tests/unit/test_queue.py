@@ -139,7 +139,7 @@ def test_discard_keeps_retire() -> None:
 @pytest.mark.parametrize("retiring", [0, 1, 2])
 def test_discard_that_is_interrupted(retiring: int, queued: int) -> None:
     """Wherever Ctrl-C strikes, no Retire is lost, and each task has its token."""
-    functions = [TaskQueue.discard, TaskQueue._remove]
+    functions = [TaskQueue.discard, TaskQueue.remove]
     queue, task = TaskQueue(), new()
 
     def discard() -> None:

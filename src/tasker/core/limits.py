@@ -289,18 +289,22 @@ class TimeLimits:
         return own.timeout if timeout is None else timeout, own.deadline if deadline is None else deadline
 
     def of_submission(
-        self, future: Any, timeout: float | None, deadline: float | None, kind: type[LimitedTask] = LimitedTask
+        self, future: Any, timeout: float | None, deadline: float | None, kind: type[LimitedTask] | None = LimitedTask
     ) -> LimitedTask | None:
-        """Returns the limits of a task, those of the configuration filled in; None if it has none. Raises ``TypeError`` or
-        ``ValueError`` for wrong ones."""
-        timeout, deadline = self.filled_in(timeout, deadline)
-        limits = checked_limits(timeout, deadline)
+        """Returns the limits of a task, those of the configuration filled in; None if it has none. Its deadline is kept from now
+        on, except with ``kind`` None: from ``keep_deadline`` on. Raises ``TypeError`` or ``ValueError`` for wrong ones."""
+        limits = checked_limits(*self.filled_in(timeout, deadline))
         if limits == Limits():
             return None
-        limited = kind(future, limits)
-        if limits.deadline is not None:
-            self._file(limited, limited.last_start)
+        limited = (kind or LimitedTask)(future, limits)
+        if kind is not None:
+            self.keep_deadline(limited)
         return limited
+
+    def keep_deadline(self, limited: LimitedTask) -> None:
+        """Has a task that waits end at its deadline, if it has one."""
+        if limited.last_start != math.inf:
+            self._file(limited, limited.last_start)
 
     def start(self, limited: LimitedTask, context: Context) -> None:
         """An attempt begins. Raises ``TaskTimeout`` if it may not."""
@@ -311,14 +315,12 @@ class TimeLimits:
 
     def begin(self, limited: LimitedTask, context: Context) -> TaskTimeout | None:
         """As ``start``, but returns that error."""
-        late = limited.start(context, monotonic())
-        if late is None:
+        if (late := limited.start(context, monotonic())) is None:
             self._file(limited, limited.end)
         return late
 
     def _file(self, limited: LimitedTask, due: float) -> None:
-        # In this order: either the supervisor files it before it decides how long to sleep, or this finds out until when. Each
-        # step is atomic.
+        # Each step is atomic. Either the supervisor files it before it decides how long to sleep, or this finds out until when.
         self._new.append((due, limited))
         if due < self._looks_at:
             self._driver.wake_up()

@@ -166,6 +166,7 @@ class Engine(FutureOwner):
         if due:
             next_tick = now + self.interval
             self.tick(now)
+            self.queue.mend()
             if self.alert:
                 self.look_after_renewals()
         if self._inbox.empty():

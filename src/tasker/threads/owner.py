@@ -119,10 +119,16 @@ class FutureOwner(EngineCore[Worker], abc.ABC):
         # Not whether ``acquire`` has returned, but what the slot says: an interrupt may have come in between.
         if slot is not None and slot.served and self.queue_slots is not None:
             self.queue_slots.release()
-        if number:
+        if number > 0:
             self.counters.note("refused")
             # A stop counts this number as an outstanding task; it may be the last one.
             self.check_drained()
+
+    def take_back(self, future: TaskFuture[Any]) -> None:
+        """The task is in its level, and there was no memory for its token. Takes it out, unless a worker has begun it."""
+        if self.queue.remove(future):
+            self.release_slot(future)
+            self.unsubmitted(future.id, None)
 
     def follow_up(self, future: TaskFuture[Any], priority: int) -> bool:
         """Completes a ``submit`` that has queued its task. Returns True if the door was closed meanwhile and the task
@@ -144,10 +150,15 @@ class FutureOwner(EngineCore[Worker], abc.ABC):
 
     def limit(self, future: TaskFuture[Any], timeout: float | None, deadline: float | None) -> None:
         """Gives a task that is not queued yet its limits. Raises ``TypeError`` or ``ValueError`` for wrong ones."""
-        future._limited = limited = self.limits.of_submission(future, timeout, deadline)
+        future._limited = limited = self.limits.of_submission(future, timeout, deadline, None)
         if limited is not None and self.backend is None:
             assert future._task is not None
             future._task = LimitedCall(self.limits, limited, future._task)
+
+    def keep_deadline(self, future: TaskFuture[Any]) -> None:
+        """Has a task end at its deadline, if it has one, now that it is queued."""
+        if future._limited is not None:
+            self.limits.keep_deadline(future._limited)
 
     def limited_inline(self, tries: InlineTries) -> Callable[..., Any]:
         """See ``ThreadEngineForRunTask``."""

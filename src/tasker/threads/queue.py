@@ -127,6 +127,13 @@ class TaskQueue:
         if isinstance(self.tokens, TokensWithLookouts):
             self.tokens.mend()
 
+    def mend(self) -> None:
+        """Puts the tokens that are missing: there was no memory for one, or an asynchronous exception struck whatever had it. For
+        the supervisor's thread, now and then."""
+        # One that a worker has just taken looks as if it were missing; one too many does no harm.
+        for _ in range(sum(map(len, self.levels)) if self.tokens.empty() else 0):
+            self.tokens.put(None)
+
     def discard(self, future: TaskFuture[Any]) -> Callable[[], None] | None:
         """Removes a task that has ended. In a long queue it stays for a while, without its function and arguments:
         until its turn comes, or half of the queue has ended. Returns what the supervisor's thread then has to do, in
@@ -148,14 +155,15 @@ class TaskQueue:
             self.tokens.put(token)
             return None if token is CHECK_SESSION else self.orders_first
         try:
-            if not self._remove(future):
+            if not self.remove(future):
                 self.tokens.put(None)
         except BaseException:  # interrupted; one token too many does no harm, see ``replace_token``
             self.tokens.put(None)
             raise
         return None
 
-    def _remove(self, future: TaskFuture[Any]) -> bool:
+    def remove(self, future: TaskFuture[Any]) -> bool:
+        """Takes a task out of its level. Returns False if a worker has taken it."""
         for level in self.levels:
             try:
                 level.remove(future)

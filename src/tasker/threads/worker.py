@@ -325,7 +325,12 @@ class Worker(JudgedWorker):
         # between: a task that is counted as sent back was also reported.
         shard.sent_back += 1
         shard.future = None
-        put(event)
+        try:
+            put(event)
+        except MemoryError:  # then it is still the task of this worker, which loses it
+            shard.sent_back -= 1
+            shard.future = future
+            raise
         if engine.finished.is_set():
             # The supervisor handles no more events. It sets ``finished`` before it empties the inbox for the last time,
             # so either it has found this event there, or this thread finds ``finished`` set, or both (``claim``).
