@@ -58,6 +58,11 @@ class Driver(Protocol):
         ...
 
     @property
+    def killed(self) -> bool:
+        """Whether no task may start any more."""
+        ...
+
+    @property
     def refusal(self) -> str:
         """Why no task is accepted any more."""
         ...

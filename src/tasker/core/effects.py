@@ -217,10 +217,13 @@ class Effects:
 
     def _hand_back(self, action: act.HandBack) -> None:
         driver = self._driver
+        if driver.killed:  # meanwhile: the rest is dropped, or would be in no report
+            return
         taken = driver.take_unstarted(SLICE)
         for task, level in taken:
             self._end(task, driver.hand_back, Priority(level))
         if len(taken) == SLICE:  # in slices, as above
+            driver.report(ev.Wakeup())
             driver.soon(lambda: self.carry_out(action))
             return
         driver.release_tasks()

@@ -192,6 +192,7 @@ class FakeDriver(Recorder):
         self.quarantine = QuarantineRecord()
         self.failure: BaseException | None = OSError("gone")
         """What `claim` answers."""
+        self.killed = False
         self.wanted = True
         """What `returned` answers."""
         self.queued: list[FakeTask] = []

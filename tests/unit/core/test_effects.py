@@ -556,6 +556,7 @@ def test_tasks_are_handed_back_in_slices() -> None:
         ("hand_back", task, Priority.LOW) for task in tasks[:-1]
     ]
     assert ("release_tasks",) not in calls
+    assert driver.reported == [ev.Wakeup()], "or the deadline of the stop would wait for the next tick"
     driver.calls.clear()
     (again,) = driver.later
     again()
@@ -566,3 +567,15 @@ def test_tasks_are_handed_back_in_slices() -> None:
         ("check_drained",),
     ]
     assert driver.calls == expected
+
+
+def test_a_kill_ends_handing_back() -> None:
+    """What is left is dropped with the other tasks: the report may be made by now."""
+    driver = FakeDriver()
+    driver.unstarted = [(FakeTask(id=n), 2) for n in range(SLICE + 1)]
+    carried_out(driver, act.HandBack())
+    driver.killed = True
+    driver.calls.clear()
+    driver.go_on()
+    assert driver.calls == []
+    assert len(driver.unstarted) == 1
