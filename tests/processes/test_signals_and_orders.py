@@ -92,3 +92,54 @@ def fill_up(session: Any, pid: int) -> None:
     for number in range(MANY):
         session.forget((0, number))
     assert session._connection.control.blocked
+
+
+def slow_to_cancel(ctx: Any, thing: Any, door: FileGate, begun: FileGate) -> None:
+    """Ends as soon as it is cancelled, long before its callback does."""
+    ctx.on_cancel(door.pass_through)
+    begun.arrive()
+    assert ctx.wait(60)
+
+
+async def aslow_to_cancel(ctx: Any, thing: Any, door: FileGate, begun: FileGate) -> None:
+    """The same as a coroutine function."""
+    ctx.on_cancel(door.pass_through)
+    begun.arrive()
+    assert await ctx.wait_async(60)
+
+
+def test_a_callback_that_outlasts_its_task(make: Any, doors: Any) -> None:
+    """The next task in the same child hears of its own cancellation all the same."""
+    door, first, second = doors(), doors(), doors()
+    with make(cancel_grace=60) as m:
+        pid = m.queue_task(work.pid)
+        slow = m.submit(slow_to_cancel, door, first)
+        first.wait_arrivals(1)
+        slow.cancel()
+        assert slow.result(30) is None
+        door.wait_arrivals(1)
+        obeys = m.submit(work.obey, second)
+        second.wait_arrivals(1)
+        obeys.cancel()
+        with pytest.raises(TaskCancelled):
+            obeys.result(30)
+        assert m.queue_task(work.pid) == pid
+        door.open()
+
+
+async def test_a_callback_that_outlasts_its_task_in_a_loop(amake: Any, doors: Any) -> None:
+    """The same."""
+    door, first, second = doors(), doors(), doors()
+    async with amake(cancel_grace=60) as m:
+        slow = m.submit(aslow_to_cancel, door, first)
+        await eventually(lambda: first.pids, what="it runs")
+        slow.cancel()
+        await asyncio.wait([slow], timeout=30)
+        assert slow.done()
+        await eventually(lambda: door.pids, what="its callback runs")
+        obeys = m.submit(work.aobey, second)
+        await eventually(lambda: second.pids, what="the next one runs")
+        obeys.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.wait_for(obeys, 30)
+        door.open()

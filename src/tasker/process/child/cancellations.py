@@ -1,18 +1,20 @@
 """Cancellations of tasks, in the process of the resource.
 
-The callbacks of a cancellation are the user's and may take long; so they run in a thread of their own, ``tasker-cancel``, which
-starts with the first cancellation.
+The thread that brings it cancels the context and wakes those that wait. Callbacks are the user's and may take long, even longer
+than their task; so those of a task run in a thread of their own, ``tasker-cancel``, and hold up no other cancellation.
 """
 
 from __future__ import annotations
 
-import queue
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
+from time import monotonic
 
 from tasker.context import Context
 from tasker.errors import TaskKilled
+from tasker.watchers import Watcher
 
 _MOST_EARLY = 10_000
 
@@ -39,29 +41,23 @@ class Cancellations:
         """Of the task that runs."""
         self.early: dict[int, BaseException] = {}
         """Cancellations of tasks that have not begun."""
-        self._cancellations: queue.SimpleQueue[tuple[int, BaseException]] | None = None
         self._cancelling = threading.Lock()
-        """Held while a cancellation is carried out, its callbacks included."""
+        """Held while a cancellation is carried out, its callbacks excluded."""
+        self._calling: list[threading.Thread] = []
+        """What calls callbacks."""
 
     def settle(self, seconds: float) -> None:
         """Waits until a cancellation that has reached the context is carried out, to its last callback, so long at most."""
+        end = monotonic() + seconds
         if self._cancelling.acquire(timeout=seconds):
             self._cancelling.release()
+            for thread in self._calling.copy():
+                thread.join(max(0.0, end - monotonic()))
 
     def order(self, number: int, cause: BaseException) -> None:
-        """Has a task cancelled; 0: whatever runs."""
-        if self._cancellations is None:
-            self._cancellations = queue.SimpleQueue()
-            threading.Thread(target=self._cancel_all, name="tasker-cancel", daemon=True).start()
-        self._cancellations.put((number, cause))
-
-    def _cancel_all(self) -> None:
-        assert self._cancellations is not None
-        while True:
-            cancellation = self._cancellations.get()
-            with self._cancelling:
-                self._carry_out(*cancellation)
-            del cancellation
+        """Cancels a task; 0: whatever runs. Calls no code of the user's."""
+        with self._cancelling:
+            self._carry_out(number, cause)
 
     def _carry_out(self, number: int, cause: BaseException) -> None:
         if number:
@@ -79,9 +75,30 @@ class Cancellations:
             if current.killed:
                 return
             current.killed = True
+        call = current._strike(cause)
+        if not any(isinstance(entry, Watcher) and not entry.ours for entry in (*current._watchers,)):
+            self._finish(current, call)
+            return
+
+        def call_back() -> None:
+            try:
+                self._finish(current, call)
+            finally:
+                self._calling.remove(thread)
+
+        thread = threading.Thread(target=call_back, name="tasker-cancel", daemon=True)
+        self._calling.append(thread)
         try:
-            current.cancel(cause)
+            thread.start()
+        except RuntimeError:  # no more threads
+            call_back()
+
+    @staticmethod
+    def _finish(context: TaskContext, call: Callable[[], None]) -> None:
+        try:
+            call()
         except BaseException:  # raised by a callback
             sys.excepthook(*sys.exc_info())
-        if current.interrupt is not None:
-            current.interrupt()
+        if context.interrupt is not None:
+            with suppress(RuntimeError):  # the task has ended, and its loop is closed
+                context.interrupt()
