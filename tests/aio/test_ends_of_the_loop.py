@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from support.waiting import eventually
 from tasker import Context
 from tasker.aio.tasks import start_duty
 
@@ -161,3 +162,83 @@ async def test_a_duty_is_done_though_it_is_cancelled_in_its_first_and_in_its_las
     duty.cancel()
     with pytest.raises(asyncio.CancelledError):
         await duty
+
+
+class Hangs:
+    """A plain function that returns when it is released."""
+
+    def __init__(self) -> None:
+        self.begun = threading.Event()
+        self.released = threading.Event()
+
+    def __call__(self, *args: Any) -> str:
+        self.begun.set()
+        assert self.released.wait(2 * LIMIT)
+        return "resource"
+
+
+@pytest.mark.parametrize("killed", [True, False])
+@pytest.mark.parametrize("where", ["task", "on_create", "on_return", "run_task", "on_create of run_task"])
+def test_a_function_that_never_returns(make: Any, where: str, killed: bool) -> None:
+    """It does not keep the loop from ending, after ``cancel_grace`` seconds; the other resources are destroyed."""
+    hangs, destroyed, kept = Hangs(), [], []  # type: ignore[var-annotated]
+    config: dict[str, Any] = {where: hangs} if where in ("on_create", "on_return") else {}
+    if where == "on_create of run_task":
+        made = iter(["first"])
+        config["on_create"] = lambda: next(made, None) or hangs()
+
+    async def main() -> None:
+        m = await make(cancel_grace=0.1, on_destroy=destroyed.append, **config)
+        kept.append(m)
+        await eventually(lambda: where == "on_create" or m.stats().active_workers == 1)
+        if where in ("task", "on_return"):
+            kept.append(m.submit(hangs if where == "task" else quick))
+        elif "run_task" in where:
+            kept.append(asyncio.create_task(m.run_task(hangs if where == "run_task" else quick)))
+        await asyncio.to_thread(hangs.begun.wait)
+        if killed:
+            report = await m.kill(0.05)
+            assert report.seconds < LIMIT / 2
+
+    try:
+        assert ended_run(main) is None
+    finally:
+        hangs.released.set()
+    assert kept[-1].closed if where == "on_create" else kept[-1].done()
+    ledger = kept[0].stats().resources
+    assert ledger.destroyed == len(destroyed) == (1 if "run_task" in where else 0)
+
+
+def test_a_function_that_returns_in_time(make: Any) -> None:
+    """Though it was left behind by a kill, its resource is destroyed as the loop ends."""
+    hangs, destroyed, kept = Hangs(), [], []  # type: ignore[var-annotated]
+
+    async def main() -> None:
+        m = await make(cancel_grace=LIMIT, on_destroy=destroyed.append)
+        kept.extend([m, m.submit(hangs)])
+        await asyncio.to_thread(hangs.begun.wait)
+        assert (await m.kill(0.01)).abandoned
+        asyncio.get_running_loop().call_later(0.05, hangs.released.set)
+
+    assert ended_run(main) is None
+    assert len(destroyed) == kept[0].stats().resources.destroyed == 1
+
+
+@pytest.mark.parametrize("pooled", [True, False])
+def test_on_destroy_that_a_stop_has_left_behind(make: Any, pooled: bool) -> None:
+    """It runs to its end, though the loop ends meanwhile."""
+    told: list[str] = []
+
+    async def destroy(resource: Any) -> None:
+        told.append("begins")
+        await asyncio.sleep(0.2)
+        told.append("ends")
+
+    async def main() -> None:
+        workers = {"worker_count": 0, "max_worker_count": 1} if pooled else {}
+        m = await make(on_destroy=destroy, resource_pool_size=int(pooled), **workers)
+        await eventually(lambda: m.stats().resources.created == 1)
+        assert (await m.stop(0.01)).abandoned
+
+    assert ended_run(main) is None
+    assert told == ["begins", "ends"]

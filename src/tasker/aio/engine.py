@@ -30,13 +30,14 @@ from tasker.stats import StopReport
 
 from .backend_port import AsyncBackendPort
 from .end_waits import EndWaits
+from .loop_guard import LoopGuard
 from .owner import AsyncFutureOwner
 from .pool_prober import AsyncPoolProber
 from .resource_handle import AsyncResourceMaker
 from .resource_pool import AsyncResourcePool
 from .resources import AsyncMaker
 from .run_task import AsyncRunTask
-from .tasks import start_duty, start_task
+from .tasks import start_task
 from .waits import AsyncWaitRegistry
 from .worker import AsyncWorker
 
@@ -63,6 +64,8 @@ class AsyncEngine(AsyncFutureOwner):
         self.finished: asyncio.Event = asyncio.Event()
         self.emptied: asyncio.Event = asyncio.Event()
         self.end_waits: EndWaits = EndWaits(self)
+        self.guard: LoopGuard = LoopGuard(self)
+        self._worker_tasks: set[asyncio.Task[None]] = set()
         self._leaving: list[asyncio.Task[None]] = []
         """The tasks of workers that were stopped by force, which ``wait_finished`` waits for."""
         self._inbox: deque[ev.Event | Callable[[], None]] = deque()
@@ -71,7 +74,6 @@ class AsyncEngine(AsyncFutureOwner):
         self._drain_check_pending = False
         self._timer: tuple[float, asyncio.Handle] | None = None  # and when it ends, which uvloop's handle may not say
         self._next_tick = 0.0
-        self._loop_guard: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Fills ``run_task``'s pool, then starts the workers. Raises ``ResourceError`` if the pool cannot be filled,
@@ -87,7 +89,7 @@ class AsyncEngine(AsyncFutureOwner):
             raise
         # Everything else is ready before the first event, whose actions start the workers.
         self._next_tick = monotonic() + self.interval
-        self._loop_guard = start_duty(self.loop, self._guard_loop(), f"{self.config.name}-loop-guard")
+        self.guard.start()
         self.report(ev.Started())
         if self.config.ctx is not None:
             self.forget_parent: Callable[[], None] = self.config.ctx.on_cancel(self._parent_cancelled)
@@ -190,7 +192,9 @@ class AsyncEngine(AsyncFutureOwner):
 
     def start_worker(self, seat: ev.Seat) -> None:
         """See ``Driver``."""
-        self.workers[seat] = (AsyncWorker if self.backend is None else self.backend.worker)(self, seat)
+        worker = self.workers[seat] = (AsyncWorker if self.backend is None else self.backend.worker)(self, seat)
+        self._worker_tasks.add(worker.task)
+        worker.task.add_done_callback(self._worker_tasks.discard)
 
     def retire(self, count: int) -> None:
         """See ``Driver``."""
@@ -378,23 +382,13 @@ class AsyncEngine(AsyncFutureOwner):
         # ``wait`` raises no error of theirs, and does not cancel them.
         if leaving:
             await asyncio.wait(leaving)
-        if self._loop_guard is not None:
-            await asyncio.wait([self._loop_guard])
+        await self.guard.until_released()
 
     @property
     def loop_ends(self) -> int:
-        """How often all tasks of the loop were cancelled, as before it is closed."""
-        # Not counted by the guard itself: it may take its step only after another task that was cancelled with it.
-        return 0 if self._loop_guard is None else self._loop_guard.cancelling()
+        """See ``LoopGuard``."""
+        return self.guard.loop_ends
 
-    async def _guard_loop(self) -> None:
-        """Waits for the end and, if it is cancelled meanwhile, kills the engine."""
-        # Before a loop is closed, ``asyncio.run`` cancels all its tasks and waits for them. Workers survive that; this
-        # task notices it, so that the resources are destroyed while the loop still runs.
-        while not self.finished.is_set():
-            if self.loop_ends:  # perhaps before this first step
-                self.request_kill("its event loop ends", self.config.cancel_grace)
-            with suppress(asyncio.CancelledError):
-                await self.finished.wait()
-        if self.backend is not None:
-            await self.backend.released(self.config.cancel_grace if self.killed else None)
+    def left_behind(self) -> list[asyncio.Task[None]]:
+        """See ``GuardedEngine``."""
+        return [*self._worker_tasks, *self.pool.tasks()]

@@ -83,10 +83,13 @@ class _Line:
 class OwnThread:
     """Runs calls in one thread, which is started when it is first needed. Used in the loop's thread."""
 
-    def __init__(self, engine: EngineOfThreads, name: str) -> None:
+    def __init__(self, engine: EngineOfThreads, name: str, waits: set[asyncio.Future[Any]] | None = None) -> None:
         self._engine = engine
         self._loop = engine.loop
         self._name = name
+        self._waits = waits
+        """Where a wait for a function is to be noted that may never return; cancelled, it is given up."""
+        self._given_up = False
         self._calls = _Line()
         self._thread: threading.Thread | None = None
         self._ended: asyncio.Future[None] | None = None
@@ -117,7 +120,7 @@ class OwnThread:
         on_struck: Callable[[asyncio.CancelledError], object] | None = None,
     ) -> tuple[bool, Any, asyncio.CancelledError | None]:
         """As ``call``, but returns whether ``fn`` has raised, its error or its result, and the error by which the
-        caller was cancelled meanwhile (see ``outlast``)."""
+        caller was cancelled meanwhile (see ``outlast``). Raises ``CancelledError`` if the wait is given up."""
         if self._forked:
             raise _elsewhere()
         self._start()
@@ -125,17 +128,32 @@ class OwnThread:
         self._outcome = outcome
         self._calls.put(_Call(variables.run, (fn, *args), outcome))
         # A function cannot be ended from outside, and the resource is in use until it has returned.
-        struck = await outlast(outcome, on_struck)
+        if self._waits is not None:
+            self._waits.add(outcome)
+        try:
+            struck = await outlast(outcome, on_struck)
+        finally:
+            if self._waits is not None:
+                self._waits.discard(outcome)
+            self._given_up = outcome.cancelled()
         self._outcome = None
         # Not set as the future's error, because a future refuses ``StopIteration``.
         raised, value = outcome.result()
         return raised, value, struck
 
+    def begin_end(self) -> bool:
+        """From here on it runs what ends its resource, which is waited for in any case. Returns False if it does not come to
+        that: it was given up in what it runs."""
+        self._waits = None
+        return not self._given_up
+
     async def close(self) -> None:
-        """Ends the thread once it is idle, and waits for that."""
+        """Ends the thread once it is idle, and waits for that, unless it was given up."""
         if self._thread is None or self._ended is None or self._forked:
             return
         self._calls.put(None)
+        if self._given_up:
+            return
         if (struck := await outlast(self._ended)) is not None:
             restore(struck)
         self._thread.join()  # does not block: the thread has only to return

@@ -60,6 +60,10 @@ class AsyncFutureOwner(EngineCore[AsyncWorker], abc.ABC):
         self.must_admit: bool = self.must_admit or config.when_unavailable == "fail" or not config.worker_count
         self._fails_soon = False
         self._background_tasks: set[asyncio.Task[None]] = set()
+        self.thread_waits: set[asyncio.Future[Any]] = set()
+        """What waits for functions in threads that may never return."""
+        self.given_up: bool = False
+        """Whether some of these were given up, as the loop ends."""
 
     def spawn(self, coroutine: Coroutine[Any, Any, None], name: str) -> None:
         """Runs a coroutine of the library in a task of its own."""
@@ -71,8 +75,9 @@ class AsyncFutureOwner(EngineCore[AsyncWorker], abc.ABC):
     @property
     def torn_down(self) -> bool:
         """Whether the loop is gone. An error is then the ``GeneratorExit`` of a coroutine that is being collected, not
-        the user's, and nothing can be awaited any more."""
-        return not self.loop.is_running()
+        the user's, and nothing can be awaited any more. Or it is about to be, and the error tells what waited for a thread
+        that this is given up."""
+        return self.given_up or not self.loop.is_running()
 
     @property
     def urgent_tasks(self) -> int:

@@ -72,6 +72,11 @@ class EngineInLoop(Protocol):
         must be raised again: nothing can be awaited any more."""
         ...
 
+    @property
+    def thread_waits(self) -> set[asyncio.Future[Any]]:
+        """What waits for functions in threads that may never return."""
+        ...
+
     def report(self, event: ev.Event) -> None:
         """Passes an event to the supervisor, and carries out its actions."""
 

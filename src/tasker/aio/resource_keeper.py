@@ -140,6 +140,10 @@ class KeptResources:
         keeper.let_go()
         return keeper.task
 
+    def tasks(self) -> list[asyncio.Task[None]]:
+        """Returns the tasks of the resources that are not destroyed yet."""
+        return [*(keeper.task for keeper in self._keepers.values()), *self._ending]
+
     async def until_ended(self) -> asyncio.CancelledError | None:
         """Waits for the resources that are being destroyed. Returns what ``outlast`` does."""
         struck: asyncio.CancelledError | None = None

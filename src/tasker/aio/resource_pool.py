@@ -242,6 +242,10 @@ class AsyncResourcePool:
         if self._filling is not None:
             self._filling.cancel()
 
+    def tasks(self) -> list[asyncio.Task[None]]:
+        """Returns the tasks of its resources."""
+        return self._kept.tasks()
+
     def shut(self) -> None:
         """Lends nothing more, and takes nothing back."""
         self._closed = True

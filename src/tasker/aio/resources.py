@@ -31,7 +31,7 @@ class AsyncMaker:
         engine = self._engine
         begun = monotonic()
         args = arguments_for(engine.config, worker)
-        caller = FunctionCaller(OwnThread(engine, name), engine.config.sync_in_thread)
+        caller = FunctionCaller(OwnThread(engine, name, engine.thread_waits), engine.config.sync_in_thread)
         try:
             handle = await self._make(caller, *args)
         except BaseException:  # ``on_create`` may have started the thread before it failed
@@ -67,6 +67,8 @@ class AsyncMaker:
 
     async def end(self, handle: AsyncResourceHandle) -> None:
         """See ``AsyncResourceMaker``."""
+        if handle.caller is not None and not handle.caller.thread.begin_end():
+            return
         try:
             if handle.end is not None:
                 await handle.end()
