@@ -7,7 +7,7 @@ import dataclasses
 import random
 from typing import Any
 
-from support.waiting import eventually
+from support.waiting import FEWER, eventually
 from tasker import Priority, TaskStats
 
 
@@ -66,7 +66,7 @@ async def test_point_14_the_identities_hold_under_load(engine: Any, kit: Any) ->
         check_health=kit.hook(lambda error: not isinstance(error, Sick)),
     ) as m:
         async with engine.watching(m, complaint) as watch:
-            futures = await load(m, kit, submitters=16, each=40)
+            futures = await load(m, kit, submitters=16, each=40 // FEWER)
             await eventually(lambda: all(future.done() for future in futures), 60)
         assert watch.violations == []
         assert watch.looks > 50
