@@ -139,7 +139,7 @@ async def test_a_caller_gets_another_one_while_a_check_hangs(engine: Any, kit: A
 
 async def test_a_stop_does_not_wait_for_a_check_that_hangs(engine: Any, kit: Any) -> None:
     """For check_timeout at most, and for a coroutine until its cancellation has ended it; one that goes on is named."""
-    if engine.name.endswith(("processes", "toys")):
+    if engine.elsewhere:
         pytest.skip("the session is killed, which this suite expects of a kill only; see the tests of processes")
     hanging = Hanging(engine)
     async with hanging.manager(engine) as m:
