@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
+import sys
+from contextvars import Context as Variables
+from types import FrameType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -51,3 +53,37 @@ def test_no_task_is_lost(level: Priority) -> None:
         put()
     assert len(struck) > 10
     assert tasks[-2].done()
+
+
+def test_a_context_is_shown_when_it_is_complete() -> None:
+    """Whatever line the worker is at, a kill in another thread may cancel it."""
+    queue = TaskQueue()
+    worker: Any = SimpleNamespace(name="worker", seat=None, shard=Shard(), root=Context())
+    worker.engine = SimpleNamespace(
+        queue=queue, collector=None, queue_slots=None, door=0, alert=False, report=lambda event: None
+    )
+    worker.outdated = False
+    task = TaskFuture._accepted(worker, 1, lambda ctx, resource: None, (), 0.0)
+    queue.put(task, Priority.NORMAL)
+    queue.tokens.put(RETIRE)
+    host = ThreadHost(worker)
+    host._held = SimpleNamespace(resource=None)  # type: ignore[assignment]
+    seen: set[Context] = set()
+
+    def look(frame: FrameType, event: str, arg: object) -> Any:
+        if frame.f_code is not ThreadHost._serve.__code__:
+            return None
+        context = getattr(task, "_context", None)
+        if context is not None:
+            assert not context.cancelled
+            seen.add(context)
+        return look
+
+    before = sys.gettrace()
+    sys.settrace(look)
+    try:
+        ThreadHost._serve(host, Variables())
+    finally:
+        sys.settrace(before)
+    assert len(seen) == 1
+    assert task.done()

@@ -76,9 +76,9 @@ class InlineLimit(LimitedTask):
             return step.NOTHING  # its caller ends it
         return step
 
-    def cancel(self) -> Context | None:
+    def cancel(self, now: float = math.inf) -> Context | None:
         """See ``LimitedTask``."""
-        context = super().cancel()
+        context = super().cancel(now)
         if context is not None:
             self._wake()
         return context

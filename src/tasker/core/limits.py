@@ -137,9 +137,11 @@ class LimitedTask:
                 # Where that is noticed in another process too late, the attempt has begun all the same, and is cancelled.
                 self.error, self._name = late, "deadline"
                 return late
-            self._move(LimitMove.START)
             self.error, self.context = None, context
             self.end, self._name = self._limits.of_attempt(self._queued_at, now)
+            self._move(
+                LimitMove.START
+            )  # last: ``step`` takes no lock, and must not take the last attempt's end for this one's
             return None
 
     @property
@@ -179,10 +181,10 @@ class LimitedTask:
         """Returns what is to be done about it now."""
         return limit_step(self._stage, now, self.last_start, self.end, grace)
 
-    def cancel(self) -> Context | None:
-        """The limit has passed. Returns the context to be cancelled, unless the attempt has ended."""
+    def cancel(self, now: float = math.inf) -> Context | None:
+        """The limit has passed. Returns the context to be cancelled, unless the attempt has ended, and another one begun."""
         with self._lock:
-            if not self._move(LimitMove.CANCEL):
+            if now < self.end or not self._move(LimitMove.CANCEL):
                 return None
             self.timed_out()
             return self.context
@@ -361,12 +363,12 @@ class TimeLimits:
             assert error is not None
             driver.expire(future, error)
         elif step is LimitStep.CANCEL:
-            self._cancel(future, limited, grace)
+            self._cancel(future, limited, grace, now)
         else:
             self._give_up(future, limited)
 
-    def _cancel(self, future: Any, limited: LimitedTask, grace: float) -> None:
-        context = limited.cancel()
+    def _cancel(self, future: Any, limited: LimitedTask, grace: float, now: float) -> None:
+        context = limited.cancel(now)
         if context is None:
             return
         if grace != math.inf:

@@ -93,6 +93,7 @@ class Worker(JudgedWorker):
         try:
             self.host.create()
         except BaseException as error:
+            self.shard = Shard()  # as below
             engine.creation_failed(self.seat, error)
             return
         if engine.is_forked:
@@ -111,6 +112,9 @@ class Worker(JudgedWorker):
         # Reported only after the resource is destroyed: the supervisor counts the worker against the maximum until
         # then, and a stop waits for it.
         self._destroy()
+        # From the report on, the numbers of its slot, and the task there, are those of the next worker: what strikes this thread
+        # so late must not take them for its own.
+        self.shard = Shard()
         engine.report(last)
 
     def _destroy(self) -> None:
@@ -374,8 +378,13 @@ class Worker(JudgedWorker):
         if future is not None:
             opened(future)
             opening.pop(future, None)  # if the fault has struck between storing the log and this step of ``opened``
-            # One BACK for each earlier attempt: if there are as many as counted attempts, this one was not counted yet.
-            if future._attempts == future._log.count(BACK):
+            outcome = outcome_in((*future._log,))
+            if type(outcome) is Ending and not (outcome.forced and hasattr(outcome, "uncounted")):
+                # It ended in the queue, and was counted there; see ``skip``.
+                finish(future)
+                return
+            # One BACK for each earlier attempt, and one in ``skip``: if there are fewer attempts, this one was not counted yet.
+            if future._attempts <= future._log.count(BACK):
                 shard.taken += 1
             # Not ``+= 1``: the fault may have struck behind that line.
             shard.done = shard.taken - shard.sent_back

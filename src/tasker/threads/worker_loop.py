@@ -143,12 +143,13 @@ class ThreadHost:
             # Read before RUN is appended. Before it, a ``cancel`` may clear them, which is noticed below; after it,
             # only a kill whose deadline has passed.
             task, args, variables = future._task, future._args, future._variables
-            # As Context(root), which would be one call more. Set before RUN: a ``cancel`` that finds RUN in the log
-            # cancels the context.
-            future._context = context = new_context()
+            # As Context(root), which would be one call more. Shown once it has all its fields, since a kill may cancel it then,
+            # and before RUN: a ``cancel`` that finds RUN in the log cancels it.
+            context = new_context()
             context._parent = root
             context._cause = None
             context._watchers = []
+            future._context = context
             future._worker = name
             log = future._log
             if log is unopened:  # as ``opened``, which would be one call more and explains the steps

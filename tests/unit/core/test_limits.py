@@ -12,7 +12,7 @@ import pytest
 from tasker.context import Context
 from tasker.control import events as ev
 from tasker.control.lifecycle import DoorMove
-from tasker.control.limits import LimitStep
+from tasker.control.limits import Limits, LimitStep
 from tasker.control.workers import WorkerState
 from tasker.core.checks import task_options
 from tasker.core.limited_calls import LimitedCall
@@ -155,6 +155,25 @@ def test_it_ends_in_the_moment_of_the_limit() -> None:
     rig.look(5.0)
     rig.limited.ended()
     assert rig.limited.give_up(lambda: pytest.fail("not to be counted")) is False
+
+
+def test_the_end_of_the_last_attempt() -> None:
+    """It does not concern the next one, wherever that is at this moment."""
+    rig = Rig()
+    rig.start()
+    rig.limited.ended()
+    seen = []
+
+    class Looks(Limits):
+        def of_attempt(self, queued_at: float, started_at: float) -> Any:
+            seen.append(rig.limited.step(NOW + 5.0, 2.0))
+            return super().of_attempt(queued_at, started_at)
+
+    rig.limited._limits = Looks(5.0, None)
+    rig.start(at=4.9)
+    assert seen == [LimitStep.NOTHING]
+    assert rig.limited.cancel(NOW + 5.0) is None, "the step was decided for the last one"
+    assert rig.limited.cancel(NOW + 9.9) is rig.context
 
 
 def test_a_worker_that_is_gone() -> None:
