@@ -78,3 +78,19 @@ def test_the_levels_of_the_loggers(monkeypatch: pytest.MonkeyPatch) -> None:
     with added_to(loggers, logging.root):
         levels = sessions._levels()
     assert levels["set"] == logging.ERROR
+
+
+def test_variables_without_a_home_are_not_kept(home: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program may make one for each object: only some are remembered, and no further search looks at all names. One that is
+    a global variable is found all the same."""
+    monkeypatch.setattr(pickling, "_homeless", {})
+    searches = []
+    search = pickling._search
+    monkeypatch.setattr(pickling, "_search", lambda variable: searches.append(variable) or search(variable))
+    for number in range(3 * pickling._MOST_HOMELESS):
+        assert pickling.home_of(contextvars.ContextVar(f"of object {number}")) is None
+    assert len(pickling._homeless) == len(searches) == pickling._MOST_HOMELESS
+    assert pickling.home_of(home.variable) == ("tasker_home", "variable")
+    known = searches[0]
+    assert pickling.home_of(known) is None
+    assert len(searches) == pickling._MOST_HOMELESS, "no module was added"

@@ -69,3 +69,11 @@ def variables_of(home: Any) -> Iterator[tuple[str, Any]]:
         return iter(vars(home).copy().items())  # a copy, in one step: other threads may set variables meanwhile
     except Exception:  # anything may be in sys.modules
         return iter(())
+
+
+def variable_of(home: Any, name: str) -> Any:
+    """Returns what a name of a module stands for; None if there is no such name."""
+    try:
+        return vars(home).get(name)
+    except Exception:  # anything may be in sys.modules
+        return None

@@ -28,7 +28,7 @@ from tasker.logs import describe
 
 from .by_value import CACHED, reduced_cache, reduced_property, with_slots
 from .classes import reduced_class
-from .own_globals import KINDS, variables_of
+from .own_globals import KINDS, variable_of, variables_of
 from .own_globals import reduced as reduced_own
 from .wire import MAPPED_SIZE, Parts
 
@@ -112,18 +112,28 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
 
 # -- context variables ----------------------------------------------------------------------------------------------------
 
-_homes: dict[contextvars.ContextVar[Any], tuple[int, tuple[str, str] | None]] = {}
-"""Where a variable was found, and how many modules there were then."""
+_homes: dict[contextvars.ContextVar[Any], tuple[str, str]] = {}
+"""Where a variable was found."""
+_homeless: dict[contextvars.ContextVar[Any], int] = {}
+"""Those that were found nowhere, and how many modules there were then. They are kept alive here, so these are not many."""
+_MOST_HOMELESS = 100
 _twins: dict[tuple[str, str], contextvars.ContextVar[Any]] = {}
 
 
 def home_of(variable: contextvars.ContextVar[Any]) -> tuple[str, str] | None:
     """Returns the module and the name under which a variable is found there, or None."""
-    known = _homes.get(variable)
-    if known is not None and (known[1] is not None or known[0] == len(sys.modules)):
-        return known[1]
-    home = _search(variable)
-    _homes[variable] = (len(sys.modules), home)
+    home = _homes.get(variable)
+    if home is not None or _homeless.get(variable) == len(sys.modules):
+        return home
+    # A program that makes a variable for each object has many in no module, and a search through all names takes
+    # milliseconds: then one is looked for under its own name alone, which nearly all have.
+    remembered = variable in _homeless or len(_homeless) < _MOST_HOMELESS
+    home = _search(variable) if remembered else _search_by_name(variable)
+    if home is not None:
+        _homes[variable] = home
+        _homeless.pop(variable, None)
+    elif remembered:
+        _homeless[variable] = len(sys.modules)
     return home
 
 
@@ -136,6 +146,13 @@ def _search(variable: contextvars.ContextVar[Any]) -> tuple[str, str] | None:
         for key, value in variables_of(module):
             if value is variable:
                 return name, key
+    return None
+
+
+def _search_by_name(variable: contextvars.ContextVar[Any]) -> tuple[str, str] | None:
+    for name, module in sys.modules.copy().items():
+        if variable_of(module, variable.name) is variable:
+            return name, variable.name
     return None
 
 
