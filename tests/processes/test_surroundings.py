@@ -96,3 +96,39 @@ def test_an_awkward_path(program: Program, method: str, what: str) -> None:
     """A `Path` in `sys.path`, more of it than an argument of a program may have, and a module of the script's folder that
     has the name of one of the standard library: children start all the same."""
     assert program.run(AWKWARD, method, what) == "7\n"
+
+
+ENVIRONMENT = """
+    import os, sys
+    from pathlib import Path
+    from tasker import Config, ProcessBackend, TaskManager
+
+    def config(method):
+        backend = ProcessBackend(start_method=method, preload=["preloaded_by_test"])
+        return Config(on_create=object, worker_count=1, resource_pool_size=0, backend=backend)
+
+    def look(ctx, resource):
+        return [os.environ.get(name) for name in ("SET", "CHANGED", "REMOVED", "PRELOADED")]
+
+    def main(method):
+        os.environ.update(CHANGED="before", REMOVED="before")
+        with TaskManager(config(method)) as first:
+            print(first.queue_task(look))
+            os.environ.update(SET="after", CHANGED="after")
+            del os.environ["REMOVED"]
+            with TaskManager(config(method)) as second:
+                print(second.queue_task(look))
+
+    if __name__ == "__main__":
+        Path("preloaded_by_test.py").write_text("import os; os.environ['PRELOADED'] = 'there'")
+        main(sys.argv[1])
+"""
+
+
+@methods
+def test_the_environment_when_a_child_starts(program: Program, method: str) -> None:
+    """It has the variables of this process as they are then, and those that a preloaded module has set."""
+    before, after = program.run(ENVIRONMENT, method).splitlines()
+    there = "'there'" if method == "forkserver" else "None"
+    assert before == f"[None, 'before', 'before', {there}]"
+    assert after == f"['after', 'after', None, {there}]"
