@@ -186,15 +186,21 @@ class Context:
         if self.cancelled:
             return True
         woken: asyncio.Future[None] = loop.create_future()
-        limits = [s for s in (timeout, self.remaining()) if s is not None]
+        until = None if timeout is None else time.monotonic() + timeout
         # Through the loop, because the canceller may run in any thread.
         forget = self._watch(Watcher(lambda: loop.call_soon_threadsafe(_wake, woken), ours=True))
+        left = timeout
         try:
-            await asyncio.wait([woken], timeout=max(0.0, min(limits)) if limits else None)
+            # Again if it was too early: the timers of some loops have whole milliseconds.
+            while True:
+                limits = [s for s in (left, self.remaining()) if s is not None]
+                await asyncio.wait([woken], timeout=max(0.0, min(limits)) if limits else None)
+                left = None if until is None else until - time.monotonic()
+                if self.cancelled or not (left is None or left > 0):
+                    return self.cancelled
         finally:
             forget()
             woken.cancel()
-        return self.cancelled
 
     def on_cancel(self, fn: Callable[[], object]) -> Callable[[], None]:
         """Calls ``fn()`` once, when this context or an ancestor is cancelled, in the thread that cancels it; at once,

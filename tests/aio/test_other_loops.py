@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import time
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
@@ -25,6 +26,13 @@ class LoopOfFewTimers(asyncio.SelectorEventLoop):
         if delay < 0.01:
             return self.call_soon(callback, *args, context=context)
         return super().call_later(delay, callback, *args, context=context)
+
+
+class LoopOfEarlyTimers(asyncio.SelectorEventLoop):
+    """Its timers come a little too early, as uvloop's do, which have whole milliseconds."""
+
+    def call_later(self, delay: float, callback: Any, *args: Any, context: Any = None) -> Any:
+        return super().call_later(delay - 0.002, callback, *args, context=context)
 
 
 def new_uvloop() -> asyncio.AbstractEventLoop:
@@ -139,3 +147,18 @@ def test_a_loop_whose_handles_are_not_found() -> None:
     loop = asyncio.new_event_loop()
     assert timed_by(Hidden()) is None
     loop.close()
+
+
+@pytest.mark.parametrize("loop", [LoopOfEarlyTimers, pytest.param(new_uvloop, marks=needs_uvloop)])
+def test_a_wait_in_a_context(loop: Any) -> None:
+    """It lasts until the context is cancelled, or its time has passed by the clock."""
+
+    async def main() -> None:
+        for _ in range(20):
+            assert await Context().with_timeout(0.01).wait_async(60) is True
+            begun = time.monotonic()
+            assert await Context().with_timeout(60).wait_async(0.01) is False
+            assert time.monotonic() - begun >= 0.01
+        assert await Context().wait_async(0) is False
+
+    run(loop, main())
