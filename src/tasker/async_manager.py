@@ -21,6 +21,7 @@ from .aio.pauses import pause, resume
 from .aio.reentrancy import forbid_reentry
 from .aio.refreshing import AsyncRefresh
 from .aio.signals import stop_on_signals
+from .aio.stack_room import check_room
 from .aio.starting import Starting
 from .aio.submitting import Submitting
 from .aio.subscription import AsyncSubscription
@@ -97,6 +98,7 @@ class AsyncTaskManager(Submitting[R]):
 
     def _engine_to_end(self, what: str) -> AsyncEngine:
         """Returns the engine for a stop or kill, which ends a start that is under way."""
+        check_room()
         starting = self._starting
         if self._engine is None and starting is not None and starting.engine.loop is asyncio.get_running_loop():
             forbid_reentry(starting.engine, what)
@@ -106,6 +108,11 @@ class AsyncTaskManager(Submitting[R]):
         engine = self._running_engine()
         forbid_reentry(engine, what)
         return engine
+
+    def _engine_with_room(self) -> AsyncEngine:
+        """Returns the engine for a call that is followed by actions. Raises ``RecursionError`` if the stack has no room for them."""
+        check_room()
+        return self._running_engine()
 
     # -- the end --------------------------------------------------------------------------------------------------
 
@@ -168,7 +175,7 @@ class AsyncTaskManager(Submitting[R]):
         manager, unless ``timeout`` is 0; ``ValueError`` for a wrong timeout; ``RuntimeError`` in another event loop or thread.
         """
         check_timeout(timeout)
-        engine = self._running_engine()
+        engine = self._engine_with_room()
         if timeout != 0:
             forbid_reentry(engine, "pause")
         return await pause(engine, None if timeout == math.inf else timeout)
@@ -176,7 +183,7 @@ class AsyncTaskManager(Submitting[R]):
     def resume(self) -> None:
         """Ends a pause, and returns at once. Tasks start in the order of their priorities. Harmless if the manager is not
         paused, or was stopped. Raises ``RuntimeError`` in another event loop or thread."""
-        resume(self._running_engine())
+        resume(self._engine_with_room())
 
     def resize(self, *, worker_count: int | None = None, max_worker_count: int | None = None) -> None:
         """Changes the bounds of the number of workers, and returns at once. A bound that is not given stays as it is.
@@ -184,7 +191,7 @@ class AsyncTaskManager(Submitting[R]):
 
         Raises ``ConfigError`` for a wrong value.
         """
-        self._running_engine().resize(worker_count, max_worker_count)
+        self._engine_with_room().resize(worker_count, max_worker_count)
 
     def refresh(self) -> Awaitable[bool]:
         """Replaces every resource by one that is made from now on, those of ``run_task`` included, and returns at once: for
@@ -198,7 +205,7 @@ class AsyncTaskManager(Submitting[R]):
         Cancelling the caller ends its waiting, not the refresh. In a task of this manager, awaiting it raises
         ``DeadlockError``. Raises ``ShutdownError`` if the manager accepts no more tasks.
         """
-        return AsyncRefresh(self._running_engine())
+        return AsyncRefresh(self._engine_with_room())
 
     async def __aenter__(self) -> AsyncTaskManager[R]:
         return await self._start()

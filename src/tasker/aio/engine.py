@@ -37,6 +37,7 @@ from .resource_handle import AsyncResourceMaker
 from .resource_pool import AsyncResourcePool
 from .resources import AsyncMaker
 from .run_task import AsyncRunTask
+from .stack_room import check_room
 from .tasks import start_task
 from .waits import AsyncWaitRegistry
 from .worker import AsyncWorker
@@ -296,7 +297,11 @@ class AsyncEngine(AsyncFutureOwner):
         except RuntimeError:
             running = None
         if running is self.loop:
-            self._parent_ended()  # at once, so that no task is accepted from here on
+            try:
+                check_room()
+                self._parent_ended()  # at once, so that no task is accepted from here on
+            except RecursionError:
+                self.loop.call_soon(self._parent_ended)
         else:
             with suppress(RuntimeError):  # the loop was closed in the meantime
                 self.loop.call_soon_threadsafe(self._parent_ended)

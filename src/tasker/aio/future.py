@@ -34,6 +34,7 @@ from tasker.metrics.protocol import TaskLifecycleTimestamps
 
 from .done_callbacks import guarded
 from .future_extra import Extra, UnretrievedError
+from .stack_room import check_room
 
 if TYPE_CHECKING:  # it imports what `import tasker` has no need of yet
     from tasker.core.limits import LimitedTask
@@ -181,6 +182,7 @@ class AsyncTaskFuture(_Future[T]):
         ``CancelledError`` is thrown into it, and the task decides how it ends. ``msg`` is the argument of the
         ``CancelledError`` that the task and its callers get, as in asyncio.
         """
+        check_room()
         if msg is not None and self._stage < ENDED:
             self.extra().cancel_message = msg
         # Sent ahead to a process, but not begun there: back in the queue, it can be cancelled like any other task.

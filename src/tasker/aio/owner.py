@@ -36,6 +36,7 @@ from .lending import Lending
 from .queue import AsyncTaskQueue
 from .queue_slots import AsyncQueueSlots
 from .slow_callbacks import SlowCallbacks
+from .stack_room import check_room
 from .tasks import start_duty
 from .turns import TurnBudget
 from .worker import AsyncWorker
@@ -110,6 +111,7 @@ class AsyncFutureOwner(EngineCore[AsyncWorker], abc.ABC):
         if self.closed:
             raise self.shutdown_error()
         check_queue_timeout(timeout)
+        check_room()
         if self.queue_slots is not None and not has_slot:
             self.queue_slots.take()
         self.hooks.arrival()
