@@ -65,7 +65,24 @@ async def after_a_timeout(m: Any) -> Any:
     return await m.queue_task(inner)
 
 
+async def by_tasks_that_share_what_they_wait_for(m: Any) -> Any:
+    level: list[Any] = [asyncio.create_task(m.queue_task(inner)), m.submit(inner)]
+    for number in range(20):
+        wait: Any = asyncio.gather if number % 2 else waits_for_all
+        level = [asyncio.create_task(awaits(wait, level)) for _ in range(2)]
+    await asyncio.wait(level)
+
+
+async def awaits(wait: Any, level: list[Any]) -> None:
+    await (wait(level) if wait is waits_for_all else wait(*level))
+
+
+async def waits_for_all(level: list[Any]) -> None:
+    await asyncio.wait(level)
+
+
 WAYS = [
+    by_tasks_that_share_what_they_wait_for,
     by_shield,
     by_shield_of_a_coroutine,
     by_as_completed,
@@ -100,6 +117,13 @@ async def failure_of(future: Any) -> BaseException | None:
     await asyncio.wait([future])
     error: BaseException | None = future.exception()
     return error
+
+
+async def in_a_long_chain(m: Any) -> Any:
+    last: Any = asyncio.create_task(asyncio.sleep(0.1))
+    for _ in range(600):
+        last = asyncio.create_task(awaits(asyncio.gather, [last]))
+    await last
 
 
 async def first_with_a_timer(m: Any) -> Any:
@@ -158,6 +182,7 @@ async def in_a_cancel_scope(m: Any) -> Any:
 
 
 FINE = [
+    in_a_long_chain,
     first_with_a_timer,
     in_a_timeout,
     in_a_timeout_indirectly,
@@ -180,6 +205,7 @@ async def test_a_wait_that_ends_by_itself(make: Any, way: Any) -> None:
 
     async with make(burst_interval=0.01) as m:
         assert await m.submit(outer) == "fine"
+        assert m.stats().user_errors == 0
 
 
 async def test_two_tasks_that_wait_for_each_other_by_gather(make: Any) -> None:

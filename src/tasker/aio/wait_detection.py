@@ -22,6 +22,8 @@ from .done_callbacks import GuardedCallback
 from .future import AsyncTaskFuture
 
 _AWAITS_ALL = "ALL_COMPLETED"
+_DEPTH = 100
+"""How many tasks and futures, each of which waits for the next, are followed. The search calls itself, and the stack has a limit."""
 
 
 def reached(roots: Iterable[Any], seen: dict[int, Any] | None = None) -> Iterator[Any]:
@@ -75,12 +77,15 @@ class WaitAnalysis:
         self._is_own = is_own
         self._own_futures = own_futures
         self._through: set[Any] = set()
+        self._known: dict[Any, set[Any] | None] = {}
+        """What was found for each of them."""
+        self._depth = 0
         self._completions: list[tuple[Any, Any]] | None = None
 
     def of_task(self, task: asyncio.Task[Any], waited: Any, coroutine: Any) -> BlockedOn | None:
         """Returns what a task of the loop is blocked on; None if something else may wake it. ``waited``: the future for
         which the loop holds it; ``coroutine``: what is suspended in it."""
-        self._through = {task}
+        self._through, self._known, self._depth = {task}, {task: set()}, 0
         own = self._of_calls(waited, coroutine)
         return BlockedOn(own, self._through) if own else None
 
@@ -116,15 +121,20 @@ class WaitAnalysis:
         if self._is_own(future):
             self._through.add(future)
             return {future}
-        if not isinstance(future, asyncio.Task):
-            # Of ``gather`` those that are not done yet: one that fails ends it.
-            behind = [one for one in _behind(future) if not one.done()]
+        if future not in self._known:
             self._through.add(future)
-            return self._of_any(behind) if behind else None
-        if future in self._through:
-            return set()  # of a cycle, or found before: it adds nothing
-        self._through.add(future)
-        return self._of_calls(getattr(future, "_fut_waiter", None), future.get_coro())
+            self._known[future] = set()  # of a cycle: it adds nothing
+            self._depth += 1
+            self._known[future] = self._behind(future) if self._depth <= _DEPTH else None
+            self._depth -= 1
+        return self._known[future]
+
+    def _behind(self, future: Any) -> set[Any] | None:
+        if isinstance(future, asyncio.Task):
+            return self._of_calls(getattr(future, "_fut_waiter", None), future.get_coro())
+        # Of ``gather`` those that are not done yet: one that fails ends it.
+        behind = [one for one in _behind(future) if not one.done()]
+        return self._of_any(behind) if behind else None
 
     def _left_of(self, completions: Any) -> Iterable[Any]:
         """Returns what an ``as_completed`` that collects in the queue ``completions`` still waits for."""
