@@ -113,3 +113,45 @@ def test_an_input_that_is_an_output(shop: Workshop) -> None:
     done = shop.run("run", "jobs.py", "in.parquet", "--output", "in.parquet", "--overwrite")
     assert (done.returncode, "also an input" in done.stderr) == (2, True)
     assert (shop.folder / "in.parquet").read_bytes() == before
+
+
+def test_times_that_python_is_too_coarse_for(shop: Workshop) -> None:
+    """They are texts as those beside them; what has no form at all fails with its row."""
+    shop.write("jobs.py", ECHO)
+    nanoseconds = [1_000, 1_700_000_000_123_456_789, None]
+    columns = {
+        "at": pa.array(nanoseconds, pa.timestamp("ns")),
+        "there": pa.array(nanoseconds, pa.timestamp("ns", tz="+01:00")),
+        "hour": pa.array([0, 1, None], pa.time64("ns")),
+        "day": pa.array([0, 1, 10**8], pa.date32()),
+    }
+    write(shop.folder / "in.parquet", columns)
+    done = shop.run("run", "jobs.py", "in.parquet", "--output", "out.jsonl", "--failed", "failed.jsonl", "--keep-order")
+    assert done.returncode == 1, done.stderr
+    first, second, third = shop.records()
+    assert first["result"] == {
+        "at": "1970-01-01T00:00:00.000001",
+        "there": "1970-01-01T01:00:00.000001+01:00",
+        "hour": "00:00:00",
+        "day": "1970-01-01",
+    }
+    assert second["result"] == {
+        "at": "2023-11-14T22:13:20.123456789",
+        "there": "2023-11-14T23:13:20.123456789+01:00",
+        "hour": "00:00:00.000000001",
+        "day": "1970-01-02",
+    }
+    assert "in.parquet row 3" in json.dumps(third)
+    assert "$.day: date value out of range" in json.dumps(third)
+
+
+def test_two_columns_of_one_name(shop: Workshop) -> None:
+    """One of them would be lost."""
+    from pyarrow import parquet
+
+    shop.write("jobs.py", ECHO)
+    table = pa.Table.from_arrays([pa.array([1]), pa.array([2])], names=["a", "a"])
+    parquet.write_table(table, shop.folder / "in.parquet")
+    done = shop.run("run", "jobs.py", "in.parquet", "--output", "out.jsonl")
+    assert done.returncode == 2
+    assert done.stderr.endswith("in.parquet: column 'a' twice\n")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Container, Iterator
+from collections.abc import Callable, Container, Iterator
 from typing import Any
 
 from tasker.cli import strict_json
@@ -29,6 +29,9 @@ class ParquetSource(Source):
         self._read = 0
         with self._open() as file:
             self._rows: int = file.metadata.num_rows
+            names = file.schema_arrow.names
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise UsageError(f"{path}: column {twice[0]!r} twice")
         self._size = os.path.getsize(path)
 
     @property
@@ -50,22 +53,16 @@ class ParquetSource(Source):
     def items(self) -> Iterator[RawItem | None]:
         import pyarrow as pa
 
-        from tasker.cli.run.result_encoder import NoJsonForm, ResultEncoder
+        from tasker.cli.run.result_encoder import ResultEncoder
 
         encode = ResultEncoder(None).encode
         with self._open() as file:
             try:
                 # In this thread: others would take the cores from the workers.
                 for batch in file.iter_batches(_ROWS, use_threads=False):
-                    for row in batch.to_pylist():
+                    for row, fault in _rows_of(batch):
                         self._read += 1
-                        where = f"{self._path} row {self._read}"
-                        try:
-                            text = encode(row)
-                        except NoJsonForm as error:
-                            yield RawItem(None, repr(row).encode(errors="backslashreplace"), where, str(error))
-                        else:
-                            yield RawItem(strict_json.decode(text), text.encode(), where)
+                        yield _item(row, fault, f"{self._path} row {self._read}", encode)
             except (pa.ArrowException, OSError, ValueError) as error:
                 raise UsageError(f"{self._path} behind row {self._read:,}: {error}") from None
 
@@ -79,6 +76,55 @@ class ParquetSource(Source):
             return parquet.ParquetFile(self._absolute)
         except (pa.ArrowException, OSError) as error:
             raise UsageError(f"cannot read {self._path}: {_reason(error)}") from None
+
+
+def _item(row: dict[str, Any], fault: str | None, where: str, encode: Callable[[Any], str]) -> RawItem:
+    from tasker.cli.run.result_encoder import NoJsonForm
+
+    if fault is None:
+        try:
+            text = encode(row)
+            return RawItem(strict_json.decode(text), text.encode(), where)
+        except NoJsonForm as error:
+            fault = str(error)
+    return RawItem(None, repr(row).encode(errors="backslashreplace"), where, fault)
+
+
+def _rows_of(batch: Any) -> Iterator[tuple[dict[str, Any], str | None]]:
+    """Yields the rows; one with a value that Python has no form for with what is wrong, and None in place of the value."""
+    try:
+        rows = batch.to_pylist()
+    except (ValueError, OverflowError):  # which row?
+        for number in range(batch.num_rows):
+            yield _row_of(batch, number)
+    else:
+        for row in rows:
+            yield row, None
+
+
+def _row_of(batch: Any, number: int) -> tuple[dict[str, Any], str | None]:
+    row: dict[str, Any] = {}
+    fault = None
+    for name, column in zip(batch.schema.names, batch.columns, strict=True):
+        value = column[number]
+        try:
+            row[name] = value.as_py()
+        except (ValueError, OverflowError) as error:
+            row[name] = text = _in_nanoseconds(value)
+            if text is None:
+                row[name], fault = None, f"$.{name}: {_reason(error)}"
+    return row, fault
+
+
+def _in_nanoseconds(value: Any) -> str | None:
+    """Returns a time that is too fine for Python in ISO 8601; None for anything else."""
+    import pyarrow as pa
+    from pyarrow import compute
+
+    if getattr(value.type, "unit", None) != "ns" or pa.types.is_duration(value.type):
+        return None
+    text: str = compute.cast(value, pa.string()).as_py().replace(" ", "T")
+    return f"{text[:-2]}:{text[-2:]}" if getattr(value.type, "tz", None) else text
 
 
 def _reason(error: Exception) -> str:
