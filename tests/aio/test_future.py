@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import weakref
+from contextvars import ContextVar
 from typing import Any
 
 import pytest
@@ -285,3 +286,32 @@ async def test_it_waits_in_its_own_loop_only(make: Any) -> None:
         with pytest.raises(RuntimeError, match="different loop"):
             await asyncio.to_thread(asyncio.run, elsewhere())
         await future
+
+
+@pytest.mark.parametrize("how", ["queue_task", "submit", "plain", "returned"])
+async def test_an_idle_worker_keeps_no_variables(make: Any, how: str) -> None:
+    """Neither those of the submitter of its last task, nor what is in them."""
+
+    class Request:
+        """What a variable may hold."""
+
+    current: ContextVar[Request | None] = ContextVar("current", default=None)
+
+    async def request() -> weakref.ref[Request]:
+        made = Request()
+        current.set(made)
+        if how == "plain":
+            await m.submit(lambda ctx, resource: None)
+        elif how == "returned":
+            await m.submit(lambda ctx, resource: asyncio.sleep(0))
+        else:
+            await getattr(m, how)(echo, 1)
+        return weakref.ref(made)
+
+    async with make(sync_in_thread=False) as m:
+        await m.queue_task(echo, 1)
+        kept = await asyncio.create_task(request())
+        await asyncio.sleep(0)  # the present step of the loop has the task of the request
+        await eventually(lambda: len(m._engine.queue.idle) == 1)
+        gc.collect()
+        assert kept() is None

@@ -35,6 +35,7 @@ from .user_functions import CO_COROUTINE, awaited
 
 _OWN_REFERENCES = 3
 """The references to a context that no task has kept: the worker's, the generator's, the argument of ``getrefcount``."""
+_NO_VARIABLES = contextvars.Context()
 _OWN_AWAITABLES = (AsyncTaskFuture, AnnouncedWait)
 
 
@@ -105,7 +106,7 @@ class TaskRunner:
                 engine.check_drained()
             # Before a task is taken: surplus workers end although tasks are waiting.
             if queue.orders and worker.ordered:
-                known = None
+                known, self.variables = None, _NO_VARIABLES
                 yield ORDER
                 now, until = clock(), self.until
                 continue
@@ -116,7 +117,7 @@ class TaskRunner:
             elif low:
                 future = low.popleft()
             else:
-                known = None  # an idle worker must not keep the function alive
+                known, self.variables = None, _NO_VARIABLES  # an idle worker must keep neither alive
                 yield IDLE
                 now, until = clock(), self.until
                 continue
@@ -195,7 +196,7 @@ class TaskRunner:
             # A cancellation that came too late for the task must not strike the next one. One that came while the task
             # did not wait is still to be thrown, whether it was taken back or not (see ``is_struck``).
             if now > until or loops_task._must_cancel or (self._has_waited and loops_task.cancelling()):
-                known = None  # a lent worker is idle here, too
+                known, self.variables = None, _NO_VARIABLES  # a lent worker is idle here, too
                 yield PAUSE
                 now, until = clock(), self.until
             self._has_waited = False
