@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from .errors import TaskCancelled, TaskKilled, TaskTimeout
-from .watchers import Fired, Watcher, fire_all, first_fired, raise_first
+from .watchers import Fired, Watcher, fire_all, first_fired, raise_first, take_out
 from .worker_info import WorkerInfo
 
 if TYPE_CHECKING:
@@ -254,8 +254,7 @@ class Context:
 
         def forget() -> None:
             for node in nodes:
-                if watcher in node._watchers:
-                    node._watchers.remove(watcher)
+                take_out(node._watchers, watcher)
 
         return forget
 
@@ -341,8 +340,7 @@ class RunTaskRoot(RootContext):
     def release(self, context: Context) -> None:
         """Takes out what was registered through a context whose task has ended."""
         for watcher in (*context._watchers,):
-            if watcher in self._watchers:
-                self._watchers.remove(watcher)
+            take_out(self._watchers, watcher)
 
 
 class BareContext(Context):

@@ -36,6 +36,14 @@ class Watcher:
         self.fn()
 
 
+def take_out(watchers: list[Any], watcher: Fired | Watcher) -> None:
+    """Takes a watcher out of a log. Harmless if it is not there, or another thread takes it out at the same moment."""
+    try:
+        watchers.remove(watcher)
+    except ValueError:
+        pass
+
+
 def first_fired(log: tuple[Any, ...]) -> Fired:
     """Returns the first of the cancellations at the head of a log; each was inserted before the ones that came earlier."""
     first: Fired = log[0]

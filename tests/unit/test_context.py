@@ -235,6 +235,29 @@ def test_on_cancel_taken_back() -> None:
     assert calls == []
 
 
+class TakenOutMeanwhile(list[Any]):
+    """A log of watchers out of which another thread takes each watcher just before this one does."""
+
+    def remove(self, entry: Any) -> None:
+        """Finds that the entry is gone."""
+        super().remove(entry)
+        super().remove(entry)
+
+
+@pytest.mark.parametrize("how", ["forget", "release"])
+def test_two_threads_that_take_out_a_watcher(how: str) -> None:
+    """It is gone, and none of them fails."""
+    root = RunTaskRoot(None)
+    child = root.child()
+    root._watchers = TakenOutMeanwhile()
+    forget = child.on_cancel(lambda: None)
+    if how == "forget":
+        forget()
+    else:
+        root.release(child)
+    assert root._watchers == []
+
+
 def test_on_cancel_of_two_ancestors() -> None:
     """A callback is called once, however many of its ancestors are cancelled."""
     root = Context()

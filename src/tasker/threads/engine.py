@@ -313,11 +313,11 @@ class Engine(FutureOwner):
 
     def finish(self) -> None:
         """See ``Driver``."""
-        self.forget_parent()
         self._pool_keeper.ended()
         try:
             if self.backend is not None:
                 self.backend.finish_apart()
+            self.forget_parent()
         finally:
             self.ended_at: float = monotonic()
             # Last: from here on waiting threads return, and workers that report find no supervisor any more.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from support.observers import RecordingLogger
@@ -46,3 +48,15 @@ def test_a_backend_that_cannot_be_released(monkeypatch: pytest.MonkeyPatch) -> N
     assert Call(m.stop).outcome(20).killed is False
     assert "broken" in logger.text("error")
     assert m.stats().resources.alive == 0
+
+
+def test_a_parent_that_cannot_be_left(threads: Any) -> None:
+    """The error is logged, and stop() returns."""
+    with threads.build() as m:
+
+        def forget() -> None:
+            raise OSError("no")
+
+        m._engine.forget_parent = forget
+        assert Call(m.stop).outcome(20).killed is False
+        assert m.stats().user_errors == 1
