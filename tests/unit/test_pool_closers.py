@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Callable
 from time import monotonic
@@ -160,4 +161,58 @@ def test_a_closer_that_is_interrupted() -> None:
     assert (books.ledger.destroyed, pool.emptied) == (1, False)
     pool.close()
     assert (books.ledger.destroyed, pool.emptied) == (3, True)
+    resources.check_all_ended_once()
+
+
+class ChangesWhileRead(deque[ResourceHandle]):
+    """Changed by another thread as soon as it is read element by element. A copy is made in one step."""
+
+    def __iter__(self) -> Any:
+        """Not in one step."""
+        raise RuntimeError("deque mutated during iteration")
+
+    def copy(self) -> Any:
+        """In one step."""
+        return deque(list(super().__iter__()))
+
+
+def test_the_available_ones_while_others_change() -> None:
+    """`stats()` asks for their number while other threads lend and return them, without the GIL in the same moment."""
+    pool, _, _ = build(3)
+    pool._idle = ChangesWhileRead(pool._idle)
+    assert pool.available == 3
+    pool.close()
+
+
+def test_closed_while_one_is_renewed() -> None:
+    """The close takes an idle resource out in the moment in which the renewal looks through them: the new one is destroyed, too."""
+    pool, resources, books = build(3)
+    pool.ages.generation += 1
+    make, end, is_outdated, gate = pool._maker.make, pool._maker.end, pool._is_outdated, Gate()
+    closing: list[Call] = []
+    looks: list[ResourceHandle] = []
+
+    def ending(held: ResourceHandle) -> None:
+        if threading.current_thread() is not threading.main_thread():
+            gate.pass_through()
+        end(held)
+
+    def making() -> ResourceHandle:
+        closing.append(Call(pool.close))
+        gate.wait_arrivals(1)
+        looks.clear()
+        return make()
+
+    def looking(handle: ResourceHandle) -> bool:
+        looks.append(handle)
+        if closing and len(looks) == 2:
+            gate.open()
+            wait_until(lambda: len(pool._idle) < 3)
+        return is_outdated(handle)
+
+    pool._maker.make, pool._maker.end = making, ending  # type: ignore[method-assign]
+    pool._is_outdated = looking  # type: ignore[method-assign]
+    pool.renew_idle()
+    closing[0].outcome(20)
+    assert (books.ledger.created, books.ledger.destroyed) == (4, 4)
     resources.check_all_ended_once()

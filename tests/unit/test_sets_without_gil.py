@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import queue
+import threading
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
 from support.disturbed import Disturbed
+from tasker.control.workers import WorkerState
+from tasker.threads import loop_waits
 from tasker.threads.cooling import CoolingWorkers
 from tasker.threads.executor import ManagerExecutor
-from tasker.threads.waits import GroupWait
+from tasker.threads.loop_waits import LoopWait
+from tasker.threads.this_thread import this_thread
+from tasker.threads.waits import GroupWait, WaitRegistry
 
 
 class Done:
@@ -41,3 +49,51 @@ def test_shutdown_of_a_view_whose_tasks_end() -> None:
     view = ManagerExecutor(lambda *args: args, waits, {})  # type: ignore[arg-type, return-value]
     view._pending = Disturbed([Done(), Done()])
     assert view._done()
+
+
+class Restless:
+    """Waits beside a worker whose loop ends in the moment in which the waiting workers are counted."""
+
+    def __init__(self, loops: dict[Any, Any]) -> None:
+        self._loops = loops
+
+    def __hash__(self) -> int:
+        self._loops.clear()
+        return 1
+
+
+def test_a_wait_beside_a_loop_that_begins_or_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The wait is announced."""
+    view = SimpleNamespace(ready=9, starting=0)
+    engine: Any = SimpleNamespace(is_forked=False, view=view)
+    registry = WaitRegistry(engine)
+    restless = Restless({})
+    registry._loops[restless], registry._loops["another"] = LoopWait(None, 0), LoopWait(None, 0)  # type: ignore[index]
+    restless._loops = registry._loops
+    worker: Any = SimpleNamespace(engine=engine, seat="this", overdue="", state=WorkerState.READY)
+    monkeypatch.setattr(this_thread, "worker", worker)
+    assert registry.enter(GroupWait({Done()}, lambda error: None, False)) == "this"
+
+
+def test_a_loop_that_closes_while_it_is_judged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Then it does not wait."""
+    loop = asyncio.new_event_loop()
+    wait = LoopWait(loop, threading.get_ident())
+    destination: Any = loop.create_future()
+    destination.add_done_callback(lambda done: None)
+    bridge: Any = SimpleNamespace(destination=destination, future=SimpleNamespace(done=lambda: False))
+    wait._bridges = [bridge]
+    asked: list[None] = []
+
+    def sleeps(self: LoopWait) -> bool:
+        asked.append(None)
+        if len(asked) == 2:
+            loop.close()
+            return len(loop._selector.get_map()) == 1  # type: ignore[attr-defined]
+        return True
+
+    monkeypatch.setattr(LoopWait, "_sleeps", sleeps)
+    monkeypatch.setattr(loop_waits, "closed_over", lambda futures: {*futures})
+    assert wait.need() is None
+    assert len(asked) == 2
+    loop.close()

@@ -150,6 +150,7 @@ class CreationClock:
         """The creation was ordered."""
         self._begun[seat] = now
         self._lately.append(now)
+        self.begun_lately(now)  # which drops the others: where nothing scales, nothing else asks
 
     def begun_lately(self, now: float) -> int:
         """Returns how many creations were ordered in the last ``USUAL`` seconds."""

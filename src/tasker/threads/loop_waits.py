@@ -76,10 +76,10 @@ class LoopWait:
             if any(task._fut_waiter not in known for task in tasks):
                 return None
             own = tuple(bridge.future for one, bridge in bridges.items() if one._callbacks)
+            # Again: it may have run meanwhile, and then what was read is of two moments.
+            return Need(own, any=True) if own and self._sleeps() else None
         except (AttributeError, KeyError, RuntimeError):  # another loop, another future, or it has just changed
             return None
-        # Again: it may have run meanwhile, and then what was read is of two moments.
-        return Need(own, any=True) if own and self._sleeps() else None
 
     def _sleeps(self) -> bool:
         """Returns whether the thread sleeps until another thread wakes its loop."""

@@ -101,7 +101,7 @@ class ResourcePool:
     def available(self) -> int:
         """The number of idle resources in the pool."""
         now = self._engine.now() if self._cools else math.inf
-        return sum(handle.cools_until <= now for handle in [*self._idle])
+        return sum(handle.cools_until <= now for handle in self._idle.copy())  # one step, also without the GIL
 
     def acquire(self, lease: Lease) -> None:
         """Lends an idle resource or, if there is none, makes a temporary one. Raises ``ResourceError`` if that fails or
@@ -320,20 +320,23 @@ class ResourcePool:
         if not self._outdated():
             return PoolRenewed(left=False, made=False)
         ends = self._make_one()
-        with self._lock:
-            # None, if meanwhile the last of them was lent, and is destroyed when it is returned, or the pool was closed.
-            outdated = self._outdated()
-            if outdated and not self._closed:
-                self._idle.remove(outdated[0])
-                self._idle.append(ends)
-                ends = outdated[0]
-        self._maker.end(ends)
-        self._forget_age(ends)
+        try:
+            with self._lock:
+                # None, if meanwhile the last of them was lent, and is destroyed when it is returned, or the pool was closed.
+                outdated = self._outdated()
+                if outdated and not self._closed:
+                    self._idle.remove(outdated[0])
+                    self._idle.append(ends)
+                    ends = outdated[0]
+        finally:
+            self._maker.end(ends)
+            self._forget_age(ends)
         return PoolRenewed(left=bool(self._outdated()))
 
     def _outdated(self) -> list[ResourceHandle]:
         with self._lock:
-            return [handle for handle in self._idle if self._is_outdated(handle)]
+            # Of a copy: ``close`` takes them out without the lock.
+            return [handle for handle in self._idle.copy() if self._is_outdated(handle)]
 
     def forked(self) -> None:
         """In a forked child: the resources are the parent's, so none is destroyed here."""

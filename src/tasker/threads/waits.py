@@ -74,7 +74,8 @@ class WaitRegistry(WaitSearch[Seat]):
         view = self._engine.view
         with self._lock:
             self._waits[worker.seat] = wait
-            waiting = len(self._waits.keys() | self._loops.keys())
+            # Of copies, each made in one step: other workers change ``_loops`` without the lock.
+            waiting = len({*self._waits.copy(), *self._loops.copy()})
         # The view may be a little behind. Where it shows too many workers, what reduces their number is an event, after
         # which the waits are judged in any case.
         if waiting >= view.ready + view.starting:

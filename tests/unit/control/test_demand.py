@@ -90,6 +90,15 @@ def test_failed_creations_do_not_count() -> None:
     assert clock.seconds(9.0) is None
 
 
+def test_old_creations_are_forgotten() -> None:
+    """Even if nothing asks for them, as where nothing scales: a worker may be replaced after each task."""
+    clock = CreationClock()
+    for number in range(1000):
+        clock.begin(seat(number), number * USUAL)
+        clock.ready(seat(number), number * USUAL)
+    assert len(clock._lately) == 1
+
+
 def test_levels() -> None:
     """Each worker remembers when it was last needed, and for how long it was not before; gaps that are shorter than a
     creation are left out, and the last 24 stay."""
