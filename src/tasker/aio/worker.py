@@ -253,8 +253,9 @@ class AsyncWorker(AttemptEnds):
             fit = await check
         finally:
             self.checking = ""
-        if self.state is WorkerState.STUCK:  # it has taken too long, so another worker has taken its place
-            return False
+        fit = (
+            fit and self.state is not WorkerState.STUCK
+        )  # else it has taken too long, and another worker has its place
         self.engine.report(ev.WorkerChecked(self.seat, fit))
         return fit
 

@@ -122,8 +122,7 @@ class LimitedTask:
 
     def _timed_out(self, name: LimitName, *, started: bool) -> TaskTimeout:
         future = self._future()
-        label = "a task" if future is None else future.label
-        text = f"{label} {self._limits.missed(name, started=started)}"
+        text = f"{'a task' if future is None else future.label} {self._limits.missed(name, started=started)}"
         return TaskTimeout(text, name, getattr(self._limits, name))
 
     # -- by the worker --------------------------------------------------------------------------------------------
@@ -237,6 +236,7 @@ class LimitsDriver(abc.ABC):
     backend: object
     door: Door
     now: Callable[[], float]
+    soon: Callable[[Callable[[], None]], None]
 
     @property
     def ends_by_force(self) -> bool:
@@ -310,8 +310,7 @@ class TimeLimits:
 
     def start(self, limited: LimitedTask, context: Context) -> None:
         """An attempt begins. Raises ``TaskTimeout`` if it may not."""
-        late = self.begin(limited, context)
-        if late is not None:
+        if (late := self.begin(limited, context)) is not None:
             limited.skip()
             raise late
 
@@ -365,11 +364,12 @@ class TimeLimits:
         elif step is LimitStep.CANCEL:
             self._cancel(future, limited, grace, now)
         else:
-            self._give_up(future, limited)
+            # Behind what its worker has reported before: until that is handled, the worker counts as one that makes, checks or
+            # has just got back its resource, and would be ready again after it.
+            driver.soon(partial(self._give_up, future, limited))
 
     def _cancel(self, future: Any, limited: LimitedTask, grace: float, now: float) -> None:
-        context = limited.cancel(now)
-        if context is None:
+        if (context := limited.cancel(now)) is None:
             return
         if grace != math.inf:
             self._timetable.add(limited, limited.end + grace)
@@ -379,10 +379,8 @@ class TimeLimits:
         """Ends a task without its attempt, and reports its worker as stuck."""
         driver, error = self._driver, limited.timed_out()
         worker = next((one for one in list(driver.workers.values()) if one.shard.future is future), None)
-        if worker is None:
-            return
         label, stamps = future.label, TaskLifecycleTimestamps(future._queued_at, future._started_at, driver.now())
-        if not limited.give_up(partial(_count_overdue, worker, label, stamps)):
+        if worker is None or not limited.give_up(partial(_count_overdue, worker, label, stamps)):
             return
         driver.hooks.failure(stamps, future, error)
         future._finished_at = stamps.finished_at

@@ -271,7 +271,7 @@ class Worker(JudgedWorker):
             self.engine.report(ev.WorkerChecking(self.seat, callback))
             fit = check()
             if not deciding.acquire(blocking=False):  # it has taken too long, so another worker has taken its place
-                return False
+                fit = False  # told, too: it may have been given up in place of the last one, which had just ended
             self.engine.report(ev.WorkerChecked(self.seat, fit))
             return fit
         finally:

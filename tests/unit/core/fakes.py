@@ -406,6 +406,7 @@ class ToyEngine(EngineCore[FakeWorker]):
     """An engine that does nothing but remember; its supervisor is scripted, its effects are recorded."""
 
     def __init__(self, script: Script = lambda event: [], **fields: Any) -> None:
+        self.later: list[Callable[[], None]] = []
         self.logger = RecordingLogger()
         super().__init__(config(**{"logger": self.logger, **fields}))
         self.inline_meter = Meter()
@@ -443,6 +444,16 @@ class ToyEngine(EngineCore[FakeWorker]):
     def report(self, event: ev.Event) -> None:
         """Keep the event."""
         self.reported.append(event)
+
+    def soon(self, call: Callable[[], None]) -> None:
+        """Keep the call, for `go_on`."""
+        self.later.append(call)
+
+    def go_on(self) -> None:
+        """Make the calls that were put off."""
+        later, self.later = self.later, []
+        for call in later:
+            call()
 
     def is_quiet(self) -> bool:
         """What the test says."""

@@ -55,6 +55,7 @@ class Rig:
         before = len(self.engine.timed_out)
         self.engine.limits.next_look(math.inf)
         self.engine.limits.look(NOW + at)
+        self.engine.go_on()
         return [what for what, _, _ in self.engine.timed_out[before:]]
 
 
@@ -92,6 +93,19 @@ def test_a_limit_that_task_and_supervisor_find_passed_together() -> None:
     found = rig.limited.timed_out()  # as the context of the attempt does, once its limit has passed
     assert rig.context.cause is rig.limited.error is found
     assert rig.limited.outcome(found, rig.context) == TimedOut(found, retries=True, blameless=False)
+
+
+def test_it_is_given_up_behind_what_was_reported() -> None:
+    """That its worker is ready, say: else it would be taken for one that serves."""
+    rig = Rig()
+    rig.start()
+    rig.look(5.0)
+    rig.engine.limits.next_look(math.inf)
+    rig.engine.limits.look(NOW + 7.0)
+    assert rig.worker.state is WorkerState.READY
+    assert rig.engine.scripted.handled == []
+    rig.engine.go_on()
+    assert [type(event) for event, _ in rig.engine.scripted.handled] == [ev.TaskOverdue]
 
 
 def test_what_was_given_up_is_counted_once() -> None:
