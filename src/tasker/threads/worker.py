@@ -51,8 +51,7 @@ class Worker(JudgedWorker):
         """Whether it is to end as soon as it has its resource. Written by the supervisor's thread."""
         self.outdated: bool = False
         """Whether it is to renew its resource as soon as it has no task. Written by the supervisor's thread."""
-        self.tends: bool = False
-        """See ``HostedWorker``."""
+        self.tends: bool = False  # see ``HostedWorker``
         self.cools_until: float = 0.0
         """Until when its resource must not be used, after ``Health.COOL_DOWN`` (the clock of ``now``); 0: it may be."""
         self.root: WorkerContext = WorkerContext(
@@ -396,5 +395,6 @@ class Worker(JudgedWorker):
         """Ends the current task, which is counted as done, after a fault."""
         self.shard.future = None
         self.shard.meter.failed += 1
+        self.engine.release_slot(future)  # before it was called, perhaps
         if not future._end(Ending(lost, forced=True)) and DONE in future._log:
             future._after(DONE)  # the result is in the log, but perhaps not all its watchers were notified

@@ -81,6 +81,16 @@ def test_its_task_gets_the_error(threads: Any, task: Any, mark: object, moment: 
     assert "was lost: Late" in logger.text("error")
 
 
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_its_slot_in_a_bounded_queue_is_free(threads: Any, moment: str) -> None:
+    """Though it is struck after it has taken the task, and before it would have released the slot."""
+    with threads.build(max_queue_size=1) as m:
+        future = struck(m, threads.gate(), works, RUN, moment)
+        assert isinstance(future.exception(20), WorkerLost)
+        assert m.submit(works, queue_timeout=20).result(20) == "value"
+        audit(m, 3)
+
+
 def test_a_result_that_was_there_stays(threads: Any) -> None:
     """A worker that is struck right after its task was done is lost, the result is not."""
     with threads.build() as m:
