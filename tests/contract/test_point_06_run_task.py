@@ -220,3 +220,17 @@ async def test_a_creation_that_raises_stop_iteration(engine: Any, kit: Any, pool
         async with engine.manager(resources=resources, resource_pool_size=pool_size) as m:
             await m.queue_task(kit.returns())
             await m.run_task(kit.returns())
+
+
+SIZES = [10, 100_000, 300_000, 3_000_000]
+KINDS = {"bytes": bytes, "bytearray": bytearray, "str": "x".__mul__, "list": lambda size: [*range(size // 8)]}
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("kind", KINDS)
+async def test_point_06_arguments_of_any_size(engine: Any, kit: Any, kind: str, size: int) -> None:
+    """They arrive, and come back, as those of queued tasks do."""
+    value = KINDS[kind](size)
+    async with engine.manager(resource_pool_size=1) as m:
+        assert await m.run_task(kit.echo(), value) == value
+        assert await m.queue_task(kit.echo(), value) == value

@@ -37,7 +37,7 @@ class WireFrame:
         """``OSError`` if there is no descriptor or memory left for the file."""
         first = parts[0]
         self.fd: int = -1
-        if len(parts) == 1 and len(first) < MAPPED_SIZE:
+        if len(parts) == 1 and memoryview(first).nbytes < MAPPED_SIZE:
             self.sent: bytes = b"".join((_HEADER.pack(len(first)), first))
             return
         views = [memoryview(part).cast("B") for part in parts]
