@@ -242,3 +242,73 @@ def test_on_destroy_that_a_stop_has_left_behind(make: Any, pooled: bool) -> None
 
     assert ended_run(main) is None
     assert told == ["begins", "ends"]
+
+
+async def test_the_loop_ends_as_a_stop_is_over(make: Any) -> None:
+    """In the same step: a function has ``cancel_grace`` seconds from there on, however short the time of the stop was."""
+    before, hangs, destroyed = asyncio.all_tasks(), Hangs(), []  # type: ignore[var-annotated]
+    m = await make(cancel_grace=LIMIT, on_destroy=destroyed.append)
+    finish = m._engine.finish
+
+    def finishes() -> None:
+        finish()
+        for task in asyncio.all_tasks() - before:
+            task.cancel()
+
+    m._engine.finish = finishes
+    future = m.submit(hangs)
+    await asyncio.to_thread(hangs.begun.wait)
+    assert (await m.stop(0.02)).abandoned
+    assert future.cancelled()
+    asyncio.get_running_loop().call_later(0.05, hangs.released.set)
+    await eventually(lambda: asyncio.all_tasks() == before)
+    assert len(destroyed) == m.stats().resources.destroyed == 1
+
+
+def test_a_resource_that_was_made_after_a_stop(make: Any) -> None:
+    """It is destroyed to the end, though a stop has left its creation behind, and the loop ends."""
+    told: list[str] = []
+    kept: list[Any] = []
+
+    async def create() -> str:
+        told.append("begun")
+        while "stopped" not in told:
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.sleep(0.01)
+        return "resource"
+
+    async def destroy(resource: Any) -> None:
+        told.append("begins")
+        await asyncio.sleep(0.1)
+        told.append("ends")
+
+    async def main() -> None:
+        m = await make(on_create=create, on_destroy=destroy, worker_count=0, max_worker_count=1)
+        kept.append(asyncio.create_task(m.run_task(quick)))
+        await eventually(lambda: told == ["begun"])
+        await m.stop(0.01)
+        told.append("stopped")
+        await eventually(lambda: told[-1] == "begins")
+
+    assert ended_run(main) is None
+    assert told == ["begun", "stopped", "begins", "ends"]
+
+
+def test_the_loop_ends_before_a_callback_has_begun(make: Any) -> None:
+    """It begins all the same."""
+    told: list[Any] = []
+
+    async def callback(value: Any, error: Any) -> None:
+        told.append("begins")
+        await asyncio.sleep(0)
+        told.append("ends")
+
+    async def main() -> None:
+        m = await make()
+        future = m.submit(quick, callback=callback)
+        while not future.done():
+            await asyncio.sleep(0)
+        raise SystemExit
+
+    assert isinstance(ended_run(main), SystemExit)
+    assert told == ["begins", "ends"]

@@ -17,7 +17,7 @@ from tasker.core.user_functions import is_awaitable
 from .future import AsyncTaskFuture
 from .ports import EngineInLoop
 from .reentrancy import mark
-from .tasks import start_task
+from .tasks import start_duty
 
 _DEEPEST = 20
 
@@ -90,7 +90,7 @@ class Callbacks:
             del self._running[number]
             return
         name = f"{self.engine.config.name}-callback"
-        task = start_task(self.engine.loop, self._finish(future, returned), name, variables)
+        task = start_duty(self.engine.loop, self._finish(future, returned), name, variables)
         self._tasks[task] = future, number
         task.add_done_callback(self._ended)
 

@@ -396,4 +396,4 @@ class AsyncEngine(AsyncFutureOwner):
 
     def left_behind(self) -> list[asyncio.Task[None]]:
         """See ``GuardedEngine``."""
-        return [*self._worker_tasks, *self.pool.tasks()]
+        return [*self._worker_tasks, *self._background_tasks, *self.pool.tasks()]

@@ -56,6 +56,8 @@ class LoopGuard:
         self._engine = engine
         self._released = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._until: float | None = None
+        """Until when functions in threads have time to return (the clock of the loop), once that ends."""
 
     def start(self) -> None:
         """Begins to guard."""
@@ -75,7 +77,7 @@ class LoopGuard:
     async def _run(self) -> None:
         engine = self._engine
         while not engine.finished.is_set():
-            if self.loop_ends:  # perhaps before this first step
+            if self._has_ended():  # perhaps before this first step
                 engine.request_kill("its event loop ends", engine.config.cancel_grace)
             with suppress(asyncio.CancelledError):
                 await engine.finished.wait()
@@ -84,18 +86,26 @@ class LoopGuard:
                 await engine.backend.released(engine.config.cancel_grace if engine.killed else None)
         finally:
             self._released.set()
-        if self.loop_ends:
-            self._give_up(set(engine.thread_waits))  # the kill has given them the time
         await self._watch()
+
+    def _has_ended(self) -> bool:
+        """Returns whether the loop ends."""
+        if self.loop_ends and self._until is None:
+            self._until = self._engine.loop.time() + self._engine.config.cancel_grace
+        return self.loop_ends > 0
 
     async def _watch(self) -> None:
         """Waits for what was left behind, to give some of that up if the loop ends meanwhile."""
         engine = self._engine
         while left := {*engine.thread_waits, *(task for task in engine.left_behind() if not task.done())}:
-            limit = engine.config.cancel_grace if self.loop_ends else None
+            limit = None
+            if self._has_ended() and self._until is not None:
+                limit = max(0.0, self._until - engine.loop.time())
             with suppress(asyncio.CancelledError):
                 _, waiting = await asyncio.wait(left, timeout=limit)
-                self._give_up(waiting & engine.thread_waits)
+                if waiting:
+                    self._until = None  # what is begun from here on has as much time
+                    self._give_up(waiting & engine.thread_waits)
 
     def _give_up(self, waits: set[asyncio.Future[Any]]) -> None:
         for wait in waits:

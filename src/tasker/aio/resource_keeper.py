@@ -98,6 +98,7 @@ class KeptResources:
         self._engine = engine
         self._on_lost = on_lost
         self._keepers: dict[AsyncResourceHandle, _Keeper] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
         self._ending: set[asyncio.Task[None]] = set()
         """The tasks of the resources that are being destroyed."""
 
@@ -105,6 +106,8 @@ class KeptResources:
         """Makes a resource. Raises what the user's function raises. If the caller is cancelled meanwhile, cancels the
         creation, and raises ``CancelledError`` once nothing is left of it."""
         keeper = _Keeper(self._engine, name, self._on_lost)
+        self._tasks.add(keeper.task)
+        keeper.task.add_done_callback(self._tasks.discard)
         struck = await outlast(keeper.made, passes_on_to(keeper.task))
         if keeper.handle is None:
             try:
@@ -141,8 +144,8 @@ class KeptResources:
         return keeper.task
 
     def tasks(self) -> list[asyncio.Task[None]]:
-        """Returns the tasks of the resources that are not destroyed yet."""
-        return [*(keeper.task for keeper in self._keepers.values()), *self._ending]
+        """Returns the tasks of the resources that are being made, or are not destroyed yet."""
+        return [*self._tasks]
 
     async def until_ended(self) -> asyncio.CancelledError | None:
         """Waits for the resources that are being destroyed. Returns what ``outlast`` does."""
