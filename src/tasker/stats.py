@@ -180,9 +180,10 @@ class StopReport:
 
 @dataclass(slots=True)
 class ShutdownCounts:
-    """The counts of a ``StopReport``, while the manager ends. Not thread-safe: the engine guards it."""
+    """The counts of a ``StopReport``, while the manager ends. What is no list is written by the supervisor alone."""
 
-    killed_tasks: int = 0
+    killed: list[None] = field(default_factory=list)
+    """One for each killed task: workers count, too, and a step of a list is atomic without the GIL."""
     delayed_tasks: int = 0
     abandoned: list[str] = field(default_factory=list)
     """As ``StopReport.abandoned``."""
@@ -192,3 +193,12 @@ class ShutdownCounts:
     """Workers that did not end by themselves and were ended by force (a child process, a coroutine): not abandoned."""
     handed_back: list[HandedBack] = field(default_factory=list)
     """As ``StopReport.handed_back``."""
+
+    @property
+    def killed_tasks(self) -> int:
+        """As ``StopReport.killed_tasks``."""
+        return len(self.killed)
+
+    def add_killed(self) -> None:
+        """Counts a killed task. Thread-safe."""
+        self.killed.append(None)

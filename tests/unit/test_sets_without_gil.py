@@ -12,6 +12,7 @@ import pytest
 
 from support.disturbed import Disturbed
 from tasker.control.workers import WorkerState
+from tasker.stats import ShutdownCounts
 from tasker.threads import loop_waits
 from tasker.threads.cooling import CoolingWorkers
 from tasker.threads.executor import ManagerExecutor
@@ -97,3 +98,20 @@ def test_a_loop_that_closes_while_it_is_judged(monkeypatch: pytest.MonkeyPatch) 
     assert wait.need() is None
     assert len(asked) == 2
     loop.close()
+
+
+def test_killed_tasks_that_several_threads_count() -> None:
+    """Workers and the supervisor, at the same time: none is left out of the report."""
+    counts, begin = ShutdownCounts(), threading.Barrier(4)
+
+    def count() -> None:
+        begin.wait(20)
+        for _ in range(10_000):
+            counts.add_killed()
+
+    threads = [threading.Thread(target=count) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert counts.killed_tasks == 40_000

@@ -356,7 +356,7 @@ class AsyncFutureOwner(EngineCore[AsyncWorker], abc.ABC):
     def drop(self, task: AsyncTaskFuture[Any]) -> None:
         """See ``Driver``."""
         if task._stage == QUEUED:
-            self.shutdown_counts.killed_tasks += 1
+            self.shutdown_counts.add_killed()
             task.extra().ended_waiting = True
             error = TaskKilled(f"{task.label} was killed before it started: {self.refusal}")
             task._end_error(error, cancelled=True)

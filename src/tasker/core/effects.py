@@ -323,7 +323,7 @@ class Effects:
 
     def _end_behind(self, task: Any, what: str) -> None:
         if self._driver.abandon(task, TaskKilled(f"{task.label} {what}: {self._driver.refusal}")):
-            self._driver.shutdown_counts.killed_tasks += 1
+            self._driver.shutdown_counts.add_killed()
 
 
 def exhausted(task: Any, max_retries: int, cause: BaseException) -> MaxRetriesExceeded:

@@ -384,7 +384,8 @@ class InFlightWindow(TaskBooks):
         kind = TaskKilled if verdict is Verdict.KILLED else TaskCancelled
         error = kind(f"{future.label} was cancelled, and its process ended because it did not heed that: {cause}")
         error.__cause__ = cause
-        self._any_engine.shutdown_counts.killed_tasks += verdict is Verdict.KILLED
+        if verdict is Verdict.KILLED:
+            self._any_engine.shutdown_counts.add_killed()
         return error
 
 

@@ -300,7 +300,7 @@ class FutureOwner(EngineCore[Worker], abc.ABC):
         if failure is not None:
             self.remember(task, failure, Verdict.KILLED)
             forget_frames(failure)
-            self.shutdown_counts.killed_tasks += 1
+            self.shutdown_counts.add_killed()
             self.counters.note("sent_back", "ended_in_queue", "cancelled_in_queue")
             error = TaskKilled(f"{task.label} was killed before its next attempt: {self.refusal}")
             self._conclude(task, Ending(error, cancelled=True, forced=True))
@@ -376,7 +376,7 @@ class FutureOwner(EngineCore[Worker], abc.ABC):
         error = TaskKilled(f"{task.label} was killed before it started: {self.refusal}")
         # Not forced: if a worker has just started the task, it is cancelled with the running ones.
         if task._end(Ending(error, cancelled=True)):
-            self.shutdown_counts.killed_tasks += 1
+            self.shutdown_counts.add_killed()
 
     def hung(self, workers: list[Worker]) -> list[Worker]:
         """See ``Driver``."""

@@ -194,7 +194,8 @@ def test_the_report_of_the_end(move: DoorMove, killed: bool) -> None:
     """It says how the manager ended, what that cost and how long it took."""
     engine = ToyEngine()
     engine.move_door(move, "enough")
-    engine.shutdown_counts.killed_tasks = 3
+    for _ in range(3):
+        engine.shutdown_counts.add_killed()
     engine.shutdown_counts.abandoned.append("pool-worker-1 (task #7)")
     report = engine.stop_report(10.0, 12.5)
     assert (report.killed, report.killed_tasks, report.seconds) == (killed, 3, 2.5)
