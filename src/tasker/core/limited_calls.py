@@ -10,10 +10,22 @@ from collections.abc import Awaitable, Callable
 from types import CoroutineType, FunctionType
 from typing import Any
 
-from tasker.context import Context
+from tasker.context import Cause, Context
 from tasker.core.user_functions import is_async, is_awaitable
 
 from .limits import LateReturn, LimitContext, LimitedTask, TimeLimits
+
+
+class LimitedFace(LimitContext):
+    """What such a task has in place of the context of its attempt."""
+
+    __slots__ = ()
+
+    def cancel(self, cause: Cause = None) -> None:
+        """See ``Context``. Cancels the context of the attempt, which tells whether a task that raises has obeyed."""
+        assert self._parent is not None
+        if not self._expired():
+            self._parent.cancel(cause)
 
 
 class LimitedCall:
@@ -35,7 +47,7 @@ class LimitedCall:
         limited = self.limited
         self._limits.start(limited, ctx)
         try:
-            value = self.given(LimitContext(ctx, limited), resource, *args)
+            value = self.given(LimitedFace(ctx, limited), resource, *args)
         except BaseException as error:
             if limited.ended():
                 raise
@@ -83,7 +95,7 @@ def loop_call(limits: TimeLimits, limited: LimitedTask, task: Callable[..., Any]
 
     async def call(ctx: Context, resource: Any, *args: Any) -> Any:
         limits.start(limited, ctx)
-        return await _awaiting(limited, task(LimitContext(ctx, limited), resource, *args))
+        return await _awaiting(limited, task(LimitedFace(ctx, limited), resource, *args))
 
     named: Any = call
     named.func = getattr(task, "func", task)  # what messages name

@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 from tasker.context import Cause, Context, RootContext, RunTaskRoot, _DeadlineContext, _seconds, _ValueContext
+from tasker.core.limited_calls import LimitedFace
 from tasker.core.limits import LimitContext
 from tasker.errors import DeadlockError
 
@@ -77,6 +78,12 @@ class ClockedLimit(ClockedContext, LimitContext):
 
     def _now(self) -> float:
         return clock_of(self).now()
+
+
+class ClockedLimitedFace(ClockedLimit, LimitedFace):
+    """The same, where the context of the attempt is another one."""
+
+    __slots__ = ()
 
 
 class _ClockedValue(ClockedContext, _ValueContext):

@@ -31,7 +31,7 @@ from tasker.threads.resource_pool import ResourcePool
 from tasker.threads.run_task import RunTask
 
 from .clock import ManualClock
-from .clocked_context import ClockedFace, ClockedLimit, ClockedRoot, ClockedRunTaskRoot
+from .clocked_context import ClockedFace, ClockedLimitedFace, ClockedRoot, ClockedRunTaskRoot
 from .inline_maker import InlineMaker
 from .inline_waits import InlineWaits
 from .inline_worker import InlineHost, InlineWorker, limited_on
@@ -135,7 +135,7 @@ class InlineDriver(FutureOwner, abc.ABC):
         limited, grace = tries.limited, self.config.cancel_grace
 
         def on_the_clock(ctx: Context, resource: Any, *args: Any) -> Any:
-            face: Context = ClockedFace(ctx) if limited is None else ClockedLimit(ctx, limited)
+            face: Context = ClockedFace(ctx) if limited is None else ClockedLimitedFace(ctx, limited)
             with limited_on(self.clock, grace, limited, ctx):
                 return tries.task(face, resource, *args)
 
