@@ -166,7 +166,7 @@ class Interrupts:
     """Has orders from another thread strike user code in the thread of the resource, and nothing else there."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # since only that one raises where it is released without being held
         self._thread = 0
         """That which runs user code now; 0: none."""
         self._number = 0
@@ -188,19 +188,25 @@ class Interrupts:
                 self._thread, self._number = threading.get_ident(), number
             return fn(*args)
         finally:
-            self._forbid()
-
-    def _forbid(self) -> None:
-        # An exception that was ordered and has not been raised may be raised in any of these lines, instead of later.
-        while True:
+            self._thread = 0  # nothing is ordered any more, but for what is being ordered at this moment
             try:
-                with self._lock:
-                    if self._thread:
-                        _raise_in(self._thread, None)
-                        self._thread = 0
-                return
-            except Interrupted:
-                continue
+                self._take_back()
+            except Interrupted:  # ordered before
+                try:
+                    self._take_back()
+                except Interrupted:  # ordered just now
+                    self._take_back()
+
+    def _take_back(self) -> None:
+        """Takes back what was ordered and has not been raised: it may be raised in any line, even in the first, instead of later."""
+        try:
+            self._lock.acquire()  # after whoever is ordering
+            _raise_in(threading.get_ident(), None)
+        finally:
+            try:
+                self._lock.release()
+            except RuntimeError:  # struck before it was acquired
+                pass
 
 
 def _raise_in(thread: int, error: type[BaseException] | None) -> None:
