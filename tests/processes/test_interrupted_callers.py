@@ -110,7 +110,7 @@ TAKING_BACK = (
     SessionsBackend.recall,
     SessionsBackend.overtake,
     InFlightWindow.recall,
-    InFlightWindow.take_back,
+    InFlightWindow._withdraw,
     InFlightWindow.give_back,
     InFlightWindow._give_back,
     ThreadsWindow._unsend,

@@ -104,6 +104,28 @@ def test_what_cannot_be_sent_is_refused(session: ProcessSession) -> None:
     assert list(session.in_flight) == [(1, good, 1), (3, good, 2)]
 
 
+@pytest.mark.parametrize("fault", [MemoryError(), KeyboardInterrupt()], ids=["no memory", "asynchronous"])
+def test_permits_that_are_not_granted(
+    session: ProcessSession, monkeypatch: pytest.MonkeyPatch, fault: BaseException
+) -> None:
+    """No task is in flight twice: it is sent again, or the fault is raised if it may have its permit."""
+    grant, faults = session._connection.grant, [fault]
+
+    def failing(*args: Any) -> None:
+        if faults:
+            raise faults.pop()
+        grant(*args)
+
+    monkeypatch.setattr(session._connection, "grant", failing)
+    tasks = [(1, Future(1), 1), (2, Future(2), 1)]
+    if isinstance(fault, Exception):
+        assert session.send(tasks)[0] == []
+    else:
+        with pytest.raises(KeyboardInterrupt):
+            session.send(tasks)
+    assert list(session.in_flight) == tasks
+
+
 class Guarded(deque[Any]):
     """Notes whether the lock is held while it is read or changed as a whole."""
 

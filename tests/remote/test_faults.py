@@ -14,10 +14,16 @@ from typing import Any
 import pytest
 
 from support.resources import ScriptedResources
-from support.toy_session import ToyBackend, ToySession
+from support.toy_session import ToyBackend, ToySession, ToySessions
 from tasker import AsyncTaskManager, Config, TaskManager, WorkerLost
+from tasker.remote import threads_host, window
+from tasker.remote.context import RemoteContext
 from tasker.remote.events import ERROR, RESULT
 from tasker.remote.mailbox import Mailbox
+from tasker.remote.prefetch import Prefetch
+from tasker.remote.targeted_wakeup import TargetedWakeup
+from tasker.remote.window import InFlightWindow
+from tasker.threads.queue import TaskQueue
 
 TASKS = 4_000
 FAULTS = [MemoryError("none left"), SystemExit(3), KeyboardInterrupt(), asyncio.CancelledError()]
@@ -202,7 +208,6 @@ def test_an_outcome_comes_twice(engine: str, kind: int, monkeypatch: pytest.Monk
 def test_going_back_fails(engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """One of many that go back to the queue cannot, at first: it and the others do."""
     from tasker.aio.queue import AsyncTaskQueue
-    from tasker.threads.queue import TaskQueue
 
     crew, send = Crew(engine), ToySession.send
     for kind in (TaskQueue, AsyncTaskQueue):
@@ -223,3 +228,120 @@ def test_going_back_fails(engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
     crew.run(once=True)
     crew.check(lost=1)
     assert max(crew.ran.values()) == 1
+
+
+@faults
+@pytest.mark.parametrize("step", ["take_some", "take_for_token"])
+def test_taking_fails(fault: BaseException, step: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was taken from the queue goes back, though it was not handed over yet."""
+    crew, take = Crew("threads"), getattr(TaskQueue, step)
+    strike = once_in(2, fault)
+
+    def failing(*args: Any) -> Any:
+        order = take(*args)
+        strike()
+        return order
+
+    monkeypatch.setattr(TaskQueue, step, failing)
+    crew.run(once=True)
+    crew.check(lost=1)
+    assert max(crew.ran.values()) == 1
+
+
+@engines
+@faults
+def test_taking_back_fails(engine: str, fault: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was taken out of what is in flight, to be sent again after an error, goes back to the queue."""
+    if engine == "asyncio" and isinstance(fault, asyncio.CancelledError):
+        pytest.skip("in a loop, it is raised where something is awaited")
+    crew, recall = Crew(engine), ToySession.recall
+    strike = once_in(3, fault)
+
+    def failing(*args: Any) -> Any:
+        back = recall(*args)
+        strike()
+        return back
+
+    monkeypatch.setattr(ToySession, "recall", failing)
+    crew.run(once=True, check_health=lambda error: True)
+    crew.check(lost=1)
+    assert max(crew.ran.values()) == 1
+    assert crew.stats.lost_workers == 1
+
+
+@engines
+@faults
+def test_going_back_is_interrupted(engine: str, fault: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the tasks are about to go back to the queue, all of them do."""
+    if engine == "asyncio" and isinstance(fault, asyncio.CancelledError):
+        pytest.skip("in a loop, it is raised where something is awaited")
+    crew, give_back = Crew(engine), InFlightWindow.give_back
+    strike = once_in(1, fault)
+
+    def failing(*args: Any, **options: Any) -> None:
+        strike()
+        give_back(*args, **options)
+
+    monkeypatch.setattr(InFlightWindow, "give_back", failing)
+    monkeypatch.setattr(InFlightWindow, "_handled", lambda self, *_: self._silent())  # so that something does
+    crew.run(once=True)
+    crew.check(lost=1)
+    assert max(crew.ran.values()) == 1
+
+
+@engines
+@faults
+def test_beginning_fails(engine: str, fault: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between taking a task to have begun and counting it as running: the books are right."""
+    if engine == "asyncio" and isinstance(fault, asyncio.CancelledError):
+        pytest.skip("in a loop, it is raised where something is awaited")
+    crew, strike = Crew(engine), once_in(5, fault)
+
+    def context(*args: Any) -> RemoteContext:
+        strike()
+        return RemoteContext(*args)
+
+    monkeypatch.setattr(window, "RemoteContext", context)
+    crew.run(once=True)
+    crew.check(lost=1)
+    assert max(crew.ran.values()) == 1
+
+
+@faults
+def test_waiting_fails(fault: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that was to be woken and is gone does not keep the next one waiting for it."""
+    crew, next_token = Crew("threads"), TargetedWakeup.next_token
+    strike = once_in(3, fault)
+
+    def failing(self: TargetedWakeup, member: Any, timeout: float | None = None) -> object:
+        try:
+            strike()
+        except BaseException:
+            self._waiting.add(member)  # as if nothing behind this had run
+            raise
+        return next_token(self, member, timeout)
+
+    monkeypatch.setattr(TargetedWakeup, "next_token", failing)
+    monkeypatch.setattr(Prefetch, "in_hand", lambda *_: 1)
+    crew.run(once=True)
+    crew.check()
+
+
+@faults
+@pytest.mark.parametrize("step", ["leave_and_wait", "close"])
+def test_the_end_fails(fault: BaseException, step: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The ledger adds up."""
+    crew, strike = Crew("threads"), once_in(1, fault)
+    owner: Any = threads_host if step == "leave_and_wait" else ToySessions
+    real = getattr(owner, step)
+
+    def failing(*args: Any) -> Any:
+        outcome = real(*args)
+        strike()
+        return outcome
+
+    monkeypatch.setattr(owner, step, failing)
+    crew.run(once=True)
+    crew.check()
+    ledger = crew.stats.resources
+    assert (ledger.created, ledger.destroyed + ledger.lost, ledger.alive) == (1, 1, 0)

@@ -115,9 +115,9 @@ class AsyncRemoteHost:
             if self._spent(window) or not await self._is_fit(window):  # by now: this task is for another worker
                 queue.wake()
                 return True
-        taken = queue.take_some(wanted)
-        if taken:
-            window.send(taken)
+        window.taken = queue.take_some(wanted)
+        if window.taken:
+            window.send()
         return True
 
     def _room(self, window: AsyncWindow) -> int:
@@ -197,6 +197,7 @@ class AsyncRemoteHost:
         assert session is not None
         lost = await self._session.death()
         if fault is not None:
+            window.find_loose()
             await window.deliver_rest(fault)  # first, since only what has begun and reported nothing is lost
             lost = window.lost_by(fault)
         begun = session.begun_at_death()

@@ -108,7 +108,7 @@ class AsyncSession:
         if session is None or reader is None:
             return
         error: BaseException | None = None
-        fault: Exception | None = None
+        fault: BaseException | None = None
         try:
             if not self.dead:
                 session.leave()
@@ -173,7 +173,7 @@ class AsyncSession:
         if self.reader is not None:
             self.reader.check()
 
-    async def _close(self) -> Exception | None:
+    async def _close(self) -> BaseException | None:
         # The reader first: it watches descriptors that the session closes.
         if self.reader is not None:
             self.reader.close()

@@ -20,7 +20,8 @@ from .ports import LoopBackendEngine
 from .prefetch import PATIENCE
 from .session import InFlightTask, Session, SessionOptions
 from .suspects import Suspects
-from .window import InFlightWindow, cancelled_unstarted
+from .way_back import cancelled_unstarted
+from .window import InFlightWindow
 
 _SLICE = 0.001
 """Seconds of outcomes after which the rest of the loop has its turn."""
@@ -43,12 +44,11 @@ class AsyncWindow(InFlightWindow):
         self._engine = engine
         self._reader = reader
 
-    def send(self, taken: list[tuple[AsyncTaskFuture[Any], int]]) -> None:
-        """Sends tasks that were taken from the queue."""
+    def send(self) -> None:
+        """Sends the tasks in ``taken``."""
         name, numbers = self._worker.name, self._session.numbers
-        self._taken = taken
         tasks: list[InFlightTask] = []
-        for future, level in taken:
+        for future, level in self.taken:
             future._stage = RUNNING
             future._worker = name
             tasks.append((next(numbers), future, level))
@@ -85,6 +85,7 @@ class AsyncWindow(InFlightWindow):
                 if event[0] != RESULT:
                     await self._handle_other(event)
                     continue
+                self._handling = event
                 _, number, value, started, finished = event
                 future = self._ended(number)
                 future._started_at = started
@@ -107,6 +108,7 @@ class AsyncWindow(InFlightWindow):
 
     async def _handle_other(self, event: SessionEvent) -> None:
         if event[0] == ERROR:
+            self._handling = event
             _, number, error, started, _, cancelled, blameless = event
             future = self._raised(number, error, started, cancelled)
             health = await self._worker.failed(future, error, blameless=blameless)
@@ -172,6 +174,9 @@ class AsyncWindow(InFlightWindow):
         self._worker.shard.future = future
         future._started_at = monotonic()
         self._engine.release_slot(future)
+
+    def _is_counted(self, future: AsyncTaskFuture[Any]) -> bool:
+        return self._worker.shard.future is future
 
     def _uncount(self, future: AsyncTaskFuture[Any]) -> None:
         self._worker.shard.future = self._worker.context = None

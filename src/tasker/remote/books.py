@@ -24,6 +24,10 @@ class TaskBooks(ABC):
         """Notes that a task has started."""
 
     @abstractmethod
+    def _is_counted(self, future: Any) -> bool:
+        """Returns whether that was noted of the task that is the first in flight."""
+
+    @abstractmethod
     def _uncount(self, future: Any) -> None:
         """Notes that it has not, after all."""
 

@@ -324,11 +324,11 @@ class Sessions(ABC, Generic[S]):
                 self._open.pop(session, None)
             self._release_if_empty()
 
-    def end(self, session: S) -> Exception | None:
+    def end(self, session: S) -> BaseException | None:
         """As ``close``, for a caller that has something to report after it, whatever fails; returns what it raised."""
         try:
             self.close(session)
-        except Exception as fault:
+        except BaseException as fault:  # an asynchronous exception, too: the caller's books need this report
             return fault
         return None
 

@@ -39,10 +39,10 @@ class TargetedWakeup:
 
     def next_token(self, member: Member, timeout: float | None = None) -> object:
         """Waits for a token of another kind and returns it; raises ``Called`` as soon as the member is called."""
-        with self._lock:
-            self._waiting.add(member)
         token: object = None
         try:
+            with self._lock:
+                self._waiting.add(member)
             while True:
                 # After ``_waiting.add``: a call that comes later than this look finds it waiting.
                 if member.called():
@@ -52,17 +52,21 @@ class TargetedWakeup:
                     break
                 self._pass_on(member)
         finally:
-            with self._lock:
-                self._waiting.discard(member)
-                if member in self._meant:
-                    self._meant.discard(member)
-                    self._turn += 1
-                    self._changed.notify_all()
+            self.forget(member)
         if member.called():
             # The token stands for a task, which another worker has to take.
             self._tokens.put(token)
             raise Called
         return token
+
+    def forget(self, member: Member) -> None:
+        """A member waits no more, or has ended. Harmless when repeated."""
+        with self._lock:
+            self._waiting.discard(member)
+            if member in self._meant:
+                self._meant.discard(member)
+                self._turn += 1
+                self._changed.notify_all()
 
     def wake(self, member: Member) -> None:
         """Wakes a member that is called, if it waits for a token. If it does not, it looks before it does."""

@@ -30,7 +30,7 @@ from tasker.threads.queue import HOLD, PARK, TaskQueue
 from .events import destruction, made
 from .places import where_in
 from .ports import ThreadsBackendEngine
-from .session import Session, Sessions, death_of
+from .session import InFlightTask, Session, Sessions, death_of
 from .targeted_wakeup import Called, TargetedWakeup
 from .threads_window import ThreadsWindow
 
@@ -53,9 +53,17 @@ class RemoteHost:
         """While it serves."""
         self._order: object = None
         """The ``RETIRE``, ``PARK`` or ``HOLD`` that it has taken while tasks are in flight."""
+        self._begun: list[InFlightTask] = []
+        """What had begun when the session died, until it is seen to."""
         self._dead = False
         self._destroyed = False
         self._killed = False
+        self._left = False
+        """Whether the session was asked to destroy its resource."""
+        self._error: BaseException | None = None
+        """What that raised, until it is logged."""
+        self._counted = False
+        """Whether the end of the resource is in the ledger."""
 
     def called(self) -> bool:
         """See ``Member``."""
@@ -93,33 +101,49 @@ class RemoteHost:
             self._worker, self._engine, session, self._sessions.options, self._sessions.suspects
         )
         try:
-            self._worker.engine.hold.enter(self._worker, self.called)
-            while self._fill(window):
-                window.receive()
-        except EOFError:
-            self._after_exit(session, window)
-        except BaseException as fault:  # no memory, or a fault of ours
+            try:
+                self._worker.engine.hold.enter(self._worker, self.called)
+                while self._fill(window):
+                    window.receive()
+            except EOFError:
+                self._after_exit(session, window)
+        except HostDied:
+            raise
+        except BaseException as fault:  # no memory, or a fault of ours; or an asynchronous exception
             session.kill()
             self._order = None  # the supervisor has it from ``WorkerDied.may_have_retired``
             self._after_exit(session, window, fault)
             raise
         finally:
             self.window = None
+            self._wakeup.forget(self)
             if self._order is not None:  # the session ended for another reason, so the order is for another worker
                 self._engine.soon(partial(self._queue.orders_first, self._order, 1))
             self._destroyed = window.destroyed
 
     def destroy(self) -> None:
         """See ``Host``."""
-        session, engine = self._session, self._engine
+        session = self._session
         if session is None:
             return
-        error = None
+        try:
+            self._end(session)
+        except BaseException as fault:  # an asynchronous exception: it goes on, for the sake of the books
+            self._engine.log.fault(f"the end of worker {self._worker.name}", fault)
+            self._end(session)
+
+    def _end(self, session: Session) -> None:
+        """Ends the session. Goes on where it was interrupted."""
+        engine = self._engine
         # Not where it was interrupted and has destroyed its resource already, just before this worker retired.
-        if not self._dead and not self._destroyed:
-            error, self._destroyed = leave_and_wait(session)
+        if not self._dead and not self._destroyed and not self._left:
+            self._left = True
+            self._error, self._destroyed = leave_and_wait(session)
         fault = self._sessions.end(session)
-        engine.counters.resource(**{"destroyed" if self._destroyed else "lost": 1})
+        if not self._counted:
+            self._counted = True
+            engine.counters.resource(**{"destroyed" if self._destroyed else "lost": 1})
+        error, self._error = self._error, None
         if error is not None:
             engine.log.fault("on_destroy", error)
         if fault is not None:
@@ -190,9 +214,9 @@ class RemoteHost:
             if cools:
                 return self._order is not None or self._cool_down()
         wanted = window.room() if self._order is None else 0
-        taken = self._take(window, wanted)
-        if taken:
-            window.send(taken)
+        self._take(window, wanted)
+        if window.taken:
+            window.send()
         return True
 
     def _obey(self, order: object) -> bool:
@@ -217,32 +241,31 @@ class RemoteHost:
             raise EOFError
         return serves_on
 
-    def _take(self, window: ThreadsWindow, wanted: int) -> list[tuple[TaskFuture[Any], int]]:
+    def _take(self, window: ThreadsWindow, wanted: int) -> None:
         """Takes as many tasks at most; waits for the first if none is in flight."""
         taken: list[tuple[TaskFuture[Any], int]] = []
+        window.taken = taken
         if wanted and not window.in_hand:
             try:
                 token = self._wakeup.next_token(self, self._interval)
             except queue.Empty:  # for a while, no task has come
                 self._is_fit(window)
-                return taken
+                return
             except Called:
                 if self._session_dead():
                     raise EOFError from None
-                return taken
+                return
             if token is not None:
                 self._order = token
-                return taken
+                return
             if self._spent(window):  # too old by now: this task is for another worker
                 self._queue.tokens.put(token)
-                return taken
+                return
             if window.recycle_limits.idle_too_long() and not self._is_fit(window):
-                return taken
-            taken = self._queue.take_for_token()
+                return
+            self._queue.take_for_token(taken)
         if wanted > len(taken):
-            more, self._order = self._queue.take_some(wanted - len(taken))
-            taken += more
-        return taken
+            self._order = self._queue.take_some(wanted, taken)
 
     def _is_fit(self, window: ThreadsWindow) -> bool:
         """Has the resource checked. The worker may hold the token of a task."""
@@ -264,9 +287,11 @@ class RemoteHost:
         self._dead = True
         lost = death_of(session)
         if fault is not None:
+            window.find_loose()
             window.deliver_rest(fault)  # first, since only what has begun and reported nothing is lost
             lost = window.lost_by(fault)
-        begun = session.begun_at_death()
+        self._begun += session.begun_at_death()
+        begun = self._begun
         window.handle_last(session.last_events())
         # Before the tasks, so that a replacement is made at once. Not after a fault: the worker has yet to look what of
         # its books is left to complete, and the replacement goes on with these books.
@@ -275,6 +300,7 @@ class RemoteHost:
         window.give_back_loose()
         window.give_back_all(suspect=not begun and fault is None and not window.destroyed)
         failed = [self._lose(window, number, future, lost) for number, future, _ in begun]
+        begun.clear()
         if fault is not None:
             return
         if not window.destroyed:

@@ -22,7 +22,8 @@ from .ports import ThreadsWindowEngine
 from .prefetch import PATIENCE
 from .session import InFlightTask, Session, SessionOptions
 from .suspects import Suspects
-from .window import InFlightWindow, cancelled_unstarted
+from .way_back import cancelled_unstarted
+from .window import InFlightWindow
 
 
 class ThreadsWindow(InFlightWindow):
@@ -40,13 +41,12 @@ class ThreadsWindow(InFlightWindow):
         self._worker = worker
         self._engine = engine
 
-    def send(self, taken: list[tuple[TaskFuture[Any], int]]) -> None:
-        """Sends tasks that were taken from the queue, as far as they are still to be run."""
+    def send(self) -> None:
+        """Sends the tasks in ``taken``, as far as they are still to be run."""
         engine, worker, numbers = self._engine, self._worker, self._session.numbers
         name, now = worker.name, monotonic()
-        self._taken = taken
         tasks: list[InFlightTask] = []
-        for future, level in taken:
+        for future, level in self.taken:
             future._worker = name
             future._started_at = now
             future._context = None  # until it is the first
@@ -133,6 +133,7 @@ class ThreadsWindow(InFlightWindow):
 
     def _handle(self, event: SessionEvent) -> None:
         if event[0] == ERROR:
+            self._handling = event
             _, number, error, started, _, cancelled, blameless = event
             future = self._raised(number, error, started, cancelled)
             health = self._worker.failed(future, error, blameless=blameless)
@@ -192,6 +193,9 @@ class ThreadsWindow(InFlightWindow):
         shard.taken += 1
         future._attempts += 1
         self._engine.release_slot(future)
+
+    def _is_counted(self, future: TaskFuture[Any]) -> bool:
+        return self._worker.shard.future is future
 
     def _uncount(self, future: TaskFuture[Any]) -> None:
         shard, counters = self._worker.shard, self._engine.counters

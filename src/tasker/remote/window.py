@@ -8,30 +8,27 @@ that it has not begun.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 from typing import Any
 
 from tasker.context import Context
 from tasker.control import events as ev
-from tasker.control.attempts import Unstarted, Verdict, after_loss, unstarted
+from tasker.control.attempts import Verdict, after_loss
 from tasker.control.health import Health
 from tasker.errors import TaskCancelled, TaskKilled, WorkerLost
 from tasker.logs import describe
 
-from .books import TaskBooks
 from .context import RemoteContext
 from .events import ERROR, GONE, LARGE, RESULT, SKIPPED, UNFIT, UNREAD, SessionEvent, out_of_turn
-from .limits import begin_limit, late_for
+from .limits import begin_limit
 from .ports import WindowEngine
 from .prefetch import Prefetch
 from .recycling import RecycleLimits
 from .session import InFlightTask, Session, SessionOptions
 from .suspects import Suspects
+from .way_back import NOTHING_WITHDRAWN, WayBack
 
-_NONE: tuple[int, frozenset[Any]] = (0, frozenset())
 
-
-class InFlightWindow(TaskBooks):
+class InFlightWindow(WayBack):
     """See the module's docstring. For the worker's thread alone, except ``recall``."""
 
     def __init__(
@@ -43,29 +40,18 @@ class InFlightWindow(TaskBooks):
         nudge: Callable[[], object],
         suspects: Suspects | None = None,
     ) -> None:
-        self.name: str = name
-        """The worker's."""
-        self._any_engine: WindowEngine = engine
-        self._session: Session = session
-        self._nudge = nudge
+        super().__init__(name, engine, session, nudge, suspects)
         self._prefetch = Prefetch(options.pipeline)
         self.recycle_limits: RecycleLimits = RecycleLimits(options, engine.config)
         self.unhealthy: bool = False
         """Whether its resource is not to be used any more."""
         self.destroyed: bool = False
         """Whether it has destroyed its resource of its own accord, having been terminated."""
-        self._suspects = Suspects() if suspects is None else suspects
-        self._alone: set[int] = set()
-        """The numbers of tasks that were sent by themselves."""
-        self._withdrawn: tuple[int, frozenset[Any]] = _NONE
-        """What was taken back and the session may not have read yet: the last number, and the futures."""
-        # What a fault of this process in the middle of a step must not lose, nor a kill while a step hangs:
-        self._taken: Sequence[tuple[Any, int]] = ()
-        """Tasks that come from the queue, with their levels, and are not all in ``_loose`` yet."""
-        self._loose: Sequence[InFlightTask] = ()
-        """Tasks that may be neither in the queue nor in flight."""
+        # What a fault of this process in the middle of a step must not lose:
         self._unhandled: Iterator[SessionEvent] = iter(())
         """Events that were read and not handled."""
+        self._handling: SessionEvent | None = None
+        """The last outcome that was taken from them, if something can strike before it is handled."""
         self._over = False
         """Whether such a fault has ended the session."""
 
@@ -73,11 +59,6 @@ class InFlightWindow(TaskBooks):
     def in_hand(self) -> int:
         """How many tasks are in flight."""
         return len(self._session.in_flight)
-
-    def ahead(self) -> list[Any]:
-        """Returns the tasks that are in flight, or on their way there. From any thread."""
-        on_their_way = [future for future, _ in self._taken]  # first: they go from here to there
-        return [*on_their_way, *(future for _, future, _ in (*self._loose, *self._session.in_flight.copy()))]
 
     def spent(self) -> bool:
         """Returns whether the session gets no more tasks."""
@@ -115,7 +96,7 @@ class InFlightWindow(TaskBooks):
     # -- to the session -------------------------------------------------------------------------------------------
 
     def _dispatch(self, tasks: Sequence[InFlightTask], *, alone: bool = False) -> None:
-        self._loose, self._taken = tasks, ()
+        self._loose, self.taken = tasks, ()
         if alone or self._alone or self._suspects:
             alone = self._isolates(tasks, alone)
         refused, size = self._session.send(tasks, alone)
@@ -224,11 +205,12 @@ class InFlightWindow(TaskBooks):
     def _handled(self, events: Sequence[SessionEvent], took: float) -> None:
         """Notes what became of tasks that took so many seconds. A session reads in order: what was sent before a task that
         it reports has not killed it."""
+        self._handling = None
         self._prefetch.took(took / len(events))
         self.recycle_limits.note_use()
         last = events[-1]
         if last[0] in (RESULT, ERROR, SKIPPED) and last[1] > self._withdrawn[0]:
-            self._withdrawn = _NONE
+            self._withdrawn = NOTHING_WITHDRAWN
 
     def _unread(self) -> None:
         """Goes on after a report that could not be read. It may have been an error, after which the session begins nothing
@@ -242,104 +224,15 @@ class InFlightWindow(TaskBooks):
             self._prefetch.slow()
             self.take_back()
 
-    # -- back to the queue ----------------------------------------------------------------------------------------
-
-    def take_back(self) -> None:
-        """Puts what has not begun back into the queue."""
-        if self._session.in_flight:
-            back, first = self._session.recall()
-            if back:
-                earlier = {future for future in self._withdrawn[1] if not future.done()}
-                self._withdrawn = back[-1][0], frozenset(earlier.union(future for _, future, _ in back))
-            self.give_back(back, first=first)
-
-    def recall(self) -> None:
-        """``take_back`` of what was sent ahead, for another thread than the worker's, or a finalizer in this one."""
-        if self._session.held():
-            self._any_engine.soon(self._recall_outside)
-            return
-        if len(self._session.in_flight) > 1:
-            self.take_back()
-            self._nudge()
-
-    def _recall_outside(self) -> None:
-        """``recall`` after a section in which it was asked for."""
-        if not self._session.held():  # it is where the manager has ended, and the call is made at once: too late
-            self.recall()
-
-    def _recalled(self, given_up: bool = False) -> list[InFlightTask]:
-        """Takes back what has not begun, to send it again."""
-        back, first = self._session.recall(given_up)
-        if first:
-            self._uncount(back[0][1])
-        return back
-
-    def give_back(self, tasks: Sequence[InFlightTask], *, first: bool) -> None:
-        """Puts tasks that have not begun back into their places in the queue, unless they are not wanted any more.
-        ``first``: whether the first of them was taken to have begun."""
-        if first:
-            self._uncount(tasks[0][1])
-        ends: list[tuple[InFlightTask, Callable[[], object]]] = []
-        for task in reversed(tasks):
-            try:
-                if (end := self._give_back(*task)) is not None:
-                    ends.append((task, end))
-            except BaseException as fault:  # no memory, say: the others go back all the same
-                self._restore(task, fault)
-        if ends:
-            # Once the others are back: what calls the user's code may take long.
-            self._calling_back_last(partial(self._end_unwanted, ends))
-        self.check_drained()
-
-    def _give_back(self, number: int, future: Any, level: int) -> Callable[[], object] | None:
-        """Puts a task back, or returns what ends it."""
-        engine = self._any_engine
-        done, cancelled = self._unsend(future)
-        verdict = unstarted(done=done, killed=engine.killed, cancelled=cancelled, suspect=number in self._alone)
-        if verdict is Unstarted.LEAVE:
-            return partial(self._count_ended, future)
-        if verdict is Unstarted.DROP:
-            return partial(engine.drop, future)
-        if verdict is Unstarted.CANCEL:
-            return partial(self._cancel_unstarted, future)
-        if (late := late_for(future)) is not None:
-            return partial(engine.fail_queued, future, late)
-        if verdict is Unstarted.ISOLATE:
-            self._suspects.add(future)
-        engine.queue.put_back(future, level)
-        return None
-
-    def _end_unwanted(self, ends: Sequence[tuple[InFlightTask, Callable[[], object]]]) -> None:
-        for task, end in ends:
-            try:
-                end()
-            except BaseException as fault:
-                self._restore(task, fault)
-
-    def _restore(self, task: InFlightTask, fault: BaseException) -> None:
-        """Puts a task into the queue that a fault has left outside of it."""
-        (_, future, level), queue = task, self._any_engine.queue
-        self._any_engine.log.fault(f"the return of {future.label}", fault)
-        if not future.done() and future not in queue.levels[level].copy():
-            queue.put_back(future, level)
-
-    def give_back_all(self, *, suspect: bool = False) -> None:
-        """Gives back all that is in flight. The session is gone, and what it had begun was taken out. ``suspect``:
-        nothing had begun, so a message may have killed it: one of what was taken back before, or of these."""
-        rest, first = self._session.take_all()
-        if suspect:
-            self._alone = {number for number, _, _ in rest}
-            for future in self._withdrawn[1]:
-                self._suspects.add(future)
-        self.give_back(rest, first=first)
-
     # -- after a fault of this process ----------------------------------------------------------------------------
 
     def _read_before(self, taken: Sequence[SessionEvent] = ()) -> list[SessionEvent]:
         """Returns what the session, which is gone, has reported and nothing has handled; ``taken``: events that were
         taken out of it."""
         self._over = True
-        return [*self._unhandled, *taken, *self._session.last_events()]
+        in_flight, last = self._session.in_flight, self._handling
+        again = [last] if last is not None and in_flight and in_flight[0][0] == last[1] else []
+        return [*again, *self._unhandled, *taken, *self._session.last_events()]
 
     def lost_by(self, fault: BaseException) -> WorkerLost:
         """Returns the error of a task whose outcome this process could not take."""
@@ -347,23 +240,10 @@ class InFlightWindow(TaskBooks):
         lost.__cause__ = fault
         return lost
 
-    def give_back_loose(self) -> None:
-        """Gives back what was taken from the queue and not sent. Before what is in flight."""
-        loose = [*self._loose, *((0, future, level) for future, level in self._taken)]
-        self._loose = self._taken = ()
-        known = {number for number, _, _ in self._session.in_flight.copy()}
-        if back := [task for task in loose if task[0] not in known and not task[1].done()]:
-            self.give_back(back, first=False)
-
     def _in_hand(self, future: Any) -> bool:
         """Returns whether a task is neither in flight nor has its outcome."""
         in_flight = self._session.in_flight
         return future is not None and not future.done() and not (in_flight and in_flight[0][1] is future)
-
-    def check_drained(self) -> None:
-        """Has the engine look whether that was the last task, if it waits for that."""
-        if self._any_engine.door:
-            self._any_engine.check_drained()
 
     # -- a session that died --------------------------------------------------------------------------------------
 
@@ -387,8 +267,3 @@ class InFlightWindow(TaskBooks):
         if verdict is Verdict.KILLED:
             self._any_engine.shutdown_counts.add_killed()
         return error
-
-
-def cancelled_unstarted(future: Any) -> TaskCancelled:
-    """Returns the error of a task that was cancelled before it started."""
-    return TaskCancelled(f"{future.label} was cancelled before it started")

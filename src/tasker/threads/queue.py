@@ -74,38 +74,43 @@ class TaskQueue:
                     continue
         return None
 
-    def take_for_token(self) -> list[tuple[TaskFuture[Any], int]]:
-        """As ``take``, but returns a list, empty or of one pair: the task and the level from which it came."""
+    def take_for_token(self, taken: list[tuple[TaskFuture[Any], int]]) -> None:
+        """As ``take``, but appends the task, if there is one, to a list, with the level from which it came."""
         for _ in range(_MAX_SCANS):
             for number, level in enumerate(self.levels):
                 try:
-                    return [(level.popleft(), number)]
+                    # By a step of an iterator, for the reason that ``ThreadHost._serve`` has: it cannot be lost on its way there.
+                    for future in iter(level.popleft, None):
+                        taken.append((future, number))
+                        return
                 except IndexError:
                     continue
-        return []
 
-    def take_some(self, most: int) -> tuple[list[tuple[TaskFuture[Any], int]], object]:
-        """Removes and returns up to ``most`` tasks with their levels, without waiting. Returns also the last token if it
-        was an order, which the caller then has to obey; else None."""
+    def take_some(self, most: int, taken: list[tuple[TaskFuture[Any], int]]) -> object:
+        """Takes tasks without waiting, and appends them with their levels to a list until it has ``most``. Returns the last token
+        if it was an order, which the caller then has to obey; else None."""
         # No tasks of low priority: these are taken to be sent ahead, and any other task may overtake them until then.
-        taken: list[tuple[TaskFuture[Any], int]] = []
         next_token, (high, normal, _) = self.tokens.get_nowait, self.levels
+        firsts = iter(high.popleft, None), iter(normal.popleft, None)
         try:
             while len(taken) < most:
                 token = next_token()
                 if token in (RETIRE, PARK, HOLD):
-                    return taken, token
+                    return token
                 if token is CHECK_SESSION:  # for an idle worker, which this one is not
                     self.tokens.put(token)
                     break
+                number = 0 if high else 1
                 try:
-                    taken.append((high.popleft(), 0) if high else (normal.popleft(), 1))
+                    for future in firsts[number]:  # as above
+                        taken.append((future, number))
+                        break
                 except IndexError:  # the token's task is of low priority, or another worker took it
                     self.tokens.put(token)
                     break
         except queue.Empty:
             pass
-        return taken, None
+        return None
 
     def put_back(self, future: TaskFuture[Any], level: int) -> None:
         """Puts a task that was taken, and not begun, back where it was: before the tasks that were accepted after

@@ -56,6 +56,8 @@ class ProcessSession(Session):
         self._spawned: SpawnedChild | None = None
         self._killed = False
         self._epoch = 0
+        self._torn = False
+        """Whether it is not known which of the tasks in flight have a permit."""
         self._given_up = False
         """Whether it gave up a permit before it died."""
         self._told: Told | None = None
@@ -111,6 +113,8 @@ class ProcessSession(Session):
         try:
             frames = self._frames(sent, [(None, encoded)])
         except BaseException:  # something in there cannot be pickled, whatever its methods raise; but what?
+            if self._torn:
+                raise
             more, size = self.send(sent, alone=True)
             return refused + more, size
         self._put(frames)
@@ -126,6 +130,8 @@ class ProcessSession(Session):
         try:
             frames = self._frames([task], messages)
         except BaseException as error:  # no descriptor or memory left for what is large
+            if self._torn:
+                raise
             refused.append((task, _refusal(f"{task[1].label}: its arguments can't be sent", error)))
         else:
             self._put(frames)
@@ -178,7 +184,15 @@ class ProcessSession(Session):
             # The permits before the message: the child that has read a task finds its permit, or none because the task
             # was recalled.
             self.in_flight.extend(sent)
-            self._connection.grant(epoch, len(sent))
+            try:
+                self._connection.grant(epoch, len(sent))
+            except Exception:  # no memory
+                for _ in sent:
+                    self.in_flight.pop()
+                raise
+            except BaseException:  # an asynchronous exception: they may have their permits, so they stay
+                self._torn = True
+                raise
             return True
 
     def _put(self, frames: list[WireFrame]) -> None:
