@@ -6,13 +6,17 @@ import asyncio
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import pytest
 
 from support.files_between_processes import FileGate, Notes
 from support.waiting import eventually, wait_until
-from tasker import TaskCancelled
+from tasker import TaskCancelled, WorkerLost
+from tasker.process.parent.session import ProcessSession
+from tasker.remote.events import GONE, READY
 
 from . import work
 from .conftest import FRESH
@@ -143,3 +147,56 @@ async def test_a_callback_that_outlasts_its_task_in_a_loop(amake: Any, doors: An
         with pytest.raises(asyncio.CancelledError):
             await asyncio.wait_for(obeys, 30)
         door.open()
+
+
+def make_and_be_terminated(notes: Notes, which: int) -> work.Thing:
+    """One of them gets SIGTERM, as all processes of a service do."""
+    thing = work.make(notes)
+    if len(notes.numbers("create")) == which:
+        os.kill(os.getpid(), signal.SIGTERM)
+    return thing
+
+
+async def amake_and_be_terminated(notes: Notes, which: int) -> work.Thing:
+    """The same as a coroutine function."""
+    return make_and_be_terminated(notes, which)
+
+
+@pytest.fixture(params=[1, 2], ids=["worker", "run_task"])
+def which(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
+    """The number of that resource. That it is made is read together with its end."""
+    read, left = ProcessSession.events, [None] * request.param
+
+    def events(session: ProcessSession) -> list[Any]:
+        got = read(session)
+        if got and got[0][0] == READY and left:
+            left.pop()
+            while not left and got[-1][0] != GONE:
+                session.wait()
+                got += read(session)
+        return got
+
+    monkeypatch.setattr(ProcessSession, "events", events)
+    return int(request.param)
+
+
+def test_the_end_of_what_was_just_made(make: Any, notes: Notes, which: int) -> None:
+    """It counts as destroyed."""
+    with make(on_create=partial(make_and_be_terminated, notes, which), on_destroy=work.Thing.end) as m:
+        assert m.queue_task(work.pid)
+        with suppress(WorkerLost):
+            m.run_task(work.pid)
+    ledger = m.stats().resources
+    assert ledger.lost == 0
+    assert ledger.created == ledger.destroyed == len(notes.numbers("destroy")) > 1
+
+
+async def test_the_end_of_what_was_just_made_in_a_loop(amake: Any, notes: Notes, which: int) -> None:
+    """The same."""
+    async with amake(on_create=partial(amake_and_be_terminated, notes, which), on_destroy=work.aend) as m:
+        assert await m.queue_task(work.apid)
+        with suppress(WorkerLost):
+            await m.run_task(work.apid)
+    ledger = m.stats().resources
+    assert ledger.lost == 0
+    assert ledger.created == ledger.destroyed == len(notes.numbers("destroy")) > 1

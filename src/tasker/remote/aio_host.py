@@ -53,6 +53,7 @@ class AsyncRemoteHost:
         session, reader = self._session.session, self._session.reader
         assert session is not None and reader is not None
         self.window = window = AsyncWindow(worker, engine, session, reader, self._options, self._suspects)
+        window.destroyed = self._session.destroyed
         try:
             worker._begin_serving()
             while await self._fill(window, reader):

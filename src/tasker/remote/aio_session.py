@@ -100,6 +100,7 @@ class AsyncSession:
             except EOFError:
                 raise await self._run_in_thread(death_of, session) from None
             if made(events):
+                self.destroyed = destruction(events) is not None  # it was terminated meanwhile
                 return
 
     async def close(self) -> None:

@@ -160,7 +160,7 @@ class RemoteResource(InlineSession):
             # ``give_up`` sets the one and then looks at the other; here it is the other way round.
             if self._given_up:
                 session.kill()
-            await_resource(session)
+            self.destroyed: bool = await_resource(session)
         except BaseException:
             session.kill()
             self._sessions.close(session)
@@ -245,9 +245,9 @@ class RemoteResource(InlineSession):
         session, self.session = self.session, None
         assert session is not None
         error = None
-        if not self.broken:
+        if not self.broken and not self.destroyed:
             error, destroyed = leave_and_wait(session)
-            self.destroyed: bool = destroyed
+            self.destroyed = destroyed
         elif destruction(session.last_events()) is not None:  # it was terminated while it was idle
             self.destroyed = True
         try:

@@ -85,7 +85,7 @@ class RemoteHost:
         if self._killed:
             session.kill()
         try:
-            await_resource(session)
+            self._destroyed = await_resource(session)
         except BaseException:
             self._sessions.close(session)
             raise
@@ -100,6 +100,7 @@ class RemoteHost:
         self.window = window = ThreadsWindow(
             self._worker, self._engine, session, self._sessions.options, self._sessions.suspects
         )
+        window.destroyed = self._destroyed
         try:
             try:
                 self._worker.engine.hold.enter(self._worker, self.called)
@@ -321,8 +322,9 @@ class RemoteHost:
         return error is None
 
 
-def await_resource(session: Session) -> None:
-    """Waits until a session has its resource; raises what its creation raised."""
+def await_resource(session: Session) -> bool:
+    """Waits until a session has its resource; raises what its creation raised. Returns whether it has destroyed it by then: it was
+    terminated meanwhile."""
     while True:
         session.wait()
         try:
@@ -330,7 +332,7 @@ def await_resource(session: Session) -> None:
         except EOFError:
             raise death_of(session) from None
         if made(events):
-            return
+            return destruction(events) is not None
 
 
 def leave_and_wait(session: Session) -> tuple[BaseException | None, bool]:
