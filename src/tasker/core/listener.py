@@ -33,7 +33,8 @@ class WaitedFeed(Feed):
 def listen(
     engine: WatchedEngine, feed: WaitedFeed, callback: Callable[[Any], object], ended: Callable[[], object]
 ) -> None:
-    """Starts the thread, and then subscribes. ``ended`` is called when the callback has had its last event."""
+    """Starts the thread, and then subscribes. ``ended`` is called when the callback has had its last event. If it raises, Ctrl-C
+    above all, the thread ends."""
     log = engine.log
 
     def serve() -> None:
@@ -47,5 +48,9 @@ def listen(
         finally:
             ended()
 
-    Daemon(serve, f"{engine.config.name}-events").start()
-    subscribe(engine, feed)
+    try:
+        Daemon(serve, f"{engine.config.name}-events").start()
+        subscribe(engine, feed)
+    except BaseException:
+        feed.close()  # which the thread waits for, and nobody else has
+        raise
