@@ -30,6 +30,7 @@ from tasker.stats import StopReport
 
 from .backend_port import AsyncBackendPort
 from .end_waits import EndWaits
+from .interrupts import HeldInterrupts
 from .loop_guard import LoopGuard
 from .owner import AsyncFutureOwner
 from .pool_prober import AsyncPoolProber
@@ -98,8 +99,7 @@ class AsyncEngine(AsyncFutureOwner):
     # -- events ---------------------------------------------------------------------------------------------------
 
     def report(self, event: ev.Event) -> None:
-        """Passes an event to the supervisor and carries out its actions; if that is being done for another event, this
-        one follows it."""
+        """Passes an event to the supervisor and carries out its actions, after those of an event that is being handled."""
         self._post(event)
 
     def _post(self, event: ev.Event | Callable[[], None]) -> None:
@@ -108,7 +108,8 @@ class AsyncEngine(AsyncFutureOwner):
         self._inbox.append(event)
         # An action may report an event itself. It waits until all actions of the present event are carried out.
         if not self._processing:
-            self._process_inbox()
+            with HeldInterrupts(self.loop):
+                self._process_inbox()
 
     def check_drained(self) -> None:
         """See ``EngineCore``."""

@@ -242,12 +242,12 @@ class Lending:
         loop, runner = self._engine.loop, cast("TaskRunner", worker.runner)
         step, error, outcome = runner.generator.__next__, None, None
         runner.until = -math.inf  # it takes no other task after this one, but pauses
-        swap_current_task(loop, worker.task)
         try:
+            swap_current_task(loop, worker.task)  # in here: Ctrl-C may strike as soon as it returns
             outcome = step()
             if outcome is SWITCH:
                 outcome = runner.variables.run(step)
-        except BaseException as raised:  # not an error of the task: no memory, or a fault of the library
+        except BaseException as raised:  # not an error of the task: no memory, Ctrl-C, or a fault of the library
             error = raised
         finally:
             swap_current_task(loop, caller)

@@ -5,7 +5,8 @@ notices it and has the engine killed, so that the resources are destroyed while 
 
 A function in a thread cannot be ended, and its resource is in use until it has returned: whatever waits for it survives the
 cancellation, too. That must not keep the program from exiting for ever. So after a kill such a wait has ``cancel_grace`` seconds
-once the loop ends; then it is given up.
+once the loop ends; then it is given up. A resource of ``run_task`` that nobody ends by then, because Ctrl-C has struck the code that
+was to take it or to give it back, is ended.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from typing import Any, Protocol
 from tasker.config import Config
 
 from .backend_port import AsyncBackendPort
+from .resource_pool import AsyncResourcePool
+from .run_task import AsyncRunTask
 from .tasks import start_duty
 
 
@@ -40,6 +43,11 @@ class GuardedEngine(Protocol):
     def thread_waits(self) -> set[asyncio.Future[Any]]:
         """What waits for functions in threads."""
         ...
+
+    @property
+    def pool(self) -> AsyncResourcePool: ...
+    @property
+    def run_task(self) -> AsyncRunTask: ...
 
     def request_kill(self, reason: str, timeout: float) -> None:
         """Begins a kill."""
@@ -68,6 +76,11 @@ class LoopGuard:
         """How often all tasks of the loop were cancelled, as before it is closed."""
         # Not counted by the task itself: it may take its step only after another task that was cancelled with it.
         return 0 if self._task is None else self._task.cancelling()
+
+    @property
+    def lives(self) -> bool:
+        """Whether the engine will learn that its loop ends."""
+        return self._task is not None and not self._task.done()
 
     async def until_released(self) -> None:
         """Waits until the engine has finished and its backend is released, if it was started."""
@@ -106,6 +119,8 @@ class LoopGuard:
                 if waiting:
                     self._until = None  # what is begun from here on has as much time
                     self._give_up(waiting & engine.thread_waits)
+                    if not engine.run_task.busy:
+                        engine.pool.let_go_all()
 
     def _give_up(self, waits: set[asyncio.Future[Any]]) -> None:
         for wait in waits:

@@ -93,11 +93,22 @@ class EngineInLoop(Protocol):
         """Logs and counts an error that a callback raised."""
 
 
+class GuardOfLoop(Protocol):
+    """The part of ``LoopGuard`` that the resources of ``run_task`` use."""
+
+    @property
+    def lives(self) -> bool:
+        """Whether the engine will learn that its loop ends."""
+        ...
+
+
 class EngineForResources(EngineInLoop, CreationsPort, Protocol):
     """The part of the engine that the pool of ``run_task`` uses."""
 
     @property
     def maker(self) -> AsyncResourceMaker: ...
+    @property
+    def guard(self) -> GuardOfLoop: ...
     @property
     def loop_ends(self) -> int:
         """How often all tasks of the loop were cancelled, as before it is closed."""

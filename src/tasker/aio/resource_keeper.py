@@ -72,16 +72,21 @@ class _Keeper:
             raise struck
 
     async def _until_asked(self, handle: AsyncResourceHandle) -> None:
-        while not self._asked.done():
+        fit = await absorb(self.task)  # of what ``on_create`` may have left
+        while fit and not self._asked.done():
             try:
                 await asyncio.wait([self._asked])
             except asyncio.CancelledError:
                 # One alone is none of its business: a loop that ends cancels all its tasks, and the engine ends the
-                # resource then. One in every turn comes from the resource, which has to be left.
-                if not await absorb(self.task):
+                # resource then, unless Ctrl-C has struck before it had a guard. One in every turn comes from the
+                # resource, which has to be left.
+                fit = await absorb(self.task)
+                if not self._engine.guard.lives:
                     self.lost = True
-                    self._on_lost(handle)
                     return
+        if not fit:
+            self.lost = True
+            self._on_lost(handle)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         if not self.made.done():
@@ -98,7 +103,8 @@ class KeptResources:
         self._engine = engine
         self._on_lost = on_lost
         self._keepers: dict[AsyncResourceHandle, _Keeper] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._all: dict[asyncio.Task[None], _Keeper] = {}
+        """Also those whose handle has not arrived here, and never will if Ctrl-C strikes on its way."""
         self._ending: set[asyncio.Task[None]] = set()
         """The tasks of the resources that are being destroyed."""
 
@@ -106,8 +112,8 @@ class KeptResources:
         """Makes a resource. Raises what the user's function raises. If the caller is cancelled meanwhile, cancels the
         creation, and raises ``CancelledError`` once nothing is left of it."""
         keeper = _Keeper(self._engine, name, self._on_lost)
-        self._tasks.add(keeper.task)
-        keeper.task.add_done_callback(self._tasks.discard)
+        self._all[keeper.task] = keeper
+        keeper.task.add_done_callback(self._all.pop)
         struck = await outlast(keeper.made, passes_on_to(keeper.task))
         if keeper.handle is None:
             try:
@@ -145,7 +151,12 @@ class KeptResources:
 
     def tasks(self) -> list[asyncio.Task[None]]:
         """Returns the tasks of the resources that are being made, or are not destroyed yet."""
-        return [*self._tasks]
+        return [*self._all]
+
+    def let_go_all(self) -> None:
+        """Has each resource destroyed that is left."""
+        for keeper in self._all.values():
+            keeper.let_go()
 
     async def until_ended(self) -> asyncio.CancelledError | None:
         """Waits for the resources that are being destroyed. Returns what ``outlast`` does."""

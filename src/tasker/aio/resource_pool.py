@@ -53,15 +53,21 @@ class AsyncResourcePool:
         self._filling = filling = start_task(
             engine.loop, self._outcome_of_fill(), f"{engine.config.name}-pool", contextvars.copy_context()
         )
-        struck = await outlast(filling, passes_on_to(filling))
-        self._filling, self._filled = None, True
+        struck: asyncio.CancelledError | None = None
         try:
+            struck = await outlast(filling, passes_on_to(filling))
+            self._filling, self._filled = None, True
             if struck is not None:
                 await self._empty()
                 raise struck
             error = filling.result()
             if error is not None:
                 raise error
+        except BaseException:
+            # After Ctrl-C nobody else ends what was made, or still is.
+            self.shut()
+            self.let_go_all()
+            raise
         finally:
             error = None
             del struck  # its traceback holds this frame
@@ -245,6 +251,10 @@ class AsyncResourcePool:
     def tasks(self) -> list[asyncio.Task[None]]:
         """Returns the tasks of its resources."""
         return self._kept.tasks()
+
+    def let_go_all(self) -> None:
+        """Ends each resource that is left."""
+        self._kept.let_go_all()
 
     def shut(self) -> None:
         """Lends nothing more, and takes nothing back."""

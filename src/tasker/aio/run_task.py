@@ -48,6 +48,11 @@ class AsyncRunTask:
         """See ``reentrancy.UserCodeScope``."""
         return "a task in run_task" if number in self._running else None
 
+    @property
+    def busy(self) -> bool:
+        """Whether any call runs."""
+        return bool(self._running)
+
     def interrupt_all(self) -> None:
         """Cancels all calls that are running."""
         for run in list(self._running.values()):
