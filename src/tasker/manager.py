@@ -205,7 +205,8 @@ class TaskManager(Observing[R]):
 
         Raises what the task raises; ``TaskTimeout``, ``MaxRetriesExceeded`` and ``PoisonTask`` as a future does; ``ResourceError`` if
         a resource cannot be made or ``Config.max_temporary_resources`` are in use; ``ShutdownError`` if the manager accepts no more
-        tasks; ``TypeError`` or ``ValueError`` for a wrong argument.
+        tasks; ``TypeError`` or ``ValueError`` for a wrong argument. Ctrl-C is raised, unless a hook other than ``on_create`` runs at
+        that moment: there it is an error of the hook, which is logged.
         """
         if not callable(task):
             raise TypeError(f"task must be callable, got {task!r}")
