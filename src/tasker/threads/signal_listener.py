@@ -14,6 +14,8 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Iterable
+from functools import partial
+from itertools import starmap
 from types import FrameType
 from typing import Any
 
@@ -33,42 +35,65 @@ class SignalListener:
         self._received = received
         self._handlers: dict[int, Any] = {}
         self._reading = self._writing = self._former = -1
+        self._read_end: list[int] = []
+        """The reading end of the pipe, while it is open."""
+        self._write_end: list[int] = []
+        self._wakes = False
+        """Whether the interpreter was told to write there."""
         self._thread = Daemon(self._listen, "tasker-signals")
 
+    # Ctrl-C may strike in both methods: ``signums`` need not contain SIGINT. So what is taken is noted by a step of an iterator in
+    # C, behind which none strikes, and each step of ``close`` may be repeated.
+
     def start(self) -> None:
-        """Installs the handlers and starts the thread."""
-        self._reading, self._writing = os.pipe()
-        os.set_blocking(self._writing, False)  # required of a wakeup descriptor
-        _active.append(self)
-        disable_in_children(self, self._signums)
-        # Before the handlers: a signal that arrives once its handler is installed is not lost.
-        self._former = signal.set_wakeup_fd(self._writing, warn_on_full_buffer=False)
+        """Installs the handlers and starts the thread. If it raises, nothing of that is left."""
         try:
+            for self._reading, self._writing in starmap(os.pipe, ((),)):
+                self._read_end, self._write_end = [self._reading], [self._writing]
+            os.set_blocking(self._writing, False)  # required of a wakeup descriptor
+            _active.append(self)
+            disable_in_children(self, self._signums)
+            # Before the handlers: a signal that arrives once its handler is installed is not lost.
+            set_wakeup = partial(signal.set_wakeup_fd, warn_on_full_buffer=False)
+            for self._former in map(set_wakeup, (self._writing,)):  # noqa: B020
+                self._wakes = True
             for signum in self._signums:
-                self._handlers[signum] = signal.signal(signum, self._handle)
+                self._install(signum)
             self._thread.start()
         except BaseException:
-            # The thread does not run, so no other code closes the reading end.
-            self._restore()
-            os.close(self._reading)
+            self.close()
+            raise
+
+    def _install(self, signum: int) -> None:
+        self._handlers[signum] = signal.getsignal(signum)
+        try:
+            signal.signal(signum, self._handle)
+        except (OSError, ValueError):  # there is no handler of this one
+            del self._handlers[signum]
             raise
 
     def close(self) -> None:
-        """Restores the handlers, after every signal that has arrived was received."""
-        if self not in _active:  # in a forked child
-            return
-        # The writing end first: the thread reads to the end of the file, so nothing that has arrived is lost.
-        self._restore()
-        self._thread.join()
-        os.close(self._reading)
+        """Restores the handlers, after every signal that has arrived was received. Harmless if repeated."""
+        try:
+            self._close()
+        except BaseException:  # interrupted, most likely by Ctrl-C: does what is left to do, then raises
+            self._close()
+            raise
 
-    def _restore(self) -> None:
+    def _close(self) -> None:
         self._restore_handlers()
-        present = _exchange(self._former)
-        if present != self._writing:  # an event loop's, which was not ours to replace, or none
-            _exchange(present)
-        _active.remove(self)
-        os.close(self._writing)  # ends the thread once it has read the rest
+        if self._wakes:
+            present = _exchange(self._former)
+            if present not in (self._writing, self._former):  # an event loop's, which was not ours to replace
+                _exchange(present)
+            self._wakes = False
+        if self in _active:
+            _active.remove(self)
+        # The writing end first: the thread reads to the end of the file, so nothing that has arrived is lost.
+        _close_once(self._write_end)
+        if self._thread.ident is not None:
+            self._thread.join()
+        _close_once(self._read_end)
 
     def _restore_handlers(self) -> None:
         for signum, handler in self._handlers.items():
@@ -79,9 +104,11 @@ class SignalListener:
         if self in _active:
             _active.remove(self)
             self._restore_handlers()
+            self._handlers.clear()
+            self._wakes = False
             signal.set_wakeup_fd(-1)
-            os.close(self._reading)
-            os.close(self._writing)
+            _close_once(self._read_end)
+            _close_once(self._write_end)
 
     def _handle(self, signum: int, frame: FrameType | None) -> None:
         """Keeps the signal from ending the process or raising ``KeyboardInterrupt``, and sees that it gets here."""
@@ -101,13 +128,20 @@ class SignalListener:
         return False
 
     def _listen(self) -> None:
-        while arrived := os.read(self._reading, 64):
+        while self._read_end and (arrived := os.read(self._reading, 64)):
             # For instance to an event loop of the main thread, which receives its signals in the same way.
             if self._former >= 0:
                 _pass_on(self._former, arrived)
             for signum in arrived:
                 if signum in self._handlers:
                     self._received(signum)
+
+
+def _close_once(descriptors: list[int]) -> None:
+    """Closes a descriptor that was not closed yet. In one step of C: its number may be that of another one a moment later."""
+    if descriptors:
+        for _ in map(os.close, map(list.pop, (descriptors,))):
+            pass
 
 
 def _exchange(descriptor: int) -> int:

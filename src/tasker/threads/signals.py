@@ -23,8 +23,12 @@ def stop_on_signals(engine: StopRequests, signums: tuple[int, ...]) -> Iterator[
     listener = SignalListener(
         signums or (signal.SIGTERM, signal.SIGINT), lambda signum: stop_or_kill(engine, received, signum)
     )
-    listener.start()
     try:
+        listener.start()
         yield received
     finally:
-        listener.close()
+        try:
+            listener.close()
+        except BaseException:  # struck at its very beginning, perhaps
+            listener.close()
+            raise
