@@ -5,8 +5,7 @@ outcome. ``serve`` makes the steps, each in the context that it belongs to, and 
 
 A task runs *in* the worker's task of the loop. To cancel it, the worker's task is cancelled; the loop throws
 ``CancelledError`` where the task waits, and the runner catches whatever comes out of the task. A cancellation never
-ends the worker itself, and never reaches the next task. (When a closing loop cancels all its tasks, the engine notices
-it and kills: see ``AsyncEngine``.)
+ends the worker itself, and never reaches the next task. (When a closing loop cancels all its tasks, the engine kills.)
 """
 
 from __future__ import annotations

@@ -335,8 +335,7 @@ class Engine(FutureOwner):
     def end(self, kill: bool, reason: str, timeout: float | None, hand_back: bool = False) -> StopReport:
         """Ends the engine, waits for it, and returns the report; see ``TaskManager.stop`` and ``kill``."""
         since = monotonic()
-        keeper = self._pool_keeper
-        keeper.waiter_closes = keeper.waiter_closes or timeout is None
+        self._pool_keeper.waiter_closes |= timeout is None
         # The door is closed in this thread, so no ``submit`` that begins after this call is accepted.
         self.close(reason)
         if kill:
