@@ -25,6 +25,7 @@ from .counters import AsyncShard
 from .future import QUEUED, RUNNING, AsyncTaskFuture
 from .hooks import health_after
 from .ports import EngineForWorkers
+from .worker_loop import in_hand
 
 
 class AttemptEnds(JudgedWorker):
@@ -185,7 +186,13 @@ class AttemptEnds(JudgedWorker):
 
     def _lose_task(self, error: BaseException) -> None:
         """Ends the current task, if any, because the worker is lost."""
-        shard, future = self.shard, self.shard.future
+        shard, held = self.shard, in_hand(error)
+        if held is not None and held.counted:
+            held.future._end_result(held.value)
+        elif held is not None:
+            held.future._stage, shard.future = RUNNING, held.future
+            self.engine.release_slot(held.future)  # perhaps again, which is better than never
+        future = shard.future
         if future is None:
             return
         shard.meter.failed += 1

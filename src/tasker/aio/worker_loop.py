@@ -22,7 +22,7 @@ from collections.abc import Generator
 from enum import Enum
 from sys import getrefcount
 from time import monotonic
-from typing import Any
+from typing import Any, NamedTuple
 
 from tasker.context import Context
 from tasker.core.user_functions import is_async
@@ -254,3 +254,33 @@ class TaskRunner:
         """Closes the generator, and the coroutine of the task in it, if there is one."""
         self._closing = True
         self.generator.close()
+
+
+class InHand(NamedTuple):
+    """A task that a runner had in its hand when an error struck it between two statements."""
+
+    future: Any
+    counted: bool
+    """Whether it has ended with ``value``, and is counted as done; otherwise it was taken from the queue, and not begun."""
+    value: Any
+
+
+def in_hand(error: BaseException) -> InHand | None:
+    """Returns that task, if there was one. Found by the traceback, so that no task pays for it."""
+    trace = error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code is TaskRunner._tasks.__code__:
+            return _held_by(trace.tb_frame.f_locals)
+        trace = trace.tb_next
+    return None
+
+
+def _held_by(names: dict[str, Any]) -> InHand | None:
+    future = names.get("future")
+    if future is None:
+        return None
+    if names.get("task") is None:  # it is looked up when the task is in the books
+        return None if future.done() else InHand(future, counted=False, value=None)
+    # Also where its outcome is set: perhaps nobody was told.
+    counted = names["shard"].future is None and future._stage in (RUNNING, ENDED)
+    return InHand(future, counted=True, value=names.get("value")) if counted else None
