@@ -1,7 +1,8 @@
-"""Ctrl-C at each line of the loop that runs tasks, outside of the tasks."""
+"""Ctrl-C at each line of what runs tasks, outside of the tasks."""
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import linecache
 import sys
@@ -10,26 +11,32 @@ from types import FrameType
 from typing import Any
 
 from tasker import WorkerLost
+from tasker.aio.lending import Lending
 from tasker.aio.worker_loop import TaskRunner
 
-from .tasks import quick
+from .tasks import idle, me, quick
 
-
-NO_MOMENTS = ("shard.future = None", "future._held = value", "future._task = future._variables = None")
+NO_MOMENTS = (
+    "shard.future = None",
+    "future._held = value",
+    "future._task = future._variables = None",
+    "swap_current_task(loop, caller)",
+)
 
 
 class Strike:
-    """Raises KeyboardInterrupt in the runner, at the line of this number."""
+    """Raises KeyboardInterrupt in one of these functions, at the line of this number."""
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, *functions: Any) -> None:
         self._left = number
+        self._codes = [function.__code__ for function in functions]
         self.struck = 0
         """The line where it was."""
 
     def __call__(self, frame: FrameType, event: str, argument: object) -> Callable[..., Any] | None:
-        if frame.f_code is not TaskRunner._tasks.__code__:
+        if frame.f_code not in self._codes:
             return None
-        # Between two plain assignments CPython does not look for signals.
+        # Between two assignments, and at the beginning of a ``finally``, CPython does not look for signals.
         if event == "line" and linecache.getline(frame.f_code.co_filename, frame.f_lineno).strip() not in NO_MOMENTS:
             if not self._left:
                 self._left, self.struck = -1, frame.f_lineno
@@ -40,7 +47,7 @@ class Strike:
 
 async def struck_at(make: Any, number: int) -> int:
     """Strikes a worker while it runs three tasks. Returns the line; 0 if there are fewer."""
-    strike = Strike(number)
+    strike = Strike(number, TaskRunner._tasks)
     async with make(max_queue_size=3) as m:
         await m.queue_task(quick)
         before = sys.gettrace()
@@ -74,3 +81,31 @@ async def test_a_strike_at_each_line(make: Any) -> None:
             break
         lines.add(line)
     assert len(lines) > 30
+
+
+async def test_a_strike_at_each_line_of_what_a_caller_begins(make: Any) -> None:
+    """The caller gets it; its worker serves on or is replaced, and asyncio knows which task runs."""
+    lines = set()
+    for number in itertools.count():
+        strike = Strike(number, Lending._step)
+        async with make() as m:
+            await m.queue_task(quick)
+            await idle(m)
+            before = sys.gettrace()
+            sys.settrace(strike)
+            try:
+                assert await m.queue_task(quick) is not None
+            except (WorkerLost, KeyboardInterrupt):
+                pass
+            finally:
+                sys.settrace(before)
+            if not strike.struck:
+                break
+            lines.add(strike.struck)
+            mine = me()
+            await asyncio.sleep(0)
+            assert me() is mine
+            assert await asyncio.wait_for(m.queue_task(quick), 10) is not None
+            assert not (await m.stop(10)).killed, strike.struck
+            assert m.stats().resources.alive == 0
+    assert len(lines) > 10

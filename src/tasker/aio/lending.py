@@ -201,13 +201,18 @@ class Lending:
             return None
         future = self._accepted(task, args, now)
         engine.queue.levels[Priority.NORMAL].append(future)
-        self._idle.popleft()
-        worker.idle = None
-        if self._step(worker, waiter, future, caller):
-            self._habits.ended(id(code))
-        else:
-            self._habits.went_on(id(code))
-        return future
+        try:
+            self._idle.popleft()
+            worker.idle = None
+            if self._step(worker, waiter, future, caller):
+                self._habits.ended(id(code))
+            else:
+                self._habits.went_on(id(code))
+            return future
+        except BaseException:  # Ctrl-C: nobody else would wake the worker
+            if not waiter.done():
+                waiter.set_result(None)
+            raise
 
     def _may_begin(self, caller: Task[Any] | None) -> bool:
         """Returns whether this task of the loop, which is the current one, may begin tasks."""
