@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from tasker import AsyncTaskManager
+from tasker import AsyncTaskManager, Snooze
 from tasker.aio import lending
+from tasker.aio.attempts import AttemptEnds
 from tasker.aio.engine import AsyncEngine
 from tasker.aio.interrupts import HeldInterrupts
 from tasker.aio.resource_keeper import KeptResources
@@ -105,6 +106,35 @@ def test_an_event_is_handled_to_its_end(
     assert not report.killed
     resources = kept[0].stats().resources
     assert (resources.created, resources.alive) == (1, 0)
+    loop.close()
+
+
+@pytest.mark.parametrize("error", [ValueError("not healthy"), Snooze(0)], ids=["unhealthy", "snoozed"])
+def test_a_task_on_its_way_back_is_not_lost(make: Any, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    """Its worker has it no more, and the supervisor not yet."""
+    name = "_was_cancelled"
+    monkeypatch.setattr(AttemptEnds, name, once(getattr(AttemptEnds, name)))
+    loop = asyncio.new_event_loop()
+    kept: list[Any] = []
+
+    async def fails_once(ctx: Any, resource: object) -> str:
+        if len(kept) == 2:
+            kept.append(error)
+            raise error
+        return "done"
+
+    async def main() -> Any:
+        kept.append(await make(check_health=lambda _: False))
+        kept.append(kept[0].submit(fails_once))
+        return await kept[1]
+
+    async def finish() -> Any:
+        return await kept[1], await kept[0].stop()
+
+    assert interrupted(loop, main())
+    value, report = loop.run_until_complete(finish())
+    assert value == "done"
+    assert not report.killed
     loop.close()
 
 

@@ -24,6 +24,7 @@ from .cancellation import cancellation_of, unusable
 from .counters import AsyncShard
 from .future import QUEUED, RUNNING, AsyncTaskFuture
 from .hooks import health_after
+from .interrupts import HeldInterrupts
 from .ports import EngineForWorkers
 from .worker_loop import in_hand
 
@@ -144,24 +145,26 @@ class AttemptEnds(JudgedWorker):
     def _send_back(self, future: AsyncTaskFuture[Any], error: BaseException, health: Health = Health.REPLACE) -> None:
         """Leaves the decision about the task to the supervisor. The task counts as queued from here on. ``health``: what its
         error says of the resource; if that is not to blame, the error is the task's own."""
-        if not self._take_back(future, error):
-            return
-        engine, attempts, age = self.engine, future.attempts, monotonic() - future._queued_at
-        engine.log.log("warning", attempt_failed(health), self.name, future.label, attempts, describe(error))
-        extra = future.extra()
-        extra.harmed += health.harms  # each time another resource: this worker ends
-        once, cancelled = starts_once(error, once=extra.once), self._was_cancelled(future)
-        own, kept, late = not health.blames, not health.replaces, issubclass(type(error), TimeoutError)
-        why = (once, cancelled, own, age, future._retry, kept, late, extra.harmed, error)
-        engine.report(ev.AttemptFailed(self.seat, future, attempts, *why))
+        with HeldInterrupts(self.engine.loop):  # from here to the event, the task is in no book
+            if not self._take_back(future, error):
+                return
+            engine, attempts, age = self.engine, future.attempts, monotonic() - future._queued_at
+            engine.log.log("warning", attempt_failed(health), self.name, future.label, attempts, describe(error))
+            extra = future.extra()
+            extra.harmed += health.harms  # each time another resource: this worker ends
+            once, cancelled = starts_once(error, once=extra.once), self._was_cancelled(future)
+            own, kept, late = not health.blames, not health.replaces, issubclass(type(error), TimeoutError)
+            why = (once, cancelled, own, age, future._retry, kept, late, extra.harmed, error)
+            engine.report(ev.AttemptFailed(self.seat, future, attempts, *why))
 
     def _snooze(self, future: AsyncTaskFuture[Any], error: BaseException, seconds: float) -> None:
         """The same, for a task that has raised ``Snooze``."""
-        if not self._take_back(future, error):
-            return
-        self.engine.log.log("debug", SNOOZES, self.name, future.label, seconds)
-        cancelled, age = self._was_cancelled(future), monotonic() - future._queued_at
-        self.engine.report(ev.TaskSnoozed(self.seat, future, seconds, error, cancelled, age, future._retry))
+        with HeldInterrupts(self.engine.loop):  # from here to the event, the task is in no book
+            if not self._take_back(future, error):
+                return
+            self.engine.log.log("debug", SNOOZES, self.name, future.label, seconds)
+            cancelled, age = self._was_cancelled(future), monotonic() - future._queued_at
+            self.engine.report(ev.TaskSnoozed(self.seat, future, seconds, error, cancelled, age, future._retry))
 
     def _take_back(self, future: AsyncTaskFuture[Any], error: BaseException) -> bool:
         """Counts a task as queued again. Returns False if it has its outcome."""
