@@ -204,14 +204,11 @@ class Lending:
         try:
             self._idle.popleft()
             worker.idle = None
-            if self._step(worker, waiter, future, caller):
-                self._habits.ended(id(code))
-            else:
-                self._habits.went_on(id(code))
+            note = self._habits.ended if self._step(worker, waiter, future, caller) else self._habits.went_on
+            note(id(code))
             return future
         except BaseException:  # Ctrl-C: nobody else would wake the worker
-            if not waiter.done():
-                waiter.set_result(None)
+            _wake(waiter)
             raise
 
     def _may_begin(self, caller: Task[Any] | None) -> bool:
@@ -267,8 +264,12 @@ class Lending:
             # Until the worker comes to it, a cancellation counts as one that strikes the task where it waits.
             worker.interruptible = handed.suspended
             del error  # its traceback holds this frame
-        if not waiter.done():
-            waiter.set_result(None)
+        _wake(waiter)
         if worker.interruptible:
             self._engine.slow_callbacks.check(future._started_at, worker.name, future.id, future._task)
         return outcome is PAUSE
+
+
+def _wake(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)

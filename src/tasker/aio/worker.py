@@ -252,9 +252,8 @@ class AsyncWorker(AttemptEnds):
             fit = await check
         finally:
             self.checking = ""
-        fit = (
-            fit and self.state is not WorkerState.STUCK
-        )  # else it has taken too long, and another worker has its place
+        if self.state is WorkerState.STUCK:  # it has taken too long, so another worker has taken its place
+            fit = False
         self.engine.report(ev.WorkerChecked(self.seat, fit))
         return fit
 
