@@ -148,6 +148,13 @@ class Habits:
         self._steps: dict[int, int] = {}
         """How many it were to be in all."""
 
+    def note(self, code: int, *, ended: bool) -> None:
+        """A task has ended in its first step, or has gone on."""
+        if ended:
+            self.ended(code)
+        else:
+            self.went_on(code)
+
     def went_on(self, code: int) -> None:
         """A task has gone on after its first step."""
         if len(self._steps) >= _MOST_KNOWN:  # code that is made anew for each task
@@ -204,8 +211,7 @@ class Lending:
         try:
             self._idle.popleft()
             worker.idle = None
-            note = self._habits.ended if self._step(worker, waiter, future, caller) else self._habits.went_on
-            note(id(code))
+            self._habits.note(id(code), ended=self._step(worker, waiter, future, caller))
             return future
         except BaseException:  # Ctrl-C: nobody else would wake the worker
             _wake(waiter)
