@@ -34,7 +34,7 @@ class Bench:
 
 
 def test_given_up_before_the_check_ends() -> None:
-    """The supervisor was first: the worker says nothing and has to end; the task's token is there for another one."""
+    """The supervisor was first: the worker says that it ends, and has to; the task's token is there for another one."""
     bench = Bench()
 
     def check() -> bool:
@@ -42,7 +42,7 @@ def test_given_up_before_the_check_ends() -> None:
         return True
 
     assert bench.worker.probe(check) is False
-    assert bench.reports() == [WorkerChecking(SEAT)]
+    assert bench.reports() == [WorkerChecking(SEAT), WorkerChecked(SEAT, fit=False)]
     assert bench.worker.state is WorkerState.STUCK
     assert bench.engine.queue.tokens.get_nowait() is None
 

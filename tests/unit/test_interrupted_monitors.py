@@ -29,7 +29,7 @@ class Someone:
 
     def __init__(self, *, called: bool = False) -> None:
         self.state = WorkerState.READY
-        self.outdated = False
+        self.outdated = self.tends = False
         self.seat = 1
         self.shard: Any = SimpleNamespace(future=None)
         self.lot = ParkingLot()

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from support.waiting import Call
+from tasker.core.counters import Counters
 from tasker.threads.methods import RefreshFuture  # with all that a manager imports
 from unit.futures import Owner
 from unit.interrupts import each_moment
@@ -20,6 +21,7 @@ class Engine(Owner):
     """Begins a refresh, and leaves its end to the test."""
 
     thread = threading.Thread()
+    counters = Counters()
 
     def __init__(self) -> None:
         super().__init__()

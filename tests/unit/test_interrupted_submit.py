@@ -179,14 +179,14 @@ def test_a_deadline_concerns_only_what_was_accepted() -> None:
     def tell(result: object, error: BaseException | None) -> None:
         told.append(error)
 
-    for where, _, error in each_moment(lambda: manager.submit(lambda ctx, resource: None, callback=tell)):
+    for where, future, error in each_moment(lambda: manager.submit(lambda ctx, resource: None, callback=tell)):
         assert where is None or isinstance(error, KeyboardInterrupt)
-        kept.append(error)  # its traceback holds the future
+        kept.append((future, error))  # the traceback holds the future
     books, slots = manager._engine.counters, manager._engine.queue_slots
     assert slots is not None
     accepted = books.flow().accepted
     assert 1 < accepted < len(kept)
-    wait_until(lambda: books.flow().done, what="the last one has come to its deadline, and so have all")
+    wait_until(lambda: kept[-1][0].done(), what="the last one has come to its deadline, and so have all")
     gate.open()
     assert held.result(20) is None
     wait_until(lambda: books.flow().done == accepted, what=str(books.flow()))

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import threading
 
+import pytest
+
 from support.gates import Gate
 from support.waiting import WAIT, Call, wait_until
-from tasker import Config, TaskManager, TaskTimeout
+from tasker import Config, DeadlockError, TaskManager, TaskTimeout
 from tasker.control import events as ev
 
 
@@ -83,3 +85,12 @@ def test_a_check_that_ends_while_it_is_given_up() -> None:
     assert len(engine.supervisor.table.states) == 1
     assert (manager.stats().user_errors, manager.stats().stuck_workers) == (0, 0)
     assert Call(manager.stop).outcome(WAIT).killed is False
+
+
+def test_the_end_in_a_signal_handler_that_has_interrupted_a_method() -> None:
+    """It is refused: the supervisor would wait for the lock that the method below it has."""
+    with TaskManager(Config(on_create=object, worker_count=1)) as manager:
+        for end in (manager.stop, manager.kill, manager.pause):
+            with manager._engine.counters.lock, pytest.raises(DeadlockError, match="stop_on_signals"):
+                end()
+        assert manager.queue_task(lambda ctx, resource: 7) == 7

@@ -184,8 +184,7 @@ class Engine(FutureOwner):
 
     def _seconds_to_wait(self, next_tick: float) -> float:
         now = monotonic()
-        # ``Context.on_cancel`` reports that the parent was cancelled, but not that its deadline has passed.
-        parent = self.config.ctx
+        parent = self.config.ctx  # whose ``on_cancel`` does not report that its deadline has passed
         if parent is not None and not self.closed and parent.cancelled:
             self._parent_ended()
         return min(max(0.0, self.next_moment(now, next_tick) - now), threading.TIMEOUT_MAX)
@@ -383,7 +382,7 @@ class Engine(FutureOwner):
 
     def forked(self) -> None:
         """See ``core.fork``."""
-        # A thread that held a lock during the fork does not exist here, so the lock would never be released.
+        # A thread that held a lock during the fork does not exist here.
         self.run_task.meter.lock = threading.RLock()
         self.pool.forked()
         self._callbacks.forked()
@@ -395,6 +394,6 @@ class Engine(FutureOwner):
         self.finished = Flag()
         self.finished.set()  # ends the supervisor, if it is the one that has forked
         if (worker := this_thread.worker) is not None and worker.engine is self and worker.shard.future is not None:
-            # ``os.fork`` was called in this task. It goes on in both processes, but its outcome belongs to the parent:
-            # behind this entry, nothing that comes here counts, and no watcher is notified.
+            # ``os.fork`` was called in this task. It goes on in both processes, but its outcome is the parent's: nothing behind
+            # this entry counts here, and no watcher is notified.
             worker.shard.future._append(Ending(self.shutdown_error(), forced=True))

@@ -6,6 +6,8 @@ import threading
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from tasker.core.counters import Counters
+
 from .completion import complete
 from .future_log import DONE, FINISHED, PENDING, Callback, Ending, Mark, Owner
 from .future_protocol import StandardFuture
@@ -21,6 +23,8 @@ class RefreshableEngine(Owner, Protocol):
         """The supervisor's thread."""
         ...
 
+    @property
+    def counters(self) -> Counters: ...
     def refresh(self, notify: Callable[[bool], object]) -> None:
         """Begins a refresh."""
 
