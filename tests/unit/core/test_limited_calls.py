@@ -11,7 +11,7 @@ import pytest
 
 from tasker.context import Context
 from tasker.core.limited_calls import LimitedCall, given, loop_call
-from tasker.core.limits import LateReturn, LimitedTask
+from tasker.core.limits import LateReturn, LimitContext, LimitedTask
 from tasker.core.user_functions import is_async
 from tasker.logs import task_name
 
@@ -150,3 +150,17 @@ def test_a_late_one_is_not_called() -> None:
         assert limited is not None
         with pytest.raises(TimeoutError, match="has not started"):
             asyncio.run(finish(loop_call(rig.engine.limits, limited, task)(Context(), None)))
+
+
+@pytest.mark.parametrize("passed", [False, True])
+def test_a_task_that_cancels_its_context(passed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The context of the attempt is cancelled, which tells that the task has obeyed; not once the limit has passed."""
+
+    def obey(ctx: Context, resource: Any) -> bool:
+        ctx.cancel("no use")
+        return ctx.cancelled
+
+    monkeypatch.setattr(LimitContext, "_expired", lambda self: passed)
+    rig, attempt = Rig(obey), Context()
+    assert rig.call(attempt, None)
+    assert attempt.cancelled is not passed

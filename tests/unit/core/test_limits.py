@@ -471,3 +471,16 @@ def test_the_limits_of_a_task() -> None:
     assert limits_of(None) == (None, None)
     assert limits_of(Rig(timeout=5.0, deadline=9.0).limited) == (5.0, 9.0)
     assert limits_of(Rig(timeout=None, deadline=9.0).limited) == (None, 9.0)
+
+
+def test_a_deadline_that_is_kept_later() -> None:
+    """The deadline of a task that may still turn out not to be accepted counts from the moment that it is."""
+    engine, task = ToyEngine(), FakeTask(queued_at=NOW)
+    limited = engine.limits.of_submission(task, None, 5.0, None)
+    assert limited is not None
+    assert engine.limits.next_look(math.inf) == math.inf
+    engine.limits.keep_deadline(limited)
+    assert engine.limits.next_look(math.inf) == limited.last_start
+    without = engine.limits.of_submission(FakeTask(), 5.0, None, None)
+    assert without is not None
+    engine.limits.keep_deadline(without)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import threading
 from typing import Any
 
+import pytest
+
 from tasker.control import actions as act
 from tasker.control import events as ev
 from tasker.control import notices as say
 from tasker.control.lifecycle import DoorMove
 from tasker.control.workers import WorkersTable
+from tasker.core import listener
 from tasker.core.effects import Effects
 from tasker.core.feed import Feed
 from tasker.core.listener import WaitedFeed, listen
@@ -193,4 +196,17 @@ def test_a_listener_that_is_closed_ends() -> None:
     toy, ended, feed = engine(), threading.Event(), WaitedFeed(10, say.ManagerEvent)
     listen(toy, feed, print, ended.set)
     feed.close()
+    assert ended.wait(10)
+
+
+def test_a_listener_that_is_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before it has subscribed: its thread, which nobody could end, ends."""
+
+    def strike(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    toy, ended, feed = engine(), threading.Event(), WaitedFeed(10, say.ManagerEvent)
+    monkeypatch.setattr(listener, "subscribe", strike)
+    with pytest.raises(KeyboardInterrupt):
+        listen(toy, feed, print, ended.set)
     assert ended.wait(10)
