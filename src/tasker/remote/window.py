@@ -96,7 +96,8 @@ class InFlightWindow(WayBack):
     # -- to the session -------------------------------------------------------------------------------------------
 
     def _dispatch(self, tasks: Sequence[InFlightTask], *, alone: bool = False) -> None:
-        self._loose, self.taken = tasks, ()
+        self._loose = tasks
+        self.taken: Sequence[tuple[Any, int]] = ()
         if alone or self._alone or self._suspects:
             alone = self._isolates(tasks, alone)
         refused, size = self._session.send(tasks, alone)
