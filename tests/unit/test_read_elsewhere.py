@@ -11,6 +11,7 @@ import pytest
 
 from tasker.aio import other_threads
 from tasker.aio.other_threads import read_elsewhere
+from unit.interrupts import each_moment
 
 
 def test_two_equal_readings() -> None:
@@ -47,4 +48,21 @@ def test_a_loop_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     loop, numbers = asyncio.new_event_loop(), count()
     with pytest.raises(RuntimeError, match="did not answer"):
         read_elsewhere(loop, lambda: next(numbers))
+    loop.close()
+
+
+def test_interrupted_while_the_loop_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C at each moment: the loop, which answers, goes on."""
+    monkeypatch.setattr(other_threads, "_TRIES", 1)
+    loop, numbers, struck = asyncio.new_event_loop(), count(), []
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    for where, _, _ in each_moment(lambda: read_elsewhere(loop, lambda: next(numbers))):
+        struck.append(where)
+        alive = threading.Event()
+        loop.call_soon_threadsafe(alive.set)
+        assert alive.wait(20), where
+    assert len(struck) > 5
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join(20)
     loop.close()

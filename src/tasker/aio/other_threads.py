@@ -8,9 +8,10 @@ very thread; and a lock, which each task would have to take.
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
 from collections.abc import Callable
 from typing import TypeVar
+
+from tasker.core.flag import Flag
 
 T = TypeVar("T")
 
@@ -29,9 +30,15 @@ def read_elsewhere(loop: asyncio.AbstractEventLoop, read: Callable[[], T]) -> T:
             return again
         last = again
     # The loop counts all the time, so it runs, and can be asked.
-    answer: concurrent.futures.Future[T] = concurrent.futures.Future()
-    loop.call_soon_threadsafe(lambda: answer.set_result(read()))
-    try:
-        return answer.result(_PATIENCE)
-    except concurrent.futures.TimeoutError:
-        raise RuntimeError(f"the event loop of the manager did not answer within {_PATIENCE:g} seconds") from None
+    # Without a lock that Ctrl-C in this thread could leave locked, before the loop.
+    answers: list[T] = []
+    answered = Flag()
+
+    def answer() -> None:
+        answers.append(read())
+        answered.set()
+
+    loop.call_soon_threadsafe(answer)
+    if not answered.wait(_PATIENCE):
+        raise RuntimeError(f"the event loop of the manager did not answer within {_PATIENCE:g} seconds")
+    return answers[0]
