@@ -14,7 +14,7 @@ from tasker.control.attempts import Verdict, after_error, goes_back, own_error
 from tasker.control.health import Health
 from tasker.control.wording import SNOOZES, attempt_failed
 from tasker.core.judged import JudgedWorker
-from tasker.core.limits import LateReturn, TimedOut, may_retry
+from tasker.core.limited_task import LateReturn, TimedOut, may_retry
 from tasker.core.outcomes import snooze_of, starts_once, without_first_frame
 from tasker.errors import DeadlockError, TaskCancelled, TaskKilled, TaskTimeout, WorkerLost
 from tasker.logs import describe

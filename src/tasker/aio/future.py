@@ -37,7 +37,7 @@ from .future_extra import Extra, UnretrievedError
 from .stack_room import check_room
 
 if TYPE_CHECKING:  # it imports what `import tasker` has no need of yet
-    from tasker.core.limits import LimitedTask
+    from tasker.core.limited_task import LimitedTask
 
 T = TypeVar("T")
 

@@ -13,7 +13,7 @@ from tasker.control.retries import RetryPolicy
 from tasker.core.history import History
 
 if TYPE_CHECKING:  # it imports what `import tasker` has no need of yet
-    from tasker.core.limits import LimitedTask
+    from tasker.core.limited_task import LimitedTask
 
 
 class Extra:

@@ -9,7 +9,7 @@ from typing import Any
 
 from tasker.control.health import Health
 from tasker.core.inline_tries import InlineTries
-from tasker.core.limits import TimedOut
+from tasker.core.limited_task import TimedOut
 from tasker.errors import WorkerLost
 from tasker.metrics.protocol import TaskLifecycleTimestamps
 

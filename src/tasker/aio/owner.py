@@ -23,7 +23,7 @@ from tasker.core.checks import check_queue_timeout
 from tasker.core.engine import EngineCore
 from tasker.core.history import after, forget_frames
 from tasker.core.limited_calls import given, loop_call
-from tasker.core.limits import limits_of
+from tasker.core.limited_task import limits_of
 from tasker.errors import TaskHandedBack, TaskKilled, TaskTimeout
 from tasker.metrics.protocol import TaskLifecycleTimestamps
 from tasker.options import Priority

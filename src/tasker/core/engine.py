@@ -327,8 +327,8 @@ class EngineCore(LimitsDriver, Generic[W]):
         # The resources, the numbers and the threads are the parent's: the child reports nothing and destroys nothing.
         self.counters.renew_locks()
         self.hooks.forked()
-        text = f"task manager {self.config.name!r} was inherited through fork: {missing}"
-        self.move_door(DoorMove.FORK, text)
+        self.limits.forked()
+        self.move_door(DoorMove.FORK, f"task manager {self.config.name!r} was inherited through fork: {missing}")
         # Kept, because a resource that is collected may end a session that the parent still uses.
         self.inherited, self.workers = self.workers, {}
 

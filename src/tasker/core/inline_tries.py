@@ -30,7 +30,8 @@ from tasker.core.counters import Counters
 from tasker.core.effects import exhausted
 from tasker.core.history import History, after, forget_frames, tell
 from tasker.core.hooks import Hooks
-from tasker.core.limits import LimitedTask, TimedOut, TimeLimits, may_retry
+from tasker.core.limited_task import LimitedTask, TimedOut, may_retry
+from tasker.core.limits import TimeLimits
 from tasker.core.outcomes import snoozes, starts_once
 from tasker.core.planning import plan_of
 from tasker.core.quarantine import QuarantineRecord, poisoned, quarantined

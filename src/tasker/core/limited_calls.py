@@ -13,7 +13,8 @@ from typing import Any
 from tasker.context import Cause, Context
 from tasker.core.user_functions import is_async, is_awaitable
 
-from .limits import LateReturn, LimitContext, LimitedTask, TimeLimits
+from .limited_task import LateReturn, LimitContext, LimitedTask
+from .limits import TimeLimits
 
 
 class LimitedFace(LimitContext):

@@ -7,7 +7,7 @@ from typing import Any
 
 from tasker.context import Cause, Context, RootContext, RunTaskRoot, _DeadlineContext, _seconds, _ValueContext
 from tasker.core.limited_calls import LimitedFace
-from tasker.core.limits import LimitContext
+from tasker.core.limited_task import LimitContext
 from tasker.errors import DeadlockError
 
 from .clock import ManualClock

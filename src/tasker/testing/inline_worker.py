@@ -12,7 +12,7 @@ from tasker.context import Context
 from tasker.control import events as ev
 from tasker.control.health import Health
 from tasker.control.workers import WorkerState
-from tasker.core.limits import LimitedTask
+from tasker.core.limited_task import LimitedTask
 from tasker.core.probing import passes, why_unfit
 from tasker.core.user_functions import refused
 from tasker.errors import DeadlockError

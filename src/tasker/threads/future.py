@@ -34,7 +34,7 @@ from .future_log import (
 from .future_protocol import StandardFuture
 
 if TYPE_CHECKING:  # it imports what `import tasker` has no need of yet
-    from tasker.core.limits import LimitedTask
+    from tasker.core.limited_task import LimitedTask
 
 T = TypeVar("T")
 

@@ -24,7 +24,7 @@ from tasker.core.engine import EngineCore
 from tasker.core.history import after, forget_frames
 from tasker.core.inline_tries import InlineTries
 from tasker.core.limited_calls import LimitedCall, given
-from tasker.core.limits import limits_of
+from tasker.core.limited_task import limits_of
 from tasker.errors import TaskHandedBack, TaskKilled, TaskTimeout
 from tasker.metrics.protocol import TaskLifecycleTimestamps
 from tasker.options import Priority

@@ -20,7 +20,7 @@ from tasker.control.workers import WorkerState
 from tasker.core.counters import Shard
 from tasker.core.identity import WorkerContext, WorkerName, info_of
 from tasker.core.judged import JudgedWorker
-from tasker.core.limits import LateReturn, TimedOut, may_retry
+from tasker.core.limited_task import LateReturn, TimedOut, may_retry
 from tasker.core.outcomes import obeyed, snooze_of, starts_once, without_first_frame
 from tasker.errors import DeadlockError, TaskKilled, TaskTimeout, WorkerLost
 from tasker.logs import describe

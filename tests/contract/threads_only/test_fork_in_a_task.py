@@ -240,3 +240,37 @@ other.result(20)
 wait()
 m.stop()
 """) == ["parent destroyed", "parent runs", "status 0"]
+
+
+@pytest.mark.parametrize("call", ["m.submit(forks).result(20)", "m.run_task(forks)"])
+def test_a_fork_while_the_limit_of_its_task_passes(call: str) -> None:
+    """The supervisor, which holds the lock of the task in that moment, does not exist in the child: that ends all the same."""
+    assert (
+        lines(f"""
+from tasker.core.limited_task import LimitedTask
+held, forked = threading.Event(), threading.Event()
+timed_out = LimitedTask.timed_out
+def hold(self):
+    if threading.current_thread().name.endswith("supervisor") and not held.is_set():
+        with self._lock:
+            held.set()
+            forked.wait(20)
+    return timed_out(self)
+LimitedTask.timed_out = hold
+def forks(ctx, resource):
+    held.wait(20)
+    if not fork():
+        return "child"
+    forked.set()
+    wait()
+m = make(resource_pool_size=1, cancel_grace=20, task_timeout=0.05)
+try:
+    {call}
+except tasker.TaskTimeout:
+    pass
+if os.getpid() != parent:
+    os._exit(0)
+m.stop()
+""")[-1]
+        == "status 0"
+    )

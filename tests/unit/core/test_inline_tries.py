@@ -11,7 +11,7 @@ from tasker import Health, MaxRetriesExceeded, NoRetry, PoisonTask, RetryBudget,
 from tasker.context import Context
 from tasker.control.lifecycle import Door, Phase
 from tasker.core.inline_tries import InlineTries
-from tasker.core.limits import TimedOut
+from tasker.core.limited_task import TimedOut
 from tasker.errors import TaskTimeout
 from unit.core.fakes import ToyEngine, with_view
 

@@ -11,7 +11,7 @@ import pytest
 
 from tasker.context import Context
 from tasker.core.limited_calls import LimitedCall, given, loop_call
-from tasker.core.limits import LateReturn, LimitContext, LimitedTask
+from tasker.core.limited_task import LateReturn, LimitContext, LimitedTask
 from tasker.core.user_functions import is_async
 from tasker.logs import task_name
 

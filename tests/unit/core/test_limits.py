@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import math
+import threading
 import weakref
 from typing import Any
 
@@ -16,7 +17,7 @@ from tasker.control.limits import Limits, LimitStep
 from tasker.control.workers import WorkerState
 from tasker.core.checks import task_options
 from tasker.core.limited_calls import LimitedCall
-from tasker.core.limits import LateReturn, LimitContext, LimitedTask, TimedOut, limits_of, may_retry
+from tasker.core.limited_task import LateReturn, LimitContext, LimitedTask, TimedOut, limits_of, may_retry
 from tasker.errors import TaskCancelled, TaskKilled, TaskTimeout
 
 from .fakes import FakeTask, FakeWorker, ToyEngine
@@ -484,3 +485,16 @@ def test_a_deadline_that_is_kept_later() -> None:
     without = engine.limits.of_submission(FakeTask(), 5.0, None, None)
     assert without is not None
     engine.limits.keep_deadline(without)
+
+
+def test_a_fork_while_the_supervisor_acts() -> None:
+    """In the child, the task does not wait for the lock that the supervisor held."""
+    rig = Rig()
+    rig.engine.limits.forked()
+    rig.start()
+    rig.look(5.0)
+    holder = threading.Thread(target=rig.limited._lock.acquire)
+    holder.start()
+    holder.join()
+    rig.engine.limits.forked()
+    assert rig.limited._lock.acquire(timeout=0)
