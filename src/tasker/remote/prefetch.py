@@ -13,9 +13,7 @@ TARGET = 0.003
 PATIENCE = 0.005
 """Seconds without an event after which what has not begun goes back."""
 OVERHEAD = 3e-6
-"""Seconds, about, that a session takes for a task beside the time that it reports."""
-MOST = 1024
-"""Tasks in flight at most."""
+"""Seconds, about, that a session takes for a task beside the time that it reports. So it has 1,000 in flight at most."""
 BYTES = 1 << 20
 """Bytes of tasks in flight, about."""
 _NEW = 0.2
@@ -58,4 +56,4 @@ class Prefetch:
         fair = queued // max(1, workers)
         by_time = TARGET / (seconds + OVERHEAD)
         by_size = BYTES / max(self._size, 1.0)
-        return max(1, int(min(fair, by_time, by_size, MOST)))
+        return max(1, int(min(fair, by_time, by_size)))
