@@ -239,6 +239,7 @@ async def test_the_others_serve_while_one_tends_its_resource(engine: Any, kit: A
     async with engine.manager(resources=resources, worker_count=2, max_worker_count=2, **options) as m:
         while not gate.arrived:
             await m.queue_task(kit.returns(1))
+            await asyncio.sleep(0.02)  # a worker that is idle for its interval checks its resource
         refresh = m.refresh()
         await eventually(lambda: m.stats().generation == 1)
         for n in range(200):

@@ -165,15 +165,16 @@ def test_a_closer_that_is_interrupted() -> None:
 
 
 class ChangesWhileRead(deque[ResourceHandle]):
-    """Changed by another thread as soon as it is read element by element. A copy is made in one step."""
+    """Changed by another thread in the moment in which it is read for the first time."""
+
+    changed = False
 
     def __iter__(self) -> Any:
         """Not in one step."""
-        raise RuntimeError("deque mutated during iteration")
-
-    def copy(self) -> Any:
-        """In one step."""
-        return deque(list(super().__iter__()))
+        if not self.changed:
+            self.changed = True
+            raise RuntimeError("deque mutated during iteration")
+        return super().__iter__()
 
 
 def test_the_available_ones_while_others_change() -> None:

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from tasker.control.attempts import Unstarted, unstarted
+from tasker.core.snapshots import snapshot
 from tasker.errors import TaskCancelled
 
 from .books import TaskBooks
@@ -48,11 +49,11 @@ class WayBack(TaskBooks):
     def ahead(self) -> list[Any]:
         """Returns the tasks that are in flight, or on their way there. From any thread."""
         on_their_way = [future for future, _ in self.taken]  # first: they go from here to there
-        return [*on_their_way, *(future for _, future, _ in (*self._loose, *self._session.in_flight.copy()))]
+        return [*on_their_way, *(future for _, future, _ in (*self._loose, *snapshot(self._session.in_flight)))]
 
     def take_back(self) -> None:
         """Puts what has not begun back into the queue. For the worker's thread."""
-        self._loose = self._session.in_flight.copy()  # until it is back
+        self._loose = snapshot(self._session.in_flight)  # until it is back
         self._withdraw()
         self._loose = ()
 
@@ -80,7 +81,7 @@ class WayBack(TaskBooks):
 
     def _recalled(self, given_up: bool = False) -> list[InFlightTask]:
         """Takes back what has not begun, to send it again."""
-        self._loose = self._session.in_flight.copy()
+        self._loose = snapshot(self._session.in_flight)
         back, first = self._session.recall(given_up)
         if first:
             self._uncount(back[0][1])
@@ -133,7 +134,7 @@ class WayBack(TaskBooks):
         """Puts a task into the queue that a fault has left outside of it."""
         (_, future, level), queue = task, self._any_engine.queue
         self._any_engine.log.fault(f"the return of {future.label}", fault)
-        if not future.done() and future not in queue.levels[level].copy():
+        if not future.done() and future not in snapshot(queue.levels[level]):
             queue.put_back(future, level)
 
     def give_back_all(self, *, suspect: bool = False) -> None:
@@ -150,9 +151,9 @@ class WayBack(TaskBooks):
 
     def find_loose(self) -> None:
         """Finds what the fault has left neither in the queue nor in flight, nor counted as begun. Before anything else."""
-        in_flight, queue = self._session.in_flight.copy(), self._any_engine.queue
+        in_flight, queue = snapshot(self._session.in_flight), self._any_engine.queue
         known = {number for number, _, _ in in_flight}
-        queued = {id(future) for level in queue.levels for future in level.copy()}
+        queued = {id(future) for level in queue.levels for future in snapshot(level)}
         loose = [*self._loose, *((0, future, level) for future, level in self.taken)]
         self.taken = ()
         self._loose = [

@@ -14,6 +14,7 @@ from tasker.context import Context
 from tasker.control import events as ev
 from tasker.control.attempts import Verdict, after_loss
 from tasker.control.health import Health
+from tasker.core.snapshots import snapshot
 from tasker.errors import TaskCancelled, TaskKilled, WorkerLost
 from tasker.logs import describe
 
@@ -111,7 +112,7 @@ class InFlightWindow(WayBack):
     def _isolates(self, tasks: Sequence[InFlightTask], alone: bool) -> bool:
         """Returns whether tasks are to be sent by themselves, which one of them is enough for, and notes it."""
         numbers = {number for number, _, _ in tasks}
-        kept = self._alone & (numbers | {number for number, _, _ in self._session.in_flight.copy()})
+        kept = self._alone & (numbers | {number for number, _, _ in snapshot(self._session.in_flight)})
         self._suspects.forget_ended()
         found = self._suspects.take(future for _, future, _ in tasks)
         isolates = alone or found or not kept.isdisjoint(numbers)

@@ -55,7 +55,9 @@ class _CallbackRunner(threading.local):
         finally:
             self.postponed = None
             try:
-                while due:
+                while True:  # not ``while due``, whose jump back CPython 3.13 leaves out of the try
+                    if not due:
+                        break
                     self.call(*due[0])
                     del due[0]
             finally:
@@ -64,7 +66,9 @@ class _CallbackRunner(threading.local):
     def _call_in_sequence(self, future: Logged, callbacks: Sequence[Callback]) -> None:
         postponed = self.postponed = deque([(future, callbacks)])
         try:
-            while postponed:
+            while True:  # as above
+                if not postponed:
+                    break
                 future, callbacks = postponed[0]
                 for callback in callbacks:
                     callback.notify(future)

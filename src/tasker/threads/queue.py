@@ -17,11 +17,12 @@ from __future__ import annotations
 import itertools
 import queue
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from tasker.core import tombstones
 from tasker.core.parking import ParkingLot
+from tasker.core.snapshots import one_by_one
 from tasker.options import Priority
 
 from .cooling import CoolingWorkers
@@ -266,7 +267,7 @@ class TaskQueue:
 
     def waiting(self) -> list[TaskFuture[Any]]:
         """Returns the queued tasks, most urgent first, including those that have ended and were not discarded."""
-        return [future for level in self.levels for future in _copied(level) or _one_by_one(level)]
+        return [future for level in self.levels for future in _copied(level) or one_by_one(level)]
 
 
 def _copied(level: deque[TaskFuture[Any]]) -> list[TaskFuture[Any]] | None:
@@ -277,15 +278,6 @@ def _copied(level: deque[TaskFuture[Any]]) -> list[TaskFuture[Any]] | None:
         except RuntimeError:  # without it, another thread has changed the level meanwhile
             continue
     return None
-
-
-def _one_by_one(level: deque[TaskFuture[Any]]) -> Iterator[TaskFuture[Any]]:
-    """Yields the tasks of a level that other threads change; some that are behind one that is taken are left out."""
-    try:
-        for index in itertools.count():
-            yield level[index]
-    except IndexError:
-        pass
 
 
 def _sweep_level(level: deque[TaskFuture[Any]]) -> int:

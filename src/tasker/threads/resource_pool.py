@@ -13,6 +13,7 @@ from tasker.control.pool_probes import next_probe_at, next_to_probe
 from tasker.core.ages import UNKNOWN, Ages
 from tasker.core.flag import Flag
 from tasker.core.ports import CreationsPort
+from tasker.core.snapshots import snapshot
 from tasker.errors import ResourceError, ShutdownError, TaskKilled
 from tasker.logs import describe
 from tasker.worker_info import WorkerInfo
@@ -101,7 +102,7 @@ class ResourcePool:
     def available(self) -> int:
         """The number of idle resources in the pool."""
         now = self._engine.now() if self._cools else math.inf
-        return sum(handle.cools_until <= now for handle in self._idle.copy())  # one step, also without the GIL
+        return sum(handle.cools_until <= now for handle in snapshot(self._idle))
 
     def acquire(self, lease: Lease) -> None:
         """Lends an idle resource or, if there is none, makes a temporary one. Raises ``ResourceError`` if that fails or
@@ -336,7 +337,7 @@ class ResourcePool:
     def _outdated(self) -> list[ResourceHandle]:
         with self._lock:
             # Of a copy: ``close`` takes them out without the lock.
-            return [handle for handle in self._idle.copy() if self._is_outdated(handle)]
+            return [handle for handle in snapshot(self._idle) if self._is_outdated(handle)]
 
     def forked(self) -> None:
         """In a forked child: the resources are the parent's, so none is destroyed here."""
