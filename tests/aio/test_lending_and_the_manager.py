@@ -241,13 +241,13 @@ def test_functions_that_go_on_are_begun_less_and_less() -> None:
     """After each time twice as many are not begun, up to 256; after one that has ended, all are."""
     habits, numbers = Habits(), []
     for _ in range(11):
-        habits.went_on(1)
+        habits.note(1, ended=False)
         numbers.append(habits.left[1])
     assert numbers == [1, 2, 4, 8, 16, 32, 64, 128, 256, 256, 256]
-    habits.ended(1)
-    habits.ended(2)
+    habits.note(1, ended=True)
+    habits.note(2, ended=True)
     assert not habits.left
-    habits.went_on(1)
+    habits.note(1, ended=False)
     assert habits.left == {1: 1}
 
 
@@ -255,7 +255,7 @@ def test_functions_that_are_made_anew_do_not_pile_up() -> None:
     """What is known of them is forgotten."""
     habits = Habits()
     for number in range(100_000):
-        habits.went_on(number)
+        habits.note(number, ended=False)
     assert len(habits.left) <= 1000
 
 

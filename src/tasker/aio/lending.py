@@ -148,24 +148,18 @@ class Habits:
         self._steps: dict[int, int] = {}
         """How many it were to be in all."""
 
-    def note(self, code: int, *, ended: bool) -> None:
-        """A task has ended in its first step, or has gone on."""
-        if ended:
-            self.ended(code)
-        else:
-            self.went_on(code)
+    def note(self, code: int, ended: bool) -> None:
+        """A task has ended in its first step, or has gone on after it."""
+        if not ended:
+            self._went_on(code)
+        elif self._steps.pop(code, 0):
+            self.left.pop(code, None)
 
-    def went_on(self, code: int) -> None:
-        """A task has gone on after its first step."""
+    def _went_on(self, code: int) -> None:
         if len(self._steps) >= _MOST_KNOWN:  # code that is made anew for each task
             self._steps.clear()
             self.left.clear()
         self.left[code] = self._steps[code] = min(2 * self._steps.get(code, 0) or 1, _MOST_SKIPPED)
-
-    def ended(self, code: int) -> None:
-        """A task has ended in its first step."""
-        if self._steps.pop(code, 0):
-            self.left.pop(code, None)
 
 
 class Lending:
@@ -211,7 +205,7 @@ class Lending:
         try:
             self._idle.popleft()
             worker.idle = None
-            self._habits.note(id(code), ended=self._step(worker, waiter, future, caller))
+            self._habits.note(id(code), self._step(worker, waiter, future, caller))
             return future
         except BaseException:  # Ctrl-C: nobody else would wake the worker
             _wake(waiter)
@@ -270,7 +264,8 @@ class Lending:
             # Until the worker comes to it, a cancellation counts as one that strikes the task where it waits.
             worker.interruptible = handed.suspended
             del error  # its traceback holds this frame
-        _wake(waiter)
+        if not waiter.done():  # as ``_wake``, without a call for each task
+            waiter.set_result(None)
         if worker.interruptible:
             self._engine.slow_callbacks.check(future._started_at, worker.name, future.id, future._task)
         return outcome is PAUSE
