@@ -46,6 +46,8 @@ def test_cancel_shows_in_every_way(make: Any, door: FileGate) -> None:
         while not ctx.cancelled:
             assert time.monotonic() < end
         assert ctx.wait(10)
+        while not called:  # in another thread, a moment later
+            assert time.monotonic() < end
         return ctx.cancelled, len(called)
 
     with make(cancel_grace=60) as m:

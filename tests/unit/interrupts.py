@@ -75,12 +75,19 @@ class Moments:
             return False
         up: FrameType | None = frame
         while up is not None:
+            # Called for an object that is collected just now, whoever it belongs to: what strikes there is raised nowhere.
+            if up.f_code.co_qualname in _REMOVALS:
+                return False
             if up.f_code is Moments._call.__code__:
                 return True
             up = up.f_back
         return False
 
 
+_REMOVALS = frozenset(
+    f"{kind}.__init__.<locals>.{name}"
+    for kind, name in (("WeakKeyDictionary", "remove"), ("WeakValueDictionary", "remove"), ("WeakSet", "_remove"))
+)
 _OURS = frozenset({Moments.call.__code__, Moments._call.__code__, Moments._look.__code__})
 
 
