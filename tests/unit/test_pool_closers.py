@@ -217,3 +217,25 @@ def test_closed_while_one_is_renewed() -> None:
     closing[0].outcome(20)
     assert (books.ledger.created, books.ledger.destroyed) == (4, 4)
     resources.check_all_ended_once()
+
+
+class TakenInBetween(deque[ResourceHandle]):
+    """Another thread takes an element out between the look for it and its removal."""
+
+    def __contains__(self, handle: object) -> bool:
+        """It is there, and then it is not."""
+        found = super().__contains__(handle)
+        self.clear()
+        return found
+
+
+def test_a_resource_that_goes_while_it_is_closed() -> None:
+    """The close ends it, and waits for nobody else."""
+    pool, resources, books = build(1)
+    handle = pool._idle[0]
+    pool._idle = TakenInBetween(pool._idle)
+    assert not pool.lost(handle)
+    pool._maker.end(handle)
+    Call(pool.close).outcome(20)
+    assert (pool.emptied, books.ledger.destroyed) == (True, 1)
+    resources.check_all_ended_once()

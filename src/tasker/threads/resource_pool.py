@@ -241,7 +241,12 @@ class ResourcePool:
             if handle not in self._idle:
                 return False
             self._going.append(gone)  # before it is idle no more, so that a ``close`` finds the one or the other
-            self._idle.remove(handle)
+            try:
+                self._idle.remove(handle)
+            except ValueError:  # a ``close``, which takes no lock, has ended it just now
+                self._going.remove(gone)
+                gone.set()
+                return False
             lacks = not self._closed
         try:
             self._maker.end(handle)
