@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections import deque
 from collections.abc import Iterator
 from typing import TypeVar
@@ -25,8 +24,11 @@ def snapshot(items: deque[T]) -> list[T]:
 
 def one_by_one(items: deque[T]) -> Iterator[T]:
     """Yields the items of a deque that other threads change; some that are behind one that is taken out are left out."""
-    try:
-        for index in itertools.count():
-            yield items[index]
-    except IndexError:
-        pass
+    index = 0
+    while True:
+        try:
+            item = items[index]
+        except IndexError:
+            return
+        yield item
+        index += 1
