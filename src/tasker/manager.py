@@ -164,7 +164,7 @@ class TaskManager(Observing[R]):
         except BaseException as error:
             engine.unsubmitted(number, slot)
             if number < 0 and isinstance(error, MemoryError):
-                engine.take_back(future)  # type: ignore[possibly-undefined]
+                engine.take_back(future)  # type: ignore[possibly-undefined]  # it was queued
             if callback is not None and isinstance(error, ShutdownError):
                 from .threads.methods import refused  # noqa: PLC0415  loaded with the engine
 

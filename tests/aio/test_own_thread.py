@@ -99,3 +99,14 @@ async def test_a_time_limit_that_comes_too_late(make: Any, kind: type[BaseExcept
         assert [await m.queue_task(where) for _ in range(3)] == [first] * 3
         assert m.stats().user_errors == 1
     assert f"the thread tasker-1 raised {kind.__name__}" in logger.text("error")
+
+
+def test_a_thread_that_is_never_idle() -> None:
+    """What wakes it for a call that it has found by itself does not pile up."""
+    line, call = own_thread._Line(), own_thread._Call(print, (), None)  # type: ignore[arg-type]
+    line.put(call)
+    for _ in range(100):
+        line.put(call)
+        assert line.first() is call
+        line.drop()
+    assert line._tokens.qsize() == 1

@@ -60,7 +60,9 @@ class _Line:
     def put(self, call: _Call | None) -> None:
         """Adds a call, in the loop's thread."""
         self._calls.append(call)
-        self._tokens.put(None)
+        # Behind the call: whoever takes the token that is there, or is put here, looks for calls after that.
+        if self._tokens.empty():
+            self._tokens.put(None)
 
     def first(self) -> _Call | None:
         """Waits for a call, in the other thread."""

@@ -164,6 +164,7 @@ class AsyncFutureOwner(EngineCore[AsyncWorker], abc.ABC):
         if limited is None:
             return
         future.extra().limited = limited
+        self.limits.keep_deadline(limited)
         if self.backend is None:
             assert future._task is not None
             future._task = loop_call(self.limits, limited, future._task)

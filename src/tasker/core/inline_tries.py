@@ -139,6 +139,8 @@ class InlineTries:
         self._started_at: float = self._queued_at
         self._finished_at: float = self._queued_at
         self.limited: LimitedTask | None = engine.limits.of_submission(self, timeout, deadline, InlineLimit)
+        if self.limited is not None:
+            engine.limits.keep_deadline(self.limited)
 
     def done(self) -> bool:
         """Whether it has its outcome."""

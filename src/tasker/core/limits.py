@@ -102,17 +102,14 @@ class TimeLimits:
         return own.timeout if timeout is None else timeout, own.deadline if deadline is None else deadline
 
     def of_submission(
-        self, future: Any, timeout: float | None, deadline: float | None, kind: type[LimitedTask] | None = LimitedTask
+        self, future: Any, timeout: float | None, deadline: float | None, kind: type[LimitedTask] = LimitedTask
     ) -> LimitedTask | None:
-        """Returns the limits of a task, those of the configuration filled in; None if it has none. Its deadline is kept from now
-        on, except with ``kind`` None: from ``keep_deadline`` on. Raises ``TypeError`` or ``ValueError`` for wrong ones."""
+        """Returns the limits of a task, those of the configuration filled in; None if it has none. Its deadline is kept from
+        ``keep_deadline`` on. Raises ``TypeError`` or ``ValueError`` for wrong ones."""
         limits = checked_limits(*self.filled_in(timeout, deadline))
         if limits == Limits():
             return None
-        limited = (kind or LimitedTask)(future, limits)
-        if kind is not None:
-            self.keep_deadline(limited)
-        return limited
+        return kind(future, limits)
 
     def keep_deadline(self, limited: LimitedTask) -> None:
         """Has a task that waits end at its deadline, if it has one."""

@@ -8,22 +8,26 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-_TRIES = 100
+_TRIES = 1_000
 
 
-def snapshot(items: deque[T]) -> list[T]:
-    """Returns what a deque holds at one moment. If it is changed all the time, items that are behind one that is taken out may be
-    left out."""
+def copied(items: deque[T]) -> list[T] | None:
+    """Returns what a deque holds at one moment, or None if other threads change it all the time."""
     for _ in range(_TRIES):
         try:
             return list(items)  # one step with the GIL
         except RuntimeError:  # without it, another thread has changed it meanwhile
             continue
-    return [*one_by_one(items)]
+    return None
 
 
-def one_by_one(items: deque[T]) -> Iterator[T]:
-    """Yields the items of a deque that other threads change; some that are behind one that is taken out are left out."""
+def snapshot(items: deque[T]) -> list[T]:
+    """As ``copied``; of a deque that is changed all the time, some items that are behind one that is taken out are left out."""
+    found = copied(items)
+    return [*_one_by_one(items)] if found is None else found
+
+
+def _one_by_one(items: deque[T]) -> Iterator[T]:
     index = 0
     while True:
         try:

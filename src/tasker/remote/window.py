@@ -208,9 +208,8 @@ class InFlightWindow(WayBack):
         """Notes what became of tasks that took so many seconds. A session reads in order: what was sent before a task that
         it reports has not killed it."""
         self._handling = None
-        self._unhandled = iter(
-            ()
-        )  # without the GIL, an iterator that is through keeps its list, and so the last outcomes
+        # Without the GIL, an iterator that is through keeps its list, and so the last outcomes.
+        self._unhandled = iter(())
         self._prefetch.took(took / len(events))
         self.recycle_limits.note_use()
         last = events[-1]

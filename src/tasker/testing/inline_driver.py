@@ -129,6 +129,7 @@ class InlineDriver(FutureOwner, abc.ABC):
     def limit(self, future: TaskFuture[Any], timeout: float | None, deadline: float | None) -> None:
         """See ``FutureOwner``. The worker itself notes when its attempts begin."""
         future._limited = self.limits.of_submission(future, timeout, deadline)
+        self.keep_deadline(future)
 
     def limited_inline(self, tries: InlineTries) -> Callable[..., Any]:
         """See ``ThreadEngineForRunTask``."""

@@ -55,7 +55,7 @@ class _CallbackRunner(threading.local):
         finally:
             self.postponed = None
             try:
-                while True:  # not ``while due``, whose jump back CPython 3.13 leaves out of the try
+                while True:  # not ``while due``, whose jump back CPython 3.12 and later leave out of the try
                     if not due:
                         break
                     self.call(*due[0])

@@ -150,7 +150,7 @@ class FutureOwner(EngineCore[Worker], abc.ABC):
 
     def limit(self, future: TaskFuture[Any], timeout: float | None, deadline: float | None) -> None:
         """Gives a task that is not queued yet its limits. Raises ``TypeError`` or ``ValueError`` for wrong ones."""
-        future._limited = limited = self.limits.of_submission(future, timeout, deadline, None)
+        future._limited = limited = self.limits.of_submission(future, timeout, deadline)
         if limited is not None and self.backend is None:
             assert future._task is not None
             future._task = LimitedCall(self.limits, limited, future._task)

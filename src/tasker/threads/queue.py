@@ -22,7 +22,7 @@ from typing import Any
 
 from tasker.core import tombstones
 from tasker.core.parking import ParkingLot
-from tasker.core.snapshots import one_by_one
+from tasker.core.snapshots import copied, snapshot
 from tasker.options import Priority
 
 from .cooling import CoolingWorkers
@@ -202,8 +202,8 @@ class TaskQueue:
     def count(self, level: int) -> int:
         """Returns how many tasks wait in a level. Costs O(level) if ended tasks may be among them."""
         tasks = self.levels[level]
-        copied = _copied(tasks) if self._tombstones else None
-        return len(tasks) if copied is None else sum(not future.done() for future in copied)
+        copy = copied(tasks) if self._tombstones else None
+        return len(tasks) if copy is None else sum(not future.done() for future in copy)
 
     def retire(self, count: int) -> None:
         """Has ``count`` workers end: idle ones at once, otherwise those that first finish a task. Costs O(queued). For
@@ -267,22 +267,12 @@ class TaskQueue:
 
     def waiting(self) -> list[TaskFuture[Any]]:
         """Returns the queued tasks, most urgent first, including those that have ended and were not discarded."""
-        return [future for level in self.levels for future in _copied(level) or one_by_one(level)]
-
-
-def _copied(level: deque[TaskFuture[Any]]) -> list[TaskFuture[Any]] | None:
-    """Returns a copy, or None if other threads change the level all the time."""
-    for _ in range(_MAX_SCANS):
-        try:
-            return list(level)  # one step with the GIL
-        except RuntimeError:  # without it, another thread has changed the level meanwhile
-            continue
-    return None
+        return [future for level in self.levels for future in snapshot(level)]
 
 
 def _sweep_level(level: deque[TaskFuture[Any]]) -> int:
     """Removes ended tasks, except from the front, and keeps the order of the others. Returns how many were removed."""
-    before = _copied(level) or []
+    before = copied(level) or []
     behind = before[_FRONT:]
     if not behind:  # or too much goes on there
         return 0
@@ -305,7 +295,7 @@ def _put_behind(level: deque[TaskFuture[Any]], first: TaskFuture[Any], before: l
     """Moves what a submitter has appended just before ``first`` came back behind what is older. ``before``: what was in
     the level then."""
     known = set(map(id, before))
-    ahead = itertools.takewhile(lambda future: future is not first, _copied(level) or ())
+    ahead = itertools.takewhile(lambda future: future is not first, copied(level) or ())
     for future in [future for future in ahead if id(future) not in known and future.id > first.id]:
         try:
             level.remove(future)

@@ -171,7 +171,28 @@ class FakeBackend(Recorder):
         return self.processes
 
 
-class FakeDriver(Recorder):
+class PutsOff:
+    """Keeps what is reported, and the calls that are to be made later."""
+
+    reported: list[ev.Event]
+    later: list[Callable[[], None]]
+
+    def report(self, event: ev.Event) -> None:
+        """Keep the event."""
+        self.reported.append(event)
+
+    def soon(self, call: Callable[[], None]) -> None:
+        """Keep the call, for `go_on`."""
+        self.later.append(call)
+
+    def go_on(self) -> None:
+        """Make the calls that were put off."""
+        later, self.later = self.later, []
+        for call in later:
+            call()
+
+
+class FakeDriver(PutsOff, Recorder):
     """A `Driver` that keeps all calls, and answers as its attributes say."""
 
     def __init__(self, **fields: Any) -> None:
@@ -287,20 +308,6 @@ class FakeDriver(Recorder):
         taken, self.queued = self.queued[:most], self.queued[most:]
         return taken
 
-    def report(self, event: ev.Event) -> None:
-        """See `Driver`."""
-        self.reported.append(event)
-
-    def soon(self, call: Callable[[], None]) -> None:
-        """Keep the call, for `go_on`."""
-        self.later.append(call)
-
-    def go_on(self) -> None:
-        """Make the calls that were put off."""
-        later, self.later = self.later, []
-        for call in later:
-            call()
-
     def drop(self, task: Any) -> None:
         """Keep the call."""
         self.note("drop", task)
@@ -402,7 +409,7 @@ class ScriptedSupervisor:
         return self.shown
 
 
-class ToyEngine(EngineCore[FakeWorker]):
+class ToyEngine(PutsOff, EngineCore[FakeWorker]):
     """An engine that does nothing but remember; its supervisor is scripted, its effects are recorded."""
 
     def __init__(self, script: Script = lambda event: [], **fields: Any) -> None:
@@ -440,20 +447,6 @@ class ToyEngine(EngineCore[FakeWorker]):
     def running_contexts(self) -> list[Context]:
         """Those that the test has put there."""
         return self.contexts
-
-    def report(self, event: ev.Event) -> None:
-        """Keep the event."""
-        self.reported.append(event)
-
-    def soon(self, call: Callable[[], None]) -> None:
-        """Keep the call, for `go_on`."""
-        self.later.append(call)
-
-    def go_on(self) -> None:
-        """Make the calls that were put off."""
-        later, self.later = self.later, []
-        for call in later:
-            call()
 
     def is_quiet(self) -> bool:
         """What the test says."""

@@ -42,6 +42,7 @@ class Rig:
         """The limits of the task."""
         limited = self.engine.limits.of_submission(self.task, timeout, deadline)
         assert limited is not None
+        self.engine.limits.keep_deadline(limited)
         return limited
 
     def start(self, at: float = 0.0) -> None:
@@ -258,6 +259,7 @@ def test_a_fault_concerns_one_task() -> None:
     other = FakeTask(queued_at=NOW, id=8)
     limited = rig.engine.limits.of_submission(other, None, 3.0)
     assert limited is not None
+    rig.engine.limits.keep_deadline(limited)
     rig.engine.expire = _once_raises(rig.engine.expire)  # type: ignore[method-assign]
     assert rig.look(3.0) == ["expired"]
     assert rig.engine.timed_out[-1][1] is other
@@ -477,12 +479,12 @@ def test_the_limits_of_a_task() -> None:
 def test_a_deadline_that_is_kept_later() -> None:
     """The deadline of a task that may still turn out not to be accepted counts from the moment that it is."""
     engine, task = ToyEngine(), FakeTask(queued_at=NOW)
-    limited = engine.limits.of_submission(task, None, 5.0, None)
+    limited = engine.limits.of_submission(task, None, 5.0)
     assert limited is not None
     assert engine.limits.next_look(math.inf) == math.inf
     engine.limits.keep_deadline(limited)
     assert engine.limits.next_look(math.inf) == limited.last_start
-    without = engine.limits.of_submission(FakeTask(), 5.0, None, None)
+    without = engine.limits.of_submission(FakeTask(), 5.0, None)
     assert without is not None
     engine.limits.keep_deadline(without)
 
