@@ -5,6 +5,7 @@ from __future__ import annotations
 import mmap
 import os
 import random
+import resource
 import signal
 from collections import Counter
 from importlib.util import find_spec
@@ -105,6 +106,22 @@ def test_a_task_that_forks_and_returns_in_both_processes(shop: Workshop) -> None
     assert done.returncode == 0, done.stderr
     assert shop.results() == {n: str(n) for n in range(500)}
     assert {item: times for item, times in starts(shop).items() if times > 1} == {"30": 2, "300": 2}
+
+
+@pytest.mark.parametrize("limit", [47, 60, 61])
+@pytest.mark.parametrize("files", [False, True])
+def test_few_descriptors_make_few_workers(shop: Workshop, limit: int, files: bool) -> None:
+    """Whatever the workers leave over, the run has all that it needs itself: its inputs, one after the other, among it."""
+    shop.write("jobs.py", "def task(ctx, resource, item): return item")
+    names = [shop.write(f"parts/{n}", f"parts/{n}\n").name for n in range(20)]
+    inputs = ("--files", "parts/*") if files else [f"parts/{name}" for name in names]
+    done = shop.run(
+        *("run", "jobs.py", *inputs, "--backend", "process", "--workers", 6, "--output", "out.jsonl"),
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit)),
+    )
+    assert done.returncode == 0, done.stderr
+    assert sorted(shop.results().values()) == sorted(f"parts/{name}" for name in names)
+    assert "too many child processes" in done.stderr
 
 
 def test_a_further_attempt_runs_the_item_alone(shop: Workshop) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import glob
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tasker import TaskStats
 from tasker.cli import humanize, strict_json
+from tasker.cli import scarce as scarce_files
 from tasker.cli.argument_types import setting
 from tasker.cli.globbing import matching_files
 from tasker.cli.run.errors_as_data import ErrorData
@@ -47,6 +50,28 @@ def test_globbing_finds_what_glob_finds(
     expected = {p for p in glob.glob(whole, recursive=True) if os.path.isfile(p)}
     assert {os.path.normpath(p) for p in found} == {os.path.normpath(p) for p in expected}
     assert len(found) == len(set(found))
+
+
+def test_globbing_waits_for_a_descriptor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers that cannot be made hold the last one for a moment. Without it, files would be missing without a word."""
+    (tmp_path / "a.txt").touch()
+    scandir = os.scandir
+    failures = [errno.EMFILE, errno.ENFILE]
+
+    def scarce(path: str) -> Any:
+        if failures:
+            raise OSError(failures.pop(), "none left", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", scarce)
+    assert list(matching_files(f"{tmp_path}/*")) == [str(tmp_path / "a.txt")]
+    assert not failures
+    monkeypatch.setattr(scarce_files, "PATIENCE_S", 0.0)
+    failures.append(errno.EMFILE)
+    with pytest.raises(OSError, match="none left"):
+        list(matching_files(f"{tmp_path}/*"))
+    failures.append(errno.EACCES)
+    assert list(matching_files(f"{tmp_path}/*")) == [], "not allowed is as in glob"
 
 
 def test_globbing_is_in_a_stable_order_and_survives_loops(tmp_path: Path) -> None:

@@ -10,6 +10,8 @@ import fnmatch
 import os
 from collections.abc import Iterator
 
+from .scarce import opened, out_of_descriptors
+
 
 def matching_files(pattern: str, folder: str = "") -> Iterator[str]:
     """Yields the paths of the files that match, sorted within each directory.
@@ -65,9 +67,12 @@ def _fits(name: str, pattern: str) -> bool:
 
 
 def _entries(base: str) -> list[os.DirEntry[str]]:
-    """Returns the sorted entries of a directory; none if it cannot be read, as in glob."""
+    """Returns the sorted entries of a directory; none if it cannot be read, as in glob. ``OSError`` if there is no descriptor left:
+    its files would be missing without a word."""
     try:
-        with os.scandir(base or os.curdir) as found:
+        with opened(lambda: os.scandir(base or os.curdir)) as found:
             return sorted(found, key=lambda entry: entry.name)
-    except OSError:
+    except OSError as error:
+        if out_of_descriptors(error):
+            raise
         return []

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Container, Iterator
+from contextlib import suppress
 from typing import Any
 
 from tasker.cli import strict_json
 from tasker.cli.exit_codes import UsageError
 
+from .scarce import opened
 from .sources import FileId, RawItem, Source, file_id
 
 _ROWS = 512
@@ -27,6 +29,7 @@ class ParquetSource(Source):
         self._path = path
         self._absolute = os.path.abspath(path)  # now: the job may change the working directory
         self._read = 0
+        self._opened: Any = None
         with self._open() as file:
             self._rows: int = file.metadata.num_rows
             names = file.schema_arrow.names
@@ -37,6 +40,10 @@ class ParquetSource(Source):
     @property
     def name(self) -> str:
         return self._path
+
+    def open(self) -> None:
+        with suppress(UsageError):
+            self._opened = self._open()
 
     def find(self, files: Container[FileId]) -> FileId | None:
         found = file_id(os.stat(self._absolute))
@@ -56,7 +63,8 @@ class ParquetSource(Source):
         from tasker.cli.run.result_encoder import ResultEncoder
 
         encode = ResultEncoder(None).encode
-        with self._open() as file:
+        ahead, self._opened = self._opened, None
+        with ahead or self._open() as file:
             try:
                 # In this thread: others would take the cores from the workers.
                 for batch in file.iter_batches(_ROWS, use_threads=False):
@@ -73,7 +81,7 @@ class ParquetSource(Source):
         except ImportError:
             raise UsageError(f"{self._path}: to read Parquet, install tasker-pool[parquet]") from None
         try:
-            return parquet.ParquetFile(self._absolute)
+            return opened(lambda: parquet.ParquetFile(self._absolute))
         except (pa.ArrowException, OSError) as error:
             raise UsageError(f"cannot read {self._path}: {_reason(error)}") from None
 

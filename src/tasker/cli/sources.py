@@ -19,6 +19,7 @@ from tasker.cli.exit_codes import UsageError
 
 from .compression import codec_of
 from .globbing import matching_files
+from .scarce import opened
 
 # A quote that is never closed would swallow the rest of the file: the reader gives up at this length.
 LONGEST_CSV_FIELD = 1 << 20
@@ -70,6 +71,10 @@ class Source(ABC):
         """Whether the input was named by a pattern that nothing matches."""
         return False
 
+    def open(self) -> None:  # noqa: B027 - only those have to that keep a file open
+        """Opens the file that `items` reads, as long as there are descriptors. One that cannot be opened, or whose opening may
+        block, is left to `items`."""
+
     def find(self, files: Container[FileId]) -> FileId | None:
         """Returns one of `files` that this input reads; None if it reads none of them."""
         return None
@@ -113,6 +118,9 @@ class FileSource(Source):
     def name(self) -> str:
         return self._lines.name
 
+    def open(self) -> None:
+        self._lines.open()
+
     def find(self, files: Container[FileId]) -> FileId | None:
         found = file_id(os.fstat(0) if self._path == "-" else os.stat(self._path))
         return found if found in files else None
@@ -135,9 +143,20 @@ class ByteLines:
         self.position: int = 0
         self.size: int | None = _size_of(path)
         self._path = path if path == "-" else os.path.abspath(path)  # now: the job may change the working directory
+        self._opened: BinaryIO | None = None
+
+    def open(self) -> None:
+        """See `Source.open`."""
+        with suppress(OSError):
+            if self._path != "-" and os.path.isfile(self._path):  # a named pipe would wait for its writer
+                self._opened = _open(self._path)
+
+    def _stream(self) -> BinaryIO:
+        stream, self._opened = self._opened, None
+        return opened(lambda: _open(self._path)) if stream is None else stream
 
     def __iter__(self) -> Iterator[bytes]:
-        with _open(self._path) as stream:
+        with self._stream() as stream:
             # With a limit: a device without line ends, such as /dev/zero, would fill the memory.
             while line := stream.readline(LONGEST_LINE):
                 self.number += 1
@@ -148,7 +167,7 @@ class ByteLines:
 
     def split(self, delimiter: bytes) -> Iterator[bytes]:
         """Yields what is between delimiters, as soon as it is there."""
-        with _open(self._path) as stream:
+        with self._stream() as stream:
             read = getattr(stream, "read1", stream.read)
             rest = b""
             while chunk := read(max(_CHUNK, len(rest))):  # more and more, so that a long item is not copied too often

@@ -37,6 +37,7 @@ from .progress import Reporter, is_live_terminal, print_stderr
 from .reading_progress import reading_progress
 from .resume_ledger import ResumeLedger
 from .run_stats import RunStats
+from .stop_signals import StopSignals
 from .submitter import SubmitOptions, Submitter
 from .summary import Summary, plain, summarise
 from .task_wrapper import Gate, ItemResult, wrap_task, wrap_task_many
@@ -124,17 +125,26 @@ def _where(options: RunOptions, job: Job) -> dict[str, Any]:
     }
 
 
-def _feed(options: RunOptions, job: Job, manager: TaskManager[Any], in_flight: InFlightItems) -> ItemFeed:
+def _feed(options: RunOptions, job: Job, in_flight: InFlightItems) -> Callable[[TaskManager[Any]], ItemFeed]:
+    """Opens what the feed needs, and returns what makes it."""
     lanes, once, version = options.max_workers, options.once, str(job.version)
-    if options.chunk is not None:
-        return ChunkFeed(manager, in_flight, _run_items(options, job, in_flight.gate), size=options.chunk, once=once)
+    if (size := options.chunk) is not None:
+        run_items = _run_items(options, job, in_flight.gate)
+        return lambda manager: ChunkFeed(manager, in_flight, run_items, size=size, once=once)
     if not options.has_lanes:
-        return SingleFeed(manager, in_flight, _run_item(options, job, in_flight.gate), version=version, once=once)
+        run_item = _run_item(options, job, in_flight.gate)
+        return lambda manager: SingleFeed(manager, in_flight, run_item, version=version, once=once)
     if options.backend == "process":
+        from .chunk_slots import Slots
         from .process_lanes import ProcessLanes  # not at the top: it needs an extra
 
-        return ProcessLanes(manager, in_flight, job, options.settings, lanes=lanes, once=once)
-    return ThreadLanes(manager, in_flight, job.task, job.encoder, version=version, lanes=lanes, once=once)
+        slots = Slots()
+        return lambda manager: ProcessLanes(
+            manager, in_flight, job, options.settings, slots=slots, lanes=lanes, once=once
+        )
+    return lambda manager: ThreadLanes(
+        manager, in_flight, job.task, job.encoder, version=version, lanes=lanes, once=once
+    )
 
 
 def _run_item(options: RunOptions, job: Job, gate: Gate) -> Callable[[Context, Any, Any], ItemResult]:
@@ -219,25 +229,30 @@ def _run(
 ) -> RunEnd:
     # Slots for items that wait, and for those that run, or are completed and not written yet.
     in_flight = InFlightItems(options.max_queue + options.max_workers, options.max_queue)
-    manager = TaskManager(config)
-    try:
-        reporter = views.begin(manager, run_stats, files.output.fd)
-        return _job_runner(options, job, inputs, files, run_stats, in_flight, manager, reporter).run()
-    except BaseException:  # Ctrl-C before the signal listener has started, or a bug
-        manager.kill(KILL_GRACE_S)
-        raise
+    with StopSignals(in_flight.bell.call) as signals:
+        # What needs descriptors comes before the manager: its workers take as many as there are.
+        feed = _feed(options, job, in_flight)
+        inputs.open_first()
+        manager = TaskManager(config)
+        try:
+            reporter = views.begin(manager, run_stats, files.output.fd)
+            parts = _run_parts(options, job, inputs, files, in_flight, manager, feed(manager), reporter)
+            return JobRunner(parts, run_stats, signals).run()
+        except BaseException:  # a bug
+            manager.kill(KILL_GRACE_S)
+            raise
 
 
-def _job_runner(
+def _run_parts(
     options: RunOptions,
     job: Job,
     inputs: RunInputs,
     files: OutputFiles,
-    run_stats: RunStats,
     in_flight: InFlightItems,
     manager: TaskManager[Any],
+    feed: ItemFeed,
     reporter: Reporter,
-) -> JobRunner:
+) -> RunParts:
     ledger = files.ledger
     order = InputOrder() if options.keep_order else None
     submit_options = SubmitOptions(
@@ -248,8 +263,7 @@ def _job_runner(
     )
     if ledger is not None:
         inputs.pass_over(ledger.check_off)
-    feed = _feed(options, job, manager, in_flight)
-    parts = RunParts(
+    return RunParts(
         manager=manager,
         submitter=Submitter(inputs, in_flight, feed, submit_options),
         inputs=inputs,
@@ -265,7 +279,6 @@ def _job_runner(
         order=order,
         halt=options.halt,
     )
-    return JobRunner(parts, run_stats)
 
 
 def _finish(run_end: RunEnd, files: OutputFiles, options: RunOptions) -> None:

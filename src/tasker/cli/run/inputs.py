@@ -101,6 +101,12 @@ class RunInputs:
         for _, source in self._inputs:
             source.is_done = asked
 
+    def open_first(self) -> None:
+        """Opens the first input. To be called before workers take the descriptors that there are; a further one is opened when
+        that of the one before has been closed."""
+        if self._inputs:
+            self._inputs[0].source.open()
+
     def __iter__(self) -> Iterator[Item | None]:
         """Yields the items; None for one that is passed over."""
         if self.is_whole:

@@ -80,7 +80,8 @@ class RunParts:
 class JobRunner:
     """One run, from the first item to the last line."""
 
-    def __init__(self, parts: RunParts, run_stats: RunStats) -> None:
+    def __init__(self, parts: RunParts, run_stats: RunStats, signals: StopSignals) -> None:
+        """``signals``: received already, and closed at the end of the run."""
         self._parts = parts
         self._run_stats = run_stats
         self._started = time.monotonic()
@@ -90,7 +91,8 @@ class JobRunner:
         self._killed: StopReport | None = None
         self._error_message: str | None = None
         self._exit_code = exit_codes.DONE
-        self._signals = StopSignals(parts.in_flight.bell.call, self._kill_now)
+        self._signals = signals
+        signals.kill = self._kill_now
 
     def run(self) -> RunEnd:
         """Runs the job to its end. When this returns, everything is written and the manager has ended."""
@@ -100,13 +102,13 @@ class JobRunner:
             self._parts.feed.dispose()
 
     def _run(self) -> RunEnd:
-        with self._signals:
-            self._parts.reporter.start()
-            self._parts.submitter.start()
-            self._guarded(self._loop)
-            last = self._snapshot(time.monotonic())  # before the manager ends: then there are no workers to count
-            report = self._end_manager()
-            self._parts.reporter.close(last)
+        self._parts.reporter.start()
+        self._parts.submitter.start()
+        self._guarded(self._loop)
+        last = self._snapshot(time.monotonic())  # before the manager ends: then there are no workers to count
+        report = self._end_manager()
+        self._parts.reporter.close(last)
+        self._signals.close()
         return self._run_end(self._snapshot(time.monotonic()), report)
 
     def _guarded(self, step: Callable[[], None]) -> None:

@@ -76,16 +76,17 @@ class ProcessLanes(LaneFeed):
         job: Job,
         settings: dict[str, Any],
         *,
+        slots: Slots,
         lanes: int,
         once: bool,
     ) -> None:
-        """Raises ``OSError`` if there is no memory to be shared."""
+        """``slots``: which it closes in the end."""
         super().__init__(manager, in_flight, version=str(job.version), lanes=lanes, once=once)
         self._task = job.task
         self._job = job.path, settings, job.shown
         self._lock = threading.Lock()
         """Held while the fields of a chunk change, or the slots."""
-        self._slots = Slots()
+        self._slots = slots
         self._chunks: dict[Ticket, Chunk] = {}
         self._one_by_one = False
         self._pace = self._slow = SLICE_S

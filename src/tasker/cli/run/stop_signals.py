@@ -19,17 +19,14 @@ EXIT_GRACE_S = 2.0
 
 
 class StopSignals:
-    """Context manager that receives the signals.
+    """Context manager that receives the signals. `wake` is called after each of them, in the listener's thread."""
 
-    `wake` is called after each signal, in the listener's thread. `kill` is called once, after the second signal, in
-    another thread.
-    """
-
-    def __init__(self, wake: Callable[[], None], kill: Callable[[], object]) -> None:
+    def __init__(self, wake: Callable[[], None]) -> None:
         self.count: int = 0
         self.signum: int | None = None
+        self.kill: Callable[[], object] = bool
+        """Called once, after the second signal, in another thread. Does nothing until there is something to kill."""
         self._wake = wake
-        self._kill = kill
         self._kill_requests: queue.SimpleQueue[bool] = queue.SimpleQueue()
         self._ended = threading.Event()
         self._listener: SignalListener | None = None
@@ -63,6 +60,10 @@ class StopSignals:
         error: BaseException | None,
         tb: TracebackType | None,
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Restores the handlers. Harmless if repeated."""
         self._ended.set()
         self._kill_requests.put(False)
         if self._listener is not None:
@@ -81,7 +82,7 @@ class StopSignals:
     def _kill_on_request(self) -> None:
         if not self._kill_requests.get():
             return
-        self._kill()
+        self.kill()
         # The main thread may still be blocked, in a write or in on_destroy: then only this ends the process.
         if not self._ended.wait(EXIT_GRACE_S):
             _exit(self.signum or signal.SIGINT)
