@@ -44,6 +44,11 @@ def is_healthy(error: BaseException) -> bool:
     return not isinstance(error, LOST)
 
 
+def is_open(connection: Connection) -> bool:
+    """Finds a connection that the server closed while it was idle, so that no query loses an attempt on it."""
+    return not connection.is_closed()
+
+
 async def read_item(_ctx: Context, connection: Connection, item: int) -> dict[str, Any]:
     """Runs a query that takes the database a while."""
     name = await connection.fetchval("SELECT name FROM items, pg_sleep(0.02) WHERE id = $1", item)
@@ -86,6 +91,8 @@ def app(database: str) -> Starlette:
         on_create=connect,
         on_destroy=close,
         check_health=is_healthy,
+        check_resource=is_open,
+        check_after_idle=0,  # it asks nobody, so it may run before each query
         worker_count=4,
         burst_interval=0,
         resource_pool_size=1,

@@ -274,6 +274,11 @@ NOTHING = """
             "files": sorted(os.listdir(tempfile.gettempdir())),
         }
 
+    def until(condition):
+        end = time.monotonic() + 15
+        while not condition() and time.monotonic() < end:
+            time.sleep(0.01)
+
     def once(folder, method, how):
         notes, door = Notes(folder + "/notes"), FileGate(folder + "/door")
         manager = TaskManager(Config(
@@ -292,12 +297,11 @@ NOTHING = """
 
     def main(folder, method, how):
         once(folder, method, how)
+        until(lambda: threading.active_count() == 1)  # a kill returns at its deadline, whatever has not ended by then
         before, leaks = look(), SharedMemoryLeaks()
         for _ in range(4):
             once(folder, method, how)
-        end = time.monotonic() + 15
-        while not (look() == before and leaks.are_none()) and time.monotonic() < end:
-            time.sleep(0.01)
+        until(lambda: look() == before and leaks.are_none())
         after = look()
         assert after == before, (before, after)
         assert leaks.are_none(), leaks.found
