@@ -60,7 +60,7 @@ def test_a_check_that_ends_while_it_is_given_up() -> None:
             on_create=object,
             check_resource=check,
             check_after_idle=0,
-            check_timeout=0.05,
+            check_timeout=0.5,
             worker_count=1,
             max_worker_count=1,
             resource_pool_size=0,
@@ -81,7 +81,7 @@ def test_a_check_that_ends_while_it_is_given_up() -> None:
     second.open()
     assert futures[0].result(WAIT) is not futures[1].result(WAIT)
     worker.thread.join(WAIT)
-    wait_until(lambda: worker not in engine.workers.values())
+    wait_until(lambda: worker.seat not in engine.workers)
     assert len(engine.supervisor.table.states) == 1
     assert (manager.stats().user_errors, manager.stats().stuck_workers) == (0, 0)
     assert Call(manager.stop).outcome(WAIT).killed is False

@@ -205,7 +205,7 @@ class LetsGo:
         self.ended.set()
         wait_until(lambda: self.engine.counters.flow().done == 1, WAIT)
         self.created.set()
-        wait_until(lambda: [w.state for w in self.engine.workers.values()] == [WorkerState.READY], WAIT)
+        wait_until(lambda: [w.state for w in [*self.engine.workers.values()]] == [WorkerState.READY], WAIT)
 
 
 def test_a_worker_that_has_its_resource_as_it_is_given_up() -> None:

@@ -9,6 +9,7 @@ import pytest
 from unit.interrupts import each_moment
 
 from support.resources import ScriptedResources
+from support.waiting import wait_until
 from tasker import Config, Context, TaskManager
 from tasker.core import census
 from tasker.threads.engine import Engine
@@ -43,17 +44,14 @@ def test_ctrl_c_in_the_constructor(monkeypatch: pytest.MonkeyPatch) -> None:
             Config(
                 worker_count=2,
                 resource_pool_size=1,
-                name="struck",
+                name="never-began",
                 on_create=resources.create,
                 on_destroy=resources.destroy,
             )
         )
     assert engines[0].finished.wait(20)
-    for thread in threading.enumerate():
-        if thread.name.startswith("struck-"):
-            thread.join(20)
+    wait_until(lambda: not [thread for thread in threading.enumerate() if thread.name.startswith("never-began-")])
     assert len(resources.destroyed) == len(resources.created)
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("struck-")]
 
 
 @pytest.mark.parametrize("ended", [False, True], ids=["live parent", "ended parent"])
