@@ -15,6 +15,7 @@ from support.files_between_processes import FileGate, Notes
 from support.processes import is_running
 from support.waiting import Call, eventually, wait_until
 from tasker import TaskCancelled, TaskKilled
+from tasker.remote.session import Sessions
 
 from . import work
 from .conftest import gone
@@ -213,6 +214,22 @@ async def test_kill_in_asyncio(amake: Any, door: FileGate) -> None:
         assert report.abandoned == ()
         assert future.done()
         assert not [pid for pid in door.pids if is_running(pid)]
+
+
+async def test_a_kill_in_asyncio_counts_the_resource_of_run_task(amake: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its process was ended by force, and the end of its session takes a moment."""
+    end = Sessions.end
+
+    def slowly(sessions: Any, session: Any) -> Any:
+        time.sleep(0.1)
+        return end(sessions, session)
+
+    async with amake(cancel_grace=0.2, resource_pool_size=1) as m:
+        os.kill(await m.run_task(work.pid), signal.SIGSTOP)
+        monkeypatch.setattr(Sessions, "end", slowly)
+        report = await m.kill(0.5)
+        assert report.abandoned == ()
+        assert (m.stats().resources.alive, m.stats().resources.lost) == (0, 1)
 
 
 def test_a_stopped_child_is_killed(make: Any, door: FileGate) -> None:

@@ -384,9 +384,9 @@ class AsyncEngine(AsyncFutureOwner):
                 await self.finished.wait()
         except TimeoutError:
             return
-        leaving = [task for task in self._leaving if not task.done()]
+        killed = () if self.backend is None else self.pool.tasks()  # with their processes, so they end soon
         # ``wait`` raises no error of theirs, and does not cancel them.
-        if leaving:
+        if leaving := [task for task in (*self._leaving, *killed) if not task.done()]:
             await asyncio.wait(leaving)
         await self.guard.until_released()
 
