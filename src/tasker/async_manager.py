@@ -89,8 +89,8 @@ class AsyncTaskManager(Submitting[R]):
         return self
 
     def _adopt(self, engine: AsyncEngine) -> None:
-        self._next_number = engine.counters.numbers.taker()
-        self._append_normal = engine.queue.levels[Priority.NORMAL].append
+        self._numbers = engine.counters.numbers.endless()
+        self._normal = engine.queue.levels[Priority.NORMAL]
         self._idle = engine.queue.idle
         self._begin = engine.lending.begin
         self._thread, self._running = get_ident(), engine.loop.is_running

@@ -28,7 +28,7 @@ import math
 import sys
 from asyncio import Task
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from contextvars import copy_context
 from typing import Any, Protocol, cast
@@ -165,9 +165,9 @@ class Habits:
 class Lending:
     """Makes the first steps of tasks for the callers of one manager. Used in the loop's thread."""
 
-    def __init__(self, engine: LendingEngine, next_number: Callable[[], int]) -> None:
+    def __init__(self, engine: LendingEngine, numbers: Iterator[int]) -> None:
         self._engine = engine
-        self._next_number = next_number
+        self._numbers = numbers
         self._idle: deque[asyncio.Future[None]] = engine.queue.idle
         self.offers: dict[asyncio.Future[None], LentWorker] = {}
         """The idle workers that may be lent, by what each waits for."""
@@ -200,14 +200,16 @@ class Lending:
         now = engine.turns.clock()
         if now >= (engine.turns.lent_until or engine.turns.lend(now)):
             return None
+        level = engine.queue.levels[Priority.NORMAL]
         future = self._accepted(task, args, now)
-        engine.queue.levels[Priority.NORMAL].append(future)
         try:
+            level.append(future)
             self._idle.popleft()
             worker.idle = None
             self._habits.note(id(code), self._step(worker, waiter, future, caller))
             return future
         except BaseException:  # Ctrl-C: nobody else would wake the worker
+            engine.queue.forget(waiter)
             _wake(waiter)
             raise
 
@@ -233,7 +235,8 @@ class Lending:
         future._asyncio_future_blocking = False
         future._extra = None
         future._queued_at = now
-        future.id = self._next_number()
+        for future.id in self._numbers:
+            break
         return future
 
     def _step(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import abc
 import asyncio
+from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from time import monotonic
@@ -54,7 +55,7 @@ class AsyncFutureOwner(EngineCore[AsyncWorker], abc.ABC):
             self.queue_slots = AsyncQueueSlots(self, config.max_queue_size)
         self.turns: TurnBudget = TurnBudget(loop, self.workers)
         self.slow_callbacks: SlowCallbacks = SlowCallbacks(config.slow_callback, self.log)
-        self.lending: Lending = Lending(self, self.counters.numbers.taker())
+        self.lending: Lending = Lending(self, self.counters.numbers.endless())
         self.callbacks: Callbacks = Callbacks(self)
         self.empties: bool = False
         """Whether the queue is being emptied, as a kill does too: without a search for each task."""
@@ -98,22 +99,22 @@ class AsyncFutureOwner(EngineCore[AsyncWorker], abc.ABC):
 
     # -- for submit -----------------------------------------------------------------------------------------------
 
-    def level(self, priority: int) -> Callable[[AsyncTaskFuture[Any]], None]:
-        """Returns the function that queues a task of this priority. Raises ``ValueError`` if it is not a priority."""
+    def level(self, priority: int) -> deque[AsyncTaskFuture[Any]]:
+        """Returns the level of this priority. Raises ``ValueError`` if it is not a priority."""
         # Not ``Priority(priority)``, which also accepts True and 2.0.
         if isinstance(priority, int) and not isinstance(priority, bool) and int(priority) in list(Priority):
-            return self.queue.levels[priority].append
+            return self.queue.levels[priority]
         raise ValueError(f"priority must be one of {', '.join(map(str, Priority))}, got {priority!r}")
 
-    def admit(self, timeout: float | None, has_slot: bool) -> None:
-        """Acquires what ``submit`` needs before it may queue a task. Raises ``ShutdownError`` if the door is closed,
-        and ``QueueFull`` if there is no slot."""
+    def admit(self, timeout: float | None) -> bool:
+        """Acquires what ``submit`` needs before it may queue a task. Returns whether that has a slot. Raises ``ShutdownError`` if
+        the door is closed, and ``QueueFull`` if there is no slot."""
         if self.closed:
             raise self.shutdown_error()
         check_queue_timeout(timeout)
         check_room()
-        if self.queue_slots is not None and not has_slot:
-            self.queue_slots.take()
+        if self.queue_slots is not None:
+            self.queue_slots.check()
         self.hooks.arrival()
         if not self.view.target:
             self.report(ev.TaskWaits())  # the worker begins in a later turn of the loop, when the task is in the queue
@@ -121,6 +122,25 @@ class AsyncFutureOwner(EngineCore[AsyncWorker], abc.ABC):
             # Not now: the task is not in the queue yet.
             self._fails_soon = True
             self.loop.call_soon(self._fail_in_vain)
+        if self.queue_slots is not None:
+            self.queue_slots.take()  # last: Ctrl-C that strikes before it has nothing to give back
+        return self.queue_slots is not None
+
+    def unsubmitted(
+        self, future: AsyncTaskFuture[Any] | None, level: deque[AsyncTaskFuture[Any]], has_slot: bool
+    ) -> None:
+        """Takes back the number and the slot, if any, of a ``submit`` that failed or was interrupted, unless it has queued its
+        task."""
+        if future is not None and future in level:
+            self.keep_deadline(future)  # perhaps once too often, as the next line, which does no harm
+            self.queue.wake()
+            return
+        if has_slot and self.queue_slots is not None:
+            self.queue_slots.release()
+        if hasattr(future, "id"):
+            self.counters.note("refused")
+            # A stop counts this number as an outstanding task; it may be the last one.
+            self.check_drained()
 
     def _fail_in_vain(self) -> None:
         self._fails_soon = False
@@ -155,19 +175,18 @@ class AsyncFutureOwner(EngineCore[AsyncWorker], abc.ABC):
 
     def limit(self, future: AsyncTaskFuture[Any], timeout: float | None, deadline: float | None) -> None:
         """Gives a task that is not queued yet its limits. Raises ``TypeError`` or ``ValueError`` for wrong ones."""
-        try:
-            limited = self.limits.of_submission(future, timeout, deadline)
-        except BaseException:
-            if self.queue_slots is not None:  # it is not accepted, and has its slot
-                self.queue_slots.release()
-            raise
+        limited = self.limits.of_submission(future, timeout, deadline)
         if limited is None:
             return
         future.extra().limited = limited
-        self.limits.keep_deadline(limited)
         if self.backend is None:
             assert future._task is not None
             future._task = loop_call(self.limits, limited, future._task)
+
+    def keep_deadline(self, future: AsyncTaskFuture[Any]) -> None:
+        """Has a task end at its deadline, if it has one, now that it is queued."""
+        if future._limited is not None:
+            self.limits.keep_deadline(future._limited)
 
     def wake_up(self) -> None:
         """See ``LimitsDriver``."""

@@ -75,10 +75,14 @@ class AsyncTaskQueue:
     def wake(self) -> None:
         """Wakes the worker that has been idle longest, if there is one."""
         while self.idle:
-            waiter = self.idle.popleft()
-            if not waiter.done():  # a cancelled one must not swallow the wakeup
-                waiter.set_result(None)
-                return
+            waiter = self.idle[0]
+            if waiter.done():  # a cancelled one must not swallow the wakeup
+                self.idle.popleft()
+                continue
+            waiter.set_result(None)
+            # Last: a worker that Ctrl-C leaves in the line is awake, one that it takes out of the line would sleep for ever.
+            self.idle.popleft()
+            return
 
     def wake_after(self, waiter: asyncio.Future[None], seconds: float | None) -> Callable[[], object]:
         """Wakes a worker after so many seconds, though nothing is there for it. Returns what takes that back."""

@@ -40,13 +40,17 @@ class AsyncQueueSlots:
         self._free = bound
         self._waiting: deque[AnnouncedWait] = deque()
 
-    def take(self) -> None:
-        """Takes a slot. Raises ``QueueFull`` if there is none."""
+    def check(self) -> None:
+        """Raises ``QueueFull`` if there is no slot."""
         if self._free <= 0:
             raise QueueFull(
                 f"the queue is full: max_queue_size={self._bound} tasks wait (submit never waits in an event loop; "
                 f"submit_wait and queue_task do)"
             )
+
+    def take(self) -> None:
+        """Takes a slot. Raises ``QueueFull`` if there is none."""
+        self.check()
         self._free -= 1
 
     async def acquire(self, timeout: float | None) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from asyncio import _get_running_loop
 from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine, Iterable, Iterator
 from contextvars import copy_context
 from threading import get_ident
 from time import monotonic
@@ -40,8 +40,8 @@ class Submitting(Generic[R]):
     _engine: AsyncEngine | None
     _loop: asyncio.AbstractEventLoop | None
     # Looked up once, because ``submit`` needs them for each task.
-    _next_number: Callable[[], int]
-    _append_normal: Callable[[AsyncTaskFuture[Any]], None]
+    _numbers: Iterator[int]
+    _normal: deque[AsyncTaskFuture[Any]]
     _idle: deque[asyncio.Future[None]]
     _running: Callable[[], bool]
     _begin: Callable[..., AsyncTaskFuture[Any] | None]
@@ -107,44 +107,55 @@ class Submitting(Generic[R]):
             else get_ident() != self._thread or not self._running()
         ):
             raise self._usage_error()
+        # Ctrl-C may raise KeyboardInterrupt in here, as in ``TaskManager.submit``: where a call of C returns, and where one of
+        # Python begins.
         engine = self._engine
         assert engine is not None
-        append = self._append_normal if priority is _NORMAL else engine.level(priority)
+        level = self._normal if priority is _NORMAL else engine.level(priority)
         if not callable(task):
             raise TypeError(f"task must be callable, got {task!r}")
         if self._idle:
             check_stack()  # here, where nothing has happened yet: a wakeup that fails half-way loses the worker
-        if engine.must_admit:
-            check_rare(callback, retry)
-            try:
-                engine.admit(queue_timeout, False)
-            except ShutdownError as error:
-                if callback is None:
-                    raise
+        future: AsyncTaskFuture[Any] | None = None
+        has_slot = False
+        try:
+            if engine.must_admit:
+                check_rare(callback, retry)
+                has_slot = engine.admit(queue_timeout)
+                timeout, deadline = engine.limits.filled_in(timeout, deadline)
+            variables = copy_context()
+            # The fields one by one: an ``__init__`` in Python would cost a tenth of a task.
+            future = AsyncTaskFuture()
+            future._engine = engine
+            future._task = task
+            future._held = args
+            future._variables = variables or None
+            future._stage = QUEUED
+            future._asyncio_future_blocking = False
+            future._extra = None
+            if once or callback is not None or retry is not None:  # most tasks never get an ``Extra``
+                check_rare(callback, retry)
+                extra = future.extra()
+                extra.once, extra.callback, extra.retry = once, callback, retry
+            future._queued_at = monotonic()
+            # A loop, not ``next``: between the end of that call and the assignment Ctrl-C could strike, and a number that no task
+            # has would keep a stop waiting.
+            for future.id in self._numbers:
+                break
+            # Last: a task in the queue has all its fields. From here on it is accepted.
+            if timeout is None and deadline is None:
+                level.append(future)
+            else:
+                engine.limit(future, timeout, deadline)
+                level.append(future)
+                engine.keep_deadline(future)  # not before: what ends at its deadline is counted as accepted
+            if self._idle:
+                engine.queue.wake()
+        except BaseException as error:
+            engine.unsubmitted(future, level, has_slot)
+            if callback is not None and isinstance(error, ShutdownError):
                 return self._refused(task, callback, error)
-            timeout, deadline = engine.limits.filled_in(timeout, deadline)
-        variables = copy_context()
-        # The fields one by one: an ``__init__`` in Python would cost a tenth of a task.
-        future: AsyncTaskFuture[Any] = AsyncTaskFuture()
-        future._engine = engine
-        future._task = task
-        future._held = args
-        future._variables = variables or None
-        future._stage = QUEUED
-        future._asyncio_future_blocking = False
-        future._extra = None
-        if once or callback is not None or retry is not None:  # most tasks never get an ``Extra``
-            check_rare(callback, retry)
-            extra = future.extra()
-            extra.once, extra.callback, extra.retry = once, callback, retry
-        future._queued_at = monotonic()
-        if timeout is not None or deadline is not None:
-            engine.limit(future, timeout, deadline)
-        future.id = self._next_number()  # from here on it is accepted
-        # Last: a task in the queue has all its fields.
-        append(future)
-        if self._idle:
-            engine.queue.wake()
+            raise
         # A task that is more urgent than some that were sent ahead must not wait behind them.
         if priority is not _NORMAL and engine.backend is not None:
             engine.backend.overtake(priority)

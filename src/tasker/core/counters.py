@@ -121,8 +121,8 @@ class _ExactCounter:
                 except IndexError:
                     self._fill_up(_STOCK)
 
-    def taker(self) -> Callable[[], int]:
-        return self.more
+    def endless(self) -> Iterator[int]:
+        return iter(self.more, 0)
 
     def _fill_up(self, amount: int) -> None:
         low, self._highest = self._highest, self._highest + amount
@@ -145,9 +145,9 @@ class _FastCounter:
     def more(self) -> int:
         return next(self._count)
 
-    def taker(self) -> Callable[[], int]:
-        """What takes a number each time that it is called."""
-        return self._count.__next__
+    def endless(self) -> Iterator[int]:
+        """As ``iter``, but never raises ``IndexError``."""
+        return self._count
 
     def value(self) -> int:
         # Its repr, ``count(7)``, is the one way to read it without taking a number.
