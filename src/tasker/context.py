@@ -164,7 +164,7 @@ class Context:
     def wait(self, timeout: float | None = None) -> bool:
         """Sleeps until the context is cancelled, its deadline passes or ``timeout`` seconds have passed (None: no
         limit); returns whether it is cancelled. It blocks the thread: in coroutines, use ``wait_async``."""
-        limits = [s for s in (timeout, self.remaining()) if s is not None]
+        longest = self._longest(timeout)
         if self.cancelled:
             return True
         # A bare lock, not an Event: an Event takes a lock to be set, and the canceller may be a signal handler that
@@ -173,7 +173,7 @@ class Context:
         lock.acquire()
         forget = self._watch(Watcher(lock.release, ours=True))
         try:
-            lock.acquire(True, min(max(0.0, min(limits)), threading.TIMEOUT_MAX) if limits else -1)
+            lock.acquire(True, -1 if longest is None else min(longest, threading.TIMEOUT_MAX))
         finally:
             forget()
         return self.cancelled
@@ -193,14 +193,18 @@ class Context:
         try:
             # Again if it was too early: the timers of some loops have whole milliseconds.
             while True:
-                limits = [s for s in (left, self.remaining()) if s is not None]
-                await asyncio.wait([woken], timeout=max(0.0, min(limits)) if limits else None)
+                await asyncio.wait([woken], timeout=self._longest(left))
                 left = None if until is None else until - time.monotonic()
                 if self.cancelled or not (left is None or left > 0):
                     return self.cancelled
         finally:
             forget()
             woken.cancel()
+
+    def _longest(self, timeout: float | None) -> float | None:
+        """Returns how many seconds a wait may last; None for any time."""
+        limits = [seconds for seconds in (timeout, self.remaining()) if seconds is not None]
+        return max(0.0, min(limits)) if limits else None
 
     def on_cancel(self, fn: Callable[[], object]) -> Callable[[], None]:
         """Calls ``fn()`` once, when this context or an ancestor is cancelled, in the thread that cancels it; at once,

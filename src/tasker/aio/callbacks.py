@@ -62,7 +62,9 @@ class Callbacks:
         self._depth += 1
         try:
             self._call(future, callback, value, error)
-            while self._depth == 1 and self._later:
+            while True:  # docs/decisions/0043
+                if self._depth > 1 or not self._later:
+                    break
                 self._call(*self._later.popleft())
         finally:
             self._depth -= 1

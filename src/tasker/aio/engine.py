@@ -133,7 +133,9 @@ class AsyncEngine(AsyncFutureOwner):
     def _process_inbox(self) -> None:
         self._processing, ticked = True, False
         try:
-            while self._inbox:
+            while True:  # docs/decisions/0043
+                if not self._inbox:
+                    break
                 event = self._inbox.popleft()
                 ticked = ticked or event == self._tick
                 try:
@@ -336,8 +338,7 @@ class AsyncEngine(AsyncFutureOwner):
             except BaseException as error:
                 self.log.fault("the end of the manager", error)
         self.ended_at: float = monotonic()
-        # Last: callers of ``stop`` return from here on.
-        self.finished.set()
+        self.finished.set()  # last of all: callers of ``stop`` return from here on
         self._disarm()
 
     def forked(self) -> None:
@@ -385,9 +386,8 @@ class AsyncEngine(AsyncFutureOwner):
         except TimeoutError:
             return
         killed = () if self.backend is None else self.pool.tasks()  # with their processes, so they end soon
-        # ``wait`` raises no error of theirs, and does not cancel them.
         if leaving := [task for task in (*self._leaving, *killed) if not task.done()]:
-            await asyncio.wait(leaving)
+            await asyncio.wait(leaving)  # which raises no error of theirs, and does not cancel them
         await self.guard.until_released()
 
     @property

@@ -133,6 +133,17 @@ class AsyncInputs(Generic[A]):
             task.cancel()
             await asyncio.wait([task])  # raises nothing of the task's
 
+    async def _until_wanted(self, turn: float) -> float:
+        """Waits until one more input is wanted, and lets the loop run others once a slice is over. Returns when the slice began."""
+        while len(self._read_ahead) >= self._most:
+            self._demand = asyncio.get_running_loop().create_future()
+            await self._demand
+            turn = monotonic()
+        if monotonic() - turn > _SLICE:
+            await asyncio.sleep(0)
+            turn = monotonic()
+        return turn
+
     async def _read(self) -> None:
         turn = monotonic()
         try:
@@ -140,13 +151,7 @@ class AsyncInputs(Generic[A]):
                 self._read_ahead.append(item)
                 if self._bell is not None:
                     self._bell.ring()
-                while len(self._read_ahead) >= self._most:
-                    self._demand = asyncio.get_running_loop().create_future()
-                    await self._demand
-                    turn = monotonic()
-                if monotonic() - turn > _SLICE:
-                    await asyncio.sleep(0)
-                    turn = monotonic()
+                turn = await self._until_wanted(turn)
             self._error = StopAsyncIteration()
         except BaseException as error:
             self._error = error

@@ -152,7 +152,9 @@ async def results(
     feed: Inputs[A] = AsyncInputs(inputs) if isinstance(inputs, AsyncIterable) else SyncInputs(inputs)
     ahead = _Ahead(submit, feed, look_ahead, window)
     try:
-        while await ahead.next_is_due():
+        while True:  # docs/decisions/0043
+            if not await ahead.next_is_due():
+                break
             future = await window.take()
             try:
                 result = await future

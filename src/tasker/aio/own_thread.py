@@ -189,7 +189,7 @@ class OwnThread:
     def _run(self, calls: _Line, ended: asyncio.Future[None]) -> None:
         while True:
             try:
-                while (call := calls.first()) is not None:
+                for call in iter(calls.first, None):
                     self._answer(call)
                     if self._forked:
                         return

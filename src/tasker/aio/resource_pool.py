@@ -86,8 +86,7 @@ class AsyncResourcePool:
         try:
             for _ in range(self._size):
                 self._idle.append(await self._make())
-                if self._closed:  # meanwhile
-                    raise ShutdownError("task manager is shutting down")
+                self._check_open()  # it may have been closed meanwhile
         except BaseException as error:
             self.shut()
             if (struck := await self._empty()) is not None:
@@ -96,6 +95,10 @@ class AsyncResourcePool:
             if issubclass(type(error), KeyboardInterrupt | asyncio.CancelledError | GeneratorExit | ShutdownError):
                 raise
             raise ResourceError(text) from error
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise ShutdownError("task manager is shutting down")
 
     @property
     def available(self) -> int:

@@ -116,7 +116,9 @@ async def _serve(
     try:
         if task is not None and task.cancelling():  # the loop ends, before this first step
             return
-        while (event := await _next(feed, look)) is not None:
+        while True:  # docs/decisions/0043
+            if (event := await _next(feed, look)) is None:
+                break
             try:
                 await callback(event)
             except BaseException as error:  # also a SystemExit, which would stop the loop

@@ -68,12 +68,15 @@ def _known_to_collector(loop: asyncio.AbstractEventLoop) -> list[Any] | None:
     """Returns the handles of a loop that is not written in Python, as uvloop. None if they are not where these two are found."""
     timer, due = loop.call_later(_FAR, _nothing), loop.call_soon(_nothing)
     try:
-        kept = [one for one in gc.get_referents(loop) if isinstance(one, set | deque)]
-        kept = [one for one in kept if timer in one or due in one]
+        kept = _collections_with(gc.get_referents(loop), timer, due)
         return [handle for one in kept for handle in one] if len(kept) == 2 else None
     finally:
         timer.cancel()
         due.cancel()
+
+
+def _collections_with(objects: list[Any], *handles: asyncio.Handle) -> list[Any]:
+    return [one for one in objects if isinstance(one, set | deque) and any(handle in one for handle in handles)]
 
 
 def _nothing() -> None:

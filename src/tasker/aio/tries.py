@@ -76,7 +76,9 @@ async def _pause(run_task: AsyncRunTask, tries: InlineTries) -> None:
     """Waits for the time of the next attempt. A stop ends that, and a kill, which raises ``TaskKilled``."""
     engine, run = run_task.engine, run_task.enter(tries)
     try:
-        while not tries.hurried and (left := tries.until - engine.now()) > 0:
+        while True:  # docs/decisions/0043
+            if tries.hurried or (left := tries.until - engine.now()) <= 0:
+                break
             await engine.queue.cooling.wait(engine.loop, left)
         await run.take_back()
     except BaseException as raised:

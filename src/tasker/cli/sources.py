@@ -13,6 +13,7 @@ import stat
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Container, Iterator
 from contextlib import suppress
+from functools import partial
 from typing import Any, BinaryIO, NamedTuple
 
 from tasker.cli.exit_codes import UsageError
@@ -158,7 +159,7 @@ class ByteLines:
     def __iter__(self) -> Iterator[bytes]:
         with self._stream() as stream:
             # With a limit: a device without line ends, such as /dev/zero, would fill the memory.
-            while line := stream.readline(LONGEST_LINE):
+            for line in iter(partial(stream.readline, LONGEST_LINE), b""):
                 self.number += 1
                 if len(line) == LONGEST_LINE and not line.endswith(b"\n"):
                     raise UsageError(f"{self.name} line {self.number}: no end of line within {LONGEST_LINE:,} bytes")
@@ -170,7 +171,10 @@ class ByteLines:
         with self._stream() as stream:
             read = getattr(stream, "read1", stream.read)
             rest = b""
-            while chunk := read(max(_CHUNK, len(rest))):  # more and more, so that a long item is not copied too often
+            while True:  # docs/decisions/0043
+                # More and more, so that a long item is not copied too often.
+                if not (chunk := read(max(_CHUNK, len(rest)))):
+                    break
                 self.position += len(chunk)
                 # From where a delimiter may have begun: the rest may be long, and is not searched again.
                 start = max(0, len(rest) - len(delimiter) + 1)

@@ -39,7 +39,7 @@ def listen(
 
     def serve() -> None:
         try:
-            while (event := feed.next()) is not None:
+            for event in iter(feed.next, None):
                 try:
                     callback(event)
                 except BaseException as error:

@@ -133,7 +133,9 @@ class Dashboard:
         unlisten = sampler.listen(lambda: _wake(loop, wakeup))
         number = -1
         try:
-            while not sampler.closed:
+            while True:  # docs/decisions/0043
+                if sampler.closed:
+                    break
                 latest, data = sampler.latest
                 if latest == number + 1 and data:
                     number = latest

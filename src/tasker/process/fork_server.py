@@ -93,13 +93,19 @@ class ForkServer:
             selector.register(self._parent, selectors.EVENT_READ)
             selector.register(self._wakeup, selectors.EVENT_READ)
             while True:
-                for key, _ in selector.select():
-                    if key.fileobj is self._wakeup:
-                        self._wakeup.recv(4096)
-                    elif not self._serve():
-                        self._end()
-                        return
+                if not self._look(selector):
+                    self._end()
+                    return
                 self._reap()
+
+    def _look(self, selector: selectors.BaseSelector) -> bool:
+        """Waits for something to do, and answers what the parent asks for. Returns False once the parent is gone."""
+        for key, _ in selector.select():
+            if key.fileobj is self._wakeup:
+                self._wakeup.recv(4096)
+            elif not self._serve():
+                return False
+        return True
 
     def close(self) -> None:
         """Closes what it has opened."""

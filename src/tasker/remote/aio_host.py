@@ -56,7 +56,9 @@ class AsyncRemoteHost:
         window.destroyed = self._session.destroyed
         try:
             worker._begin_serving()
-            while await self._fill(window, reader):
+            while True:  # docs/decisions/0043
+                if not await self._fill(window, reader):
+                    break
                 try:
                     await window.receive()
                 except asyncio.CancelledError:

@@ -113,7 +113,9 @@ class AsyncSession:
         try:
             if not self.dead:
                 session.leave()
-                while not self.destroyed:
+                while True:  # docs/decisions/0043
+                    if self.destroyed:
+                        break
                     event = destruction(await reader.events())
                     if event is not None:
                         self.destroyed, error = True, event[1]

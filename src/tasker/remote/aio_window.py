@@ -90,7 +90,6 @@ class AsyncWindow(InFlightWindow):
                 future = self._ended(number)
                 future._started_at = started
                 future._finished_at = finished
-                took += finished - started
                 meter.execution.append(finished - started)
                 meter.wait.append(started - future._queued_at)
                 shard.done += 1
@@ -99,6 +98,7 @@ class AsyncWindow(InFlightWindow):
                     engine.hooks.completion(TaskLifecycleTimestamps(future._queued_at, started, finished))
                 if future._stage == RUNNING:
                     future._end_result(value)
+                took += finished - started  # last, not an ``if``: docs/decisions/0043
         except BaseException as fault:
             self._lose_in_hand(future, fault)
             self._lose_in_hand(shard.future, fault)

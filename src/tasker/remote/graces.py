@@ -78,7 +78,7 @@ class Graces:
                     return None
                 # A copy, and defaults: a finalizer that runs in this thread may set and forget keys.
                 now, known = monotonic(), self._due.copy()
-                ready = [key for key, (due, _, _) in known.items() if due <= now]
+                ready = _ready(known, now)
                 if ready:
                     for key in ready:
                         self._due.pop(key, None)
@@ -89,6 +89,10 @@ class Graces:
     def _forget_all(self) -> None:
         """In a fork of this process, which has neither the thread nor the sessions."""
         self.__init__()  # type: ignore[misc]
+
+
+def _ready(known: dict[Hashable, tuple[float, int, Callable[[], object]]], now: float) -> list[Hashable]:
+    return [key for key, (due, _, _) in known.items() if due <= now]
 
 
 graces: Graces = Graces()

@@ -104,7 +104,9 @@ class RemoteHost:
         try:
             try:
                 self._worker.engine.hold.enter(self._worker, self.called)
-                while self._fill(window):
+                while True:  # docs/decisions/0043
+                    if not self._fill(window):
+                        break
                     window.receive()
             except EOFError:
                 self._after_exit(session, window)

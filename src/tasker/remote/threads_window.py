@@ -106,7 +106,6 @@ class ThreadsWindow(InFlightWindow):
                 future._value = value
                 seconds = finished - started
                 took += seconds
-                served += 1
                 add_execution(seconds)
                 add_wait(started - future._queued_at)
                 # Before ``DONE``, so that a caller that has the result finds it counted.
@@ -122,6 +121,7 @@ class ThreadsWindow(InFlightWindow):
                     future._task = future._args = future._variables = future._context = None
                 elif not future._after(DONE):
                     future._value = None
+                served += 1  # last, not an ``if``: docs/decisions/0043
         except BaseException as fault:
             self._lose_in_hand(future, fault)
             self._lose_in_hand(shard.future, fault)

@@ -74,8 +74,10 @@ class ManualClock:
     def next_call(self) -> float | None:
         """The moment of the next call, or None."""
         with self._lock:
-            while self._calls and not self._calls[0][2]:  # those that were taken back
-                heapq.heappop(self._calls)
+            while True:  # docs/decisions/0043
+                if not self._calls or self._calls[0][2]:
+                    break
+                heapq.heappop(self._calls)  # one that was taken back
             return self._calls[0][0] if self._calls else None
 
     def context(self) -> Context:

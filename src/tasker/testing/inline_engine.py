@@ -75,8 +75,9 @@ class InlineEngine(InlineDriver):
             self.limits.next_look(math.inf)
             self.limits.look(self.clock.now())
             self._rest()
-            while self._pump_one():
-                pass
+            while True:  # docs/decisions/0043
+                if not self._pump_one():
+                    break
             self._wakeup = self.supervisor.wakeup(self.clock.now())
         finally:
             self._handling = False

@@ -55,7 +55,7 @@ class _CallbackRunner(threading.local):
         finally:
             self.postponed = None
             try:
-                while True:  # not ``while due``, whose jump back CPython 3.12 and later leave out of the try
+                while True:  # docs/decisions/0043
                     if not due:
                         break
                     self.call(*due[0])
@@ -66,7 +66,7 @@ class _CallbackRunner(threading.local):
     def _call_in_sequence(self, future: Logged, callbacks: Sequence[Callback]) -> None:
         postponed = self.postponed = deque([(future, callbacks)])
         try:
-            while True:  # as above
+            while True:  # docs/decisions/0043
                 if not postponed:
                     break
                 future, callbacks = postponed[0]

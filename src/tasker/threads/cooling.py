@@ -40,9 +40,11 @@ class CoolingWorkers:
 
     def _wait(self, until: float, over: Callable[[], bool], take_order: Callable[[], object]) -> object:
         alarm: queue.SimpleQueue[None] = queue.SimpleQueue()
-        self._alarms.add(alarm)  # before the look: what changes after the look wakes this worker
         try:
-            while not over() and (left := until - monotonic()) > 0:
+            self._alarms.add(alarm)  # before the look: what changes after the look wakes this worker
+            while True:  # docs/decisions/0043
+                if over() or (left := until - monotonic()) <= 0:
+                    break
                 if (order := take_order()) is not None:
                     return order
                 try:

@@ -96,7 +96,7 @@ class ManagerExecutor(Executor):
             ticket = self._waits.enter_group(self._pending, ended.put)
             with self._lock:
                 # Ctrl-C may have kept ``_forget`` from taking one out, where a cancellation called it.
-                self._pending.difference_update([future for future in self._pending if future.done()])
+                self._pending.difference_update(_ended(self._pending))
                 if self._is_idle():  # before this call was in the list
                     return
             refusal = ended.get()
@@ -127,6 +127,10 @@ class ManagerExecutor(Executor):
         """See ``core.fork``: what is pending is the parent's, and nothing in a child ends it."""
         self._lock = threading.RLock()  # may be held by a thread that does not exist here
         self._inherited, self._pending, self._submitting = self._pending, set(), set()
+
+
+def _ended(futures: set[Future[Any]]) -> list[Future[Any]]:
+    return [future for future in futures if future.done()]
 
 
 def _cancel_waiting(future: Any) -> None:

@@ -58,10 +58,12 @@ class TaskHold:
                 # Its ``HOLD`` was in the queue until now, and so it did not look whether its last task was the last of a stop.
                 self._arrived()
                 return
-            self._staying.add(worker)
             try:
+                self._staying.add(worker)
                 self._arrived()
-                while self._holds and not gone():
+                while True:  # docs/decisions/0043
+                    if not self._holds or gone():
+                        break
                     self._changed.wait()
             finally:
                 self._staying.discard(worker)

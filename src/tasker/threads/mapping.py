@@ -55,7 +55,9 @@ def in_order(submit: Callable[[A], TaskFuture[T]], inputs: Iterable[A], look_ahe
     window: deque[TaskFuture[T]] = deque()
     try:
         while True:
-            while feed.open and len(window) < look_ahead and not (window and window[0].done()):
+            while True:  # docs/decisions/0043
+                if not feed.open or len(window) >= look_ahead or (window and window[0].done()):
+                    break
                 feed.submit_next(window.append)
             if not window:
                 break
@@ -102,7 +104,9 @@ def as_completed(
 
     try:
         while True:
-            while feed.open and len(pending) < look_ahead and ended.empty():
+            while True:  # docs/decisions/0043
+                if not feed.open or len(pending) >= look_ahead or not ended.empty():
+                    break
                 feed.submit_next(add)
             if not pending:
                 break

@@ -140,7 +140,9 @@ class QueueSlots:
         tasks."""
         with self._lock:
             self._closed = True
-            while self._waiting:
+            while True:  # docs/decisions/0043
+                if not self._waiting:
+                    break
                 wait = self._waiting[0]
                 del self._waiting[0]
                 wait.refused = True

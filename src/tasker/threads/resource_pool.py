@@ -341,8 +341,8 @@ class ResourcePool:
 
     def _outdated(self) -> list[ResourceHandle]:
         with self._lock:
-            # Of a copy: ``close`` takes them out without the lock.
-            return [handle for handle in snapshot(self._idle) if self._is_outdated(handle)]
+            idle = snapshot(self._idle)  # ``close`` takes them out without the lock
+        return [handle for handle in idle if self._is_outdated(handle)]
 
     def forked(self) -> None:
         """In a forked child: the resources are the parent's, so none is destroyed here."""

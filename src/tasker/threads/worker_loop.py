@@ -88,7 +88,9 @@ class ThreadHost:
         self._upkeep = Upkeep.of(self._worker, self._held)
         self._worker.engine.hold.enter(self._worker, lambda: self._worker.outdated)
         try:
-            while own.run(self._serve, own) or self._cools_down():
+            while True:  # docs/decisions/0043
+                if not own.run(self._serve, own) and not self._cools_down():
+                    break
                 own = Variables()
         except ResourceWorn:
             pass

@@ -73,11 +73,14 @@ class ChunkFeed(ItemFeed):
     def _run_older_than(self, seconds: float) -> None:
         until = monotonic() - seconds
         with self._lock:
-            due = [(priority, chunk) for priority, chunk in self._filling.items() if chunk.queued_at <= until]
+            due = self._older_than(until)
             for priority, _ in due:
                 del self._filling[priority]
         for priority, chunk in due:
             self._run(chunk, priority)
+
+    def _older_than(self, until: float) -> list[tuple[Priority, _Chunk]]:
+        return [(priority, chunk) for priority, chunk in self._filling.items() if chunk.queued_at <= until]
 
     def _run(self, chunk: _Chunk, priority: Priority) -> None:
         values = [ticket.item.value for ticket in chunk.tickets if ticket.item is not None]

@@ -6,12 +6,13 @@ import argparse
 import contextlib
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from tasker import Config, ConfigError, Context, RetryPolicy, TaskManager
 from tasker.cli import exit_codes
+from tasker.cli.sources import FileId
 
 from . import dry_run, resume
 from .arguments import RunOptions, checked
@@ -164,6 +165,10 @@ def _run_items(options: RunOptions, job: Job, gate: Gate) -> RunItem:
     return process_jobs.ChildTask(job, options.settings, gate, many=True)
 
 
+def _names_by_id(files: Iterable[LineFile]) -> dict[FileId, str]:
+    return {file.id: file.name for file in files if file.is_regular}
+
+
 def _open_files(options: RunOptions, inputs: RunInputs, version: JobVersion) -> OutputFiles:
     check_distinct({"--output": options.output, "--failed": options.failed}, (options.job, *options.inputs))
     opened: dict[str, LineFile] = {}
@@ -172,7 +177,7 @@ def _open_files(options: RunOptions, inputs: RunInputs, version: JobVersion) -> 
         if options.failed is not None:
             opened["--failed"] = open_lines(options.failed)
         # Only now: a pattern may match an output that did not exist before.
-        inputs.refuse_outputs({file.id: file.name for file in opened.values() if file.is_regular})
+        inputs.refuse_outputs(_names_by_id(opened.values()))
         if not options.overwrite and not options.resume:
             _check_fresh(options, opened)
         ledger = _load_ledger(options, opened["--output"], version) if options.resume else None

@@ -75,7 +75,9 @@ class CompressedLineFile(LineFile):
         with open(self.path, "rb") as stream:
             stream.seek(start)
             decompressor, pending = self.codec.decompressor(), b""
-            while data := pending or stream.read(_READ):
+            while True:  # docs/decisions/0043
+                if not (data := pending or stream.read(_READ)):
+                    break
                 try:
                     content = decompressor.decompress(data)
                 except self.codec.error as error:
