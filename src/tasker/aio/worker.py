@@ -193,6 +193,7 @@ class AsyncWorker(AttemptEnds):
     ) -> bool:
         """Does what the runner requests. Returns False if the worker has to end."""
         keep_serving, turns = True, self.engine.turns
+        self.shard.flush()  # whatever it is: tasks that wait, or run in a thread, may go on like that for hours
         if request is IDLE:
             await wait_idle(self)
             if self.handed is not None:
@@ -200,7 +201,6 @@ class AsyncWorker(AttemptEnds):
             keep_serving = await self._is_fit()
             runner.until = await turns.slice()
         elif request is PAUSE:
-            self.shard.flush()
             if turns.clock() > runner.until:
                 await turns.turn()
                 runner.until = await turns.slice()
