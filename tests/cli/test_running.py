@@ -123,6 +123,35 @@ def test_results_appear_while_standard_input_is_still_open(shop: Workshop) -> No
     assert shop.results() == {0: 9, 1: 16}
 
 
+@pytest.mark.parametrize("way", ["pipe", "file"])
+@pytest.mark.parametrize("more", [(), ("-",)])
+def test_a_job_that_reads_standard_input_takes_no_items(shop: Workshop, way: str, more: tuple[str, ...]) -> None:
+    """Nor does a program that it starts, when it is loaded, for a resource or for an item."""
+    shop.write(
+        "jobs.py",
+        """
+        import subprocess, sys
+
+        def rest():
+            return subprocess.run(["cat"], stdout=subprocess.PIPE).stdout.decode() + sys.stdin.read()
+
+        LOADED = rest()
+        on_create = rest
+
+        def task(ctx, resource, item):
+            return [item, LOADED + resource + rest()]
+        """,
+    )
+    # More than the reader takes at once.
+    items = [f"{n:0>1000}" for n in range(150)]
+    path = shop.write("in.txt", "\n".join(items))
+    with path.open() as file:
+        given = {"stdin": file} if way == "file" else {"input": path.read_text()}
+        done = shop.run("run", "jobs.py", *more, "--output", "out.jsonl", "--workers", 2, "--max-workers", 2, **given)
+    assert done.returncode == 0, done.stderr
+    assert shop.results() == {n: [item, ""] for n, item in enumerate(items)}
+
+
 def test_an_empty_input_is_done(shop: Workshop) -> None:
     shop.write("jobs.py", ECHO)
     shop.write("in.csv", "")

@@ -1,4 +1,4 @@
-"""The three standard descriptors, where the command was started without one of them (`2>&-`)."""
+"""The three standard descriptors: where the command was started without one of them (`2>&-`), and where one is for it alone."""
 
 from __future__ import annotations
 
@@ -22,6 +22,25 @@ def fill_closed() -> None:
         sys.stderr = _writer(2)
     if sys.stdout is None:
         sys.stdout = _writer(os.open(os.devnull, os.O_WRONLY))
+
+
+class _Input:
+    descriptor = 0
+
+
+def standard_input() -> int:
+    """Returns the descriptor of standard input."""
+    return _Input.descriptor
+
+
+def claim_stdin() -> None:
+    """Keeps standard input for those who ask for its descriptor. From here on, descriptor 0 reads nothing: a program that the job
+    starts would take from the inputs what it finds there, as `ssh` does in a loop of a shell."""
+    if _Input.descriptor == 0:
+        _Input.descriptor = os.dup(0)
+        empty = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(empty, 0)
+        os.close(empty)
 
 
 def _writer(descriptor: int) -> TextIO:

@@ -19,6 +19,7 @@ from typing import Any, BinaryIO, NamedTuple
 from tasker.cli.exit_codes import UsageError
 
 from .compression import codec_of
+from .descriptors import standard_input
 from .globbing import matching_files
 from .scarce import opened
 
@@ -123,7 +124,7 @@ class FileSource(Source):
         self._lines.open()
 
     def find(self, files: Container[FileId]) -> FileId | None:
-        found = file_id(os.fstat(0) if self._path == "-" else os.stat(self._path))
+        found = file_id(os.fstat(standard_input()) if self._path == "-" else os.stat(self._path))
         return found if found in files else None
 
     @property
@@ -193,8 +194,8 @@ def _size_of(path: str) -> int | None:
     """Returns the number of bytes still to be read. Raises UsageError if the file cannot be read."""
     try:
         if path == "-":
-            os.read(0, 0)  # raises if it is not open for reading
-        status = os.fstat(0) if path == "-" else os.stat(path)
+            os.read(standard_input(), 0)  # raises if it is not open for reading
+        status = os.fstat(standard_input()) if path == "-" else os.stat(path)
         if stat.S_ISDIR(status.st_mode):
             raise UsageError(f"{path}: is a directory; use --files '{path.rstrip('/')}/**'")
         if not stat.S_ISREG(status.st_mode):
@@ -202,7 +203,7 @@ def _size_of(path: str) -> int | None:
             return None
         if path == "-":
             # The shell may have read a part of the file before it handed over the descriptor.
-            return max(0, status.st_size - os.lseek(0, 0, os.SEEK_CUR))
+            return max(0, status.st_size - os.lseek(standard_input(), 0, os.SEEK_CUR))
         with open(path, "rb"):
             return None if codec_of(path) is not None else status.st_size
     except OSError as error:
@@ -213,7 +214,7 @@ def _open(path: str) -> BinaryIO:
     # Not sys.stdin: the submitter thread may be blocked in a read when the interpreter exits, and
     # Python aborts if the lock of its own standard stream is held then.
     if path == "-":
-        return open(0, "rb", closefd=False)
+        return open(standard_input(), "rb", closefd=False)
     codec = codec_of(path)
     if codec is not None:
         return codec.open(path)

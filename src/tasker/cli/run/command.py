@@ -12,6 +12,7 @@ from typing import Any
 
 from tasker import Config, ConfigError, Context, RetryPolicy, TaskManager
 from tasker.cli import exit_codes
+from tasker.cli.descriptors import claim_stdin
 from tasker.cli.sources import FileId
 
 from . import dry_run, resume
@@ -59,6 +60,8 @@ def execute(parsed: argparse.Namespace) -> int:
     """Runs the command and returns its exit code. Raises UsageError before any worker starts."""
     options = checked(parsed)
     configure_logging(options.log_level)
+    if "-" in options.inputs:
+        claim_stdin()  # before the job is loaded
     here = _working_directory()
     job = load_job(options.job, options.settings)
     check_chunk(job, options.chunk)
