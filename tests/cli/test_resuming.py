@@ -87,6 +87,19 @@ def test_a_changed_input_is_noticed(shop: Workshop) -> None:
     assert outcomes(shop) == {(0, "0"): "old", (1, "1"): "old", (1, "7"): 49, (2, "2"): "old"}
 
 
+@pytest.mark.parametrize("end", ["\n", "\0"])
+def test_an_input_that_is_the_json_of_the_one_before(shop: Workshop, end: str) -> None:
+    """As where a list is escaped afterwards."""
+    before = ["C:\\dir", "a\tb", 'say "x"', "same"]
+    after = [json.dumps(text)[1:-1] for text in before]
+    shop.write("jobs.py", "def task(ctx, resource, item):\n    return 'new'\n")
+    shop.write("in.txt", "".join(text + end for text in after))
+    shop.write("out.jsonl", "".join(line(n, text) for n, text in enumerate(before)))
+    assert "1 skipped" in resume(shop, *(["--null"] if end == "\0" else []))
+    new = dict.fromkeys(enumerate(after[:3]), "new")
+    assert outcomes(shop) == dict.fromkeys(enumerate(before), "old") | new
+
+
 def test_results_are_never_dropped(shop: Workshop) -> None:
     """Those behind the end of a shorter input, those of another input, all of them if the input is empty."""
     shop.write("jobs.py", SQUARE)

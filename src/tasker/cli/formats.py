@@ -18,7 +18,7 @@ from tasker.cli.exit_codes import UsageError
 from . import strict_json
 from .compression import without_suffix
 from .parquet import ParquetSource
-from .sources import CsvSource, DelimitedSource, GlobSource, LineSource, Source, field_delimiter
+from .sources import CsvSource, DelimitedSource, GlobSource, LineSource, Source, field_delimiter, text_as_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,14 +116,14 @@ FORMATS: dict[str, InputFormat] = {
             name="lines",
             title="text",
             summary="each line is an item, as text",
-            read=lambda path: LineSource(path, str, b'"%s"'),
+            read=lambda path: LineSource(path, str, text_as_json),
             read_delimited=DelimitedSource,
         ),
         InputFormat(
             name="jsonl",
             title="JSON",
             summary="the JSON value of each line is an item",
-            read=lambda path: LineSource(path, strict_json.decode, b"%s"),
+            read=lambda path: LineSource(path, strict_json.decode, bytes),
             suffixes=(".jsonl", ".ndjson"),
             doubtful_suffixes={".json": "may be one value; say --format jsonl if each line is one"},
             has_fields=True,

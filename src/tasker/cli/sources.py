@@ -27,6 +27,8 @@ from .scarce import opened
 LONGEST_CSV_FIELD = 1 << 20
 LONGEST_LINE = 1 << 30
 _CHUNK = 1 << 16
+_SPECIAL = bytes((*range(0x20), *b'"\\'))
+"""The bytes that JSON escapes."""
 
 
 Place = str | tuple[str, int]
@@ -221,28 +223,36 @@ def _open(path: str) -> BinaryIO:
     return open(path, "rb")
 
 
+def text_as_json(text: bytes) -> bytes | None:
+    """Returns the JSON of a text; None if that is not the text itself in quotes. (These may be the JSON of another one.)"""
+    return b'"%s"' % text if len(text.translate(None, _SPECIAL)) == len(text) else None
+
+
 class LineSource(FileSource):
     """One item a line. Blank lines are skipped.
 
     `parse` turns a line into the item's value; its ValueError or RecursionError fails the item.
     """
 
-    def __init__(self, path: str, parse: Callable[[str], Any], json: bytes | None = None) -> None:
-        """`json`: a pattern for `%`, which makes of a plain line the JSON of its item; None: there is no such pattern."""
+    def __init__(
+        self, path: str, parse: Callable[[str], Any], as_json: Callable[[bytes], bytes | None] | None = None
+    ) -> None:
+        """`as_json`: returns the JSON of a line's item, or None where only `parse` would tell; None: it would for all lines."""
         super().__init__(path)
         self._parse = parse
-        self._json = json
+        self._as_json = as_json
 
     def items(self) -> Iterator[RawItem | None]:
-        lines, name, parse, json = self._lines, self._lines.name, self._parse, self._json
-        is_done = self.is_done if json is not None else None
+        lines, name, parse, as_json = self._lines, self._lines.name, self._parse, self._as_json
+        is_done = self.is_done
         for line in lines:
             raw = line.rstrip(b"\r\n")
             if raw and not raw.isspace():
-                # Of a line that is not plain, the item has other JSON. Then the answer is no, and the item is asked for.
-                if is_done is not None and is_done(json % raw):  # type: ignore[operator]
-                    yield None
-                    continue
+                if is_done is not None and as_json is not None:
+                    json = as_json(raw)
+                    if json is not None and is_done(json):
+                        yield None
+                        continue
                 try:
                     item = RawItem(parse(raw.decode()), raw, (name, lines.number))
                 except (ValueError, RecursionError) as error:
@@ -266,7 +276,7 @@ class DelimitedSource(FileSource):
         for number, raw in enumerate(self._lines.split(self._delimiter), 1):
             if not raw:
                 continue
-            if is_done is not None and is_done(b'"%s"' % raw):
+            if is_done is not None and (json := text_as_json(raw)) is not None and is_done(json):
                 yield None
                 continue
             where = f"{name} item {number}"
