@@ -41,6 +41,20 @@ class Clinging(ScriptedResources):
             await ScriptedResources.adestroy(self, resource)
 
 
+class Stubborn(ScriptedResources):
+    """Is made although the creation was cancelled meanwhile, be it as often as it may."""
+
+    async def acreate(self) -> Resource:
+        """The `on_create` hook as a coroutine function."""
+        making = asyncio.ensure_future(ScriptedResources.acreate(self))  # not super(), as above
+        while not making.done():
+            try:
+                await asyncio.wait([making])
+            except asyncio.CancelledError:
+                continue
+        return making.result()
+
+
 def in_place(engine: Any) -> bool:
     """Whether a callback that hangs can only be left to itself: no coroutine, no process."""
     return engine.name in ("threads", "asyncio, plain functions")
@@ -76,16 +90,45 @@ async def test_a_failed_and_then_a_hung_creation(engine: Any, kit: Any) -> None:
 async def test_what_arrives_late_is_destroyed(engine: Any, kit: Any) -> None:
     """A creation that is given up and returns after all: its resource runs no task, and is destroyed."""
     gate = engine.gate()
-    resources = ScriptedResources(gate)
+    resources = Stubborn(gate)
     async with engine.manager(resources=resources, create_timeout=LIMIT, creation_backoff=0.01) as m:
-        if not in_place(engine):
+        if m.raw.config.backend is not None:
             pytest.skip("on_create is ended by force there, so nothing arrives late")
         await m.queue_task(kit.returns())
+        assert m.stats().stuck_workers == 1
         gate.open()
         await eventually(lambda: len(resources.destroyed) == 1)
         assert [one.number for one in resources.alive] == [1]
         # Counted once on_destroy has returned.
         await eventually(lambda: m.stats().resources == ResourceLedger(created=2, destroyed=1, alive=1))
+
+
+@pytest.mark.parametrize("over", [False, True], ids=["in time until then", "over its limit before"])
+async def test_what_a_kill_has_left_behind_is_destroyed(engine: Any, kit: Any, over: bool) -> None:
+    """A creation that kill() does not wait for, and that returns after all, of a worker, of the pool or of a call."""
+    gate = engine.gate()
+    resources = Stubborn(None, then=gate)
+    limit = {"create_timeout": LIMIT, "creation_backoff": 60.0} if over else {}
+    async with engine.manager(resources=resources, resource_pool_size=1, **limit) as m:
+        if m.raw.config.backend is not None:
+            pytest.skip("on_create is ended by force there, so nothing arrives late")
+        waits = engine.gate()
+        taken = asyncio.ensure_future(m.run_task(kit.holds(waits)))  # what the pool has
+        await waits.arrivals(1)
+        called = asyncio.ensure_future(m.run_task(kit.returns()))
+        await gate.arrivals(2)
+        if over:
+            await eventually(lambda: m.stats().stuck_workers == 1)
+        report = await asyncio.wait_for(m.kill(LIMIT), LATE)
+        assert len(report.abandoned) > 0
+        gate.open()
+        waits.open()
+        await asyncio.gather(taken, called, return_exceptions=True)
+        await eventually(lambda: not resources.alive and not resources.creating)
+        made = len(resources.created)
+        await eventually(lambda: m.stats().resources == ResourceLedger(created=made, destroyed=made))
+    resources.check_all_ended_once()
+    assert made == 3
 
 
 async def test_only_so_many_are_replaced(engine: Any, kit: Any) -> None:
