@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import weakref
+from pickle import PickleBuffer
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,7 +14,9 @@ from tasker.process.protocol import encoding
 from tasker.process.protocol.encoding import TaskEncoder
 from tasker.process.protocol.kept import Packed, snapshot_of
 from tasker.process.protocol.pickling import unpack
+from tasker.process.protocol.wire import MAPPED_SIZE
 
+from .programs import Program
 from .test_travel import by_value
 
 LARGE = "DATA = list(range(20_000))\ndef task(ctx, thing, n): return DATA[n]"
@@ -145,3 +148,43 @@ def test_it_does_not_keep_the_function() -> None:
     del task
     gc.collect()
     assert gone() is None
+
+
+REFUSED = """
+import gc, threading
+from tasker import Config, ProcessBackend, TaskManager, TravelError
+
+TABLE = [*range(20_000)]
+
+def task(ctx, resource, value):
+    return TABLE[value]
+
+def main():
+    with TaskManager(Config(on_create=dict, worker_count=1, backend=ProcessBackend())) as manager:
+        print([*manager.map(task, range(5))])
+        try:
+            manager.queue_task(task, threading.Lock())
+        except TravelError:
+            print("refused")
+
+main()
+gc.collect()
+print("alive")
+"""
+
+
+def test_a_task_that_is_refused_leaves_no_view_to_the_collector(program: Program) -> None:
+    """The traceback of its error holds the pickle of the function, in a cycle; before 3.13 the program died of that."""
+    assert program.run(REFUSED).splitlines() == ["[0, 1, 2, 3, 4]", "refused", "alive"]
+
+
+def test_buffers_in_a_cycle() -> None:
+    """No ``memoryview`` is under a ``PickleBuffer``: the pickle is bytes, and buffers stay what they were given as."""
+    given = bytearray(MAPPED_SIZE)
+    encoder = TaskEncoder(lambda future: future._args)
+    future = SimpleNamespace(_task=by_value("def task(ctx, thing, n): return n"), _args=(PickleBuffer(given),))
+    future._variables, future.label = None, "task"
+    _, _, _, _, parts = encoder.encode(1, future)
+    assert parts is not None
+    assert [type(memoryview(part).obj) for part in parts] == [bytes, bytearray]
+    assert memoryview(parts[1]).obj is given

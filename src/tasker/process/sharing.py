@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from tasker.process.protocol.pickling import pack_named
 from tasker.process.protocol.shared_memory import file_in_memory, write_parts
 from tasker.process.protocol.shared_values import value_of
+from tasker.process.protocol.wire import view_of
 from tasker.remote.sharing import Key, Shared, described
 
 T = TypeVar("T")
@@ -66,4 +67,4 @@ def share(value: T) -> Shared[T]:
     """See ``ProcessBackend.share``."""
     what = described(value)
     kind = _Unnamed if _DESCRIPTORS.exists() else _Named
-    return Shared(what, kind([memoryview(part).cast("B") for part in pack_named(value, what)]))
+    return Shared(what, kind([*map(view_of, pack_named(value, what))]))

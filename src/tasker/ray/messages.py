@@ -22,8 +22,7 @@ Answer = bytes | list[Message]
 def message(parts: Any) -> Message:
     """Returns what Ray is to carry of a pickle in parts."""
     first, *buffers = parts
-    pickled = bytes(first)
-    return [pickled, *map(pickle.PickleBuffer, buffers)] if buffers else pickled
+    return [first, *buffers] if buffers else first
 
 
 def opened(carried: Message) -> Any:
@@ -45,9 +44,9 @@ def messages_of(answered: Answer) -> list[Message]:
 def call_of(number: int, name: str, packed: Sequence[Any], shared: Sequence[Any]) -> list[Any]:
     """Returns the arguments of the call that executes a task, which is pickled in parts and refers to shared values."""
     first, *buffers = packed
-    call: list[Any] = [pickle.dumps((number, name, bytes(first)))]
+    call: list[Any] = [pickle.dumps((number, name, first))]
     if buffers or shared:
-        call.append([*map(pickle.PickleBuffer, buffers)])
+        call.append(buffers)
     if shared:
         call.append([*shared])  # inside of a list Ray passes them on as references
     return call

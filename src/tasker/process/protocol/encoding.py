@@ -92,8 +92,7 @@ def _in_message(parts: Parts) -> list[Any]:
     """Returns the pickle of one task as it goes into that of its message."""
     first, *buffers = parts
     # Large ones beside it, like the buffers, so that they are not copied into it.
-    head = pickle.PickleBuffer(first) if memoryview(first).nbytes > _SMALL else bytes(first)
-    return [head, *map(pickle.PickleBuffer, buffers)]
+    return [pickle.PickleBuffer(first) if len(first) > _SMALL else first, *buffers]
 
 
 def _shares_nothing(function: FunctionType, seen: set[FunctionType]) -> bool:

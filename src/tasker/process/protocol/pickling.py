@@ -43,17 +43,16 @@ USER_ERRORS: tuple[type[BaseException], ...] = (BaseException,)
 
 def pack(value: Any) -> Parts:
     """Pickles a value; raises what pickling raises, if cloudpickle cannot do it either."""
-    buffers: list[memoryview] = []
+    buffers: list[pickle.PickleBuffer] = []
 
     def beside(buffer: pickle.PickleBuffer) -> bool:
         """Returns False for a buffer that goes beside the pickle."""
         try:
-            raw = buffer.raw()
+            if buffer.raw().nbytes < MAPPED_SIZE:
+                return True
         except BufferError:  # not contiguous
             return True
-        if raw.nbytes < MAPPED_SIZE:
-            return True
-        buffers.append(raw)
+        buffers.append(buffer)
         return False
 
     pickled = _plainly(value, beside)
@@ -66,7 +65,7 @@ def pack(value: Any) -> Parts:
 def pack_whole(value: Any) -> bytes:
     """Pickles a value in one piece, whatever its size."""
     pickled = _plainly(value)
-    return bytes(_by_value(value)) if pickled is None else pickled
+    return _by_value(value) if pickled is None else pickled
 
 
 def _plainly(value: Any, beside: Callable[[pickle.PickleBuffer], bool] | None = None) -> bytes | None:
@@ -78,10 +77,10 @@ def _plainly(value: Any, beside: Callable[[pickle.PickleBuffer], bool] | None = 
     return None if _MAIN in pickled else pickled
 
 
-def _by_value(value: Any, beside: Callable[[pickle.PickleBuffer], bool] | None = None) -> memoryview:
+def _by_value(value: Any, beside: Callable[[pickle.PickleBuffer], bool] | None = None) -> bytes:
     file = io.BytesIO()
     _Pickler(file, _PROTOCOL, buffer_callback=beside).dump(value)
-    return file.getbuffer()
+    return file.getvalue()  # and not a view of it, see ``Parts``
 
 
 def unpack(parts: Parts) -> Any:

@@ -14,6 +14,7 @@ import socket
 import struct
 from collections import deque
 from io import FileIO
+from pickle import PickleBuffer
 from typing import Any
 
 from .shared_memory import content_of, file_in_memory
@@ -25,7 +26,16 @@ _PARTS = 1 << 31
 """In a header: the frame has the lengths of parts that are in a file."""
 _READ = 256 * 1024
 Parts = list[Any]
-"""A message: pickled bytes, and the buffers that the pickle left out."""
+"""A message: pickled bytes, and the buffers that the pickle left out, each as the ``PickleBuffer`` that it was given as.
+
+No ``PickleBuffer`` is made of a ``memoryview`` of ours: if the collector clears that first, in a cycle with the traceback of an
+error, say, CPython before 3.13 crashes.
+"""
+
+
+def view_of(part: Any) -> memoryview:
+    """Returns the bytes of a part, in the order in which they are in memory."""
+    return part.raw() if type(part) is PickleBuffer else memoryview(part).cast("B")
 
 
 class WireFrame:
@@ -40,7 +50,7 @@ class WireFrame:
         if len(parts) == 1 and memoryview(first).nbytes < MAPPED_SIZE:
             self.sent: bytes = b"".join((_HEADER.pack(len(first)), first))
             return
-        views = [memoryview(part).cast("B") for part in parts]
+        views = [*map(view_of, parts)]
         sizes = struct.pack(f"<{len(views)}Q", *(view.nbytes for view in views))
         self.sent = _HEADER.pack(len(sizes) | _PARTS) + sizes
         self.fd = file_in_memory(views)
