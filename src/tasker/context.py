@@ -32,6 +32,10 @@ Cause = BaseException | str | None
 _MISSING = object()
 
 
+def nothing_due() -> None:
+    """What is left to call where a cancellation has found no callback."""
+
+
 class Context:
     """Cancellation, deadline and values of a task, and of everything that the task starts.
 
@@ -141,9 +145,10 @@ class Context:
         self._strike(cause)()
 
     def _strike(self, cause: Cause) -> Callable[[], None]:
-        """Cancels, and wakes those that ``wait``; returns what calls the callbacks."""
+        """Cancels, and wakes those that ``wait``; returns what calls the callbacks, or ``nothing_due``. One that is added from
+        here on is called by the thread that adds it."""
         if self._cause is not None:
-            return lambda: None
+            return nothing_due
         error = cause if isinstance(cause, BaseException) else TaskCancelled(cause or "cancelled")
         mine = Fired(error)
         # First the insertion, then the copy: a watcher that the copy lacks was appended after the insertion, finds it at
@@ -155,11 +160,11 @@ class Context:
         first = first_fired(log)
         self._cause = first.cause
         if first is not mine:
-            return lambda: None
+            return nothing_due
         watchers = [entry for entry in log if isinstance(entry, Watcher)]
         errors = fire_all([watcher for watcher in watchers if watcher.ours])
         callbacks = [watcher for watcher in watchers if not watcher.ours]
-        return lambda: raise_first([*errors, *fire_all(callbacks)])
+        return (lambda: raise_first([*errors, *fire_all(callbacks)])) if errors or callbacks else nothing_due
 
     def wait(self, timeout: float | None = None) -> bool:
         """Sleeps until the context is cancelled, its deadline passes or ``timeout`` seconds have passed (None: no

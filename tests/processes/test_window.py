@@ -193,6 +193,24 @@ def test_a_finalizer_cancels_in_the_child_once_it_may(session: ProcessSession, m
     assert cancelled.get(timeout=10) == (1, cause)
 
 
+def test_a_callback_that_fails(session: ProcessSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The child has been told of the cancellation before it is called."""
+    told: list[int] = []
+    monkeypatch.setattr(session, "cancel", lambda number, cause: told.append(number))
+    context = RemoteContext(Context(), session, 1)
+    seen: list[list[int]] = []
+
+    def fail() -> None:
+        seen.append([*told])
+        raise OSError("closed already")
+
+    context.on_cancel(fail)
+    # Not from the main thread, for which another one does it.
+    with pytest.raises(OSError, match="closed already"):
+        Call(context.cancel, TaskKilled("so it is")).outcome(10)
+    assert seen == [[1]]
+
+
 def test_a_recall_after_the_end(session: ProcessSession) -> None:
     """An engine that has ended makes such a call at once; nothing is left to take back."""
     assert session.send([(1, Future(), 1), (2, Future(), 1)]) == ([], 64)

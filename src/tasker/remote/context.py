@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
-from tasker.context import Cause, Context
+from tasker.context import Cause, Context, nothing_due
 from tasker.errors import TaskKilled
 
 from .errand import interruptible
@@ -25,11 +26,14 @@ class RemoteContext(Context):
         self._session: Session = session
         self.number: int = number
 
-    def cancel(self, cause: Cause = None) -> None:
-        """See ``Context``."""
+    def _strike(self, cause: Cause) -> Callable[[], None]:
         if self._cause is not None:
-            return
-        super().cancel(cause)
+            return nothing_due
+        callbacks = super()._strike(cause)
+        self._tell()
+        return callbacks
+
+    def _tell(self) -> None:
         fired: BaseException | None = self._cause
         assert fired is not None
         if self._session.held() or interruptible():

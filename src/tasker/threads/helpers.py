@@ -48,13 +48,12 @@ class HelperThreads:
             raise
         return thread
 
-    def cancel(self, cancel: Callable[[], None], *, slow: bool = True) -> None:
-        """Has contexts cancelled. ``slow``: in a thread, since callbacks of ``Context.on_cancel`` may take long, and deadlines
-        hold all the same."""
+    def cancel(self, cancel: Callable[[], None]) -> None:
+        """Has contexts cancelled in a thread, since callbacks of ``Context.on_cancel`` may take long, and deadlines hold all the
+        same."""
         started: threading.Thread | None = None
-        if slow:
-            with suppress(Exception):  # no more threads
-                started = self.start(cancel, "cancel", _ON_CANCEL)
+        with suppress(Exception):  # no more threads
+            started = self.start(cancel, "cancel", _ON_CANCEL)
         if started is None:
             cancel()
         else:

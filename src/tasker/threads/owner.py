@@ -15,7 +15,7 @@ from typing import Any
 
 from tasker.attempt import HandedBack, Quarantined
 from tasker.config import Config
-from tasker.context import Context
+from tasker.context import Context, nothing_due
 from tasker.control import events as ev
 from tasker.control.attempts import Verdict
 from tasker.control.lifecycle import DoorMove
@@ -181,7 +181,9 @@ class FutureOwner(EngineCore[Worker], abc.ABC):
 
     def cancel_attempt(self, task: TaskFuture[Any], context: Context, error: TaskTimeout) -> None:
         """See ``LimitsDriver``."""
-        self._helpers.cancel(lambda: context.cancel(error), slow=bool(context._watchers))
+        due = context._strike(error)
+        if due is not nothing_due:
+            self._helpers.cancel(due)
 
     def end_overdue(self, task: TaskFuture[Any], error: TaskTimeout) -> None:
         """See ``EngineCore``."""

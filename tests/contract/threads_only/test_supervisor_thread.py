@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ctypes
+import threading
 from typing import Any
 
 import pytest
 
 from support.observers import RecordingLogger
 from support.waiting import Call, wait_until
+from tasker import Context, TaskTimeout
 
 
 @pytest.mark.parametrize("kind", [SystemExit, MemoryError])
@@ -44,3 +46,29 @@ def test_a_logger_that_hangs(threads: Any, end: str) -> None:
         assert not gate.is_open
         gate.open()
         wait_until(lambda: m.stats().resources.alive == 0)
+
+
+def test_a_callback_that_comes_with_the_limit(threads: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A task that adds one in the moment in which its limit passes: the supervisor does not call it, and a kill ends in time."""
+    callers, gate = [], threads.gate()
+    strike = Context._strike
+
+    def hang() -> None:
+        callers.append(threading.current_thread())
+        gate.pass_through()
+
+    def added_just_before(context: Context, cause: Any) -> Any:
+        if isinstance(cause, TaskTimeout):
+            context.on_cancel(hang)
+        return strike(context, cause)
+
+    monkeypatch.setattr(Context, "_strike", added_just_before)
+    with threads.build(worker_count=1, max_worker_count=1, cancel_grace=60.0) as m:
+        supervisor = m._engine.thread
+        future = m.submit(lambda ctx, resource: (gate.wait_arrivals(1), ctx.raise_if_cancelled()), timeout=0.05)
+        with pytest.raises(TaskTimeout):
+            future.result(20)
+        assert callers != [supervisor]
+        report = Call(m.kill, 0.2).outcome(20)
+        assert (report.killed, report.abandoned) == (True, ("a callback of Context.on_cancel",))
+        gate.open()

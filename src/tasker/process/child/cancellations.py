@@ -12,9 +12,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from time import monotonic
 
-from tasker.context import Context
+from tasker.context import Context, nothing_due
 from tasker.errors import TaskKilled
-from tasker.watchers import Watcher
 
 _MOST_EARLY = 10_000
 
@@ -76,7 +75,7 @@ class Cancellations:
                 return
             current.killed = True
         call = current._strike(cause)
-        if not any(isinstance(entry, Watcher) and not entry.ours for entry in (*current._watchers,)):
+        if call is nothing_due:
             self._finish(current, call)
             return
 
