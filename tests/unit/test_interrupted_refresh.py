@@ -27,9 +27,13 @@ class Engine(Owner):
         super().__init__()
         self.notify: Callable[[bool], object] = bool
 
-    def refresh(self, notify: Callable[[bool], object]) -> None:
+    def refresh(self, notify: Callable[[bool], object]) -> int:
         """Keeps what tells of the end."""
         self.notify = notify
+        return 1
+
+    def begin_refresh(self, number: int) -> None:
+        """Does no more than that."""
 
 
 def wait(refresh: RefreshFuture) -> None:

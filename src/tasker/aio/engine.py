@@ -38,10 +38,11 @@ from .resource_handle import AsyncResourceMaker
 from .resource_pool import AsyncResourcePool
 from .resources import AsyncMaker
 from .run_task import AsyncRunTask
-from .stack_room import check_room
 from .tasks import start_task
 from .waits import AsyncWaitRegistry
 from .worker import AsyncWorker
+
+_PARENT_ENDED = "its parent context ended"
 
 
 class AsyncEngine(AsyncFutureOwner):
@@ -288,29 +289,23 @@ class AsyncEngine(AsyncFutureOwner):
     def close(self, reason: str) -> None:
         """Accepts no more tasks. Harmless if repeated: the first reason stays."""
         # The door first: callers that wake up look at it, and are refused.
-        if self.move_door(DoorMove.CLOSE, self.shutting_down(reason)) and self.queue_slots is not None:
+        self.move_door(DoorMove.CLOSE, self.shutting_down(reason))
+        if self.queue_slots is not None:
             self.queue_slots.wake_all()
         self.queue.cooling.wake()
         self.check_drained()
 
     def _parent_cancelled(self) -> None:
-        """Closes the manager because its parent context was cancelled, in whatever thread that was done."""
-        try:
-            running = asyncio.get_running_loop()
-        except RuntimeError:
-            running = None
-        if running is self.loop:
-            try:
-                check_room()
-                self._parent_ended()  # at once, so that no task is accepted from here on
-            except RecursionError:
-                self.loop.call_soon(self._parent_ended)
-        else:
-            with suppress(RuntimeError):  # the loop was closed in the meantime
-                self.loop.call_soon_threadsafe(self._parent_ended)
+        """Closes the manager because its parent context was cancelled, in whatever thread that was done, and perhaps in a signal
+        handler, in the midst of a step of the engine."""
+        with suppress(RuntimeError):  # the loop was closed in the meantime
+            self.loop.call_soon_threadsafe(self._parent_ended)
+        with suppress(RuntimeError):  # no loop runs in this thread
+            if asyncio.get_running_loop() is self.loop:  # at once, so that no task is accepted from here on
+                self.move_door(DoorMove.CLOSE, self.shutting_down(_PARENT_ENDED))
 
     def _parent_ended(self) -> None:
-        self.request_stop("its parent context ended")
+        self.request_stop(_PARENT_ENDED)
 
     def request_stop(self, reason: str, timeout: float | None = None, hand_back: bool = False) -> None:
         """Begins a graceful stop, and returns at once."""

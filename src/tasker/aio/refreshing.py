@@ -14,8 +14,12 @@ class LoopEngineForRefresh(HasWorkers, Protocol):
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop: ...
-    def refresh(self, notify: Callable[[bool], object]) -> None:
-        """Begins a refresh."""
+    def refresh(self, notify: Callable[[bool], object]) -> int:
+        """Notes a refresh. Returns its number."""
+        ...
+
+    def begin_refresh(self, number: int) -> None:
+        """Begins it."""
 
 
 class AsyncRefresh(Awaitable[bool]):
@@ -24,7 +28,8 @@ class AsyncRefresh(Awaitable[bool]):
     def __init__(self, engine: LoopEngineForRefresh) -> None:
         self._engine = engine
         self._over: asyncio.Future[bool] = engine.loop.create_future()
-        engine.refresh(self._over.set_result)
+        # By the loop: this may be a signal handler, in the midst of a step of the engine.
+        engine.loop.call_soon_threadsafe(engine.begin_refresh, engine.refresh(self._over.set_result))
 
     def __await__(self) -> Generator[Any, None, bool]:
         if not self._over.done():

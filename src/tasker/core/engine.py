@@ -267,11 +267,14 @@ class EngineCore(LimitsDriver, Generic[W]):
     def keep_workers(self, count: int) -> None:
         """So many workers are always kept. Where it is none, ``submit`` has to report ``TaskWaits``."""
 
-    def refresh(self, notify: Callable[[bool], object]) -> None:
-        """See ``TaskManager.refresh``. ``notify``: see ``Refreshes.add``. Raises ``ShutdownError``."""
+    def refresh(self, notify: Callable[[bool], object]) -> int:
+        """Returns the number of a refresh, for ``begin_refresh``. ``notify``: see ``Refreshes.add``. Raises ``ShutdownError``."""
         if self.closed:
             raise self.shutdown_error()
-        number = self.refreshes.add(notify)
+        return self.refreshes.add(notify)
+
+    def begin_refresh(self, number: int) -> None:
+        """See ``TaskManager.refresh``."""
         self.report(ev.RefreshRequested(number))
         if self.ended:  # meanwhile, perhaps after all others were told
             self.refreshes.over(number, refreshed=False)
@@ -305,10 +308,8 @@ class EngineCore(LimitsDriver, Generic[W]):
         return self.door is Door.FORKED
 
     def move_door(self, move: DoorMove, refusal: str) -> bool:
-        """Moves the door; ``refusal`` is the reason that callers get from now on, if that closes it. True if it was not closed.
-
-        The caller holds whatever keeps two threads from moving it at once.
-        """
+        """Moves the door; ``refusal`` is the reason that callers get from now on, if that closes it. True if it was not closed. The
+        caller holds whatever keeps two threads from moving it at once."""
         was_open, door = not self.closed, door_moved(self.door, move)
         if door >= Door.CLOSED:
             if was_open or move is DoorMove.FORK:
@@ -393,8 +394,7 @@ class EngineCore(LimitsDriver, Generic[W]):
         origins = self.counters.origins
         if origins is None or self.view.phase is not Phase.STOPPED or self.is_forked:
             return ()
-        leaked = origins.living
-        if leaked and not self._told_leaks:
+        if (leaked := origins.living) and not self._told_leaks:
             self._told_leaks = True
             self.log.log("warning", "not destroyed: %s", "\n".join(leaked))
         return leaked

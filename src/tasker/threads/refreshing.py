@@ -25,8 +25,12 @@ class RefreshableEngine(Owner, Protocol):
 
     @property
     def counters(self) -> Counters: ...
-    def refresh(self, notify: Callable[[bool], object]) -> None:
-        """Begins a refresh."""
+    def refresh(self, notify: Callable[[bool], object]) -> int:
+        """Notes a refresh. Returns its number."""
+        ...
+
+    def begin_refresh(self, number: int) -> None:
+        """Begins it."""
 
 
 class RefreshFuture(StandardFuture[bool]):
@@ -47,7 +51,7 @@ class RefreshFuture(StandardFuture[bool]):
         self._owner = engine
         self._log = []
         self._kind = PENDING
-        engine.refresh(self._over)
+        engine.begin_refresh(engine.refresh(self._over))
 
     def _over(self, refreshed: bool) -> None:
         self._value = refreshed

@@ -86,11 +86,11 @@ def test_a_request() -> None:
     """It is reported with its number; a manager that accepts no more tasks refuses it."""
     engine = ToyEngine()
     said: list[bool] = []
-    engine.refresh(said.append)
-    engine.refresh(said.append)
+    engine.begin_refresh(engine.refresh(said.append))
+    engine.begin_refresh(engine.refresh(said.append))
     assert engine.reported == [ev.RefreshRequested(1), ev.RefreshRequested(2)]
     engine.over = True
-    engine.refresh(said.append)
+    engine.begin_refresh(engine.refresh(said.append))
     assert said == [False], "the supervisor has handled its last event, and told all others"
     engine.move_door(DoorMove.CLOSE, "enough")
     with pytest.raises(ShutdownError, match="enough"):
