@@ -17,8 +17,9 @@ from tasker.cli.exit_codes import UsageError
 
 from . import strict_json
 from .compression import without_suffix
+from .csv_source import CsvSource, field_delimiter
 from .parquet import ParquetSource
-from .sources import CsvSource, DelimitedSource, GlobSource, LineSource, Source, field_delimiter, text_as_json
+from .sources import DelimitedSource, GlobSource, LineSource, Source, text_as_json
 
 
 @dataclass(frozen=True, slots=True)
