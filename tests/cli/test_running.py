@@ -123,8 +123,9 @@ def test_results_appear_while_standard_input_is_still_open(shop: Workshop) -> No
     assert shop.results() == {0: 9, 1: 16}
 
 
-@pytest.mark.parametrize("way", ["pipe", "file"])
-@pytest.mark.parametrize("more", [(), ("-",)])
+@pytest.mark.parametrize(
+    ("way", "more"), [("pipe", ()), ("pipe", ("-",)), ("pipe", ("/dev/stdin",)), ("file", ()), ("file", ("-",))]
+)
 def test_a_job_that_reads_standard_input_takes_no_items(shop: Workshop, way: str, more: tuple[str, ...]) -> None:
     """Nor does a program that it starts, when it is loaded, for a resource or for an item."""
     shop.write(

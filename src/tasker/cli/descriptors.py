@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import sys
 from typing import TextIO
 
@@ -31,6 +32,17 @@ class _Input:
 def standard_input() -> int:
     """Returns the descriptor of standard input."""
     return _Input.descriptor
+
+
+def as_named(path: str) -> str:
+    """Returns the path of an input; `-` if it is another name of a standard input that cannot be opened anew, as `/dev/stdin` of a
+    pipe."""
+    try:
+        status = os.stat(path)
+        is_input = not stat.S_ISREG(status.st_mode) and os.path.samestat(status, os.fstat(standard_input()))
+    except OSError:
+        return path
+    return "-" if is_input else path
 
 
 def claim_stdin() -> None:

@@ -18,6 +18,7 @@ from tasker.cli.argument_types import (
     setting,
     some_seconds,
 )
+from tasker.cli.descriptors import as_named
 from tasker.cli.exit_codes import UsageError
 
 from .config_options import add_config_options, config_fields, says_of_items
@@ -311,7 +312,7 @@ def checked(parsed: argparse.Namespace) -> RunOptions:
     named_inputs = {one.name: one.named_inputs(parsed) for one in formats.FORMATS.values()}
     return RunOptions(
         job=parsed.job,
-        inputs=tuple(parsed.inputs) if parsed.inputs or any(named_inputs.values()) else ("-",),
+        inputs=tuple(map(as_named, parsed.inputs)) if parsed.inputs or any(named_inputs.values()) else ("-",),
         format=parsed.format,
         named_inputs=named_inputs,
         reader_options={one.name: one.option_values(parsed) for one in formats.FORMATS.values()},
