@@ -104,6 +104,49 @@ def test_cancel_at_the_moment_of_back() -> None:
         assert begin(future) is not wins
 
 
+class Between(list[Any]):
+    """A log that runs a step behind each entry that is taken out."""
+
+    step: Callable[[], object] = staticmethod(lambda: None)
+
+    def remove(self, entry: object) -> None:
+        """Takes it out."""
+        super().remove(entry)
+        self.step()
+
+
+@pytest.mark.parametrize("position", [1, 2])
+def test_cancel_while_the_marks_of_an_attempt_are_taken_out(position: int) -> None:
+    """Behind each of the two steps the task waits for its next attempt, so the cancellation counts."""
+    owner = Owner()
+    future = new(owner)
+    future._log = log = Between()
+    begin(future)
+    future._context = None
+    steps, answers = iter(range(1, 3)), []
+    log.step = lambda: next(steps) == position and answers.append(future.cancel())  # type: ignore[method-assign]
+    assert future._goes_back() is False
+    assert answers == [True]
+    assert (len(owner.ended), future.cancelled(), begin(future)) == (1, True, False)
+
+
+def test_many_attempts() -> None:
+    """Their log is as short as that of one: what watches is all that stays, in its order."""
+    future = new()
+    waiters = [Waiter() for _ in range(3)]
+    future._watch(waiters[0])
+    for attempt in range(1, 1_001):
+        assert begin(future)
+        assert future._attempts == attempt
+        if attempt == 500:
+            future._watch(waiters[1])
+        assert future._goes_back() is False
+    future._watch(waiters[2])
+    assert future._log == waiters
+    assert run(future, 5)
+    assert [waiter.acquire(False) for waiter in waiters] == [True] * 3
+
+
 def test_two_cancels_at_once() -> None:
     """Of two cancellations one is the outcome, and the manager is notified once; both calls return True."""
     owner = Owner()

@@ -17,7 +17,7 @@ from tasker.control.actions import Requeue
 from tasker.control.events import AttemptFailed, Seat
 from tasker.threads.engine import Engine
 from tasker.threads.future import TaskFuture
-from tasker.threads.future_log import BACK, DONE, RUN, Ending
+from tasker.threads.future_log import DONE, RUN, Ending
 from tasker.threads.queue import RETIRE
 from tasker.threads.worker import Worker
 from unit.hooks import HookedList
@@ -87,7 +87,7 @@ class Bench:
             AttemptFailed(Seat(1, 1), future, 1, once=False, harmed=1)
         ]
         self.engine.effects.carry_out(Requeue(future))
-        assert list(log) == [RUN, BACK]
+        assert list(log) == []
         return future
 
     def audit(self, done: int) -> None:

@@ -48,7 +48,20 @@ def limits_of(limited: LimitedTask | None) -> tuple[float | None, float | None]:
 class LimitedTask:
     """The limits of one task, and how far it is. Keeps nothing of the task alive. Thread-safe."""
 
-    __slots__ = ("_future", "_limits", "_lock", "_name", "_queued_at", "_stage", "context", "end", "error", "unused")
+    __slots__ = (
+        "_future",
+        "_limits",
+        "_lock",
+        "_name",
+        "_queued_at",
+        "_stage",
+        "_watched",
+        "context",
+        "end",
+        "error",
+        "kept",
+        "unused",
+    )
 
     def __init__(self, future: Any, limits: Limits) -> None:
         self._future: weakref.ref[Any] = weakref.ref(future)
@@ -57,6 +70,10 @@ class LimitedTask:
         self._lock = threading.RLock()
         self._stage: LimitStage = LimitStage.WAITING
         self._name: LimitName = "timeout"
+        self._watched: float = math.inf
+        """When the supervisor looks at it next, as far as it is in the timetable for that; see ``to_file``."""
+        self.kept: float = math.inf
+        """The moment for which it is in the timetable all the time: that of its deadline, if that is kept."""
         self.end: float = math.inf
         """Until when the attempt may run."""
         self.context: Context | None = None
@@ -121,6 +138,15 @@ class LimitedTask:
             )  # last: ``step`` takes no lock, and must not take the last attempt's end for this one's
             return None
 
+    def to_file(self) -> float | None:
+        """Returns the moment for which the attempt that has begun belongs into the timetable. None if the supervisor looks at
+        it before that anyway: so a task that begins often is in there twice at most, whatever its limits are."""
+        with self._lock:
+            if self.end >= min(self._watched, self.kept):
+                return None
+            self._watched = self.end
+            return self.end
+
     @property
     def given_up(self) -> bool:
         """Whether the task has ended without its attempt."""
@@ -157,6 +183,15 @@ class LimitedTask:
     def step(self, now: float, grace: float) -> LimitStep:
         """Returns what is to be done about it now."""
         return limit_step(self._stage, now, self.last_start, self.end, grace)
+
+    def to_file_again(self, now: float) -> float | None:
+        """The supervisor looks at it ``now``. Returns when it has to again, if the attempt that was filed has ended and another one
+        runs; else None."""
+        with self._lock:
+            if now < self._watched:
+                return None
+            self._watched = math.inf
+            return self.to_file() if self._stage is LimitStage.RUNNING and now < self.end else None
 
     def cancel(self, now: float = math.inf) -> Context | None:
         """The limit has passed. Returns the context to be cancelled, unless the attempt has ended, and another one begun."""

@@ -115,6 +115,7 @@ class TimeLimits:
         """Has a task that waits end at its deadline, if it has one."""
         if limited.last_start != math.inf:
             self._file(limited, limited.last_start)
+            limited.kept = limited.last_start
 
     def start(self, limited: LimitedTask, context: Context) -> None:
         """An attempt begins. Raises ``TaskTimeout`` if it may not."""
@@ -125,8 +126,12 @@ class TimeLimits:
     def begin(self, limited: LimitedTask, context: Context) -> TaskTimeout | None:
         """As ``start``, but returns that error."""
         if (late := limited.start(context, monotonic())) is None:
-            self._file(limited, limited.end)
+            self._file_attempt(limited)
         return late
+
+    def _file_attempt(self, limited: LimitedTask) -> None:
+        if (due := limited.to_file()) is not None:
+            self._file(limited, due)
 
     def _file(self, limited: LimitedTask, due: float) -> None:
         # Each step is atomic. Either the supervisor files it before it decides how long to sleep, or this finds out until when.
@@ -158,6 +163,8 @@ class TimeLimits:
             return
         for limited in self._timetable.take(now):
             self._looked_at = limited
+            if (due := limited.to_file_again(now)) is not None:
+                self._timetable.add(limited, due)
             try:
                 self._act(limited, now)
             except BaseException as error:  # the others have their limits all the same

@@ -29,6 +29,7 @@ from .future_log import (
     Ending,
     Mark,
     Owner,
+    opened,
     outcome_in,
 )
 from .future_protocol import StandardFuture
@@ -92,6 +93,8 @@ class TaskFuture(StandardFuture[T]):
     _harmed: int = 0
     """How many resources it has left unhealthy."""
     _snoozes: int = 0
+    _gone_back: int = 0
+    """``_attempts`` when it went back last: an attempt that is counted since then has not."""
     _limited: LimitedTask | None = None
 
     # Not Future.__init__: it would make a Condition, which costs more than the rest of a task. No __init__ of its own
@@ -269,10 +272,17 @@ class TaskFuture(StandardFuture[T]):
         return any(type(entry) is Ending for entry in entries) or (context is not None and context.cancelled)
 
     def _goes_back(self) -> bool:
-        """Appends ``BACK``. Returns whether the task must not run again."""
+        """Appends ``BACK``, and takes it out with its ``RUN``. Returns whether the task must not run again; then both stay."""
         log = self._append(BACK)
+        self._gone_back = self._attempts
         # Only the entries before BACK: a ``cancel`` behind it is an ending that counts, so its thread ends the task.
-        return self._was_cancelled(log[: len(log) - 1 - log[::-1].index(BACK)])
+        if self._was_cancelled(log[: len(log) - 1 - log[::-1].index(BACK)]):
+            return True
+        # A task that is tried for days must not have a log of all its attempts. BACK alone says the same as both.
+        entries = opened(self)
+        entries.remove(RUN)
+        entries.remove(BACK)
+        return False
 
     def _end(self, ending: Ending) -> bool:
         """Appends an ending. Returns True if it is the outcome; then every watcher before it was notified."""

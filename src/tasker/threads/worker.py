@@ -382,8 +382,7 @@ class Worker(JudgedWorker):
                 # It ended in the queue, and was counted there; see ``skip``.
                 finish(future)
                 return
-            # One BACK for each earlier attempt, and one in ``skip``: if there are fewer attempts, this one was not counted yet.
-            if future._attempts <= future._log.count(BACK):
+            if future._attempts <= future._gone_back:  # this attempt was not counted yet
                 shard.taken += 1
             # Not ``+= 1``: the fault may have struck behind that line.
             shard.done = shard.taken - shard.sent_back

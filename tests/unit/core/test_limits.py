@@ -50,7 +50,7 @@ class Rig:
         self.worker.shard.future = self.task
         self.worker.shard.taken += 1
         assert self.limited.start(self.context, NOW + at) is None
-        self.engine.limits._file(self.limited, self.limited.end)
+        self.engine.limits._file_attempt(self.limited)
 
     def look(self, at: float) -> list[str]:
         """What is done at that moment."""
@@ -292,6 +292,41 @@ def test_the_supervisor_is_woken_only_for_what_is_sooner() -> None:
     assert rig.engine.wakeups == 1
     assert limits.next_look(NOW + 4.0) == NOW + 3.0
     assert limits.next_look(NOW + 1.0) == NOW + 1.0
+
+
+@pytest.mark.parametrize(("timeout", "deadline"), [(100.0, None), (None, 1_000.0), (100.0, 1_000.0)])
+def test_a_task_that_is_tried_often(timeout: float | None, deadline: float | None) -> None:
+    """It is in the timetable twice at most, and the limits of its last attempt hold."""
+    rig = Rig(timeout, deadline)
+    limits = rig.engine.limits
+    for attempt in range(450):
+        rig.start(at=float(attempt))
+        assert rig.look(attempt + 0.5) == []
+        assert len(limits._timetable) <= 2
+        rig.limited.ended()
+    rig.start(at=450.0)
+    limit = 550.0 if timeout else 1_000.0
+    assert [rig.look(at) for at in (limit - 0.1, limit, limit + 1.9, limit + 2.0)] == [
+        [],
+        ["cancelled"],
+        [],
+        ["given up"],
+    ]
+
+
+def test_an_attempt_between_the_limit_of_an_earlier_one_and_the_deadline() -> None:
+    """Where none runs at the first limit, the next attempt is filed for its own; and the task expires at its deadline."""
+    rig = Rig(timeout=10.0, deadline=100.0)
+    rig.start()
+    rig.limited.ended()
+    assert rig.look(10.0) == []
+    assert len(rig.engine.limits._timetable) == 1
+    rig.start(at=20.0)
+    rig.limited.ended()
+    rig.start(at=25.0)
+    assert [rig.look(at) for at in (30.0, 34.9, 35.0)] == [[], [], ["cancelled"]]
+    rig.limited.ended()
+    assert [rig.look(at) for at in (99.9, 100.0)] == [[], ["expired"]]
 
 
 def test_a_start_while_the_supervisor_is_about_to_sleep() -> None:
