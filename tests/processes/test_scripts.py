@@ -161,6 +161,45 @@ def test_the_parent_is_killed(program: Program, method: str, task: str) -> None:
         assert sorted(notes.lines("destroy")) == sorted(notes.lines("create")), "those that could ended their resources"
 
 
+PRINTING = """
+import os, sys, time
+from tasker import Config, ProcessBackend, TaskManager
+
+def task(ctx, resource):
+    os.close(os.open("ready", os.O_CREAT))
+    try:
+        ctx.wait()
+    finally:
+        print("no more", file=sys.stderr, flush=True)
+        os.close(os.open("cleaned", os.O_CREAT))
+
+def end(resource):
+    print("closing", resource)
+    os.close(os.open("destroyed", os.O_CREAT))
+
+backend = ProcessBackend(start_method=sys.argv[1])
+with TaskManager(Config(on_create=os.getpid, on_destroy=end, worker_count=1, backend=backend)) as manager:
+    if sys.argv[2] == "busy":
+        manager.submit(task)
+    else:
+        manager.queue_task(lambda ctx, resource: os.close(os.open("ready", os.O_CREAT)))
+    time.sleep(100)
+"""
+
+
+@pytest.mark.parametrize("what", ["idle", "busy"])
+@methods
+def test_what_prints_when_the_parent_is_gone(program: Program, method: str, what: str) -> None:
+    """It goes on behind that: a task that is cancelled, and ``on_destroy``."""
+    process = program.start(PRINTING, method, what)
+    wait_until((program.folder / "ready").exists, WAIT)
+    process.kill()
+    process.wait(10)
+    wait_until(lambda: not program.left(), WAIT, f"no process is left: {program.left()}")
+    assert (program.folder / "destroyed").exists()
+    assert (program.folder / "cleaned").exists() == (what == "busy")
+
+
 @pytest.mark.parametrize("end", ["os._exit", "exception", "return", "with", "forgotten"])
 @methods
 def test_the_parent_leaves(program: Program, method: str, end: str) -> None:

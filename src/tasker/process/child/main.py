@@ -36,7 +36,7 @@ from tasker.remote.events import CHECKED, ERROR, GONE, LARGE, READY, RESULT, SKI
 from .cancellations import TaskContext
 from .exits import HeldSigterm, end_multiprocessing, flush_streams, leave_copy
 from .orders import LAST, Orders
-from .output import redirect_output
+from .output import outlive_parent, redirect_output
 from .progress import ProgressTeller
 from .resource import Resource
 from .tracker import share_tracker
@@ -91,7 +91,9 @@ class Child:
         self._send((READY,))
         try:
             self._serve()
-        except (EOFError, OSError, Terminated):
+        except (EOFError, ConnectionError):
+            outlive_parent()  # as ``orders`` does, which may notice it later
+        except (OSError, Terminated):
             pass
         return self._end()
 
@@ -170,7 +172,7 @@ class Child:
                 self._ahead.clear()
                 continue
             if not permit:  # the parent is gone
-                return None
+                raise EOFError
             while self._ahead:
                 its_epoch, task = self._ahead.popleft()
                 if its_epoch == permit[0]:

@@ -21,6 +21,7 @@ from tasker.process.protocol.whereabouts import WHERE
 from tasker.process.protocol.wire import Wire
 
 from .cancellations import Cancellations
+from .output import outlive_parent
 from .whereabouts import Whereabouts
 
 LAST = 1.0
@@ -77,6 +78,8 @@ class Orders(Cancellations):
                     self.order(number, cause)
         except (EOFError, OSError):
             pass
+        if not self._over.is_set():
+            outlive_parent()
         self._on_gone()
         if not self._over.is_set():
             self.order(0, TaskKilled("the process of the manager is gone"))

@@ -8,6 +8,7 @@ import os
 import pickle
 import sys
 import threading
+from contextlib import suppress
 from typing import Any
 
 from tasker.process.protocol.records import pieces
@@ -55,12 +56,17 @@ def _plain(value: Any) -> bool:
     return isinstance(value, str | int | float | bool | type(None)) or value == ()
 
 
+_pipes: dict[int, os.stat_result] = {}
+"""The pipes, by the standard descriptors that lead there."""
+
+
 def redirect_output(pipes: list[int], worker: str, levels: dict[str, int]) -> PipeHandler:
     """Redirects standard output, standard error and log records into these pipes. Returns what writes to the last one."""
     out, err, log = pipes
     for pipe, standard in ((out, 1), (err, 2)):
         os.dup2(pipe, standard, inheritable=True)
         os.close(pipe)
+        _pipes[standard] = os.fstat(standard)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # not what a preloaded module may have put there
             stream.reconfigure(line_buffering=True)
@@ -71,3 +77,15 @@ def redirect_output(pipes: list[int], worker: str, levels: dict[str, int]) -> Pi
     for name, level in levels.items():
         logging.getLogger(name or None).setLevel(level)
     return handler
+
+
+def outlive_parent() -> None:
+    """Lets what is printed from here on go nowhere: the parent, which has read it, is gone. Else ``on_destroy`` would end at the
+    first line that it prints."""
+    for standard, pipe in _pipes.items():
+        with suppress(OSError):  # it was closed
+            if not os.path.samestat(os.fstat(standard), pipe):
+                continue  # the user's by now
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, standard, inheritable=True)
+            os.close(nowhere)
