@@ -200,6 +200,42 @@ def test_what_prints_when_the_parent_is_gone(program: Program, method: str, what
     assert (program.folder / "cleaned").exists() == (what == "busy")
 
 
+STOPPED = """
+import os, signal, sys
+from tasker import Config, ProcessBackend, TaskManager
+
+def task(ctx, resource, n):
+    os.close(os.open(f"ready{n}", os.O_CREAT))
+    return len(os.read(os.open("gate", os.O_RDONLY), 1))
+
+backend = ProcessBackend(start_method=sys.argv[1])
+config = Config(on_create=dict, on_destroy=print, worker_count=2, max_retries=0, backend=backend)
+with TaskManager(config) as manager, manager.stop_on_signals(signal.SIGTERM, signal.SIGHUP):
+    futures = [manager.submit(task, n) for n in range(2)]
+    print([future.result() for future in futures])
+books = manager.stats().resources
+print(books.created == books.destroyed, books.lost)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@methods
+def test_a_signal_for_the_whole_group(program: Program, method: str, number: int) -> None:
+    """No task is interrupted and no resource lost, if the program stops on it."""
+    os.mkfifo(program.folder / "gate")
+    process = program.start(STOPPED, method)
+    wait_until(lambda: len([*program.folder.glob("ready*")]) == 2, WAIT)
+    os.killpg(process.pid, number)
+    gates = [os.open(program.folder / "gate", os.O_WRONLY) for _ in range(2)]
+    os.write(gates[0], b"..")
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (0, "")
+    assert "[1, 1]" in out
+    assert out.splitlines()[-1] == "True 0"
+    for gate in gates:
+        os.close(gate)
+
+
 @pytest.mark.parametrize("end", ["os._exit", "exception", "return", "with", "forgotten"])
 @methods
 def test_the_parent_leaves(program: Program, method: str, end: str) -> None:

@@ -198,6 +198,9 @@ def main(fd: int, preload: list[str]) -> None:
     # while it finishes its tasks, and it needs this process for that.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
+    # Likewise for a terminal that closes. Not ignored, unless it was (nohup): programs that tasks start would inherit that.
+    if signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:
+        signal.signal(signal.SIGHUP, lambda *_: None)
     # The thread that has started this process may block them, as programs do that wait for signals in another thread.
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _NEEDED)
     from tasker.process.child import main as _  # noqa: F401, PLC0415  inherited by the children

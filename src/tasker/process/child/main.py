@@ -3,7 +3,7 @@
 That thread reads tasks and writes what became of them. Others see to the orders of the parent, see ``orders``.
 
 The parent's ``TERMINATE`` interrupts the running task by an exception, so that the resource can still be destroyed. A SIGTERM
-from elsewhere, which may go to the whole process group, interrupts no task: the child ends after the one that it runs.
+from elsewhere or SIGHUP, which may go to the whole process group, interrupts no task: the child ends after the one that it runs.
 """
 
 from __future__ import annotations
@@ -79,6 +79,8 @@ class Child:
     def live(self) -> int:
         """Makes the resource, runs tasks and ends the resource; returns the status to exit with."""
         signal.signal(signal.SIGTERM, self._terminate)
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+            signal.signal(signal.SIGHUP, self._terminate)
         held = self._sigterm
         os.register_at_fork(before=held.hold, after_in_parent=held.release, after_in_child=self._after_fork)
         self._orders.start()
@@ -126,8 +128,9 @@ class Child:
             return
         self._copied = True
         # ``multiprocessing`` ends its processes by SIGTERM; an exception in their place might wait for ever for a lock.
-        if signal.getsignal(signal.SIGTERM) == self._terminate:
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) == self._terminate:
+                signal.signal(number, signal.SIG_DFL)
         self._sigterm.release()
         self._wire.close()
         self._orders.close()
