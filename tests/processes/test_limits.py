@@ -6,7 +6,6 @@ import errno
 import itertools
 import os
 import resource
-import socket
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +13,7 @@ import pytest
 
 from support.waiting import eventually, wait_until
 from tasker.process.fork_server import CHILD_FDS
+from tasker.process.parent import fork_server_client
 from tasker.process.parent.fork_server_client import ForkServerClient, SpawnedChild, acquire_client, give_back
 from tasker.process.sessions import DESCRIPTORS
 
@@ -74,11 +74,11 @@ async def test_more_workers_than_a_loop_has_room_for(amake: Any, room: Any) -> N
 def test_what_the_kernel_does_not_take(monkeypatch: pytest.MonkeyPatch) -> None:
     """With too many descriptors on their way, one child cannot be started; the fork server lives, and so do its children."""
 
-    def send_fds(*args: Any) -> Any:
+    def send_files(*args: Any) -> Any:
         raise OSError(errno.ETOOMANYREFS, os.strerror(errno.ETOOMANYREFS))
 
     client: ForkServerClient = acquire_client(())
-    monkeypatch.setattr(socket, "send_fds", send_fds)
+    monkeypatch.setattr(fork_server_client, "send_files", send_files)
     with pytest.raises(OSError, match="Too many references"):
         client.start(SpawnedChild(lambda status: None), [0] * CHILD_FDS, False, 1.0)
     assert not client.dead

@@ -90,6 +90,9 @@ class Child:
             self._send((UNMADE, pack_error(error)))
             self._orders.end()
             return 1
+        # Not before: a script that is to end with its output (``signal(SIGPIPE, SIG_DFL)``) says so where it is imported. A child
+        # whose parent is gone has to end its resource first.
+        signal.signal(signal.SIGPIPE, signal.SIG_IGN)
         self._send((READY,))
         try:
             self._serve()
@@ -354,10 +357,10 @@ def run(fds: list[int]) -> int:
     for fd in fds:  # they are not for the programs that a task starts
         os.set_inheritable(fd, False)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides; and it may come from the same terminal
-    wire = Wire(socket.socket(fileno=data), socket.socket(fileno=side), FileIO(told, "w"))
-    wire.data.setblocking(True)
-    cancellations = socket.socket(fileno=control)
-    cancellations.setblocking(True)
+    ends = [socket.socket(fileno=fd) for fd in (data, side, control)]
+    for end in ends:  # not so if what was preloaded has set a default timeout
+        end.setblocking(True)
+    wire, cancellations = Wire(ends[0], ends[1], FileIO(told, "w")), ends[2]
     try:
         try:
             take_over(unpack(wire.receive_one()))

@@ -15,6 +15,7 @@ from contextlib import ExitStack
 from io import FileIO
 
 from tasker.process.protocol.shared_memory import closed_with
+from tasker.process.protocol.sockets import socket_pair
 from tasker.process.protocol.wire import Wire
 
 from .fork_server_client import forget_in_forks
@@ -32,7 +33,7 @@ class Connection:
     def __init__(self) -> None:
         """``OSError`` if there are no descriptors left; then none is taken."""
         with ExitStack() as made:
-            pairs = [closed_with(made, socket.socketpair(), socket.socket.close) for _ in range(3)]
+            pairs = [closed_with(made, socket_pair(), socket.socket.close) for _ in range(3)]
             results, permits = (closed_with(made, os.pipe(), os.close) for _ in range(2))
             nudged = _waker()
             made.pop_all()

@@ -24,6 +24,7 @@ from tasker.core.flag import Flag
 from tasker.errors import ResourceError
 from tasker.process.fork_server import CHILD_FDS, ENDED, FORK, FROZEN, REPORT, REQUEST, SPAWN, STARTED
 from tasker.process.interpreter import command
+from tasker.process.protocol.sockets import send_files, socket_pair
 
 FORK_SERVER_LOST = 1 << 32
 """In place of a status: the fork server, which would have known it, was killed."""
@@ -70,7 +71,7 @@ class ForkServerClient:
         frozen = getattr(sys, "frozen", False)
         if frozen and FROZEN in os.environ:  # it was to be the fork server, and has gone on as the program
             raise ResourceError("a frozen program must call multiprocessing.freeze_support() before anything else")
-        ours, theirs = socket.socketpair()
+        ours, theirs = socket_pair()
         self._socket = ours
         self._lock = threading.Lock()
         self._numbers = itertools.count(1)
@@ -121,7 +122,7 @@ class ForkServerClient:
             self._children[number] = spawned
             try:
                 request = REQUEST.pack(number, SPAWN if spawn else FORK, grace)
-                socket.send_fds(self._socket, [request], [*fds, *_tracker_fds()])
+                send_files(self._socket, request, [*fds, *_tracker_fds()])
             except OSError as error:
                 del self._children[number]
                 if not isinstance(error, ConnectionError):  # the kernel takes no more descriptors on their way

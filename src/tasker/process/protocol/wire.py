@@ -13,11 +13,13 @@ import select
 import socket
 import struct
 from collections import deque
+from functools import partial
 from io import FileIO
 from pickle import PickleBuffer
 from typing import Any
 
 from .shared_memory import content_of, file_in_memory
+from .sockets import send_files, send_quietly
 
 MAPPED_SIZE = 256 * 1024
 """Bytes from which on a part of a message is mapped, not sent."""
@@ -73,8 +75,10 @@ class Wire:
         self._pipe = pipe
         self.reads: int = (pipe if pipe is not None and pipe.readable() else data).fileno()
         """The descriptor that messages come from."""
-        self.writes: int = (pipe if pipe is not None and pipe.writable() else data).fileno()
+        into_pipe = pipe is not None and pipe.writable()
+        self.writes: int = (pipe if pipe is not None and into_pipe else data).fileno()
         """The descriptor that they go to."""
+        self._write = partial(os.write, self.writes) if into_pipe else partial(send_quietly, data)
         self._waiting: deque[memoryview] = deque()
         self._unread = b""
 
@@ -98,7 +102,7 @@ class Wire:
             self.flush()
             return
         try:
-            sent = os.write(self.writes, frame.sent)
+            sent = self._write(frame.sent)
         except BlockingIOError:
             sent = 0
         if sent != len(frame.sent):
@@ -108,7 +112,7 @@ class Wire:
         """Sends what was kept, as far as that is possible without waiting."""
         while self._waiting:
             try:
-                sent = os.write(self.writes, self._waiting[0])
+                sent = self._write(self._waiting[0])
             except BlockingIOError:
                 return
             if sent == len(self._waiting[0]):
@@ -168,9 +172,9 @@ class Wire:
     # -- inside ---------------------------------------------------------------------------------------------------
 
     def _send_whole(self, content: bytes) -> None:
-        sent = os.write(self.writes, content)
+        sent = self._write(content)
         while sent != len(content):  # a signal has come meanwhile, or it is large
-            sent += os.write(self.writes, memoryview(content)[sent:])
+            sent += self._write(memoryview(content)[sent:])
 
     def _send_file(self, frame: WireFrame) -> None:
         if frame.fd < 0:
@@ -178,7 +182,7 @@ class Wire:
         try:
             while True:
                 try:
-                    socket.send_fds(self.side, [b"f"], [frame.fd])
+                    send_files(self.side, b"f", [frame.fd])
                     return
                 except BlockingIOError:  # the socket is full of descriptors: the other side has to read some first
                     select.select([], [self.side], [], 0.05)
