@@ -147,6 +147,35 @@ def test_halt_after_a_share_of_failures_when_the_others_succeed(shop: Workshop, 
     assert "stopped: 9 of 10 items failed (--halt 40%)" in done.stderr
 
 
+@pytest.mark.parametrize("limit", ["3", "50%"])
+@pytest.mark.parametrize("options", [(), ("--timeout", 60)], ids=["lanes", "one by one"])
+def test_halt_for_failures_behind_a_slow_item(shop: Workshop, limit: str, options: tuple[object, ...]) -> None:
+    """With --keep-order they count before they are written. The slow one ends once no further item begins."""
+    shop.write(
+        "jobs.py",
+        """
+        begun = []
+
+        def task(ctx, resource, item):
+            begun.append(item)
+            if item == "0":
+                before = 0
+                while before < len(begun) < 300:
+                    before = len(begun)
+                    ctx.wait(0.5)
+            if int(item) > 3:
+                ctx.wait(0.01)
+                raise ValueError(item)
+        """,
+    )
+    shop.numbers(1000)
+    command = ("run", "jobs.py", "in.txt", "--output", "out.jsonl", "--keep-order", "--workers", 2, "--max-queue", 500)
+    done = shop.run(*command, "--halt", limit, *options)
+    assert done.returncode == 1
+    assert f"items failed (--halt {limit})" in done.stderr
+    assert 6 < shop.lines() < 300
+
+
 def test_halts() -> None:
     assert halt("3") == Halt(3)
     assert halt("50%") == Halt(50, is_share=True)

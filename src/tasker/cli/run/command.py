@@ -23,7 +23,7 @@ from .feeds import ItemFeed, RunItem, SingleFeed
 from .in_flight import InFlightItems
 from .in_order import InputOrder
 from .inputs import RunInputs, open_inputs
-from .job_runner import KILL_GRACE_S, JobRunner, RunEnd, RunParts
+from .job_runner import KILL_GRACE_S, JobRunner
 from .jobs import Job, JobVersion, check_chunk, load_job
 from .logs import configure_logging
 from .output import (
@@ -38,6 +38,7 @@ from .pacing import Pacing
 from .progress import Reporter, is_live_terminal, print_stderr
 from .reading_progress import reading_progress
 from .resume_ledger import ResumeLedger
+from .run_parts import RunEnd, RunParts
 from .run_stats import RunStats
 from .stop_signals import StopSignals
 from .submitter import SubmitOptions, Submitter

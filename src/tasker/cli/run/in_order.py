@@ -8,7 +8,8 @@ from typing import Any
 
 from .feeds import Completion
 from .items import Item
-from .records import Record
+from .records import Record, error_of
+from .task_wrapper import NotEncodable
 
 
 class InputOrder:
@@ -20,6 +21,9 @@ class InputOrder:
     def __init__(self) -> None:
         self._expected: deque[int] = deque()
         self._held: dict[int, Any] = {}
+        self.finished: int = 0
+        """How many items were completed, for those who count them before they are written; see `count`."""
+        self.failed: int = 0
         self.has_results: bool = False
         """Whether a result, as opposed to a failure, has passed here."""
 
@@ -45,6 +49,12 @@ class InputOrder:
             due.append(held.pop(expected.popleft()))
         return due
 
+    def count(self, entry: Any) -> None:
+        """Counts an item that was completed, whether it is written now or later."""
+        if item_of(entry) is not None:
+            self.finished += 1
+            self.failed += _has_failed(entry)
+
     def rest(self) -> list[Any]:
         """Returns everything that is held back, at the end of a run that was stopped."""
         rest = [self._held[index] for index in sorted(self._held)]
@@ -60,3 +70,9 @@ def item_of(entry: Any) -> Item | None:
     if isinstance(entry, Completion):
         return entry.ticket.item
     return entry.item if isinstance(entry, Record) else None
+
+
+def _has_failed(entry: Any) -> bool:
+    if isinstance(entry, Completion):
+        return error_of(entry.future) is not None or isinstance(entry.future.result(), NotEncodable)
+    return isinstance(entry, Record) and entry.error is not None

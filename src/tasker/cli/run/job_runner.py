@@ -4,28 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from tasker import ResourceError, StopReport, TaskCancelled, TaskFuture, TaskManager, TaskStats
+from tasker import ResourceError, StopReport, TaskCancelled, TaskFuture, TaskStats
 from tasker.cli import exit_codes
 
 from . import records
 from .errors_as_data import describe
-from .failed import FailedInputs
-from .feeds import TICK_S, Completion, ItemFeed
-from .halting import Halt
-from .in_flight import InFlightItems
-from .in_order import InputOrder
-from .inputs import RunInputs
+from .feeds import TICK_S, Completion
 from .items import Item
 from .jobs import MisfitError
-from .output import LineFile, OutputError
-from .progress import Reporter
-from .resume_ledger import ResumeLedger
+from .output import OutputError
+from .run_parts import RunEnd, RunParts
 from .run_stats import ProgressSnapshot, RateMeter, RunStats
 from .stop_signals import StopSignals
-from .submitter import Submitter
 from .task_wrapper import REFUSED, ItemResult
 
 KILL_GRACE_S = 2.0
@@ -35,46 +27,6 @@ AT_ONCE = 256
 
 Result = tuple[Item, bytes, float, float]
 """What a lane has done: an item, its line, and the seconds that it waited and ran."""
-
-
-@dataclass(slots=True)
-class RunEnd:
-    """How a run ended."""
-
-    exit_code: int
-    error_message: str | None  # printed on standard error, even with --quiet
-    snapshot: ProgressSnapshot
-    interrupted_by: str
-    abandoned: tuple[str, ...]
-    total: int | None  # items in the inputs; None if they were not read to their end
-    is_orderly: bool  # neither killed by the user nor ended because the output failed
-    kept: int = 0  # with --resume: items of the output that match none of the inputs
-    pruned: int = 0  # the same, dropped
-
-    def fail(self, error_message: str, exit_code: int) -> None:
-        """Reports a failure after the last line was written, unless there has been one before."""
-        if self.error_message is None:
-            self.error_message, self.exit_code = error_message, exit_code
-
-
-@dataclass(frozen=True, slots=True)
-class RunParts:
-    """The parts that work together in a run."""
-
-    manager: TaskManager[Any]
-    submitter: Submitter
-    inputs: RunInputs
-    in_flight: InFlightItems
-    feed: ItemFeed
-    output: LineFile
-    failed: FailedInputs | None
-    reporter: Reporter
-    ledger: ResumeLedger | None
-    stop_timeout: float | None
-    ready_timeout: float
-    version: str  # of the job, for the result lines
-    order: InputOrder | None = None
-    halt: Halt | None = None
 
 
 class JobRunner:
@@ -164,6 +116,8 @@ class JobRunner:
             if isinstance(entry, records.Record):
                 order.has_results = order.has_results or entry.is_done
                 self._check_fit(entry)
+            order.count(entry)
+            self._judge(order.failed, order.finished)
         self._complete(order.sort(entries))
         return bool(entries)
 
@@ -268,17 +222,17 @@ class JobRunner:
         assert record.error is not None
         message = f"stopped at the first result: item {record.item.index}: {record.error.message}"
         self._stop(message, exit_codes.USAGE)
-        running = self._parts.manager.stats().running_tasks
-        if running:
+        if running := self._parts.manager.stats().running_tasks:
             self._parts.reporter.note(f"{message}; finishing {running} running items; two signals kill them")
 
     def _check_halt(self, results: int = 0) -> None:
         """Stops the run if too many items have failed. ``results``: so many that have just been completed did not fail."""
-        halt, failed = self._parts.halt, self._run_stats.failed
-        if halt is None:
-            return
-        finished = halt.judged_at(self._run_stats.finished, results)
-        if halt.is_reached(failed, finished):
+        if self._parts.halt is not None and self._parts.order is None:  # else it has been judged, see `_take`
+            self._judge(self._run_stats.failed, self._parts.halt.judged_at(self._run_stats.finished, results))
+
+    def _judge(self, failed: int, finished: int) -> None:
+        halt = self._parts.halt
+        if halt is not None and halt.is_reached(failed, finished):
             self._stop(f"stopped: {failed:,} of {finished:,} items failed (--halt {halt})", exit_codes.FAILED)
 
     # Other reasons to end the run.
@@ -295,10 +249,8 @@ class JobRunner:
             self._kill()
 
     def _announce_stop(self) -> None:
-        running = self._parts.manager.stats().running_tasks
-        self._parts.reporter.note(
-            f"{self._signals.name}: finishing {running} running items; a second signal kills them"
-        )
+        name, running = self._signals.name, self._parts.manager.stats().running_tasks
+        self._parts.reporter.note(f"{name}: finishing {running} running items; a second signal kills them")
 
     def _stop(self, error_message: str | None, exit_code: int) -> None:
         """Stops submitting. Only the first reason is reported."""

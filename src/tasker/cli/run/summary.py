@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tasker.cli import humanize
 
-from .job_runner import RunEnd
+from .run_parts import RunEnd
 from .run_stats import SHOWN_INDICES, RunDurations, RunFailureGroup, RunStats
 
 PERCENTILES = (0.5, 0.9, 0.95, 0.99)
