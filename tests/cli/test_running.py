@@ -153,6 +153,25 @@ def test_a_job_that_reads_standard_input_takes_no_items(shop: Workshop, way: str
     assert shop.results() == {n: [item, ""] for n, item in enumerate(items)}
 
 
+def test_a_job_may_read_longer_fields_of_csv(shop: Workshop) -> None:
+    """The limit of the module `csv` is one for the job and the inputs."""
+    shop.write(
+        "jobs.py",
+        """
+        import csv
+
+        csv.field_size_limit(1 << 30)
+
+        def task(ctx, resource, item):
+            return len(next(csv.reader([item["n"] * (2 << 20)]))[0])
+        """,
+    )
+    shop.write("in.csv", "n\n1\n")
+    done = shop.run("run", "jobs.py", "in.csv", "--output", "out.jsonl")
+    assert done.returncode == 0, done.stderr
+    assert shop.results() == {0: 2 << 20}
+
+
 def test_an_empty_input_is_done(shop: Workshop) -> None:
     shop.write("jobs.py", ECHO)
     shop.write("in.csv", "")

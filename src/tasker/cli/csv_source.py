@@ -9,7 +9,8 @@ from tasker.cli.exit_codes import UsageError
 
 from .sources import FileSource, RawItem, in_words, reason_of
 
-# A quote that is never closed would swallow the rest of the file: the reader gives up at this length.
+# A quote that is never closed would swallow the rest of the file: the reader gives up at this length (unless the job has set
+# a higher limit).
 LONGEST_CSV_FIELD = 1 << 20
 
 
@@ -35,7 +36,8 @@ class CsvSource(FileSource):
     def __init__(self, path: str, delimiter: str = ",") -> None:
         super().__init__(path)
         self._delimiter = delimiter
-        csv.field_size_limit(LONGEST_CSV_FIELD)
+        # Of the whole process: the job may have asked for more.
+        csv.field_size_limit(max(csv.field_size_limit(), LONGEST_CSV_FIELD))
         self._record_lines: list[bytes] = []
         self._names: list[str] = []
         self._header = b""
