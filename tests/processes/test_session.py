@@ -6,6 +6,7 @@ import contextlib
 import errno
 import logging
 import os
+import signal
 import socket
 import threading
 import time
@@ -163,6 +164,27 @@ def test_all_pipes_for_output_or_none(pipes: int, monkeypatch: pytest.MonkeyPatc
         reader.pipes("alone-1", lambda told: None)
     assert descriptors() == before
     reader.close()
+
+
+@pytest.mark.parametrize("what", ["process", "thread"])
+def test_a_fork_server_that_cannot_be_started(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is left of it, as long as its error is kept, too."""
+
+    def refuse(*args: object, **options: object) -> None:
+        raise OSError(errno.EAGAIN, "no more of them")
+
+    started: list[Any] = []
+    start = fork_server_client._started
+    monkeypatch.setattr(fork_server_client, "_started", lambda *args: started.append(start(*args)) or started[-1])
+    if what == "process":
+        monkeypatch.setattr("subprocess.Popen", refuse)
+    else:
+        monkeypatch.setattr(fork_server_client.Daemon, "start", refuse)
+    before = descriptors()
+    with pytest.raises(OSError, match="no more of them"):
+        ForkServerClient(("tests_have_no_such_module",))
+    assert descriptors() == before
+    assert [process.returncode for process in started] == ([] if what == "process" else [-signal.SIGKILL])
 
 
 class Unlinked(Exception):

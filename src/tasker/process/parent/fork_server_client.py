@@ -15,6 +15,7 @@ import sys
 import threading
 import weakref
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
 from io import FileIO
 from typing import Any
@@ -78,20 +79,16 @@ class ForkServerClient:
         self._children: dict[int, SpawnedChild] = {}
         self.dead: bool = False
         self._closed = False
-        with theirs:
-            arguments, start = command("tasker.process.fork_server", theirs.fileno(), list(preload))
-            try:
-                self._process = subprocess.Popen(  # noqa: S603
-                    arguments,
-                    stdin=subprocess.DEVNULL,
-                    pass_fds=[theirs.fileno(), start],
-                    env={**os.environ, FROZEN: "1"} if frozen else None,
-                )
-            finally:
-                os.close(start)
         _ends.add(ours)
         self._thread = Daemon(self._listen, "tasker-fork-server")
-        self._thread.start()
+        with ExitStack() as undone:
+            undone.callback(ours.close)
+            with theirs:
+                self._process = _started(theirs.fileno(), preload, {**os.environ, FROZEN: "1"} if frozen else None)
+            undone.callback(self._process.wait)
+            undone.callback(self._process.kill)
+            self._thread.start()
+            undone.pop_all()
 
     @property
     def pid(self) -> int:
@@ -201,6 +198,17 @@ class ForkServerClient:
         if threading.current_thread() is not self._thread:  # it is, where a child's death closes the last session
             self._thread.join()
         self._socket.close()
+
+
+def _started(fd: int, preload: tuple[str, ...], environment: dict[str, str] | None) -> subprocess.Popen[bytes]:
+    """Starts a fork server, which is given this end of the connection."""
+    arguments, start = command("tasker.process.fork_server", fd, list(preload))
+    try:
+        return subprocess.Popen(  # noqa: S603
+            arguments, stdin=subprocess.DEVNULL, pass_fds=[fd, start], env=environment
+        )
+    finally:
+        os.close(start)
 
 
 def _tracker_fds() -> list[int]:
