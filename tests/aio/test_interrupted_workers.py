@@ -10,9 +10,22 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
+import pytest
+from unit.interrupts import Moments
+
 from tasker import WorkerLost
-from tasker.aio.lending import Lending
+from tasker.aio.attempts import AttemptEnds
+from tasker.aio.future import AsyncTaskFuture
+from tasker.aio.lending import Handed, Lending
+from tasker.aio.life import WorkerLife
+from tasker.aio.loop_end import outlasting_loop_end
+from tasker.aio.resource_handle import AsyncResourceHandle
+from tasker.aio.resources import AsyncMaker
+from tasker.aio.wait_refusal import without_own
+from tasker.aio.worker import AsyncWorker
 from tasker.aio.worker_loop import TaskRunner
+from tasker.core.handles import Handle
+from tasker.core.planning import wear_of
 
 from .tasks import idle, me, quick
 
@@ -109,3 +122,114 @@ async def test_a_strike_at_each_line_of_what_a_caller_begins(make: Any) -> None:
             assert not (await m.stop(10)).killed, strike.struck
             assert m.stats().resources.alive == 0
     assert len(lines) > 10
+
+
+def plain(ctx: Any, resource: object) -> str:
+    """A function."""
+    return "done"
+
+
+async def fails(ctx: Any, resource: object) -> None:
+    """A task that fails."""
+    raise ValueError("as it should")
+
+
+async def naps(ctx: Any, resource: object) -> str:
+    """A task that waits."""
+    await asyncio.sleep(0)
+    return "done"
+
+
+LIVES: dict[str, tuple[Any, ...]] = {
+    "the life": (
+        WorkerLife._live,
+        WorkerLife._destroy,
+        WorkerLife._create,
+        AsyncWorker._serve_guarded,
+        AsyncMaker.make,
+        AsyncMaker._make,
+        AsyncResourceHandle.__init__,
+        Handle.__init__,
+        wear_of,
+        AsyncMaker.end,
+        without_own,
+        outlasting_loop_end,
+    ),
+    "outcomes": (
+        AttemptEnds._succeeded,
+        AttemptEnds._end_failed,
+        AttemptEnds._set_error,
+        AsyncTaskFuture._end_result,
+        AsyncTaskFuture._end_error,
+        AsyncTaskFuture._fail,
+    ),
+    "lending": (Handed.__init__,),
+}
+
+
+class Main:
+    """A program: tasks, and a stop. Its own steps are not struck."""
+
+    def __init__(self, make: Any) -> None:
+        self.make = make
+        self.made: list[object] = []
+        self.gone: list[object] = []
+        self.m: Any = None
+        self.futures: list[asyncio.Future[Any]] = []
+
+    async def create(self) -> object:
+        """The hook."""
+        self.made.append(object())
+        return self.made[-1]
+
+    async def destroy(self, resource: object) -> None:
+        """The hook."""
+        self.gone.append(resource)
+
+    async def begin(self) -> None:
+        """The first half."""
+        self.m = await self.make(on_create=self.create, on_destroy=self.destroy, creation_backoff=0.01)
+        await idle(self.m)
+        self.futures.append(asyncio.ensure_future(self.m.queue_task(naps)))
+        await asyncio.sleep(0)
+        self.futures += [self.m.submit(task) for task in (quick, plain, fails, naps)]
+        await asyncio.wait(self.futures)
+        self.m.refresh()
+        await asyncio.sleep(0.05)
+
+    async def end(self) -> Any:
+        """The second half."""
+        if self.futures:
+            await asyncio.wait([future for future in self.futures if future is not self.futures[0]])
+        return await asyncio.wait_for(self.m.stop(), 20)
+
+
+@pytest.mark.filterwarnings(
+    "ignore:.*never awaited", "ignore::pytest.PytestUnraisableExceptionWarning"
+)  # struck before
+@pytest.mark.parametrize("part", LIVES)
+def test_a_strike_at_each_moment(make: Any, part: str) -> None:
+    """Each task has an outcome, each resource is destroyed once, and stop() ends."""
+    places = set()
+    for number in itertools.count():
+        loop, main = asyncio.new_event_loop(), Main(make)
+        moments = Moments(number, LIVES[part])
+        task = loop.create_task(main.begin())
+        try:
+            moments.call(lambda: loop.run_until_complete(task))  # noqa: B023
+        except KeyboardInterrupt:
+            pass
+        report = loop.run_until_complete(main.end())
+        assert not report.killed, moments.struck
+        stats = main.m.stats()
+        assert stats.accepted_tasks == stats.done_tasks, moments.struck
+        lost = len(main.made) - len(main.gone)
+        assert (lost, len(set(main.gone))) == (0, len(main.gone)), moments.struck
+        assert all(future.exception() is not None or future.result() is not None for future in main.futures[1:])
+        task.cancel()
+        loop.run_until_complete(asyncio.wait([task]))
+        loop.close()
+        if moments.struck is None:
+            break
+        places.add(moments.struck)
+    assert len(places) > (0 if part == "lending" else 4)

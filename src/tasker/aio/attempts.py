@@ -26,7 +26,7 @@ from .future import QUEUED, RUNNING, AsyncTaskFuture
 from .hooks import health_after
 from .interrupts import HeldInterrupts
 from .ports import EngineForWorkers
-from .worker_loop import in_hand
+from .worker_loop import in_hand, names_in
 
 
 class AttemptEnds(JudgedWorker):
@@ -95,6 +95,11 @@ class AttemptEnds(JudgedWorker):
         shard.failed(stamps, cancelled=cancelled, timed_out=timed_out, unused=unused)
         shard.future = None
         self.engine.hooks.failure(stamps, future, error, cancelled=cancelled)
+        self._set_error(future, error, cancellation)
+
+    @staticmethod
+    def _set_error(future: Any, error: BaseException, cancellation: TaskCancelled | None) -> None:
+        """The last step of ``_end_failed``."""
         if future.done():  # abandoned by a kill
             pass
         elif cancellation is None:
@@ -187,6 +192,16 @@ class AttemptEnds(JudgedWorker):
     def _was_cancelled(self, future: AsyncTaskFuture[Any]) -> bool:
         return future.extra().cancel_requested or (self.context is not None and self.context.cancelled)
 
+    def _lost(self, error: BaseException) -> ev.Event:
+        """Ends the current task of this worker, if any, after what is not an error of it: Ctrl-C, no memory, or a fault of the
+        library. Returns the event to report after the resource was destroyed."""
+        engine = self.engine
+        engine.log.fault(f"worker {self.name}", error)
+        self._lose_task(error)
+        if len(engine.queue):
+            engine.queue.wake()  # it may have been woken for a task, which another one has to take now
+        return ev.WorkerDied(self.seat, describe(error))
+
     def _lose_task(self, error: BaseException) -> None:
         """Ends the current task, if any, because the worker is lost."""
         shard, held = self.shard, in_hand(error)
@@ -197,6 +212,7 @@ class AttemptEnds(JudgedWorker):
             self.engine.release_slot(held.future)  # perhaps again, which is better than never
         future = shard.future
         if future is None:
+            self._end_again(error)
             return
         shard.meter.failed += 1
         shard.done += 1
@@ -205,6 +221,19 @@ class AttemptEnds(JudgedWorker):
             lost = WorkerLost(f"worker {self.name} was lost while it ran {future.label}: {describe(error)}")
             lost.__cause__ = error
             future._end_error(lost)
+
+    def _end_again(self, error: BaseException) -> None:
+        """Sets the outcome of a task that is counted as done, if the error has struck where that is set."""
+        names = names_in(error, AttemptEnds._succeeded, AttemptEnds._end_failed)
+        if names is None:
+            return
+        future = names["future"]
+        if "value" not in names:
+            self._set_error(future, names["error"], names["cancellation"])
+        elif future._stage == RUNNING:
+            future._end_result(names["value"])
+        if future._extra is not None:
+            future._notify(names.get("value"), future._extra.error)  # perhaps again, which tells nobody twice
 
     def _send_back_struck(self, future: AsyncTaskFuture[Any], error: BaseException) -> bool:
         """Handles a task that was struck by a cancellation from its own resource, which is to blame. Returns False: this

@@ -34,6 +34,7 @@ from tasker.metrics.protocol import TaskLifecycleTimestamps
 
 from .done_callbacks import guarded
 from .future_extra import Extra, UnretrievedError
+from .interrupts import HeldInterrupts
 from .stack_room import check_room
 
 if TYPE_CHECKING:  # it imports what `import tasker` has no need of yet
@@ -190,7 +191,8 @@ class AsyncTaskFuture(_Future[T]):
             self._engine.backend.recall(self)
         if self._stage == QUEUED:
             self.extra().ended_waiting = True
-            self._end_cancelled(TaskCancelled(f"{self.label} was cancelled before it started"))
+            with HeldInterrupts(self._engine.loop):  # half of it would leave the books wrong, or waiters asleep
+                self._end_cancelled(TaskCancelled(f"{self.label} was cancelled before it started"))
             return True
         if self._stage == RUNNING:
             self._engine.interrupt(self, TaskCancelled(f"{self.label} was cancelled"))

@@ -208,7 +208,9 @@ class Lending:
             worker.idle = None
             self._habits.note(id(code), self._step(worker, waiter, future, caller))
             return future
-        except BaseException:  # Ctrl-C: nobody else would wake the worker
+        except BaseException as error:  # Ctrl-C: nobody else would wake the worker
+            if worker.handed is None and worker.shard.future is future:
+                worker.handed = Handed(None, error)  # what its runner has yielded is lost, and so is the worker
             engine.queue.forget(waiter)
             _wake(waiter)
             raise

@@ -70,6 +70,12 @@ class LoopGuard:
     def start(self) -> None:
         """Begins to guard."""
         self._task = start_duty(self._engine.loop, self._run(), f"{self._engine.config.name}-loop-guard")
+        self._task.add_done_callback(self._struck)
+
+    def _struck(self, task: asyncio.Task[None]) -> None:
+        """Guards on, if it was ended by Ctrl-C, which the loop raises."""
+        if not (task.cancelled() or task.exception() is None or self._engine.loop.is_closed()):
+            self.start()
 
     @property
     def loop_ends(self) -> int:

@@ -35,7 +35,7 @@ class AsyncResourceElsewhere(Elsewhere, Protocol):
 class AsyncResourceHandle(Handle):
     """Holds a resource, the caller for functions that use it, and the function that destroys it."""
 
-    __slots__ = ("caller", "end")
+    __slots__ = ("caller", "end", "ended")
 
     remote: AsyncResourceElsewhere | None
 
@@ -45,6 +45,8 @@ class AsyncResourceHandle(Handle):
         super().__init__(resource)
         self.caller: FunctionCaller | None = caller
         self.end: Callable[[], Awaitable[object]] | None = end
+        self.ended: bool = False
+        """Whether it was ended, or is about to be."""
 
 
 class AsyncResourceMaker(Protocol):

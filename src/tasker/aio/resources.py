@@ -18,6 +18,8 @@ from .ports import EngineInLoop
 from .resource_handle import AsyncResourceHandle
 from .user_functions import FunctionCaller
 
+_UNMADE = object()
+
 
 class AsyncMaker:
     """Calls ``on_create`` and ``on_destroy``, or ``resource``: in the loop if they are coroutine functions, otherwise
@@ -32,43 +34,59 @@ class AsyncMaker:
         begun = monotonic()
         args = arguments_for(engine.config, worker)
         caller = FunctionCaller(OwnThread(engine, name, engine.thread_waits), engine.config.sync_in_thread)
+        # Ctrl-C may strike wherever a call returns: a resource that is there by then is destroyed again.
+        handle, counted = AsyncResourceHandle(_UNMADE, caller, None), False
         try:
-            handle = await self._make(caller, *args)
-        except BaseException:  # ``on_create`` may have started the thread before it failed
-            await caller.thread.close()
+            await self._make(handle, caller, *args)
+            handle.wear = wear_of(engine.config)
+            with engine.counters.lock:
+                # No call in between, as in ``Counters.resource``.
+                engine.counters.ledger.created += 1
+                counted = True
+            engine.counters.creation_times.add(monotonic() - begun)
+            if engine.counters.origins is not None:
+                engine.counters.origins.made(handle, name if worker is not None else "run_task", engine.config)
+            return handle
+        except BaseException:
+            if handle.resource is _UNMADE:
+                await caller.thread.close()  # ``on_create`` may have started it before it failed
+            elif not engine.torn_down:
+                if not counted:
+                    engine.counters.resource(created=1)
+                await self.end(handle)
             raise
-        handle.wear = wear_of(engine.config)
-        engine.counters.resource(created=1)
-        engine.counters.creation_times.add(monotonic() - begun)
-        if engine.counters.origins is not None:
-            engine.counters.origins.made(handle, name if worker is not None else "run_task", engine.config)
-        return handle
 
-    async def _make(self, caller: FunctionCaller, *args: WorkerInfo) -> AsyncResourceHandle:
+    async def _make(self, handle: AsyncResourceHandle, caller: FunctionCaller, *args: WorkerInfo) -> None:
         config = self._engine.config
         if config.resource is not None:
-            return await self._enter(caller, config.resource, *args)
+            await self._enter(handle, caller, config.resource, *args)
+            return
         assert config.on_create is not None
-        resource = await caller.call(config.on_create, *args)
         destroy = config.on_destroy
-        return AsyncResourceHandle(
-            resource, caller, None if destroy is None else lambda: caller.call(destroy, resource)
-        )
+        handle.resource = resource = await caller.call(config.on_create, *args)
+        if destroy is not None:
+            handle.end = lambda: caller.call(destroy, resource)
 
     @staticmethod
-    async def _enter(caller: FunctionCaller, factory: Callable[..., Any], *args: WorkerInfo) -> AsyncResourceHandle:
+    async def _enter(
+        handle: AsyncResourceHandle, caller: FunctionCaller, factory: Callable[..., Any], *args: WorkerInfo
+    ) -> None:
         manager = await caller.call(factory, *args)
         # Looked up on the type, as ``async with`` does. Left without an error, whatever tasks have raised.
         if hasattr(type(manager), "__aenter__"):
-            resource = await manager.__aenter__()
-            return AsyncResourceHandle(resource, caller, lambda: manager.__aexit__(None, None, None))
-        resource = await caller.call(manager.__enter__)
-        return AsyncResourceHandle(resource, caller, lambda: caller.call(manager.__exit__, None, None, None))
+            handle.resource = await manager.__aenter__()
+            handle.end = lambda: manager.__aexit__(None, None, None)
+        else:
+            handle.resource = await caller.call(manager.__enter__)
+            handle.end = lambda: caller.call(manager.__exit__, None, None, None)
 
     async def end(self, handle: AsyncResourceHandle) -> None:
         """See ``AsyncResourceMaker``."""
         if handle.caller is not None and not handle.caller.thread.begin_end():
             return
+        if handle.ended:
+            return
+        handle.ended = True
         try:
             if handle.end is not None:
                 await handle.end()

@@ -22,15 +22,12 @@ from tasker.control.workers import WorkerState
 from tasker.core.identity import WorkerContext, WorkerName, info_of
 from tasker.core.stacks import stack_of_worker
 from tasker.core.user_functions import is_awaitable
-from tasker.errors import TaskKilled
-from tasker.logs import describe
 
-from .attempts import AttemptEnds
 from .cancellation import absorb, is_struck, unusable
 from .counters import AsyncShard
 from .idling import wait_idle
 from .lending import Handed
-from .loop_end import outlasting_loop_end
+from .life import WorkerLife
 from .parking import obey_order
 from .ports import EngineForWorkers
 from .resource_handle import AsyncResourceHandle
@@ -38,11 +35,10 @@ from .tasks import start_task
 from .upkeep import AsyncUpkeep
 from .user_functions import FunctionCaller
 from .wait_detection import awaited_by
-from .wait_refusal import without_own
 from .worker_loop import FAILED, IDLE, ORDER, PAUSE, PLAIN, SWITCH, TEND, RunnerRequest, TaskRunner
 
 
-class AsyncWorker(AttemptEnds):
+class AsyncWorker(WorkerLife):
     """Makes a resource, serves the queue with it, and ends it; reports each step to the supervisor."""
 
     def __init__(self, engine: EngineForWorkers, seat: ev.Seat) -> None:
@@ -77,7 +73,6 @@ class AsyncWorker(AttemptEnds):
         self.cools_until: float = 0.0
         self.checking: str = ""
         """See ``WorkerPort``."""
-        self._begun = False
         self._tends = False
         self._missed_interruption = False
         """Whether an interruption came while a plain function ran in the thread."""
@@ -95,43 +90,8 @@ class AsyncWorker(AttemptEnds):
         waited = self.waited if self.handed is None else self.handed.waited
         return [] if waited is None else [waited, *awaited_by(self.suspended)]
 
-    def _gone(self, task: asyncio.Task[None]) -> None:
-        if not self._begun:  # cancelled before its first step, so that ``_run`` could not report anything
-            self.engine.creation_failed(self.seat, asyncio.CancelledError())
-
-    async def _run(self) -> None:
-        engine = self.engine
-        self._begun = self.interruptible = True
-        try:
-            if engine.killed:
-                raise TaskKilled(engine.refusal)
-            making = engine.maker.make(self.name, self.root.info)
-            handle = await without_own(making, engine, f"on_create of worker {self.name}")
-        except BaseException as error:
-            if engine.torn_down:
-                raise
-            engine.creation_failed(self.seat, error)
-            return
-        # From here on, a cancellation is for the task that runs, if any, and not for ``on_create``.
-        self.interruptible = False
-        last: ev.Event = ev.WorkerEnded(self.seat)
-        if self.surplus:
-            engine.report(ev.WorkerDropped(self.seat))
-        else:
-            last = await self._serve_guarded(handle)
-            if engine.is_forked:  # by a task, and this is the child: the resource is the parent's
-                return
-        self.state = WorkerState.ENDING
-        # What is left of a cancellation must not strike ``on_destroy``.
-        await self._absorb()
-        # Reported only after the resource is destroyed: the supervisor counts the worker against the maximum until
-        # then, and a stop waits for it.
-        ending = without_own(engine.maker.end(handle), engine, f"on_destroy of worker {self.name}")
-        await outlasting_loop_end(ending, engine)
-        engine.report(last)
-
     async def _serve_guarded(self, handle: AsyncResourceHandle) -> ev.Event:
-        """Serves until the worker has to end. Returns the event to report after the resource was destroyed."""
+        """See ``WorkerLife``."""
         assert handle.caller is not None
         self.runner = runner = TaskRunner(self, handle.resource)
         try:
@@ -142,11 +102,7 @@ class AsyncWorker(AttemptEnds):
         except BaseException as error:  # not an error of the task: no memory, or a fault of the library
             if self.engine.torn_down:
                 raise
-            self.engine.log.fault(f"worker {self.name}", error)
-            self._lose_task(error)
-            if len(self.engine.queue):
-                self.engine.queue.wake()  # it may have been woken for a task, which another one has to take now
-            return ev.WorkerDied(self.seat, describe(error))
+            return self._lost(error)
         finally:
             runner.close()
             self.forget_call()
@@ -333,8 +289,7 @@ class AsyncWorker(AttemptEnds):
     # -- the loop and its cancellations ---------------------------------------------------------------------------
 
     async def _absorb(self) -> bool:
-        """Clears what is left of a cancellation, so that it does not strike the next task. Returns False if it cannot
-        be cleared, because new ones come turn by turn."""
+        """See ``WorkerLife``."""
         # A task may have swallowed the ``CancelledError``, or have ended before it was thrown.
         return not is_struck(self.task) or await absorb(self.task)
 

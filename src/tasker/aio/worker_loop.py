@@ -256,6 +256,16 @@ class TaskRunner:
         self.generator.close()
 
 
+def names_in(error: BaseException, *functions: Any) -> dict[str, Any] | None:
+    """Returns the local variables of one of these functions, if the error has struck it or what it has called."""
+    codes, trace = [function.__code__ for function in functions], error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code in codes:
+            return trace.tb_frame.f_locals
+        trace = trace.tb_next
+    return None
+
+
 class InHand(NamedTuple):
     """A task that a runner had in its hand when an error struck it between two statements."""
 
@@ -267,12 +277,8 @@ class InHand(NamedTuple):
 
 def in_hand(error: BaseException) -> InHand | None:
     """Returns that task, if there was one. Found by the traceback, so that no task pays for it."""
-    trace = error.__traceback__
-    while trace is not None:
-        if trace.tb_frame.f_code is TaskRunner._tasks.__code__:
-            return _held_by(trace.tb_frame.f_locals)
-        trace = trace.tb_next
-    return None
+    names = names_in(error, TaskRunner._tasks)
+    return None if names is None else _held_by(names)
 
 
 def _held_by(names: dict[str, Any]) -> InHand | None:

@@ -241,9 +241,8 @@ class AsyncRemoteWorker(AsyncWorker):
         )
         super().__init__(engine, seat)
 
-    async def _run(self) -> None:
+    async def _live(self) -> None:
         engine, host = self.engine, self.host
-        self._begun = True
         try:
             if engine.killed:
                 raise TaskKilled(engine.refusal)
@@ -259,10 +258,16 @@ class AsyncRemoteWorker(AsyncWorker):
             engine.report(ev.WorkerDropped(self.seat))
         else:
             last = await host.serve()
+        await self._destroy()
+        engine.report(last)
+
+    async def _destroy(self) -> None:
+        """See ``WorkerLife``."""
+        if self.state is WorkerState.ENDING:
+            return
         self.state = WorkerState.ENDING
         await self._absorb()
-        await outlasting_loop_end(host.destroy(), engine)
-        engine.report(last)
+        await outlasting_loop_end(self.host.destroy(), self.engine)
 
     @property
     def quiet(self) -> bool:
