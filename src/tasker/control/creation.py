@@ -70,6 +70,7 @@ class CreationGate:
         "_latest",
         "_probed_at",
         "_rng",
+        "_sound_since",
         "down",
         "error",
         "failed_ever",
@@ -96,6 +97,8 @@ class CreationGate:
         self._latest: int = 0
         """The failures in a row before the last success."""
         self._closed_at: float = -math.inf
+        self._sound_since: float = -math.inf
+        """When the creation began whose success has closed the breaker last."""
         self._probed_at: float = 0.0
 
     @property
@@ -125,9 +128,10 @@ class CreationGate:
 
         Several find that out at a time, so it counts once until the breaker closes. If it comes again within the last
         pause after that, the success of the probe has meant nothing, and the pauses go on growing. One that began, at
-        ``begun``, before the breaker closed says nothing of what is now.
+        ``begun``, before the creation that has closed the breaker says nothing of what is now. (But one that began before it
+        closed may: the worker of the probe has begun a task by then.)
         """
-        if not self.closed or begun <= self._closed_at:
+        if not self.closed or begun < self._sound_since:
             return None
         self.error, self.down = error, True
         relapse = self._latest and now <= self._closed_at + self._limit(self._latest)
@@ -145,11 +149,18 @@ class CreationGate:
         # The exponent is bounded because a float overflows at 2.0 ** 1024, and a resource may fail for days.
         return min(MAX_DELAY, self._first * 2.0 ** min(failures - 1, 30))
 
-    def succeeded(self, now: float) -> None:
-        """Closes the breaker."""
+    def succeeded(self, now: float, begun: float | None = None) -> None:
+        """Records the success of a creation that began at ``begun`` (None: it was given up), and closes the breaker.
+
+        Unless a user of a resource has said that what it depends on is down: where resources can be made all the same, those
+        that were being made by then say nothing.
+        """
+        if self.down and (begun is None or self._of_last_round(begun)):
+            return
         self.state = BREAKER_MOVES[self.state, BreakerMove.SUCCEEDED]
         if self.failures:
             self._latest, self._closed_at = self.failures, now
+            self._sound_since = now if begun is None else begun
             self.failures = 0
             self.error, self.down = None, False
 
@@ -174,9 +185,9 @@ class CreationGate:
         self.state = BREAKER_MOVES.get((self.state, BreakerMove.WITHDRAWN), self.state)
 
 
-def recovered(gate: CreationGate, now: float) -> list[act.Action]:
-    """Closes the breaker, because a resource was made. Returns the message that this is possible again, if it was not."""
+def recovered(gate: CreationGate, now: float, begun: float | None) -> list[act.Action]:
+    """A resource was made, see ``CreationGate.succeeded``. Returns the message that this is possible again, if it was not."""
     times = gate.failures
-    gate.succeeded(now)
+    gate.succeeded(now, begun)
     failures = "1 failure" if times == 1 else f"{times} failures in a row"
-    return [act.Log("info", "resources can be made again, after %s", (failures,))] if times else []
+    return [act.Log("info", "resources can be made again, after %s", (failures,))] if times and gate.closed else []

@@ -158,13 +158,14 @@ class CreationClock:
             self._lately.popleft()
         return len(self._lately)
 
-    def ready(self, seat: Seat, now: float) -> None:
-        """The resource was made."""
+    def ready(self, seat: Seat, now: float) -> float | None:
+        """The resource was made. Returns when that began, or None if it was given up just before."""
         begun = self._begun.pop(seat, None)
-        if begun is None:  # given up just before
-            return
+        if begun is None:
+            return None
         taken = now - begun
         self._mean = taken if self._mean is None else (1 - _WEIGHT) * self._mean + _WEIGHT * taken
+        return begun
 
     def forget(self, seat: Seat) -> float | None:
         """The creation came to nothing: it failed, or its worker ended. Returns when it began, or None if it is not

@@ -93,14 +93,14 @@ class PoolState:
     def _refilled(self, event: ev.PoolRefilled, now: float) -> list[act.Action]:
         self.missing -= 1
         self.filling = False
-        return recovered(self._gate, now)
+        return recovered(self._gate, now, self._begun)
 
     def _renewed(self, event: ev.PoolRenewed, now: float) -> list[act.Action]:
         self.filling = False
         if not event.left and self._renewing == self._refreshes:  # else it was seen before the last refresh
             self._stale = False
         if event.made:
-            return recovered(self._gate, now)
+            return recovered(self._gate, now, self._begun)
         self._gate.withdrawn()
         return []
 
@@ -115,7 +115,7 @@ class PoolState:
     def _caller_creation(self, event: ev.CallerCreation, now: float) -> list[act.Action]:
         self.caller_creations += 1
         if event.error is None:
-            return recovered(self._gate, now)
+            return recovered(self._gate, now, event.begun)
         return self._failed(event.error, event.begun, now)
 
     def _failed(self, error: str, begun: float, now: float) -> list[act.Action]:

@@ -74,8 +74,7 @@ class Workforce:
         # Forgotten, so that a worker that has begun to serve before it could be dropped counts as ready.
         self.surplus.forget(seat)
         self._overdue.forget(seat, "on_create")
-        self._scaler.clock.ready(seat, now)
-        return recovered(self.gate, now)
+        return recovered(self.gate, now, self._scaler.clock.ready(seat, now))
 
     def creation_failed(self, seat: Seat, error: str, now: float) -> list[act.Action]:
         """A worker got no resource and is gone. Returns the warning that announces the next try."""

@@ -157,11 +157,11 @@ def test_success_closes_it() -> None:
     for _ in range(4):
         tried.failed(0.0, "no route")
     assert (tried.failures, tried.error) == (4, "no route")
-    assert len(recovered(tried, 1.0)) == 1
+    assert len(recovered(tried, 1.0, 0.5)) == 1
     assert (tried.failures, tried.error) == (0, None)
     assert tried.allowed(0.0, wanted=5, under_way=1) == 5
     assert tried.failed(0.0, "x") == pytest.approx(0.1)
-    assert recovered(gate(), 1.0) == []
+    assert recovered(gate(), 1.0, 0.5) == []
 
 
 def test_dependency_down_opens_it_once() -> None:
@@ -173,7 +173,7 @@ def test_dependency_down_opens_it_once() -> None:
     tried.begun(1.2)
     tried.dependency_down(1.3, "still", 1.3)
     assert (tried.state, tried.failures, tried.error, tried.down) == (HALF_OPEN, 1, "down", True)
-    tried.succeeded(1.4)
+    tried.succeeded(1.4, 1.2)
     assert not tried.down
 
 
@@ -186,19 +186,39 @@ def test_a_relapse_goes_on_with_the_backoff() -> None:
         delays.append(tried.dependency_down(now, "down", now))
         now = tried.retry_at
         tried.begun(now)
-        tried.succeeded(now)
+        tried.succeeded(now, now)
         now += 0.01
     assert delays == pytest.approx([0.1, 0.2, 0.4, 0.8, 1.6])
     assert tried.dependency_down(now + 1.6, "down", now + 1.6) == pytest.approx(0.1)
 
 
-def test_what_was_found_before_the_breaker_closed_is_old() -> None:
-    """An attempt that had begun by then says nothing of what is now."""
+def test_what_began_before_the_probe_is_old() -> None:
+    """An attempt that had begun by then says nothing of what is now. The first one of the probe's own worker does, though the
+    breaker is closed a moment later."""
     tried = gate(drawn=1.0)
     tried.dependency_down(1.0, "down", 0.9)
     tried.begun(1.1)
-    tried.succeeded(1.2)
-    tried.dependency_down(1.3, "down", 1.2)
+    tried.succeeded(1.2, 1.1)
+    tried.dependency_down(1.3, "down", 1.05)
     assert tried.closed
-    tried.dependency_down(1.3, "down", 1.25)
+    tried.dependency_down(1.3, "down", 1.15)
     assert not tried.closed
+
+
+def test_a_creation_that_had_begun_says_nothing_of_a_dependency() -> None:
+    """Resources can be made while what they depend on is down, so only the probe closes the breaker. Where creations fail, any that
+    succeeds does."""
+    tried = gate(drawn=1.0)
+    tried.dependency_down(1.0, "down", 0.9)
+    assert recovered(tried, 1.01, 0.95) == recovered(tried, 1.02, None) == []
+    assert (tried.state, tried.down, tried.failures) == (OPEN, True, 1)
+    tried.begun(1.1)
+    assert recovered(tried, 1.15, 0.99) == []
+    assert (tried.state, tried.down) == (HALF_OPEN, True)
+    assert len(recovered(tried, 1.2, 1.1)) == 1
+    assert (tried.state, tried.down) == (CLOSED, False)
+
+    tried = gate(drawn=1.0)
+    tried.failed(1.0, "x", 0.9)
+    assert len(recovered(tried, 1.01, 0.95)) == 1
+    assert tried.closed

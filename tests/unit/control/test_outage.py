@@ -140,3 +140,48 @@ def test_callers_of_run_task_are_told_when_to_try() -> None:
     server.run(DOWN_AT + 10.0)
     view = server.supervisor.view()
     assert view.next_creation is not None and view.callers_probe_at is None
+
+
+class LazyServer(Server):
+    """The same for clients that connect when they are used: resources can be made all the time, and tasks find out."""
+
+    def __init__(self, seed: int, **plan: Any) -> None:
+        super().__init__(seed, **plan)
+        self.asked: list[float] = []
+
+    def make(self, made: ev.Event, failed: ev.Event) -> None:
+        """It never fails."""
+        self.tried.append(self.now)
+        self.later(TAKES, made)
+
+    def tell(self, event: Any) -> None:
+        """A ``Seat``: the first task of its worker has an answer."""
+        if not isinstance(event, ev.Seat):
+            super().tell(event)
+            if isinstance(event, ev.WorkerReady) and not self.up:
+                self.later(TAKES, event.seat)  # type: ignore[arg-type]
+            return
+        self.asked.append(self.now)
+        # It has begun before the supervisor has heard that its worker is ready.
+        super().tell(ev.DependencyDown("down", self.now - 1.5 * TAKES))
+        super().tell(ev.WorkerUnhealthy(event))
+        super().tell(ev.WorkerEnded(event))
+        self.ready.discard(event)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_minute_in_which_only_tasks_find_out(seed: int) -> None:
+    """For each pause the server gets the requests of one round of workers, and the pauses grow as those of creations do."""
+    server = LazyServer(seed)
+    server.tell(ev.Started())
+    server.tick()
+    server.run(DOWN_AT)
+    server.tried.clear()
+    server.break_all()
+    server.run(UP_AT)
+    assert len(server.tried) <= 20 * (MOST + 1)
+    rounds = 1 + sum(later - before > 3 * TAKES for before, later in zip(server.asked, server.asked[1:], strict=False))
+    assert 4 <= rounds <= 20
+    server.run(UP_AT + 30.0 + 6 * TAKES)
+    view = server.supervisor.view()
+    assert (view.ready, view.breaker) == (MOST, BreakerState.CLOSED)
