@@ -146,6 +146,23 @@ async def test_a_cooling_worker_is_refreshed(engine: Any, kit: Any) -> None:
         assert await m.queue_task(kit.returns("next")) == "next"
 
 
+async def test_a_cooling_worker_is_refreshed_beside_a_backlog(engine: Any, kit: Any) -> None:
+    """It leaves without a task: that resource is asked for nothing before its time."""
+    resources = ScriptedResources()
+    numbers = kit.calls(lambda ctx, resource: resource.number)
+    async with pool(
+        engine, Health.COOL_DOWN(LONG), resources=resources, worker_count=2, max_worker_count=2, max_retries=0
+    ) as m:
+        await eventually(lambda: m.stats().active_workers == 2)
+        with pytest.raises(MaxRetriesExceeded):
+            await m.queue_task(kit.raises(BUSY))
+        await eventually(lambda: m.stats().cooling_workers == 1)
+        futures = [await m.submit(numbers) for _ in range(300)]
+        serving = await futures[0]
+        m.refresh()
+        assert {await future for future in futures} <= {serving, 3, 4}
+
+
 async def test_a_cancelled_task_may_have_its_worker_cool_down(engine: Any, kit: Any) -> None:
     """check_health is asked about the cancellation too; the task stays cancelled."""
     gate = engine.gate()

@@ -326,6 +326,21 @@ async def test_refresh_in_a_pause(engine: Any, kit: Any) -> None:
         assert await future in (3, 4)
 
 
+async def test_refresh_of_workers_that_a_pause_has_found_starting(engine: Any, kit: Any) -> None:
+    """They take no task on their way, however many wait."""
+    resources = ScriptedResources()
+    async with engine.manager(worker_count=2, max_worker_count=2, resources=resources) as m:
+        await m.pause(0)
+        await eventually(lambda: m.stats().active_workers == 2)
+        futures = [await m.submit(kit.returns(n)) for n in range(200)]
+        for made in (4, 6):
+            m.refresh()
+            await eventually(lambda made=made: len(resources.created) == made and m.stats().active_workers == 2)
+        await throughout(lambda: m.stats().paused and not any(future.done() for future in futures), 0.05)
+        m.resume()
+        assert [await future for future in futures] == [*range(200)]
+
+
 async def test_a_delayed_retry_waits_for_the_end(engine: Any, kit: Any) -> None:
     """A retry whose pause ends meanwhile is queued, and starts after `resume`."""
     policy = RetryPolicy(retry_on=OSError, backoff=0.001)

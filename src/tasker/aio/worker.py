@@ -299,6 +299,7 @@ class AsyncWorker(WorkerLife):
             self.outdated = True
             self.engine.queue.call(self.idle)
             self.engine.queue.lot.leave(self)
+            self.engine.queue.leave_hold(self)
 
     @property
     def ordered(self) -> bool:

@@ -83,19 +83,22 @@ class ThreadHost:
         # The whole loop runs in ``own``, an empty context. So a task whose submitter had set no context variables is
         # called like any function, without the cost of ``Context.run``. If a task sets one, it stays in ``own``, so the
         # loop goes on in a new context.
-        own = Variables()
+        worker, own = self._worker, Variables()
         assert self._held is not None
-        self._upkeep = Upkeep.of(self._worker, self._held)
-        self._worker.engine.hold.enter(self._worker, lambda: self._worker.outdated)
+        self._upkeep = Upkeep.of(worker, self._held)
+        worker.engine.hold.enter(worker, lambda: worker.outdated)
         try:
             while True:  # docs/decisions/0043
+                if worker.outdated:  # called while it was held, or cooled down: it must take no task any more
+                    worker.engine.report(ev.WorkerWorn(worker.seat))
+                    break
                 if not own.run(self._serve, own) and not self._cools_down():
                     break
                 own = Variables()
         except ResourceWorn:
             pass
         finally:
-            self._worker.engine.renewals.left(self._worker)
+            worker.engine.renewals.left(worker)
 
     def _cools_down(self) -> bool:
         """Returns whether the worker has left its loop to cool down, and serves on."""

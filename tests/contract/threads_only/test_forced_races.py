@@ -9,12 +9,24 @@ from typing import Any
 import pytest
 from unit.hooks import HookedList
 
+from support.resources import ScriptedResources
 from support.waiting import WAIT, Call, wait_until
-from tasker import Config, Context, ShutdownError, TaskCancelled, TaskKilled, TaskManager, TaskTimeout, WorkerInfo
+from tasker import (
+    Config,
+    Context,
+    Health,
+    ShutdownError,
+    TaskCancelled,
+    TaskKilled,
+    TaskManager,
+    TaskTimeout,
+    WorkerInfo,
+)
 from tasker.control import events as ev
 from tasker.control.workers import WorkerState
 from tasker.core import engine as engine_core
 from tasker.threads.future_log import BACK, RUN
+from tasker.threads.queue import CALL
 from tasker.threads.queue_slots import QueueSlots
 
 
@@ -293,3 +305,45 @@ def test_two_resizes_of_one_bound_each(threads: Any, monkeypatch: pytest.MonkeyP
         m.resize(worker_count=2)
         calls[0].outcome()
         wait_until(lambda: (m.explain().worker_count, m.explain().max_worker_count) == (2, 7))
+
+
+@pytest.mark.parametrize("why", ["held", "cools"])
+def test_a_worker_that_takes_no_task_is_called(threads: Any, monkeypatch: pytest.MonkeyPatch, why: str) -> None:
+    """One that was held by a pause from its start, or cools down, is awake before the call is in the queue: it leaves, and takes
+    no task with its old resource."""
+    gate, ran, resources = threads.gate(), [], ScriptedResources()
+
+    def create() -> Any:
+        gate.pass_through()
+        return resources.create()
+
+    def fail(ctx: Any, resource: Any) -> None:
+        raise OSError("429")
+
+    config = {"on_create": create, "on_destroy": resources.destroy, "check_health": lambda error: Health.COOL_DOWN(60)}
+    with threads.build(worker_count=1, max_worker_count=1, max_retries=0, **config) as m:
+        engine = m._engine
+        if why == "held":
+            m.pause(0)
+        gate.open()
+        wait_until(lambda: m.stats().active_workers == 1)
+        if why == "held":
+            wait_until(lambda: bool(engine.hold._staying))
+        else:
+            m.submit(fail).exception(20)
+            wait_until(lambda: m.stats().cooling_workers == 1)
+        future = m.submit(lambda ctx, resource: ran.append(resource.number))
+        orders_first = engine.queue.orders_first
+
+        def when_it_has_moved(order: object, *args: Any, **more: Any) -> Any:
+            if order is CALL:
+                engine.queue.cooling.wake()  # as by any other order
+                wait_until(lambda: bool(ran) or not engine.hold._serving)
+            return orders_first(order, *args, **more)
+
+        monkeypatch.setattr(engine.queue, "orders_first", when_it_has_moved)
+        m.refresh().result(20)
+        assert 1 not in ran
+        m.resume()
+        future.result(20)
+    assert ran == [2]
