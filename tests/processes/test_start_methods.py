@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import sqlite3
+import subprocess
 import sys
 import threading
 from functools import partial
@@ -18,6 +19,7 @@ from support.files_between_processes import Notes
 from tasker import WorkerLost
 
 from . import work
+from .conftest import FRESH
 
 methods = pytest.mark.parametrize("method", ["forkserver", "spawn"])
 
@@ -142,6 +144,24 @@ def test_ctrl_c_is_for_this_process(make: Any, door: Any) -> None:
         assert m.queue_task(work.pid) == pid
         os.kill(pid, signal.SIGINT)
         assert m.queue_task(work.pid) == pid
+
+
+def interrupted(ctx: Any, thing: Any) -> int:
+    """Start a program, end it as Ctrl-C does, and return how it has ended."""
+    program = subprocess.Popen(["sleep", "60"])
+    program.send_signal(signal.SIGINT)
+    return program.wait(30)
+
+
+@methods
+def test_ctrl_c_ends_the_programs_of_a_task(make: Any, method: str) -> None:
+    """They have not inherited that it does nothing."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # of tests that run in the background
+    try:
+        with make(process={**FRESH, "start_method": method}) as m:
+            assert m.queue_task(interrupted) == -signal.SIGINT
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_random_numbers_differ(make: Any) -> None:

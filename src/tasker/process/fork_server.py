@@ -26,6 +26,7 @@ import traceback
 from collections.abc import Iterator
 
 from .interpreter import command
+from .terminals import OF_TERMINALS, heed_no_terminal
 
 REQUEST: struct.Struct = struct.Struct("<QBd")
 """The child's number, the way to start it, and the seconds that it gives itself when the parent is gone."""
@@ -161,7 +162,9 @@ class ForkServer:
         try:
             for fd in (*fds, start):
                 os.set_inheritable(fd, True)
-            return os.posix_spawn(sys.executable, arguments, os.environ)
+            # Its interpreter would end by them before it has handlers.
+            held = {*signal.pthread_sigmask(signal.SIG_BLOCK, ()), *OF_TERMINALS}
+            return os.posix_spawn(sys.executable, arguments, os.environ, setsigmask=held)
         finally:
             os.close(start)
 
@@ -196,13 +199,10 @@ class ForkServer:
 def main(fd: int, preload: list[str]) -> None:
     """The program of the fork server."""
     os.environ.pop(FROZEN, None)
-    # Ctrl-C reaches all processes of a terminal, SIGTERM all of a service (systemd): the parent decides. Its children live on
+    # Signals of a terminal reach all of its processes, SIGTERM all of a service (systemd): the parent decides. Its children live on
     # while it finishes its tasks, and it needs this process for that.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
-    # Likewise for a terminal that closes. Not ignored, unless it was (nohup): programs that tasks start would inherit that.
-    if signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:
-        signal.signal(signal.SIGHUP, lambda *_: None)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    heed_no_terminal()
     # The thread that has started this process may block them, as programs do that wait for signals in another thread.
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _NEEDED)
     from tasker.process.child import main as _  # noqa: F401, PLC0415  inherited by the children

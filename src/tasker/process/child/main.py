@@ -30,6 +30,7 @@ from tasker.process.protocol.messages import CHECK, LATER, LEAVE, ChildMessage, 
 from tasker.process.protocol.pickling import PLAIN, pack, pack_named, unpack, unpack_variables
 from tasker.process.protocol.surroundings import take_over
 from tasker.process.protocol.wire import MAPPED_SIZE, Wire, WireFrame
+from tasker.process.terminals import heed_no_terminal
 from tasker.process.usage import own_rss
 from tasker.remote.events import CHECKED, ERROR, GONE, LARGE, READY, RESULT, SKIPPED, UNFIT, UNMADE, UNREAD
 
@@ -356,7 +357,7 @@ def run(fds: list[int]) -> int:
     begin_child()
     for fd in fds:  # they are not for the programs that a task starts
         os.set_inheritable(fd, False)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides; and it may come from the same terminal
+    heed_no_terminal()  # the parent decides, and it may be at the same one
     ends = [socket.socket(fileno=fd) for fd in (data, side, control)]
     for end in ends:  # not so if what was preloaded has set a default timeout
         end.setblocking(True)
