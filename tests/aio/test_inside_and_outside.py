@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from collections import deque
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -362,3 +364,33 @@ async def test_stats_while_an_attempt_goes_back(make: Any) -> None:
         assert (stats.queued_tasks, stats.running_tasks, stats.accepted_tasks) == (1, 0, 1)
         m.resume()
         assert await future == "inner"
+
+
+class Changed(deque[Any]):
+    """Changed by the loop's thread while another one copies it, the first time, as can happen without the GIL."""
+
+    copies = 0
+
+    def __iter__(self) -> Iterator[Any]:
+        """Fails the first time."""
+        self.copies += 1
+        if self.copies == 1:
+            raise RuntimeError("deque mutated during iteration")
+        return super().__iter__()
+
+    def copy(self) -> Any:
+        """Iterates."""
+        return deque(iter(self))
+
+
+async def test_numbers_that_another_thread_reads_while_they_change(make: Any) -> None:
+    """stats() copies what it counts until that has worked."""
+    async with make(resource_pool_size=2) as m:
+        engine = m._engine
+        idle_ones = engine.pool._idle = Changed(engine.pool._idle)
+        assert m.stats().available_resources == 2
+        engine.queue._tombstones.add(10**6)
+        engine.queue.levels = urgent, _, _ = Changed(), deque(), deque()
+        assert m.stats().queued_tasks == 0
+        assert engine.urgent_tasks == 0
+        assert (idle_ones.copies, urgent.copies) > (1, 1)

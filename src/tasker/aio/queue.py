@@ -14,6 +14,7 @@ from typing import Any
 
 from tasker.core import tombstones
 from tasker.core.parking import ParkingLot
+from tasker.core.snapshots import snapshot
 from tasker.options import Priority
 
 from .cooling import CoolingTasks
@@ -204,7 +205,7 @@ class AsyncTaskQueue:
     def count(self, level: int) -> int:
         """Returns how many tasks wait in a level. Costs O(level) if ended tasks may be among them."""
         tasks = self.levels[level]
-        return sum(future._stage == QUEUED for future in tasks.copy()) if self._tombstones else len(tasks)
+        return sum(future._stage == QUEUED for future in snapshot(tasks)) if self._tombstones else len(tasks)
 
     def take_many(self, most: int) -> list[AsyncTaskFuture[Any]]:
         """Removes and returns up to ``most`` queued tasks, most urgent first."""

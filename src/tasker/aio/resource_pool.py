@@ -12,6 +12,7 @@ from tasker.control.callers import CallerGate
 from tasker.control.events import PoolRenewed, PoolResourceLost
 from tasker.control.pool_probes import next_probe_at, next_to_probe
 from tasker.core.ages import UNKNOWN, Ages
+from tasker.core.snapshots import snapshot
 from tasker.errors import ResourceError, ShutdownError, TaskKilled
 from tasker.logs import describe
 
@@ -104,7 +105,7 @@ class AsyncResourcePool:
     def available(self) -> int:
         """The number of idle resources in the pool."""
         now = self._engine.now() if self._cools else math.inf
-        return sum(handle.cools_until <= now for handle in [*self._idle])
+        return sum(handle.cools_until <= now for handle in snapshot(self._idle))
 
     async def acquire(self) -> tuple[AsyncResourceHandle, bool]:
         """Lends an idle resource or, if there is none, makes a temporary one. Returns it, and whether it is temporary.
