@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import linecache
 import sys
@@ -35,6 +36,14 @@ NO_MOMENTS = (
     "future._task = future._variables = None",
     "swap_current_task(loop, caller)",
 )
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> list[BaseException]:
+    """What the loop would raise, and with it end the test."""
+    errors: list[BaseException] = []
+    monkeypatch.setattr("tasker.aio.attempts.raise_in", lambda loop, error: errors.append(error))
+    return errors
 
 
 class Strike:
@@ -86,7 +95,7 @@ async def struck_at(make: Any, number: int) -> int:
     return strike.struck
 
 
-async def test_a_strike_at_each_line(make: Any) -> None:
+async def test_a_strike_at_each_line(make: Any, told: list[BaseException]) -> None:
     """Each task has one outcome, and the worker is replaced."""
     lines = set()
     for number in itertools.count():
@@ -94,9 +103,10 @@ async def test_a_strike_at_each_line(make: Any) -> None:
             break
         lines.add(line)
     assert len(lines) > 30
+    assert {*map(type, told)} == {KeyboardInterrupt}
 
 
-async def test_a_strike_at_each_line_of_what_a_caller_begins(make: Any) -> None:
+async def test_a_strike_at_each_line_of_what_a_caller_begins(make: Any, told: list[BaseException]) -> None:
     """The caller gets it; its worker serves on or is replaced, and asyncio knows which task runs."""
     lines = set()
     for number in itertools.count():
@@ -204,6 +214,15 @@ class Main:
         return await asyncio.wait_for(self.m.stop(), 20)
 
 
+def to_the_end(loop: asyncio.AbstractEventLoop, main: Any) -> Any:
+    """Runs it, though Ctrl-C is raised once more: a moment later, where a worker was struck."""
+    task = loop.create_task(main)
+    while not task.done():
+        with contextlib.suppress(KeyboardInterrupt):
+            loop.run_until_complete(asyncio.wait([task]))
+    return task.result()
+
+
 @pytest.mark.filterwarnings(
     "ignore:.*never awaited", "ignore::pytest.PytestUnraisableExceptionWarning"
 )  # struck before
@@ -219,7 +238,7 @@ def test_a_strike_at_each_moment(make: Any, part: str) -> None:
             moments.call(lambda: loop.run_until_complete(task))  # noqa: B023
         except KeyboardInterrupt:
             pass
-        report = loop.run_until_complete(main.end())
+        report = to_the_end(loop, main.end())
         assert not report.killed, moments.struck
         stats = main.m.stats()
         assert stats.accepted_tasks == stats.done_tasks, moments.struck

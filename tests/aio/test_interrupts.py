@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -319,7 +320,34 @@ def test_lending_puts_the_task_of_the_loop_back(make: Any, monkeypatch: pytest.M
 
     loop = asyncio.new_event_loop()
     here = [loop.create_task(main())]
-    interrupted(loop, here[0])
+    assert interrupted(loop, here[0]), "the worker has not swallowed it"
     assert not is_on
+    while not here[0].done():
+        interrupted(loop, asyncio.wait(here))
     assert current == [True]
     loop.close()
+
+
+def test_sigterm_is_held_back_as_well() -> None:
+    """Its handler may be sys.exit, as in containers."""
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(3))
+    loop, reached = asyncio.new_event_loop(), []
+
+    def both() -> None:
+        with HeldInterrupts(loop):
+            signal.raise_signal(signal.SIGTERM)
+            signal.raise_signal(signal.SIGINT)
+            reached.append("the end")
+        reached.append("what follows")
+
+    try:
+        with pytest.raises(SystemExit):
+            in_turns(loop, both)
+        assert reached == ["the end", "what follows"]
+        loop.call_soon(loop.stop)
+        with pytest.raises(KeyboardInterrupt):
+            loop.run_forever()
+        assert signal.getsignal(signal.SIGINT) is raising
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        loop.close()

@@ -24,7 +24,7 @@ from .cancellation import cancellation_of, unusable
 from .counters import AsyncShard
 from .future import QUEUED, RUNNING, AsyncTaskFuture
 from .hooks import health_after
-from .interrupts import HeldInterrupts
+from .interrupts import HeldInterrupts, raise_in
 from .ports import EngineForWorkers
 from .worker_loop import in_hand, names_in
 
@@ -198,6 +198,8 @@ class AttemptEnds(JudgedWorker):
         engine = self.engine
         engine.log.fault(f"worker {self.name}", error)
         self._lose_task(error)
+        if not engine.loop_ends:  # else what ends it would end half-way
+            raise_in(engine.loop, error)
         if len(engine.queue):
             engine.queue.wake()  # it may have been woken for a task, which another one has to take now
         return ev.WorkerDied(self.seat, describe(error))

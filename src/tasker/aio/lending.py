@@ -33,6 +33,7 @@ from contextlib import suppress
 from contextvars import copy_context
 from typing import Any, Protocol, cast
 
+from tasker.errors import WorkerLost
 from tasker.options import Priority
 
 from .cancellation import is_struck, restore
@@ -210,7 +211,9 @@ class Lending:
             return future
         except BaseException as error:  # Ctrl-C: nobody else would wake the worker
             if worker.handed is None and worker.shard.future is future:
-                worker.handed = Handed(None, error)  # what its runner has yielded is lost, and so is the worker
+                lost = WorkerLost("what its runner has yielded was lost")
+                lost.__cause__ = error  # which the caller gets
+                worker.handed = Handed(None, lost)
             engine.queue.forget(waiter)
             _wake(waiter)
             raise
