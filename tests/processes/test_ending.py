@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import time
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -368,3 +370,27 @@ async def test_callbacks_are_called_before_the_child_of_a_loop_ends(amake: Any, 
             await asyncio.sleep(0.01)
         await m.kill()
     assert [line.split()[0] for line in notes.lines()] == ["create", "called", "destroy"]
+
+
+class Finalized:
+    """A resource that ends by itself."""
+
+    def __init__(self, notes: Notes) -> None:
+        self.notes = notes
+
+    def __del__(self) -> None:
+        self.notes.write("finalized", 1)
+
+
+@pytest.mark.parametrize("as_factory", [False, True])
+def test_a_child_lets_go_of_its_resource(make: Any, notes: Notes, as_factory: bool) -> None:
+    """What ends when nothing refers to it ends with the worker, as on threads."""
+
+    @contextlib.contextmanager
+    def factory() -> Iterator[Finalized]:
+        yield Finalized(notes)
+
+    hooks: dict[str, Any] = {"resource": factory} if as_factory else {"on_create": lambda: Finalized(notes)}
+    with make(**hooks) as m:
+        assert m.queue_task(work.echo, 1) == 1
+    assert notes.numbers("finalized") == [1]

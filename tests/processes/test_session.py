@@ -5,16 +5,18 @@ from __future__ import annotations
 import contextlib
 import errno
 import logging
+import multiprocessing.spawn
 import os
 import signal
 import socket
+import sys
 import threading
 import time
 from typing import Any
 
 import pytest
 
-from tasker import RemoteTraceback
+from tasker import RemoteTraceback, ResourceError
 from tasker.logs import GuardedLogger
 from tasker.process.fork_server import ENDED, REPORT, STARTED
 from tasker.process.parent import fork_server_client
@@ -185,6 +187,24 @@ def test_a_fork_server_that_cannot_be_started(what: str, monkeypatch: pytest.Mon
         ForkServerClient(("tests_have_no_such_module",))
     assert descriptors() == before
     assert [process.returncode for process in started] == ([] if what == "process" else [-signal.SIGKILL])
+
+
+def test_the_interpreter_of_an_embedded_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is the one that ``multiprocessing`` was told; without one the error says what to do."""
+    here = sys.executable
+    chosen = multiprocessing.spawn.get_executable()
+    monkeypatch.setattr(sys, "executable", None)
+    try:
+        multiprocessing.set_executable(here)
+        client = ForkServerClient(("tests_have_no_such_module",))
+        client.close()
+        multiprocessing.set_executable("")
+        before = descriptors()
+        with pytest.raises(ResourceError, match=r"call multiprocessing\.set_executable"):
+            ForkServerClient(("tests_have_no_such_module",))
+        assert descriptors() == before
+    finally:
+        multiprocessing.set_executable(os.fsdecode(chosen))
 
 
 class Unlinked(Exception):

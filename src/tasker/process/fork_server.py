@@ -20,7 +20,6 @@ import selectors
 import signal
 import socket
 import struct
-import sys
 import time
 import traceback
 from collections.abc import Iterator
@@ -164,7 +163,7 @@ class ForkServer:
                 os.set_inheritable(fd, True)
             # Its interpreter would end by them before it has handlers.
             held = {*signal.pthread_sigmask(signal.SIG_BLOCK, ()), *OF_TERMINALS}
-            return os.posix_spawn(sys.executable, arguments, os.environ, setsigmask=held)
+            return os.posix_spawn(arguments[0], arguments, os.environ, setsigmask=held)
         finally:
             os.close(start)
 

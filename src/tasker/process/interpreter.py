@@ -7,8 +7,11 @@ reads it with modules that are built in: any other could be one of the same name
 from __future__ import annotations
 
 import marshal
+import os
 import sys
 from typing import Any
+
+from tasker.errors import ResourceError
 
 from .protocol.shared_memory import file_in_memory
 from .protocol.surroundings import texts
@@ -29,9 +32,22 @@ def command(module: str, *arguments: Any) -> tuple[list[str], int]:
     the same number. The arguments are of types that ``marshal`` takes."""
     import subprocess  # noqa: PLC0415  a fork server that forks does not need it
 
+    path = _executable()  # first: behind it is a descriptor
     flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
     fd = file_in_memory([memoryview(marshal.dumps((texts(sys.path), arguments)))])
     program = _PROGRAM.format(module=module, fd=fd)
     if getattr(sys, "frozen", False):  # the executable is the program itself
         program = _LIKE_MULTIPROCESSING + program
-    return [sys.executable, *flags, "-c", program], fd
+    return [path, *flags, "-c", program], fd
+
+
+def _executable() -> str:
+    """Returns the path of the interpreter. ``ResourceError`` if there is none."""
+    # A program in which Python is embedded says it to ``multiprocessing``.
+    spawn = None if getattr(sys, "frozen", False) else sys.modules.get("multiprocessing.spawn")
+    path = (spawn.get_executable() if spawn is not None else None) or sys.executable
+    if not path:
+        raise ResourceError(
+            "this Python is embedded in another program: call multiprocessing.set_executable() with the path of an interpreter"
+        )
+    return os.fsdecode(path)

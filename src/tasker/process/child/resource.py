@@ -63,11 +63,12 @@ class Resource:
         return RETURNED_FALSE if self._whole(check(self._resource)) is False else None
 
     def end(self) -> None:
-        """Ends the resource; raises what the user's function raises."""
+        """Ends the resource, and lets go of it; raises what the user's function raises."""
         try:
             if self._end is not None:
                 self._whole(self._end())
         finally:
+            self._resource = self._end = None
             if self._loop is not None:
                 self._close_loop()
 
