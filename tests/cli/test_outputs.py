@@ -173,6 +173,28 @@ def test_results_on_standard_output_while_standard_error_is_closed(shop: Worksho
     assert sorted(json.loads(line)["result"] for line in done.stdout.splitlines()) == list(range(5))
 
 
+@pytest.mark.parametrize("options", [(), ("--backend", "process"), ("--dry-run",)])
+def test_what_a_job_prints_while_it_is_loaded(shop: Workshop, options: tuple[str, ...]) -> None:
+    """It goes to standard error, as what it prints later."""
+    shop.write(
+        "jobs.py",
+        """
+        import subprocess
+
+        print("printed", flush=True)
+        subprocess.run(["echo", "echoed"])
+
+        def task(ctx, resource, item):
+            return item
+        """,
+    )
+    shop.numbers(3)
+    done = shop.run("run", "jobs.py", "in.txt", *options)
+    assert done.returncode == 0, done.stderr
+    assert sorted(json.loads(line)["index"] for line in done.stdout.splitlines()) == [0, 1, 2]
+    assert "printed\nechoed\n" in done.stderr
+
+
 def test_a_closed_standard_input(shop: Workshop) -> None:
     """It is no empty input."""
     shop.write("jobs.py", SQUARE)

@@ -61,8 +61,10 @@ def execute(parsed: argparse.Namespace) -> int:
     """Runs the command and returns its exit code. Raises UsageError before any worker starts."""
     options = checked(parsed)
     configure_logging(options.log_level)
+    # Before the job is loaded, which may print, and start programs.
     if "-" in options.inputs:
-        claim_stdin()  # before the job is loaded
+        claim_stdin()
+    stdout = claim_stdout() if options.output is None or options.dry_run else None
     here = _working_directory()
     job = load_job(options.job, options.settings)
     check_chunk(job, options.chunk)
@@ -72,10 +74,11 @@ def execute(parsed: argparse.Namespace) -> int:
             inputs = open_inputs(options)
             config = _config(options, job)
             if options.dry_run:
-                return dry_run.show(options, job, inputs)
+                assert stdout is not None
+                return dry_run.show(options, job, inputs, stdout.fd)
             views = shown.enter_context(Views(options))
             # Last of the checks, as it creates and empties files: bad usage leaves them as they are.
-            files = _open_files(options, inputs, job.version)
+            files = _open_files(options, inputs, job.version, stdout)
         if files.ledger is not None and not options.quiet:
             _note_changes(files.ledger, options)
         run_stats = RunStats()
@@ -173,11 +176,14 @@ def _names_by_id(files: Iterable[LineFile]) -> dict[FileId, str]:
     return {file.id: file.name for file in files if file.is_regular}
 
 
-def _open_files(options: RunOptions, inputs: RunInputs, version: JobVersion) -> OutputFiles:
+def _open_files(options: RunOptions, inputs: RunInputs, version: JobVersion, stdout: LineFile | None) -> OutputFiles:
     check_distinct({"--output": options.output, "--failed": options.failed}, (options.job, *options.inputs))
     opened: dict[str, LineFile] = {}
     try:
-        opened["--output"] = claim_stdout() if options.output is None else open_lines(options.output)
+        if options.output is not None:
+            opened["--output"] = open_lines(options.output)
+        elif stdout is not None:
+            opened["--output"] = stdout
         if options.failed is not None:
             opened["--failed"] = open_lines(options.failed)
         # Only now: a pattern may match an output that did not exist before.

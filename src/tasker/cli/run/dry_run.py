@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 
 from tasker.cli import exit_codes, strict_json
 
@@ -18,24 +17,23 @@ from .progress import print_stderr
 from .resume_ledger import ResumeLedger
 
 
-def show(options: RunOptions, job: Job, inputs: RunInputs) -> int:
-    """Prints a line for each item that would be run, and their number. Returns the exit code."""
+def show(options: RunOptions, job: Job, inputs: RunInputs, stdout: int) -> int:
+    """Prints a line for each item that would be run, to a descriptor that it closes, and their number. Returns the exit code."""
     ledger = _ledger(options, job)
     to_run = skipped = malformed = 0
     try:
-        if ledger is not None:
-            inputs.pass_over(ledger.check_off)
-        for item in inputs:
-            if item is None or (_is_done(ledger, item) and item.problem is None):
-                skipped += 1
-                continue
-            problem = (priority_of(item, options.priority_field)[1] or item).problem
-            malformed += problem is not None
-            to_run += problem is None
-            sys.stdout.buffer.write(_line(item, problem))
-        sys.stdout.buffer.flush()
+        with open(stdout, "wb") as out:
+            if ledger is not None:
+                inputs.pass_over(ledger.check_off)
+            for item in inputs:
+                if item is None or (_is_done(ledger, item) and item.problem is None):
+                    skipped += 1
+                    continue
+                problem = (priority_of(item, options.priority_field)[1] or item).problem
+                malformed += problem is not None
+                to_run += problem is None
+                out.write(_line(item, problem))
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # nothing is left to be flushed at the exit
         return exit_codes.BROKEN_PIPE
     if not options.quiet:
         done = f", {skipped:,} are done already" if options.resume else ""
