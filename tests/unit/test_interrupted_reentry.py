@@ -8,10 +8,12 @@ import pytest
 
 from support.resources import ScriptedResources
 from support.waiting import Call, wait_until
-from tasker import Config, TaskManager
+from tasker import Config, DeadlockError, ShutdownError, TaskManager
 from tasker.core.counters import Counters
 from tasker.metrics.histogram import Histogram
 from tasker.metrics.meter import BATCH, Meter
+from tasker.threads.engine import Engine
+from tasker.threads.queue_slots import QueueSlots
 from tasker.threads.this_thread import this_thread
 from unit.interrupts import each_moment
 from unit.run_task import STEPS, harms, returns
@@ -94,3 +96,66 @@ def test_while_measurements_are_moved(request: pytest.FixtureRequest) -> None:
     assert sum(meter.executions.counts) == meter.executions.count
     meter.flush()
     assert (meter.execution, meter.wait) == ([], [])
+
+
+def submits(manager: TaskManager[Any]) -> Any:
+    """Queues a task."""
+    return manager.submit(returns)
+
+
+def submits_with_limit(manager: TaskManager[Any]) -> Any:
+    """Queues a task with a deadline."""
+    return manager.submit(returns, deadline=60.0)
+
+
+def reads(manager: TaskManager[Any]) -> Any:
+    """Reads all numbers."""
+    return manager.stats(), manager.metrics()
+
+
+READS = (Counters.flow, Meter.flush, Meter.merge_into, TaskManager.metrics, TaskManager.stats)
+SUBMITS = (
+    TaskManager.submit,
+    Engine.admit,
+    Engine.limit,
+    Engine.keep_deadline,
+    QueueSlots.acquire,
+    QueueSlots._take_or_line_up,
+    QueueSlots._leave_line,
+)
+
+
+@pytest.mark.timeout(170)
+@pytest.mark.parametrize(
+    ("method", "functions", "bound"),
+    [(submits, SUBMITS, None), (submits, SUBMITS, 5), (submits_with_limit, SUBMITS, 5), (reads, READS, None)],
+)
+def test_a_stop_in_the_middle_of_a_method(method: Any, functions: Any, bound: int | None) -> None:
+    """A signal handler that calls stop() gets its report or, where it would wait for the method that it has interrupted, an error
+    at once; the method goes on."""
+    managers: list[TaskManager[Any]] = []
+    answers: list[Any] = []
+
+    def call() -> Any:
+        config = Config(
+            worker_count=1, max_worker_count=1, on_create=object, max_queue_size=bound, resource_pool_size=0
+        )
+        managers.append(TaskManager(config))
+        managers[0].queue_task(returns)
+        return method(managers[0])
+
+    def stop() -> None:
+        try:
+            answers.append(managers[0].stop().killed)
+        except DeadlockError as refused:
+            answers.append(refused)
+
+    refusals = 0
+    for where, value, error in each_moment(call, *functions, reenter=stop):
+        assert error is None or (isinstance(error, ShutdownError) and answers == [False]), (where, error)
+        refusals += any(isinstance(answer, DeadlockError) for answer in answers)
+        assert Call(managers.pop().stop).outcome(20).killed is False
+        if method is not reads and error is None:
+            assert value.result(20) == "value"
+        answers.clear()
+    assert refusals > 0

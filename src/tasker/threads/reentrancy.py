@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 import threading
+from types import FrameType
 from typing import Protocol
 
 from tasker.core.counters import Counters
 from tasker.errors import DeadlockError
 
 from .this_thread import this_thread
+
+_RLock = type(threading.RLock())
 
 
 class _Supervised(Protocol):
@@ -33,8 +37,38 @@ def forbid_reentry(engine: _Supervised, what: str) -> None:
         inside = this_thread.helps[1]
     elif threading.current_thread() is engine.thread:  # in the logger, or, with no more threads, in what a helper runs
         inside = "its supervisor"
-    elif engine.counters.lock._is_owned():  # type: ignore[attr-defined]
+    elif _is_interrupted(engine, waits_for_all=what != "kill"):
         inside = "a signal handler that has interrupted a method of this manager (use stop_on_signals)"
     else:
         return
     raise DeadlockError(f"{what} was called from inside {inside}, which it would wait for")
+
+
+def _is_interrupted(engine: _Supervised, *, waits_for_all: bool) -> bool:
+    """Returns whether this thread is in the middle of what the supervisor or a worker needs or, if that ``waits_for_all`` accepted
+    tasks, of the submission of one."""
+    frame: FrameType | None = sys._getframe()
+    while frame is not None:
+        if str(frame.f_globals.get("__name__")).startswith("tasker.") and (
+            _holds_lock(frame) or (waits_for_all and _submits(frame, engine))
+        ):
+            return True
+        frame = frame.f_back
+    return _is_owned(engine.counters.lock)
+
+
+def _holds_lock(frame: FrameType) -> bool:
+    """Returns whether a method has the lock of its object. No function of users is called in there."""
+    owner = frame.f_locals.get("self")
+    return _is_owned(getattr(owner, "lock", None)) or _is_owned(getattr(owner, "_lock", None))
+
+
+def _submits(frame: FrameType, engine: _Supervised) -> bool:
+    """Returns whether a ``submit`` has a number, by which its task counts as accepted, and the task is not in the queue yet."""
+    if frame.f_code.co_qualname != "TaskManager.submit":
+        return False
+    return frame.f_locals["self"]._engine is engine and frame.f_locals.get("number", 0) > 0
+
+
+def _is_owned(lock: object) -> bool:
+    return isinstance(lock, _RLock) and lock._is_owned()  # type: ignore[attr-defined]
