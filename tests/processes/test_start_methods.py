@@ -172,6 +172,19 @@ def test_random_numbers_differ(make: Any) -> None:
         assert len({m.queue_task(lambda ctx, thing: random.random()) for _ in range(3)}) == 3
 
 
+def test_random_numbers_of_numpy_differ(make: Any) -> None:
+    """The same of its global generator, which is seeded as it is imported."""
+    pytest.importorskip("numpy")
+
+    def draw(ctx: Any, thing: Any) -> float:
+        import numpy.random
+
+        return float(numpy.random.rand())  # noqa: NPY002  the global one
+
+    with make(process={"max_tasks": 1, "preload": ["numpy.random"]}) as m:
+        assert len({m.queue_task(draw) for _ in range(3)}) == 3
+
+
 def test_modules_of_the_children_are_not_those_of_this_process(make: Any) -> None:
     """A child does not inherit the memory of this process: never a bare fork."""
     work.user_marker = "set here"  # type: ignore[attr-defined]

@@ -39,6 +39,7 @@ from .exits import HeldSigterm, end_multiprocessing, flush_streams, leave_copy
 from .orders import LAST, Orders
 from .output import outlive_parent, redirect_output
 from .progress import ProgressTeller
+from .random_numbers import draw_apart
 from .resource import Resource
 from .tracker import share_tracker
 
@@ -355,6 +356,7 @@ def run(fds: list[int]) -> int:
     """Runs a child that was given these descriptors; returns the status to exit with."""
     data, side, control, told, permits, out, err, log, *tracker = fds
     begin_child()
+    draw_apart()
     for fd in fds:  # they are not for the programs that a task starts
         os.set_inheritable(fd, False)
     heed_no_terminal()  # the parent decides, and it may be at the same one
