@@ -200,8 +200,6 @@ class AttemptEnds(JudgedWorker):
         self._lose_task(error)
         if not engine.loop_ends:  # else what ends it would end half-way
             raise_in(engine.loop, error)
-        if len(engine.queue):
-            engine.queue.wake()  # it may have been woken for a task, which another one has to take now
         return ev.WorkerDied(self.seat, describe(error))
 
     def _lose_task(self, error: BaseException) -> None:

@@ -77,6 +77,7 @@ class WorkerLife(AttemptEnds, abc.ABC):
     async def _destroy(self) -> None:
         """Destroys the resource, unless that was begun."""
         handle, engine, self.state = self._handle, self.engine, WorkerState.ENDING
+        engine.queue.pass_on()
         if handle is None or handle.ended:
             return
         # What is left of a cancellation must not strike ``on_destroy``.

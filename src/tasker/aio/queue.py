@@ -85,6 +85,11 @@ class AsyncTaskQueue:
             self.idle.popleft()
             return
 
+    def pass_on(self) -> None:
+        """Wakes another worker for the task or the order that the caller may have been woken for, and leaves to it."""
+        if len(self) or self.has_orders:
+            self.wake()
+
     def wake_after(self, waiter: asyncio.Future[None], seconds: float | None) -> Callable[[], object]:
         """Wakes a worker after so many seconds, though nothing is there for it. Returns what takes that back."""
         if seconds is None:

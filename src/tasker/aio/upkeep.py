@@ -68,12 +68,7 @@ class AsyncUpkeep:
 
     async def before_task(self) -> bool:
         """The same, where the worker has waited and was woken, perhaps for a task."""
-        if self._serves_on() and await self._is_fit():
-            return True
-        queue = self._engine.queue
-        if len(queue):
-            queue.wake()  # another worker has to take that task
-        return False
+        return self._serves_on() and await self._is_fit()
 
     async def _is_fit(self) -> bool:
         """Has the resource checked, if it has been idle for too long."""

@@ -323,8 +323,8 @@ class AsyncWorker(WorkerLife):
         """See ``WorkerPort``."""
         if (creating and self.state is not WorkerState.STARTING) or (checking and not self.checking):
             return
-        if checking and len(self.engine.queue):
-            self.engine.queue.wake()  # the task that it was to run is for another worker
+        if checking:
+            self.engine.queue.pass_on()
         self.surplus = creating
         self.state = WorkerState.STUCK
         self._end_callback()

@@ -70,7 +70,7 @@ class AsyncRemoteHost:
             if engine.torn_down:
                 raise
             engine.log.fault(f"worker {worker.name}", error)
-            queue.wake()  # this worker may have been woken for a task that another one has to take now
+            queue.pass_on()
             return await self._after_exit(window, error)
         finally:
             self.window = None
@@ -155,7 +155,6 @@ class AsyncRemoteHost:
             if not self._worker.ordered:
                 await self._wait_idle(window, reader)
                 if not await self._is_fit(window):
-                    queue.wake()
                     return False
             elif not await obey_order(self._worker, gone=reader.at_end):
                 return False
@@ -182,8 +181,7 @@ class AsyncRemoteHost:
             timer()
             queue.forget(waiter)
         if reader.at_end():
-            if len(queue):
-                queue.wake()  # this worker may have been woken for a task that another one has to take now
+            queue.pass_on()
             raise EOFError
 
     def _wake(self) -> None:
@@ -266,6 +264,7 @@ class AsyncRemoteWorker(AsyncWorker):
         if self.state is WorkerState.ENDING:
             return
         self.state = WorkerState.ENDING
+        self.engine.queue.pass_on()
         await self._absorb()
         await outlasting_loop_end(self.host.destroy(), self.engine)
 
