@@ -30,6 +30,26 @@ def test_on_create_that_always_fails_ends_the_run(shop: Workshop) -> None:
     assert shop.records() == []
 
 
+@pytest.mark.parametrize("order", [(), ("--keep-order",)])
+def test_halt_does_not_count_what_had_no_resource(shop: Workshop, order: tuple[str, ...]) -> None:
+    """The reason for the end is that of the creation."""
+    shop.write(
+        "jobs.py",
+        """
+        def on_create():
+            raise ConnectionRefusedError("port 5432")
+
+        def task(ctx, resource, item):
+            return item
+        """,
+    )
+    shop.numbers(10)
+    command = ("run", "jobs.py", "in.txt", "--output", "out.jsonl", "--creation-timeout", 0.5, "--timeout", 5)
+    done = shop.run(*command, "--halt", 1, *order)
+    assert done.returncode == 1
+    assert "ConnectionRefusedError: port 5432" in done.stderr.splitlines()[-1]
+
+
 def test_nothing_already_written_is_lost_when_creation_begins_to_fail(shop: Workshop) -> None:
     """The resource goes bad at the tenth item and no other can be made; --resume goes on later."""
     shop.write(

@@ -116,8 +116,9 @@ class JobRunner:
             if isinstance(entry, records.Record):
                 order.has_results = order.has_results or entry.is_done
                 self._check_fit(entry)
-            order.count(entry)
-            self._judge(order.failed, order.finished)
+            if not self._is_creation(entry):
+                order.count(entry)
+                self._judge(order.failed, order.finished)
         self._complete(order.sort(entries))
         return bool(entries)
 
@@ -179,7 +180,7 @@ class JobRunner:
         if self._was_not_run(future):
             return None
         error = None if future.cancelled() else future.exception()
-        if isinstance(error, ResourceError) and (ticket.item is None or self._is_about_creation(future)):
+        if isinstance(error, ResourceError) and (ticket.item is None or self._is_creation(completion)):
             self._give_up(error)
             return None
         if ticket.item is None:
@@ -187,9 +188,11 @@ class JobRunner:
             return None
         return records.executed(ticket.item, ticket, future)
 
-    def _is_about_creation(self, future: TaskFuture[ItemResult]) -> bool:
-        """Returns whether the ResourceError is the manager's, and not one that the task raised itself."""
-        return future.attempts == 0 or self._parts.manager.stats().failing_creations > 0
+    def _is_creation(self, entry: object) -> bool:
+        """Returns whether a task has ended with the ResourceError of the manager, and not with one that it has raised itself."""
+        if not isinstance(entry, Completion) or not isinstance(records.error_of(entry.future), ResourceError):
+            return False
+        return entry.future.attempts == 0 or self._parts.manager.stats().failing_creations > 0
 
     def _was_not_run(self, future: TaskFuture[ItemResult]) -> bool:
         """Returns whether the run was stopped before the item ran. It gets no line then, so --resume runs it."""
