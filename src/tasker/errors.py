@@ -76,7 +76,7 @@ class Snooze(TaskerError):
     not count. A ``once`` task may snooze, too: it says itself that it has not done its work. ``check_health`` is not asked.
 
     It is the outcome only where the task is not started again: if ``RetryPolicy.max_elapsed`` would be over by then, if the
-    manager is being stopped, and in ``run_task``. The constructor raises ``ValueError`` for wrong seconds.
+    manager is being stopped and does not hand tasks back, and in ``run_task``. The constructor raises ``ValueError`` for wrong seconds.
     """
 
     def __init__(self, seconds: float, reason: str = "") -> None:

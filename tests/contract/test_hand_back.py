@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from support.waiting import eventually
-from tasker import Priority, RetryPolicy, TaskHandedBack, TaskKilled
+from tasker import Priority, RetryPolicy, Snooze, TaskHandedBack, TaskKilled
 
 BOOM = OSError("no")
 
@@ -86,6 +86,24 @@ async def test_a_delayed_retry_comes_back(engine: Any, kit: Any) -> None:
         assert report.handed_back[0].attempts == 1
         assert len(report.handed_back) in (1, 2)
         assert failing.done() and delayed.cancelled()
+
+
+@pytest.mark.parametrize("error", [Snooze(60.0), BOOM], ids=["snooze", "retry"])
+async def test_a_running_task_that_would_wait_comes_back(engine: Any, kit: Any, error: Exception) -> None:
+    """One that snoozes, or is to be tried again after a pause, is for who goes on with the work, whatever `at_stop` says."""
+    policy, gate = RetryPolicy(retry_on=OSError, backoff=60.0, max_backoff=60.0, at_stop="report"), engine.gate()
+    async with engine.manager() as m:
+        future = await m.submit(kit.fails_at(gate, error), retry=policy)
+        await gate.arrivals(1)
+        queued = await m.submit(kit.returns(1))
+        stopping = asyncio.ensure_future(m.stop(hand_back=True))
+        await eventually(queued.done)
+        gate.open()
+        report = await stopping
+        assert [one.future.id for one in report.handed_back] == [queued.id, future.id]
+        assert report.delayed_tasks == 0
+        with pytest.raises(TaskHandedBack):
+            await future.result()
 
 
 async def test_many_under_load(engine: Any, kit: Any) -> None:

@@ -33,6 +33,10 @@ class HandingBack:
         """Returns the phase as delayed tasks see it: they are not run out or reported, but queued to be handed back."""
         return Phase.KILLING if self.wanted and phase is Phase.DRAINING else phase
 
+    def retry(self, phase: Phase) -> Phase:
+        """Returns the phase as a task sees it whose attempt has ended: what would be tried again is handed back."""
+        return Phase.RUNNING if self.wanted and phase is Phase.DRAINING else phase
+
     def around(self, actions: list[act.Action], phase: Phase) -> list[act.Action]:
         """Returns the actions of an event with what hands back the tasks that they queue."""
         if not self.wanted or phase is not Phase.DRAINING:

@@ -66,6 +66,7 @@ class Supervisor:
         self._grace = 0.0
         self._handing_back = HandingBack()
         self._nothing_runs = False
+        self._task_waits = False
         self._abandoned = 0
         self._reattempts = Reattempts(plan, rng, now)
         self._handlers: dict[type, Callable[[Any, float], list[act.Action]]] = {
@@ -81,14 +82,16 @@ class Supervisor:
             **self._workforce.handlers,
             ev.WorkerUnhealthy: _noting(self._workforce.replace),
             ev.AttemptFailed: self._attempt_failed,
-            ev.TaskSnoozed: lambda event, now: [self._reattempts.snoozed(event, now, self.phase)],
+            ev.TaskSnoozed: lambda event, now: [
+                self._reattempts.snoozed(event, now, self._handing_back.retry(self.phase))
+            ],
             ev.TaskOverdue: lambda event, now: self._workforce.overdue(event.seat, event.error, now),
             ev.WorkerReturned: lambda event, now: self._workforce.returned(event.seat),
             ev.WorkerEnded: _noting(lambda seat, now: self._workforce.ended(seat)),
             ev.WorkerDied: self._worker_lost,
             ev.AllBlocked: self._all_blocked,
             **self._pool.handlers,
-            ev.TaskWaits: lambda event, now: self._scaler.first(now) if self._serving else [],
+            ev.TaskWaits: self._note_waiting,
             ev.Tick: self._tick,
             ev.Wakeup: lambda event, now: [],
             ev.Resized: lambda event, now: self._scaler.resize(event.worker_count, event.max_worker_count, now),
@@ -111,9 +114,9 @@ class Supervisor:
         # reached when none is left.
         actions = self._handlers[type(event)](event, now)
         actions += self._expire(now)
-        if due := self._reattempts.due(now, self._handing_back.end(self.phase)):
-            actions += due + self._scaler.first(now)
-        actions += self._reconcile(now)
+        due = self._reattempts.due(now, self._handing_back.end(self.phase))
+        self._task_waits = self._task_waits or bool(due)
+        actions += due + self._first(now) + self._reconcile(now)
         if self.phase is Phase.DRAINING and self._workforce.wedged:
             actions += self._give_up_queued()
         if (reason := self._why_in_vain()) is not None:
@@ -209,7 +212,7 @@ class Supervisor:
 
     def _give_up_queued(self) -> list[act.Action]:
         workforce = self._workforce
-        if self.phase is Phase.DRAINING and workforce.gives_up_queued:
+        if self.phase is Phase.DRAINING and workforce.gives_up_queued and not self._handing_back.wanted:
             # The caller of ``stop`` waits for the queued tasks, and the resource may never come back.
             return [act.FailQueued(self._gate.error or "every worker is stuck")]
         return []
@@ -221,7 +224,7 @@ class Supervisor:
         if not event.own and not event.kept:
             self._workforce.replace(event.seat, now)
         # The task is decided about even if the worker is unknown, because it has no other way to an outcome.
-        return [self._reattempts.failed(event, now, self.phase)]
+        return [self._reattempts.failed(event, now, self._handing_back.retry(self.phase))]
 
     def _worker_lost(self, event: ev.WorkerDied, now: float) -> list[act.Action]:
         return self._workforce.died(event.seat, event.reason, now, may_have_retired=event.may_have_retired)
@@ -253,6 +256,17 @@ class Supervisor:
 
     # -- scaling --------------------------------------------------------------------------------------------------
 
+    def _note_waiting(self, event: ev.TaskWaits, now: float) -> list[act.Action]:
+        self._task_waits = True
+        return []
+
+    def _first(self, now: float) -> list[act.Action]:
+        """Wants a worker for a task that waits, if none is wanted; if no task starts now, once they do."""
+        if not self._task_waits or not self._starts_tasks:
+            return []
+        self._task_waits = False
+        return self._scaler.first(now)
+
     def _tick(self, event: ev.Tick, now: float) -> list[act.Action]:
         load = event.load
         self._reattempts.sweep(now)
@@ -274,8 +288,9 @@ class Supervisor:
 
     @property
     def _starts_tasks(self) -> bool:
-        # During a pause the queue says nothing about how many workers are needed, or whether they come too late.
-        return self._serving and self.phase not in HELD
+        # During a pause the queue says nothing about how many workers are needed, or whether they come too late. And what is handed
+        # back needs none.
+        return self._serving and self.phase not in HELD and not self._handing_back.wanted
 
     def _move_pause(self, event: PauseEvent, now: float) -> list[act.Action]:
         released = self._release(now) if type(event) is ev.ResumeRequested else []

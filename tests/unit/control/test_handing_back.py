@@ -47,7 +47,26 @@ def test_delayed_tasks_come_back(at_stop: str) -> None:
     actions = without_logs(rig.do(HAND_BACK))
     assert actions == [act.HoldTasks(), act.RefuseTasks("stop"), act.Resume("t"), act.HandBack()]
     later = without_logs(rig.do(ev.AttemptFailed(seat(2), "u", 1, once=False)))
-    assert (act.HandBack() in later) is (act.Requeue("u") in later)
+    assert later == [act.HoldTasks(), act.Delay("u", pause=100.0), act.Resume("u"), act.HandBack()]
+
+
+@pytest.mark.parametrize("at_stop", ["run", "report"])
+def test_a_task_that_snoozes_meanwhile(at_stop: str) -> None:
+    """It follows, too: its time is for who goes on with it."""
+    rig = Rig(1, 1, retry=RetryPolicy(at_stop=at_stop)).serving()  # type: ignore[arg-type]
+    rig.do(HAND_BACK)
+    later = without_logs(rig.do(ev.TaskSnoozed(seat(1), "t", 60.0, OSError(), cancelled=False)))
+    assert later == [act.HoldTasks(), act.Delay("t", snoozed=True), act.Resume("t"), act.HandBack()]
+
+
+@pytest.mark.parametrize("fails_fast", [False, True])
+def test_where_no_worker_serves(fails_fast: bool) -> None:
+    """What is queued is handed back all the same, and does not fail for want of a worker."""
+    rig = Rig(1, 1, max_stuck_workers=0, fails_fast=fails_fast).serving()
+    rig.do(ev.TaskOverdue(seat(1), "late"))
+    actions = without_logs(rig.do(HAND_BACK))
+    assert actions == [act.HoldTasks(), act.RefuseTasks("stop"), act.HandBack()]
+    assert not any(isinstance(action, act.FailQueued) for action in rig.do(ev.Wakeup(), 100.0))
 
 
 def test_a_retry_at_once_follows() -> None:

@@ -89,6 +89,17 @@ def test_a_delayed_retry_has_a_worker_started() -> None:
     assert without_logs(rig.wake()) == [act.Resume("t"), start(1, 2)]
 
 
+@pytest.mark.parametrize("end", [ev.ResumeRequested(), ev.StopRequested("bye")], ids=["resume", "stop"])
+def test_not_during_a_pause(end: Any) -> None:
+    """What waits then gets its worker when tasks may start again."""
+    rig = idle()
+    rig.do(ev.PauseRequested())
+    rig.do(ev.Quiet())
+    assert rig.do(ev.TaskWaits()) == []
+    assert without_logs(rig.do(ev.Wakeup(), 1.0)) == []
+    assert without_logs(rig.do(end))[-1] == start(1)
+
+
 def test_not_before_the_start_and_after_the_drain() -> None:
     """A report that comes too early or too late starts nothing."""
     rig = Rig(0, 2)
