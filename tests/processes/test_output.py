@@ -23,6 +23,7 @@ from tasker.process.parent.output import OutputReader
 from tasker.process.protocol.records import pieces
 
 from . import work
+from .programs import Program
 
 
 class Heard:
@@ -434,3 +435,21 @@ def test_a_program_that_writes_without_end(monkeypatch: pytest.MonkeyPatch) -> N
         monkeypatch.undo()
         for end in ends:
             os.close(end)
+
+
+LATIN = """
+from tasker import Config, ProcessBackend, TaskManager
+
+with TaskManager(Config(on_create=dict, worker_count=1, backend=ProcessBackend())) as manager:
+    manager.queue_task(lambda ctx, resource: print("caf\\xe9 \\u20ac"))
+"""
+
+
+def test_a_locale_that_is_not_utf_8(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a child prints is as if it were printed here."""
+    monkeypatch.setenv("PYTHONIOENCODING", "latin-1:backslashreplace")
+    process = program.start(LATIN)
+    assert process.stdout is not None
+    out = process.stdout.buffer.read()
+    assert process.wait(30) == 0
+    assert out.decode("latin-1").endswith("caf\xe9 \\u20ac\n"), out

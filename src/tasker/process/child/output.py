@@ -69,7 +69,8 @@ def redirect_output(pipes: list[int], worker: str, levels: dict[str, int]) -> Pi
         _pipes[standard] = os.fstat(standard)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # not what a preloaded module may have put there
-            stream.reconfigure(line_buffering=True)
+            # The pipe is ours, and read as UTF-8, whatever the locale.
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
     logging.raiseExceptions = False  # where the parent is gone no stream is left to report to
     root = logging.getLogger()
     root.handlers[:] = [handler := PipeHandler(log, worker)]
