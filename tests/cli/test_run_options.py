@@ -294,6 +294,20 @@ def test_a_dry_run_shows_the_items_and_writes_nothing(shop: Workshop) -> None:
     assert not (shop.folder / "created").exists()
 
 
+def test_a_dry_run_that_cannot_go_on(shop: Workshop) -> None:
+    """It says so in one line, as a run does."""
+    shop.write("jobs.py", SQUARE)
+    shop.numbers(5)
+    with open("/dev/full", "wb") as full:
+        done = shop.run("run", "jobs.py", "in.txt", "--dry-run", stdout=full)
+    assert done.returncode == 1
+    assert done.stderr == "tasker run: error: cannot write to standard output: No space left on device\n"
+    (shop.folder / "cut.txt.gz").write_bytes(gzip.compress(b"1\n" * 100)[:-9])
+    done = shop.run("run", "jobs.py", "cut.txt.gz", "--dry-run")
+    assert done.returncode == 1
+    assert done.stderr.startswith("tasker run: error: reading failed: EOFError")
+
+
 def test_a_dry_run_of_resume_leaves_out_what_is_done(shop: Workshop) -> None:
     shop.write("jobs.py", SQUARE)
     shop.numbers(3)

@@ -75,7 +75,7 @@ def execute(parsed: argparse.Namespace) -> int:
             config = _config(options, job)
             if options.dry_run:
                 assert stdout is not None
-                return dry_run.show(options, job, inputs, stdout.fd)
+                return dry_run.show(options, job, inputs, stdout)
             views = shown.enter_context(Views(options))
             # Last of the checks, as it creates and empties files: bad usage leaves them as they are.
             files = _open_files(options, inputs, job.version, stdout)

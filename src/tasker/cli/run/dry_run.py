@@ -11,34 +11,59 @@ from .arguments import RunOptions
 from .inputs import RunInputs
 from .items import Item
 from .jobs import Job
-from .output import line_file
+from .output import LineFile, OutputError, line_file
 from .priorities import priority_of
 from .progress import print_stderr
 from .resume_ledger import ResumeLedger
+from .submitter import reading_error
+
+_LINES = 256
+"""Lines that are written at once."""
 
 
-def show(options: RunOptions, job: Job, inputs: RunInputs, stdout: int) -> int:
-    """Prints a line for each item that would be run, to a descriptor that it closes, and their number. Returns the exit code."""
-    ledger = _ledger(options, job)
-    to_run = skipped = malformed = 0
+def show(options: RunOptions, job: Job, inputs: RunInputs, stdout: LineFile) -> int:
+    """Prints a line for each item that would be run, and their number. Returns the exit code."""
     try:
-        with open(stdout, "wb") as out:
-            if ledger is not None:
-                inputs.pass_over(ledger.check_off)
-            for item in inputs:
-                if item is None or (_is_done(ledger, item) and item.problem is None):
-                    skipped += 1
-                    continue
-                problem = (priority_of(item, options.priority_field)[1] or item).problem
-                malformed += problem is not None
-                to_run += problem is None
-                out.write(_line(item, problem))
-    except BrokenPipeError:
-        return exit_codes.BROKEN_PIPE
+        to_run, skipped, malformed = _show(options, job, inputs, stdout)
+    except OutputError as error:
+        if error.broken_pipe:
+            return exit_codes.BROKEN_PIPE
+        return _failed(str(error))
+    except exit_codes.UsageError:
+        raise
+    except Exception as error:
+        return _failed(reading_error(error))
     if not options.quiet:
         done = f", {skipped:,} are done already" if options.resume else ""
         print_stderr(f"tasker run: {to_run:,} items would be run, {malformed:,} would fail as malformed{done}")
     return exit_codes.FAILED if malformed else exit_codes.DONE
+
+
+def _show(options: RunOptions, job: Job, inputs: RunInputs, stdout: LineFile) -> tuple[int, int, int]:
+    """Returns how many would be run, are done already, and would fail."""
+    ledger = _ledger(options, job)
+    if ledger is not None:
+        inputs.pass_over(ledger.check_off)
+    to_run = skipped = malformed = 0
+    lines: list[bytes] = []
+    for item in inputs:
+        if item is None or (_is_done(ledger, item) and item.problem is None):
+            skipped += 1
+            continue
+        problem = (priority_of(item, options.priority_field)[1] or item).problem
+        malformed += problem is not None
+        to_run += problem is None
+        lines.append(_line(item, problem))
+        if len(lines) >= _LINES:
+            stdout.write(b"".join(lines))
+            lines.clear()
+    stdout.write(b"".join(lines))
+    return to_run, skipped, malformed
+
+
+def _failed(message: str) -> int:
+    print_stderr(f"tasker run: error: {' '.join(message.split())}")
+    return exit_codes.FAILED
 
 
 def _is_done(ledger: ResumeLedger | None, item: Item) -> bool:

@@ -18,6 +18,7 @@ from .output import OutputError
 from .run_parts import RunEnd, RunParts
 from .run_stats import ProgressSnapshot, RateMeter, RunStats
 from .stop_signals import StopSignals
+from .submitter import reading_error
 from .task_wrapper import REFUSED, ItemResult
 
 KILL_GRACE_S = 2.0
@@ -279,12 +280,8 @@ class JobRunner:
         error = self._parts.submitter.error
         if error is None or self._parts.in_flight.gate.closed:
             return
-        if isinstance(error, exit_codes.UsageError):
-            self._stop(str(error), exit_codes.USAGE)
-        elif isinstance(error, OSError):
-            self._stop(f"cannot go on reading: {error}", exit_codes.FAILED)
-        else:
-            self._stop(f"reading failed: {error!r}", exit_codes.FAILED)
+        is_usage = isinstance(error, exit_codes.UsageError)
+        self._stop(reading_error(error), exit_codes.USAGE if is_usage else exit_codes.FAILED)
 
     def _close(self) -> None:
         self._parts.in_flight.close()

@@ -6,6 +6,8 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from tasker.cli.exit_codes import UsageError
+
 from . import records
 from .feeds import ItemFeed
 from .in_flight import InFlightItems
@@ -24,6 +26,13 @@ class SubmitOptions:
     is_done: Callable[[Item], bool] | None  # whether a former run has the item's result; None: there was none
     order: InputOrder | None = None
     pacing: Pacing | None = None
+
+
+def reading_error(error: BaseException) -> str:
+    """Returns what is said where the inputs cannot be read on."""
+    if isinstance(error, UsageError):
+        return str(error)
+    return f"cannot go on reading: {error}" if isinstance(error, OSError) else f"reading failed: {error!r}"
 
 
 class Submitter(threading.Thread):
