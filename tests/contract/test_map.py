@@ -152,6 +152,31 @@ async def test_map_cancels_what_is_queued_after_an_error(engine: Any, kit: Any) 
         assert m.metrics().total_tasks_completed <= 2
 
 
+@pytest.mark.parametrize("ordered", [True, False])
+async def test_map_whose_tasks_raise_when_they_are_cancelled(engine: Any, kit: Any, ordered: bool) -> None:
+    """What a callback of `on_cancel` raises is logged, as wherever a manager cancels, and all that was submitted ahead is cancelled."""
+    gate = engine.gate()
+
+    def closed() -> None:
+        raise OSError("closed already")
+
+    def register(ctx: Any, resource: Any) -> None:
+        ctx.on_cancel(closed)
+
+    async with engine.manager(worker_count=1, max_worker_count=1) as m:
+        results = m.map(kit.both(register, kit.holds_if(gate, 1)), range(50), look_ahead=8, ordered=ordered)
+        assert await anext(results) == 0
+        await gate.arrivals(1)
+        await eventually(lambda: m.stats().queued_tasks >= 2)
+        await results.aclose()
+        await eventually(lambda: m.stats().queued_tasks == 0)  # those sent ahead to a child are on their way back
+        gate.open()
+        await eventually(lambda: m.stats().running_tasks == 0)
+        assert m.metrics().total_tasks_completed <= 2
+        if not engine.elsewhere:
+            assert m.stats().user_errors == 1
+
+
 async def test_map_closing_cancels_what_is_queued(engine: Any, kit: Any) -> None:
     """Closing the iterator cancels its queued items and leaves other tasks alone."""
     gate = engine.gate()

@@ -5,7 +5,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
+from operator import attrgetter
 from typing import Any, Generic, Protocol, TypeVar
+
+from tasker.core.mapping import cancel_all
 
 from .future import AsyncTaskFuture
 from .map_inputs import AsyncInputs, Bell, Inputs, SyncInputs
@@ -219,13 +222,15 @@ class _Ahead(Generic[A, T]):
 
 def _discard(futures: Iterable[AsyncTaskFuture[Any]]) -> None:
     """Cancels tasks that are not wanted any more, and with them their outcomes: no error counts as never retrieved."""
-    # A copy: cancelling may remove a future from the collection.
-    for future in list(futures):
-        future.cancel()
-        if future.done():
-            _retrieve(future)
-        else:
-            future.add_done_callback(_retrieve)
+    discarded = list(futures)
+    try:
+        cancel_all(discarded, attrgetter("_engine"))
+    finally:
+        for future in discarded:
+            if future.done():
+                _retrieve(future)
+            else:
+                future.add_done_callback(_retrieve)
 
 
 def _retrieve(future: AsyncTaskFuture[Any]) -> None:

@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
-from typing import Protocol
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol
+
+
+class Faults(Protocol):
+    """Who logs what callbacks raise."""
+
+    def callback_fault(self, future: Any, error: BaseException) -> None:
+        """Logs and counts an error that a callback raised."""
+        ...
 
 
 class Cancellable(Protocol):
@@ -20,8 +28,17 @@ def is_in_memory(inputs: object) -> bool:
     return isinstance(inputs, list | tuple | range | dict | set | frozenset | deque)
 
 
-def cancel_all(futures: Iterable[Cancellable]) -> None:
-    """Takes back what has not started."""
+def cancel_all(futures: Iterable[Cancellable], faults: Callable[[Any], Faults]) -> None:
+    """Cancels tasks that are not wanted any more, every one of them. An error that an ``on_cancel`` callback raises is logged by
+    ``faults(future)``, as wherever a manager cancels; Ctrl-C is raised at the end."""
+    struck: BaseException | None = None
     # A copy: cancelling may remove a future from the collection.
     for future in list(futures):
-        future.cancel()
+        try:
+            future.cancel()
+        except Exception as error:
+            faults(future).callback_fault(future, error)
+        except BaseException as error:
+            struck = error
+    if struck is not None:
+        raise struck

@@ -9,6 +9,7 @@ from __future__ import annotations
 import queue
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from operator import attrgetter
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from tasker.core.mapping import cancel_all
@@ -72,7 +73,7 @@ def in_order(submit: Callable[[A], TaskFuture[T]], inputs: Iterable[A], look_ahe
         feed.raise_error()
     finally:
         # Also if the caller closes the iterator, or a task has failed: the tasks ahead are not wanted any more.
-        cancel_all(window)
+        cancel_all(window, attrgetter("_owner"))
 
 
 def as_completed(
@@ -119,4 +120,4 @@ def as_completed(
             del result, future
         feed.raise_error()
     finally:
-        cancel_all(pending)
+        cancel_all(pending, attrgetter("_owner"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tasker import Context, TaskKilled
 from tasker.core.mapping import cancel_all
 from unit.core.fakes import ToyEngine
@@ -69,8 +71,39 @@ def test_cancel_all() -> None:
     pending: set[Future] = set()
     for _ in range(3):
         Future(pending)
-    cancel_all(pending)
+    cancel_all(pending, pytest.fail)
     assert pending == set()
+
+
+class Raises:
+    """A future whose cancellation raises, and what logs that."""
+
+    def __init__(self, error: BaseException | None) -> None:
+        self.error = error
+        self.cancelled = False
+        self.faults: list[BaseException] = []
+
+    def cancel(self) -> bool:
+        """It is cancelled all the same."""
+        self.cancelled = True
+        if self.error is not None:
+            raise self.error
+        return True
+
+    def callback_fault(self, future: object, error: BaseException) -> None:
+        """Note it."""
+        assert future is self
+        self.faults.append(error)
+
+
+def test_cancel_all_where_callbacks_raise() -> None:
+    """Their errors are logged, each at its task; all are cancelled, and then Ctrl-C is raised."""
+    error = OSError("closed already")
+    futures = [Raises(one) for one in (None, error, KeyboardInterrupt(), None)]
+    with pytest.raises(KeyboardInterrupt):
+        cancel_all(futures, lambda future: future)
+    assert [one.cancelled for one in futures] == [True] * 4
+    assert [one.faults for one in futures] == [[], [error], [], []]
 
 
 def test_a_task_that_ends_as_it_sees_the_cancellation() -> None:
