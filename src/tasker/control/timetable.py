@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import math
 from typing import Generic, Protocol, TypeVar
 
 _FEWEST = 64
@@ -50,9 +51,9 @@ class Timetable(Generic[E]):
             heapq.heapify(self._heap)
             self._sweep_at = max(_FEWEST, 2 * len(self._heap))
 
-    def take(self, now: float) -> list[E]:
-        """Removes and returns those that are due."""
-        taken = []
-        while self._heap and self._heap[0][0] <= now:
+    def take(self, now: float, most: float = math.inf) -> list[E]:
+        """Removes and returns those that are due, at most so many of them, the earliest first."""
+        taken: list[E] = []
+        while self._heap and self._heap[0][0] <= now and len(taken) < most:
             taken.append(heapq.heappop(self._heap)[2])
         return taken

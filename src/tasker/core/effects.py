@@ -18,14 +18,12 @@ from tasker.core.history import forget_frames
 from tasker.core.long_tasks import UNKNOWN
 from tasker.core.ports import WorkerPort
 from tasker.core.quarantine import poisoned, quarantined
+from tasker.core.slices import SLICE
 from tasker.core.unheard import serves_unheard
 from tasker.core.worker_reports import PATIENCE_OF_LOOPS
 from tasker.errors import MaxRetriesExceeded, ResourceError, TaskKilled
 from tasker.logs import GuardedLogger, describe, shown
 from tasker.options import Priority
-
-SLICE = 1000
-"""How many queued tasks a kill drops before the next event is handled: some milliseconds."""
 
 
 class Effects:

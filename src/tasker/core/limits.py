@@ -30,6 +30,7 @@ from tasker.core.hooks import Hooks
 from tasker.core.limited_task import LimitedTask
 from tasker.core.long_tasks import UNKNOWN
 from tasker.core.ports import WorkerPort
+from tasker.core.slices import SLICE
 from tasker.errors import TaskTimeout
 from tasker.logs import GuardedLogger
 from tasker.metrics.protocol import TaskLifecycleTimestamps
@@ -137,6 +138,7 @@ class TimeLimits:
         # Each step is atomic. Either the supervisor files it before it decides how long to sleep, or this finds out until when.
         self._new.append((due, limited))
         if due < self._looks_at:
+            self._looks_at = due  # first: whatever is due after that need not wake it as well
             self._driver.wake_up()
 
     def forked(self) -> None:
@@ -156,12 +158,13 @@ class TimeLimits:
         self._looks_at = otherwise if moment is None else min(moment, otherwise)
         return self._looks_at
 
-    def look(self, now: float) -> None:
-        """Acts on what is due."""
+    def look(self, now: float) -> bool:
+        """Acts on what is due. Not on more than a slice: with many tasks whose deadlines pass together, the engine has to hear of
+        what else happens meanwhile. Returns whether more is due; then the caller of ``next_look`` is not to sleep either."""
         moment = self._timetable.moment
         if moment is None or moment > now:
-            return
-        for limited in self._timetable.take(now):
+            return False
+        for limited in self._timetable.take(now, SLICE):
             self._looked_at = limited
             if (due := limited.to_file_again(now)) is not None:
                 self._timetable.add(limited, due)
@@ -169,6 +172,8 @@ class TimeLimits:
                 self._act(limited, now)
             except BaseException as error:  # the others have their limits all the same
                 self._driver.log.fault("the time limit of a task", error)
+        moment = self._timetable.moment
+        return moment is not None and moment <= now
 
     def _act(self, limited: LimitedTask, now: float) -> None:
         driver, future = self._driver, limited.future

@@ -73,7 +73,9 @@ class InlineEngine(InlineDriver):
             if self._wakeup is not None and self._wakeup <= self.clock.now():
                 self.report(ev.Wakeup())
             self.limits.next_look(math.inf)
-            self.limits.look(self.clock.now())
+            while True:  # docs/decisions/0043
+                if not self.limits.look(self.clock.now()):
+                    break
             self._rest()
             while True:  # docs/decisions/0043
                 if not self._pump_one():

@@ -18,8 +18,9 @@ from tasker.control.attempts import Verdict
 from tasker.control.retry_budget import Loan
 from tasker.control.workers import WorkerMove, WorkerState
 from tasker.core.driver import Driver
-from tasker.core.effects import SLICE, Effects, exhausted
+from tasker.core.effects import Effects, exhausted
 from tasker.core.quarantine import QuarantineRecord, poisoned
+from tasker.core.slices import SLICE
 from tasker.logs import GuardedLogger
 from tasker.options import Priority
 from tasker.threads.engine import Engine

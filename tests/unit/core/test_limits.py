@@ -18,6 +18,7 @@ from tasker.control.workers import WorkerState
 from tasker.core.checks import task_options
 from tasker.core.limited_calls import LimitedCall
 from tasker.core.limited_task import LateReturn, LimitContext, LimitedTask, TimedOut, limits_of, may_retry
+from tasker.core.slices import SLICE
 from tasker.errors import TaskCancelled, TaskKilled, TaskTimeout
 
 from .fakes import FakeTask, FakeWorker, ToyEngine
@@ -294,6 +295,24 @@ def test_the_supervisor_is_woken_only_for_what_is_sooner() -> None:
     assert limits.next_look(NOW + 1.0) == NOW + 1.0
 
 
+def test_many_limits_that_pass_together() -> None:
+    """They are acted on in slices: until all are, the supervisor does not sleep, and handles what else has happened in between."""
+    engine = ToyEngine()
+    tasks = [FakeTask(queued_at=NOW, id=n) for n in range(2 * SLICE + 1)]
+    for task in tasks:
+        limited = engine.limits.of_submission(task, None, 3.0)
+        assert limited is not None
+        engine.limits.keep_deadline(limited)
+        task.limits = limited  # type: ignore[attr-defined]
+    counts = []
+    for more in (True, True, False, False):
+        assert engine.limits.next_look(NOW + 100.0) == (NOW + 3.0 if len(counts) < 3 else NOW + 100.0)
+        assert engine.limits.look(NOW + 3.0) is more
+        counts.append(len(engine.timed_out))
+    assert counts == [SLICE, 2 * SLICE, 2 * SLICE + 1, 2 * SLICE + 1]
+    assert [task.id for _, task, _ in engine.timed_out] == [*range(2 * SLICE + 1)]
+
+
 @pytest.mark.parametrize(("timeout", "deadline"), [(100.0, None), (None, 1_000.0), (100.0, 1_000.0)])
 def test_a_task_that_is_tried_often(timeout: float | None, deadline: float | None) -> None:
     """It is in the timetable twice at most, and the limits of its last attempt hold."""
@@ -327,6 +346,19 @@ def test_an_attempt_between_the_limit_of_an_earlier_one_and_the_deadline() -> No
     assert [rig.look(at) for at in (30.0, 34.9, 35.0)] == [[], [], ["cancelled"]]
     rig.limited.ended()
     assert [rig.look(at) for at in (99.9, 100.0)] == [[], ["expired"]]
+
+
+def test_it_is_woken_once_for_many() -> None:
+    """Until it has looked, only for what is sooner than that: it would handle thousands of events before it hears of a kill."""
+    rig = Rig()
+    limits = rig.engine.limits
+    limits.next_look(NOW + 100.0)
+    for at in (5.0, 5.0, 6.0, 4.0, 5.0):
+        limits._file(rig.limited, NOW + at)
+    assert rig.engine.wakeups == 2
+    assert limits.next_look(NOW + 100.0) == NOW + 4.0
+    limits._file(rig.limited, NOW + 3.0)
+    assert rig.engine.wakeups == 3
 
 
 def test_a_start_while_the_supervisor_is_about_to_sleep() -> None:
