@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from support.waiting import eventually
+from support.waiting import eventually, wait_until
 from tasker import Context
 from tasker.aio.tasks import start_duty
 
@@ -180,8 +180,10 @@ class Hangs:
 @pytest.mark.parametrize("killed", [True, False])
 @pytest.mark.parametrize("where", ["task", "on_create", "on_return", "run_task", "on_create of run_task"])
 def test_a_function_that_never_returns(make: Any, where: str, killed: bool) -> None:
-    """It does not keep the loop from ending, after ``cancel_grace`` seconds; the other resources are destroyed."""
+    """It does not keep the loop from ending, after ``cancel_grace`` seconds; the other resources are destroyed. Once it returns after
+    all, its thread ends."""
     hangs, destroyed, kept = Hangs(), [], []  # type: ignore[var-annotated]
+    threads = {*threading.enumerate()}
     config: dict[str, Any] = {where: hangs} if where in ("on_create", "on_return") else {}
     if where == "on_create of run_task":
         made = iter(["first"])
@@ -207,6 +209,7 @@ def test_a_function_that_never_returns(make: Any, where: str, killed: bool) -> N
     assert kept[-1].closed if where == "on_create" else kept[-1].done()
     ledger = kept[0].stats().resources
     assert ledger.destroyed == len(destroyed) == (1 if "run_task" in where else 0)
+    wait_until(lambda: threads.issuperset(threading.enumerate()), what="no thread is left")
 
 
 def test_a_function_that_returns_in_time(make: Any) -> None:

@@ -90,6 +90,34 @@ async def test_other_tasks_that_never_wait(make: Any, kind: str) -> None:
         assert all((future.exception() is None) == (kind == "plain") for future in futures)
 
 
+async def nothing(resource: object) -> None:
+    """Does not wait."""
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        pytest.param({"max_tasks_per_resource": 10**6}, id="recycling"),
+        pytest.param({"max_resource_lifetime": 1000}, id="a lifetime"),
+        pytest.param({"on_return": nothing}, id="on_return"),
+        pytest.param({"check_resource": lambda resource: True}, id="check_resource"),
+    ],
+)
+async def test_upkeep_that_never_waits(make: Any, config: Any) -> None:
+    """What is done for a resource between two tasks begins no new slice."""
+    clock = Clock()
+
+    async def works(ctx: Context, resource: Any) -> None:
+        clock.now += STEP
+
+    async with make(sync_in_thread=False, **config) as m:
+        m._engine.turns.clock = clock
+        turns, futures = await watched(m, clock, lambda: [m.submit(works) for _ in range(300)])
+        assert turns.count > 20
+        assert turns.longest <= SLICE + 2 * STEP
+        assert all(future.exception() is None for future in futures)
+
+
 async def test_tasks_that_wait_among_tasks_that_do_not(make: Any) -> None:
     """Both come to their end, and workers that stand in line end with their manager."""
     clock = Clock()

@@ -138,6 +138,8 @@ class OwnThread:
             if self._waits is not None:
                 self._waits.discard(outcome)
             self._given_up = outcome.cancelled()
+            if self._given_up:
+                self._calls.put(None)  # the thread ends once it has returned from this
         self._outcome = None
         # Not set as the future's error, because a future refuses ``StopIteration``.
         raised, value = outcome.result()

@@ -161,8 +161,7 @@ class AsyncWorker(WorkerLife):
                 await turns.turn()
                 runner.until = await turns.slice()
         elif request is TEND:
-            keep_serving = await self._tend()
-            runner.until = await turns.slice()
+            keep_serving = await self._tend()  # most often without a wait, so this goes on with the slice
         elif request is PLAIN:
             keep_serving = await self._call(runner, self.shard.future, resource, caller) and await self._tend()
             if caller.in_thread:  # it has waited, so the loop has run other tasks
