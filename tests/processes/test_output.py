@@ -445,11 +445,16 @@ with TaskManager(Config(on_create=dict, worker_count=1, backend=ProcessBackend()
 """
 
 
-def test_a_locale_that_is_not_utf_8(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a child prints is as if it were printed here."""
-    monkeypatch.setenv("PYTHONIOENCODING", "latin-1:backslashreplace")
-    process = program.start(LATIN)
-    assert process.stdout is not None
-    out = process.stdout.buffer.read()
-    assert process.wait(30) == 0
-    assert out.decode("latin-1").endswith("caf\xe9 \\u20ac\n"), out
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1:backslashreplace"])
+def test_the_encoding_of_what_a_child_prints(program: Program, monkeypatch: pytest.MonkeyPatch, encoding: str) -> None:
+    """Its output is as if it were printed here, into a file as well."""
+    monkeypatch.setenv("PYTHONIOENCODING", encoding)
+    for folder in ("pipe", "file"):
+        command = [sys.executable, "-c", LATIN]
+        out = (program.folder / folder).open("wb") if folder == "file" else subprocess.PIPE
+        done = subprocess.run(command, env=program.environment, stdout=out, check=True, timeout=60)
+        printed = done.stdout if folder == "pipe" else (program.folder / folder).read_bytes()
+        name, _, options = encoding.partition(":")
+        assert printed.removeprefix(b"[tasker-1] ") == "caf\xe9 \u20ac\n".encode(name, options or "strict"), printed
+        if folder == "file":
+            out.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import logging
 import logging.handlers
 import os
@@ -56,6 +57,14 @@ def _plain(value: Any) -> bool:
     return isinstance(value, str | int | float | bool | type(None)) or value == ()
 
 
+def _print_utf8(stream: Any) -> None:
+    """The pipe is ours, and read as UTF-8, whatever the locale."""
+    if codecs.lookup(stream.encoding).name != "utf-8":
+        # It changes the encoding, and asks for the position in what was a file when the stream was made, and is a pipe now.
+        with suppress(OSError):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+
+
 _pipes: dict[int, os.stat_result] = {}
 """The pipes, by the standard descriptors that lead there."""
 
@@ -69,8 +78,8 @@ def redirect_output(pipes: list[int], worker: str, levels: dict[str, int]) -> Pi
         _pipes[standard] = os.fstat(standard)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # not what a preloaded module may have put there
-            # The pipe is ours, and read as UTF-8, whatever the locale.
-            stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
+            stream.reconfigure(line_buffering=True)
+            _print_utf8(stream)
     logging.raiseExceptions = False  # where the parent is gone no stream is left to report to
     root = logging.getLogger()
     root.handlers[:] = [handler := PipeHandler(log, worker)]
