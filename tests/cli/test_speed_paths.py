@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+import math
 import signal
+from contextvars import ContextVar, copy_context
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tasker import Context
 from tasker.cli import strict_json
+from tasker.cli.run.child_lane import run_items
+from tasker.cli.run.chunk_slots import Slots
 from tasker.cli.run.in_flight import InFlightItems
 from tasker.cli.run.items import Item
 from tasker.cli.run.records import Record, done_line, line_tail
@@ -178,6 +184,28 @@ def test_context_variables_of_an_item_do_not_reach_the_next_one(shop: Workshop) 
     shop.numbers(300)
     assert shop.run("run", "jobs.py", "in.txt", "--output", "out.jsonl", "--workers", 2).returncode == 0
     assert set(shop.results().values()) == {None}
+
+
+def test_items_that_set_context_variables_go_on_in_their_lane() -> None:
+    """Each in a context of its own: as decimal numbers set one, for instance."""
+    seen: ContextVar[int | None] = ContextVar("seen", default=None)
+
+    def task(ctx: Any, resource: Any, item: int) -> Any:
+        before = seen.get()
+        seen.set(item)
+        return [before, Seen()]
+
+    class Seen:
+        """Its JSON is what is set when it is asked for."""
+
+    job: Any = SimpleNamespace(task=task, encoder=ResultEncoder(lambda value: seen.get()))
+    slots = Slots()
+    slot = slots.take()
+    slot.grant(5)
+    assert copy_context().run(run_items, job, Context(), None, slot.address, math.inf, [*map(str, range(5))]) is None
+    assert [text for _, _, text in slot.results(slot.done)] == [f"[null, {n}]" for n in range(5)]
+    slots.give_back(slot, again=True)
+    slots.close()
 
 
 def test_callbacks_of_an_item_that_has_ended_are_not_called(shop: Workshop) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextvars import Context as Variables
 from contextvars import copy_context
 from functools import partial
 from time import monotonic
@@ -39,6 +40,8 @@ def run_items(
     now, new_context, variables = monotonic, BareContext, copy_context
     until = now() + seconds
     forks = len(_forks)
+    run: Any = None
+    """Runs a function in a context of variables of its own, once an item has set one. (Decimal numbers do so, for instance.)"""
     for text in texts:
         if not claim():
             break
@@ -49,12 +52,13 @@ def run_items(
         context._watchers = []
         started = now()
         begin(started)
-        value = task(context, resource, decode(text))
+        item = decode(text)
+        value = task(context, resource, item) if run is None else run(task, context, resource, item)
         if len(_forks) != forks:  # a process that the task has forked: the other items are not for it
             leave_copy()
         # At once: the result may be owned by the resource, and change with the next item.
         try:
-            result = encode(value)
+            result = encode(value) if run is None else run(encode, value)
             written = result.encode()
         except Exception:  # it has no JSON form, or only after a second look
             return encoded(value, job.encoder)
@@ -63,6 +67,8 @@ def run_items(
             return Encoded(result)
         if context._watchers:
             forget_callbacks(context, ctx)
-        if ended >= until or variables():  # the next lane gets a context without those that were set
+        if ended >= until:
             break
+        if run is not None or variables():  # the next item gets a context without those that were set
+            run = Variables().run
     return None
