@@ -227,6 +227,29 @@ def test_a_function_that_returns_in_time(make: Any) -> None:
     assert len(destroyed) == kept[0].stats().resources.destroyed == 1
 
 
+def test_check_health_that_waits(make: Any) -> None:
+    """It is cancelled, which is no error of it; the resource is destroyed."""
+    destroyed, kept = [], []  # type: ignore[var-annotated]
+
+    async def check(error: BaseException) -> bool:
+        await asyncio.sleep(LIMIT)
+        return False
+
+    async def fails(ctx: Any, resource: object) -> None:
+        raise ValueError("as it should")
+
+    async def main() -> None:
+        m = await make(check_health=check, on_destroy=destroyed.append, resource_pool_size=1)
+        kept.extend([m, m.submit(fails), asyncio.create_task(m.run_task(fails))])
+        await eventually(lambda: m.stats().running_tasks == 2)
+        await asyncio.sleep(0)
+
+    assert ended_run(main) is None
+    stats = kept[0].stats()
+    assert (len(destroyed), stats.resources.alive, stats.user_errors) == (2, 0, 0)
+    assert isinstance(kept[1].exception(), ValueError)
+
+
 @pytest.mark.parametrize("pooled", [True, False])
 def test_on_destroy_that_a_stop_has_left_behind(make: Any, pooled: bool) -> None:
     """It runs to its end, though the loop ends meanwhile."""

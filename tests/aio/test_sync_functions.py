@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from support.gates import Gate
 from tasker import Context
 
 user: ContextVar[str] = ContextVar("user", default="nobody")
@@ -188,3 +189,20 @@ async def test_cancelling_a_coroutine_that_follows_a_plain_task(make: Any) -> No
         with pytest.raises(asyncio.CancelledError):
             await future
     assert seen == [True]
+
+
+async def test_two_managers_of_the_same_name(make: Any) -> None:
+    """The stack of a worker is that of its own thread."""
+    gate = Gate()
+
+    def secret(ctx: Context, resource: Any) -> None:
+        gate.pass_through()
+
+    async with make() as a, make() as b:
+        await a.queue_task(lambda ctx, resource: None)
+        future = b.submit(secret)
+        await gate.arrivals(1)
+        assert "secret" in b.worker_stack("tasker-1")
+        assert a.worker_stack("tasker-1") == ""
+        gate.open()
+        await future

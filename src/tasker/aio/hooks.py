@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable
 from typing import Any
 
@@ -10,13 +11,13 @@ from tasker.control.health import Health
 from tasker.core.probing import RETURNED_FALSE, fault_of, passes
 from tasker.core.user_functions import is_awaitable
 
-from .ports import EngineInLoop
+from .ports import EngineForResources, EngineInLoop
 from .resource_handle import AsyncResourceHandle
 from .user_functions import awaited
 from .wait_refusal import without_own
 
 
-async def health_after(engine: EngineInLoop, error: BaseException) -> Health:
+async def health_after(engine: EngineForResources, error: BaseException) -> Health:
     """Returns what an error of a task says of the resource. If ``check_health`` itself raises, or returns what means nothing,
     the error is the task's own fault."""
     check = engine.config.check_health
@@ -30,7 +31,10 @@ async def health_after(engine: EngineInLoop, error: BaseException) -> Health:
     except BaseException as fault:
         if engine.torn_down:
             raise
-        engine.log.fault("check_health", fault)
+        if not (
+            engine.loop_ends and isinstance(fault, asyncio.CancelledError)
+        ):  # the loop's, which says nothing of the check
+            engine.log.fault("check_health", fault)
         return Health.OK
 
 

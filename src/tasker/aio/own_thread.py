@@ -169,6 +169,7 @@ class OwnThread:
         calls, ended = self._calls, self._loop.create_future()
         # A daemon: a function that never returns must not keep the interpreter from exiting.
         thread = Daemon(partial(self._run, calls, ended), self._name)
+        thread.owner = self._engine
         disable_in_children(self)
         try:
             thread.start()

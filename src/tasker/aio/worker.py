@@ -312,7 +312,7 @@ class AsyncWorker(WorkerLife):
 
     def where(self, patience: float = 0.0) -> str:
         """See ``WorkerPort``."""
-        return stack_of_worker(self.runner and self.runner.current, self.name)
+        return stack_of_worker(self.runner and self.runner.current, self.name, self.engine)
 
     def show(self, tell: Callable[[str], object]) -> None:
         """See ``WorkerPort``."""

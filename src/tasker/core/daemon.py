@@ -15,6 +15,9 @@ from .flag import Flag
 class Daemon(threading.Thread):
     """A daemon thread. If ``start`` is interrupted, either the thread runs, or it will never do."""
 
+    owner: object = None
+    """What it works for, where that is to be known: other managers may have threads of the same name."""
+
     def __init__(self, target: Callable[[], object], name: str) -> None:
         super().__init__(target=target, name=name, daemon=True)
         # Only what is as it is known to be: another version may do otherwise.

@@ -32,10 +32,11 @@ def stack_of_awaitable(awaitable: Any) -> str:
     return _formatted([*_frames(awaitable)])
 
 
-def stack_of_worker(awaitable: Any, thread_name: str) -> str:
+def stack_of_worker(awaitable: Any, thread_name: str, owner: object = None) -> str:
     """Returns where a worker of an event loop is: in a coroutine or, if that waits for a function in the worker's thread, in
-    that thread. "" if neither is known, as for a hook that is a coroutine function."""
-    threads = [thread.ident for thread in threading.enumerate() if thread.name == thread_name]
+    that thread. "" if neither is known, as for a hook that is a coroutine function. ``owner``: that of a ``Daemon``."""
+    named = [thread for thread in threading.enumerate() if thread.name == thread_name]
+    threads = [thread.ident for thread in named if getattr(thread, "owner", None) is owner]
     return stack_of_awaitable(awaitable) or "".join(map(stack_of_thread, threads))
 
 
