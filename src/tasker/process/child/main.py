@@ -179,8 +179,9 @@ class Child:
                 self._drop(self._ahead)
                 self._ahead.clear()
                 continue
-            if not permit:  # the parent is gone
-                raise EOFError
+            if not permit:
+                outlive_parent()
+                return None
             while self._ahead:
                 its_epoch, task = self._ahead.popleft()
                 if its_epoch == permit[0]:
