@@ -72,6 +72,32 @@ async def test_its_timeout_ends_the_wait_and_not_the_pause(engine: Any, kit: Any
         await queued
 
 
+async def test_it_begins_while_a_resource_is_checked_for_a_task(engine: Any, kit: Any) -> None:
+    """The task starts after `resume`, not as soon as the check is over."""
+    gate = engine.gate()
+    log: list[Any] = []
+
+    def check(resource: Any) -> None:
+        gate.pass_through()
+
+    async def acheck(resource: Any) -> None:
+        await gate.apass_through()
+
+    limits = {"max_worker_count": 1, "check_after_idle": 0.0, "check_timeout": 60}
+    limits["check_resource"] = acheck if engine.name.startswith("asyncio") and not engine.elsewhere else check
+    async with engine.manager(resources=ScriptedResources(), **limits) as m:
+        await eventually(lambda: m.stats().active_workers == 1)
+        future = await m.submit(kit.records(log, 1))
+        await gate.arrivals(1)
+        assert await m.pause(0) is False
+        gate.open()
+        assert await m.pause(20) is True
+        await throughout(lambda: not log, RESUMED)
+        assert m.stats().queued_tasks == 1
+        m.resume()
+        assert await future == 1
+
+
 async def test_twice(engine: Any, kit: Any) -> None:
     """Pausing twice is pausing once, and so is resuming; `resume` without a pause does nothing."""
     async with engine.manager(worker_count=3) as m:

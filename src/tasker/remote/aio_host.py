@@ -115,7 +115,8 @@ class AsyncRemoteHost:
         if not window.in_hand:
             if not await self._until_task(window, reader):
                 return False
-            if self._spent(window) or not await self._is_fit(window):  # by now: this task is for another worker
+            # By now: then this task is for another worker, or for later, if a pause has begun meanwhile.
+            if self._spent(window) or not await self._is_fit(window) or worker.ordered:
                 queue.wake()
                 return True
         window.taken = queue.take_some(wanted)

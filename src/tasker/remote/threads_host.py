@@ -261,14 +261,22 @@ class RemoteHost:
             if token is not None:
                 self._order = token
                 return
-            if self._spent(window):  # too old by now: this task is for another worker
-                self._queue.tokens.put(token)
-                return
-            if window.recycle_limits.idle_too_long() and not self._is_fit(window):
+            if not self._may_use(window):
                 return
             self._queue.take_for_token(taken)
         if wanted > len(taken):
             self._order = self._queue.take_some(wanted, taken)
+
+    def _may_use(self, window: ThreadsWindow) -> bool:
+        """Returns whether the resource is for the task whose token the worker has; if not, the token is back in the queue."""
+        idle = window.recycle_limits.idle_too_long()
+        if idle and not self._spent(window) and not self._is_fit(window):
+            return False
+        # Too old by now; or a pause has begun during the check, so this worker has a HOLD to take first.
+        if self._spent(window) or (idle and self._engine.door is Door.PAUSED):
+            self._queue.tokens.put(None)
+            return False
+        return True
 
     def _is_fit(self, window: ThreadsWindow) -> bool:
         """Has the resource checked. The worker may hold the token of a task."""

@@ -12,6 +12,7 @@ from typing import Any
 
 from tasker.control import events as ev
 from tasker.control.disuse import Disuse
+from tasker.control.lifecycle import Door
 from tasker.core.probing import disuse_of, interval_of, passes, why_unfit
 
 from .ports import HostedWorker
@@ -50,6 +51,9 @@ class Upkeep:
             self._end_worn()
         if token is None and self._disuse is not None and self._disuse.due(monotonic()):
             self._check(self._disuse)
+            if self._worker.engine.door is Door.PAUSED:  # meanwhile, so this worker has a HOLD to take first
+                self._worker.engine.queue.tokens.put(token)
+                return self.next_token()
         return token
 
     def _next_or_check(self, interval: float) -> object:
