@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from support.waiting import eventually
-from tasker import Priority, RetryPolicy, Snooze, TaskHandedBack, TaskKilled
+from tasker import Health, MaxRetriesExceeded, Priority, RetryPolicy, Snooze, TaskHandedBack, TaskKilled
 
 BOOM = OSError("no")
 
@@ -104,6 +104,18 @@ async def test_a_running_task_that_would_wait_comes_back(engine: Any, kit: Any, 
         assert report.delayed_tasks == 0
         with pytest.raises(TaskHandedBack):
             await future.result()
+
+
+async def test_beside_a_worker_that_cools_down(engine: Any, kit: Any) -> None:
+    """It starts none of the tasks, and its resource is asked for nothing."""
+    verdict = engine.kit.hook(lambda error: Health.COOL_DOWN(60.0))
+    async with engine.manager(max_worker_count=1, max_retries=0, check_health=verdict) as m:
+        with pytest.raises(MaxRetriesExceeded):
+            await m.queue_task(kit.raises(BOOM))
+        await eventually(lambda: m.stats().cooling_workers == 1)
+        futures = [await m.submit(kit.returns(n)) for n in range(5)]
+        report = await m.stop(hand_back=True)
+        assert [one.future.id for one in report.handed_back] == [future.id for future in futures]
 
 
 async def test_many_under_load(engine: Any, kit: Any) -> None:

@@ -142,3 +142,14 @@ def test_in_a_forked_child_the_lock_is_free() -> None:
     renewals._left.acquire()
     renewals.forked()
     assert Call(renewals.left, Worker()).outcome(10) is None
+
+
+def test_a_worker_that_ends_as_it_is_called() -> None:
+    """Nothing of it is left, once the others are reminded: it has left before it was called."""
+    queue, renewals = bench()
+    worker = Worker(state=WorkerState.ENDING)
+    renewals.left(worker)
+    renewals.call(worker)
+    renewals.remind()
+    assert not renewals
+    assert queue.tokens.empty()

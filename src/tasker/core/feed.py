@@ -30,6 +30,8 @@ class Feed:
         self._lock = threading.RLock()
         self._asleep = True
         self._closed = False
+        self.on_fork: Callable[[], object] = bool
+        """Called in a forked child."""
         self.dropped: int = 0
         """How many events were dropped."""
         self.over: bool = False
@@ -75,6 +77,12 @@ class Feed:
         self._closed = self.over = True
         self._waiting_events.clear()
         self._wake()
+
+    def forked(self) -> None:
+        """In a forked child: closes it. Another thread may have had the lock, and the thread of a callback does not exist here."""
+        self._lock = threading.RLock()
+        self.close()
+        self.on_fork()
 
 
 def check_subscription(callback: object, kinds: Any, most: object) -> None:

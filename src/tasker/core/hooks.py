@@ -3,6 +3,7 @@ counted."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,8 @@ class Hooks:
         self._log = log
         self.teller: Teller | None = None
         """Tells subscribers of events; None while there are none."""
+        self.telling: threading.RLock = threading.RLock()
+        """Held while a subscriber is added, or while those that are gone are removed."""
 
     def health(self, error: BaseException) -> Health:
         """What an error says of the resource. If ``check_health`` itself raises, or returns what means nothing, the error is
@@ -118,6 +121,7 @@ class Hooks:
             self.teller.close()
         self._collector = self._on_return = self.teller = None
         self._forked = True
+        self.telling = threading.RLock()  # may be held by a thread that does not exist here
 
     def _guarded(self, hook: Callable[..., object], *args: object) -> None:
         try:

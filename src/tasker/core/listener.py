@@ -48,6 +48,7 @@ def listen(
         finally:
             ended()
 
+    feed.on_fork = ended
     try:
         Daemon(serve, f"{engine.config.name}-events").start()
         subscribe(engine, feed)

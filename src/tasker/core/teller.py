@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Protocol
@@ -20,9 +19,6 @@ from tasker.core.hooks import Hooks
 from tasker.core.identity import WorkerName
 from tasker.errors import PoisonTask, TaskTimeout
 from tasker.logs import GuardedLogger, describe
-
-_lock = threading.RLock()
-"""Held while a feed is added to a manager, or while those that are over are removed."""
 
 
 class WatchedEngine(Protocol):
@@ -52,7 +48,7 @@ class WatchedEngine(Protocol):
 
 def subscribe(engine: WatchedEngine, feed: Feed) -> None:
     """Adds a feed. If the manager has ended, closes it."""
-    with _lock:
+    with engine.hooks.telling:
         if engine.hooks.teller is None and not engine.ended:
             engine.hooks.teller = Teller(engine)
         if engine.hooks.teller is not None:
@@ -79,7 +75,7 @@ class Teller:
         """Removes the feeds that are over, and itself after the last one."""
         if not any(feed.over for feed in self.feeds):
             return
-        with _lock:
+        with self._engine.hooks.telling:
             self.feeds = tuple(feed for feed in self.feeds if not feed.over)
             if not self.feeds:
                 self._engine.hooks.teller = None
@@ -116,7 +112,7 @@ class Teller:
     def close(self) -> None:
         """In a forked child: what happens there is not of this manager."""
         for feed in self.feeds:
-            feed.close()
+            feed.forked()
 
     def end(self) -> None:
         """The manager has ended."""

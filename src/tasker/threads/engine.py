@@ -276,9 +276,9 @@ class Engine(FutureOwner):
             self.move_door(DoorMove.CLOSE, self.shutting_down(reason))
         if self.queue_slots is not None:
             self.queue_slots.close()
-        self.queue.cooling.wake()
-        # After the door was closed, see ``follow_up``.
-        self.check_drained()
+        if threading.current_thread() is self.thread:  # not before: a stop that hands back first holds all workers
+            self.queue.cooling.wake()
+        self.check_drained()  # after the door was closed, see ``follow_up``
 
     def _parent_ended(self) -> None:
         self.close("its parent context ended")

@@ -64,6 +64,9 @@ class Renewals:
         """Wakes those that are idle all the same. To be repeated now and then: a worker may have been about to wait when it
         was called, and one that is struck by an asynchronous exception may have taken a token with it."""
         with self._lock:
+            # A worker may have left just before it was called.
+            for worker in list(filter(is_ending, self._called)):
+                del self._called[worker]
             idle = sum(map(is_idle, self._called))
         if idle:
             # Not so many more: one that is idle for something that is not known here would find the queue full of calls, each
@@ -102,3 +105,8 @@ class Renewals:
 def is_idle(worker: CalledWorker) -> bool:
     """Returns whether it waits for a token, or is about to."""
     return worker.shard.future is None and worker.state is WorkerState.READY and not worker.tends
+
+
+def is_ending(worker: CalledWorker) -> bool:
+    """Returns whether it serves no more."""
+    return worker.state is WorkerState.ENDING

@@ -71,3 +71,49 @@ def test_the_child_does_not_wait_for_it(lock: str) -> None:
         "status 0",
         "parent works works",
     ], done.stderr
+
+
+EVENTS = """
+import os, signal, threading, warnings
+import tasker
+warnings.simplefilter("ignore", DeprecationWarning)
+def say(*words):
+    os.write(1, (" ".join(map(str, words)) + "\\n").encode())
+def manager():
+    return tasker.TaskManager(tasker.Config(on_create=object, worker_count=1, max_worker_count=1, resource_pool_size=0))
+m = manager()
+told = m.events(lambda event: None)
+pulled = m.events()
+held, forked = threading.Event(), threading.Event()
+def hold():
+    with m._engine.hooks.telling, pulled._feed._lock:
+        held.set()
+        forked.wait(30)
+holder = threading.Thread(target=hold)
+holder.start()
+assert held.wait(20)
+pid = os.fork()
+if pid == 0:
+    signal.alarm(20)
+    say("told", told.wait())
+    say("pulled", list(pulled), list(m.events()))
+    own = manager()
+    events = own.events()
+    own.queue_task(lambda ctx, resource: None)
+    own.stop()
+    say("own", len(list(events)) > 0)
+    os._exit(0)
+_, status = os.waitpid(pid, 0)
+say("status", status)
+forked.set()
+holder.join()
+m.stop()
+say("parent", told.wait(20), len(list(pulled)) > 0)
+"""
+
+
+def test_subscriptions_in_the_child() -> None:
+    """Those of the parent's manager are closed, and no wait for one hangs; those of a manager of the child's own work."""
+    done = run_script(EVENTS)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == ["told True", "pulled [] []", "own True", "status 0", "parent True True"]
