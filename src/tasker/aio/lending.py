@@ -210,13 +210,18 @@ class Lending:
             self._habits.note(id(code), self._step(worker, waiter, future, caller))
             return future
         except BaseException as error:  # Ctrl-C: nobody else would wake the worker
-            if worker.handed is None and worker.shard.future is future:
-                lost = WorkerLost("what its runner has yielded was lost")
-                lost.__cause__ = error  # which the caller gets
-                worker.handed = Handed(None, lost)
-            engine.queue.forget(waiter)
-            _wake(waiter)
+            self._wake_struck(worker, waiter, future, error)
             raise
+
+    def _wake_struck(
+        self, worker: LentWorker, waiter: asyncio.Future[None], future: AsyncTaskFuture[Any], error: BaseException
+    ) -> None:
+        if worker.handed is None and worker.shard.future is future:
+            lost = WorkerLost("what its runner has yielded was lost")
+            lost.__cause__ = error  # which the caller gets
+            worker.handed = Handed(None, lost)
+        self._engine.queue.forget(waiter)
+        _wake(waiter)
 
     def _may_begin(self, caller: Task[Any] | None) -> bool:
         """Returns whether this task of the loop, which is the current one, may begin tasks."""

@@ -211,8 +211,7 @@ class Supervisor:
         return actions + self._give_up_queued()
 
     def _give_up_queued(self) -> list[act.Action]:
-        workforce = self._workforce
-        if self.phase is Phase.DRAINING and workforce.gives_up_queued and not self._handing_back.wanted:
+        if self.phase is Phase.DRAINING and self._workforce.gives_up_queued and not self._handing_back.wanted:
             # The caller of ``stop`` waits for the queued tasks, and the resource may never come back.
             return [act.FailQueued(self._gate.error or "every worker is stuck")]
         return []
@@ -383,9 +382,8 @@ class Supervisor:
     def _close(self) -> list[act.Action]:
         if self.phase not in (Phase.CLOSING, Phase.KILLING) or not self._nothing_runs or self._pool.alive:
             return []
-        actions: list[act.Action] = []
-        if self._pool.probes.abandon():  # it had its time
-            actions.append(act.Abandon((), probe=True))
+        # A probe that is under way had its time.
+        actions: list[act.Action] = [act.Abandon((), probe=True)] if self._pool.probes.abandon() else []
         if self.phase is Phase.CLOSING and self._workforce.only_stuck_left():
             # They had their time. Where a kill is under way, they have what is left of its.
             left = self._workforce.abandon()
