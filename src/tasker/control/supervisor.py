@@ -78,7 +78,7 @@ class Supervisor:
             ev.WorkerParked: _noting(self._workforce.park),
             ev.WorkerUnparked: _noting(lambda seat, now: self._workforce.unpark(seat)),
             ev.WorkerWorn: _noting(self._workforce.renew),
-            ev.DependencyDown: self._dependency_down,
+            ev.DependencyDown: lambda event, now: self._outage.dependency_down(event, now) if self._serving else [],
             **self._workforce.handlers,
             ev.WorkerUnhealthy: _noting(self._workforce.replace),
             ev.AttemptFailed: self._attempt_failed,
@@ -215,9 +215,6 @@ class Supervisor:
             # The caller of ``stop`` waits for the queued tasks, and the resource may never come back.
             return [act.FailQueued(self._gate.error or "every worker is stuck")]
         return []
-
-    def _dependency_down(self, event: ev.DependencyDown, now: float) -> list[act.Action]:
-        return self._outage.dependency_down(event, now) if self._serving else []
 
     def _attempt_failed(self, event: ev.AttemptFailed, now: float) -> list[act.Action]:
         if not event.own and not event.kept:
