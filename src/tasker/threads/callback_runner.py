@@ -22,6 +22,8 @@ class _CallbackRunner(threading.local):
 
     passed_on_to: Callable[[Any, Sequence[Callback]], object] | None = None
     """Takes the callbacks that this thread must not call itself, with their future; None if it may call them."""
+    held: list[Any] | None = None
+    """Takes what a task that has ended held, where its finalizers must not run in this thread; None if they may."""
     depth: int = 0
     postponed: deque[tuple[Logged, Sequence[Callback]]] | None = None
     """The outcomes whose callbacks wait until a deeper call returns; None up to ``_MAX_DEPTH``."""

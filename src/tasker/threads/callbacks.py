@@ -1,8 +1,9 @@
-"""CallbackThread: calls the callbacks of tasks that the supervisor's thread has ended.
+"""CallbackThread: calls the callbacks of tasks that the supervisor's thread has ended, and drops what these tasks held.
 
 A callback may take long, and may wait for another task of its manager. In the supervisor's thread, the first would hold up
-the deadline of a kill, and the second would wait for ever. So that thread passes its callbacks on, to a thread that ends once
-there are no more. A stop waits for it; a kill leaves it behind at its deadline.
+the deadline of a kill, and the second would wait for ever. The same goes for the finalizers of arguments: that of a temporary
+directory removes a tree. So that thread passes both on, to a thread that ends once there are no more. A stop waits for it; a kill
+leaves it behind at its deadline.
 """
 
 from __future__ import annotations
@@ -13,10 +14,22 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
+from tasker.core.snapshots import snapshot
+
 from .callback_runner import callback_runner
 from .future_log import Callback
 from .helpers import HelperThreads
 from .ports import HelpedEngine
+
+
+class Held:
+    """What tasks have held, in the place of one whose callbacks are due: it is dropped in its turn."""
+
+    __slots__ = ("label", "things")
+
+    def __init__(self, things: list[Any]) -> None:
+        self.things: list[Any] = things
+        self.label: str = "what ended tasks have held"
 
 
 class CallbackThread:
@@ -37,8 +50,15 @@ class CallbackThread:
         return len(self._due)
 
     def serve_this_thread(self) -> None:
-        """Has the callbacks that would run in this thread, the supervisor's, passed on."""
+        """Has the callbacks that would run in this thread, the supervisor's, passed on; and what tasks held, by ``pass_on_held``."""
         callback_runner.passed_on_to = self._pass_on
+        callback_runner.held = callback_runner.held or []
+
+    def pass_on_held(self) -> None:
+        """Passes on what tasks held that this thread has ended. To be called after each event."""
+        if held := callback_runner.held:
+            callback_runner.held = []
+            self._pass_on(Held(held), ())
 
     def _pass_on(self, future: Any, callbacks: Sequence[Callback]) -> None:
         with self._lock:
@@ -64,6 +84,8 @@ class CallbackThread:
                     break
                 future, callbacks = self._due[0]
             try:
+                if type(future) is Held:
+                    future.things.clear()
                 callback_runner.call(future, callbacks)
             except BaseException as error:  # of no callback, which is guarded: no memory, say
                 self._engine.log.fault(f"the callback of {future.label}", error)
@@ -80,14 +102,13 @@ class CallbackThread:
             if thread is None:
                 return []
             self._helpers.forget(thread)
-            number = len(self._due)
-            try:
-                first, _ = self._due[0]
-            except IndexError:  # the last one has just ended
-                return []
-        left = [f"the callback of {first.label}"]
-        if number > 1:
-            left.append(f"the callbacks of {number - 1} other tasks")
+            due = [future for future, _ in snapshot(self._due)]
+        if not due:  # the last one has just ended
+            return []
+        first, others = due[0], [future for future in due[1:] if type(future) is not Held]
+        left = ["a finalizer of an argument" if type(first) is Held else f"the callback of {first.label}"]
+        if others:
+            left.append(f"the callbacks of {len(others)} other tasks")
         return left
 
     def forked(self) -> None:

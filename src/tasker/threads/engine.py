@@ -169,6 +169,7 @@ class Engine(FutureOwner):
             self.queue.mend()
             if self.alert:
                 self.look_after_renewals()
+        self._callbacks.pass_on_held()
         if self._inbox.empty():
             self.judge_waits(now, tick=due)
         return next_tick

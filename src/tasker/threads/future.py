@@ -16,6 +16,7 @@ from tasker.errors import TaskCancelled
 from tasker.logs import task_name
 from tasker.metrics.protocol import TaskLifecycleTimestamps
 
+from .callback_runner import callback_runner
 from .completion import complete, finish
 from .future_log import (
     BACK,
@@ -319,5 +320,7 @@ class TaskFuture(StandardFuture[T]):
             self._kind = CANCELLED if ending.cancelled else FAILED
         else:
             self._kind = FINISHED
+        if callback_runner.held is not None:
+            callback_runner.held.append((self._task, self._args, self._variables, getattr(self, "_context", None)))
         # A future that is kept must not keep the arguments of its task.
         self._task = self._args = self._variables = self._context = None

@@ -1,0 +1,67 @@
+"""Finalizers of what tasks hold: they may take long, and hold up neither a kill nor a time limit."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+
+from support.gates import Gate
+from support.waiting import WAIT, Call
+from tasker import Config, Context, TaskManager, TaskTimeout
+
+
+class Slow:
+    """An argument whose finalizer takes its time."""
+
+    def __init__(self, gate: Gate) -> None:
+        self.gate = gate
+
+    def __del__(self) -> None:
+        self.gate.pass_through()
+
+
+def manager() -> TaskManager[Any]:
+    """One worker."""
+    return TaskManager(
+        Config(on_create=object, worker_count=1, max_worker_count=1, resource_pool_size=0, cancel_grace=0.05)
+    )
+
+
+def ignore(ctx: Context, resource: object, argument: object) -> None:
+    """A task."""
+
+
+def test_a_kill() -> None:
+    """It ends all tasks by its deadline, and its report names what still runs."""
+    gate, running = Gate(), Gate()
+    pool = manager()
+    held = pool.submit(lambda ctx, resource: running.pass_through())
+    running.wait_arrivals(1)
+    futures = [pool.submit(ignore, Slow(gate)) for _ in range(20)]
+    report = Call(lambda: pool.kill(0.3)).outcome(WAIT)
+    assert (report.killed, report.killed_tasks) == (True, 21)
+    assert all(future.cancelled() for future in [held, *futures])
+    assert "a finalizer of an argument" in report.abandoned
+    gate.wait_arrivals(1)
+    gate.open()
+    running.open()
+
+
+def test_a_deadline() -> None:
+    """A task that waits ends by it, and the one that runs by its own limit; a stop waits for the finalizers."""
+    gate, running = Gate(), Gate()
+    pool = manager()
+    held = pool.submit(lambda ctx, resource: running.pass_through(), timeout=0.3)
+    futures = [pool.submit(ignore, Slow(gate), deadline=0.05) for _ in range(3)]
+    for future in [*futures, held]:
+        with pytest.raises(TaskTimeout):
+            future.result(WAIT)
+    gate.wait_arrivals(1)
+    running.open()
+    stop = Call(pool.stop)
+    threading.Event().wait(0.1)
+    assert not stop.returned
+    gate.open()
+    assert stop.outcome(WAIT).killed is False
