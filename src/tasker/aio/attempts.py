@@ -193,8 +193,8 @@ class AttemptEnds(JudgedWorker):
         return future.extra().cancel_requested or (self.context is not None and self.context.cancelled)
 
     def _lost(self, error: BaseException) -> ev.Event:
-        """Ends the current task of this worker, if any, after what is not an error of it: Ctrl-C, no memory, or a fault of the
-        library. Returns the event to report after the resource was destroyed."""
+        """Ends the current task of this worker, if any, after an error that is not the task's own: Ctrl-C, no memory, or a
+        fault of the library. Returns the event to report after the resource was destroyed."""
         engine = self.engine
         engine.log.fault(f"worker {self.name}", error)
         self._lose_task(error)

@@ -380,8 +380,8 @@ class AsyncEngine(AsyncFutureOwner):
                 await self.finished.wait()
         except TimeoutError:
             return
-        killed = () if self.backend is None else self.pool.tasks()  # with their processes, so they end soon
-        if leaving := [task for task in (*self._leaving, *killed) if not task.done()]:
+        pooled = () if self.backend is None else self.pool.tasks()  # these end soon, with their processes
+        if leaving := [task for task in (*self._leaving, *pooled) if not task.done()]:
             await asyncio.wait(leaving)  # which raises no error of theirs, and does not cancel them
         await self.guard.until_released()
 

@@ -190,8 +190,8 @@ class AsyncTaskFuture(_Future[T]):
         if self._stage == RUNNING and self._engine.backend is not None:
             self._engine.backend.recall(self)
         if self._stage == QUEUED:
-            self.extra().ended_waiting = True
             with HeldInterrupts(self._engine.loop):  # half of it would leave the books wrong, or waiters asleep
+                self.extra().ended_waiting = True
                 self._end_cancelled(TaskCancelled(f"{self.label} was cancelled before it started"))
             return True
         if self._stage == RUNNING:

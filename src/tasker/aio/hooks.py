@@ -31,9 +31,8 @@ async def health_after(engine: EngineForResources, error: BaseException) -> Heal
     except BaseException as fault:
         if engine.torn_down:
             raise
-        if not (
-            engine.loop_ends and isinstance(fault, asyncio.CancelledError)
-        ):  # the loop's, which says nothing of the check
+        # The cancellation by which the loop ends says nothing of the check.
+        if not (engine.loop_ends and isinstance(fault, asyncio.CancelledError)):
             engine.log.fault("check_health", fault)
         return Health.OK
 

@@ -217,7 +217,7 @@ class Lending:
         self, worker: LentWorker, waiter: asyncio.Future[None], future: AsyncTaskFuture[Any], error: BaseException
     ) -> None:
         if worker.handed is None and worker.shard.future is future:
-            lost = WorkerLost("what its runner has yielded was lost")
+            lost = WorkerLost("its first step was interrupted")
             lost.__cause__ = error  # which the caller gets
             worker.handed = Handed(None, lost)
         self._engine.queue.forget(waiter)

@@ -36,8 +36,11 @@ class WorkerLife(AttemptEnds, abc.ABC):
         except BaseException as error:
             if self.engine.torn_down:
                 raise
-            # Ctrl-C between two steps. Without a last report, a stop would wait for this worker for ever.
+            # Ctrl-C between two steps, no memory, or a fault of the library. Without a last report, a stop would wait for this worker
+            # for ever.
             died = self._lost(error)
+            if self.engine.is_forked:  # this is the child: the resource is the parent's
+                return
             await self._destroy()
             self.engine.report(died)
 
@@ -84,6 +87,7 @@ class WorkerLife(AttemptEnds, abc.ABC):
         await self._absorb()
         ending = without_own(engine.maker.end(handle), engine, f"on_destroy of worker {self.name}")
         await outlasting_loop_end(ending, engine)
+        self._handle = None  # an error may keep the worker, and should not keep the resource
 
     @abc.abstractmethod
     async def _absorb(self) -> bool:

@@ -69,13 +69,18 @@ class LoopGuard:
 
     def start(self) -> None:
         """Begins to guard."""
-        self._task = start_duty(self._engine.loop, self._run(), f"{self._engine.config.name}-loop-guard")
-        self._task.add_done_callback(self._struck)
+        self._task = start_duty(self._engine.loop, self._guard(), f"{self._engine.config.name}-loop-guard")
 
-    def _struck(self, task: asyncio.Task[None]) -> None:
-        """Guards on, if it was ended by Ctrl-C, which the loop raises."""
-        if not (task.cancelled() or task.exception() is None or self._engine.loop.is_closed()):
+    async def _guard(self) -> None:
+        try:
+            await self._run()
+        except (KeyboardInterrupt, SystemExit):  # of a signal handler, which the loop raises
+            # At once, not by a callback of this task: ``asyncio.run`` then cancels the tasks that are there.
+            ends = self.loop_ends
             self.start()
+            if ends and self._task is not None:
+                self._task.cancel()
+            raise
 
     @property
     def loop_ends(self) -> int:

@@ -132,7 +132,7 @@ class AsyncFutureOwner(EngineCore[AsyncWorker], abc.ABC):
         """Takes back the number and the slot, if any, of a ``submit`` that failed or was interrupted, unless it has queued its
         task."""
         if future is not None and future in level:
-            self.keep_deadline(future)  # perhaps once too often, as the next line, which does no harm
+            self.keep_deadline(future)  # this and the next line perhaps for the second time, which does no harm
             self.queue.wake()
             return
         if has_slot and self.queue_slots is not None:

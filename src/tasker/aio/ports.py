@@ -102,17 +102,22 @@ class GuardOfLoop(Protocol):
         ...
 
 
-class EngineForResources(EngineInLoop, CreationsPort, Protocol):
+class EndingLoop(EngineInLoop, Protocol):
+    """The part of the engine that tells when its loop ends."""
+
+    @property
+    def loop_ends(self) -> int:
+        """How often all tasks of the loop were cancelled, as before it is closed."""
+        ...
+
+
+class EngineForResources(EndingLoop, CreationsPort, Protocol):
     """The part of the engine that the pool of ``run_task`` uses."""
 
     @property
     def maker(self) -> AsyncResourceMaker: ...
     @property
     def guard(self) -> GuardOfLoop: ...
-    @property
-    def loop_ends(self) -> int:
-        """How often all tasks of the loop were cancelled, as before it is closed."""
-        ...
 
 
 class EngineForTasks(EngineForResources, Protocol):

@@ -82,7 +82,8 @@ class AsyncTaskQueue:
                 continue
             waiter.set_result(None)
             # Last: a worker that Ctrl-C leaves in the line is awake, one that it takes out of the line would sleep for ever.
-            self.idle.popleft()
+            if self.idle and self.idle[0] is waiter:  # else a signal handler or a finalizer has woken others meanwhile
+                self.idle.popleft()
             return
 
     def pass_on(self) -> None:
@@ -155,8 +156,6 @@ class AsyncTaskQueue:
         """A worker that was called serves no more."""
         self._calls -= 1
         self.orders -= 1
-        if len(self):
-            self.wake()  # as in ``take_order``
 
     @property
     def has_orders(self) -> bool:

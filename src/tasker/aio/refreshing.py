@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Generator
 from typing import Any, Protocol
 
+from .ports import OffersOfWorkers
 from .reentrancy import HasWorkers, forbid_reentry
 
 
@@ -14,6 +15,8 @@ class LoopEngineForRefresh(HasWorkers, Protocol):
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop: ...
+    @property
+    def lending(self) -> OffersOfWorkers: ...
     def refresh(self, notify: Callable[[bool], object]) -> int:
         """Notes a refresh. Returns its number."""
         ...
@@ -30,6 +33,7 @@ class AsyncRefresh(Awaitable[bool]):
         self._over: asyncio.Future[bool] = engine.loop.create_future()
         # By the loop: this may be a signal handler, in the midst of a step of the engine.
         engine.loop.call_soon_threadsafe(engine.begin_refresh, engine.refresh(self._over.set_result))
+        engine.lending.offers.clear()  # a task that is submitted from here on is not begun with a resource of before
 
     def __await__(self) -> Generator[Any, None, bool]:
         if not self._over.done():

@@ -13,8 +13,9 @@ from tasker.core.identity import arguments_for
 from tasker.core.planning import wear_of
 from tasker.worker_info import WorkerInfo
 
+from .interrupts import raise_in
 from .own_thread import OwnThread
-from .ports import EngineInLoop
+from .ports import EndingLoop
 from .resource_handle import AsyncResourceHandle
 from .user_functions import FunctionCaller
 
@@ -25,7 +26,7 @@ class AsyncMaker:
     """Calls ``on_create`` and ``on_destroy``, or ``resource``: in the loop if they are coroutine functions, otherwise
     in the resource's thread."""
 
-    def __init__(self, engine: EngineInLoop) -> None:
+    def __init__(self, engine: EndingLoop) -> None:
         self._engine = engine
 
     async def make(self, name: str, worker: WorkerInfo | None = None) -> AsyncResourceHandle:
@@ -47,13 +48,15 @@ class AsyncMaker:
             if engine.counters.origins is not None:
                 engine.counters.origins.made(handle, name if worker is not None else "run_task", engine.config)
             return handle
-        except BaseException:
+        except BaseException as error:
             if handle.resource is _UNMADE:
                 await caller.thread.close()  # ``on_create`` may have started it before it failed
             elif not engine.torn_down:
                 if not counted:
                     engine.counters.resource(created=1)
                 await self.end(handle)
+                if not engine.loop_ends:  # not an error of ``on_create``, which has returned
+                    raise_in(engine.loop, error)
             raise
 
     async def _make(self, handle: AsyncResourceHandle, caller: FunctionCaller, *args: WorkerInfo) -> None:

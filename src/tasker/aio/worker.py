@@ -99,10 +99,6 @@ class AsyncWorker(WorkerLife):
             upkeep = AsyncUpkeep(self.engine, self, handle)
             self.upkeep = upkeep if upkeep.needed else None
             await self.serve(runner, handle.resource, handle.caller)
-        except BaseException as error:  # not an error of the task: no memory, or a fault of the library
-            if self.engine.torn_down:
-                raise
-            return self._lost(error)
         finally:
             runner.close()
             self.forget_call()
