@@ -164,7 +164,9 @@ class Context:
         watchers = [entry for entry in log if isinstance(entry, Watcher)]
         errors = fire_all([watcher for watcher in watchers if watcher.ours])
         callbacks = [watcher for watcher in watchers if not watcher.ours]
-        return (lambda: raise_first([*errors, *fire_all(callbacks)])) if errors or callbacks else nothing_due
+        if not (errors or callbacks):
+            return nothing_due
+        return lambda: raise_first([*errors, *fire_all(callbacks)])
 
     def wait(self, timeout: float | None = None) -> bool:
         """Sleeps until the context is cancelled, its deadline passes or ``timeout`` seconds have passed (None: no

@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 
 from tasker import AsyncTaskManager, Snooze
-from tasker.aio import lending
+from tasker.aio import interrupts, lending
 from tasker.aio.attempts import AttemptEnds
 from tasker.aio.engine import AsyncEngine
 from tasker.aio.interrupts import HeldInterrupts
+from tasker.aio.loop_guard import LoopGuard
 from tasker.aio.resource_keeper import KeptResources
 from tasker.aio.resource_pool import AsyncResourcePool
 from tasker.control import events as ev
@@ -351,3 +352,80 @@ def test_sigterm_is_held_back_as_well() -> None:
     finally:
         signal.signal(signal.SIGTERM, before)
         loop.close()
+
+
+@pytest.mark.parametrize("first", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_that_strikes_between_the_two(monkeypatch: pytest.MonkeyPatch, first: signal.Signals) -> None:
+    """While handlers are put in or back: each handler is the former one after it, and what was noted is handed on."""
+    seen: list[int] = []
+
+    def handler(signum: int, frame: object) -> None:
+        seen.append(signum)
+        if signum == first:
+            raise KeyboardInterrupt
+
+    second = signal.SIGTERM if first == signal.SIGINT else signal.SIGINT
+    former = signal.signal(signal.SIGTERM, handler)
+    signal.signal(signal.SIGINT, handler)
+    loop = asyncio.new_event_loop()
+    try:
+        real, armed = interrupts._signal.signal, [True]
+
+        def install(signum: int, to: Any) -> Any:
+            result = real(signum, to)
+            if armed and to is handler and signum == first:
+                armed.clear()
+                signal.raise_signal(first)  # its own handler is back, that of the other one may not be
+            return result
+
+        monkeypatch.setattr(interrupts._signal, "signal", install)
+        with pytest.raises(KeyboardInterrupt), HeldInterrupts(loop):
+            signal.raise_signal(second)
+        monkeypatch.undo()
+        assert signal.getsignal(signal.SIGINT) is handler
+        assert signal.getsignal(signal.SIGTERM) is handler
+        assert sorted(seen) == sorted([first, second])
+    finally:
+        signal.signal(signal.SIGTERM, former)
+        loop.close()
+
+
+def test_the_handlers_of_a_loop_stay() -> None:
+    """Those of ``add_signal_handler`` raise nothing, and have system calls go on, which a handler put in their place would end."""
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, lambda: None)
+        before = signal.getsignal(signal.SIGTERM)
+        with HeldInterrupts(loop):
+            assert signal.getsignal(signal.SIGTERM) is before
+        loop.remove_signal_handler(signal.SIGTERM)
+
+    asyncio.run(main())
+
+
+def test_a_guard_that_is_struck_in_a_run(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``asyncio.run`` ends, and all is destroyed by then: the guard that follows is there before it collects its tasks."""
+    made, destroyed = [], []
+
+    def create() -> object:
+        made.append(object())
+        return made[-1]
+
+    real, struck = LoopGuard._run, []
+
+    async def run(guard: LoopGuard) -> None:
+        if not struck:
+            struck.append(True)
+            raise KeyboardInterrupt
+        await real(guard)
+
+    monkeypatch.setattr(LoopGuard, "_run", run)
+
+    async def main() -> None:
+        async with make(on_create=create, on_destroy=destroyed.append):
+            await asyncio.sleep(60)
+
+    with pytest.raises(KeyboardInterrupt):
+        asyncio.run(main())
+    assert destroyed == made

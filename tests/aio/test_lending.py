@@ -339,3 +339,21 @@ async def test_where_asyncio_cannot_change_the_current_task(make: Any, monkeypat
         await idle(m)
         assert begun_by_caller(m, quick, ()) is None
         assert await m.queue_task(quick) is not None
+
+
+async def test_a_task_behind_a_refresh(make: Any) -> None:
+    """It is not begun by its caller with the resource of before."""
+    made: list[int] = []
+
+    def create() -> int:
+        made.append(len(made))
+        return made[-1]
+
+    async def resource_of(ctx: Context, resource: int) -> int:
+        return resource
+
+    async with make(on_create=create, worker_count=1, max_worker_count=1, resource_pool_size=0) as m:
+        assert await m.queue_task(resource_of) == 0
+        await eventually(lambda: m._engine.lending.offers)
+        m.refresh()
+        assert await m.queue_task(resource_of) == 1

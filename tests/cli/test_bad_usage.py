@@ -50,6 +50,7 @@ def refused(done: subprocess.CompletedProcess[str], *words: str) -> None:
         (["run", "jobs.py", "in.json"], ["--format jsonl"]),
         (["run", "jobs.py", "in.txt", "--priority-field", "p"], ["--priority-field"]),
         (["run", "jobs.py", "-", "-"], ["only once"]),
+        (["run", "jobs.py", "/dev/stdin", "-"], ["only once"]),
         (["run", "jobs.py", "in.txt", "--output", "none/o"], ["none/o", "No such file"]),
         (["run", "jobs.py", "in.txt", "--output", "."], ["cannot write", "directory"]),
         (["run", "jobs.py", "in.txt", "--output", "in.txt"], ["in.txt is also an input"]),

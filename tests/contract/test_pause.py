@@ -356,7 +356,7 @@ async def test_refresh_of_workers_that_a_pause_has_found_starting(engine: Any, k
     """They take no task on their way, however many wait."""
     resources = ScriptedResources()
     async with engine.manager(worker_count=2, max_worker_count=2, resources=resources) as m:
-        await m.pause(0)
+        assert await m.pause(20) is True
         await eventually(lambda: m.stats().active_workers == 2)
         futures = [await m.submit(kit.returns(n)) for n in range(200)]
         for made in (4, 6):

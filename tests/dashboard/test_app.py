@@ -124,7 +124,7 @@ def test_actions(manager: Any) -> None:
 
     try:
         assert act(action="resize", worker_count=2, max_worker_count=3).json() == {"done": True}
-        assert (manager.explain().worker_count, manager.explain().max_worker_count) == (2, 3)
+        wait_until(lambda: (manager.explain().worker_count, manager.explain().max_worker_count) == (2, 3))
         assert "max_worker_count" in act(action="resize", worker_count=9).json()["error"]
         # They return at once, and the supervisor carries them out.
         assert act(action="pause").status_code == 200

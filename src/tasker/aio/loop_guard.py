@@ -70,6 +70,7 @@ class LoopGuard:
     def start(self) -> None:
         """Begins to guard."""
         self._task = start_duty(self._engine.loop, self._guard(), f"{self._engine.config.name}-loop-guard")
+        self._task.add_done_callback(_retrieve)
 
     async def _guard(self) -> None:
         try:
@@ -137,3 +138,8 @@ class LoopGuard:
         for wait in waits:
             self._engine.given_up = True
             wait.cancel()
+
+
+def _retrieve(guard: asyncio.Task[None]) -> None:
+    if not guard.cancelled():
+        guard.exception()  # the loop has raised it, and is not to log it as well

@@ -128,8 +128,8 @@ class CreationGate:
 
         Several find that out at a time, so it counts once until the breaker closes. If it comes again within the last
         pause after that, the success of the probe has meant nothing, and the pauses go on growing. One that began, at
-        ``begun``, before the creation that has closed the breaker says nothing of what is now. (But one that began before it
-        closed may: the worker of the probe has begun a task by then.)
+        ``begun``, before the creation that has closed the breaker says nothing of what is now. One that began during that
+        creation does: its worker takes a task before the supervisor has heard of it.
         """
         if not self.closed or begun < self._sound_since:
             return None
@@ -152,10 +152,13 @@ class CreationGate:
     def succeeded(self, now: float, begun: float | None = None) -> None:
         """Records the success of a creation that began at ``begun`` (None: it was given up), and closes the breaker.
 
-        Unless a user of a resource has said that what it depends on is down: where resources can be made all the same, those
-        that were being made by then say nothing.
+        If a user of a resource has said that what it depends on is down, the success of a creation that had begun before that
+        says nothing: resources can be made all the same.
         """
-        if self.down and (begun is None or self._of_last_round(begun)):
+        if self.down and begun is None:
+            self.withdrawn()
+            return
+        if self.down and begun is not None and self._of_last_round(begun):
             return
         self.state = BREAKER_MOVES[self.state, BreakerMove.SUCCEEDED]
         if self.failures:

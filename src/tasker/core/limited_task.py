@@ -71,7 +71,7 @@ class LimitedTask:
         self._stage: LimitStage = LimitStage.WAITING
         self._name: LimitName = "timeout"
         self._watched: float = math.inf
-        """When the supervisor looks at it next, as far as it is in the timetable for that; see ``to_file``."""
+        """When the supervisor looks at it next, as far as it is in the timetable for that; see ``file``."""
         self.kept: float = math.inf
         """The moment for which it is in the timetable all the time: that of its deadline, if that is kept."""
         self.end: float = math.inf
@@ -138,14 +138,13 @@ class LimitedTask:
             )  # last: ``step`` takes no lock, and must not take the last attempt's end for this one's
             return None
 
-    def to_file(self) -> float | None:
-        """Returns the moment for which the attempt that has begun belongs into the timetable. None if the supervisor looks at
-        it before that anyway: so a task that begins often is in there twice at most, whatever its limits are."""
-        with self._lock:
-            if self.end >= min(self._watched, self.kept):
-                return None
-            self._watched = self.end
-            return self.end
+    def file(self, file: Callable[[LimitedTask, float], object]) -> None:
+        """Has the attempt that has begun filed for its end, unless the supervisor looks at the task before that anyway: so one
+        that begins often is in the timetable twice at most, whatever its limits are."""
+        with self._lock:  # the supervisor does not look before the last line
+            if self.end < min(self._watched, self.kept):
+                file(self, self.end)
+                self._watched = self.end  # last: what is interrupted before that is filed twice, and not never
 
     @property
     def given_up(self) -> bool:
@@ -184,14 +183,13 @@ class LimitedTask:
         """Returns what is to be done about it now."""
         return limit_step(self._stage, now, self.last_start, self.end, grace)
 
-    def to_file_again(self, now: float) -> float | None:
-        """The supervisor looks at it ``now``. Returns when it has to again, if the attempt that was filed has ended and another one
-        runs; else None."""
+    def file_again(self, now: float, file: Callable[[LimitedTask, float], object]) -> None:
+        """The supervisor looks at it ``now``. If the attempt that was filed has ended and another one runs, files that."""
         with self._lock:
-            if now < self._watched:
-                return None
-            self._watched = math.inf
-            return self.to_file() if self._stage is LimitStage.RUNNING and now < self.end else None
+            if now >= self._watched:
+                self._watched = math.inf
+                if self._stage is LimitStage.RUNNING and now < self.end:
+                    self.file(file)
 
     def cancel(self, now: float = math.inf) -> Context | None:
         """The limit has passed. Returns the context to be cancelled, unless the attempt has ended, and another one begun."""

@@ -127,18 +127,15 @@ class TimeLimits:
     def begin(self, limited: LimitedTask, context: Context) -> TaskTimeout | None:
         """As ``start``, but returns that error."""
         if (late := limited.start(context, monotonic())) is None:
-            self._file_attempt(limited)
+            limited.file(self._file)
         return late
-
-    def _file_attempt(self, limited: LimitedTask) -> None:
-        if (due := limited.to_file()) is not None:
-            self._file(limited, due)
 
     def _file(self, limited: LimitedTask, due: float) -> None:
         # Each step is atomic. Either the supervisor files it before it decides how long to sleep, or this finds out until when.
         self._new.append((due, limited))
         if due < self._looks_at:
-            self._looks_at = due  # first: whatever is due after that need not wake it as well
+            # First: whatever is due after that need not wake it as well. (An interrupt between the two is made good at the next tick.)
+            self._looks_at = due
             self._driver.wake_up()
 
     def forked(self) -> None:
@@ -159,16 +156,15 @@ class TimeLimits:
         return self._looks_at
 
     def look(self, now: float) -> bool:
-        """Acts on what is due. Not on more than a slice: with many tasks whose deadlines pass together, the engine has to hear of
-        what else happens meanwhile. Returns whether more is due; then the caller of ``next_look`` is not to sleep either."""
+        """Acts on what is due, but on no more than a slice: where many deadlines pass together, the engine has to hear of what else
+        happens. Returns whether more is due; ``next_look`` then returns a moment that has passed."""
         moment = self._timetable.moment
         if moment is None or moment > now:
             return False
         for limited in self._timetable.take(now, SLICE):
             self._looked_at = limited
-            if (due := limited.to_file_again(now)) is not None:
-                self._timetable.add(limited, due)
             try:
+                limited.file_again(now, self._timetable.add)
                 self._act(limited, now)
             except BaseException as error:  # the others have their limits all the same
                 self._driver.log.fault("the time limit of a task", error)

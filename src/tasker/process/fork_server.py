@@ -25,6 +25,7 @@ import traceback
 from collections.abc import Iterator
 
 from .interpreter import command
+from .protocol.sockets import QUIETLY
 from .terminals import OF_TERMINALS, heed_no_terminal
 
 REQUEST: struct.Struct = struct.Struct("<QBd")
@@ -39,8 +40,6 @@ FROZEN = "TASKER_FORK_SERVER_OF_A_FROZEN_PROGRAM"
 """A variable of the environment: set while a frozen program starts itself as the fork server."""
 _NEEDED = (signal.SIGCHLD, signal.SIGALRM, signal.SIGTERM, signal.SIGURG)
 """Signals that this process needs, or its children."""
-_QUIETLY = getattr(socket, "MSG_NOSIGNAL", 0)
-"""See ``protocol.sockets``."""
 _EXTRA = 2.0
 """Seconds that a child has beyond those that it gives itself when the parent is gone."""
 _CHECK_INTERVAL = 0.5
@@ -181,7 +180,7 @@ class ForkServer:
 
     def _report(self, number: int, what: int, pid: int, status: int) -> None:
         try:
-            self._parent.sendall(REPORT.pack(number, what, pid, status), _QUIETLY)
+            self._parent.sendall(REPORT.pack(number, what, pid, status), QUIETLY)
         except OSError:  # the parent is gone, which the next reading shows
             pass
 

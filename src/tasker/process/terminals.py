@@ -14,6 +14,7 @@ def heed_no_terminal() -> None:
     for number in OF_TERMINALS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _pass)
+            signal.siginterrupt(number, False)  # C code goes on where it waits
     signal.pthread_sigmask(signal.SIG_UNBLOCK, OF_TERMINALS)
 
 

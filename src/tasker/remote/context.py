@@ -30,7 +30,11 @@ class RemoteContext(Context):
         if self._cause is not None:
             return nothing_due
         callbacks = super()._strike(cause)
-        self._tell()
+        try:
+            self._tell()
+        except BaseException:  # Ctrl-C, or no memory: what is due is called all the same
+            callbacks()
+            raise
         return callbacks
 
     def _tell(self) -> None:

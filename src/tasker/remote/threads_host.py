@@ -268,7 +268,8 @@ class RemoteHost:
             self._order = self._queue.take_some(wanted, taken)
 
     def _may_use(self, window: ThreadsWindow) -> bool:
-        """Returns whether the resource is for the task whose token the worker has; if not, the token is back in the queue."""
+        """Returns whether the resource may be used for the task whose token the worker has taken; if not, the token is back in the
+        queue."""
         idle = window.recycle_limits.idle_too_long()
         if idle and not self._spent(window) and not self._is_fit(window):
             return False

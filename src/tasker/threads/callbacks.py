@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
+from tasker.core.slices import SLICE
 from tasker.core.snapshots import snapshot
 
 from .callback_runner import callback_runner
@@ -21,15 +22,17 @@ from .future_log import Callback
 from .helpers import HelperThreads
 from .ports import HelpedEngine
 
+PATIENCE = 0.05
+"""Seconds for which what tasks held waits for more of it: a thread for each task that fails would cost more than the task."""
+
 
 class Held:
     """What tasks have held, in the place of one whose callbacks are due: it is dropped in its turn."""
 
-    __slots__ = ("label", "things")
+    __slots__ = ("things",)
 
     def __init__(self, things: list[Any]) -> None:
         self.things: list[Any] = things
-        self.label: str = "what ended tasks have held"
 
 
 class CallbackThread:
@@ -52,11 +55,18 @@ class CallbackThread:
     def serve_this_thread(self) -> None:
         """Has the callbacks that would run in this thread, the supervisor's, passed on; and what tasks held, by ``pass_on_held``."""
         callback_runner.passed_on_to = self._pass_on
-        callback_runner.held = callback_runner.held or []
+        callback_runner.held = callback_runner.held or []  # this is called again where no thread can be started
 
-    def pass_on_held(self) -> None:
-        """Passes on what tasks held that this thread has ended. To be called after each event."""
-        if held := callback_runner.held:
+    @property
+    def patience(self) -> float:
+        """How long this thread, the supervisor's, may sleep, in seconds: until it passes on what it holds."""
+        return PATIENCE if callback_runner.held else threading.TIMEOUT_MAX
+
+    def pass_on_held(self, *, at_once: bool) -> None:
+        """Passes on what tasks held that this thread has ended. To be called after each event. Unless ``at_once``, it waits
+        for a thread that runs anyway, or for a slice."""
+        held = callback_runner.held
+        if held and (at_once or self._running or len(held) >= SLICE):
             callback_runner.held = []
             self._pass_on(Held(held), ())
 
@@ -88,7 +98,7 @@ class CallbackThread:
                     future.things.clear()
                 callback_runner.call(future, callbacks)
             except BaseException as error:  # of no callback, which is guarded: no memory, say
-                self._engine.log.fault(f"the callback of {future.label}", error)
+                self._engine.log.fault(_named(future), error)
             if self._engine.is_forked:  # by a callback, and this is the child
                 return
             del self._due[0], future, callbacks
@@ -106,7 +116,7 @@ class CallbackThread:
         if not due:  # the last one has just ended
             return []
         first, others = due[0], [future for future in due[1:] if type(future) is not Held]
-        left = ["a finalizer of an argument" if type(first) is Held else f"the callback of {first.label}"]
+        left = [_named(first)]
         if others:
             left.append(f"the callbacks of {len(others)} other tasks")
         return left
@@ -115,3 +125,7 @@ class CallbackThread:
         """In a forked child, the thread does not exist, and the callbacks are the parent's."""
         self._lock = threading.RLock()
         self._due = deque()
+
+
+def _named(due: Any) -> str:
+    return "a finalizer of an argument" if type(due) is Held else f"the callback of {due.label}"

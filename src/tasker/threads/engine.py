@@ -169,7 +169,6 @@ class Engine(FutureOwner):
             self.queue.mend()
             if self.alert:
                 self.look_after_renewals()
-        self._callbacks.pass_on_held()
         if self._inbox.empty():
             self.judge_waits(now, tick=due)
         return next_tick
@@ -182,13 +181,14 @@ class Engine(FutureOwner):
             event()
         else:
             self.step(event, monotonic())
+        self._callbacks.pass_on_held(at_once=type(event) is ev.Wakeup or bool(self.door))
 
     def _seconds_to_wait(self, next_tick: float) -> float:
         now = monotonic()
         parent = self.config.ctx  # whose ``on_cancel`` does not report that its deadline has passed
         if parent is not None and not self.closed and parent.cancelled:
             self._parent_ended()
-        return min(max(0.0, self.next_moment(now, next_tick) - now), threading.TIMEOUT_MAX)
+        return min(max(0.0, self.next_moment(now, next_tick) - now), self._callbacks.patience)
 
     def keep_workers(self, count: int) -> None:
         """See ``EngineCore``."""

@@ -6,7 +6,8 @@ the GIL and without it (there under the list's own lock), so any two threads agr
 cancelling from a signal handler, a finalizer or a callback cannot deadlock. The entries:
 
 ``RUN``      A worker starts an attempt. Counts unless an ending precedes it.
-``BACK``     The attempt ended without an outcome; the task waits for its next attempt. Both marks of it are taken out then.
+``BACK``     The attempt ended without an outcome; the task waits for its next attempt. Then its ``RUN`` and
+             this ``BACK`` are taken out, unless the task was cancelled.
 ``DONE``     The worker that ran the task has stored the result in ``_value``.
 ``Ending``   An error or a cancellation. A *forced* one counts wherever it comes first; any other (``cancel``) counts
              only while no attempt runs.

@@ -45,20 +45,27 @@ def forbid_reentry(engine: _Supervised, what: str) -> None:
 
 
 def _is_interrupted(engine: _Supervised, *, waits_for_all: bool) -> bool:
-    """Returns whether this thread is in the middle of what the supervisor or a worker needs or, if that ``waits_for_all`` accepted
-    tasks, of the submission of one."""
+    """Returns whether this thread was interrupted while it had a lock that the supervisor or a worker of this engine needs. With
+    ``waits_for_all``, for a call that waits for all accepted tasks: also in the middle of a submission."""
     frame: FrameType | None = sys._getframe()
+    locked = False
     while frame is not None:
-        if str(frame.f_globals.get("__name__")).startswith("tasker.") and (
-            _holds_lock(frame) or (waits_for_all and _submits(frame, engine))
-        ):
-            return True
+        if str(frame.f_globals.get("__name__")).startswith("tasker."):
+            if waits_for_all and _submits(frame, engine):
+                return True
+            locked = locked or _holds_lock(frame)
+            whose = getattr(frame.f_locals.get("self"), "_engine", None)
+            if locked and whose is not None:  # whose lock that is
+                if whose is engine:
+                    return True
+                locked = False
         frame = frame.f_back
-    return _is_owned(engine.counters.lock)
+    return locked or _is_owned(engine.counters.lock)
 
 
 def _holds_lock(frame: FrameType) -> bool:
-    """Returns whether a method has the lock of its object. No function of users is called in there."""
+    """Returns whether a method has the lock of its object. No function of users may be called in there: it could not
+    stop its manager."""
     owner = frame.f_locals.get("self")
     return _is_owned(getattr(owner, "lock", None)) or _is_owned(getattr(owner, "_lock", None))
 

@@ -89,7 +89,7 @@ class ThreadHost:
         worker.engine.hold.enter(worker, lambda: worker.outdated)
         try:
             while True:  # docs/decisions/0043
-                if worker.outdated:  # called while it was held, or cooled down: it must take no task any more
+                if worker.outdated:  # called, perhaps while it was held or cooled down: it must take no task any more
                     worker.engine.report(ev.WorkerWorn(worker.seat))
                     break
                 if not own.run(self._serve, own) and not self._cools_down():
@@ -234,9 +234,9 @@ class ThreadHost:
             engine.hold.stay(worker, lambda: worker.outdated)
         if order is CALL:
             engine.renewals.answer(worker)
-        if order is not RETIRE and not worker.outdated:
-            return True
-        engine.report((ev.WorkerRetiring if order is RETIRE else ev.WorkerWorn)(worker.seat))
+        if order is not RETIRE:
+            return True  # ``serve`` looks whether it was called
+        engine.report(ev.WorkerRetiring(worker.seat))
         return False
 
 

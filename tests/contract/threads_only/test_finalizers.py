@@ -9,7 +9,7 @@ import pytest
 
 from support.gates import Gate
 from support.waiting import WAIT, Call
-from tasker import Config, Context, TaskManager, TaskTimeout
+from tasker import Config, Context, RetryPolicy, TaskManager, TaskTimeout
 
 
 class Slow:
@@ -65,3 +65,26 @@ def test_a_deadline() -> None:
     assert not stop.returned
     gate.open()
     assert stop.outcome(WAIT).killed is False
+
+
+def test_no_thread_for_each_task() -> None:
+    """What failed tasks held is dropped by few threads: to start one costs more than such a task."""
+    started: list[str] = []
+    pool = manager()
+    real = pool._engine._helpers.start
+
+    def start(*args: Any, **options: Any) -> Any:
+        started.append(args[1])
+        return real(*args, **options)
+
+    pool._engine._helpers.start = start  # type: ignore[method-assign]
+
+    def fails(ctx: Context, resource: object) -> None:
+        raise ValueError
+
+    for _ in range(300):
+        assert (
+            type(pool.submit(fails, retry=RetryPolicy(max_retries=1, retry_on=ValueError)).exception(WAIT)) is not None
+        )
+    assert len(started) < 60
+    assert Call(pool.stop).outcome(WAIT).killed is False

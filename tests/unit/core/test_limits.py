@@ -51,7 +51,7 @@ class Rig:
         self.worker.shard.future = self.task
         self.worker.shard.taken += 1
         assert self.limited.start(self.context, NOW + at) is None
-        self.engine.limits._file_attempt(self.limited)
+        self.limited.file(self.engine.limits._file)
 
     def look(self, at: float) -> list[str]:
         """What is done at that moment."""
@@ -567,3 +567,51 @@ def test_a_fork_while_the_supervisor_acts() -> None:
     holder.join()
     rig.engine.limits.forked()
     assert rig.limited._lock.acquire(timeout=0)
+
+
+def test_an_interrupt_while_an_attempt_is_filed() -> None:
+    """It is filed at the next one: its limit is not lost for good."""
+    rig = Rig()
+
+    def interrupted(limited: LimitedTask, due: float) -> None:
+        raise KeyboardInterrupt
+
+    assert rig.limited.start(rig.context, NOW) is None
+    with pytest.raises(KeyboardInterrupt):
+        rig.limited.file(interrupted)
+    rig.limited.ended()
+    rig.start(at=1.0)
+    assert [rig.look(at) for at in (5.9, 6.0)] == [[], ["cancelled"]]
+
+
+class NoMemory:
+    """A timetable to which nothing can be added."""
+
+    def __init__(self, timetable: Any) -> None:
+        self._timetable = timetable
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._timetable, name)
+
+    def add(self, *_: object) -> None:
+        """Raise."""
+        raise MemoryError
+
+
+def test_filing_again_that_fails() -> None:
+    """It is logged, and what else is due is acted on."""
+    rig = Rig(timeout=5.0)
+    rig.start()
+    rig.limited.ended()
+    assert (
+        rig.limited.start(rig.context, NOW + 3.0) is None
+    )  # before its turn comes, so that it is not filed for its end
+    other = FakeTask(queued_at=NOW, id=8)
+    limited = rig.engine.limits.of_submission(other, None, 5.0)
+    assert limited is not None
+    rig.engine.limits.keep_deadline(limited)
+    rig.engine.limits.next_look(math.inf)
+    rig.engine.limits._timetable = NoMemory(rig.engine.limits._timetable)  # type: ignore[assignment]
+    rig.engine.limits.look(NOW + 5.0)
+    assert [task for _, task, _ in rig.engine.timed_out] == [other]
+    assert rig.engine.user_errors() == 1

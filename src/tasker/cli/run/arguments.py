@@ -370,7 +370,7 @@ def _check_files(parsed: argparse.Namespace) -> None:
         raise UsageError("--prune needs all inputs: not with --skip or --limit")
     if parsed.resume and parsed.overwrite:
         raise UsageError("--resume and --overwrite exclude each other")
-    if parsed.inputs.count("-") > 1:
+    if [*map(as_named, parsed.inputs)].count("-") > 1:
         raise UsageError("standard input (-) can be read only once")
 
 

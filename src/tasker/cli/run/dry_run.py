@@ -23,8 +23,12 @@ _LINES = 256
 
 def show(options: RunOptions, job: Job, inputs: RunInputs, stdout: LineFile) -> int:
     """Prints a line for each item that would be run, and their number. Returns the exit code."""
+    lines: list[bytes] = []
     try:
-        to_run, skipped, malformed = _show(options, job, inputs, stdout)
+        try:
+            to_run, skipped, malformed = _show(options, job, inputs, stdout, lines)
+        finally:
+            _write(lines, stdout)  # what could be read before an error, too
     except OutputError as error:
         if error.broken_pipe:
             return exit_codes.BROKEN_PIPE
@@ -39,13 +43,14 @@ def show(options: RunOptions, job: Job, inputs: RunInputs, stdout: LineFile) -> 
     return exit_codes.FAILED if malformed else exit_codes.DONE
 
 
-def _show(options: RunOptions, job: Job, inputs: RunInputs, stdout: LineFile) -> tuple[int, int, int]:
-    """Returns how many would be run, are done already, and would fail."""
+def _show(
+    options: RunOptions, job: Job, inputs: RunInputs, stdout: LineFile, lines: list[bytes]
+) -> tuple[int, int, int]:
+    """Returns how many would be run, are done already, and would fail. ``lines``: those that are still to be written."""
     ledger = _ledger(options, job)
     if ledger is not None:
         inputs.pass_over(ledger.check_off)
     to_run = skipped = malformed = 0
-    lines: list[bytes] = []
     for item in inputs:
         if item is None or (_is_done(ledger, item) and item.problem is None):
             skipped += 1
@@ -55,10 +60,14 @@ def _show(options: RunOptions, job: Job, inputs: RunInputs, stdout: LineFile) ->
         to_run += problem is None
         lines.append(_line(item, problem))
         if len(lines) >= _LINES:
-            stdout.write(b"".join(lines))
-            lines.clear()
-    stdout.write(b"".join(lines))
+            _write(lines, stdout)
     return to_run, skipped, malformed
+
+
+def _write(lines: list[bytes], stdout: LineFile) -> None:
+    whole = b"".join(lines)
+    lines.clear()  # first: what cannot be written is not tried again
+    stdout.write(whole)
 
 
 def _failed(message: str) -> int:

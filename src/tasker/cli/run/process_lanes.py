@@ -80,7 +80,7 @@ class ProcessLanes(LaneFeed):
         lanes: int,
         once: bool,
     ) -> None:
-        """``slots``: which it closes in the end."""
+        """``slots``: closed in the end."""
         super().__init__(manager, in_flight, version=str(job.version), lanes=lanes, once=once)
         self._task = job.task
         self._job = job.path, settings, job.shown

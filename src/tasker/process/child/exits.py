@@ -10,10 +10,10 @@ from typing import NoReturn
 
 
 class HeldSigterm(threading.local):
-    """Holds SIGTERM back while this thread forks.
+    """Holds SIGTERM and SIGHUP back while this thread forks.
 
-    The fork has the handler of its child at first, and forgets whatever came before it begins to run Python code. So a
-    SIGTERM that comes at once, as from ``multiprocessing`` that ends a daemonic process, would not end it.
+    The fork has the handler of its child at first, and forgets whatever came before it begins to run Python code. So one
+    that comes at once, as from ``multiprocessing`` that ends a daemonic process, would not end it.
     """
 
     def __init__(self) -> None:
@@ -21,7 +21,7 @@ class HeldSigterm(threading.local):
 
     def hold(self) -> None:
         """Before the fork."""
-        self._before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        self._before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGHUP})
 
     def release(self) -> None:
         """After it, in both processes."""

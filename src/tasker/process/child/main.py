@@ -3,7 +3,7 @@
 That thread reads tasks and writes what became of them. Others see to the orders of the parent, see ``orders``.
 
 The parent's ``TERMINATE`` interrupts the running task by an exception, so that the resource can still be destroyed. A SIGTERM
-from elsewhere or SIGHUP, which may go to the whole process group, interrupts no task: the child ends after the one that it runs.
+from elsewhere, or a SIGHUP, may go to the whole process group, and interrupts no task: the child ends after the one that it runs.
 """
 
 from __future__ import annotations

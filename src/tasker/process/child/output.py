@@ -58,9 +58,9 @@ def _plain(value: Any) -> bool:
 
 
 def _print_utf8(stream: Any) -> None:
-    """The pipe is ours, and read as UTF-8, whatever the locale."""
+    """Has a stream write UTF-8, as the parent reads it, whatever the locale."""
     if codecs.lookup(stream.encoding).name != "utf-8":
-        # It changes the encoding, and asks for the position in what was a file when the stream was made, and is a pipe now.
+        # It raises after the change: it asks for the position in what was a file when the stream was made, and is a pipe now.
         with suppress(OSError):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
 

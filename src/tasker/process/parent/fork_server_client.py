@@ -26,6 +26,7 @@ from tasker.errors import ResourceError
 from tasker.process.fork_server import CHILD_FDS, ENDED, FORK, FROZEN, REPORT, REQUEST, SPAWN, STARTED
 from tasker.process.interpreter import command
 from tasker.process.protocol.sockets import send_files, socket_pair
+from tasker.process.terminals import OF_TERMINALS
 
 FORK_SERVER_LOST = 1 << 32
 """In place of a status: the fork server, which would have known it, was killed."""
@@ -203,11 +204,14 @@ class ForkServerClient:
 def _started(fd: int, preload: tuple[str, ...], environment: dict[str, str] | None) -> subprocess.Popen[bytes]:
     """Starts a fork server, which is given this end of the connection."""
     arguments, start = command("tasker.process.fork_server", fd, list(preload))
+    # Its interpreter would end by them before it has handlers.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, OF_TERMINALS)
     try:
         return subprocess.Popen(  # noqa: S603
             arguments, stdin=subprocess.DEVNULL, pass_fds=[fd, start], env=environment
         )
     finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         os.close(start)
 
 
