@@ -20,6 +20,7 @@ class WorkerLife(AttemptEnds, abc.ABC):
     """The part of an ``AsyncWorker`` that goes from its first step to its last."""
 
     root: WorkerContext
+    state: WorkerState
     surplus: bool
     interruptible: bool
     _begun: bool = False
