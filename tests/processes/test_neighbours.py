@@ -155,6 +155,8 @@ def test_an_executor_of_a_task_that_was_left_open(make: Any, method: str) -> Non
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGHUP])
 def test_a_process_of_a_task_that_is_ended_at_once(make: Any, method: str, signum: int) -> None:
     """The signal ends it, though it was sent before the process ran any code."""
+    if signal.getsignal(signum) is signal.SIG_IGN:
+        pytest.skip("it is ignored in all of this session, as by nohup")
     with make(process={"start_method": method}, on_create=struck.make) as m:
         assert m.queue_task(struck.fork_and_strike, signum) == -signum
 
