@@ -29,10 +29,12 @@ PATIENCE = 0.05
 class Held:
     """What tasks have held, in the place of one whose callbacks are due: it is dropped in its turn."""
 
-    __slots__ = ("things",)
+    __slots__ = ("begun", "things")
 
     def __init__(self, things: list[Any]) -> None:
         self.things: list[Any] = things
+        self.begun: bool = False
+        """Whether it is being dropped."""
 
 
 class CallbackThread:
@@ -95,6 +97,7 @@ class CallbackThread:
                 future, callbacks = self._due[0]
             try:
                 if type(future) is Held:
+                    future.begun = True
                     future.things.clear()
                 callback_runner.call(future, callbacks)
             except BaseException as error:  # of no callback, which is guarded: no memory, say
@@ -112,13 +115,11 @@ class CallbackThread:
             if thread is None:
                 return []
             self._helpers.forget(thread)
-            due = [future for future, _ in snapshot(self._due)]
-        if not due:  # the last one has just ended
-            return []
-        first, others = due[0], [future for future in due[1:] if type(future) is not Held]
-        left = [_named(first)]
-        if others:
-            left.append(f"the callbacks of {len(others)} other tasks")
+            # What is yet to be dropped is not worth a word.
+            due = [future for future, _ in snapshot(self._due) if type(future) is not Held or future.begun]
+        left = [_named(first) for first in due[:1]]
+        if len(due) > 1:
+            left.append(f"the callbacks of {len(due) - 1} other tasks")
         return left
 
     def forked(self) -> None:
