@@ -82,8 +82,10 @@ class AsyncTaskQueue:
                 continue
             waiter.set_result(None)
             # Last: a worker that Ctrl-C leaves in the line is awake, one that it takes out of the line would sleep for ever.
-            if self.idle and self.idle[0] is waiter:  # else a signal handler or a finalizer has woken others meanwhile
-                self.idle.popleft()
+            try:
+                self.idle.remove(waiter)  # the first, unless a signal handler or a finalizer has woken others meanwhile
+            except ValueError:
+                pass
             return
 
     def pass_on(self) -> None:
