@@ -33,7 +33,7 @@ _MISSING = object()
 
 
 def nothing_due() -> None:
-    """What is left to call where a cancellation has found no callback."""
+    """What ``Context._strike`` returns where there is no callback to call. Compared by identity."""
 
 
 class Context:

@@ -8,19 +8,18 @@ import pytest
 
 from .conftest import Workshop, finish, wait_for
 
+REFUSED = """
+def on_create():
+    raise ConnectionRefusedError("port 5432")
+
+def task(ctx, resource, item):
+    return item
+"""
+
 
 def test_on_create_that_always_fails_ends_the_run(shop: Workshop) -> None:
     """In bounded time, with the reason; items that were never run have no line."""
-    shop.write(
-        "jobs.py",
-        """
-        def on_create():
-            raise ConnectionRefusedError("port 5432")
-
-        def task(ctx, resource, item):
-            return item
-        """,
-    )
+    shop.write("jobs.py", REFUSED)
     shop.numbers(10_000)
     done = shop.run("run", "jobs.py", "in.txt", "--output", "out.jsonl", "--creation-timeout", 0.5)
     assert done.returncode == 1
@@ -33,16 +32,7 @@ def test_on_create_that_always_fails_ends_the_run(shop: Workshop) -> None:
 @pytest.mark.parametrize("order", [(), ("--keep-order",)])
 def test_halt_does_not_count_what_had_no_resource(shop: Workshop, order: tuple[str, ...]) -> None:
     """The reason for the end is that of the creation."""
-    shop.write(
-        "jobs.py",
-        """
-        def on_create():
-            raise ConnectionRefusedError("port 5432")
-
-        def task(ctx, resource, item):
-            return item
-        """,
-    )
+    shop.write("jobs.py", REFUSED)
     shop.numbers(10)
     command = ("run", "jobs.py", "in.txt", "--output", "out.jsonl", "--creation-timeout", 0.5, "--timeout", 5)
     done = shop.run(*command, "--halt", 1, *order)
@@ -88,16 +78,7 @@ def test_nothing_already_written_is_lost_when_creation_begins_to_fail(shop: Work
 
 
 def test_progress_shows_why_no_worker_comes_up(shop: Workshop) -> None:
-    shop.write(
-        "jobs.py",
-        """
-        def on_create():
-            raise ConnectionRefusedError("port 5432")
-
-        def task(ctx, resource, item):
-            return item
-        """,
-    )
+    shop.write("jobs.py", REFUSED)
     shop.numbers(10)
     done = shop.run(
         "run", "jobs.py", "in.txt", "--output", "out.jsonl", "--creation-timeout", 1,

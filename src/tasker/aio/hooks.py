@@ -11,13 +11,13 @@ from tasker.control.health import Health
 from tasker.core.probing import RETURNED_FALSE, fault_of, passes
 from tasker.core.user_functions import is_awaitable
 
-from .ports import EngineForResources, EngineInLoop
+from .ports import EndingLoop, EngineInLoop
 from .resource_handle import AsyncResourceHandle
 from .user_functions import awaited
 from .wait_refusal import without_own
 
 
-async def health_after(engine: EngineForResources, error: BaseException) -> Health:
+async def health_after(engine: EndingLoop, error: BaseException) -> Health:
     """Returns what an error of a task says of the resource. If ``check_health`` itself raises, or returns what means nothing,
     the error is the task's own fault."""
     check = engine.config.check_health

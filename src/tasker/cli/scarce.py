@@ -19,7 +19,7 @@ def out_of_descriptors(error: OSError) -> bool:
 
 
 def opened(open: Callable[[], T]) -> T:
-    """Returns what ``open`` returns. While there is no descriptor left, it is tried again for up to five seconds: a worker that
+    """Returns what ``open`` returns. While there is no descriptor left, it is tried again for up to ``PATIENCE_S``: a worker that
     cannot be made holds those that it has taken for a moment only. Then its ``OSError`` is raised."""
     deadline = monotonic() + PATIENCE_S
     while True:

@@ -73,7 +73,7 @@ class Source(ABC):
         return False
 
     def open(self) -> None:  # noqa: B027 - only those have to that keep a file open
-        """Opens the file that `items` reads, as long as there are descriptors. One that cannot be opened, or whose opening may
+        """Opens the file that `items` reads, while there are descriptors left. One that cannot be opened, or whose opening may
         block, is left to `items`."""
 
     def find(self, files: Container[FileId]) -> FileId | None:
@@ -234,7 +234,7 @@ class LineSource(FileSource):
     def __init__(
         self, path: str, parse: Callable[[str], Any], as_json: Callable[[bytes], bytes | None] | None = None
     ) -> None:
-        """`as_json`: returns the JSON of a line's item, or None where only `parse` would tell; None: it would for all lines."""
+        """`as_json`: returns the JSON of a line's item, or None where only `parse` tells. Without it, `parse` is needed for every line."""
         super().__init__(path)
         self._parse = parse
         self._as_json = as_json

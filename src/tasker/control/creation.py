@@ -155,11 +155,12 @@ class CreationGate:
         If a user of a resource has said that what it depends on is down, the success of a creation that had begun before that
         says nothing: resources can be made all the same.
         """
-        if self.down and begun is None:
-            self.withdrawn()
-            return
-        if self.down and begun is not None and self._of_last_round(begun):
-            return
+        if self.down:
+            if begun is None:
+                self.withdrawn()
+                return
+            if self._of_last_round(begun):
+                return
         self.state = BREAKER_MOVES[self.state, BreakerMove.SUCCEEDED]
         if self.failures:
             self._latest, self._closed_at = self.failures, now

@@ -16,7 +16,7 @@ class Daemon(threading.Thread):
     """A daemon thread. If ``start`` is interrupted, either the thread runs, or it will never do."""
 
     owner: object = None
-    """What it works for, where that is to be known: other managers may have threads of the same name."""
+    """The engine it works for, for ``stack_of_worker``: threads of two managers may have the same name. None: not asked for."""
 
     def __init__(self, target: Callable[[], object], name: str) -> None:
         super().__init__(target=target, name=name, daemon=True)

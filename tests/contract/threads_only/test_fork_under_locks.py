@@ -16,16 +16,15 @@ LOCKS = {
     "run_task's meter": "m._engine.run_task.meter.lock",
     "run_task's pool": "m._engine.pool._lock",
 }
-SCRIPT = """
+SAY = """
 import os, signal, threading, warnings
 import tasker
 warnings.simplefilter("ignore", DeprecationWarning)
 def say(*words):
     os.write(1, (" ".join(map(str, words)) + "\\n").encode())
-m = tasker.TaskManager(tasker.Config(
-    on_create=object, worker_count=1, max_worker_count=1, resource_pool_size=1, max_queue_size=5))
-m.queue_task(lambda ctx, resource: None)
-m.run_task(lambda ctx, resource: None)
+"""
+# Another thread has the lock when the process is forked.
+FORK = """
 held, forked = threading.Event(), threading.Event()
 def hold():
     with LOCK:
@@ -35,7 +34,16 @@ holder = threading.Thread(target=hold)
 holder.start()
 assert held.wait(20)
 pid = os.fork()
-if pid == 0:
+"""
+SCRIPT = (
+    SAY
+    + """m = tasker.TaskManager(tasker.Config(
+    on_create=object, worker_count=1, max_worker_count=1, resource_pool_size=1, max_queue_size=5))
+m.queue_task(lambda ctx, resource: None)
+m.run_task(lambda ctx, resource: None)
+"""
+    + FORK
+    + """if pid == 0:
     signal.alarm(20)  # a child that hangs is ended, and shows in its status
     say("done", m.stats().done_tasks)
     say("completed", m.metrics().total_tasks_completed)
@@ -54,6 +62,7 @@ holder.join()
 say("parent", m.queue_task(lambda ctx, resource: "works"), m.run_task(lambda ctx, resource: "works"))
 m.stop()
 """
+)
 
 
 @pytest.mark.parametrize("lock", LOCKS)
@@ -73,27 +82,16 @@ def test_the_child_does_not_wait_for_it(lock: str) -> None:
     ], done.stderr
 
 
-EVENTS = """
-import os, signal, threading, warnings
-import tasker
-warnings.simplefilter("ignore", DeprecationWarning)
-def say(*words):
-    os.write(1, (" ".join(map(str, words)) + "\\n").encode())
-def manager():
+EVENTS = (
+    SAY
+    + """def manager():
     return tasker.TaskManager(tasker.Config(on_create=object, worker_count=1, max_worker_count=1, resource_pool_size=0))
 m = manager()
 told = m.events(lambda event: None)
 pulled = m.events()
-held, forked = threading.Event(), threading.Event()
-def hold():
-    with m._engine.hooks.telling, pulled._feed._lock:
-        held.set()
-        forked.wait(30)
-holder = threading.Thread(target=hold)
-holder.start()
-assert held.wait(20)
-pid = os.fork()
-if pid == 0:
+"""
+    + FORK.replace("LOCK", "m._engine.hooks.telling, pulled._feed._lock")
+    + """if pid == 0:
     signal.alarm(20)
     say("told", told.wait())
     say("pulled", list(pulled), list(m.events()))
@@ -110,6 +108,7 @@ holder.join()
 m.stop()
 say("parent", told.wait(20), len(list(pulled)) > 0)
 """
+)
 
 
 def test_subscriptions_in_the_child() -> None:

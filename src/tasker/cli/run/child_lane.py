@@ -40,8 +40,8 @@ def run_items(
     now, new_context, variables = monotonic, BareContext, copy_context
     until = now() + seconds
     forks = len(_forks)
+    # Runs a function in a context of variables of its own, once an item has set one, as decimal numbers do.
     run: Any = None
-    """Runs a function in a context of variables of its own, once an item has set one. (Decimal numbers do so, for instance.)"""
     for text in texts:
         if not claim():
             break

@@ -143,8 +143,9 @@ def _feed(options: RunOptions, job: Job, in_flight: InFlightItems) -> Callable[[
         run_item = _run_item(options, job, in_flight.gate)
         return lambda manager: SingleFeed(manager, in_flight, run_item, version=version, once=once)
     if options.backend == "process":
+        # Not at the top: it needs an extra.
         from .chunk_slots import Slots
-        from .process_lanes import ProcessLanes  # not at the top: it needs an extra
+        from .process_lanes import ProcessLanes
 
         slots = Slots()
         return lambda manager: ProcessLanes(

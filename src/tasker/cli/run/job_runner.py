@@ -117,7 +117,7 @@ class JobRunner:
             if isinstance(entry, records.Record):
                 order.has_results = order.has_results or entry.is_done
                 self._check_fit(entry)
-            if not self._is_creation(entry):
+            if self._parts.halt is not None and not self._is_creation(entry):
                 order.count(entry)
                 self._judge(order.failed, order.finished)
         self._complete(order.sort(entries))

@@ -8,9 +8,12 @@ import sys
 import threading
 from typing import NoReturn
 
+ENDINGS = (signal.SIGTERM, signal.SIGHUP)
+"""The signals by which others end a child, or what it has forked."""
 
-class HeldSigterm(threading.local):
-    """Holds SIGTERM and SIGHUP back while this thread forks.
+
+class HeldEndings(threading.local):
+    """Holds the signals that end a child back while this thread forks.
 
     The fork has the handler of its child at first, and forgets whatever came before it begins to run Python code. So one
     that comes at once, as from ``multiprocessing`` that ends a daemonic process, would not end it.
@@ -21,7 +24,7 @@ class HeldSigterm(threading.local):
 
     def hold(self) -> None:
         """Before the fork."""
-        self._before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGHUP})
+        self._before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDINGS)
 
     def release(self) -> None:
         """After it, in both processes."""

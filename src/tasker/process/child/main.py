@@ -35,7 +35,7 @@ from tasker.process.usage import own_rss
 from tasker.remote.events import CHECKED, ERROR, GONE, LARGE, READY, RESULT, SKIPPED, UNFIT, UNMADE, UNREAD
 
 from .cancellations import TaskContext
-from .exits import HeldSigterm, end_multiprocessing, flush_streams, leave_copy
+from .exits import ENDINGS, HeldEndings, end_multiprocessing, flush_streams, leave_copy
 from .orders import LAST, Orders
 from .output import outlive_parent, redirect_output
 from .progress import ProgressTeller
@@ -70,7 +70,7 @@ class Child:
         """What was raised to interrupt the main thread. Any other ``Terminated`` is the user's own error."""
         self._copied = False
         """Whether this process is a fork of the child, made by a task."""
-        self._sigterm = HeldSigterm()
+        self._held = HeldEndings()
         self._root = setup.made_of.root(ProgressTeller(lambda: self._orders.current, tell))
         self._resource = resource = Resource(setup.made_of)
         self._orders = Orders(control, setup.made_of.grace, self._leave, lambda: resource.running)
@@ -83,7 +83,7 @@ class Child:
         signal.signal(signal.SIGTERM, self._terminate)
         if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
             signal.signal(signal.SIGHUP, self._terminate)
-        held = self._sigterm
+        held = self._held
         os.register_at_fork(before=held.hold, after_in_parent=held.release, after_in_child=self._after_fork)
         self._orders.start()
         try:
@@ -129,14 +129,14 @@ class Child:
     def _after_fork(self) -> None:
         """In a process that a task has forked: that is none of the parent's, even if the task returns there as well."""
         if self._copied:  # a fork of a fork: what was closed there may have given its number to a file of the user's
-            self._sigterm.release()
+            self._held.release()
             return
         self._copied = True
         # ``multiprocessing`` ends its processes by SIGTERM; an exception in their place might wait for ever for a lock.
-        for number in (signal.SIGTERM, signal.SIGHUP):
+        for number in ENDINGS:
             if signal.getsignal(number) == self._terminate:
                 signal.signal(number, signal.SIG_DFL)
-        self._sigterm.release()
+        self._held.release()
         self._wire.close()
         self._orders.close()
         os.close(self._permits)

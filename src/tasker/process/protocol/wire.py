@@ -75,10 +75,10 @@ class Wire:
         self._pipe = pipe
         self.reads: int = (pipe if pipe is not None and pipe.readable() else data).fileno()
         """The descriptor that messages come from."""
-        into_pipe = pipe is not None and pipe.writable()
-        self.writes: int = (pipe if pipe is not None and into_pipe else data).fileno()
+        target = pipe if pipe is not None and pipe.writable() else data
+        self.writes: int = target.fileno()
         """The descriptor that they go to."""
-        self._write = partial(os.write, self.writes) if into_pipe else partial(send_quietly, data)
+        self._write = partial(send_quietly, data) if target is data else partial(os.write, self.writes)
         self._waiting: deque[memoryview] = deque()
         self._unread = b""
 
