@@ -29,10 +29,12 @@ async def test_its_states(engine: Any, kit: Any) -> None:
         first = await m.submit(kit.holds(gate))
         future = await m.submit(kit.holds(second, 1))
         await gate.arrivals(1)
+        await eventually(first.running)  # a child may be there before that is noted here
         assert (first.running(), first.done()) == (True, False)
         assert (future.running(), future.done(), future.cancelled()) == (False, False, False)
         gate.open()
         await second.arrivals(1)
+        await eventually(future.running)
         assert (future.running(), future.done()) == (True, False)
         second.open()
         assert await future.result() == 1

@@ -13,7 +13,7 @@ import pytest
 
 from support.files_between_processes import Notes
 from support.waiting import Call
-from tasker import Config, Context, ProcessBackend, TaskKilled
+from tasker import Config, Context, ProcessBackend, TaskCancelled, TaskKilled
 from tasker.logs import GuardedLogger
 from tasker.process.parent.session import ProcessSession
 from tasker.process.sessions import ProcessSessions
@@ -333,3 +333,20 @@ def test_what_looks_at_the_sessions_as_one_is_opened_does_not_wait(tmp_path: Any
     session.kill()
     sessions.close(session)
     sessions.finish()
+
+
+def cancels_itself(ctx: Context, thing: Any) -> None:
+    """A task."""
+    ctx.cancel("by itself")
+    ctx.raise_if_cancelled()
+
+
+def test_a_task_that_cancels_itself(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its context here is cancelled as well, and the child, which knows, is sent nothing."""
+    told: list[Any] = []
+    monkeypatch.setattr(RemoteContext, "_tell", lambda context: told.append(context))
+    with make() as m:
+        for how in (m.queue_task, m.run_task):
+            with pytest.raises(TaskCancelled, match="by itself"):
+                how(cancels_itself)
+    assert told == []

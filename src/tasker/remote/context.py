@@ -48,3 +48,8 @@ class RemoteContext(Context):
             self._session.cancel(self.number, fired)
         if not isinstance(fired, TaskKilled):  # a kill has a deadline of its own
             self._session.cut_off_after(self._session.grace, self.number, PATIENCE)
+
+
+def cancelled_there(context: Context, error: BaseException) -> None:
+    """Cancels the context of a task that has cancelled it itself, in its session: that is not told of it."""
+    Context._strike(context, error)()

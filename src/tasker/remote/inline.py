@@ -11,7 +11,7 @@ from tasker.context import Context
 from tasker.errors import TravelError, WorkerLost
 from tasker.logs import task_name
 
-from .context import RemoteContext
+from .context import RemoteContext, cancelled_there
 from .events import CHECKED, ERROR, GARBLED, GONE, LARGE, RESULT, SKIPPED, UNFIT, UNREAD, SessionEvent, garbled
 from .ports import InlineEngine
 from .recycling import RecycleLimits
@@ -115,7 +115,7 @@ class InlineSession:
         if kind == ERROR:
             error: BaseException = event[2]
             if event[5] and not context.cancelled:
-                Context.cancel(context, error)
+                cancelled_there(context, error)
             raise error
         if kind == UNREAD:
             raise TravelError(f"{task.label}: the message with its arguments can't be read in its process")

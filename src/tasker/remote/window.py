@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from tasker.context import Context
 from tasker.control import events as ev
 from tasker.control.attempts import Verdict, after_loss
 from tasker.control.health import Health
@@ -18,7 +17,7 @@ from tasker.core.snapshots import snapshot
 from tasker.errors import TaskCancelled, TaskKilled, WorkerLost
 from tasker.logs import describe
 
-from .context import RemoteContext
+from .context import RemoteContext, cancelled_there
 from .events import ERROR, GONE, LARGE, RESULT, SKIPPED, UNFIT, UNREAD, SessionEvent, out_of_turn
 from .limits import begin_limit
 from .ports import WindowEngine
@@ -161,7 +160,7 @@ class InFlightWindow(WayBack):
         future._started_at = started
         context = self._context_of(future)
         if cancelled and context is not None and not context.cancelled:
-            Context.cancel(context, error)  # by the task itself; so there is nothing to cancel in the session
+            cancelled_there(context, error)
         return future
 
     def _handle(self, event: SessionEvent) -> None:

@@ -115,8 +115,7 @@ class CallbackThread:
             if thread is None:
                 return []
             self._helpers.forget(thread)
-            # What is yet to be dropped is not worth a word.
-            due = [future for future, _ in snapshot(self._due) if type(future) is not Held or future.begun]
+            due = _worth_naming(snapshot(self._due))
         left = [_named(first) for first in due[:1]]
         if len(due) > 1:
             left.append(f"the callbacks of {len(due) - 1} other tasks")
@@ -126,6 +125,11 @@ class CallbackThread:
         """In a forked child, the thread does not exist, and the callbacks are the parent's."""
         self._lock = threading.RLock()
         self._due = deque()
+
+
+def _worth_naming(due: list[tuple[Any, Sequence[Callback]]]) -> list[Any]:
+    """Returns whose callbacks are due, and what is being dropped. What is yet to be dropped is not worth a word."""
+    return [future for future, _ in due if type(future) is not Held or future.begun]
 
 
 def _named(due: Any) -> str:
